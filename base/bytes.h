@@ -1,0 +1,24 @@
+// Text forms of bytes.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace strata::base {
+
+// Lower-case hexadecimal.
+std::string ToHex(std::string_view bytes);
+
+// RFC 4648 §4, with padding.
+std::string ToBase64(std::string_view bytes);
+
+// RFC 4648 §4, padded; nothing if `text` is anything else.
+std::optional<std::string> FromBase64(std::string_view text);
+
+// `text` fit for a log line or a header: control characters and bytes that aren't UTF-8 become '?', and it is cut to
+// `limit` bytes (with "…" appended when something was cut).
+std::string Printable(std::string_view text, size_t limit);
+
+}  // namespace strata::base

@@ -1,0 +1,61 @@
+# The three kinds of target the project has. A module is a folder; its library is named after it:
+# storage/engine is strata::storage_engine, and its headers are included from the repository's root.
+
+# strata_module(storage/engine SOURCES a.cc b.cc DEPS strata::base PkgConfig::LMDB)
+# DEPS are public: what a header needs, its includer gets.
+function(strata_module FOLDER)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  string(REPLACE "/" "_" NAME ${FOLDER})
+  if(ARG_SOURCES)
+    add_library(strata_${NAME} STATIC ${ARG_SOURCES})
+    target_include_directories(strata_${NAME} PUBLIC ${CMAKE_SOURCE_DIR})
+    target_compile_options(strata_${NAME} PRIVATE ${STRATA_WARNINGS})
+    target_link_libraries(strata_${NAME} PUBLIC ${ARG_DEPS})
+  else()
+    add_library(strata_${NAME} INTERFACE)
+    target_include_directories(strata_${NAME} INTERFACE ${CMAKE_SOURCE_DIR})
+    target_link_libraries(strata_${NAME} INTERFACE ${ARG_DEPS})
+  endif()
+  add_library(strata::${NAME} ALIAS strata_${NAME})
+endfunction()
+
+# strata_test(storage/engine SOURCES a_test.cc b_test.cc DEPS ...): one binary a folder, one ctest per TEST.
+function(strata_test FOLDER)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  string(REPLACE "/" "_" NAME ${FOLDER})
+  add_executable(${NAME}_test ${ARG_SOURCES})
+  target_compile_options(${NAME}_test PRIVATE ${STRATA_WARNINGS})
+  target_include_directories(${NAME}_test PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${NAME}_test PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${NAME}_test TEST_PREFIX "${FOLDER}:" DISCOVERY_MODE PRE_TEST
+                       WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+                       PROPERTIES TIMEOUT 120 LABELS "${ARG_LABELS}")
+endfunction()
+
+# strata_fuzz(server/http/h1 SOURCE h1_fuzz.cc DEPS ...): a libFuzzer target under the fuzz preset. Elsewhere the
+# same entry point is a test that replays test/fuzz/corpus/<name>/ and mutations of it, so that it never rots.
+function(strata_fuzz TARGET)
+  cmake_parse_arguments(ARG "" "SOURCE" "DEPS" ${ARGN})
+  string(REPLACE "/" "_" NAME ${TARGET})
+  add_executable(${NAME}_fuzz ${ARG_SOURCE})
+  target_compile_options(${NAME}_fuzz PRIVATE ${STRATA_WARNINGS})
+  target_include_directories(${NAME}_fuzz PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${NAME}_fuzz PRIVATE ${ARG_DEPS})
+  if(STRATA_FUZZ)
+    target_link_options(${NAME}_fuzz PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${NAME}_fuzz PRIVATE ${CMAKE_SOURCE_DIR}/test/fuzz/replay.cc)
+    add_test(NAME fuzz:${TARGET} COMMAND ${NAME}_fuzz ${CMAKE_SOURCE_DIR}/test/fuzz/corpus/${NAME})
+    set_tests_properties(fuzz:${TARGET} PROPERTIES TIMEOUT 120)
+  endif()
+endfunction()
+
+# strata_program(strata-storage SOURCE main.cc DEPS ...)
+function(strata_program NAME)
+  cmake_parse_arguments(ARG "" "SOURCE" "DEPS" ${ARGN})
+  add_executable(${NAME} ${ARG_SOURCE})
+  target_compile_options(${NAME} PRIVATE ${STRATA_WARNINGS})
+  target_include_directories(${NAME} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${NAME} PRIVATE ${ARG_DEPS})
+  set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${STRATA_BIN_DIR})
+endfunction()
