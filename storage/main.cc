@@ -1,0 +1,32 @@
+// strata-storage: the embedded store as a daemon, and the tools for its records. Each subcommand registers itself with
+// one call below; what it does stands in its own room.
+#include <CLI/CLI.hpp>
+
+#include <exception>
+
+namespace {
+
+// CLI11's own exit codes are many; ours are 0, 1 for a failure and 2 for bad usage.
+constexpr int kBadUsage = 2;
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"The store of Strata's records, and tools to fill and read it.", "strata-storage"};
+  app.set_version_flag("--version", "strata-storage " STRATA_VERSION);
+  app.require_subcommand(1);
+  app.failure_message(CLI::FailureMessage::simple);
+
+  // Set by the callback of the subcommand that ran.
+  int exit_code = 0;
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kBadUsage;
+  } catch (const std::exception& error) {
+    fprintf(stderr, "strata-storage: %s\n", error.what());
+    return 1;
+  }
+  return exit_code;
+}
