@@ -1,0 +1,11 @@
+// GET /version: which build serves, in the form of k8s.io/apimachinery pkg/version Info.
+#pragma once
+
+#include "server/http/message.h"
+
+namespace strata::handlers {
+
+// Always the same; indented JSON whatever the client accepts, as the reference answers.
+http::Response AnswerVersion();
+
+}  // namespace strata::handlers
