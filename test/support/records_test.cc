@@ -1,5 +1,7 @@
 #include "test/support/records.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "proto/image/image_v1.pb.h"
 #include "test/support/bad_records.h"
 
 namespace strata::testing_support {
@@ -109,6 +112,32 @@ TEST(Records, HaveIndexesMissingImagesAndConflictsWhenAskedFor) {
   EXPECT_GT(indexes, 5u);
   EXPECT_GT(missing, 5u);
   EXPECT_GT(std::count_if(media_types.begin(), media_types.end(), [](const auto& entry) { return entry.second.size() > 1; }), 0);
+}
+
+// What protobuf reads and writes again: equal bytes mean that every field has the number and type of our .proto files.
+template <typename M>
+std::string Again(const std::string& bytes) {
+  M message;
+  if (!message.ParseFromString(bytes)) return "doesn't parse";
+  std::string out;
+  {
+    google::protobuf::io::StringOutputStream stream(&out);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.DiscardUnknownFields();
+    message.SerializeToCodedStream(&coded);
+  }
+  return out;
+}
+
+TEST(Records, AreOfOurProtoFiles) {
+  namespace v1 = github::com::openshift::api::image::v1;
+  const RecordGenerator generator(Shape{.streams = 10, .images_per_stream = 10, .multi_arch = 0.3});
+  for (int64_t i = 0; i < 10; ++i) {
+    const auto generated = generator.Generate(i);
+    for (const Image& image : generated.images) ASSERT_EQ(Again<v1::Image>(ToProtobuf(image)), ToProtobuf(image));
+    ASSERT_EQ(Again<v1::ImageStream>(ToProtobuf(generated.stream)), ToProtobuf(generated.stream));
+  }
 }
 
 TEST(Records, AreBadInEveryKnownWay) {
