@@ -1,0 +1,78 @@
+#include "storage/engine/data_dir.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace strata::engine {
+namespace {
+
+base::Status SystemError(std::string_view what) {
+  const int code = errno;
+  const auto message = fmt::format("{}: {}", what, std::strerror(code));
+  return code == EACCES || code == EPERM || code == EROFS ? base::PermissionDeniedError(message)
+                                                          : base::FailedPreconditionError(message);
+}
+
+// Whose process id the lock file holds, for an error message.
+std::string Holder(int lock) {
+  char text[32];
+  const ssize_t size = pread(lock, text, sizeof(text), 0);
+  if (size <= 0) return "another process";
+  const std::string_view line(text, static_cast<size_t>(size));
+  return fmt::format("process {}", line.substr(0, line.find_first_not_of("0123456789")));
+}
+
+base::Status SyncDirectory(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return SystemError(path);
+  const int code = fsync(fd);
+  const base::Status status = code == 0 ? base::OkStatus() : SystemError(path);
+  close(fd);
+  return status;
+}
+
+}  // namespace
+
+base::StatusOr<std::unique_ptr<DataDir>> DataDir::Hold(const std::string& path) {
+  if (path.empty()) return base::InvalidArgumentError("the data directory's name is empty");
+  if (mkdir(path.c_str(), 0700) == 0) {
+    STRATA_RETURN_IF_ERROR(SyncDirectory(path + "/.."));
+  } else if (errno != EEXIST) {
+    return SystemError(fmt::format("making {}", path));
+  }
+  struct stat dir {};
+  if (stat(path.c_str(), &dir) != 0) return SystemError(path);
+  if (!S_ISDIR(dir.st_mode)) {
+    return base::FailedPreconditionError(fmt::format("{} is not a directory", path));
+  }
+
+  const std::string name = path + "/lock";
+  const int lock = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0) return SystemError(name);
+  std::unique_ptr<DataDir> held(new DataDir(path, lock, (dir.st_mode & 0077) != 0));
+  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return SystemError(name);
+    return base::FailedPreconditionError(fmt::format("{} is in use by {}", path, Holder(lock)));
+  }
+  const std::string pid = fmt::format("{}\n", getpid());
+  if (ftruncate(lock, 0) != 0 ||
+      pwrite(lock, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+    return SystemError(name);
+  }
+  return held;
+}
+
+DataDir::~DataDir() { close(lock_); }
+
+base::Status DataDir::Sync() const { return SyncDirectory(path_); }
+
+}  // namespace strata::engine

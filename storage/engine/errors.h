@@ -1,0 +1,30 @@
+// The errors that etcd's clients know, by their exact text and code (etcd api/v3rpc/rpctypes/error.go).
+#pragma once
+
+#include <string_view>
+
+#include "base/status.h"
+
+namespace strata::engine {
+
+base::Status EmptyKey();
+base::Status KeyNotFound();
+base::Status ValueProvided();
+base::Status LeaseProvided();
+base::Status TooManyOps();
+base::Status DuplicateKey();
+base::Status InvalidSortOption();
+base::Status Compacted();
+base::Status FutureRevision();
+base::Status NoSpace();
+base::Status LeaseNotFound();
+base::Status LeaseExists();
+base::Status LeaseTtlTooLarge();
+base::Status RequestTooLarge();
+base::Status TooManyRequests();
+base::Status Stopped();
+
+// Ours alone: etcd has no bound on a key but the request's.
+base::Status KeyTooLong();
+
+}  // namespace strata::engine

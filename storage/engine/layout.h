@@ -1,0 +1,86 @@
+// How the store's tables look on disk. All integers are big-endian, so that byte order is number order.
+//
+//   history    revision, sub               → kind, create revision, version, lease, key length, key, value
+//   index      key, inverted revision      → kind, sub, create revision, version, lease
+//   lease      id                          → granted TTL
+//   lease_key  id, key                     → (nothing)
+//   meta       name                        → number
+//
+// `sub` counts the changes of one revision. A key changes at most once in a revision. In the index a key's versions are
+// neighbours, newest first: the version at revision R is the first at or after (key, ~R). The key is escaped there,
+// because no key may be a prefix of another: 00 becomes 00 FF, and 00 01 ends it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "storage/engine/types.h"
+
+namespace strata::engine {
+
+inline constexpr int64_t kFormatVersion = 1;
+
+// LMDB's keys end at 511 bytes; the escaped form needs 10 more than the key.
+inline constexpr size_t kMaxKeyBytes = 480;
+inline constexpr size_t kMaxEscapedBytes = 501;
+
+enum class Kind : uint8_t { kPut = 0, kTombstone = 1 };
+
+struct Position {
+  Revision revision = 0;
+  uint32_t sub = 0;
+};
+
+std::string HistoryKey(Position at);
+std::optional<Position> ParseHistoryKey(std::string_view bytes);
+
+// Views into the bytes that it was parsed from.
+struct HistoryRecord {
+  Kind kind = Kind::kPut;
+  Revision create_revision = 0;
+  int64_t version = 0;
+  int64_t lease = 0;
+  std::string_view key;
+  std::string_view value;
+};
+
+std::string EncodeHistory(const HistoryRecord& record);
+std::optional<HistoryRecord> ParseHistory(std::string_view bytes);
+
+// The smallest index key that any version of `key`, or of a greater key, can have.
+std::string IndexLowerBound(std::string_view key);
+// Greater than every version of `key`, and smaller than any greater key's.
+std::string IndexAfter(std::string_view key);
+std::string IndexKey(std::string_view key, Revision revision);
+
+struct IndexKeyParts {
+  std::string_view escaped;  // with its end mark
+  Revision revision = 0;
+};
+std::optional<IndexKeyParts> ParseIndexKey(std::string_view bytes);
+// The key that `escaped` (of ParseIndexKey) stands for.
+std::string Unescape(std::string_view escaped);
+
+struct IndexRecord {
+  Kind kind = Kind::kPut;
+  uint32_t sub = 0;
+  Revision create_revision = 0;
+  int64_t version = 0;
+  int64_t lease = 0;
+};
+
+std::string EncodeIndex(const IndexRecord& record);
+std::optional<IndexRecord> ParseIndex(std::string_view bytes);
+
+std::string EncodeNumber(int64_t number);
+std::optional<int64_t> ParseNumber(std::string_view bytes);
+
+std::string LeaseKeyKey(int64_t lease, std::string_view key);
+
+// False if `key` can't be stored.
+bool KeyFits(std::string_view key);
+
+}  // namespace strata::engine

@@ -1,0 +1,251 @@
+#include "storage/engine/lmdb.h"
+
+#include <fmt/format.h>
+#include <lmdb.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace strata::engine::lmdb {
+namespace {
+
+constexpr std::array<const char*, kTables> kNames = {"meta", "history", "index", "lease",
+                                                     "lease_key"};
+
+MDB_val Value(std::string_view bytes) {
+  return {bytes.size(), const_cast<char*>(bytes.data())};  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+}
+
+std::string_view View(const MDB_val& value) {
+  return {static_cast<const char*>(value.mv_data), value.mv_size};
+}
+
+base::Status Error(int code, std::string_view what) {
+  const auto message = fmt::format("{}: {}", what, mdb_strerror(code));
+  switch (code) {
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+      return base::DataLossError(message);
+    case MDB_MAP_FULL:
+    case ENOSPC:
+    case EDQUOT:
+      return base::ResourceExhaustedError(message);
+    default:
+      return base::InternalError(message);
+  }
+}
+
+}  // namespace
+
+Txn::Txn(Txn&& other) noexcept
+    : env_(other.env_),
+      txn_(std::exchange(other.txn_, nullptr)),
+      write_(other.write_),
+      map_full_(other.map_full_),
+      disk_full_(other.disk_full_) {}
+
+Txn::~Txn() {
+  if (txn_ == nullptr) return;
+  if (write_) {
+    mdb_txn_abort(txn_);
+  } else {
+    env_->Return(txn_);
+  }
+}
+
+base::Status Txn::Failed(int code, const char* what) {
+  map_full_ = code == MDB_MAP_FULL;
+  // EFBIG is what a limit on file sizes gives.
+  disk_full_ = code == ENOSPC || code == EDQUOT || code == EFBIG;
+  return Error(code, what);
+}
+
+base::StatusOr<std::optional<std::string_view>> Txn::Get(Table table, std::string_view key) const {
+  MDB_val k = Value(key);
+  MDB_val v;
+  const int code = mdb_get(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v);
+  if (code == MDB_NOTFOUND) return std::nullopt;
+  if (code != 0) return Error(code, "reading");
+  return View(v);
+}
+
+base::Status Txn::Put(Table table, std::string_view key, std::string_view value) {
+  MDB_val k = Value(key);
+  MDB_val v = Value(value);
+  const int code = mdb_put(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v, 0);
+  return code == 0 ? base::OkStatus() : Failed(code, "writing");
+}
+
+base::Status Txn::Append(Table table, std::string_view key, std::string_view value) {
+  MDB_val k = Value(key);
+  MDB_val v = Value(value);
+  const int code = mdb_put(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v, MDB_APPEND);
+  return code == 0 ? base::OkStatus() : Failed(code, "appending");
+}
+
+base::Status Txn::Delete(Table table, std::string_view key) {
+  MDB_val k = Value(key);
+  const int code = mdb_del(txn_, env_->tables_[static_cast<size_t>(table)], &k, nullptr);
+  return code == 0 || code == MDB_NOTFOUND ? base::OkStatus() : Failed(code, "deleting");
+}
+
+base::Status Txn::Commit() {
+  const int code = mdb_txn_commit(std::exchange(txn_, nullptr));
+  return code == 0 ? base::OkStatus() : Failed(code, "committing");
+}
+
+Cursor::Cursor(const Txn& txn, Table table) {
+  const int code =
+      mdb_cursor_open(txn.txn_, txn.env_->tables_[static_cast<size_t>(table)], &cursor_);
+  if (code != 0) status_ = Error(code, "opening a cursor");
+}
+
+Cursor::~Cursor() {
+  if (cursor_ != nullptr) mdb_cursor_close(cursor_);
+}
+
+void Cursor::Move(int op, std::string_view to) {
+  valid_ = false;
+  if (cursor_ == nullptr || !status_.ok()) return;
+  MDB_val k = Value(to);
+  MDB_val v{};
+  const int code = mdb_cursor_get(cursor_, &k, &v, static_cast<MDB_cursor_op>(op));
+  if (code == 0) {
+    valid_ = true;
+    key_ = View(k);
+    value_ = View(v);
+  } else if (code != MDB_NOTFOUND) {
+    status_ = Error(code, "reading");
+  }
+}
+
+void Cursor::Seek(std::string_view key) {
+  // LMDB refuses to look for keys that it couldn't hold; what it holds is shorter, so their first bytes decide, but for
+  // the keys that equal them.
+  if (cursor_ == nullptr) return;
+  const auto limit = static_cast<size_t>(mdb_env_get_maxkeysize(mdb_txn_env(mdb_cursor_txn(cursor_))));
+  Move(MDB_SET_RANGE, key.substr(0, limit));
+  while (valid_ && key_ < key) Next();
+}
+
+void Cursor::First() { Move(MDB_FIRST, {}); }
+void Cursor::Last() { Move(MDB_LAST, {}); }
+void Cursor::Next() { Move(MDB_NEXT, {}); }
+void Cursor::Prev() { Move(MDB_PREV, {}); }
+
+base::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string& path,
+                                                               const Options& options) {
+  std::unique_ptr<Environment> env(new Environment(options));
+  STRATA_RETURN_IF_ERROR(base::Annotate(env->OpenFile(path), path));
+  return env;
+}
+
+base::Status Environment::OpenFile(const std::string& path) {
+  if (const int code = mdb_env_create(&env_); code != 0) return Error(code, "opening");
+  struct stat file {};
+  const int64_t size = stat(path.c_str(), &file) == 0 ? file.st_size : 0;
+  map_bytes_ = options_.initial_map_bytes;
+  while (map_bytes_ < size * 2 && map_bytes_ < options_.max_map_bytes) map_bytes_ *= 2;
+  map_bytes_ = std::min(map_bytes_, std::max(options_.max_map_bytes, size));
+
+  mdb_env_set_mapsize(env_, static_cast<size_t>(map_bytes_));
+  mdb_env_set_maxdbs(env_, kTables);
+  mdb_env_set_maxreaders(env_, static_cast<unsigned>(options_.max_snapshots) + 2);
+  // MDB_NOTLS: a snapshot belongs to its Txn object, not to the thread, so that the pool can hand it on.
+  if (const int code = mdb_env_open(env_, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS, 0600); code != 0) {
+    return Error(code, "opening");
+  }
+
+  MDB_txn* txn = nullptr;
+  if (const int code = mdb_txn_begin(env_, nullptr, 0, &txn); code != 0) {
+    return Error(code, "opening");
+  }
+  for (size_t i = 0; i < kTables; ++i) {
+    if (const int code = mdb_dbi_open(txn, kNames[i], MDB_CREATE, &tables_[i]); code != 0) {
+      mdb_txn_abort(txn);
+      return Error(code, "opening");
+    }
+  }
+  const int code = mdb_txn_commit(txn);
+  return code == 0 ? base::OkStatus() : Error(code, "opening");
+}
+
+Environment::~Environment() {
+  for (MDB_txn* txn : idle_) mdb_txn_abort(txn);
+  if (env_ != nullptr) mdb_env_close(env_);
+}
+
+base::StatusOr<Txn> Environment::Snapshot() {
+  MDB_txn* txn = nullptr;
+  {
+    absl::MutexLock lock(&pool_mu_);
+    const auto free = [this]() ABSL_SHARED_LOCKS_REQUIRED(pool_mu_) {
+      return in_use_ < options_.max_snapshots;
+    };
+    pool_mu_.Await(absl::Condition(&free));
+    ++in_use_;
+    if (!idle_.empty()) {
+      txn = idle_.back();
+      idle_.pop_back();
+    }
+  }
+  map_mu_.ReaderLock();
+  const int code = txn != nullptr ? mdb_txn_renew(txn)
+                                  : mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn);
+  if (code == 0) return Txn(*this, txn, /*write=*/false);
+  map_mu_.ReaderUnlock();
+  if (txn != nullptr) mdb_txn_abort(txn);
+  absl::MutexLock lock(&pool_mu_);
+  --in_use_;
+  return Error(code, "taking a snapshot");
+}
+
+void Environment::Return(MDB_txn* snapshot) {
+  mdb_txn_reset(snapshot);
+  map_mu_.ReaderUnlock();
+  absl::MutexLock lock(&pool_mu_);
+  --in_use_;
+  idle_.push_back(snapshot);
+}
+
+base::StatusOr<Txn> Environment::Write() {
+  MDB_txn* txn = nullptr;
+  if (const int code = mdb_txn_begin(env_, nullptr, 0, &txn); code != 0) {
+    return Error(code, "beginning to write");
+  }
+  return Txn(*this, txn, /*write=*/true);
+}
+
+base::Status Environment::Grow() {
+  const int64_t bytes = std::min(map_bytes_ * 2, options_.max_map_bytes);
+  if (bytes <= map_bytes_) return base::ResourceExhaustedError("the map is at its limit");
+  absl::WriterMutexLock lock(&map_mu_);
+  if (const int code = mdb_env_set_mapsize(env_, static_cast<size_t>(bytes)); code != 0) {
+    return Error(code, "growing the map");
+  }
+  map_bytes_ = bytes;
+  return base::OkStatus();
+}
+
+base::StatusOr<Usage> Environment::Measure() {
+  STRATA_ASSIGN_OR_RETURN(const Txn txn, Snapshot());
+  MDB_envinfo info;
+  MDB_stat stat;
+  if (const int code = mdb_env_info(env_, &info); code != 0) return Error(code, "measuring");
+  Usage usage;
+  size_t pages = 2;  // the meta pages
+  for (const unsigned table : tables_) {
+    if (const int code = mdb_stat(txn.txn_, table, &stat); code != 0) {
+      return Error(code, "measuring");
+    }
+    pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+    usage.file_bytes = static_cast<int64_t>((info.me_last_pgno + 1) * stat.ms_psize);
+    usage.used_bytes = static_cast<int64_t>(pages * stat.ms_psize);
+  }
+  return usage;
+}
+
+}  // namespace strata::engine::lmdb

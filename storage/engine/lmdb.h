@@ -1,0 +1,145 @@
+// LMDB as this store uses it: one file, five tables, one writer and many snapshots. The only place that includes lmdb.h.
+//
+// Bytes that come out of a transaction point into the map: valid until the transaction ends, and in a write transaction
+// until its next write.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+struct MDB_env;
+struct MDB_txn;
+struct MDB_cursor;
+
+namespace strata::engine::lmdb {
+
+enum class Table : uint8_t { kMeta, kHistory, kIndex, kLease, kLeaseKey };
+inline constexpr size_t kTables = 5;
+
+class Environment;
+
+// A snapshot, or the one write transaction. Ends without effect unless committed. Belongs to one thread.
+class Txn {
+ public:
+  Txn(Txn&& other) noexcept;
+  Txn& operator=(Txn&&) = delete;
+  ~Txn();
+
+  base::StatusOr<std::optional<std::string_view>> Get(Table table, std::string_view key) const;
+
+  // Those of a write transaction. `Append` is Put for a key that is greater than all in the table.
+  base::Status Put(Table table, std::string_view key, std::string_view value);
+  base::Status Append(Table table, std::string_view key, std::string_view value);
+  base::Status Delete(Table table, std::string_view key);  // fine if there is none
+  // Durable when it returns OK. After an error nothing of it is visible, now or later.
+  base::Status Commit();
+
+  // Why the last call failed: the map has no room left (Environment::Grow helps), or the disk has none.
+  bool map_full() const { return map_full_; }
+  bool disk_full() const { return disk_full_; }
+
+ private:
+  friend class Environment;
+  friend class Cursor;
+  Txn(Environment& env, MDB_txn* txn, bool write) : env_(&env), txn_(txn), write_(write) {}
+  base::Status Failed(int code, const char* what);
+
+  Environment* env_;
+  MDB_txn* txn_;
+  bool write_;
+  bool map_full_ = false;
+  bool disk_full_ = false;
+};
+
+// Walks one table in key order. Ends before its transaction does; a write makes its key and value stale until it is
+// moved.
+class Cursor {
+ public:
+  Cursor(const Txn& txn, Table table);
+  Cursor(const Cursor&) = delete;
+  Cursor& operator=(const Cursor&) = delete;
+  ~Cursor();
+
+  void Seek(std::string_view key);  // the first at or after it
+  void First();
+  void Last();
+  void Next();
+  void Prev();
+
+  // False at either end and after an error.
+  bool valid() const { return valid_; }
+  std::string_view key() const { return key_; }
+  std::string_view value() const { return value_; }
+  const base::Status& status() const { return status_; }
+
+ private:
+  void Move(int op, std::string_view to);
+
+  MDB_cursor* cursor_ = nullptr;
+  bool valid_ = false;
+  std::string_view key_;
+  std::string_view value_;
+  base::Status status_;
+};
+
+struct Usage {
+  int64_t file_bytes = 0;
+  int64_t used_bytes = 0;
+};
+
+// Thread-safe. Snapshots may be taken by any thread, but one at a time per thread; there is one writing thread.
+class Environment {
+ public:
+  struct Options {
+    int64_t initial_map_bytes = int64_t{1} << 30;
+    int64_t max_map_bytes = int64_t{1} << 44;
+    int max_snapshots = 510;
+  };
+
+  // Opens or creates the file, with mode 0600.
+  static base::StatusOr<std::unique_ptr<Environment>> Open(const std::string& path,
+                                                           const Options& options);
+  ~Environment();
+
+  // Waits while max_snapshots are in use.
+  base::StatusOr<Txn> Snapshot() ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  base::StatusOr<Txn> Write();
+
+  // Doubles the map: waits until the snapshots in use have ended. ResourceExhausted at max_map_bytes. Called by the
+  // writing thread, between transactions.
+  base::Status Grow() ABSL_LOCKS_EXCLUDED(map_mu_);
+
+  base::StatusOr<Usage> Measure() ABSL_LOCKS_EXCLUDED(pool_mu_);
+
+ private:
+  friend class Txn;
+  friend class Cursor;
+  explicit Environment(const Options& options) : options_(options) {}
+  base::Status OpenFile(const std::string& path);
+  void Return(MDB_txn* snapshot) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+
+  const Options options_;
+  MDB_env* env_ = nullptr;                  // constant after Open
+  std::array<unsigned, kTables> tables_{};  // constant after Open
+
+  // Held shared by every snapshot: the map moves when it grows.
+  absl::Mutex map_mu_;
+  int64_t map_bytes_ = 0;  // the writing thread's
+
+  // Snapshots that ended are kept for the next: taking a reader's slot anew costs a lock.
+  absl::Mutex pool_mu_;
+  std::vector<MDB_txn*> idle_ ABSL_GUARDED_BY(pool_mu_);
+  int in_use_ ABSL_GUARDED_BY(pool_mu_) = 0;
+};
+
+}  // namespace strata::engine::lmdb

@@ -1,0 +1,82 @@
+// Changing records inside the write transaction.
+//
+// Each request is checked against the store before it changes anything, so an error that is the request's leaves no
+// trace. What fails after that has spoilt the whole transaction, which then must not be committed (`spoilt`).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "storage/engine/layout.h"
+#include "storage/engine/lmdb.h"
+#include "storage/engine/types.h"
+#include "storage/engine/view.h"
+
+namespace strata::engine {
+
+class Mutation {
+ public:
+  // `before` is the newest revision that the transaction holds.
+  Mutation(lmdb::Txn& txn, const View& before)
+      : txn_(txn), base_(before.revision()), compacted_(before.compacted()) {}
+
+  // Each is a revision of its own if it changes anything.
+  base::StatusOr<PutResult> Put(const PutRequest& request);
+  base::StatusOr<DeleteResult> Delete(const DeleteRequest& request);
+  base::StatusOr<TxnResult> Run(const TxnRequest& request);
+  base::StatusOr<LeaseRevokeResult> Revoke(const LeaseRevokeRequest& request);
+
+  // These leave the revision as it is.
+  base::StatusOr<LeaseGrantResult> Grant(const LeaseGrantRequest& request);
+  base::StatusOr<CompactResult> Compact(const CompactRequest& request);
+
+  Revision revision() const { return base_; }
+  Revision compacted() const { return compacted_; }
+  // There is something to commit.
+  bool dirty() const { return dirty_; }
+  bool spoilt() const { return spoilt_; }
+
+ private:
+  // Which branches a transaction takes: itself, then its nested transactions in order.
+  struct Path {
+    bool succeeded = false;
+    std::vector<Path> nested;
+  };
+
+  // What is readable now, this request's own changes included.
+  View Now() const { return {txn_, sub_ == 0 ? base_ : base_ + 1, compacted_}; }
+  // Ends the request that gave `result`, and makes its revision the result's.
+  template <typename Result>
+  base::StatusOr<Result> End(base::StatusOr<Result> result);
+
+  base::StatusOr<bool> Holds(const Compare& compare) const;
+  base::StatusOr<Path> Choose(const TxnRequest& request) const;
+  base::Status CheckAgainstStore(const TxnRequest& request, const Path& path) const;
+  base::Status CheckAgainstStore(const PutRequest& request) const;
+
+  base::StatusOr<PutResult> DoPut(const PutRequest& request);
+  base::StatusOr<DeleteResult> DoDelete(const DeleteRequest& request);
+  base::StatusOr<TxnResult> DoTxn(const TxnRequest& request, const Path& path);
+  base::Status DeleteOne(std::string_view key, int64_t lease);
+  base::StatusOr<LeaseRevokeResult> DoRevoke(int64_t lease);
+  base::Status Write(const HistoryRecord& record);
+
+  lmdb::Txn& txn_;
+  Revision base_;
+  Revision compacted_;
+  uint32_t sub_ = 0;  // changes of the request that is being done
+  bool dirty_ = false;
+  bool spoilt_ = false;
+};
+
+// Lease TTLs, in seconds, as etcd bounds them with its default election timeout.
+inline constexpr int64_t kMinLeaseTtl = 2;
+inline constexpr int64_t kMaxLeaseTtl = 9'000'000'000;
+
+// The keys that end with the lease, in order.
+base::StatusOr<std::vector<std::string>> LeaseKeys(const lmdb::Txn& txn, int64_t lease);
+
+}  // namespace strata::engine

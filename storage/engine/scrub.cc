@@ -1,0 +1,83 @@
+#include "storage/engine/scrub.h"
+
+#include <string>
+#include <vector>
+
+#include "storage/engine/layout.h"
+#include "storage/engine/view.h"
+
+namespace strata::engine {
+namespace {
+
+using lmdb::Cursor;
+using lmdb::Table;
+
+struct Seen {
+  Position at;
+  Kind kind;
+  std::string key;
+};
+
+base::Status RemoveVersion(lmdb::Txn& txn, std::string_view index_key, Position at) {
+  STRATA_RETURN_IF_ERROR(txn.Delete(Table::kIndex, index_key));
+  return txn.Delete(Table::kHistory, HistoryKey(at));
+}
+
+// Removes the versions of `key` that are older than `revision`.
+base::Status RemoveOlder(lmdb::Txn& txn, std::string_view key, Revision revision) {
+  const std::string prefix = IndexLowerBound(key);
+  for (;;) {
+    std::string index_key;
+    Position at;
+    {
+      Cursor cursor(txn, Table::kIndex);
+      cursor.Seek(IndexKey(key, revision - 1));
+      STRATA_RETURN_IF_ERROR(cursor.status());
+      if (!cursor.valid() || !cursor.key().starts_with(prefix)) return base::OkStatus();
+      const auto parts = ParseIndexKey(cursor.key());
+      const auto record = ParseIndex(cursor.value());
+      if (!parts || !record) return base::DataLossError("the store is damaged: an index entry");
+      index_key = cursor.key();
+      at = {parts->revision, record->sub};
+    }
+    STRATA_RETURN_IF_ERROR(RemoveVersion(txn, index_key, at));
+  }
+}
+
+}  // namespace
+
+base::StatusOr<bool> IsScrubbed(const lmdb::Txn& txn) {
+  STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadNumber(txn, kMetaCompacted));
+  STRATA_ASSIGN_OR_RETURN(const Revision scrubbed, ReadNumber(txn, kMetaScrubbed));
+  return scrubbed >= compacted;
+}
+
+base::StatusOr<bool> ScrubStep(lmdb::Txn& txn, size_t max_changes) {
+  STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadNumber(txn, kMetaCompacted));
+  STRATA_ASSIGN_OR_RETURN(const Revision scrubbed, ReadNumber(txn, kMetaScrubbed));
+  if (scrubbed >= compacted) return true;
+
+  std::vector<Seen> seen;
+  Revision reached = compacted;
+  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  // From the old compacted revision itself: its deletions were kept then, and are due now.
+  STRATA_RETURN_IF_ERROR(
+      view.History(scrubbed, [&](const ChangeRef& change, bool last) -> base::StatusOr<bool> {
+        if (change.at.revision > compacted) return false;
+        seen.push_back({change.at, change.record.kind, std::string(change.record.key)});
+        if (!last || seen.size() < max_changes || change.at.revision + 1 >= compacted) return true;
+        reached = change.at.revision + 1;
+        return false;
+      }));
+  for (const Seen& change : seen) {
+    STRATA_RETURN_IF_ERROR(RemoveOlder(txn, change.key, change.at.revision));
+    if (change.kind == Kind::kTombstone && change.at.revision < compacted) {
+      STRATA_RETURN_IF_ERROR(
+          RemoveVersion(txn, IndexKey(change.key, change.at.revision), change.at));
+    }
+  }
+  STRATA_RETURN_IF_ERROR(txn.Put(Table::kMeta, kMetaScrubbed, EncodeNumber(reached)));
+  return reached == compacted;
+}
+
+}  // namespace strata::engine

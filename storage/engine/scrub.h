@@ -1,0 +1,22 @@
+// Giving back the space of what a compaction forgot, in small steps between writes.
+#pragma once
+
+#include <cstddef>
+
+#include "base/status.h"
+#include "storage/engine/lmdb.h"
+#include "storage/engine/types.h"
+
+namespace strata::engine {
+
+// Looks at up to `max_changes` changes (and the rest of the revision it is in then), from where the last step ended, and
+// removes what they superseded at or below the compacted revision. True once all of it is done, also after a restart.
+//
+// What a read at the compacted revision needs stays, and so does a deletion at exactly that revision, because a watch
+// may start there.
+base::StatusOr<bool> ScrubStep(lmdb::Txn& txn, size_t max_changes);
+
+// ScrubStep has nothing to do.
+base::StatusOr<bool> IsScrubbed(const lmdb::Txn& txn);
+
+}  // namespace strata::engine

@@ -1,0 +1,609 @@
+#include "storage/engine/store.h"
+
+#include <absl/synchronization/notification.h>
+#include <absl/time/time.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <type_traits>
+#include <utility>
+
+#include "storage/engine/check.h"
+#include "storage/engine/errors.h"
+#include "storage/engine/hash.h"
+#include "storage/engine/mutation.h"
+#include "storage/engine/scrub.h"
+
+namespace strata::engine {
+namespace {
+
+using lmdb::Cursor;
+using lmdb::Table;
+
+// How often the writer looks for ended leases when nothing else wakes it.
+constexpr absl::Duration kLeaseTick = absl::Milliseconds(500);
+// How many leases end in one commit.
+constexpr size_t kLeasesPerBatch = 100;
+// How much of the history may be read for each byte that is wanted.
+constexpr size_t kReadPerWantedByte = 16;
+
+int64_t RandomId() {
+  std::random_device device;
+  std::uniform_int_distribution<int64_t> ids(1, INT64_MAX);
+  return ids(device);
+}
+
+size_t Bytes(const PutRequest& request) { return request.key.size() + request.value.size(); }
+size_t Bytes(const DeleteRequest& request) {
+  return request.key.size() + request.range_end.size();
+}
+size_t Bytes(const RangeRequest& request) { return request.key.size() + request.range_end.size(); }
+size_t Bytes(std::monostate) { return 0; }
+size_t Bytes(const CompactRequest&) { return 0; }
+size_t Bytes(const LeaseGrantRequest&) { return 0; }
+size_t Bytes(const LeaseRevokeRequest&) { return 0; }
+size_t Bytes(const TxnRequest& request) {
+  size_t bytes = 0;
+  for (const Compare& compare : request.compares) {
+    bytes += sizeof(Compare) + compare.key.size() + compare.range_end.size() + compare.value.size();
+  }
+  for (const auto* branch : {&request.success, &request.failure}) {
+    for (const Op& op : *branch) {
+      bytes += sizeof(Op) +
+               std::visit([](const auto& request_in) { return Bytes(request_in); }, op.request);
+    }
+  }
+  return bytes;
+}
+
+base::StatusOr<PutResult> Do(Mutation& mutation, const PutRequest& request) {
+  return mutation.Put(request);
+}
+base::StatusOr<DeleteResult> Do(Mutation& mutation, const DeleteRequest& request) {
+  return mutation.Delete(request);
+}
+base::StatusOr<TxnResult> Do(Mutation& mutation, const TxnRequest& request) {
+  return mutation.Run(request);
+}
+base::StatusOr<CompactResult> Do(Mutation& mutation, const CompactRequest& request) {
+  return mutation.Compact(request);
+}
+base::StatusOr<LeaseGrantResult> Do(Mutation& mutation, const LeaseGrantRequest& request) {
+  return mutation.Grant(request);
+}
+base::StatusOr<LeaseRevokeResult> Do(Mutation& mutation, const LeaseRevokeRequest& request) {
+  return mutation.Revoke(request);
+}
+
+}  // namespace
+
+base::StatusOr<std::optional<KeyValue>> Change::Prev() const {
+  if (created() || revision() - 1 < view_.compacted()) return std::nullopt;
+  return view_.Find(key(), revision() - 1);
+}
+
+// A write that waits, then is done, then is answered. Owned by the queue, then by the batch.
+class Store::Write {
+ public:
+  explicit Write(size_t size) : bytes(size) {}
+  virtual ~Write() = default;
+  virtual void Apply(Mutation& mutation) = 0;
+  virtual void Refuse(base::Status why) = 0;  // instead of what Apply found
+  virtual void Committed(Store& store) = 0;   // before Answer, if what Apply did is durable
+  virtual void Answer() = 0;
+  virtual bool wants_scrub() const { return false; }
+
+  const size_t bytes;
+};
+
+template <typename Request, typename Result>
+class Store::TypedWrite final : public Store::Write {
+ public:
+  TypedWrite(Request request, Done<Result> done)
+      : Write(sizeof(Request) + Bytes(request)),
+        request_(std::move(request)),
+        done_(std::move(done)) {}
+
+  void Apply(Mutation& mutation) override { result_ = Do(mutation, request_); }
+  void Refuse(base::Status why) override { result_ = std::move(why); }
+  void Answer() override { done_(std::move(result_)); }
+
+  void Committed(Store& store) override {
+    if (!result_.ok()) return;
+    if constexpr (std::is_same_v<Request, CompactRequest>) {
+      store.scrubbing_ = true;
+    } else if constexpr (std::is_same_v<Request, LeaseGrantRequest>) {
+      store.leases_.Add(result_->id, result_->ttl);
+    } else if constexpr (std::is_same_v<Request, LeaseRevokeRequest>) {
+      store.leases_.Remove(request_.id);
+    }
+  }
+
+  bool wants_scrub() const override {
+    if constexpr (std::is_same_v<Request, CompactRequest>) return request_.physical && result_.ok();
+    return false;
+  }
+
+ private:
+  const Request request_;
+  const Done<Result> done_;
+  base::StatusOr<Result> result_ = Stopped();
+};
+
+base::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
+                                                   const Options& options, const base::Clock& clock,
+                                                   const obs::Logger& log, obs::Metrics& metrics) {
+  STRATA_ASSIGN_OR_RETURN(auto dir, DataDir::Hold(directory));
+  if (dir->exposed()) {
+    log.Warning("Others may look into the data directory; chmod 700 it",
+                {{"directory", directory}});
+  }
+  STRATA_ASSIGN_OR_RETURN(auto env,
+                          lmdb::Environment::Open(dir->FilePath("records.mdb"), options.map));
+  STRATA_RETURN_IF_ERROR(dir->Sync());
+  std::unique_ptr<Store> store(
+      new Store(std::move(dir), std::move(env), options, clock, log, metrics));
+  STRATA_RETURN_IF_ERROR(base::Annotate(store->Load(), directory));
+  store->writer_ = std::thread([s = store.get()] { s->Run(); });
+  return store;
+}
+
+Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> env,
+             const Options& options, const base::Clock& clock, const obs::Logger& log,
+             obs::Metrics& metrics)
+    : dir_(std::move(dir)),
+      env_(std::move(env)),
+      options_(options),
+      clock_(clock),
+      log_(log),
+      writes_(metrics.AddCounter("strata_store_writes_total", "Writes that were committed.")),
+      commits_(metrics.AddCounter("strata_store_commits_total",
+                                  "Commits; writes that wait together share one.")),
+      commit_seconds_(metrics.AddHistogram(
+          "strata_store_commit_duration_seconds", "From taking the writes to their fsync.",
+          {.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3})),
+      revision_gauge_(metrics.AddGauge("strata_store_revision", "The newest revision.")),
+      size_gauge_(metrics.AddGauge("strata_store_size_bytes", "Size of the file.")),
+      size_in_use_gauge_(metrics.AddGauge("strata_store_size_in_use_bytes",
+                                          "Bytes of the file that hold something.")),
+      pending_gauge_(metrics.AddGauge("strata_store_pending_writes", "Writes that wait.")),
+      refused_(metrics.AddCounter("strata_store_refused_writes_total",
+                                  "Writes refused because too many were waiting.")),
+      leases_(clock) {}
+
+base::Status Store::InitMeta(lmdb::Txn& txn) {
+  STRATA_RETURN_IF_ERROR(txn.Put(Table::kMeta, kMetaFormat, EncodeNumber(kFormatVersion)));
+  STRATA_RETURN_IF_ERROR(txn.Put(Table::kMeta, kMetaCluster, EncodeNumber(RandomId())));
+  STRATA_RETURN_IF_ERROR(txn.Put(Table::kMeta, kMetaMember, EncodeNumber(RandomId())));
+  return txn.Commit();
+}
+
+base::Status Store::Load() {
+  int64_t format = 0;
+  {
+    STRATA_ASSIGN_OR_RETURN(auto txn, env_->Write());
+    STRATA_ASSIGN_OR_RETURN(format, ReadNumber(txn, kMetaFormat));
+    if (format == 0) STRATA_RETURN_IF_ERROR(InitMeta(txn));
+  }
+  if (format > kFormatVersion) {
+    return base::FailedPreconditionError(
+        fmt::format("the store has format {}, and this program knows formats up to {}: "
+                    "use the version of Strata that wrote it, or a newer one",
+                    format, kFormatVersion));
+  }
+  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
+  STRATA_ASSIGN_OR_RETURN(const int64_t cluster, ReadNumber(txn, kMetaCluster));
+  STRATA_ASSIGN_OR_RETURN(const int64_t member, ReadNumber(txn, kMetaMember));
+  cluster_id_ = static_cast<uint64_t>(cluster);
+  member_id_ = static_cast<uint64_t>(member);
+  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  Publish(view.revision(), view.compacted());
+  STRATA_ASSIGN_OR_RETURN(const bool scrubbed, IsScrubbed(txn));
+  scrubbing_ = !scrubbed;
+  Cursor cursor(txn, Table::kLease);
+  for (cursor.First(); cursor.valid(); cursor.Next()) {
+    const auto id = ParseNumber(cursor.key());
+    const auto ttl = ParseNumber(cursor.value());
+    if (!id || !ttl) return base::DataLossError("the store is damaged: a lease");
+    leases_.Add(*id, *ttl);
+  }
+  return cursor.status();
+}
+
+Store::~Store() {
+  {
+    absl::MutexLock lock(&queue_mu_);
+    stopping_ = true;
+  }
+  if (writer_.joinable()) writer_.join();
+}
+
+template <typename Request, typename Result>
+void Store::Enqueue(Request request, Done<Result> done) {
+  EnqueueWrite(std::make_unique<TypedWrite<Request, Result>>(std::move(request), std::move(done)));
+}
+
+void Store::EnqueueWrite(std::unique_ptr<Write> write) {
+  base::Status refusal;
+  {
+    absl::MutexLock lock(&queue_mu_);
+    if (stopping_) {
+      refusal = Stopped();
+    } else if (queue_.size() >= options_.max_pending_writes ||
+               (!queue_.empty() && queue_bytes_ + write->bytes > options_.max_pending_bytes)) {
+      refusal = TooManyRequests();
+    } else {
+      queue_bytes_ += write->bytes;
+      queue_.push_back(std::move(write));
+      pending_gauge_.Set(static_cast<double>(queue_.size()));
+      return;
+    }
+  }
+  refused_.Increment();
+  write->Refuse(refusal);
+  write->Answer();
+}
+
+void Store::Submit(PutRequest request, Done<PutResult> done) {
+  if (const auto status = Check(request); !status.ok()) return done(status);
+  Enqueue(std::move(request), std::move(done));
+}
+
+void Store::Submit(DeleteRequest request, Done<DeleteResult> done) {
+  if (const auto status = Check(request); !status.ok()) return done(status);
+  Enqueue(std::move(request), std::move(done));
+}
+
+void Store::Submit(TxnRequest request, Done<TxnResult> done) {
+  if (const auto status = Check(request, options_.max_txn_ops); !status.ok()) return done(status);
+  if (IsReadOnly(request)) return done(ReadTxn(request));
+  Enqueue(std::move(request), std::move(done));
+}
+
+void Store::Submit(CompactRequest request, Done<CompactResult> done) {
+  Enqueue(request, std::move(done));
+}
+
+void Store::Submit(LeaseGrantRequest request, Done<LeaseGrantResult> done) {
+  if (request.id == 0) request.id = RandomId();
+  Enqueue(request, std::move(done));
+}
+
+void Store::Submit(LeaseRevokeRequest request, Done<LeaseRevokeResult> done) {
+  Enqueue(request, std::move(done));
+}
+
+namespace {
+
+template <typename Result, typename Request>
+base::StatusOr<Result> SubmitAndWait(Store& store, Request request) {
+  absl::Notification answered;
+  base::StatusOr<Result> answer = Stopped();
+  store.Submit(std::move(request), [&](base::StatusOr<Result> result) {
+    answer = std::move(result);
+    answered.Notify();
+  });
+  // Every write is answered: by the writer, or by the destructor.
+  answered.WaitForNotification();
+  return answer;
+}
+
+}  // namespace
+
+base::StatusOr<PutResult> Store::Put(PutRequest request) {
+  return SubmitAndWait<PutResult>(*this, std::move(request));
+}
+base::StatusOr<DeleteResult> Store::Delete(DeleteRequest request) {
+  return SubmitAndWait<DeleteResult>(*this, std::move(request));
+}
+base::StatusOr<TxnResult> Store::Txn(TxnRequest request) {
+  return SubmitAndWait<TxnResult>(*this, std::move(request));
+}
+base::StatusOr<CompactResult> Store::Compact(CompactRequest request) {
+  return SubmitAndWait<CompactResult>(*this, request);
+}
+base::StatusOr<LeaseGrantResult> Store::Grant(LeaseGrantRequest request) {
+  return SubmitAndWait<LeaseGrantResult>(*this, request);
+}
+base::StatusOr<LeaseRevokeResult> Store::Revoke(LeaseRevokeRequest request) {
+  return SubmitAndWait<LeaseRevokeResult>(*this, request);
+}
+
+base::StatusOr<RangeResult> Store::Range(const RangeRequest& request) const {
+  STRATA_RETURN_IF_ERROR(Check(request));
+  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
+  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  STRATA_ASSIGN_OR_RETURN(RangeResult result, view.Range(request));
+  result.revision = view.revision();
+  return result;
+}
+
+base::StatusOr<TxnResult> Store::ReadTxn(const TxnRequest& request) const {
+  STRATA_RETURN_IF_ERROR(Check(request, options_.max_txn_ops));
+  STRATA_ASSIGN_OR_RETURN(auto txn, env_->Snapshot());
+  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  return Mutation(txn, view).Run(request);
+}
+
+base::StatusOr<ChangesEnd> Store::Changes(
+    Revision from, size_t max_bytes,
+    absl::FunctionRef<base::StatusOr<size_t>(const Change&)> visit) const {
+  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
+  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  if (from < view.compacted()) return Compacted();
+  ChangesEnd end{.next = std::max(from, view.revision() + 1), .current = view.revision()};
+  size_t wanted = 0;
+  size_t read = 0;
+  STRATA_RETURN_IF_ERROR(
+      view.History(from, [&](const ChangeRef& ref, bool last) -> base::StatusOr<bool> {
+        const Change change(view, ref);
+        STRATA_ASSIGN_OR_RETURN(const size_t taken, visit(change));
+        wanted += taken;
+        read += change.size();
+        if (!last || (wanted < max_bytes && read / kReadPerWantedByte < max_bytes)) return true;
+        end.next = change.revision() + 1;
+        return false;
+      }));
+  return end;
+}
+
+base::StatusOr<HashResult> Store::Hash(Revision revision) const {
+  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
+  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  STRATA_RETURN_IF_ERROR(view.CheckRevision(revision));
+  HashResult result;
+  result.revision = view.revision();
+  result.hash_revision = revision > 0 ? revision : view.revision();
+  result.compact_revision = view.compacted();
+  STRATA_ASSIGN_OR_RETURN(result.hash, HashHistory(view, result.hash_revision));
+  return result;
+}
+
+base::StatusOr<StoreStatus> Store::Status() const {
+  STRATA_ASSIGN_OR_RETURN(const auto usage, env_->Measure());
+  return StoreStatus{.revision = revision(),
+                     .compact_revision = compacted(),
+                     .size = usage.file_bytes,
+                     .size_in_use = usage.used_bytes};
+}
+
+std::optional<int64_t> Store::KeepAlive(int64_t lease) { return leases_.KeepAlive(lease); }
+
+base::StatusOr<LeaseTimeToLive> Store::TimeToLive(int64_t lease, bool with_keys) const {
+  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
+  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  LeaseTimeToLive result;
+  result.revision = view.revision();
+  STRATA_ASSIGN_OR_RETURN(const auto granted, txn.Get(Table::kLease, EncodeNumber(lease)));
+  const auto left = leases_.Remaining(lease);
+  if (!granted || !left) return result;
+  result.ttl = *left;
+  result.granted_ttl = ParseNumber(*granted).value_or(0);
+  if (with_keys) {
+    STRATA_ASSIGN_OR_RETURN(result.keys, LeaseKeys(txn, lease));
+  }
+  return result;
+}
+
+base::StatusOr<LeaseList> Store::ListLeases() const {
+  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
+  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  LeaseList list{.revision = view.revision(), .ids = {}};
+  Cursor cursor(txn, Table::kLease);
+  for (cursor.First(); cursor.valid(); cursor.Next()) {
+    list.ids.push_back(ParseNumber(cursor.key()).value_or(0));
+  }
+  STRATA_RETURN_IF_ERROR(cursor.status());
+  return list;
+}
+
+Revision Store::revision() const {
+  absl::MutexLock lock(&published_mu_);
+  return revision_;
+}
+
+Revision Store::compacted() const {
+  absl::MutexLock lock(&published_mu_);
+  return compacted_;
+}
+
+void Store::AddListener(CommitListener& listener) {
+  absl::MutexLock lock(&listeners_mu_);
+  listeners_.push_back(&listener);
+}
+
+void Store::RemoveListener(CommitListener& listener) {
+  absl::MutexLock lock(&listeners_mu_);
+  std::erase(listeners_, &listener);
+}
+
+void Store::Run() {
+  for (;;) {
+    Batch batch;
+    bool stop = false;
+    {
+      absl::MutexLock lock(&queue_mu_);
+      const auto wake = [this]() ABSL_SHARED_LOCKS_REQUIRED(queue_mu_) {
+        return stopping_ || !queue_.empty();
+      };
+      const bool idle = !scrubbing_ && queue_.empty() && !stopping_;
+      const auto tick = leases_.empty() ? absl::InfiniteDuration() : kLeaseTick;
+      if (idle) queue_mu_.AwaitWithTimeout(absl::Condition(&wake), tick);
+      stop = stopping_;
+      batch = stop ? Batch() : TakeBatch();
+    }
+    if (stop) break;
+    AddEndedLeases(batch);
+    if (!batch.empty()) CommitBatch(std::move(batch));
+    if (scrubbing_) Scrub();
+  }
+  // Nothing is added to the queue any more.
+  Batch rest;
+  {
+    absl::MutexLock lock(&queue_mu_);
+    for (auto& write : queue_) rest.push_back(std::move(write));
+    queue_.clear();
+  }
+  for (const auto& write : rest) write->Refuse(Stopped());
+  Answer(rest);
+  Answer(awaiting_scrub_);
+}
+
+Store::Batch Store::TakeBatch() {
+  Batch batch;
+  size_t bytes = 0;
+  while (!queue_.empty() && batch.size() < options_.max_batch_writes &&
+         (batch.empty() || bytes + queue_.front()->bytes <= options_.max_batch_bytes)) {
+    bytes += queue_.front()->bytes;
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  queue_bytes_ -= bytes;
+  pending_gauge_.Set(static_cast<double>(queue_.size()));
+  return batch;
+}
+
+void Store::AddEndedLeases(Batch& batch) {
+  for (const int64_t id : leases_.TakeEnded(kLeasesPerBatch)) {
+    Done<LeaseRevokeResult> done = [this, id](const base::StatusOr<LeaseRevokeResult>& result) {
+      // NotFound: revoked by its owner meanwhile.
+      if (!result.ok() && !absl::IsNotFound(result.status())) leases_.Postpone(id);
+    };
+    batch.push_back(std::make_unique<TypedWrite<LeaseRevokeRequest, LeaseRevokeResult>>(
+        LeaseRevokeRequest{.id = id}, std::move(done)));
+  }
+}
+
+void Store::CommitBatch(Batch batch) {
+  const auto start = clock_.Now();
+  while (!TryCommit(batch)) {
+    if (batch.size() == 1) break;
+    // One of them can't be done; the others shall not suffer.
+    for (auto& write : batch) {
+      Batch single;
+      single.push_back(std::move(write));
+      CommitBatch(std::move(single));
+    }
+    return;
+  }
+  commit_seconds_.Observe(std::chrono::duration<double>(clock_.Now() - start).count());
+  MeasureSize();
+  std::erase_if(batch, [this](std::unique_ptr<Write>& write) {
+    if (!write->wants_scrub()) return false;
+    awaiting_scrub_.push_back(std::move(write));
+    return true;
+  });
+  Answer(batch);
+}
+
+bool Store::TryCommit(Batch& batch) {
+  for (;;) {
+    base::Status failure;
+    bool map_full = false;
+    bool disk_full = false;
+    if (dead_) {
+      failure = *dead_;
+    } else if (auto txn = env_->Write(); !txn.ok()) {
+      failure = txn.status();
+    } else if (auto before = View::Of(*txn); !before.ok()) {
+      failure = before.status();
+    } else {
+      Mutation mutation(*txn, *before);
+      for (const auto& write : batch) {
+        write->Apply(mutation);
+        if (mutation.spoilt()) break;
+      }
+      if (!mutation.spoilt()) {
+        if (!mutation.dirty()) return true;
+        failure = txn->Commit();
+        if (failure.ok()) {
+          commits_.Increment();
+          writes_.Increment(static_cast<double>(batch.size()));
+          for (const auto& write : batch) write->Committed(*this);
+          Publish(mutation.revision(), mutation.compacted());
+          return true;
+        }
+        if (!txn->map_full() && !txn->disk_full()) {
+          // After a failed fsync nobody knows what the disk holds, and a second one may lie
+          // (https://wiki.postgresql.org/wiki/Fsync_Errors): no more writes until a restart has read the file anew.
+          log_.Error("The disk failed; writes are refused until a restart", {{"error", failure}});
+          dead_ = base::UnavailableError(
+              fmt::format("etcdserver: the store's disk failed: {}", base::Message(failure)));
+          failure = *dead_;
+        }
+      } else {
+        failure = base::InternalError("the store is damaged");
+      }
+      map_full = txn->map_full();
+      disk_full = txn->disk_full();
+    }
+    if (map_full && GrowMap()) continue;
+    if (map_full || disk_full) {
+      log_.Warning("No space left for a write", {});
+      failure = NoSpace();
+    }
+    if (batch.size() > 1 && !dead_) return false;
+    for (const auto& write : batch) write->Refuse(failure);
+    return true;
+  }
+}
+
+void Store::Publish(Revision revision, Revision compacted) {
+  {
+    absl::MutexLock lock(&published_mu_);
+    revision_ = revision;
+    compacted_ = compacted;
+  }
+  revision_gauge_.Set(static_cast<double>(revision));
+  absl::MutexLock lock(&listeners_mu_);
+  for (CommitListener* listener : listeners_) listener->OnCommit(revision);
+}
+
+void Store::Answer(Batch& batch) {
+  for (const auto& write : batch) write->Answer();
+  batch.clear();
+}
+
+bool Store::GrowMap() {
+  const base::Status grown = env_->Grow();
+  if (!grown.ok()) log_.Warning("The store can't grow", {{"reason", grown}});
+  return grown.ok();
+}
+
+void Store::Scrub() {
+  bool finished = false;
+  base::Status failure;
+  if (dead_) {
+    failure = *dead_;
+  } else if (auto txn = env_->Write(); !txn.ok()) {
+    failure = txn.status();
+  } else {
+    auto step = ScrubStep(*txn, options_.scrub_changes);
+    failure = step.ok() ? txn->Commit() : step.status();
+    finished = failure.ok() && *step;
+    if (txn->map_full() && GrowMap()) return;
+  }
+  if (!failure.ok()) {
+    // What was forgotten stays where it is until the next compaction or start; nobody can read it.
+    log_.Warning("The clean-up after a compaction failed", {{"error", failure}});
+    scrubbing_ = false;
+    for (const auto& write : awaiting_scrub_) write->Refuse(failure);
+    Answer(awaiting_scrub_);
+    return;
+  }
+  if (!finished) return;
+  scrubbing_ = false;
+  Answer(awaiting_scrub_);
+  MeasureSize();
+}
+
+void Store::MeasureSize() {
+  if (const auto usage = env_->Measure(); usage.ok()) {
+    size_gauge_.Set(static_cast<double>(usage->file_bytes));
+    size_in_use_gauge_.Set(static_cast<double>(usage->used_bytes));
+  }
+}
+
+}  // namespace strata::engine

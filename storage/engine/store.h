@@ -1,0 +1,208 @@
+// The embedded store: records under revisions, as etcd keeps them, in one LMDB file.
+//
+// Every write transaction is one revision. One thread writes; it takes all writes that wait, does them in order, and
+// answers them after one common fsync. Reads take snapshots beside it, and see every write that was answered before they
+// began. Limitations: keys end at 480 bytes (layout.h), and it is one node.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/functional/function_ref.h>
+#include <absl/synchronization/mutex.h>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "storage/engine/data_dir.h"
+#include "storage/engine/leases.h"
+#include "storage/engine/lmdb.h"
+#include "storage/engine/types.h"
+#include "storage/engine/view.h"
+
+namespace strata::engine {
+
+struct Options {
+  size_t max_txn_ops = 128;
+  // Writes that wait for the writer; beyond them requests are refused with TooManyRequests.
+  size_t max_pending_writes = 4096;
+  size_t max_pending_bytes = size_t{64} << 20;
+  // What one fsync may be shared by.
+  size_t max_batch_writes = 1024;
+  size_t max_batch_bytes = size_t{16} << 20;
+  // Changes that the clean-up after a compaction looks at before it lets writes through.
+  size_t scrub_changes = 1000;
+  lmdb::Environment::Options map{};
+};
+
+// One change, as a watch needs it. Valid during the callback.
+class Change {
+ public:
+  Change(const View& view, const ChangeRef& ref) : view_(view), ref_(ref) {}
+
+  Revision revision() const { return ref_.at.revision; }
+  std::string_view key() const { return ref_.record.key; }
+  bool deleted() const { return ref_.record.kind == Kind::kTombstone; }
+  bool created() const { return !deleted() && ref_.record.create_revision == revision(); }
+  size_t size() const { return ref_.record.key.size() + ref_.record.value.size(); }
+  KeyValue kv() const { return ToKeyValue(ref_); }
+  // The record before it; nothing if it didn't exist, or is compacted away.
+  base::StatusOr<std::optional<KeyValue>> Prev() const;
+
+ private:
+  const View& view_;
+  const ChangeRef& ref_;
+};
+
+// How far a reading of the history came.
+struct ChangesEnd {
+  Revision next = 0;     // all before this have been visited
+  Revision current = 0;  // the store's revision; next is greater if nothing is left
+};
+
+// Hears of commits, on the writing thread: must return at once, and call no Store method that writes.
+class CommitListener {
+ public:
+  virtual ~CommitListener() = default;
+  virtual void OnCommit(Revision revision) = 0;
+};
+
+template <typename Result>
+using Done = std::function<void(base::StatusOr<Result>)>;
+
+// Thread-safe.
+class Store {
+ public:
+  // Opens the store in the directory, or makes one. The message of an error names the file and what to do.
+  static base::StatusOr<std::unique_ptr<Store>> Open(const std::string& directory,
+                                                     const Options& options,
+                                                     const base::Clock& clock,
+                                                     const obs::Logger& log, obs::Metrics& metrics);
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+  // Writes that still wait are answered with Stopped.
+  ~Store();
+
+  // `done` is called once, on the writing thread after the commit, or at once on this one if the request is refused. It
+  // must not block.
+  void Submit(PutRequest request, Done<PutResult> done);
+  void Submit(DeleteRequest request, Done<DeleteResult> done);
+  void Submit(TxnRequest request, Done<TxnResult> done);
+  void Submit(CompactRequest request, Done<CompactResult> done);
+  void Submit(LeaseGrantRequest request, Done<LeaseGrantResult> done);  // id 0: one is chosen
+  void Submit(LeaseRevokeRequest request, Done<LeaseRevokeResult> done);
+
+  // The same, waiting for the answer.
+  base::StatusOr<PutResult> Put(PutRequest request);
+  base::StatusOr<DeleteResult> Delete(DeleteRequest request);
+  base::StatusOr<TxnResult> Txn(TxnRequest request);
+  base::StatusOr<CompactResult> Compact(CompactRequest request);
+  base::StatusOr<LeaseGrantResult> Grant(LeaseGrantRequest request);
+  base::StatusOr<LeaseRevokeResult> Revoke(LeaseRevokeRequest request);
+
+  base::StatusOr<RangeResult> Range(const RangeRequest& request) const;
+  // A transaction that writes in neither branch needs no writer.
+  base::StatusOr<TxnResult> ReadTxn(const TxnRequest& request) const;
+  // Visits the changes from revision `from` on, whole revisions, until the sizes that `visit` returns reach `max_bytes`
+  // (or a multiple of it has been read). Compacted if `from` is below the compacted revision.
+  base::StatusOr<ChangesEnd> Changes(
+      Revision from, size_t max_bytes,
+      absl::FunctionRef<base::StatusOr<size_t>(const Change&)> visit) const;
+  // 0 is the newest.
+  base::StatusOr<HashResult> Hash(Revision revision) const;
+  base::StatusOr<StoreStatus> Status() const;
+
+  // Seconds; nothing if there is no such lease.
+  std::optional<int64_t> KeepAlive(int64_t lease);
+  base::StatusOr<LeaseTimeToLive> TimeToLive(int64_t lease, bool with_keys) const;
+  base::StatusOr<LeaseList> ListLeases() const;
+
+  // Of the last commit. Never ahead of what a read sees.
+  Revision revision() const ABSL_LOCKS_EXCLUDED(published_mu_);
+  Revision compacted() const ABSL_LOCKS_EXCLUDED(published_mu_);
+
+  // Chosen when the store was made.
+  uint64_t cluster_id() const { return cluster_id_; }
+  uint64_t member_id() const { return member_id_; }
+  const Options& options() const { return options_; }
+
+  // After RemoveListener has returned the listener isn't called any more.
+  void AddListener(CommitListener& listener) ABSL_LOCKS_EXCLUDED(listeners_mu_);
+  void RemoveListener(CommitListener& listener) ABSL_LOCKS_EXCLUDED(listeners_mu_);
+
+ private:
+  class Write;
+  template <typename Request, typename Result>
+  class TypedWrite;
+  using Batch = std::vector<std::unique_ptr<Write>>;
+
+  Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> env, const Options& options,
+        const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics);
+  base::Status Load();
+  base::Status InitMeta(lmdb::Txn& txn);
+
+  template <typename Request, typename Result>
+  void Enqueue(Request request, Done<Result> done);
+  void EnqueueWrite(std::unique_ptr<Write> write);
+
+  // The writing thread's.
+  void Run();
+  Batch TakeBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(queue_mu_);
+  void AddEndedLeases(Batch& batch);
+  void CommitBatch(Batch batch);
+  // Does the writes of the batch in one transaction; false if it has to be tried again in single writes.
+  bool TryCommit(Batch& batch);
+  void Publish(Revision revision, Revision compacted);
+  void Answer(Batch& batch);
+  bool GrowMap();
+  void Scrub();
+  void MeasureSize();
+
+  const std::unique_ptr<DataDir> dir_;
+  const std::unique_ptr<lmdb::Environment> env_;
+  const Options options_;
+  const base::Clock& clock_;
+  const obs::Logger& log_;
+  uint64_t cluster_id_ = 0;  // constant after Open
+  uint64_t member_id_ = 0;   // constant after Open
+
+  obs::Counter writes_;
+  obs::Counter commits_;
+  obs::Histogram commit_seconds_;
+  obs::Gauge revision_gauge_;
+  obs::Gauge size_gauge_;
+  obs::Gauge size_in_use_gauge_;
+  obs::Gauge pending_gauge_;
+  obs::Counter refused_;
+
+  Leases leases_;
+
+  mutable absl::Mutex published_mu_;
+  Revision revision_ ABSL_GUARDED_BY(published_mu_) = 0;
+  Revision compacted_ ABSL_GUARDED_BY(published_mu_) = 0;
+
+  absl::Mutex listeners_mu_;
+  std::vector<CommitListener*> listeners_ ABSL_GUARDED_BY(listeners_mu_);
+
+  absl::Mutex queue_mu_;
+  std::deque<std::unique_ptr<Write>> queue_ ABSL_GUARDED_BY(queue_mu_);
+  size_t queue_bytes_ ABSL_GUARDED_BY(queue_mu_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(queue_mu_) = false;
+
+  // The writing thread's own.
+  bool scrubbing_ = false;
+  Batch awaiting_scrub_;          // compactions that asked for it
+  std::optional<base::Status> dead_;  // a disk that failed once isn't trusted again
+
+  std::thread writer_;
+};
+
+}  // namespace strata::engine

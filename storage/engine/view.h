@@ -1,0 +1,85 @@
+// Reading the records as they were at a revision, in a snapshot or in the write transaction.
+#pragma once
+
+#include <absl/functional/function_ref.h>
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "base/status.h"
+#include "storage/engine/layout.h"
+#include "storage/engine/lmdb.h"
+#include "storage/engine/types.h"
+
+namespace strata::engine {
+
+// One version of a key, without its value. Views end with the next step of the walk.
+struct Version {
+  std::string_view escaped;  // the key: Unescape
+  Revision revision = 0;
+  IndexRecord record;
+};
+
+// One change in the history. Valid during the callback that it is given to.
+struct ChangeRef {
+  Position at;
+  HistoryRecord record;
+};
+
+// As long-lived as its transaction, and as its thread.
+class View {
+ public:
+  // `revision` is what the transaction counts as newest; a writer sees its own unfinished revision by giving it here.
+  View(const lmdb::Txn& txn, Revision revision, Revision compacted)
+      : txn_(txn), revision_(revision), compacted_(compacted) {}
+
+  // The state of the store that `txn` sees.
+  static base::StatusOr<View> Of(const lmdb::Txn& txn);
+
+  Revision revision() const { return revision_; }
+  Revision compacted() const { return compacted_; }
+
+  // FutureRevision or Compacted if the state at `revision` can't be told; 0 and less mean the newest.
+  base::Status CheckRevision(Revision revision) const;
+
+  // Without the revision of the result, which is the caller's affair.
+  base::StatusOr<RangeResult> Range(const RangeRequest& request) const;
+
+  // The live version of `key` at `revision`; nothing if there is none.
+  base::StatusOr<std::optional<KeyValue>> Find(std::string_view key, Revision revision) const;
+
+  // When `key`, as it is at `revision`, was written; 0 if it doesn't exist then.
+  base::StatusOr<Revision> NewestRevision(std::string_view key, Revision revision) const;
+
+  // Calls `visit` for every live version of the range at `revision`, in key order, until it returns false.
+  base::Status Walk(std::string_view key, std::string_view range_end, Revision revision,
+                    absl::FunctionRef<base::StatusOr<bool>(const Version&)> visit) const;
+
+  // The changes from revision `from` on, in order, until `visit` returns false, which it may do only at the last change
+  // of a revision (`last`).
+  base::Status History(Revision from,
+                       absl::FunctionRef<base::StatusOr<bool>(const ChangeRef&, bool last)> visit) const;
+
+  // The whole record of a version.
+  base::StatusOr<KeyValue> Load(const Version& version, bool with_value) const;
+
+ private:
+  const lmdb::Txn& txn_;
+  const Revision revision_;
+  const Revision compacted_;
+};
+
+KeyValue ToKeyValue(const ChangeRef& change);
+
+// The names of numbers in the meta table.
+inline constexpr std::string_view kMetaFormat = "format";
+inline constexpr std::string_view kMetaCluster = "cluster";
+inline constexpr std::string_view kMetaMember = "member";
+inline constexpr std::string_view kMetaCompacted = "compacted";
+inline constexpr std::string_view kMetaScrubbed = "scrubbed";
+
+// 0 if there is none.
+base::StatusOr<int64_t> ReadNumber(const lmdb::Txn& txn, std::string_view name);
+
+}  // namespace strata::engine
