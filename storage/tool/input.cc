@@ -28,12 +28,11 @@ bool IsManifest(const fs::path& path) {
   return extension == ".yaml" || extension == ".yml" || extension == ".json";
 }
 
-// A must-gather's directory of resources whose files are of one API group each.
+// What a must-gather wrote: resources in directories by API group, and notes about the gathering beside them.
 bool IsGathered(const fs::path& directory) {
-  const fs::path name = directory.filename();
   std::error_code ignored;
-  return name == "cluster-scoped-resources" ||
-         (name == "namespaces" && fs::is_directory(directory.parent_path() / "cluster-scoped-resources", ignored));
+  return directory.filename() == "cluster-scoped-resources" ||
+         fs::is_directory(directory / "cluster-scoped-resources", ignored);
 }
 
 base::Status FileError(std::string_view path, const std::error_code& error) {
