@@ -1,0 +1,482 @@
+#include "codec/decode_json.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/reflection.h>
+#include <simdjson.h>
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include "base/bytes.h"
+#include "codec/plan.h"
+#include "codec/utf8.h"
+
+namespace strata::codec {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+namespace od = simdjson::ondemand;
+
+constexpr size_t kMaxDepth = 1000;
+
+// A place in the object, for errors: spec.tags[3].name. Links of a list on the stack.
+struct Path {
+  const Path* parent = nullptr;
+  std::string_view name;
+  int index = -1;
+
+  std::string Text() const {
+    std::string text = parent == nullptr ? "" : parent->Text();
+    if (index >= 0) return fmt::format("{}[{}]", text, index);
+    if (!text.empty() && !name.empty()) text += '.';
+    return text + std::string(name);
+  }
+};
+
+base::Status Invalid(const Path& path, std::string_view what) {
+  const std::string at = path.Text();
+  return base::InvalidArgumentError(at.empty() ? std::string(what) : fmt::format("{}: {}", base::Printable(at, 200), what));
+}
+
+base::Status Malformed(simdjson::error_code error, const Path& path) {
+  return Invalid(path, fmt::format("malformed JSON: {}", simdjson::error_message(error)));
+}
+
+std::string_view TypeName(od::json_type type) {
+  switch (type) {
+    case od::json_type::array: return "a list";
+    case od::json_type::object: return "an object";
+    case od::json_type::number: return "a number";
+    case od::json_type::string: return "a string";
+    case od::json_type::boolean: return "a boolean";
+    case od::json_type::null: return "null";
+  }
+  return "nothing known";
+}
+
+// The text that simdjson parses: padded, valid UTF-8.
+class Text {
+ public:
+  explicit Text(std::string_view json)
+      : padded_(IsUtf8(json) ? simdjson::padded_string(json) : simdjson::padded_string(ToValidUtf8(json))) {}
+
+  // The root object; `body` reads it and may return an error of its own.
+  base::Status ReadObject(const std::function<base::Status(od::object)>& body) {
+    od::document document;
+    if (const auto error = parser_.iterate(padded_).get(document)) return Malformed(error, {});
+    od::json_type type;
+    if (const auto error = document.type().get(type)) return Malformed(error, {});
+    if (type != od::json_type::object) {
+      return base::InvalidArgumentError(fmt::format("expected an object, got {}", TypeName(type)));
+    }
+    od::object object;
+    if (const auto error = document.get_object().get(object)) return Malformed(error, {});
+    STRATA_RETURN_IF_ERROR(body(object));
+    const char* rest = nullptr;
+    if (document.current_location().get(rest) != simdjson::OUT_OF_BOUNDS) {
+      return base::InvalidArgumentError("malformed JSON: text after the object");
+    }
+    return base::OkStatus();
+  }
+
+ private:
+  simdjson::padded_string padded_;
+  od::parser parser_;
+};
+
+// RFC 3339 with any offset and fraction, as time.Parse(time.RFC3339, …) takes it.
+struct ParsedTime {
+  int64_t seconds;
+  int32_t nanos;
+};
+
+int64_t DaysFromCivil(int64_t year, int month, int day) {
+  year -= month <= 2 ? 1 : 0;
+  const int64_t era = (year >= 0 ? year : year - 399) / 400;
+  const auto yoe = static_cast<int>(year - era * 400);
+  const int doy = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+  return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+}
+
+std::optional<ParsedTime> ParseTime(std::string_view text) {
+  size_t at = 0;
+  const auto digits = [&](int count) -> int {
+    int value = 0;
+    for (int i = 0; i < count; ++i, ++at) {
+      if (at >= text.size() || text[at] < '0' || text[at] > '9') return -1'000'000;
+      value = value * 10 + (text[at] - '0');
+    }
+    return value;
+  };
+  const auto is = [&](char c) { return at < text.size() && text[at] == c ? (++at, true) : false; };
+  const int year = digits(4);
+  if (!is('-')) return std::nullopt;
+  const int month = digits(2);
+  if (!is('-')) return std::nullopt;
+  const int day = digits(2);
+  if (!is('T')) return std::nullopt;
+  const int hour = digits(2);
+  if (!is(':')) return std::nullopt;
+  const int minute = digits(2);
+  if (!is(':')) return std::nullopt;
+  const int second = digits(2);
+  int32_t nanos = 0;
+  if (is('.')) {
+    const size_t start = at;
+    int32_t unit = 100'000'000;
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9') {
+      nanos += (text[at++] - '0') * unit;
+      unit /= 10;
+    }
+    if (at == start) return std::nullopt;
+  }
+  int offset = 0;
+  if (!is('Z')) {
+    const int sign = is('+') ? 1 : is('-') ? -1 : 0;
+    const int hours = digits(2);
+    if (sign == 0 || !is(':')) return std::nullopt;
+    const int minutes = digits(2);
+    if (hours < 0 || hours > 24 || minutes < 0 || minutes > 60) return std::nullopt;
+    offset = sign * (hours * 3600 + minutes * 60);
+  }
+  static constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+  if (at != text.size() || year < 0 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || minute < 0 ||
+      minute > 59 || second < 0 || second > 59 || day > kDays[month - 1] + (month == 2 && leap ? 1 : 0)) {
+    return std::nullopt;
+  }
+  return ParsedTime{DaysFromCivil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset, nanos};
+}
+
+class Decoder {
+ public:
+  base::Status Object(od::object object, Message& message, const Path& path, DecodedType* type) {
+    if (++depth_ > kMaxDepth) return Invalid(path, "nested too deeply");
+    const Plan& plan = PlanOf(message.GetDescriptor());
+    for (auto member : object) {
+      std::string_view key;
+      if (const auto error = member.unescaped_key().get(key)) return Malformed(error, path);
+      od::value value;
+      if (const auto error = member.value().get(value)) return Malformed(error, path);
+      const Path here{&path, key, -1};
+      if (type != nullptr && (key == "kind" || key == "apiVersion")) {
+        STRATA_RETURN_IF_ERROR(String(value, here, key == "kind" ? type->kind : type->api_version));
+        continue;
+      }
+      const auto found = plan.by_name.find(key);
+      if (found == plan.by_name.end()) {
+        STRATA_RETURN_IF_ERROR(Skip(value, here));
+        continue;
+      }
+      const FieldPlan& field = *found->second;
+      Message& owner =
+          field.inside == nullptr ? message : *message.GetReflection()->MutableMessage(&message, field.inside);
+      STRATA_RETURN_IF_ERROR(Field(value, owner, field, here));
+    }
+    --depth_;
+    return base::OkStatus();
+  }
+
+ private:
+  // Values of unknown fields are walked, so that what isn't JSON is an error wherever it stands.
+  base::Status Skip(od::value value, const Path& path) {
+    if (++depth_ > kMaxDepth) return Invalid(path, "nested too deeply");
+    od::json_type type;
+    if (const auto error = value.type().get(type)) return Malformed(error, path);
+    simdjson::error_code error = simdjson::SUCCESS;
+    switch (type) {
+      case od::json_type::object: {
+        od::object object;
+        if ((error = value.get_object().get(object)) != simdjson::SUCCESS) break;
+        for (auto member : object) {
+          od::value inner;
+          if ((error = member.value().get(inner)) != simdjson::SUCCESS) return Malformed(error, path);
+          STRATA_RETURN_IF_ERROR(Skip(inner, path));
+        }
+        break;
+      }
+      case od::json_type::array: {
+        od::array array;
+        if ((error = value.get_array().get(array)) != simdjson::SUCCESS) break;
+        for (auto item : array) {
+          od::value inner;
+          if ((error = item.get(inner)) != simdjson::SUCCESS) return Malformed(error, path);
+          STRATA_RETURN_IF_ERROR(Skip(inner, path));
+        }
+        break;
+      }
+      case od::json_type::string: {
+        std::string_view ignored;
+        error = value.get_string().get(ignored);
+        break;
+      }
+      case od::json_type::number: {
+        double ignored;
+        error = value.get_double().get(ignored);
+        break;
+      }
+      case od::json_type::boolean: {
+        bool ignored;
+        error = value.get_bool().get(ignored);
+        break;
+      }
+      case od::json_type::null:
+        break;
+    }
+    --depth_;
+    return error == simdjson::SUCCESS ? base::OkStatus() : Malformed(error, path);
+  }
+
+  static base::Status Expected(od::value value, std::string_view what, const Path& path) {
+    od::json_type type;
+    if (const auto error = value.type().get(type)) return Malformed(error, path);
+    return Invalid(path, fmt::format("expected {}, got {}", what, TypeName(type)));
+  }
+
+  static base::StatusOr<bool> IsNull(od::value value, const Path& path) {
+    od::json_type type;
+    if (const auto error = value.type().get(type)) return Malformed(error, path);
+    return type == od::json_type::null;
+  }
+
+  static base::Status String(od::value value, const Path& path, std::string& out) {
+    STRATA_ASSIGN_OR_RETURN(const bool null, IsNull(value, path));
+    if (null) return base::OkStatus();
+    std::string_view text;
+    const auto error = value.get_string().get(text);
+    if (error == simdjson::INCORRECT_TYPE) return Expected(value, "a string", path);
+    if (error != simdjson::SUCCESS) return Malformed(error, path);
+    out = text;
+    return base::OkStatus();
+  }
+
+  base::Status Field(od::value value, Message& message, const FieldPlan& field, const Path& path) {
+    STRATA_ASSIGN_OR_RETURN(const bool null, IsNull(value, path));
+    if (null) return base::OkStatus();  // Go leaves the member as it is
+    const auto* reflection = message.GetReflection();
+    if (field.field->is_repeated()) reflection->ClearField(&message, field.field);  // of a repeated key the last counts
+    if (field.field->is_map()) return Map(value, message, field, path);
+    if (field.field->is_repeated()) return List(value, message, field, path);
+    if (field.field->message_type() != nullptr) {
+      return Form(value, *reflection->MutableMessage(&message, field.field), field.form, path);
+    }
+    return Scalar(value, message, field.field, path);
+  }
+
+  base::Status Map(od::value value, Message& message, const FieldPlan& field, const Path& path) {
+    od::object object;
+    if (value.get_object().get(object) != simdjson::SUCCESS) return Expected(value, "an object", path);
+    const FieldDescriptor* map_value = field.field->message_type()->map_value();
+    const FieldPlan entry_plan = ElementPlan(map_value);
+    for (auto member : object) {
+      std::string_view key;
+      if (const auto error = member.unescaped_key().get(key)) return Malformed(error, path);
+      const std::string owned(key);
+      od::value inner;
+      if (const auto error = member.value().get(inner)) return Malformed(error, path);
+      Message* entry = message.GetReflection()->AddMessage(&message, field.field);
+      entry->GetReflection()->SetString(entry, field.field->message_type()->map_key(), owned);
+      STRATA_RETURN_IF_ERROR(Field(inner, *entry, entry_plan, Path{&path, owned, -1}));
+    }
+    return base::OkStatus();
+  }
+
+  base::Status List(od::value value, Message& message, const FieldPlan& field, const Path& path) {
+    od::array array;
+    if (value.get_array().get(array) != simdjson::SUCCESS) return Expected(value, "a list", path);
+    const auto* reflection = message.GetReflection();
+    int index = 0;
+    for (auto item : array) {
+      const Path here{&path, "", index++};
+      od::value inner;
+      if (const auto error = item.get(inner)) return Malformed(error, here);
+      STRATA_ASSIGN_OR_RETURN(const bool null, IsNull(inner, here));
+      if (field.field->message_type() != nullptr) {
+        Message* element = reflection->AddMessage(&message, field.field);
+        if (!null) STRATA_RETURN_IF_ERROR(Form(inner, *element, field.form, here));
+      } else {
+        std::string text;
+        STRATA_RETURN_IF_ERROR(String(inner, here, text));
+        STRATA_RETURN_IF_ERROR(DecodeBytes(field.field, here, text));
+        reflection->AddString(&message, field.field, text);
+      }
+    }
+    return base::OkStatus();
+  }
+
+  static FieldPlan ElementPlan(const FieldDescriptor* field) {
+    FieldPlan plan;
+    plan.field = field;
+    if (field->message_type() != nullptr) plan.form = PlanOf(field->message_type()).form;
+    return plan;
+  }
+
+  static base::Status DecodeBytes(const FieldDescriptor* field, const Path& path, std::string& text) {
+    if (field->type() != FieldDescriptor::TYPE_BYTES) return base::OkStatus();
+    auto bytes = base::FromBase64(text);
+    if (!bytes) return Invalid(path, "expected base64");
+    text = *std::move(bytes);
+    return base::OkStatus();
+  }
+
+  base::Status Form(od::value value, Message& message, json::Form form, const Path& path) {
+    const auto* reflection = message.GetReflection();
+    const FieldDescriptor* first = message.GetDescriptor()->FindFieldByNumber(1);
+    switch (form) {
+      case json::TIME:
+      case json::MICRO_TIME: {
+        std::string text;
+        STRATA_RETURN_IF_ERROR(String(value, path, text));
+        const auto time = ParseTime(text);
+        if (!time) return Invalid(path, "expected a time like 2006-01-02T15:04:05Z");
+        reflection->SetInt64(&message, first, time->seconds);
+        reflection->SetInt32(&message, message.GetDescriptor()->FindFieldByNumber(2),
+                             form == json::TIME ? 0 : time->nanos);
+        return base::OkStatus();
+      }
+      case json::RAW: {
+        STRATA_ASSIGN_OR_RETURN(const std::string_view raw, Raw(value, path));
+        reflection->SetString(&message, first, std::string(raw));
+        return base::OkStatus();
+      }
+      case json::STRINGS: {
+        FieldPlan plan;
+        plan.field = first;
+        return List(value, message, plan, path);
+      }
+      case json::OBJECT: {
+        od::object object;
+        if (value.get_object().get(object) != simdjson::SUCCESS) return Expected(value, "an object", path);
+        return Object(object, message, path, nullptr);
+      }
+    }
+    return base::OkStatus();
+  }
+
+  base::StatusOr<std::string_view> Raw(od::value value, const Path& path) {
+    od::json_type type;
+    if (const auto error = value.type().get(type)) return Malformed(error, path);
+    std::string_view raw;
+    simdjson::error_code error = simdjson::SUCCESS;
+    if (type == od::json_type::object) {
+      od::object object;
+      error = value.get_object().get(object);
+      if (error == simdjson::SUCCESS) error = object.raw_json().get(raw);
+    } else if (type == od::json_type::array) {
+      od::array array;
+      error = value.get_array().get(array);
+      if (error == simdjson::SUCCESS) error = array.raw_json().get(raw);
+    } else {
+      raw = value.raw_json_token();
+      STRATA_RETURN_IF_ERROR(Skip(value, path));
+    }
+    if (error != simdjson::SUCCESS) return Malformed(error, path);
+    // simdjson's raw text reaches to the next token.
+    while (!raw.empty() && (raw.back() == ' ' || raw.back() == '\n' || raw.back() == '\t' || raw.back() == '\r')) {
+      raw.remove_suffix(1);
+    }
+    return raw;
+  }
+
+  static base::Status Scalar(od::value value, Message& message, const FieldDescriptor* field, const Path& path) {
+    const auto* reflection = message.GetReflection();
+    switch (field->cpp_type()) {
+      case FieldDescriptor::CPPTYPE_STRING: {
+        std::string text;
+        STRATA_RETURN_IF_ERROR(String(value, path, text));
+        STRATA_RETURN_IF_ERROR(DecodeBytes(field, path, text));
+        reflection->SetString(&message, field, std::move(text));
+        return base::OkStatus();
+      }
+      case FieldDescriptor::CPPTYPE_BOOL: {
+        bool flag;
+        if (value.get_bool().get(flag) != simdjson::SUCCESS) return Expected(value, "a boolean", path);
+        reflection->SetBool(&message, field, flag);
+        return base::OkStatus();
+      }
+      default: {
+        int64_t number;
+        if (value.get_int64().get(number) != simdjson::SUCCESS) return Expected(value, "a whole number of 64 bits", path);
+        if (field->cpp_type() == FieldDescriptor::CPPTYPE_INT64) {
+          reflection->SetInt64(&message, field, number);
+          return base::OkStatus();
+        }
+        if (number < std::numeric_limits<int32_t>::min() || number > std::numeric_limits<int32_t>::max()) {
+          return Invalid(path, "the number doesn't fit 32 bits");
+        }
+        reflection->SetInt32(&message, field, static_cast<int32_t>(number));
+        return base::OkStatus();
+      }
+    }
+  }
+
+  size_t depth_ = 0;
+};
+
+}  // namespace
+
+base::StatusOr<DecodedType> DecodeJson(std::string_view json, Message& message) {
+  DecodedType type;
+  Text text(json);
+  STRATA_RETURN_IF_ERROR(
+      text.ReadObject([&](od::object object) { return Decoder().Object(object, message, {}, &type); }));
+  return type;
+}
+
+base::Status ForEachString(std::string_view json,
+                           const std::function<void(std::string_view key, std::string_view value)>& member) {
+  Text text(json);
+  return text.ReadObject([&](od::object object) -> base::Status {
+    for (auto entry : object) {
+      std::string_view key;
+      if (const auto error = entry.unescaped_key().get(key)) return Malformed(error, {});
+      od::value value;
+      if (const auto error = entry.value().get(value)) return Malformed(error, {});
+      od::json_type type;
+      if (const auto error = value.type().get(type)) return Malformed(error, {});
+      if (type != od::json_type::string) continue;
+      std::string_view content;
+      if (const auto error = value.get_string().get(content)) return Malformed(error, {nullptr, key, -1});
+      member(key, content);
+    }
+    return base::OkStatus();
+  });
+}
+
+base::StatusOr<DecodedType> DecodeType(std::string_view json) {
+  DecodedType type;
+  STRATA_RETURN_IF_ERROR(ForEachString(json, [&](std::string_view key, std::string_view value) {
+    if (key == "kind") type.kind = value;
+    if (key == "apiVersion") type.api_version = value;
+  }));
+  return type;
+}
+
+base::Status ForEachItem(std::string_view json, const std::function<void(std::string_view item)>& item) {
+  Text text(json);
+  return text.ReadObject([&](od::object object) -> base::Status {
+    for (auto member : object) {
+      std::string_view key;
+      if (const auto error = member.unescaped_key().get(key)) return Malformed(error, {});
+      if (key != "items") continue;
+      od::array items;
+      if (member.value().get_array().get(items) != simdjson::SUCCESS) {
+        return base::InvalidArgumentError("items: expected a list");
+      }
+      for (auto element : items) {
+        od::object inner;
+        if (element.get_object().get(inner) != simdjson::SUCCESS) {
+          return base::InvalidArgumentError("items: expected objects");
+        }
+        std::string_view raw;
+        if (const auto error = inner.raw_json().get(raw)) return Malformed(error, {nullptr, "items", -1});
+        item(raw);
+      }
+    }
+    return base::OkStatus();
+  });
+}
+
+}  // namespace strata::codec

@@ -1,0 +1,26 @@
+// YAML beside JSON: reading whatever people write, and printing what sigs.k8s.io/yaml prints.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace strata::codec {
+
+struct YamlDocument {
+  std::string json;  // compact; Go's yaml.v2 rules decide what is a number, a boolean or null
+  int line = 1;      // where the document starts, counted from 1
+};
+
+// Calls `document` with each document of a YAML stream (JSON is YAML), empty ones left out, until it returns false.
+// Anchors and aliases are refused, so that no small text becomes a large one; so is nesting deeper than yaml-cpp's own
+// guard. An error names the line and ends the stream; documents before it have been delivered.
+base::Status ForEachYamlDocument(std::string_view yaml, const std::function<bool(YamlDocument document)>& document);
+
+// The compact, valid JSON value `json` as YAML: keys sorted by bytes, block style, strings quoted and folded as
+// go-yaml v2 does. Ends with a line feed. Characters that YAML doesn't allow are escaped in double quotes.
+std::string JsonToYaml(std::string_view json);
+
+}  // namespace strata::codec

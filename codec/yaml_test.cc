@@ -1,0 +1,95 @@
+#include "codec/yaml.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace strata::codec {
+namespace {
+
+std::vector<std::string> Documents(std::string_view yaml, base::Status* status = nullptr) {
+  std::vector<std::string> documents;
+  const base::Status result = ForEachYamlDocument(yaml, [&](YamlDocument document) {
+    documents.push_back(std::to_string(document.line) + ":" + document.json);
+    return true;
+  });
+  if (status != nullptr) *status = result;
+  return documents;
+}
+
+TEST(YamlReader, TurnsDocumentsIntoJsonWithTheLineWhereEachStarts) {
+  EXPECT_THAT(Documents("# c\nkind: A\nlist:\n- 1\n- x: z\n---\n---\n{\"kind\": \"B\"}\n...\n---\nkind: C\n"),
+              testing::ElementsAre("2:{\"kind\":\"A\",\"list\":[1,{\"x\":\"z\"}]}", "8:{\"kind\":\"B\"}",
+                                   "11:{\"kind\":\"C\"}"));
+}
+
+TEST(YamlReader, PlainScalarsMeanWhatTheyMeanToGo) {
+  EXPECT_THAT(Documents("a: yes\nb: 'yes'\nc: 010\nd: 0x1F\ne: 1_000\nf: 1.5\ng: ~\nh:\ni: 1.2.3\nj: 2023-01-01\n"
+                        "k: -7\nl: sha256:1\nm: .5\n1: x\nn: '1'\n"),
+              testing::ElementsAre(
+                  "1:{\"a\":true,\"b\":\"yes\",\"c\":8,\"d\":31,\"e\":1000,\"f\":1.5,\"g\":null,\"h\":null,"
+                  "\"i\":\"1.2.3\",\"j\":\"2023-01-01\",\"k\":-7,\"l\":\"sha256:1\",\"m\":0.5,\"1\":\"x\",\"n\":\"1\"}"));
+}
+
+TEST(YamlReader, ErrorsNameTheLineAndKeepWhatCameBefore) {
+  const struct {
+    std::string_view yaml, error;
+  } kCases[] = {
+      {"a: 1\n---\nb: [1\n", "line "},
+      {"a: 1\n---\nb: &x 1\nc: *x\n", "line 3: anchors and aliases aren't supported"},
+      {"a: 1\n---\n? [a]\n: b\n", "line 3: a key that is a list or a map"},
+      {"a: 1\n---\n\tb: 1\n", "line "},
+  };
+  for (const auto& c : kCases) {
+    base::Status status;
+    EXPECT_THAT(Documents(c.yaml, &status), testing::ElementsAre("1:{\"a\":1}")) << c.yaml;
+    EXPECT_THAT(std::string(base::Message(status)), testing::HasSubstr(c.error));
+  }
+  base::Status status;
+  Documents(std::string(100'000, '['), &status);
+  EXPECT_FALSE(status.ok());
+  Documents("\xff", &status);
+  EXPECT_FALSE(status.ok());
+}
+
+TEST(YamlWriter, PrintsBlockStyleWithSortedKeys) {
+  EXPECT_EQ(JsonToYaml(R"({"b":[{"x":1,"a":[]},"s",[1,[2]]],"a":{"c":null,"d":{}},"e":true})"),
+            "a:\n  c: null\n  d: {}\nb:\n- a: []\n  x: 1\n- s\n- - 1\n  - - 2\ne: true\n");
+}
+
+TEST(YamlWriter, QuotesStringsThatWouldMeanSomethingElse) {
+  const struct {
+    std::string_view json, yaml;
+  } kCases[] = {
+      {R"({"a":""})", "a: \"\"\n"},
+      {R"({"a":"true"})", "a: \"true\"\n"},
+      {R"({"a":"12"})", "a: \"12\"\n"},
+      {R"({"a":"x: y"})", "a: 'x: y'\n"},
+      {R"({"a":"it's: x"})", "a: 'it''s: x'\n"},
+      {R"({"a":"- x"})", "a: '- x'\n"},
+      {R"({"a":" x"})", "a: ' x'\n"},
+      {R"({"a":"a:b"})", "a: a:b\n"},
+      {R"({"a":"sha256:abc"})", "a: sha256:abc\n"},
+      {R"({"a":"{x}"})", "a: '{x}'\n"},
+      {R"({"a":"l1\nl2\n"})", "a: |\n  l1\n  l2\n"},
+      {R"({"a":"l1\nl2"})", "a: |-\n  l1\n  l2\n"},
+      {R"({"a":"x\u0007\ttab"})", "a: \"x\\a\\ttab\"\n"},
+      {R"({"12":"x"})", "\"12\": x\n"},
+  };
+  for (const auto& c : kCases) EXPECT_EQ(JsonToYaml(c.json), c.yaml);
+}
+
+TEST(YamlWriter, WhatItPrintsReadsBackAsTheSame) {
+  for (const std::string json :
+       {R"({"a":"x: 'y' \"z\"","b":["","~"," a b ","a\n\nb\n\n","\u0001","\ufffd","🙂 <>&"],"c":{"d e":"# no"}})",
+        R"({"long":"one two three four five six seven eight nine ten eleven twelve thirteen fourteen: fifteen sixteen"})"}) {
+    const auto documents = Documents(JsonToYaml(json));
+    ASSERT_EQ(documents.size(), 1u);
+    const auto again = Documents(json);
+    EXPECT_EQ(documents[0], again[0]);
+  }
+}
+
+}  // namespace
+}  // namespace strata::codec
