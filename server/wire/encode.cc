@@ -1,0 +1,56 @@
+#include "server/wire/encode.h"
+
+#include <cstdint>
+
+#include "codec/encode_protobuf.h"
+#include "codec/json_text.h"
+#include "codec/yaml.h"
+
+namespace strata::wire {
+namespace {
+
+void AppendLength(size_t length, std::string& out) {
+  while (length >= 0x80) {
+    out += static_cast<char>(length | 0x80);
+    length >>= 7;
+  }
+  out += static_cast<char>(length);
+}
+
+void AppendField(char tag, std::string_view bytes, std::string& out) {
+  out += tag;
+  AppendLength(bytes.size(), out);
+  out += bytes;
+}
+
+}  // namespace
+
+void AppendEnvelope(const codec::TypeMeta& type, std::string_view raw, std::string& out) {
+  // runtime.TypeMeta and runtime.Unknown, with the empty contentEncoding and contentType that gogo writes.
+  std::string type_meta;
+  AppendField('\x0a', type.api_version, type_meta);
+  AppendField('\x12', type.kind, type_meta);
+  out.reserve(out.size() + type_meta.size() + raw.size() + 24);
+  out += std::string_view("k8s\0", 4);
+  AppendField('\x0a', type_meta, out);
+  AppendField('\x12', raw, out);
+  out += std::string_view("\x1a\0\x22\0", 4);
+}
+
+std::string Encode(const google::protobuf::Message& object, const codec::TypeMeta& type,
+                   const Representation& representation) {
+  if (representation.type != MediaType::kProtobuf) {
+    return EncodeText(codec::EncodeJson(object, type), representation);
+  }
+  std::string out;
+  AppendEnvelope(type, codec::EncodeProtobuf(object), out);
+  return out;
+}
+
+std::string EncodeText(std::string_view json, const Representation& representation) {
+  if (representation.type == MediaType::kYaml) return codec::JsonToYaml(json);
+  if (representation.pretty) return codec::Indent(json);
+  return std::string(json) + '\n';
+}
+
+}  // namespace strata::wire

@@ -1,0 +1,51 @@
+// Which form an answer takes, from the request's Accept, User-Agent and `pretty`
+// (k8s.io/apiserver pkg/endpoints/handlers/negotiation, github.com/munnerz/goautoneg, and go-restful's matchesAccept).
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace strata::wire {
+
+enum class MediaType { kJson, kYaml, kProtobuf };
+
+// What of the object is sent: `as=` in an Accept clause.
+enum class Transform { kNone, kPartialObjectMetadata, kPartialObjectMetadataList };
+
+struct Representation {
+  MediaType type = MediaType::kJson;
+  bool pretty = false;  // of JSON alone
+  Transform transform = Transform::kNone;
+  bool v1beta1 = false;  // of the transform's meta.k8s.io version
+
+  friend bool operator==(const Representation&, const Representation&) = default;
+};
+
+// What a request says of the form it wants. Views into the request.
+struct Preference {
+  std::string_view accept;                // the first Accept header; empty if none
+  std::string_view user_agent;
+  std::optional<std::string_view> pretty;  // the query's first `pretty`
+};
+
+enum class Refusal {
+  kNone,
+  kMediaType,   // no clause names a media type that is served: go-restful's 406
+  kConversion,  // clauses name them, but ask for conversions that there aren't: the negotiation's 406
+};
+
+struct Negotiation {
+  Refusal refusal = Refusal::kNone;
+  Representation representation;  // meaningless when refused
+};
+
+// Of an object that can be reduced to its metadata, and that has no table.
+Negotiation Negotiate(const Preference& preference);
+
+// Of a Status or another plain object. Nothing: the client accepts none of ours; an error is then sent as indented JSON.
+std::optional<Representation> NegotiatePlain(const Preference& preference);
+
+// `application/json` and so on: what goes into Content-Type.
+std::string_view ContentType(MediaType type);
+
+}  // namespace strata::wire
