@@ -55,6 +55,19 @@ void DropStoreFields(ObjectMeta& metadata) {
   metadata.clear_self_link();
 }
 
+base::Status CompactManagedFields(ObjectMeta& metadata) {
+  for (int i = 0; i < metadata.managed_fields_size(); ++i) {
+    if (!metadata.managed_fields(i).has_fields_v1()) continue;
+    std::string& raw = *metadata.mutable_managed_fields(i)->mutable_fields_v1()->mutable_raw();
+    std::string compact;
+    if (!raw.empty() && !codec::AppendCompact(raw, compact)) {
+      return Invalid(fmt::format("metadata.managedFields[{}].fieldsV1", i), "must be JSON");
+    }
+    raw = std::move(compact);
+  }
+  return base::OkStatus();
+}
+
 // As the reference stores it: compact JSON, and a line feed.
 base::Status FillDockerMetadata(image_v1::Image& image) {
   std::string& raw = *image.mutable_docker_image_metadata()->mutable_raw();
@@ -91,6 +104,7 @@ base::Status CheckAndFill(image_v1::Image& image, Warnings& warnings) {
   if (!metadata.namespace_().empty()) return Invalid("metadata.namespace", "images have none");
   if (!IsDigest(metadata.name())) warnings.push_back("metadata.name: isn't a digest, which image streams name images by");
   DropStoreFields(metadata);
+  STRATA_RETURN_IF_ERROR(CompactManagedFields(metadata));
   STRATA_RETURN_IF_ERROR(FillDockerMetadata(image));
 
   for (int i = 0; i < image.docker_image_layers_size(); ++i) {
@@ -118,6 +132,7 @@ base::Status CheckAndFill(image_v1::ImageStream& stream, std::string_view defaul
     return Invalid("metadata.namespace", "must be at most 63 of a-z, 0-9 and -, with - inside only");
   }
   DropStoreFields(metadata);
+  STRATA_RETURN_IF_ERROR(CompactManagedFields(metadata));
   if (metadata.generation() == 0) metadata.set_generation(1);
 
   auto& spec_tags = *stream.mutable_spec()->mutable_tags();

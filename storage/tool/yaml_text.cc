@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdint>
+
+#include "base/bytes.h"
 
 namespace strata::tool {
 namespace {
@@ -66,9 +69,26 @@ uint32_t Hex4(std::string_view text) {
   return value;
 }
 
-// `literal` with its quotes, for YAML: the same, but for pairs of surrogates, which YAML's \u doesn't know.
+// The number of bytes of a character at the start of `text` that JSON takes as it is and YAML doesn't: DEL, the controls
+// from U+0080 (of which U+0085 is a line break in YAML 1.1), U+FEFF, U+FFFE and U+FFFF. 0 if it is another.
+size_t UnprintableLength(std::string_view text) {
+  if (text[0] == '\x7f') return 1;
+  if (text.size() >= 2 && text[0] == '\xc2' && static_cast<unsigned char>(text[1]) < 0xa0) return 2;
+  if (text.starts_with("\xef\xbb\xbf") || text.starts_with("\xef\xbf\xbe") || text.starts_with("\xef\xbf\xbf")) return 3;
+  return 0;
+}
+
+// `literal` with its quotes, for YAML: the same, but for pairs of surrogates, which YAML's \u doesn't know, and
+// characters that it doesn't allow.
 void AppendQuoted(std::string_view literal, std::string& out) {
   for (size_t at = 0; at < literal.size(); ++at) {
+    if (const size_t length = UnprintableLength(literal.substr(at)); length > 0) {
+      const std::string_view text = literal.substr(at, length);
+      if (length < 3) out += "\\x" + base::ToHex(text.substr(length - 1));
+      if (length == 3) out += text[1] == '\xbb' ? "\\ufeff" : text[2] == '\xbe' ? "\\ufffe" : "\\uffff";
+      at += length - 1;
+      continue;
+    }
     if (literal[at] != '\\') {
       out += literal[at];
       continue;

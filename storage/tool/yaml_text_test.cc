@@ -57,6 +57,7 @@ TEST(YamlText, QuotesWhatWouldNotBeText) {
 TEST(YamlText, KeepsEscapesReadable) {
   EXPECT_EQ(YAML::Load(Yaml(R"(["a\n\"b\"\\ \t\u003c\/"])"))[0].as<std::string>(), "a\n\"b\"\\ \t</");
   EXPECT_EQ(YAML::Load(Yaml(R"(["\ud83d\ude00 \u00e9 é"])"))[0].as<std::string>(), "😀 é é");
+  EXPECT_EQ(Yaml("[\"\x7f\u0085\ufeff\uffff\"]"), "- \"\\x7f\\x85\\ufeff\\uffff\"\n");
   EXPECT_EQ(YAML::Load(Yaml(R"({"a: b":1,"":2,"x\ny":3})"))["x\ny"].as<int>(), 3);
 }
 

@@ -9,6 +9,9 @@
 #include <set>
 #include <string>
 
+#include "codec/decode_json.h"
+#include "codec/encode_json.h"
+#include "codec/encode_protobuf.h"
 #include "proto/image/image_v1.pb.h"
 #include "test/support/bad_records.h"
 
@@ -137,6 +140,27 @@ TEST(Records, AreOfOurProtoFiles) {
     const auto generated = generator.Generate(i);
     for (const Image& image : generated.images) ASSERT_EQ(Again<v1::Image>(ToProtobuf(image)), ToProtobuf(image));
     ASSERT_EQ(Again<v1::ImageStream>(ToProtobuf(generated.stream)), ToProtobuf(generated.stream));
+  }
+}
+
+TEST(Records, AreWhatOurCodecReadsAndWrites) {
+  namespace v1 = github::com::openshift::api::image::v1;
+  const codec::TypeMeta image_type{.kind = "Image", .api_version = "image.openshift.io/v1"};
+  const codec::TypeMeta stream_type{.kind = "ImageStream", .api_version = "image.openshift.io/v1"};
+  const RecordGenerator generator(Shape{.streams = 10, .images_per_stream = 10, .multi_arch = 0.3, .with_manifest = 0.2});
+  for (int64_t i = 0; i < 10; ++i) {
+    const auto generated = generator.Generate(i);
+    for (const Image& image : generated.images) {
+      v1::Image message;
+      ASSERT_TRUE(codec::DecodeJson(ToJson(image), message).ok());
+      ASSERT_EQ(codec::EncodeJson(message, image_type), ToJson(image));
+      message.mutable_docker_image_metadata()->mutable_raw()->push_back('\n');
+      ASSERT_EQ(codec::EncodeProtobuf(message), ToProtobuf(image));
+    }
+    v1::ImageStream message;
+    ASSERT_TRUE(codec::DecodeJson(ToJson(generated.stream), message).ok());
+    ASSERT_EQ(codec::EncodeJson(message, stream_type), ToJson(generated.stream));
+    ASSERT_EQ(codec::EncodeProtobuf(message), ToProtobuf(generated.stream));
   }
 }
 
