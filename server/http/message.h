@@ -26,6 +26,9 @@ class Headers {
   void RemovePrefix(std::string_view prefix);
 
   size_t size() const { return headers_.size(); }
+  void Reserve(size_t count) { headers_.reserve(count); }
+  auto begin() { return headers_.begin(); }
+  auto end() { return headers_.end(); }
   auto begin() const { return headers_.begin(); }
   auto end() const { return headers_.end(); }
 
@@ -46,8 +49,11 @@ struct Request {
   std::string target;     // path and query, as sent: "/apis?x=y"; "*" for OPTIONS *
   std::string authority;  // :authority or Host
   Version version = Version::kHttp11;
-  Headers headers;        // without pseudo-headers and hop-by-hop framing headers
+  Headers headers;        // without pseudo-headers, Host, and those that frame a message or concern one hop
   std::string body;
+  // More was sent, or announced, than the session's limit: `body` is empty. For a method that has a use for its body the
+  // answer is 413; the rest of the body is read and dropped, or the connection closed.
+  bool body_too_large = false;
   std::shared_ptr<const Peer> peer;
 };
 

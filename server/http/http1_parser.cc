@@ -1,0 +1,275 @@
+#include "server/http/http1_parser.h"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/basic_parser.hpp>
+
+#include <algorithm>
+#include <optional>
+
+namespace strata::http {
+namespace {
+
+namespace beast = boost::beast;
+using beast::error_code;
+using beast::string_view;
+
+// What a chunked body may spend on its framing: chunks of a few bytes are unusual, endless extensions hostile.
+constexpr size_t kFramingAllowance = 64 << 10;
+constexpr size_t kFramingPerByte = 16;
+// RFC 9113 §6.5.2's measure, so that both protocols refuse the same request.
+constexpr size_t kHeaderOverhead = 32;
+
+bool EqualsIgnoringCase(std::string_view a, std::string_view lower) {
+  return a.size() == lower.size() && std::equal(a.begin(), a.end(), lower.begin(), [](char x, char y) {
+           return (x >= 'A' && x <= 'Z' ? static_cast<char>(x | 0x20) : x) == y;
+         });
+}
+
+std::string ToLower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  }
+  return lower;
+}
+
+// RFC 9110 §7.6.1: about this connection, not the request; and the framing, which has been read.
+bool IsDropped(std::string_view name) {
+  static constexpr std::string_view kDropped[] = {"connection", "content-length",    "expect", "host", "keep-alive", "te",
+                                                  "trailer",    "transfer-encoding", "upgrade", "proxy-connection"};
+  return std::find(std::begin(kDropped), std::end(kDropped), name) != std::end(kDropped);
+}
+
+bool IsHost(std::string_view host) {
+  return std::all_of(host.begin(), host.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::string_view("-._~%!$&'()*+,;=:[]").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+}
+
+// The path and query of a request target; nothing if it has another form than we serve (RFC 9112 §3.2).
+std::optional<std::string> OriginForm(std::string_view method, std::string_view target) {
+  if (target.starts_with('/')) return std::string(target);
+  if (target == "*" && method == "OPTIONS") return "*";
+  // absolute-form: its host is ignored, as that of a client which takes us for a proxy.
+  const size_t scheme = target.find("://");
+  if (scheme == std::string_view::npos) return std::nullopt;
+  const std::string lower = ToLower(target.substr(0, scheme));
+  if (lower != "http" && lower != "https") return std::nullopt;
+  const size_t path = target.find_first_of("/?", scheme + 3);
+  if (path == std::string_view::npos) return "/";
+  if (target[path] == '?') return "/" + std::string(target.substr(path));
+  return std::string(target.substr(path));
+}
+
+}  // namespace
+
+class Http1Parser::Grammar final : public beast::http::basic_parser<true> {
+ public:
+  explicit Grammar(Http1Parser& owner) : owner_(owner) {
+    // The owner counts for itself: these would refuse in Beast's way, without saying what was too large.
+    header_limit(static_cast<std::uint32_t>(owner.limits_.max_header_bytes + 4096));
+    body_limit(boost::none);
+    eager(false);
+  }
+
+ private:
+  void on_request_impl(beast::http::verb, string_view method, string_view target, int version,
+                       error_code& ec) override {
+    ec = {};
+    owner_.request_.method.assign(method.data(), method.size());
+    owner_.request_.target.assign(target.data(), target.size());
+    version_ = version;
+    owner_.request_.version = version == 10 ? Version::kHttp10 : Version::kHttp11;
+  }
+  void on_response_impl(int, string_view, int, error_code& ec) override { ec = beast::http::error::bad_method; }
+  void on_field_impl(beast::http::field, string_view name, string_view value, error_code& ec) override {
+    ec = {};
+    if (in_trailers_) return;
+    owner_.AddField({name.data(), name.size()}, {value.data(), value.size()});
+  }
+  void on_header_impl(error_code& ec) override {
+    ec = {};
+    in_trailers_ = true;
+  }
+  void on_body_init_impl(boost::optional<std::uint64_t> const& length, error_code& ec) override {
+    ec = {};
+    if (length.has_value() && *length > owner_.limits_.max_body_bytes) owner_.body_too_large_ = true;
+  }
+  std::size_t on_body_impl(string_view body, error_code& ec) override {
+    ec = {};
+    owner_.AddBody({body.data(), body.size()});
+    return body.size();
+  }
+  void on_chunk_header_impl(std::uint64_t, string_view, error_code& ec) override { ec = {}; }
+  std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code& ec) override {
+    ec = {};
+    owner_.AddBody({body.data(), body.size()});
+    return body.size();
+  }
+  void on_finish_impl(error_code& ec) override { ec = {}; }
+
+ public:
+  int version() const { return version_; }
+
+ private:
+  Http1Parser& owner_;
+  int version_ = 0;
+  bool in_trailers_ = false;
+};
+
+Http1Parser::Http1Parser(const Limits& limits) : limits_(limits) {}
+Http1Parser::~Http1Parser() = default;
+
+size_t Http1Parser::Parse(std::string_view bytes) {
+  if (state_ == State::kHead) return ParseHead(bytes);
+  if (state_ == State::kBody) return ParseBody(bytes);
+  return 0;
+}
+
+// Looks at whole lines from line_start_ on; true when the head is all there. Beast would join folded lines.
+bool Http1Parser::CheckLines(std::string_view bytes) {
+  for (;;) {
+    const size_t feed = bytes.find('\n', searched_);
+    searched_ = std::min(feed, bytes.size());
+    if (feed == std::string_view::npos) return false;
+    const std::string_view line = bytes.substr(line_start_, feed - line_start_);
+    const bool first = line_start_ == 0;
+    line_start_ = searched_ = feed + 1;
+    if (line.empty() || line.back() != '\r') {
+      Refuse(400, "a line feed without a carriage return");
+      return false;
+    }
+    if (line.find('\r') != line.size() - 1 || line.find('\0') != std::string_view::npos) {
+      Refuse(400, "a control character in the header");
+      return false;
+    }
+    if (first) continue;
+    if (line.size() == 1) {
+      head_length_ = feed + 1;
+      return true;
+    }
+    if (line[0] == ' ' || line[0] == '\t') {
+      Refuse(400, "a folded header");
+      return false;
+    }
+    const size_t colon = line.find(':');
+    if (colon == std::string_view::npos || colon == 0 || line[colon - 1] == ' ' || line[colon - 1] == '\t') {
+      Refuse(400, "a malformed header name");
+      return false;
+    }
+  }
+}
+
+size_t Http1Parser::ParseHead(std::string_view bytes) {
+  size_t skipped = 0;
+  if (line_start_ == 0) {
+    // RFC 9112 §2.2: empty lines before a request are ignored.
+    while (bytes.substr(skipped).starts_with("\r\n")) skipped += 2;
+    bytes.remove_prefix(skipped);
+    if (bytes.empty() || bytes == "\r") return skipped;
+    started_ = true;
+  }
+  if (!CheckLines(bytes)) {
+    if (state_ != State::kRefused && bytes.size() > limits_.max_header_bytes) Refuse(431, {});
+    return skipped;
+  }
+  if (head_length_ > limits_.max_header_bytes) {
+    Refuse(431, {});
+    return skipped;
+  }
+  grammar_ = std::make_unique<Grammar>(*this);
+  request_.headers.Reserve(12);
+  error_code ec;
+  const size_t used = grammar_->put(boost::asio::const_buffer(bytes.data(), head_length_), ec);
+  if (ec == beast::http::error::bad_version) {
+    Refuse(505, "unsupported protocol version");
+    return skipped;
+  }
+  if (ec || !grammar_->is_header_done() || used != head_length_) {
+    Refuse(400, ec ? std::string(ec.message()) : std::string());
+    return skipped;
+  }
+  CheckHead();
+  return skipped + used;
+}
+
+void Http1Parser::AddField(std::string_view name, std::string_view value) {
+  header_bytes_ += name.size() + value.size() + kHeaderOverhead;
+  if (header_bytes_ > limits_.max_header_bytes) return;
+  std::string lower = ToLower(name);
+  if (lower == "host") {
+    ++hosts_;
+    request_.authority = value;
+  } else if (lower == "content-length") {
+    // A list of equal lengths is one of the ways to be read differently.
+    lengths_ += value.find(',') == std::string_view::npos ? 1 : 2;
+  } else if (lower == "transfer-encoding") {
+    codings_ += EqualsIgnoringCase(value, "chunked") ? 1 : 2;
+  } else if (lower == "upgrade") {
+    has_upgrade_ = true;
+  } else if (lower == "expect") {
+    (EqualsIgnoringCase(value, "100-continue") ? expects_continue_ : unknown_expectation_) = true;
+  }
+  if (!IsDropped(lower)) request_.headers.Add(std::move(lower), std::string(value));
+}
+
+void Http1Parser::CheckHead() {
+  const int version = grammar_->version();
+  if (header_bytes_ > limits_.max_header_bytes) return Refuse(431, {});
+  if (version == 11 && hosts_ == 0) return Refuse(400, "missing required Host header");
+  if (hosts_ > 1) return Refuse(400, "too many Host headers");
+  if (!IsHost(request_.authority)) return Refuse(400, "malformed Host header");
+  if (lengths_ > 1) return Refuse(400, "more than one Content-Length");
+  if (codings_ > 1) return Refuse(400, "unsupported transfer encoding");
+  if (codings_ > 0 && (lengths_ > 0 || version == 10)) return Refuse(400, "unexpected transfer encoding");
+  if (request_.method == "CONNECT") return Refuse(405, {});
+  if (unknown_expectation_) return Refuse(417, {});
+  auto target = OriginForm(request_.method, request_.target);
+  if (!target) return Refuse(400, "malformed request target");
+  request_.target = std::move(*target);
+
+  // An Upgrade that we ignore must not leave a connection that someone else takes for upgraded (CVE-2018-1002105).
+  keep_alive_ = grammar_->keep_alive() && !has_upgrade_;
+  expects_continue_ = expects_continue_ && version == 11;
+  state_ = grammar_->is_done() ? State::kComplete : State::kBody;
+  if (state_ == State::kComplete) return;
+  const auto length = grammar_->content_length();
+  if (length && *length > limits_.max_body_bytes) body_too_large_ = true;
+  if (length && *length == 0) state_ = State::kComplete;
+  grammar_->eager(true);
+}
+
+size_t Http1Parser::ParseBody(std::string_view bytes) {
+  error_code ec;
+  const size_t used = grammar_->put(boost::asio::const_buffer(bytes.data(), bytes.size()), ec);
+  body_wire_bytes_ += used;
+  if (ec && ec != beast::http::error::need_more) {
+    Refuse(400, std::string(ec.message()));
+    return used;
+  }
+  if (body_wire_bytes_ > kFramingAllowance + body_bytes_ * kFramingPerByte ||
+      bytes.size() - used > limits_.max_header_bytes) {
+    Refuse(400, "the body's framing is too large");
+    return used;
+  }
+  if (grammar_->is_done()) state_ = State::kComplete;
+  return used;
+}
+
+void Http1Parser::AddBody(std::string_view bytes) {
+  body_bytes_ += bytes.size();
+  if (body_bytes_ > limits_.max_body_bytes) body_too_large_ = true;
+  if (body_too_large_) {
+    request_.body = {};
+    return;
+  }
+  request_.body.append(bytes);
+}
+
+void Http1Parser::Refuse(int status, std::string_view detail) {
+  state_ = State::kRefused;
+  refusal_ = status;
+  detail_ = detail;
+}
+
+}  // namespace strata::http

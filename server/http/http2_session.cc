@@ -1,0 +1,517 @@
+#include "server/http/http2_session.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+namespace strata::http {
+namespace {
+
+using base::MonotonicTime;
+
+constexpr std::chrono::milliseconds kCheckInterval{1'000};
+// RFC 9113 §6.5.2.
+constexpr size_t kHeaderOverhead = 32;
+// A header block that decodes to more than this many times the limit isn't a mistake: CVE-2016-6581.
+constexpr size_t kHeaderBomb = 4;
+// A body above this shares the connection with others, frame by frame; smaller ones go out one after the other.
+constexpr size_t kInterleavedBody = 64 << 10;
+// A window update is paid for by so many bytes sent; clients send one for 4 KiB at most, and one for the connection.
+constexpr double kBytesPerEarnedFrame = 1024;
+constexpr uint8_t kDrainPing[8] = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
+
+nghttp2_nv Field(std::string_view name, std::string_view value, uint8_t flags = 0) {
+  const auto bytes = [](std::string_view text) {
+    return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(text.data()));
+  };
+  return {bytes(name), bytes(value), name.size(), value.size(),
+          static_cast<uint8_t>(flags | NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)};
+}
+
+std::string_view View(const uint8_t* data, size_t size) { return {reinterpret_cast<const char*>(data), size}; }
+
+template <size_t N>
+std::string_view View(const std::array<char, N>& text, size_t size = N) {
+  return {text.data(), size};
+}
+
+}  // namespace
+
+struct Http2Session::Callbacks {
+  static Http2Session& Self(void* user) { return *static_cast<Http2Session*>(user); }
+
+  static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    Http2Session& self = Self(user);
+    self.decoded_header_bytes_ = 0;
+    // Trailers are accepted and ignored.
+    self.receiving_ = frame->headers.cat == NGHTTP2_HCAT_REQUEST ? self.Open(frame->hd.stream_id) : nullptr;
+    return 0;
+  }
+
+  static int OnHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t* name, size_t name_size,
+                      const uint8_t* value, size_t value_size, uint8_t, void* user) {
+    Http2Session& self = Self(user);
+    self.decoded_header_bytes_ += name_size + value_size + kHeaderOverhead;
+    if (self.decoded_header_bytes_ > self.options_.max_header_bytes * kHeaderBomb) {
+      self.End(NGHTTP2_ENHANCE_YOUR_CALM, "header_flood");
+      return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    if (self.receiving_ != nullptr) self.AddHeader(*self.receiving_, View(name, name_size), View(value, value_size));
+    return 0;
+  }
+
+  static int OnInvalidHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size_t, const uint8_t*, size_t,
+                             uint8_t, void*) {
+    // nghttp2 would drop the field and go on; RFC 9113 §8.2.1 calls the request malformed.
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+
+  static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    Http2Session& self = Self(user);
+    const bool end_stream = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    switch (frame->hd.type) {
+      case NGHTTP2_HEADERS:
+        if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+          if (Stream* stream = std::exchange(self.receiving_, nullptr)) self.EndHeaders(*stream, end_stream);
+          return 0;
+        }
+        [[fallthrough]];
+      case NGHTTP2_DATA:
+        if (!end_stream) return 0;
+        if (Stream* stream = self.Find(frame->hd.stream_id)) {
+          stream->request_ended = true;
+          if (stream->phase == Phase::kBody) self.Dispatch(*stream);
+        }
+        return 0;
+      case NGHTTP2_PING:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 &&
+            std::memcmp(frame->ping.opaque_data, kDrainPing, sizeof kDrainPing) == 0) {
+          self.ConfirmDrain();
+        }
+        return 0;
+      default:
+        return 0;
+    }
+  }
+
+  static int OnData(nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user) {
+    Http2Session& self = Self(user);
+    if (Stream* stream = self.Find(id)) self.AddBody(*stream, View(data, size));
+    return 0;
+  }
+
+  static int OnClose(nghttp2_session*, int32_t id, uint32_t, void* user) {
+    Self(user).Closed(id);
+    return 0;
+  }
+
+  static ssize_t ReadBody(nghttp2_session*, int32_t, uint8_t*, size_t size, uint32_t* flags,
+                          nghttp2_data_source* source, void*) {
+    const Stream& stream = *static_cast<Stream*>(source->ptr);
+    const size_t rest = stream.response.body->size() - stream.body_sent;
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (rest <= size) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return static_cast<ssize_t>(std::min(rest, size));
+  }
+
+  static int SendBody(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t size, nghttp2_data_source* source,
+                      void* user) {
+    Http2Session& self = Self(user);
+    Stream& stream = *static_cast<Stream*>(source->ptr);
+    const std::string_view part = std::string_view(*stream.response.body).substr(stream.body_sent, size);
+    stream.body_sent += size;
+    stream.since = self.now_;
+    self.idle_frames_.Earn(1 + static_cast<double>(size) / kBytesPerEarnedFrame);
+    constexpr size_t kFrameHead = 9;
+    self.Write(View(head, kFrameHead));
+    if (self.pending()) {
+      self.pending_body_rest_ = part;
+    } else {
+      const size_t n = std::min(part.size(), self.out_.size() - self.filled_);
+      self.Write(part.substr(0, n));
+      if (n == part.size()) return 0;
+      self.pending_body_rest_ = part.substr(n);
+    }
+    // The stream may be gone before the rest is sent.
+    self.pending_body_ = stream.response.body;
+    return NGHTTP2_ERR_PAUSE;
+  }
+
+  static int OnSent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    Http2Session& self = Self(user);
+    switch (frame->hd.type) {
+      case NGHTTP2_RST_STREAM:
+        if (!self.resets_.Take(1, self.now_)) self.End(NGHTTP2_ENHANCE_YOUR_CALM, "reset_flood");
+        return 0;
+      case NGHTTP2_GOAWAY:
+        if (frame->goaway.error_code != NGHTTP2_NO_ERROR && self.reason_.empty()) self.reason_ = "malformed";
+        return 0;
+      case NGHTTP2_HEADERS:
+        self.idle_frames_.Earn(2);
+        [[fallthrough]];
+      case NGHTTP2_DATA:
+        if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
+        // RFC 9113 §8.1: answered before the request was whole; the client need not send the rest.
+        if (Stream* stream = self.Find(frame->hd.stream_id); stream != nullptr && !stream->request_ended) {
+          nghttp2_submit_rst_stream(self.session_, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
+        }
+        return 0;
+      default:
+        return 0;
+    }
+  }
+
+  static int OnNotSent(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
+    Http2Session& self = Self(user);
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    if (Stream* stream = self.Find(frame->hd.stream_id)) self.Reset(*stream, NGHTTP2_INTERNAL_ERROR);
+    return 0;
+  }
+};
+
+Http2Session::Http2Session(const SessionOptions& options, std::shared_ptr<const Peer> peer, SessionListener& listener,
+                           const base::Clock& clock, MonotonicTime now)
+    : options_(options),
+      peer_(std::move(peer)),
+      listener_(listener),
+      date_(clock),
+      idle_frames_(options.idle_frame_burst, options.idle_frame_rate, now),
+      resets_(options.reset_burst, options.reset_rate, now),
+      meter_(idle_frames_, resets_),
+      now_(now),
+      idle_since_(now) {
+  nghttp2_session_callbacks* callbacks = nullptr;
+  nghttp2_session_callbacks_new(&callbacks);
+  nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::OnBeginHeaders);
+  nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::OnHeader);
+  nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, Callbacks::OnInvalidHeader);
+  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Callbacks::OnFrame);
+  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::OnData);
+  nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::OnClose);
+  nghttp2_session_callbacks_set_send_data_callback(callbacks, Callbacks::SendBody);
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, Callbacks::OnSent);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, Callbacks::OnNotSent);
+  nghttp2_option* option = nullptr;
+  nghttp2_option_new(&option);
+  nghttp2_option_set_no_closed_streams(option, 1);
+  // Ours counts the resets of both sides and says why it closes; nghttp2's must not come first.
+  nghttp2_option_set_stream_reset_rate_limit(option, uint64_t{options.reset_burst} * 2, options.reset_rate * 2);
+  nghttp2_session_server_new2(&session_, callbacks, this, option);
+  nghttp2_option_del(option);
+  nghttp2_session_callbacks_del(callbacks);
+
+  const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options.window_bytes},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<uint32_t>(options.max_header_bytes)},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+  };
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, static_cast<int32_t>(options.window_bytes));
+}
+
+Http2Session::~Http2Session() { nghttp2_session_del(session_); }
+
+void Http2Session::Receive(std::string_view bytes, MonotonicTime now) {
+  if (ended_) return;
+  now_ = now;
+  if (!meter_.Pass(bytes, now)) {
+    return End(NGHTTP2_ENHANCE_YOUR_CALM, resets_.overdrawn() ? "reset_flood" : "frame_flood");
+  }
+  const ssize_t n =
+      nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  if (n >= 0 || ended_) return;
+  if (n == NGHTTP2_ERR_FLOODED) return End(NGHTTP2_ENHANCE_YOUR_CALM, "frame_flood");
+  End(NGHTTP2_PROTOCOL_ERROR, "malformed");
+}
+
+void Http2Session::ReceiveEnd(MonotonicTime) {
+  ended_ = true;
+  broken_ = true;
+}
+
+Http2Session::Stream* Http2Session::Find(int32_t id) {
+  const auto it = streams_.find(id);
+  return it == streams_.end() ? nullptr : it->second.get();
+}
+
+Http2Session::Stream* Http2Session::Open(int32_t id) {
+  // Streams that the client has reset count for as long as their handlers run.
+  if (streams_.size() >= options_.max_concurrent_streams || held_bytes_ >= options_.max_held_bytes) {
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+    return nullptr;
+  }
+  greeted_ = true;
+  if (streams_.empty()) next_check_ = now_ + kCheckInterval;
+  auto& stream = streams_[id];
+  stream = std::make_unique<Stream>(id);
+  stream->since = now_;
+  stream->request.version = Version::kHttp2;
+  stream->request.headers.Reserve(12);
+  return stream.get();
+}
+
+bool Http2Session::AddHeader(Stream& stream, std::string_view name, std::string_view value) {
+  stream.header_bytes += name.size() + value.size() + kHeaderOverhead;
+  if (stream.header_bytes > options_.max_header_bytes) return false;
+  Request& request = stream.request;
+  if (name.starts_with(':')) {
+    if (name == ":method") {
+      request.method = value;
+    } else if (name == ":path") {
+      request.target = value;
+    } else if (name == ":authority") {
+      request.authority = value;
+    }
+  } else if (name == "host") {
+    if (request.authority.empty()) request.authority = value;
+  } else if (name == "content-length") {
+    // nghttp2 has checked that it is one number, and compares it with what comes.
+    uint64_t length = 0;
+    std::from_chars(value.data(), value.data() + value.size(), length);
+    request.body_too_large = length > options_.max_body_bytes;
+  } else if (name == "expect") {
+    stream.expects_continue = value == "100-continue";
+  } else if (name != "te") {
+    request.headers.Add(std::string(name), std::string(value));
+  }
+  return true;
+}
+
+void Http2Session::EndHeaders(Stream& stream, bool end_stream) {
+  stream.request_ended = end_stream;
+  stream.phase = Phase::kBody;
+  stream.since = now_;
+  stream.held_bytes = std::min(stream.header_bytes, options_.max_header_bytes);
+  held_bytes_ += stream.held_bytes;
+  const Request& request = stream.request;
+  int refusal = 0;
+  if (stream.header_bytes > options_.max_header_bytes) {
+    refusal = 431;
+  } else if (request.method == "CONNECT") {
+    refusal = 405;
+  } else if (!request.target.starts_with('/') && !(request.target == "*" && request.method == "OPTIONS")) {
+    refusal = 400;
+  }
+  if (refusal != 0) {
+    stream.refused = true;
+    Response response = PlainError(refusal);
+    // The header table is in order and other streams are in progress: only this request is refused.
+    response.close_connection = false;
+    return Submit(stream, std::move(response));
+  }
+  if (end_stream || request.body_too_large) return Dispatch(stream);
+  if (stream.expects_continue) {
+    const nghttp2_nv fields[] = {Field(":status", "100")};
+    nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id, nullptr, fields, 1, nullptr);
+  }
+}
+
+void Http2Session::AddBody(Stream& stream, std::string_view bytes) {
+  if (stream.phase != Phase::kBody) return;
+  std::string& body = stream.request.body;
+  if (body.size() + bytes.size() > options_.max_body_bytes) {
+    stream.request.body_too_large = true;
+    held_bytes_ -= body.size();
+    stream.held_bytes -= body.size();
+    body = {};
+    return Dispatch(stream);
+  }
+  body.append(bytes);
+  held_bytes_ += bytes.size();
+  stream.held_bytes += bytes.size();
+  // What is being received gives way to what has been.
+  if (held_bytes_ > options_.max_held_bytes) Reset(stream, NGHTTP2_REFUSED_STREAM);
+}
+
+void Http2Session::Dispatch(Stream& stream) {
+  stream.phase = Phase::kHandler;
+  stream.is_head = stream.request.method == "HEAD";
+  stream.request.peer = peer_;
+  ++in_progress_;
+  listener_.OnRequest(static_cast<StreamId>(stream.id), std::move(stream.request));
+}
+
+void Http2Session::Respond(StreamId id, Response response, MonotonicTime now) {
+  now_ = now;
+  Stream* stream = Find(static_cast<int32_t>(id));
+  if (stream == nullptr || stream->phase != Phase::kHandler) return;
+  --in_progress_;
+  if (stream->closed) return Release(*stream);
+  Submit(*stream, std::move(response));
+}
+
+void Http2Session::Abandon(StreamId id, MonotonicTime now) {
+  now_ = now;
+  Stream* stream = Find(static_cast<int32_t>(id));
+  if (stream == nullptr || stream->phase != Phase::kHandler) return;
+  --in_progress_;
+  if (stream->closed) return Release(*stream);
+  Reset(*stream, NGHTTP2_INTERNAL_ERROR);
+}
+
+void Http2Session::Submit(Stream& stream, Response response) {
+  stream.phase = Phase::kResponse;
+  stream.since = now_;
+  stream.response = std::move(response);
+  stream.close_connection = stream.response.close_connection;
+  const int status = std::clamp(stream.response.status, 200, 999);
+  std::to_chars(stream.status_text.data(), stream.status_text.data() + stream.status_text.size(), status);
+  std::ranges::copy(date_.At(now_), stream.date_text.begin());
+
+  fields_.clear();
+  fields_.push_back(Field(":status", View(stream.status_text)));
+  for (Header& header : stream.response.headers) {
+    std::ranges::replace_if(header.value, IsControl, ' ');
+    // Each is another: in the table it would only drive out what comes again.
+    const uint8_t flags = header.name == "audit-id" ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+    fields_.push_back(Field(header.name, header.value, flags));
+  }
+  fields_.push_back(Field("date", View(stream.date_text)));
+  const size_t size = stream.response.body == nullptr ? 0 : stream.response.body->size();
+  if (HasContent(status)) {
+    const char* end = std::to_chars(stream.length_text.data(), stream.length_text.data() + 20, size).ptr;
+    fields_.push_back(
+        Field("content-length", View(stream.length_text, static_cast<size_t>(end - stream.length_text.data()))));
+  }
+  const bool has_body = size > 0 && !stream.is_head && HasContent(status);
+  if (!has_body) stream.response.body = nullptr;
+  nghttp2_data_provider body;
+  body.source.ptr = &stream;
+  body.read_callback = Callbacks::ReadBody;
+  const int error =
+      nghttp2_submit_response(session_, stream.id, fields_.data(), fields_.size(), has_body ? &body : nullptr);
+  if (error != 0) return Reset(stream, NGHTTP2_INTERNAL_ERROR);
+  if (has_body && size > kInterleavedBody) {
+    const nghttp2_extpri interleaved = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
+    nghttp2_session_change_extpri_stream_priority(session_, stream.id, &interleaved, 0);
+  }
+}
+
+void Http2Session::Reset(Stream& stream, uint32_t error) {
+  stream.phase = Phase::kResponse;
+  stream.request = {};
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, error);
+}
+
+void Http2Session::Closed(int32_t id) {
+  Stream* stream = Find(id);
+  if (stream == nullptr) return;
+  stream->closed = true;
+  if (stream == receiving_) receiving_ = nullptr;
+  if (stream->close_connection) StartDrain(now_);
+  if (stream->phase != Phase::kHandler) Release(*stream);
+}
+
+void Http2Session::Release(Stream& stream) {
+  held_bytes_ -= stream.held_bytes;
+  streams_.erase(stream.id);
+  if (!streams_.empty()) return;
+  idle_since_ = now_;
+  next_check_ = kNever;
+}
+
+void Http2Session::End(uint32_t error, std::string_view reason) {
+  ended_ = true;
+  if (reason_.empty()) reason_ = reason;
+  nghttp2_session_terminate_session(session_, error);
+}
+
+void Http2Session::Write(std::string_view bytes) {
+  const size_t n = std::min(bytes.size(), out_.size() - filled_);
+  std::memcpy(out_.data() + filled_, bytes.data(), n);
+  filled_ += n;
+  if (n < bytes.size()) pending_head_ = bytes.substr(n);
+}
+
+size_t Http2Session::Produce(std::span<char> buffer, MonotonicTime now) {
+  now_ = now;
+  out_ = buffer;
+  filled_ = 0;
+  if (!pending_head_.empty()) Write(std::exchange(pending_head_, {}));
+  if (pending_head_.empty() && pending_body_ != nullptr) {
+    const size_t n = std::min(pending_body_rest_.size(), out_.size() - filled_);
+    Write(pending_body_rest_.substr(0, n));
+    pending_body_rest_.remove_prefix(n);
+    if (pending_body_rest_.empty()) pending_body_ = nullptr;
+  }
+  while (!pending() && filled_ < out_.size() && !broken_) {
+    const uint8_t* data = nullptr;
+    const ssize_t n = nghttp2_session_mem_send(session_, &data);
+    if (n < 0) broken_ = ended_ = true;
+    if (n <= 0) break;
+    Write(View(data, static_cast<size_t>(n)));
+  }
+  out_ = {};
+  return filled_;
+}
+
+bool Http2Session::finished() const {
+  if (broken_) return true;
+  return !pending() && nghttp2_session_want_write(session_) == 0 && nghttp2_session_want_read(session_) == 0;
+}
+
+void Http2Session::StartDrain(MonotonicTime now) {
+  if (draining_ || ended_) return;
+  draining_ = true;
+  // Two steps (RFC 9113 §6.8): a request that is on its way when the client hears of it is still served.
+  nghttp2_submit_shutdown_notice(session_);
+  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kDrainPing);
+  confirm_drain_at_ = now + options_.drain_notice;
+}
+
+void Http2Session::ConfirmDrain() {
+  if (confirm_drain_at_ == kNever) return;
+  confirm_drain_at_ = kNever;
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
+                        NGHTTP2_NO_ERROR, nullptr, 0);
+}
+
+MonotonicTime Http2Session::next_deadline() const {
+  if (ended_) return kNever;
+  const MonotonicTime next =
+      streams_.empty() ? idle_since_ + (greeted_ ? options_.idle_timeout : options_.header_timeout) : next_check_;
+  return std::min(next, confirm_drain_at_);
+}
+
+void Http2Session::OnDeadline(MonotonicTime now) {
+  now_ = now;
+  if (now < next_deadline()) return;
+  if (now >= confirm_drain_at_) ConfirmDrain();
+  if (streams_.empty()) {
+    if (now >= idle_since_ + (greeted_ ? options_.idle_timeout : options_.header_timeout)) {
+      End(NGHTTP2_NO_ERROR, greeted_ ? "idle" : "header_timeout");
+    }
+    return;
+  }
+  if (now < next_check_) return;
+  next_check_ = now + kCheckInterval;
+  for (const auto& [id, stream] : streams_) {
+    if (stream->closed) continue;
+    switch (stream->phase) {
+      case Phase::kHeaders:
+        // The rest of the connection can't be read either: header blocks don't interleave.
+        if (now >= stream->since + options_.header_timeout) {
+          return End(NGHTTP2_ENHANCE_YOUR_CALM, "header_timeout");
+        }
+        break;
+      case Phase::kBody:
+        if (now >= stream->since + options_.body_timeout) Reset(*stream, NGHTTP2_CANCEL);
+        break;
+      case Phase::kResponse:
+        if (now >= stream->since + options_.stall_timeout) Reset(*stream, NGHTTP2_CANCEL);
+        break;
+      case Phase::kHandler:
+        break;
+    }
+  }
+}
+
+std::unique_ptr<Session> MakeHttp2Session(const SessionOptions& options, std::shared_ptr<const Peer> peer,
+                                          SessionListener& listener, const base::Clock& clock,
+                                          base::MonotonicTime now) {
+  return std::make_unique<Http2Session>(options, std::move(peer), listener, clock, now);
+}
+
+}  // namespace strata::http
