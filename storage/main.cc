@@ -2,7 +2,10 @@
 // one call below; what it does stands in its own room.
 #include <CLI/CLI.hpp>
 
+#include <cstdio>
 #include <exception>
+
+#include "storage/serve/serve.h"
 
 namespace {
 
@@ -19,13 +22,14 @@ int main(int argc, char** argv) {
 
   // Set by the callback of the subcommand that ran.
   int exit_code = 0;
+  strata::serve::AddServe(app, exit_code);
 
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kBadUsage;
   } catch (const std::exception& error) {
-    fprintf(stderr, "strata-storage: %s\n", error.what());
+    std::fprintf(stderr, "strata-storage: %s\n", error.what());
     return 1;
   }
   return exit_code;

@@ -1,0 +1,73 @@
+// The etcd v3 API over one store, on sockets and within the process.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "storage/engine/store.h"
+#include "storage/rpc/watch.h"
+
+namespace grpc {
+class Channel;
+class Server;
+class ServerCredentials;
+}  // namespace grpc
+
+namespace strata::rpc {
+
+struct Options {
+  // http://HOST:PORT, https://HOST:PORT (HOST an IP address or a name; port 0 chooses one) or unix:///PATH. None: the
+  // in-process channel alone.
+  std::vector<std::string> listen_urls{};
+  // PEM files, read once at start; needed for https. With a client CA, clients must have a certificate of it.
+  std::string cert_file{};
+  std::string key_file{};
+  std::string client_ca_file{};
+  // The greatest write, as etcd's --max-request-bytes.
+  size_t max_request_bytes = 1536 * 1024;
+  // Calls at a time on one connection.
+  int max_concurrent_streams = 4096;
+  std::string member_name = "default";
+  WatchOptions watch{};
+};
+
+// Thread-safe once started. The store must outlive it.
+class Server {
+ public:
+  Server(engine::Store& store, Options options, const obs::Logger& log, obs::Metrics& metrics);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server();
+
+  // Listens everywhere, or nowhere: the error names the URL or file.
+  base::Status Start();
+
+  // Where it listens, with the ports that were chosen. After Start.
+  const std::vector<std::string>& urls() const { return urls_; }
+
+  // A channel that needs no socket. After Start; it ends with the server.
+  std::shared_ptr<grpc::Channel> InProcessChannel();
+
+  // Refuses new calls, ends watches, and waits for the others until the deadline, which then are cancelled.
+  void Shutdown(absl::Duration patience);
+
+ private:
+  struct Services;
+
+  base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(const std::string& url) const;
+
+  engine::Store& store_;
+  const Options options_;
+  const obs::Logger& log_;
+  std::vector<std::string> urls_;
+  std::unique_ptr<Services> services_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace strata::rpc

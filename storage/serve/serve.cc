@@ -1,0 +1,143 @@
+#include "storage/serve/serve.h"
+
+#include <absl/time/time.h>
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "storage/engine/store.h"
+#include "storage/rpc/server.h"
+
+namespace strata::serve {
+namespace {
+
+// How long calls that run have at the end.
+constexpr absl::Duration kPatience = absl::Seconds(5);
+
+struct Flags {
+  std::string data_dir;
+  engine::Options engine;
+  rpc::Options rpc;
+  int64_t progress_ms = 600'000;
+  int verbosity = 0;
+  std::string log_format = "text";
+};
+
+void AddFlags(CLI::App& command, Flags& flags) {
+  command.add_option("--data-dir", flags.data_dir, "Directory of the records; made if it isn't there")
+      ->required()
+      ->type_name("DIR");
+  command
+      .add_option("--listen-client-urls", flags.rpc.listen_urls,
+                  "Where to listen: http://HOST:PORT, https://HOST:PORT or unix:///PATH; port 0 "
+                  "chooses one")
+      ->delimiter(',')
+      ->type_name("URL,...")
+      ->default_str("http://127.0.0.1:2379");
+  command.add_option("--cert-file", flags.rpc.cert_file, "Certificate for https, PEM")
+      ->type_name("FILE");
+  command.add_option("--key-file", flags.rpc.key_file, "Its key, PEM")->type_name("FILE");
+  command
+      .add_option("--trusted-ca-file", flags.rpc.client_ca_file,
+                  "CA whose certificates clients must have, PEM")
+      ->type_name("FILE");
+  command.add_option("--name", flags.rpc.member_name, "Name in the list of members")
+      ->capture_default_str();
+  command.add_option("--max-txn-ops", flags.engine.max_txn_ops, "Operations in one transaction")
+      ->capture_default_str();
+  command
+      .add_option("--max-request-bytes", flags.rpc.max_request_bytes, "Bytes of one write")
+      ->check(CLI::Range(size_t{1}, size_t{1} << 30))
+      ->capture_default_str();
+  command
+      .add_option("--watch-progress-notify-interval", flags.progress_ms,
+                  "How often quiet watches hear of progress, if they ask for it")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, int64_t>{
+          {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}))
+      ->check(CLI::Range(int64_t{100}, int64_t{24} * 3'600'000))
+      ->type_name("DURATION")
+      ->default_str("10m");
+  command.add_option("-v", flags.verbosity, "Verbosity of the log")->capture_default_str();
+  command.add_option("--log-format", flags.log_format, "Form of the log")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+}
+
+// SIGTERM and SIGINT wait for AwaitEnd, in this thread and in those that it starts.
+void HoldSignals(int how) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(how, &set, nullptr);
+}
+
+int AwaitEnd() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  int signal = 0;
+  sigwait(&set, &signal);
+  return signal;
+}
+
+int Fail(const std::string& message) {
+  fmt::print(stderr, "strata-storage: {}\n", message);
+  return 1;
+}
+
+int Serve(const Flags& flags) {
+  HoldSignals(SIG_BLOCK);
+  // A client that goes away is an error of its call, not the end of the process.
+  signal(SIGPIPE, SIG_IGN);
+  const base::SystemClock clock;
+  const obs::Logger log(
+      flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText, flags.verbosity);
+  obs::Metrics metrics;
+
+  auto store = engine::Store::Open(flags.data_dir, flags.engine, clock, log, metrics);
+  if (!store.ok()) return Fail(fmt::format("--data-dir: {}", base::Message(store.status())));
+
+  rpc::Options options = flags.rpc;
+  if (options.listen_urls.empty()) options.listen_urls = {"http://127.0.0.1:2379"};
+  options.watch.progress_interval = std::chrono::milliseconds(flags.progress_ms);
+  rpc::Server server(**store, std::move(options), log, metrics);
+  if (const auto started = server.Start(); !started.ok()) {
+    return Fail(fmt::format("--listen-client-urls: {}", base::Message(started)));
+  }
+  for (const std::string& url : server.urls()) {
+    log.Info("Serving the etcd v3 API",
+             {{"url", url}, {"directory", flags.data_dir}, {"revision", (*store)->revision()}});
+  }
+
+  const int signal = AwaitEnd();
+  // A second signal ends the process at once; the store survives that.
+  HoldSignals(SIG_UNBLOCK);
+  log.Info("Stopping", {{"signal", strsignal(signal)}});
+  server.Shutdown(kPatience);
+  return 0;
+}
+
+}  // namespace
+
+void AddServe(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("serve", "Serve a data directory by the etcd v3 API");
+  auto flags = std::make_shared<Flags>();
+  AddFlags(*command, *flags);
+  command->callback([flags, &exit_code] { exit_code = Serve(*flags); });
+}
+
+}  // namespace strata::serve
