@@ -10,6 +10,8 @@ namespace {
 
 // DATA that brings fewer bytes than its own header costs. Who sends a body in such pieces pays for each.
 constexpr uint32_t kSmallData = 32;
+// Eight frames of 16 KiB are twice what a header block may decode to.
+constexpr int kMaxContinuations = 8;
 
 }  // namespace
 
@@ -40,25 +42,39 @@ bool FrameMeter::PassFrame(base::MonotonicTime now) {
                            static_cast<uint32_t>(header_[7]) << 8 | header_[8]) &
                           0x7fffffff;
   skip_ = length;
+  const auto idle = [&](uint32_t tokens) { return Take(idle_frames_, tokens, "frame_flood", now); };
   switch (type) {
     case NGHTTP2_DATA: {
       // Padding would make an empty frame look full; nobody pads requests.
       const bool useful = (flags & NGHTTP2_FLAG_END_STREAM) != 0 ||
                           (length >= kSmallData && (flags & NGHTTP2_FLAG_PADDED) == 0);
-      return useful || idle_frames_.Take(1, now);
+      return useful || idle(1);
     }
     case NGHTTP2_HEADERS:
+      continuations_ = 0;
       // Trailers, or headers of a stream that has been.
-      if (stream <= highest_stream_) return idle_frames_.Take(1, now);
+      if (stream <= highest_stream_) return idle(1);
       highest_stream_ = stream;
       return true;
+    case NGHTTP2_CONTINUATION:
+      if (++continuations_ > kMaxContinuations) {
+        reason_ = "header_flood";
+        return false;
+      }
+      return idle(1);
     case NGHTTP2_RST_STREAM:
-      return resets_.Take(1, now);
+      return Take(resets_, 1, "reset_flood", now);
     case NGHTTP2_SETTINGS:
-      return idle_frames_.Take(1 + length / 6, now);
+      return idle(1 + length / 6);
     default:
-      return idle_frames_.Take(1, now);
+      return idle(1);
   }
+}
+
+bool FrameMeter::Take(TokenBucket& bucket, uint32_t tokens, std::string_view reason, base::MonotonicTime now) {
+  if (bucket.Take(tokens, now)) return true;
+  reason_ = reason;
+  return false;
 }
 
 }  // namespace strata::http

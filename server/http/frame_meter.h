@@ -17,10 +17,14 @@ class FrameMeter {
   // The buckets outlive this. `idle_frames` also earns tokens elsewhere, for what was sent.
   FrameMeter(TokenBucket& idle_frames, TokenBucket& resets) : idle_frames_(idle_frames), resets_(resets) {}
 
-  // Follows the stream of bytes, from the connection preface on. False once a bucket is empty.
+  // Follows the stream of bytes, from the connection preface on. False once a bucket is empty or a header block has too
+  // many CONTINUATION frames (VU#421644).
   bool Pass(std::string_view bytes, base::MonotonicTime now);
+  // Once Pass has returned false: "frame_flood", "reset_flood" or "header_flood".
+  std::string_view reason() const { return reason_; }
 
  private:
+  bool Take(TokenBucket& bucket, uint32_t tokens, std::string_view reason, base::MonotonicTime now);
   bool PassFrame(base::MonotonicTime now);
 
   TokenBucket& idle_frames_;
@@ -29,6 +33,8 @@ class FrameMeter {
   uint8_t header_[9];
   int header_bytes_ = 0;
   uint32_t highest_stream_ = 0;
+  int continuations_ = 0;  // of the header block that is being sent
+  std::string_view reason_;
 };
 
 }  // namespace strata::http

@@ -145,6 +145,10 @@ struct Http2Session::Callbacks {
         if (!self.resets_.Take(1, self.now_)) self.End(NGHTTP2_ENHANCE_YOUR_CALM, "reset_flood");
         return 0;
       case NGHTTP2_GOAWAY:
+        // After the notice and not with it, for nghttp2 lets pings overtake.
+        if (self.confirm_drain_at_ != kNever && frame->goaway.error_code == NGHTTP2_NO_ERROR) {
+          nghttp2_submit_ping(self.session_, NGHTTP2_FLAG_NONE, kDrainPing);
+        }
         if (frame->goaway.error_code != NGHTTP2_NO_ERROR && self.reason_.empty()) self.reason_ = "malformed";
         return 0;
       case NGHTTP2_HEADERS:
@@ -165,7 +169,9 @@ struct Http2Session::Callbacks {
   static int OnNotSent(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
     Http2Session& self = Self(user);
     if (frame->hd.type != NGHTTP2_HEADERS) return 0;
-    if (Stream* stream = self.Find(frame->hd.stream_id)) self.Reset(*stream, NGHTTP2_INTERNAL_ERROR);
+    // A response, that is: an interim one that came too late is no loss.
+    Stream* stream = self.Find(frame->hd.stream_id);
+    if (stream != nullptr && stream->phase == Phase::kResponse) self.Reset(*stream, NGHTTP2_INTERNAL_ERROR);
     return 0;
   }
 };
@@ -195,8 +201,11 @@ Http2Session::Http2Session(const SessionOptions& options, std::shared_ptr<const 
   nghttp2_option* option = nullptr;
   nghttp2_option_new(&option);
   nghttp2_option_set_no_closed_streams(option, 1);
-  // Ours counts the resets of both sides and says why it closes; nghttp2's must not come first.
-  nghttp2_option_set_stream_reset_rate_limit(option, uint64_t{options.reset_burst} * 2, options.reset_rate * 2);
+  // Our own limits say why they close, count the resets of both sides, and a CONTINUATION once however many pieces its
+  // header came in; nghttp2's must not come first.
+  constexpr uint32_t kNone = 1 << 30;
+  nghttp2_option_set_stream_reset_rate_limit(option, kNone, kNone);
+  nghttp2_option_set_max_continuations(option, kNone);
   nghttp2_session_server_new2(&session_, callbacks, this, option);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
@@ -217,7 +226,7 @@ void Http2Session::Receive(std::string_view bytes, MonotonicTime now) {
   if (ended_) return;
   now_ = now;
   if (!meter_.Pass(bytes, now)) {
-    return End(NGHTTP2_ENHANCE_YOUR_CALM, resets_.overdrawn() ? "reset_flood" : "frame_flood");
+    return End(NGHTTP2_ENHANCE_YOUR_CALM, meter_.reason());
   }
   const ssize_t n =
       nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
@@ -392,6 +401,7 @@ void Http2Session::Submit(Stream& stream, Response response) {
 void Http2Session::Reset(Stream& stream, uint32_t error) {
   stream.phase = Phase::kResponse;
   stream.request = {};
+  held_bytes_ -= std::exchange(stream.held_bytes, 0);
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, error);
 }
 
@@ -457,7 +467,6 @@ void Http2Session::StartDrain(MonotonicTime now) {
   draining_ = true;
   // Two steps (RFC 9113 §6.8): a request that is on its way when the client hears of it is still served.
   nghttp2_submit_shutdown_notice(session_);
-  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kDrainPing);
   confirm_drain_at_ = now + options_.drain_notice;
 }
 
