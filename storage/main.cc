@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "storage/serve/serve.h"
+#include "storage/tool/commands.h"
 
 namespace {
 
@@ -23,6 +24,7 @@ int main(int argc, char** argv) {
   // Set by the callback of the subcommand that ran.
   int exit_code = 0;
   strata::serve::AddServe(app, exit_code);
+  strata::tool::AddCommands(app, exit_code);
 
   try {
     app.parse(argc, argv);

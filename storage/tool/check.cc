@@ -109,7 +109,7 @@ base::Status CheckAndFill(image_v1::Image& image, Warnings& warnings) {
 
   for (int i = 0; i < image.docker_image_layers_size(); ++i) {
     const image_v1::ImageLayer& layer = image.docker_image_layers(i);
-    if (layer.size() < 0) return Invalid(fmt::format("dockerImageLayers[{}].size", i), "may not be negative");
+    if (layer.size() < 0) warnings.push_back(fmt::format("dockerImageLayers[{}].size: is negative", i));
     if (layer.name().empty()) warnings.push_back(fmt::format("dockerImageLayers[{}].name: is empty", i));
   }
   for (int i = 0; i < image.docker_image_manifests_size(); ++i) {
@@ -153,12 +153,10 @@ base::Status CheckAndFill(image_v1::ImageStream& stream, std::string_view defaul
 }
 
 void KeepIdentity(const ObjectMeta* existing, std::string_view new_uid, int64_t now, ObjectMeta& metadata) {
-  if (metadata.uid().empty()) {
-    metadata.set_uid(existing != nullptr && !existing->uid().empty() ? existing->uid() : std::string(new_uid));
-  }
-  if (metadata.creation_timestamp().seconds() == 0) {
-    const int64_t created = existing != nullptr ? existing->creation_timestamp().seconds() : 0;
-    metadata.mutable_creation_timestamp()->set_seconds(created != 0 ? created : now);
+  if (metadata.uid().empty()) metadata.set_uid(existing != nullptr ? existing->uid() : std::string(new_uid));
+  const int64_t created = existing != nullptr ? existing->creation_timestamp().seconds() : now;
+  if (metadata.creation_timestamp().seconds() == 0 && created != 0) {
+    metadata.mutable_creation_timestamp()->set_seconds(created);
     metadata.mutable_creation_timestamp()->set_nanos(0);
   }
 }

@@ -27,7 +27,7 @@ base::Status CheckAndFill(image_v1::Image& image, Warnings& warnings);
 base::Status CheckAndFill(image_v1::ImageStream& stream, std::string_view default_namespace, Warnings& warnings);
 
 // uid and creationTimestamp, where the record doesn't have them, are those of `existing`, so that loading it again
-// changes nothing; without an existing record they are `new_uid` and `now`, in seconds since 1970.
+// changes nothing (an old record may have none); without an existing record they are `new_uid` and `now`, in seconds since 1970.
 using ObjectMeta = k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 void KeepIdentity(const ObjectMeta* existing, std::string_view new_uid, int64_t now, ObjectMeta& metadata);
 

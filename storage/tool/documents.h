@@ -15,15 +15,15 @@ namespace strata::tool {
 struct Document {
   size_t line = 1;      // of its first character in the input
   bool is_json = false;
-  std::string text;     // YAML or JSON of one value
+  std::string text{};   // YAML or JSON of one value
 
   // As far as they can be seen without parsing; empty if not. An item of a typed list (ImageStreamList) that says
   // nothing itself has its list's, without "List".
-  std::string api_version;
-  std::string kind;
+  std::string api_version{};
+  std::string kind{};
 
   // The text couldn't be cut here (JSON whose brackets don't match); `line` says where.
-  base::Status error;
+  base::Status error{};
 };
 
 class DocumentReader {

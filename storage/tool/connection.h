@@ -1,0 +1,42 @@
+// The way to a store: an etcd by its URLs, or the embedded store of a data directory, opened in this process.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "storage/tool/record_store.h"
+
+namespace strata::tool {
+
+struct ConnectOptions {
+  std::vector<std::string> servers{};            // --etcd-servers
+  std::string ca_file{}, cert_file{}, key_file{};  // --etcd-cafile, --etcd-certfile, --etcd-keyfile
+  std::string prefix = "openshift.io";           // --etcd-prefix
+  std::string data_dir{};                        // --data-dir; used if it isn't empty
+};
+
+class Connection {
+ public:
+  // The message of an error names the flag or file. A data directory that a running process holds is refused.
+  static base::StatusOr<std::unique_ptr<Connection>> Open(const ConnectOptions& options, const base::Clock& clock,
+                                                          const obs::Logger& log, obs::Metrics& metrics);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  RecordStore& store() { return *store_; }
+
+ private:
+  struct Embedded;
+  Connection();
+
+  std::unique_ptr<Embedded> embedded_;  // null: an etcd
+  std::unique_ptr<RecordStore> store_;
+};
+
+}  // namespace strata::tool

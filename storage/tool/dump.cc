@@ -1,0 +1,157 @@
+#include "storage/tool/dump.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+#include "codec/encode_json.h"
+#include "storage/tool/check.h"
+#include "storage/tool/records_form.h"
+#include "storage/tool/yaml_text.h"
+
+namespace strata::tool {
+namespace {
+
+constexpr std::string_view kApiVersion = "image.openshift.io/v1";
+
+struct KeyRange {
+  std::string begin, end;
+};
+
+std::vector<KeyRange> Ranges(const DumpOptions& options, std::string_view prefix) {
+  std::vector<KeyRange> ranges;
+  const auto add = [&](const std::string& keys) {
+    std::string end = keys;  // ends in a slash
+    ++end.back();
+    ranges.push_back({keys, std::move(end)});
+  };
+  if (options.kind != records::Kind::kImageStream && options.ns.empty()) {
+    add(KeyOf({records::Kind::kImage, "", ""}, prefix));
+  }
+  if (options.kind != records::Kind::kImage) {
+    const std::string streams = KeyOf({records::Kind::kImageStream, options.ns, ""}, prefix);
+    add(options.ns.empty() ? streams.substr(0, streams.size() - 1) : streams);  // KeyOf gave "…/imagestreams//"
+  }
+  return ranges;
+}
+
+template <typename Message>
+base::StatusOr<std::string> ToJson(const std::string& object, std::string_view kind, base::Revision revision) {
+  Message message;
+  if (!message.ParseFromString(object)) return base::DataLossError("the record doesn't parse");
+  message.mutable_metadata()->clear_resource_version();
+  if (revision != 0) message.mutable_metadata()->set_resource_version(std::to_string(revision));
+  return codec::EncodeJson(message, {.kind = kind, .api_version = kApiVersion});
+}
+
+// `revision`: what to print as resourceVersion; 0: none.
+base::StatusOr<std::string> ToJson(const records::Change& record, base::Revision revision) {
+  if (record.state == records::Change::State::kUnreadable) return base::DataLossError(record.reason);
+  return record.id.kind == records::Kind::kImage
+             ? ToJson<image_v1::Image>(record.object, "Image", revision)
+             : ToJson<image_v1::ImageStream>(record.object, "ImageStream", revision);
+}
+
+// Prints records as the format wants them put together.
+class Printer {
+ public:
+  Printer(Format format, Output& output) : format_(format), output_(output) {}
+
+  base::Status Begin() {
+    if (format_ == Format::kYaml) return base::OkStatus();
+    return output_.Write("{\"kind\":\"List\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[");
+  }
+  base::Status Print(std::string_view json) {
+    std::string text;
+    if (format_ == Format::kYaml) {
+      text = "---\n";
+      AppendYaml(json, text);
+    } else {
+      text = first_ ? "\n" : ",\n";
+      text += json;
+    }
+    first_ = false;
+    return output_.Write(text);
+  }
+  base::Status End() {
+    if (format_ == Format::kYaml) return base::OkStatus();
+    return output_.Write(first_ ? "]}\n" : "\n]}\n");
+  }
+
+ private:
+  const Format format_;
+  Output& output_;
+  bool first_ = true;
+};
+
+base::StatusOr<RecordStore::Stored> Find(RecordStore& store, const std::string& key) {
+  STRATA_ASSIGN_OR_RETURN(auto stored, store.Read({key}));
+  if (stored[0].revision == 0) return base::NotFoundError(fmt::format("{}: no such record", key));
+  return std::move(stored[0]);
+}
+
+std::string Formatted(std::string json, Format format) {
+  if (format == Format::kJson) return std::move(json) + "\n";
+  std::string yaml;
+  AppendYaml(json, yaml);
+  return yaml;
+}
+
+base::StatusOr<std::string> Print(RecordStore& store, const std::string& key, const records::Id& id, Format format) {
+  STRATA_ASSIGN_OR_RETURN(const RecordStore::Stored stored, Find(store, key));
+  auto json = ToJson(DecodeRecord(id, stored.value, stored.revision), stored.revision);
+  if (!json.ok()) return base::Annotate(json.status(), key);
+  return Formatted(*std::move(json), format);
+}
+
+}  // namespace
+
+base::Status Dump(RecordStore& store, const DumpOptions& options, Output& output, Console& console, DumpCounts& counts) {
+  Printer printer(options.format, output);
+  STRATA_RETURN_IF_ERROR(printer.Begin());
+  base::Revision revision = 0;
+  for (const KeyRange& range : Ranges(options, store.prefix())) {
+    std::string begin = range.begin;
+    while (true) {
+      STRATA_ASSIGN_OR_RETURN(const RecordStore::Page page, store.List(begin, range.end, options.page, revision));
+      revision = page.revision;
+      for (const RecordStore::Page::Entry& entry : page.entries) {
+        const auto id = ParseKey(entry.key, store.prefix());
+        const auto json = id.ok() ? ToJson(DecodeRecord(*id, entry.stored.value, entry.stored.revision), 0)
+                                  : base::StatusOr<std::string>(id.status());
+        if (!json.ok()) {
+          ++counts.unreadable;
+          console.Line(fmt::format("{}: {}", entry.key, base::Message(json.status())));
+          continue;
+        }
+        STRATA_RETURN_IF_ERROR(printer.Print(*json));
+        ++counts.written;
+        if (console.WantsProgress()) console.Progress(fmt::format("{} records", counts.written));
+      }
+      if (!page.more || page.entries.empty()) break;
+      begin = page.entries.back().key + '\0';
+    }
+  }
+  return printer.End();
+}
+
+base::StatusOr<std::string> PrintRecord(RecordStore& store, const records::Id& id, Format format) {
+  return Print(store, KeyOf(id, store.prefix()), id, format);
+}
+
+base::StatusOr<std::string> PrintKey(RecordStore& store, const std::string& key, Format format) {
+  STRATA_ASSIGN_OR_RETURN(const records::Id id, ParseKey(key, store.prefix()));
+  return Print(store, key, id, format);
+}
+
+base::StatusOr<std::string> RawValue(RecordStore& store, const std::string& key) {
+  STRATA_ASSIGN_OR_RETURN(RecordStore::Stored stored, Find(store, key));
+  return std::move(stored.value);
+}
+
+base::StatusOr<std::string> RawValue(RecordStore& store, const records::Id& id) {
+  return RawValue(store, KeyOf(id, store.prefix()));
+}
+
+}  // namespace strata::tool
