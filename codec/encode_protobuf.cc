@@ -94,7 +94,12 @@ void AppendProtobuf(const Message& message, std::string& out) {
     } else if (field.field->is_repeated()) {
       const int size = message.GetReflection()->FieldSize(message, field.field);
       for (int i = 0; i < size; ++i) AppendScalar(message, field.field, i, out);
-    } else if (!IsAbsent(message, field, plan.form)) {
+    } else if (IsAbsent(message, field, plan.form)) {
+      continue;
+    } else if (plan.form == json::TIME && field.field->number() == 2) {
+      AppendTag(2, WireFormatLite::WIRETYPE_VARINT, out);
+      AppendVarint(0, out);  // a Time has whole seconds, whatever was stored
+    } else {
       AppendScalar(message, field.field, 0, out);
     }
   }

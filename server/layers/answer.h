@@ -1,0 +1,56 @@
+// What an answer is made of and how it becomes bytes. No locks, no state: everything here works on what the index
+// gathered, outside of the index's lock.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/revision.h"
+#include "base/status.h"
+#include "server/layers/entry.h"
+#include "server/layers/name_table.h"
+#include "server/wire/negotiate.h"
+
+namespace strata::layers {
+
+// A form that an answer can be asked for in, small enough to be a key.
+struct Form {
+  wire::Representation representation;
+  bool gzip = false;  // whether the client accepts it; small bodies aren't compressed all the same
+
+  friend bool operator==(const Form&, const Form&) = default;
+};
+
+// Bytes ready to be sent, many times.
+struct Encoded {
+  std::string body;
+  bool gzipped = false;
+  std::vector<std::string> warnings;  // for Warning headers: short, printable, at most six
+};
+
+// Everything that one answer depends on, at one revision: the stream and, in the order in which the reference visits
+// them, the images that it names and the children of those; null where there is no record.
+struct Gathered {
+  struct Node {
+    NameId name;
+    std::shared_ptr<const ImageEntry> image;
+  };
+  std::string key;  // "namespace/name"
+  std::shared_ptr<const StreamEntry> stream;
+  std::vector<Node> nodes;
+};
+
+// Config media types, which no record names: known to the table for as long as it lives.
+struct WellKnown {
+  NameId oci_manifest;
+  NameId docker_config;
+  NameId oci_config;
+};
+
+// An error only if the stream's metadata doesn't parse. The metadata's resourceVersion is the stream's revision.
+base::StatusOr<Encoded> Build(const NameTable& names, const WellKnown& known, const Gathered& gathered,
+                              const Form& form);
+
+}  // namespace strata::layers

@@ -1,0 +1,128 @@
+// Which layers each image stream has: every Image and ImageStream of the backend, at one revision, and the encoded
+// answers made from them.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/revision.h"
+#include "base/string_map.h"
+#include "server/layers/answer.h"
+#include "server/layers/entry.h"
+#include "server/layers/name_table.h"
+#include "server/layers/response_cache.h"
+
+namespace strata::layers {
+
+// One record as it is at a revision, or its deletion. Views live until the call returns.
+struct Change {
+  enum class Kind { kImage, kImageStream };
+  enum class State { kPresent, kUnreadable, kDeleted };
+  Kind kind;
+  State state;
+  std::string_view ns;    // empty for images
+  std::string_view name;
+  base::Revision revision;
+  std::string_view object;  // present: the protobuf encoding
+  std::string_view reason;  // unreadable: why
+};
+
+struct Lookup {
+  enum class Result {
+    kAnswer,      // `answer` can be sent
+    kBuild,       // it has to be built: give `gathered` to Index::Build
+    kNotFound,    // there is no such stream
+    kUnreadable,  // the stream's own record is: `reason`
+  };
+  Result result = Result::kNotFound;
+  std::shared_ptr<const Encoded> answer;
+  Gathered gathered;
+  std::string reason;
+};
+
+// Written by the reflector's thread alone (the first group of methods), read by every request thread.
+class Index {
+ public:
+  struct Options {
+    size_t cache_bytes = 256 << 20;          // of encoded answers
+    size_t max_images_per_answer = 1 << 20;  // a stream that reaches more is answered with an error
+  };
+
+  // An unreadable record, as it is found, for the log.
+  using Report = std::function<void(const Change& change, std::string_view reason)>;
+
+  Index(const Options& options, Report report);
+  ~Index();
+
+  // A list is gathered aside, while what there was is served, and takes its place whole at EndList.
+  void BeginList();
+  void AddToList(std::span<const Change> page);
+  void EndList() ABSL_LOCKS_EXCLUDED(mu_);
+  void AbortList();
+
+  // All changes of one revision, made visible together, and with them gone every answer that they make stale.
+  void Apply(std::span<const Change> changes) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The answer, or what it is made of, at one revision.
+  Lookup Find(std::string_view ns, std::string_view name, const Form& form) const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Encodes what Find gathered, and keeps the bytes for others if nothing that they depend on has changed meanwhile.
+  // Costs about 2 µs an image. An error says why the stream can't be answered.
+  base::StatusOr<std::shared_ptr<const Encoded>> Build(const Gathered& gathered, const Form& form)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  struct Stats {
+    size_t images = 0, unreadable_images = 0;
+    size_t streams = 0, unreadable_streams = 0;
+    size_t names = 0, name_bytes = 0;
+    uint64_t hits = 0, misses = 0;
+    ResponseCache::Stats cache;
+  };
+  Stats stats() const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  struct Records {
+    absl::flat_hash_map<NameId, std::shared_ptr<const ImageEntry>> images;
+    base::StringMap<std::shared_ptr<const StreamEntry>> streams;
+  };
+  struct Decoded;
+
+  Decoded Decode(const Change& change);
+  std::shared_ptr<const ImageEntry> DecodeImageEntry(const Change& change, std::string& reason);
+  std::shared_ptr<const StreamEntry> DecodeStreamEntry(const Change& change, std::string& reason);
+  void Recycle();
+  // The images that a stream reaches, depth first; false if they are too many.
+  bool Gather(Gathered& gathered) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+
+  const Options options_;
+  const Report report_;
+
+  // The writer's: entries return their names through the recycler, from whichever thread lets go last.
+  NameTable names_;
+  Recycler recycler_;
+  const WellKnown known_;
+  std::unique_ptr<Records> list_;
+  std::vector<NameId> released_image_names_;
+
+  mutable absl::Mutex mu_;
+  std::unique_ptr<Records> records_ ABSL_GUARDED_BY(mu_);
+  ResponseCache cache_ ABSL_GUARDED_BY(mu_);
+  size_t unreadable_images_ ABSL_GUARDED_BY(mu_) = 0;
+  size_t unreadable_streams_ ABSL_GUARDED_BY(mu_) = 0;
+  std::atomic<size_t> name_count_ = 0, name_bytes_ = 0;
+
+  mutable std::atomic<uint64_t> hits_ = 0;
+  mutable std::atomic<uint64_t> misses_ = 0;
+};
+
+}  // namespace strata::layers

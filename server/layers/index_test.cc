@@ -1,0 +1,194 @@
+#include "server/layers/index.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/layers/test_records.h"
+
+namespace strata::layers {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+class LayerIndex : public testing::Test {
+ protected:
+  LayerIndex() { index.BeginList(), index.EndList(); }
+  std::string Body(std::string_view name = "app") { return BodyOf(index, name); }
+  bool Cached(std::string_view name = "app") { return index.Find("ns", name, {}).answer != nullptr; }
+
+  std::vector<std::string> reports;
+  Index index{{}, [this](const Change& change, std::string_view reason) {
+                reports.push_back(std::string(change.name) + ": " + std::string(reason));
+              }};
+};
+
+TEST_F(LayerIndex, AnswersWithBlobsAndImagesSortedAndTheStreamsRevision) {
+  index.Apply(Changes().At(9).Image("i", ImageBytes({"b", "a"}, "c")).Stream("app", StreamBytes("app", {"i"})).all());
+  EXPECT_EQ(Body(),
+            R"({"kind":"ImageStreamLayers","apiVersion":"image.openshift.io/v1","metadata":{"name":"app","resourceVersion":"9"},)"
+            R"("blobs":{"a":{"size":10,"mediaType":"layer"},"b":{"size":10,"mediaType":"layer"},)"
+            R"("c":{"size":null,"mediaType":"application/vnd.docker.container.image.v1+json"},)"
+            R"("i":{"size":null,"mediaType":"application/vnd.docker.distribution.manifest.v2+json"}},)"
+            R"("images":{"i":{"imageMissing":false,"layers":["b","a"],"config":"c"}}})"
+            "\n");
+}
+
+TEST_F(LayerIndex, AnEmptyStreamHasEmptyMapsAndAnUnknownOneIsNotFound) {
+  index.Apply(Changes().Stream("app", StreamBytes("app", {})).all());
+  EXPECT_THAT(Body(), HasSubstr(R"("blobs":{},"images":{})"));
+  EXPECT_EQ(Body("other"), "<not found>");
+}
+
+TEST_F(LayerIndex, AnImageThatAppearsRefreshesTheAnswersThatLackedIt) {
+  index.Apply(Changes().Stream("app", StreamBytes("app", {"i"})).Stream("other", StreamBytes("other", {"x"})).all());
+  EXPECT_THAT(Body(), HasSubstr(R"("i":{"imageMissing":true,"layers":null,"config":null})"));
+  Body("other");
+  index.Apply(Changes().Image("i", ImageBytes({"a"})).all());
+  EXPECT_FALSE(Cached());
+  EXPECT_TRUE(Cached("other")) << "it doesn't use the image";
+  EXPECT_THAT(Body(), HasSubstr(R"("layers":["a"])"));
+}
+
+TEST_F(LayerIndex, ChildrenOfAListAreFollowedAndRefreshItsUsers) {
+  index.Apply(Changes().Image("list", ListBytes({"x", "y", "x"})).Stream("app", StreamBytes("app", {"list"})).all());
+  EXPECT_THAT(Body(), HasSubstr(R"("list":{"imageMissing":false,"layers":null,"config":null,"manifests":["x","y","x"]})"));
+  EXPECT_THAT(Body(), HasSubstr(R"("x":{"imageMissing":true)"));
+  index.Apply(Changes().Image("x", ImageBytes({"a"})).all());
+  EXPECT_THAT(Body(), HasSubstr(R"("x":{"imageMissing":false,"layers":["a"])"));
+  index.Apply(Changes().Image("list", ListBytes({"y"})).all());
+  EXPECT_THAT(Body(), Not(HasSubstr(R"("x":)")));
+}
+
+TEST_F(LayerIndex, CyclesOfListsEnd) {
+  index.Apply(Changes().Image("a", ListBytes({"b", "a"})).Image("b", ListBytes({"a"})).Stream("app", StreamBytes("app", {"b"})).all());
+  EXPECT_THAT(Body(), HasSubstr(R"("images":{"a":{"imageMissing":false)"));
+}
+
+TEST_F(LayerIndex, TheFirstImageInStoredOrderDecidesABlob) {
+  image_v1::Image other;
+  auto* layer = other.add_docker_image_layers();
+  layer->set_name("shared");
+  layer->set_size(99);
+  layer->set_media_type("other");
+  index.Apply(Changes()
+                  .Image("z", ImageBytes({"shared"}))
+                  .Image("a", codec::EncodeProtobuf(other))
+                  .Stream("app", StreamBytes("app", {"z", "a"}))
+                  .all());
+  EXPECT_THAT(Body(), HasSubstr(R"("shared":{"size":10,"mediaType":"layer"})"));
+}
+
+TEST_F(LayerIndex, ADeletedImageIsMissingAndADeletedStreamNotFound) {
+  index.Apply(Changes().Image("i", ImageBytes({"a"})).Stream("app", StreamBytes("app", {"i"})).all());
+  Body();
+  index.Apply(Changes().Delete(Change::Kind::kImage, "i").all());
+  EXPECT_THAT(Body(), HasSubstr(R"("imageMissing":true)"));
+  index.Apply(Changes().Delete(Change::Kind::kImageStream, "app").all());
+  EXPECT_EQ(Body(), "<not found>");
+  EXPECT_EQ(index.stats().names, 3u) << "only the well-known names are left";
+}
+
+TEST_F(LayerIndex, AnUnreadableImageIsMissingWithAWarningAndHurtsNobodyElse) {
+  index.Apply(Changes()
+                  .Unreadable(Change::Kind::kImage, "bad", "encrypted")
+                  .Image("torn", "\x0a\xff")
+                  .Image("good", ImageBytes({"a"}))
+                  .Stream("app", StreamBytes("app", {"bad", "torn", "good"}))
+                  .all());
+  EXPECT_THAT(Body(), HasSubstr(R"("bad":{"imageMissing":true,"layers":null,"config":null})"));
+  EXPECT_THAT(Body(), HasSubstr(R"("good":{"imageMissing":false)"));
+  EXPECT_THAT(WarningsOf(index, "app"), ElementsAre("image bad: record unreadable: encrypted",
+                                                    "image torn: record unreadable: malformed protobuf in Image"));
+  EXPECT_THAT(reports, ElementsAre("bad: encrypted", "torn: malformed protobuf in Image"));
+  EXPECT_EQ(index.stats().unreadable_images, 2u);
+  index.Apply(Changes().Image("bad", ImageBytes({"b"})).Delete(Change::Kind::kImage, "torn").all());
+  EXPECT_EQ(index.stats().unreadable_images, 0u);
+  EXPECT_THAT(Body(), HasSubstr(R"("bad":{"imageMissing":false)"));
+}
+
+TEST_F(LayerIndex, AnUnreadableStreamSaysWhy) {
+  index.Apply(Changes().Unreadable(Change::Kind::kImageStream, "app", "encrypted").Stream("torn", "\x0a").all());
+  EXPECT_EQ(Body(), "<unreadable: encrypted>");
+  EXPECT_EQ(Body("torn"), "<unreadable: malformed protobuf in ImageStream>");
+}
+
+TEST_F(LayerIndex, OddImagesAreAnsweredWithWarnings) {
+  index.Apply(Changes()
+                  .Image("no-id", ImageBytes({"a"}, ""))
+                  .Image("unnamed", ImageBytes({"a", "", "b"}))
+                  .Stream("app", StreamBytes("app", {"no-id", "unnamed"}))
+                  .all());
+  EXPECT_THAT(Body(), HasSubstr(R"("no-id":{"imageMissing":false,"layers":["a"],"config":null})"));
+  EXPECT_THAT(Body(), HasSubstr(R"("unnamed":{"imageMissing":false,"layers":["a","b"],"config":"sha256:config"})"));
+  EXPECT_THAT(WarningsOf(index, "app"),
+              ElementsAre("image no-id: its metadata has no config digest, so config is null",
+                          "image unnamed: layers without a name were left out"));
+}
+
+TEST_F(LayerIndex, WarningsAreFewAndThenCounted) {
+  Changes changes;
+  std::vector<std::string> names;
+  for (int i = 0; i < 9; ++i) changes.Unreadable(Change::Kind::kImage, names.emplace_back(std::to_string(i)), "x\ny");
+  index.Apply(changes.Stream("app", StreamBytes("app", names)).all());
+  const auto warnings = WarningsOf(index, "app");
+  ASSERT_EQ(warnings.size(), 6u);
+  EXPECT_EQ(warnings[0], "image 0: record unreadable: x?y");
+  EXPECT_EQ(warnings[5], "4 more images have such problems");
+}
+
+TEST_F(LayerIndex, AListReplacesEverythingAtOnceAndIsInvisibleBefore) {
+  index.Apply(Changes().Image("i", ImageBytes({"a"})).Stream("old", StreamBytes("old", {"i"})).all());
+  index.BeginList();
+  index.AddToList(Changes().Image("i", ImageBytes({"b"})).Stream("new", StreamBytes("new", {"i"})).all());
+  EXPECT_THAT(Body("old"), HasSubstr(R"("layers":["a"])"));
+  EXPECT_EQ(Body("new"), "<not found>");
+  index.EndList();
+  EXPECT_EQ(Body("old"), "<not found>");
+  EXPECT_THAT(Body("new"), HasSubstr(R"("layers":["b"])"));
+  index.BeginList();
+  index.AddToList(Changes().Image("i", ImageBytes({"c"})).all());
+  index.AbortList();
+  EXPECT_THAT(Body("new"), HasSubstr(R"("layers":["b"])"));
+}
+
+TEST_F(LayerIndex, AnAnswerBuiltFromWhatHasChangedMeanwhileIsNotKept) {
+  index.Apply(Changes().Stream("app", StreamBytes("app", {"i"})).all());
+  const Lookup lookup = index.Find("ns", "app", {});
+  index.Apply(Changes().Image("i", ImageBytes({"a"})).all());
+  const auto built = index.Build(lookup.gathered, {});
+  EXPECT_THAT((*built)->body, HasSubstr(R"("imageMissing":true)")) << "it is of the revision of its look-up";
+  EXPECT_FALSE(Cached());
+}
+
+TEST_F(LayerIndex, PartialObjectMetadataHasTheMetadataAlone) {
+  index.Apply(Changes().Stream("app", StreamBytes("app", {"i"})).all());
+  EXPECT_EQ(BodyOf(index, "app", {{.transform = wire::Transform::kPartialObjectMetadata}}),
+            "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\","
+            "\"metadata\":{\"name\":\"app\",\"resourceVersion\":\"7\"}}\n");
+}
+
+TEST_F(LayerIndex, LargeBodiesAreCompressedWhenAskedFor) {
+  std::vector<std::string> layers;
+  for (int i = 0; i < 3000; ++i) layers.push_back("layer-" + std::to_string(i));
+  index.Apply(Changes()
+                  .Image("i", ImageBytes(layers))
+                  .Stream("app", StreamBytes("app", {"i"}))
+                  .Stream("small", StreamBytes("small", {}))
+                  .all());
+  const Form gzip{{}, true};
+  EXPECT_LT(BodyOf(index, "app", gzip).size(), Body().size() / 4);
+  EXPECT_TRUE(index.Find("ns", "app", gzip).answer->gzipped);
+  EXPECT_EQ(BodyOf(index, "small", gzip), Body("small"));
+  EXPECT_FALSE(index.Find("ns", "small", gzip).answer->gzipped);
+}
+
+TEST(LayerIndexBounds, AStreamThatReachesTooManyImagesIsAnError) {
+  Index index({.max_images_per_answer = 3}, {});
+  index.Apply(Changes().Image("l", ListBytes({"a", "b", "c"})).Stream("app", StreamBytes("app", {"l"})).all());
+  EXPECT_EQ(BodyOf(index, "app"), "<unreadable: the stream reaches more than 3 images>");
+}
+
+}  // namespace
+}  // namespace strata::layers

@@ -1,0 +1,77 @@
+#include "server/layers/name_table.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <string>
+
+namespace strata::layers {
+namespace {
+
+const std::string kDigest = "sha256:00ff" + std::string(60, 'a');
+
+TEST(NameTable, GivesEachNameOneIdAndItsTextBack) {
+  NameTable table;
+  for (const std::string& name : {kDigest, std::string("latest"), "sha256:" + std::string(64, 'A'), kDigest + "b"}) {
+    const NameId id = table.Intern(name);
+    EXPECT_EQ(table.Intern(name), id);
+    EXPECT_EQ(table.Text(id), name);
+    EXPECT_EQ(table.TextSize(id), name.size());
+    EXPECT_EQ(table.Find(name), id);
+  }
+  EXPECT_TRUE(table.IsDigest(table.Find(kDigest)));
+  EXPECT_FALSE(table.IsDigest(table.Find("latest")));
+  EXPECT_EQ(table.Intern(""), kNoName);
+  EXPECT_EQ(table.Find("unknown"), kNoName);
+}
+
+TEST(NameTable, ComparesByText) {
+  NameTable table;
+  const NameId a = table.Intern("sha256:" + std::string(64, '1')), b = table.Intern("sha256:" + std::string(64, '2'));
+  const NameId text = table.Intern("sha25"), later = table.Intern("sha257");
+  EXPECT_LT(table.Compare(a, b), 0);
+  EXPECT_GT(table.Compare(b, a), 0);
+  EXPECT_EQ(table.Compare(a, a), 0);
+  EXPECT_LT(table.Compare(text, a), 0);
+  EXPECT_GT(table.Compare(later, b), 0);
+}
+
+TEST(NameTable, SurvivesRandomInterningAndReleasing) {
+  NameTable table;
+  std::map<std::string, std::pair<NameId, int>> model;
+  std::mt19937 random(1);
+  for (int step = 0; step < 200'000; ++step) {
+    char text[80];
+    const int n = static_cast<int>(random() % 6000);
+    if (n % 3 == 0) {
+      snprintf(text, sizeof text, "name-%d", n);
+    } else {
+      snprintf(text, sizeof text, "sha256:%064x", n);
+    }
+    auto& [id, references] = model[text];
+    if (random() % 2 == 0 || references == 0) {
+      const NameId got = table.Intern(text);
+      ASSERT_TRUE(references == 0 || got == id);
+      id = got;
+      ++references;
+    } else {
+      table.Release(id);
+      --references;
+    }
+  }
+  size_t live = 0;
+  for (const auto& [name, entry] : model) {
+    if (entry.second == 0) {
+      EXPECT_EQ(table.Find(name), kNoName) << name;
+      continue;
+    }
+    ++live;
+    EXPECT_EQ(table.Find(name), entry.first);
+    EXPECT_EQ(table.Text(entry.first), name);
+  }
+  EXPECT_EQ(table.size(), live);
+}
+
+}  // namespace
+}  // namespace strata::layers
