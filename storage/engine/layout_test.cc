@@ -1,0 +1,63 @@
+#include "storage/engine/layout.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace strata::engine {
+namespace {
+
+TEST(Layout, OrdersIndexKeysAsTheKeysAndVersionsNewestFirst) {
+  const std::vector<std::string> keys = {std::string("\0", 1), std::string("\0\0", 2), std::string("\0\x01", 2),
+                                         std::string("\0\xff", 2), std::string("\x01", 1), "a",
+                                         std::string("a\0", 2), std::string("a\0\x01", 3), "aa", "b", "\xff"};
+  std::string last;
+  for (const std::string& key : keys) {
+    EXPECT_LT(last, IndexLowerBound(key));
+    last = IndexLowerBound(key);
+    for (const Revision revision : {INT64_MAX, int64_t{1} << 40, int64_t{2}, int64_t{1}}) {
+      const std::string encoded = IndexKey(key, revision);
+      EXPECT_LT(last, encoded);
+      last = encoded;
+      const auto parts = ParseIndexKey(encoded);
+      ASSERT_TRUE(parts);
+      EXPECT_EQ(Unescape(parts->escaped), key);
+      EXPECT_EQ(parts->revision, revision);
+    }
+    EXPECT_LT(last, IndexAfter(key));
+    last = IndexAfter(key);
+  }
+}
+
+TEST(Layout, IsWhatEarlierVersionsWrote) {
+  EXPECT_EQ(base::ToHex(HistoryKey({0x0102, 3})), "000000000000010200000003");
+  EXPECT_EQ(base::ToHex(IndexKey("ab", 1)), "61620001fffffffffffffffe");
+  EXPECT_EQ(base::ToHex(EncodeHistory({.kind = Kind::kPut, .create_revision = 2, .version = 3, .lease = 4, .key = "k", .value = "v"})),
+            "00000000000000000200000000000000030000000000000004000000016b76");
+  EXPECT_EQ(base::ToHex(EncodeIndex({.kind = Kind::kTombstone, .sub = 1, .create_revision = 2, .version = 3, .lease = 4})),
+            "0100000001000000000000000200000000000000030000000000000004");
+}
+
+TEST(Layout, RefusesBytesThatItDidNotWrite) {
+  EXPECT_FALSE(ParseHistoryKey("short"));
+  EXPECT_FALSE(ParseHistory(""));
+  EXPECT_FALSE(ParseHistory(std::string(29, '\xff'))) << "a key that is longer than the bytes";
+  EXPECT_FALSE(ParseIndexKey("123456789"));
+  EXPECT_FALSE(ParseIndexKey("no end mark here"));
+  EXPECT_FALSE(ParseIndex(std::string(28, '\0')));
+  EXPECT_FALSE(ParseIndex(std::string(29, '\x02'))) << "a kind that isn't known";
+  EXPECT_FALSE(ParseNumber("1234567"));
+}
+
+TEST(Layout, TakesKeysUpToWhatLmdbCanHold) {
+  EXPECT_TRUE(KeyFits(std::string(480, 'k')));
+  EXPECT_FALSE(KeyFits(std::string(481, 'k')));
+  EXPECT_TRUE(KeyFits(std::string(249, '\0')));
+  EXPECT_FALSE(KeyFits(std::string(260, '\0')));
+  EXPECT_LE(IndexKey(std::string(480, 'k'), 1).size(), 511u);
+}
+
+}  // namespace
+}  // namespace strata::engine
