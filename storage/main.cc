@@ -1,5 +1,5 @@
-// strata-storage: the embedded store as a daemon, and the tools for its records. Each subcommand registers itself with
-// one call below; what it does stands in its own room.
+// strata-storage: the embedded store as a daemon, and the tools for its records. Each subcommand
+// registers itself with one call below; what it does stands in its own room.
 #include <CLI/CLI.hpp>
 
 #include <cstdio>

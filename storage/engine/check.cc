@@ -102,11 +102,11 @@ class Footprint {
     return !end || key < *end;
   }
 
-  // `other` puts a key that this puts or deletes. Two deletions don't conflict: the second finds nothing.
+  // `other` puts a key that this puts or deletes. Two deletions don't conflict: the second finds
+  // nothing.
   bool Conflicts(const Footprint& other) const {
-    return std::any_of(other.puts_.begin(), other.puts_.end(), [&](std::string_view key) {
-      return puts_.contains(key) || Deletes(key);
-    });
+    return std::any_of(other.puts_.begin(), other.puts_.end(),
+                       [&](std::string_view key) { return puts_.contains(key) || Deletes(key); });
   }
 
   void Merge(Footprint other) {
@@ -114,7 +114,7 @@ class Footprint {
     for (auto& [begin, end] : other.deletes_) AddDelete(begin, std::move(end));
   }
 
-  std::set<std::string_view> puts_;      // into the request
+  std::set<std::string_view> puts_;     // into the request
   std::map<std::string, End> deletes_;  // disjoint
 };
 

@@ -71,8 +71,12 @@ base::StatusOr<std::unique_ptr<DataDir>> DataDir::Hold(const std::string& path) 
   return held;
 }
 
-DataDir::~DataDir() { close(lock_); }
+DataDir::~DataDir() {
+  close(lock_);
+}
 
-base::Status DataDir::Sync() const { return SyncDirectory(path_); }
+base::Status DataDir::Sync() const {
+  return SyncDirectory(path_);
+}
 
 }  // namespace strata::engine

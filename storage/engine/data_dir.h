@@ -11,8 +11,8 @@ namespace strata::engine {
 // Holds the directory while it lives; the system lets go when the process dies, however it dies.
 class DataDir {
  public:
-  // Makes the directory (0700) if it isn't there; its parent must be. FailedPrecondition, with the process id of who
-  // holds it, if another process does.
+  // Makes the directory (0700) if it isn't there; its parent must be. FailedPrecondition, with the
+  // process id of who holds it, if another process does.
   static base::StatusOr<std::unique_ptr<DataDir>> Hold(const std::string& path);
   DataDir(const DataDir&) = delete;
   DataDir& operator=(const DataDir&) = delete;

@@ -8,10 +8,18 @@ namespace strata::engine {
 
 using base::InvalidArgumentError;
 
-base::Status EmptyKey() { return InvalidArgumentError("etcdserver: key is not provided"); }
-base::Status KeyNotFound() { return InvalidArgumentError("etcdserver: key not found"); }
-base::Status ValueProvided() { return InvalidArgumentError("etcdserver: value is provided"); }
-base::Status LeaseProvided() { return InvalidArgumentError("etcdserver: lease is provided"); }
+base::Status EmptyKey() {
+  return InvalidArgumentError("etcdserver: key is not provided");
+}
+base::Status KeyNotFound() {
+  return InvalidArgumentError("etcdserver: key not found");
+}
+base::Status ValueProvided() {
+  return InvalidArgumentError("etcdserver: value is provided");
+}
+base::Status LeaseProvided() {
+  return InvalidArgumentError("etcdserver: lease is provided");
+}
 base::Status TooManyOps() {
   return InvalidArgumentError("etcdserver: too many operations in txn request");
 }
@@ -30,18 +38,24 @@ base::Status FutureRevision() {
 base::Status NoSpace() {
   return base::ResourceExhaustedError("etcdserver: mvcc: database space exceeded");
 }
-base::Status LeaseNotFound() { return base::NotFoundError("etcdserver: requested lease not found"); }
+base::Status LeaseNotFound() {
+  return base::NotFoundError("etcdserver: requested lease not found");
+}
 base::Status LeaseExists() {
   return base::FailedPreconditionError("etcdserver: lease already exists");
 }
 base::Status LeaseTtlTooLarge() {
   return base::OutOfRangeError("etcdserver: too large lease TTL");
 }
-base::Status RequestTooLarge() { return InvalidArgumentError("etcdserver: request is too large"); }
+base::Status RequestTooLarge() {
+  return InvalidArgumentError("etcdserver: request is too large");
+}
 base::Status TooManyRequests() {
   return base::ResourceExhaustedError("etcdserver: too many requests");
 }
-base::Status Stopped() { return base::UnavailableError("etcdserver: server stopped"); }
+base::Status Stopped() {
+  return base::UnavailableError("etcdserver: server stopped");
+}
 
 base::Status KeyTooLong() {
   return InvalidArgumentError(

@@ -1,4 +1,5 @@
-// The errors that etcd's clients know, by their exact text and code (etcd api/v3rpc/rpctypes/error.go).
+// The errors that etcd's clients know, by their exact text and code (etcd
+// api/v3rpc/rpctypes/error.go).
 #pragma once
 
 #include <string_view>

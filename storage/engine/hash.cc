@@ -27,7 +27,8 @@ base::StatusOr<uint32_t> HashHistory(const View& view, Revision at) {
       view.History(0, [&](const ChangeRef& change, bool) -> base::StatusOr<bool> {
         if (change.at.revision > at) return false;
         if (change.at.revision < view.compacted()) {
-          // Forgotten, even if it is still there, unless it is what a read at the compacted revision finds.
+          // Forgotten, even if it is still there, unless it is what a read at the compacted
+          // revision finds.
           if (change.record.kind == Kind::kTombstone) return true;
           STRATA_ASSIGN_OR_RETURN(const Revision live,
                                   view.NewestRevision(change.record.key, view.compacted()));

@@ -1,5 +1,5 @@
-// One number for all that can be read at a revision, to compare stores by: equal before and after a compaction's clean-up,
-// a restart or a copy. It isn't etcd's number.
+// One number for all that can be read at a revision, to compare stores by: equal before and after a
+// compaction's clean-up, a restart or a copy. It isn't etcd's number.
 #pragma once
 
 #include <cstdint>

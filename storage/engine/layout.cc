@@ -81,9 +81,13 @@ std::optional<HistoryRecord> ParseHistory(std::string_view bytes) {
   return record;
 }
 
-std::string IndexLowerBound(std::string_view key) { return Escape(key, kEndMark); }
+std::string IndexLowerBound(std::string_view key) {
+  return Escape(key, kEndMark);
+}
 
-std::string IndexAfter(std::string_view key) { return Escape(key, kAfterMark); }
+std::string IndexAfter(std::string_view key) {
+  return Escape(key, kAfterMark);
+}
 
 std::string IndexKey(std::string_view key, Revision revision) {
   std::string out = Escape(key, kEndMark);

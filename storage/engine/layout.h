@@ -1,14 +1,16 @@
-// How the store's tables look on disk. All integers are big-endian, so that byte order is number order.
+// How the store's tables look on disk. All integers are big-endian, so that byte order is number
+// order.
 //
-//   history    revision, sub               → kind, create revision, version, lease, key length, key, value
-//   index      key, inverted revision      → kind, sub, create revision, version, lease
+//   history    revision, sub               → kind, create revision, version, lease, key length,
+//   key, value index      key, inverted revision      → kind, sub, create revision, version, lease
 //   lease      id                          → granted TTL
 //   lease_key  id, key                     → (nothing)
 //   meta       name                        → number
 //
-// `sub` counts the changes of one revision. A key changes at most once in a revision. In the index a key's versions are
-// neighbours, newest first: the version at revision R is the first at or after (key, ~R). The key is escaped there,
-// because no key may be a prefix of another: 00 becomes 00 FF, and 00 01 ends it.
+// `sub` counts the changes of one revision. A key changes at most once in a revision. In the index
+// a key's versions are neighbours, newest first: the version at revision R is the first at or after
+// (key, ~R). The key is escaped there, because no key may be a prefix of another: 00 becomes 00 FF,
+// and 00 01 ends it.
 #pragma once
 
 #include <cstddef>

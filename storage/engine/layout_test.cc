@@ -10,9 +10,17 @@ namespace strata::engine {
 namespace {
 
 TEST(Layout, OrdersIndexKeysAsTheKeysAndVersionsNewestFirst) {
-  const std::vector<std::string> keys = {std::string("\0", 1), std::string("\0\0", 2), std::string("\0\x01", 2),
-                                         std::string("\0\xff", 2), std::string("\x01", 1), "a",
-                                         std::string("a\0", 2), std::string("a\0\x01", 3), "aa", "b", "\xff"};
+  const std::vector<std::string> keys = {std::string("\0", 1),
+                                         std::string("\0\0", 2),
+                                         std::string("\0\x01", 2),
+                                         std::string("\0\xff", 2),
+                                         std::string("\x01", 1),
+                                         "a",
+                                         std::string("a\0", 2),
+                                         std::string("a\0\x01", 3),
+                                         "aa",
+                                         "b",
+                                         "\xff"};
   std::string last;
   for (const std::string& key : keys) {
     EXPECT_LT(last, IndexLowerBound(key));
@@ -34,10 +42,17 @@ TEST(Layout, OrdersIndexKeysAsTheKeysAndVersionsNewestFirst) {
 TEST(Layout, IsWhatEarlierVersionsWrote) {
   EXPECT_EQ(base::ToHex(HistoryKey({0x0102, 3})), "000000000000010200000003");
   EXPECT_EQ(base::ToHex(IndexKey("ab", 1)), "61620001fffffffffffffffe");
-  EXPECT_EQ(base::ToHex(EncodeHistory({.kind = Kind::kPut, .create_revision = 2, .version = 3, .lease = 4, .key = "k", .value = "v"})),
+  EXPECT_EQ(base::ToHex(EncodeHistory({.kind = Kind::kPut,
+                                       .create_revision = 2,
+                                       .version = 3,
+                                       .lease = 4,
+                                       .key = "k",
+                                       .value = "v"})),
             "00000000000000000200000000000000030000000000000004000000016b76");
-  EXPECT_EQ(base::ToHex(EncodeIndex({.kind = Kind::kTombstone, .sub = 1, .create_revision = 2, .version = 3, .lease = 4})),
-            "0100000001000000000000000200000000000000030000000000000004");
+  EXPECT_EQ(
+      base::ToHex(EncodeIndex(
+          {.kind = Kind::kTombstone, .sub = 1, .create_revision = 2, .version = 3, .lease = 4})),
+      "0100000001000000000000000200000000000000030000000000000004");
 }
 
 TEST(Layout, RefusesBytesThatItDidNotWrite) {

@@ -1,5 +1,5 @@
-// When each lease ends. Which leases there are, and their keys, is in the store; the deadlines are only here, and start
-// anew with the process, as etcd's do.
+// When each lease ends. Which leases there are, and their keys, is in the store; the deadlines are
+// only here, and start anew with the process, as etcd's do.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -30,8 +30,8 @@ class Leases {
   // Whole seconds that are left.
   std::optional<int64_t> Remaining(int64_t id) const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // At most `limit` leases that have ended, and that nobody can keep alive any more. Each is given once, unless
-  // Postpone says that its keys couldn't be deleted yet.
+  // At most `limit` leases that have ended, and that nobody can keep alive any more. Each is given
+  // once, unless Postpone says that its keys couldn't be deleted yet.
   std::vector<int64_t> TakeEnded(size_t limit) ABSL_LOCKS_EXCLUDED(mu_);
   void Postpone(int64_t id) ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -15,7 +15,8 @@ constexpr std::array<const char*, kTables> kNames = {"meta", "history", "index",
                                                      "lease_key"};
 
 MDB_val Value(std::string_view bytes) {
-  return {bytes.size(), const_cast<char*>(bytes.data())};  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  return {bytes.size(),
+          const_cast<char*>(bytes.data())};  // NOLINT(cppcoreguidelines-pro-type-const-cast)
 }
 
 std::string_view View(const MDB_val& value) {
@@ -123,18 +124,27 @@ void Cursor::Move(int op, std::string_view to) {
 }
 
 void Cursor::Seek(std::string_view key) {
-  // LMDB refuses to look for keys that it couldn't hold; what it holds is shorter, so their first bytes decide, but for
-  // the keys that equal them.
+  // LMDB refuses to look for keys that it couldn't hold; what it holds is shorter, so their first
+  // bytes decide, but for the keys that equal them.
   if (cursor_ == nullptr) return;
-  const auto limit = static_cast<size_t>(mdb_env_get_maxkeysize(mdb_txn_env(mdb_cursor_txn(cursor_))));
+  const auto limit =
+      static_cast<size_t>(mdb_env_get_maxkeysize(mdb_txn_env(mdb_cursor_txn(cursor_))));
   Move(MDB_SET_RANGE, key.substr(0, limit));
   while (valid_ && key_ < key) Next();
 }
 
-void Cursor::First() { Move(MDB_FIRST, {}); }
-void Cursor::Last() { Move(MDB_LAST, {}); }
-void Cursor::Next() { Move(MDB_NEXT, {}); }
-void Cursor::Prev() { Move(MDB_PREV, {}); }
+void Cursor::First() {
+  Move(MDB_FIRST, {});
+}
+void Cursor::Last() {
+  Move(MDB_LAST, {});
+}
+void Cursor::Next() {
+  Move(MDB_NEXT, {});
+}
+void Cursor::Prev() {
+  Move(MDB_PREV, {});
+}
 
 base::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string& path,
                                                                const Options& options) {
@@ -154,8 +164,10 @@ base::Status Environment::OpenFile(const std::string& path) {
   mdb_env_set_mapsize(env_, static_cast<size_t>(map_bytes_));
   mdb_env_set_maxdbs(env_, kTables);
   mdb_env_set_maxreaders(env_, static_cast<unsigned>(options_.max_snapshots) + 2);
-  // MDB_NOTLS: a snapshot belongs to its Txn object, not to the thread, so that the pool can hand it on.
-  if (const int code = mdb_env_open(env_, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS, 0600); code != 0) {
+  // MDB_NOTLS: a snapshot belongs to its Txn object, not to the thread, so that the pool can hand
+  // it on.
+  if (const int code = mdb_env_open(env_, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS, 0600);
+      code != 0) {
     return Error(code, "opening");
   }
 
@@ -193,8 +205,8 @@ base::StatusOr<Txn> Environment::Snapshot() {
     }
   }
   map_mu_.ReaderLock();
-  const int code = txn != nullptr ? mdb_txn_renew(txn)
-                                  : mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn);
+  const int code =
+      txn != nullptr ? mdb_txn_renew(txn) : mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn);
   if (code == 0) return Txn(*this, txn, /*write=*/false);
   map_mu_.ReaderUnlock();
   if (txn != nullptr) mdb_txn_abort(txn);

@@ -1,7 +1,8 @@
-// LMDB as this store uses it: one file, five tables, one writer and many snapshots. The only place that includes lmdb.h.
+// LMDB as this store uses it: one file, five tables, one writer and many snapshots. The only place
+// that includes lmdb.h.
 //
-// Bytes that come out of a transaction point into the map: valid until the transaction ends, and in a write transaction
-// until its next write.
+// Bytes that come out of a transaction point into the map: valid until the transaction ends, and in
+// a write transaction until its next write.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -28,7 +29,8 @@ inline constexpr size_t kTables = 5;
 
 class Environment;
 
-// A snapshot, or the one write transaction. Ends without effect unless committed. Belongs to one thread.
+// A snapshot, or the one write transaction. Ends without effect unless committed. Belongs to one
+// thread.
 class Txn {
  public:
   Txn(Txn&& other) noexcept;
@@ -44,7 +46,8 @@ class Txn {
   // Durable when it returns OK. After an error nothing of it is visible, now or later.
   base::Status Commit();
 
-  // Why the last call failed: the map has no room left (Environment::Grow helps), or the disk has none.
+  // Why the last call failed: the map has no room left (Environment::Grow helps), or the disk has
+  // none.
   bool map_full() const { return map_full_; }
   bool disk_full() const { return disk_full_; }
 
@@ -61,8 +64,8 @@ class Txn {
   bool disk_full_ = false;
 };
 
-// Walks one table in key order. Ends before its transaction does; a write makes its key and value stale until it is
-// moved.
+// Walks one table in key order. Ends before its transaction does; a write makes its key and value
+// stale until it is moved.
 class Cursor {
  public:
   Cursor(const Txn& txn, Table table);
@@ -97,7 +100,8 @@ struct Usage {
   int64_t used_bytes = 0;
 };
 
-// Thread-safe. Snapshots may be taken by any thread, but one at a time per thread; there is one writing thread.
+// Thread-safe. Snapshots may be taken by any thread, but one at a time per thread; there is one
+// writing thread.
 class Environment {
  public:
   struct Options {
@@ -115,8 +119,8 @@ class Environment {
   base::StatusOr<Txn> Snapshot() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   base::StatusOr<Txn> Write();
 
-  // Doubles the map: waits until the snapshots in use have ended. ResourceExhausted at max_map_bytes. Called by the
-  // writing thread, between transactions.
+  // Doubles the map: waits until the snapshots in use have ended. ResourceExhausted at
+  // max_map_bytes. Called by the writing thread, between transactions.
   base::Status Grow() ABSL_LOCKS_EXCLUDED(map_mu_);
 
   base::StatusOr<Usage> Measure() ABSL_LOCKS_EXCLUDED(pool_mu_);

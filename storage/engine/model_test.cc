@@ -1,4 +1,5 @@
-// The store against the plainest possible model of MVCC: a list of all changes, replayed for every question.
+// The store against the plainest possible model of MVCC: a list of all changes, replayed for every
+// question.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
@@ -52,7 +53,8 @@ class Model {
   void Put(Revision at, const std::string& key, const std::string& value) {
     const auto state = At(at);
     const auto old = state.find(key);
-    KeyValue kv{.key = key, .value = value, .create_revision = at, .mod_revision = at, .version = 1};
+    KeyValue kv{
+        .key = key, .value = value, .create_revision = at, .mod_revision = at, .version = 1};
     if (old != state.end()) {
       kv.create_revision = old->second.create_revision;
       kv.version = old->second.version + 1;
@@ -72,7 +74,8 @@ class Model {
       if (at < from) continue;
       std::optional<KeyValue> prev;
       const auto before = At(at - 1);
-      if (const auto found = before.find(change.kv.key); found != before.end() && at - 1 >= compacted) {
+      if (const auto found = before.find(change.kv.key);
+          found != before.end() && at - 1 >= compacted) {
         prev = found->second;
       }
       lines.push_back(Line(change.deleted, change.kv, prev));
@@ -99,7 +102,8 @@ std::string AnyKey() {
 }
 
 std::string AnyEnd() {
-  return *rc::gen::element<std::string>("", "", kAll, "b", "cb", std::string("a\0\x01", 3), "\xff\xff");
+  return *rc::gen::element<std::string>("", "", kAll, "b", "cb", std::string("a\0\x01", 3),
+                                        "\xff\xff");
 }
 
 class Checker {
@@ -201,12 +205,13 @@ class Checker {
     std::vector<std::string> lines;
     const auto max_bytes = *rc::gen::element<size_t>(1, 40, 1 << 20);
     for (Revision next = from; next <= model_.revision;) {
-      const auto end = store_->Changes(next, max_bytes, [&](const Change& change) -> base::StatusOr<size_t> {
-        const auto prev = change.Prev();
-        RC_ASSERT(prev.ok());
-        lines.push_back(Model::Line(change.deleted(), change.kv(), *prev));
-        return change.size();
-      });
+      const auto end =
+          store_->Changes(next, max_bytes, [&](const Change& change) -> base::StatusOr<size_t> {
+            const auto prev = change.Prev();
+            RC_ASSERT(prev.ok());
+            lines.push_back(Model::Line(change.deleted(), change.kv(), *prev));
+            return change.size();
+          });
       if (from < model_.compacted) {
         RC_ASSERT(absl::IsOutOfRange(end.status()));
         return;

@@ -165,7 +165,8 @@ base::StatusOr<PutResult> Mutation::DoPut(const PutRequest& request) {
       STRATA_RETURN_IF_ERROR(txn_.Delete(Table::kLeaseKey, LeaseKeyKey(old_lease, request.key)));
     }
     if (record.lease != 0) {
-      STRATA_RETURN_IF_ERROR(txn_.Put(Table::kLeaseKey, LeaseKeyKey(record.lease, request.key), {}));
+      STRATA_RETURN_IF_ERROR(
+          txn_.Put(Table::kLeaseKey, LeaseKeyKey(record.lease, request.key), {}));
     }
   }
   PutResult result{.revision = base_ + 1, .prev = std::nullopt};

@@ -1,7 +1,8 @@
 // Changing records inside the write transaction.
 //
-// Each request is checked against the store before it changes anything, so an error that is the request's leaves no
-// trace. What fails after that has spoilt the whole transaction, which then must not be committed (`spoilt`).
+// Each request is checked against the store before it changes anything, so an error that is the
+// request's leaves no trace. What fails after that has spoilt the whole transaction, which then
+// must not be committed (`spoilt`).
 #pragma once
 
 #include <optional>

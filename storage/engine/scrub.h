@@ -9,11 +9,12 @@
 
 namespace strata::engine {
 
-// Looks at up to `max_changes` changes (and the rest of the revision it is in then), from where the last step ended, and
-// removes what they superseded at or below the compacted revision. True once all of it is done, also after a restart.
+// Looks at up to `max_changes` changes (and the rest of the revision it is in then), from where the
+// last step ended, and removes what they superseded at or below the compacted revision. True once
+// all of it is done, also after a restart.
 //
-// What a read at the compacted revision needs stays, and so does a deletion at exactly that revision, because a watch
-// may start there.
+// What a read at the compacted revision needs stays, and so does a deletion at exactly that
+// revision, because a watch may start there.
 base::StatusOr<bool> ScrubStep(lmdb::Txn& txn, size_t max_changes);
 
 // ScrubStep has nothing to do.

@@ -35,15 +35,27 @@ int64_t RandomId() {
   return ids(device);
 }
 
-size_t Bytes(const PutRequest& request) { return request.key.size() + request.value.size(); }
+size_t Bytes(const PutRequest& request) {
+  return request.key.size() + request.value.size();
+}
 size_t Bytes(const DeleteRequest& request) {
   return request.key.size() + request.range_end.size();
 }
-size_t Bytes(const RangeRequest& request) { return request.key.size() + request.range_end.size(); }
-size_t Bytes(std::monostate) { return 0; }
-size_t Bytes(const CompactRequest&) { return 0; }
-size_t Bytes(const LeaseGrantRequest&) { return 0; }
-size_t Bytes(const LeaseRevokeRequest&) { return 0; }
+size_t Bytes(const RangeRequest& request) {
+  return request.key.size() + request.range_end.size();
+}
+size_t Bytes(std::monostate) {
+  return 0;
+}
+size_t Bytes(const CompactRequest&) {
+  return 0;
+}
+size_t Bytes(const LeaseGrantRequest&) {
+  return 0;
+}
+size_t Bytes(const LeaseRevokeRequest&) {
+  return 0;
+}
 size_t Bytes(const TxnRequest& request) {
   size_t bytes = 0;
   for (const Compare& compare : request.compares) {
@@ -161,9 +173,9 @@ Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> en
       writes_(metrics.AddCounter("strata_store_writes_total", "Writes that were committed.")),
       commits_(metrics.AddCounter("strata_store_commits_total",
                                   "Commits; writes that wait together share one.")),
-      commit_seconds_(metrics.AddHistogram(
-          "strata_store_commit_duration_seconds", "From taking the writes to their fsync.",
-          {.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3})),
+      commit_seconds_(metrics.AddHistogram("strata_store_commit_duration_seconds",
+                                           "From taking the writes to their fsync.",
+                                           {.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3})),
       revision_gauge_(metrics.AddGauge("strata_store_revision", "The newest revision.")),
       size_gauge_(metrics.AddGauge("strata_store_size_bytes", "Size of the file.")),
       size_in_use_gauge_(metrics.AddGauge("strata_store_size_in_use_bytes",
@@ -369,7 +381,9 @@ base::StatusOr<StoreStatus> Store::Status() const {
                      .size_in_use = usage.used_bytes};
 }
 
-std::optional<int64_t> Store::KeepAlive(int64_t lease) { return leases_.KeepAlive(lease); }
+std::optional<int64_t> Store::KeepAlive(int64_t lease) {
+  return leases_.KeepAlive(lease);
+}
 
 base::StatusOr<LeaseTimeToLive> Store::TimeToLive(int64_t lease, bool with_keys) const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
@@ -527,7 +541,8 @@ bool Store::TryCommit(Batch& batch) {
         }
         if (!txn->map_full() && !txn->disk_full()) {
           // After a failed fsync nobody knows what the disk holds, and a second one may lie
-          // (https://wiki.postgresql.org/wiki/Fsync_Errors): no more writes until a restart has read the file anew.
+          // (https://wiki.postgresql.org/wiki/Fsync_Errors): no more writes until a restart has
+          // read the file anew.
           log_.Error("The disk failed; writes are refused until a restart", {{"error", failure}});
           dead_ = base::UnavailableError(
               fmt::format("etcdserver: the store's disk failed: {}", base::Message(failure)));

@@ -1,8 +1,9 @@
 // The embedded store: records under revisions, as etcd keeps them, in one LMDB file.
 //
-// Every write transaction is one revision. One thread writes; it takes all writes that wait, does them in order, and
-// answers them after one common fsync. Reads take snapshots beside it, and see every write that was answered before they
-// began. Limitations: keys end at 480 bytes (layout.h), and it is one node.
+// Every write transaction is one revision. One thread writes; it takes all writes that wait, does
+// them in order, and answers them after one common fsync. Reads take snapshots beside it, and see
+// every write that was answered before they began. Limitations: keys end at 480 bytes (layout.h),
+// and it is one node.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -68,7 +69,8 @@ struct ChangesEnd {
   Revision current = 0;  // the store's revision; next is greater if nothing is left
 };
 
-// Hears of commits, on the writing thread: must return at once, and call no Store method that writes.
+// Hears of commits, on the writing thread: must return at once, and call no Store method that
+// writes.
 class CommitListener {
  public:
   virtual ~CommitListener() = default;
@@ -81,7 +83,8 @@ using Done = std::function<void(base::StatusOr<Result>)>;
 // Thread-safe.
 class Store {
  public:
-  // Opens the store in the directory, or makes one. The message of an error names the file and what to do.
+  // Opens the store in the directory, or makes one. The message of an error names the file and what
+  // to do.
   static base::StatusOr<std::unique_ptr<Store>> Open(const std::string& directory,
                                                      const Options& options,
                                                      const base::Clock& clock,
@@ -91,8 +94,8 @@ class Store {
   // Writes that still wait are answered with Stopped.
   ~Store();
 
-  // `done` is called once, on the writing thread after the commit, or at once on this one if the request is refused. It
-  // must not block.
+  // `done` is called once, on the writing thread after the commit, or at once on this one if the
+  // request is refused. It must not block.
   void Submit(PutRequest request, Done<PutResult> done);
   void Submit(DeleteRequest request, Done<DeleteResult> done);
   void Submit(TxnRequest request, Done<TxnResult> done);
@@ -111,8 +114,9 @@ class Store {
   base::StatusOr<RangeResult> Range(const RangeRequest& request) const;
   // A transaction that writes in neither branch needs no writer.
   base::StatusOr<TxnResult> ReadTxn(const TxnRequest& request) const;
-  // Visits the changes from revision `from` on, whole revisions, until the sizes that `visit` returns reach `max_bytes`
-  // (or a multiple of it has been read). Compacted if `from` is below the compacted revision.
+  // Visits the changes from revision `from` on, whole revisions, until the sizes that `visit`
+  // returns reach `max_bytes` (or a multiple of it has been read). Compacted if `from` is below the
+  // compacted revision.
   base::StatusOr<ChangesEnd> Changes(
       Revision from, size_t max_bytes,
       absl::FunctionRef<base::StatusOr<size_t>(const Change&)> visit) const;
@@ -144,8 +148,9 @@ class Store {
   class TypedWrite;
   using Batch = std::vector<std::unique_ptr<Write>>;
 
-  Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> env, const Options& options,
-        const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics);
+  Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> env,
+        const Options& options, const base::Clock& clock, const obs::Logger& log,
+        obs::Metrics& metrics);
   base::Status Load();
   base::Status InitMeta(lmdb::Txn& txn);
 
@@ -158,7 +163,8 @@ class Store {
   Batch TakeBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(queue_mu_);
   void AddEndedLeases(Batch& batch);
   void CommitBatch(Batch batch);
-  // Does the writes of the batch in one transaction; false if it has to be tried again in single writes.
+  // Does the writes of the batch in one transaction; false if it has to be tried again in single
+  // writes.
   bool TryCommit(Batch& batch);
   void Publish(Revision revision, Revision compacted);
   void Answer(Batch& batch);
@@ -199,7 +205,7 @@ class Store {
 
   // The writing thread's own.
   bool scrubbing_ = false;
-  Batch awaiting_scrub_;          // compactions that asked for it
+  Batch awaiting_scrub_;              // compactions that asked for it
   std::optional<base::Status> dead_;  // a disk that failed once isn't trusted again
 
   std::thread writer_;

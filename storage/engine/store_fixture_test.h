@@ -78,7 +78,8 @@ class StoreFixture {
     return text + (result->more ? " +" : "");
   }
   std::string ReadAll(Revision revision = 0) {
-    return Read({.key = std::string("\0", 1), .range_end = std::string("\0", 1), .revision = revision});
+    return Read(
+        {.key = std::string("\0", 1), .range_end = std::string("\0", 1), .revision = revision});
   }
 
  private:

@@ -35,11 +35,15 @@ TEST(Store, KeepsVersionAndCreateRevisionUntilTheKeyIsDeleted) {
   store.Put("a", "1");
   store.Put("a", "2");
   auto kv = store->Range({.key = "a"})->kvs.at(0);
-  EXPECT_EQ(kv, (KeyValue{.key = "a", .value = "2", .create_revision = 2, .mod_revision = 3, .version = 2}));
+  EXPECT_EQ(
+      kv,
+      (KeyValue{.key = "a", .value = "2", .create_revision = 2, .mod_revision = 3, .version = 2}));
   store.Delete("a");
   store.Put("a", "3");
   kv = store->Range({.key = "a"})->kvs.at(0);
-  EXPECT_EQ(kv, (KeyValue{.key = "a", .value = "3", .create_revision = 5, .mod_revision = 5, .version = 1}));
+  EXPECT_EQ(
+      kv,
+      (KeyValue{.key = "a", .value = "3", .create_revision = 5, .mod_revision = 5, .version = 1}));
 }
 
 struct RangeCase {
@@ -51,12 +55,12 @@ struct RangeCase {
 
 TEST(Store, AnswersRangesWithTheirOptions) {
   StoreFixture store;
-  store.Put("a", "z");    // 2
-  store.Put("b", "y");    // 3
-  store.Put("c", "x");    // 4
-  store.Put("ca", "w");   // 5
-  store.Put("b", "yy");   // 6
-  store.Delete("ca");     // 7
+  store.Put("a", "z");   // 2
+  store.Put("b", "y");   // 3
+  store.Put("c", "x");   // 4
+  store.Put("ca", "w");  // 5
+  store.Put("b", "yy");  // 6
+  store.Delete("ca");    // 7
   const std::vector<RangeCase> cases = {
       {"one key", {.key = "b"}, "b=yy", 1},
       {"no key", {.key = "bb"}, "", 0},
@@ -67,14 +71,24 @@ TEST(Store, AnswersRangesWithTheirOptions) {
       {"a limit", {.key = "a", .range_end = "z", .limit = 2}, "a=z b=yy +", 3},
       {"a limit that suffices", {.key = "a", .range_end = "z", .limit = 3}, "a=z b=yy c=x", 3},
       {"a past revision", {.key = "a", .range_end = "z", .revision = 5}, "a=z b=y c=x ca=w", 4},
-      {"descending", {.key = "a", .range_end = "z", .sort_order = SortOrder::kDescend}, "c=x b=yy a=z", 3},
+      {"descending",
+       {.key = "a", .range_end = "z", .sort_order = SortOrder::kDescend},
+       "c=x b=yy a=z",
+       3},
       {"descending with a limit",
        {.key = "a", .range_end = "z", .limit = 1, .sort_order = SortOrder::kDescend},
        "c=x +",
        3},
-      {"by value", {.key = "a", .range_end = "z", .sort_target = SortTarget::kValue}, "c=x b=yy a=z", 3},
+      {"by value",
+       {.key = "a", .range_end = "z", .sort_target = SortTarget::kValue},
+       "c=x b=yy a=z",
+       3},
       {"by version, descending",
-       {.key = "a", .range_end = "z", .limit = 1, .sort_order = SortOrder::kDescend, .sort_target = SortTarget::kVersion},
+       {.key = "a",
+        .range_end = "z",
+        .limit = 1,
+        .sort_order = SortOrder::kDescend,
+        .sort_target = SortTarget::kVersion},
        "b=yy +",
        3},
       {"by mod revision",
@@ -82,7 +96,10 @@ TEST(Store, AnswersRangesWithTheirOptions) {
        "a=z c=x b=yy",
        3},
       {"by create revision, descending",
-       {.key = "a", .range_end = "z", .sort_order = SortOrder::kDescend, .sort_target = SortTarget::kCreate},
+       {.key = "a",
+        .range_end = "z",
+        .sort_order = SortOrder::kDescend,
+        .sort_target = SortTarget::kCreate},
        "c=x b=yy a=z",
        3},
       {"keys alone", {.key = "a", .range_end = "c", .keys_only = true}, "a= b=", 2},
@@ -91,10 +108,22 @@ TEST(Store, AnswersRangesWithTheirOptions) {
        "c= b= a=",
        3},
       {"the count alone", {.key = "a", .range_end = "z", .limit = 1, .count_only = true}, "", 3},
-      {"the least mod revision", {.key = "a", .range_end = "z", .min_mod_revision = 4}, "b=yy c=x", 3},
-      {"the greatest mod revision", {.key = "a", .range_end = "z", .max_mod_revision = 4}, "a=z c=x", 3},
-      {"the least create revision", {.key = "a", .range_end = "z", .min_create_revision = 4}, "c=x", 3},
-      {"the greatest create revision", {.key = "a", .range_end = "z", .max_create_revision = 3}, "a=z b=yy", 3},
+      {"the least mod revision",
+       {.key = "a", .range_end = "z", .min_mod_revision = 4},
+       "b=yy c=x",
+       3},
+      {"the greatest mod revision",
+       {.key = "a", .range_end = "z", .max_mod_revision = 4},
+       "a=z c=x",
+       3},
+      {"the least create revision",
+       {.key = "a", .range_end = "z", .min_create_revision = 4},
+       "c=x",
+       3},
+      {"the greatest create revision",
+       {.key = "a", .range_end = "z", .max_create_revision = 3},
+       "a=z b=yy",
+       3},
   };
   for (const RangeCase& c : cases) {
     EXPECT_EQ(store.Read(c.request), c.expected) << c.what;
@@ -112,19 +141,23 @@ TEST(Store, RefusesWhatEtcdRefusesInEtcdsWords) {
   EXPECT_EQ(text(store->Range({})), "etcdserver: key is not provided");
   EXPECT_EQ(text(store->Put({})), "etcdserver: key is not provided");
   EXPECT_EQ(text(store->Delete({})), "etcdserver: key is not provided");
-  EXPECT_EQ(text(store->Put({.key = "a", .value = "x", .ignore_value = true})), "etcdserver: value is provided");
-  EXPECT_EQ(text(store->Put({.key = "a", .lease = 1, .ignore_lease = true})), "etcdserver: lease is provided");
+  EXPECT_EQ(text(store->Put({.key = "a", .value = "x", .ignore_value = true})),
+            "etcdserver: value is provided");
+  EXPECT_EQ(text(store->Put({.key = "a", .lease = 1, .ignore_lease = true})),
+            "etcdserver: lease is provided");
   EXPECT_EQ(text(store->Put({.key = "b", .ignore_value = true})), "etcdserver: key not found");
   EXPECT_EQ(text(store->Put({.key = "b", .lease = 77})), "etcdserver: requested lease not found");
   EXPECT_EQ(text(store->Range({.key = "a", .revision = 99})),
             "etcdserver: mvcc: required revision is a future revision");
-  EXPECT_EQ(text(store->Compact({.revision = 99})), "etcdserver: mvcc: required revision is a future revision");
+  EXPECT_EQ(text(store->Compact({.revision = 99})),
+            "etcdserver: mvcc: required revision is a future revision");
   EXPECT_EQ(text(store->Revoke({.id = 5})), "etcdserver: requested lease not found");
   EXPECT_EQ(text(store->Grant({.ttl = int64_t{1} << 40})), "etcdserver: too large lease TTL");
   EXPECT_EQ(text(store->Put({.key = std::string(481, 'k')})),
             "etcdserver: key is too long: this store takes 480 bytes");
   EXPECT_EQ(text(store->Put({.key = std::string(480, 'k')})), "OK");
-  EXPECT_EQ(text(store->Range({.key = std::string(9000, 'k')})), "OK") << "it isn't there, that's all";
+  EXPECT_EQ(text(store->Range({.key = std::string(9000, 'k')})), "OK")
+      << "it isn't there, that's all";
   EXPECT_EQ(text(store->Txn({.success = {Op{}}})), "etcdserver: key not found");
   EXPECT_EQ(text(store->Txn({.success = std::vector<Op>(3, Op{PutRequest{.key = "x"}})})),
             "etcdserver: too many operations in txn request");
@@ -149,13 +182,18 @@ TEST(Store, RefusesATransactionThatCouldChangeAKeyTwice) {
       {"a put in a deleted range", {.failure = {erase("a", "c"), put("b")}}, true},
       {"a put at a deleted range's end", {.failure = {erase("a", "c"), put("c")}}, false},
       {"ranges that meet", {.success = {erase("a", "c"), erase("c", "e"), put("d")}}, true},
-      {"a deletion from a key on", {.success = {put("x"), Op{DeleteRequest{.key = "b", .range_end = kAll}}}}, true},
+      {"a deletion from a key on",
+       {.success = {put("x"), Op{DeleteRequest{.key = "b", .range_end = kAll}}}},
+       true},
       {"deletions of one key", {.success = {erase("a"), erase("a", "b")}}, false},
       {"both branches", {.success = {put("a")}, .failure = {put("a")}}, false},
       {"a nested put", {.success = {put("a"), Op{TxnRequest{.success = {put("a")}}}}}, true},
-      {"nested branches", {.success = {Op{TxnRequest{.success = {put("a")}, .failure = {put("a")}}}}}, false},
+      {"nested branches",
+       {.success = {Op{TxnRequest{.success = {put("a")}, .failure = {put("a")}}}}},
+       false},
       {"a nested put, then a nested deletion",
-       {.success = {Op{TxnRequest{.success = {put("a")}}}, Op{TxnRequest{.failure = {erase("a")}}}}},
+       {.success = {Op{TxnRequest{.success = {put("a")}}},
+                    Op{TxnRequest{.failure = {erase("a")}}}}},
        true},
   };
   for (const DuplicateCase& c : cases) {
@@ -163,7 +201,8 @@ TEST(Store, RefusesATransactionThatCouldChangeAKeyTwice) {
     const auto result = store->Txn(c.request);
     EXPECT_EQ(result.ok(), !c.refused) << c.what;
     if (c.refused) {
-      EXPECT_EQ(base::Message(result.status()), "etcdserver: duplicate key given in txn request") << c.what;
+      EXPECT_EQ(base::Message(result.status()), "etcdserver: duplicate key given in txn request")
+          << c.what;
       EXPECT_EQ(store->revision(), 1) << c.what;
     }
   }
@@ -186,8 +225,12 @@ TEST(Store, ComparesAsEtcdDoes) {
   const std::vector<CompareCase> cases = {
       {"version", {.result = R::kEqual, .target = T::kVersion, .key = "a", .number = 2}, true},
       {"version less", {.result = R::kLess, .target = T::kVersion, .key = "a", .number = 2}, false},
-      {"version greater", {.result = R::kGreater, .target = T::kVersion, .key = "a", .number = 1}, true},
-      {"version not equal", {.result = R::kNotEqual, .target = T::kVersion, .key = "a", .number = 1}, true},
+      {"version greater",
+       {.result = R::kGreater, .target = T::kVersion, .key = "a", .number = 1},
+       true},
+      {"version not equal",
+       {.result = R::kNotEqual, .target = T::kVersion, .key = "a", .number = 1},
+       true},
       {"create", {.result = R::kEqual, .target = T::kCreate, .key = "a", .number = 2}, true},
       {"mod", {.result = R::kEqual, .target = T::kMod, .key = "a", .number = 3}, true},
       {"lease", {.result = R::kEqual, .target = T::kLease, .key = "a", .number = lease}, true},
@@ -195,13 +238,25 @@ TEST(Store, ComparesAsEtcdDoes) {
       {"value", {.result = R::kEqual, .target = T::kValue, .key = "a", .value = "m"}, true},
       {"value less", {.result = R::kLess, .target = T::kValue, .key = "a", .value = "n"}, true},
       {"missing: mod 0", {.result = R::kEqual, .target = T::kMod, .key = "x", .number = 0}, true},
-      {"missing: version 1", {.result = R::kEqual, .target = T::kVersion, .key = "x", .number = 1}, false},
+      {"missing: version 1",
+       {.result = R::kEqual, .target = T::kVersion, .key = "x", .number = 1},
+       false},
       {"missing: no value equals", {.result = R::kEqual, .target = T::kValue, .key = "x"}, false},
-      {"missing: no value differs", {.result = R::kNotEqual, .target = T::kValue, .key = "x", .value = "q"}, false},
-      {"range: all", {.result = R::kGreater, .target = T::kMod, .key = "a", .range_end = "z", .number = 2}, true},
-      {"range: not all", {.result = R::kGreater, .target = T::kMod, .key = "a", .range_end = "z", .number = 3}, false},
-      {"range: empty", {.result = R::kEqual, .target = T::kMod, .key = "x", .range_end = "z", .number = 0}, true},
-      {"range: to the end", {.result = R::kLess, .target = T::kMod, .key = "a", .range_end = kAll, .number = 5}, true},
+      {"missing: no value differs",
+       {.result = R::kNotEqual, .target = T::kValue, .key = "x", .value = "q"},
+       false},
+      {"range: all",
+       {.result = R::kGreater, .target = T::kMod, .key = "a", .range_end = "z", .number = 2},
+       true},
+      {"range: not all",
+       {.result = R::kGreater, .target = T::kMod, .key = "a", .range_end = "z", .number = 3},
+       false},
+      {"range: empty",
+       {.result = R::kEqual, .target = T::kMod, .key = "x", .range_end = "z", .number = 0},
+       true},
+      {"range: to the end",
+       {.result = R::kLess, .target = T::kMod, .key = "a", .range_end = kAll, .number = 5},
+       true},
   };
   for (const CompareCase& c : cases) {
     EXPECT_EQ(store->Txn({.compares = {c.compare}})->succeeded, c.holds) << c.what;
@@ -217,23 +272,24 @@ TEST(Store, DoesATransactionAtOneRevisionAndShowsItItsOwnWrites) {
   store.Put("gone", "1");
   TxnRequest nested{.compares = {{.target = Compare::Target::kVersion, .key = "new", .number = 0}},
                     .success = {Op{PutRequest{.key = "inner", .value = "i"}}}};
-  const auto result = store->Txn({.success = {Op{PutRequest{.key = "new", .value = "n"}},
-                                              Op{RangeRequest{.key = "new"}},
-                                              Op{DeleteRequest{.key = "gone", .prev_kv = true}},
-                                              Op{nested},
-                                              Op{RangeRequest{.key = kAll, .range_end = kAll, .count_only = true}},
-                                              Op{RangeRequest{.key = "gone", .revision = 2}}}});
+  const auto result = store->Txn(
+      {.success = {Op{PutRequest{.key = "new", .value = "n"}}, Op{RangeRequest{.key = "new"}},
+                   Op{DeleteRequest{.key = "gone", .prev_kv = true}}, Op{nested},
+                   Op{RangeRequest{.key = kAll, .range_end = kAll, .count_only = true}},
+                   Op{RangeRequest{.key = "gone", .revision = 2}}}});
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->revision, 3);
   const auto& done = result->results;
   EXPECT_EQ(std::get<PutResult>(done.at(0).result).revision, 3);
   EXPECT_EQ(std::get<RangeResult>(done.at(1).result).kvs.at(0).mod_revision, 3);
   EXPECT_EQ(std::get<DeleteResult>(done.at(2).result).prevs.at(0).value, "1");
-  EXPECT_TRUE(std::get<TxnResult>(done.at(3).result).succeeded) << "compares see what was before the transaction";
+  EXPECT_TRUE(std::get<TxnResult>(done.at(3).result).succeeded)
+      << "compares see what was before the transaction";
   EXPECT_EQ(std::get<RangeResult>(done.at(4).result).count, 2);
   EXPECT_EQ(std::get<RangeResult>(done.at(5).result).kvs.at(0).value, "1");
   EXPECT_EQ(store.ReadAll(), "inner=i new=n");
-  for (const KeyValue& kv : store->Range({.key = kAll, .range_end = kAll})->kvs) EXPECT_EQ(kv.mod_revision, 3);
+  for (const KeyValue& kv : store->Range({.key = kAll, .range_end = kAll})->kvs)
+    EXPECT_EQ(kv.mod_revision, 3);
 }
 
 TEST(Store, LeavesNothingOfATransactionThatFails) {
@@ -249,7 +305,9 @@ TEST(Store, PutsKeepTheValueOrTheLeaseOnRequest) {
   StoreFixture store;
   const int64_t lease = store->Grant({.ttl = 100})->id;
   store.Put("a", "1", lease);
-  EXPECT_EQ(store->Put({.key = "a", .lease = 0, .prev_kv = true, .ignore_value = true})->prev->lease, lease);
+  EXPECT_EQ(
+      store->Put({.key = "a", .lease = 0, .prev_kv = true, .ignore_value = true})->prev->lease,
+      lease);
   EXPECT_EQ(store.Read({.key = "a"}), "a=1");
   EXPECT_TRUE(store->TimeToLive(lease, true)->keys.empty());
   store.Put("a", "2", lease);
@@ -335,7 +393,8 @@ TEST(Store, LeasesEndWithTheirKeysInOneRevision) {
   EXPECT_EQ(store.ReadAll(), "a=1 b=1 c=1");
   store.clock().Advance(std::chrono::seconds(2));
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (store->revision() == 4 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  while (store->revision() == 4 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
   EXPECT_EQ(store->revision(), 5);
   EXPECT_EQ(store.ReadAll(), "c=1");
   EXPECT_EQ(store->TimeToLive(lease.id, false)->ttl, -1);
@@ -364,8 +423,10 @@ TEST(Store, SharesACommitAmongWritesThatWaitTogether) {
   for (int t = 0; t < 8; ++t) {
     writers.emplace_back([&, t] {
       for (int i = 0; i < 100; ++i) {
-        const auto result = store->Put({.key = "k" + std::to_string(t), .value = std::to_string(i)});
-        if (!result.ok() || seen[static_cast<size_t>(result->revision)].exchange(true)) distinct = false;
+        const auto result =
+            store->Put({.key = "k" + std::to_string(t), .value = std::to_string(i)});
+        if (!result.ok() || seen[static_cast<size_t>(result->revision)].exchange(true))
+          distinct = false;
         ++answered;
       }
     });
@@ -430,9 +491,11 @@ TEST(Store, RefusesAFormatThatIsNewerThanItKnows) {
   obs::Metrics metrics;
   const base::SystemClock clock;
   const auto opened = Store::Open(store.path(), {}, clock, obs::NullLogger(), metrics);
-  EXPECT_EQ(base::Message(opened.status()),
-            store.path() + ": the store has format 2, and this program knows formats up to 1: use the version of "
-                           "Strata that wrote it, or a newer one");
+  EXPECT_EQ(
+      base::Message(opened.status()),
+      store.path() +
+          ": the store has format 2, and this program knows formats up to 1: use the version of "
+          "Strata that wrote it, or a newer one");
 }
 
 TEST(Store, RefusesAFileThatIsSomethingElse) {
@@ -455,7 +518,8 @@ TEST(Store, GrowsItsMapUnderReadersAndRefusesAtTheLimitWithoutHarm) {
   int written = 0;
   base::Status refusal;
   while (written < 10'000) {
-    const auto result = store->Put({.key = "k" + std::to_string(written), .value = std::string(8000, 'v')});
+    const auto result =
+        store->Put({.key = "k" + std::to_string(written), .value = std::string(8000, 'v')});
     if (!result.ok()) {
       refusal = result.status();
       break;
@@ -486,7 +550,8 @@ pid_t Spawn(int (&pipe_ends)[2], Child child) {
   _exit(0);
 }
 
-// Opens the store and puts "k<i>" = "<i>" for i from `next` on, telling each i once it is acknowledged, until an error.
+// Opens the store and puts "k<i>" = "<i>" for i from `next` on, telling each i once it is
+// acknowledged, until an error.
 void WriteAndTell(const std::string& path, int next, int fd) {
   obs::Metrics metrics;
   const base::SystemClock clock;
@@ -508,7 +573,8 @@ TEST(Store, KeepsEveryAcknowledgedWriteWhenItIsKilled) {
     ASSERT_GT(pid, 0);
     int acknowledged = -1;
     for (int i = 0; i < 10 + round * 7; ++i) {
-      ASSERT_EQ(read(ends[0], &acknowledged, sizeof(acknowledged)), static_cast<ssize_t>(sizeof(acknowledged)));
+      ASSERT_EQ(read(ends[0], &acknowledged, sizeof(acknowledged)),
+                static_cast<ssize_t>(sizeof(acknowledged)));
     }
     kill(pid, SIGKILL);
     while (read(ends[0], &acknowledged, sizeof(acknowledged)) == sizeof(acknowledged)) {
@@ -520,7 +586,8 @@ TEST(Store, KeepsEveryAcknowledgedWriteWhenItIsKilled) {
     const base::SystemClock clock;
     auto store = Store::Open(dir.path(), {}, clock, obs::NullLogger(), metrics);
     ASSERT_TRUE(store.ok()) << store.status();
-    const int64_t count = (*store)->Range({.key = "k", .range_end = "l", .count_only = true})->count;
+    const int64_t count =
+        (*store)->Range({.key = "k", .range_end = "l", .count_only = true})->count;
     EXPECT_GE(count, acknowledged + 1);
     EXPECT_LE(count, acknowledged + 2) << "one write may have been done without an answer";
     for (int i = 0; i <= acknowledged; ++i) {
@@ -545,7 +612,8 @@ TEST(Store, RefusesWritesOnAFullDiskAndLosesNothing) {
     auto store = Store::Open(dir.path(), {}, clock, obs::NullLogger(), metrics);
     int refused = 0;
     for (int i = 0; i < 1000 && refused < 5; ++i) {
-      const auto result = (*store)->Put({.key = "k" + std::to_string(i), .value = std::string(4000, 'v')});
+      const auto result =
+          (*store)->Put({.key = "k" + std::to_string(i), .value = std::string(4000, 'v')});
       if (result.ok()) {
         if (write(fd, &i, sizeof(i)) != sizeof(i)) _exit(1);
       } else if (absl::IsResourceExhausted(result.status())) {

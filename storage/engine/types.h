@@ -1,5 +1,6 @@
-// What the store is asked and what it answers: etcd's requests (proto/etcd/rpc.proto says what the fields mean) as plain
-// values, without protobuf. Every member has an initializer, so that a request names only what it sets.
+// What the store is asked and what it answers: etcd's requests (proto/etcd/rpc.proto says what the
+// fields mean) as plain values, without protobuf. Every member has an initializer, so that a
+// request names only what it sets.
 #pragma once
 
 #include <cstdint>
@@ -84,8 +85,8 @@ struct Compare {
   Target target = Target::kVersion;
   std::string key{};
   std::string range_end{};
-  int64_t number = 0;  // for every target but kValue
-  std::string value{};   // for kValue
+  int64_t number = 0;   // for every target but kValue
+  std::string value{};  // for kValue
 };
 
 struct Op;

@@ -36,7 +36,8 @@ void NextKey(Cursor& cursor, const std::string& escaped) {
   cursor.Seek(after);
 }
 
-// Moves to the newest version of `escaped` that isn't newer than `revision`; false if the key has none.
+// Moves to the newest version of `escaped` that isn't newer than `revision`; false if the key has
+// none.
 base::StatusOr<bool> SettleAt(Cursor& cursor, const std::string& escaped, Revision revision) {
   for (int step = 0; cursor.valid() && cursor.key().starts_with(escaped); ++step) {
     const auto parts = ParseIndexKey(cursor.key());
@@ -163,8 +164,8 @@ base::StatusOr<KeyValue> View::Load(const Version& version, bool with_value) con
       txn_.Get(Table::kHistory, HistoryKey({version.revision, version.record.sub})));
   const auto record = bytes ? ParseHistory(*bytes) : std::nullopt;
   if (!record || record->key != kv.key) {
-    return Damaged(fmt::format("revision {} is in the index but not in the history",
-                               version.revision));
+    return Damaged(
+        fmt::format("revision {} is in the index but not in the history", version.revision));
   }
   kv.value = record->value;
   return kv;
@@ -193,14 +194,16 @@ base::StatusOr<Revision> View::NewestRevision(std::string_view key, Revision rev
 base::StatusOr<RangeResult> View::Range(const RangeRequest& request) const {
   STRATA_RETURN_IF_ERROR(CheckRevision(request.revision));
   const Revision at = request.revision > 0 ? request.revision : revision_;
-  const bool sorts = request.sort_target != SortTarget::kKey || request.sort_order == SortOrder::kDescend;
-  // Values are read for what is answered; sorting needs to see all before it can tell, and by value needs the values.
+  const bool sorts =
+      request.sort_target != SortTarget::kKey || request.sort_order == SortOrder::kDescend;
+  // Values are read for what is answered; sorting needs to see all before it can tell, and by value
+  // needs the values.
   const bool load_values = !request.keys_only || request.sort_target == SortTarget::kValue;
   const size_t limit = request.limit > 0 ? static_cast<size_t>(request.limit) : SIZE_MAX;
 
   RangeResult result;
-  STRATA_RETURN_IF_ERROR(Walk(
-      request.key, request.range_end, at, [&](const Version& version) -> base::StatusOr<bool> {
+  STRATA_RETURN_IF_ERROR(
+      Walk(request.key, request.range_end, at, [&](const Version& version) -> base::StatusOr<bool> {
         ++result.count;
         if (request.count_only || !Passes(request, version)) return true;
         if (!sorts && result.kvs.size() == limit) {

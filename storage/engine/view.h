@@ -30,7 +30,8 @@ struct ChangeRef {
 // As long-lived as its transaction, and as its thread.
 class View {
  public:
-  // `revision` is what the transaction counts as newest; a writer sees its own unfinished revision by giving it here.
+  // `revision` is what the transaction counts as newest; a writer sees its own unfinished revision
+  // by giving it here.
   View(const lmdb::Txn& txn, Revision revision, Revision compacted)
       : txn_(txn), revision_(revision), compacted_(compacted) {}
 
@@ -40,7 +41,8 @@ class View {
   Revision revision() const { return revision_; }
   Revision compacted() const { return compacted_; }
 
-  // FutureRevision or Compacted if the state at `revision` can't be told; 0 and less mean the newest.
+  // FutureRevision or Compacted if the state at `revision` can't be told; 0 and less mean the
+  // newest.
   base::Status CheckRevision(Revision revision) const;
 
   // Without the revision of the result, which is the caller's affair.
@@ -52,14 +54,16 @@ class View {
   // When `key`, as it is at `revision`, was written; 0 if it doesn't exist then.
   base::StatusOr<Revision> NewestRevision(std::string_view key, Revision revision) const;
 
-  // Calls `visit` for every live version of the range at `revision`, in key order, until it returns false.
+  // Calls `visit` for every live version of the range at `revision`, in key order, until it returns
+  // false.
   base::Status Walk(std::string_view key, std::string_view range_end, Revision revision,
                     absl::FunctionRef<base::StatusOr<bool>(const Version&)> visit) const;
 
-  // The changes from revision `from` on, in order, until `visit` returns false, which it may do only at the last change
-  // of a revision (`last`).
-  base::Status History(Revision from,
-                       absl::FunctionRef<base::StatusOr<bool>(const ChangeRef&, bool last)> visit) const;
+  // The changes from revision `from` on, in order, until `visit` returns false, which it may do
+  // only at the last change of a revision (`last`).
+  base::Status History(
+      Revision from,
+      absl::FunctionRef<base::StatusOr<bool>(const ChangeRef&, bool last)> visit) const;
 
   // The whole record of a version.
   base::StatusOr<KeyValue> Load(const Version& version, bool with_value) const;

@@ -1,5 +1,5 @@
-// Between protobuf's messages and the engine's values. What is decoded here isn't trusted: unknown enumerators are
-// refused, the rest is for the engine to check.
+// Between protobuf's messages and the engine's values. What is decoded here isn't trusted: unknown
+// enumerators are refused, the rest is for the engine to check.
 #pragma once
 
 #include <grpcpp/support/status.h>
@@ -30,7 +30,8 @@ base::StatusOr<engine::CompactRequest> Decode(const etcdserverpb::CompactionRequ
 base::StatusOr<engine::LeaseGrantRequest> Decode(const etcdserverpb::LeaseGrantRequest& request);
 base::StatusOr<engine::LeaseRevokeRequest> Decode(const etcdserverpb::LeaseRevokeRequest& request);
 
-// All but the header, which only the outermost answer has whole: inside a transaction it holds the revision alone.
+// All but the header, which only the outermost answer has whole: inside a transaction it holds the
+// revision alone.
 void Encode(engine::KeyValue kv, mvccpb::KeyValue* out);
 void Encode(engine::RangeResult result, etcdserverpb::RangeResponse* out);
 void Encode(engine::PutResult result, etcdserverpb::PutResponse* out);

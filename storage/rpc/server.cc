@@ -5,8 +5,8 @@
 #include <grpcpp/grpcpp.h>
 #include <sys/stat.h>
 
-#include <climits>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -96,7 +96,9 @@ Server::Server(engine::Store& store, Options options, const obs::Logger& log, ob
       log_(log),
       services_(std::make_unique<Services>(store, *this, metrics)) {}
 
-Server::~Server() { Shutdown(absl::ZeroDuration()); }
+Server::~Server() {
+  Shutdown(absl::ZeroDuration());
+}
 
 base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Server::Credentials(
     const std::string& url) const {
@@ -106,9 +108,8 @@ base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Server::Credentials(
         fmt::format("{} needs a certificate and its key (--cert-file, --key-file)", url));
   }
   grpc::SslServerCredentialsOptions tls(
-      options_.client_ca_file.empty()
-          ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
-          : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+      options_.client_ca_file.empty() ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+                                      : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   auto& pair = tls.pem_key_cert_pairs.emplace_back();
   STRATA_ASSIGN_OR_RETURN(pair.cert_chain, ReadFile(options_.cert_file));
   STRATA_ASSIGN_OR_RETURN(pair.private_key, ReadFile(options_.key_file));
@@ -140,9 +141,10 @@ base::Status Server::Start() {
           "{} is no URL to listen on: http://HOST:PORT, https://HOST:PORT or unix:///PATH", url));
     }
     if (url.starts_with(kHttp) && !IsLoopback(*address)) {
-      log_.Warning("Anyone who reaches this address can read and write all records; use https with "
-                   "a client CA",
-                   {{"url", url}});
+      log_.Warning(
+          "Anyone who reaches this address can read and write all records; use https with "
+          "a client CA",
+          {{"url", url}});
     }
     STRATA_ASSIGN_OR_RETURN(const auto credentials, Credentials(url));
     builder.AddListeningPort(*address, credentials, &ports[i]);

@@ -22,10 +22,11 @@ class ServerCredentials;
 namespace strata::rpc {
 
 struct Options {
-  // http://HOST:PORT, https://HOST:PORT (HOST an IP address or a name; port 0 chooses one) or unix:///PATH. None: the
-  // in-process channel alone.
+  // http://HOST:PORT, https://HOST:PORT (HOST an IP address or a name; port 0 chooses one) or
+  // unix:///PATH. None: the in-process channel alone.
   std::vector<std::string> listen_urls{};
-  // PEM files, read once at start; needed for https. With a client CA, clients must have a certificate of it.
+  // PEM files, read once at start; needed for https. With a client CA, clients must have a
+  // certificate of it.
   std::string cert_file{};
   std::string key_file{};
   std::string client_ca_file{};
@@ -54,13 +55,15 @@ class Server {
   // A channel that needs no socket. After Start; it ends with the server.
   std::shared_ptr<grpc::Channel> InProcessChannel();
 
-  // Refuses new calls, ends watches, and waits for the others until the deadline, which then are cancelled.
+  // Refuses new calls, ends watches, and waits for the others until the deadline, which then are
+  // cancelled.
   void Shutdown(absl::Duration patience);
 
  private:
   struct Services;
 
-  base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(const std::string& url) const;
+  base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(
+      const std::string& url) const;
 
   engine::Store& store_;
   const Options options_;

@@ -230,9 +230,10 @@ ServerUnaryReactor* MaintenanceService::MoveLeader(CallbackServerContext* contex
 ServerUnaryReactor* MaintenanceService::Defragment(CallbackServerContext* context,
                                                    const pb::DefragmentRequest* /*request*/,
                                                    pb::DefragmentResponse* /*response*/) {
-  return Finish(context, {grpc::StatusCode::UNIMPLEMENTED,
-                          "this store reuses the space that a compaction frees, but doesn't give it "
-                          "back to the file system"});
+  return Finish(context,
+                {grpc::StatusCode::UNIMPLEMENTED,
+                 "this store reuses the space that a compaction frees, but doesn't give it "
+                 "back to the file system"});
 }
 
 ServerUnaryReactor* AuthService::AuthStatus(CallbackServerContext* context,

@@ -1,5 +1,6 @@
-// The services of the etcd v3 API but Watch: each call is decoded, given to the engine, and its result encoded. Reads
-// are done on the gRPC thread that brings them; writes are answered from the store's writing thread.
+// The services of the etcd v3 API but Watch: each call is decoded, given to the engine, and its
+// result encoded. Reads are done on the gRPC thread that brings them; writes are answered from the
+// store's writing thread.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +14,8 @@
 
 namespace strata::rpc {
 
-// The etcd whose API this is, as Maintenance.Status says it: clients decide by it what a server can do.
+// The etcd whose API this is, as Maintenance.Status says it: clients decide by it what a server can
+// do.
 inline constexpr char kApiVersion[] = "3.6.5";
 inline constexpr char kStorageVersion[] = "3.6.0";
 

@@ -27,7 +27,8 @@ WatchService::WatchService(engine::Store& store, const Identity& identity,
     : store_(store),
       identity_(identity),
       options_(options),
-      streams_gauge_(metrics.AddGauge("strata_store_watch_streams", "Watch streams that are open.")),
+      streams_gauge_(
+          metrics.AddGauge("strata_store_watch_streams", "Watch streams that are open.")),
       watches_gauge_(metrics.AddGauge("strata_store_watches", "Watches on all streams.")),
       events_(metrics.AddCounter("strata_store_watch_events_total", "Events sent to watches.")),
       next_progress_(std::chrono::steady_clock::now() + options.progress_interval) {
@@ -51,8 +52,8 @@ grpc::ServerBidiReactor<pb::WatchRequest, pb::WatchResponse>* WatchService::Watc
     absl::MutexLock lock(&mu_);
     if (refusing_) return new RefusedStream(ToGrpc(engine::Stopped()));
     if (streams_.size() >= options_.max_streams) {
-      return new RefusedStream({grpc::StatusCode::RESOURCE_EXHAUSTED,
-                                "etcdserver: too many watch streams"});
+      return new RefusedStream(
+          {grpc::StatusCode::RESOURCE_EXHAUSTED, "etcdserver: too many watch streams"});
     }
     streams_.insert(stream);
     streams_gauge_.Set(static_cast<double>(streams_.size()));

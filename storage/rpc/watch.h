@@ -1,7 +1,8 @@
 // The Watch service.
 //
-// A stream keeps no events: it knows how far each of its watches has come, and reads on from there in the store's
-// history when the answer before has gone out. A slow client costs one answer of memory, however far it lags.
+// A stream keeps no events: it knows how far each of its watches has come, and reads on from there
+// in the store's history when the answer before has gone out. A slow client costs one answer of
+// memory, however far it lags.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -23,10 +24,12 @@
 namespace strata::rpc {
 
 struct WatchOptions {
-  // Bounds on what clients can open; beyond them a stream ends, and a watch is created canceled, with the reason.
+  // Bounds on what clients can open; beyond them a stream ends, and a watch is created canceled,
+  // with the reason.
   size_t max_streams = 10'000;
   size_t max_watches_per_stream = 10'000;
-  // What one step of a stream reads from the history; a revision is never split, so an answer may be greater.
+  // What one step of a stream reads from the history; a revision is never split, so an answer may
+  // be greater.
   size_t step_bytes = size_t{1} << 20;
   // Answers of watches that allow it are split beyond this.
   size_t fragment_bytes = size_t{2} << 20;
@@ -39,7 +42,8 @@ struct WatchOptions {
 class WatchStream;
 
 // Owns the threads on which streams take their steps. Thread-safe.
-class WatchService final : public etcdserverpb::Watch::CallbackService, public engine::CommitListener {
+class WatchService final : public etcdserverpb::Watch::CallbackService,
+                           public engine::CommitListener {
  public:
   WatchService(engine::Store& store, const Identity& identity, const WatchOptions& options,
                obs::Metrics& metrics);
@@ -51,7 +55,8 @@ class WatchService final : public etcdserverpb::Watch::CallbackService, public e
   grpc::ServerBidiReactor<etcdserverpb::WatchRequest, etcdserverpb::WatchResponse>* Watch(
       grpc::CallbackServerContext* context) override;
 
-  // Ends every stream with Unavailable, as soon as its answer on the way has gone; new ones are refused.
+  // Ends every stream with Unavailable, as soon as its answer on the way has gone; new ones are
+  // refused.
   void StopStreams() ABSL_LOCKS_EXCLUDED(mu_);
 
   void OnCommit(engine::Revision revision) override ABSL_LOCKS_EXCLUDED(mu_);
@@ -76,7 +81,7 @@ class WatchService final : public etcdserverpb::Watch::CallbackService, public e
   absl::Mutex mu_;
   absl::flat_hash_set<std::shared_ptr<WatchStream>> streams_ ABSL_GUARDED_BY(mu_);
   std::deque<std::shared_ptr<WatchStream>> ready_ ABSL_GUARDED_BY(mu_);  // each at most once
-  bool committed_ ABSL_GUARDED_BY(mu_) = false;  // every stream has to look
+  bool committed_ ABSL_GUARDED_BY(mu_) = false;                          // every stream has to look
   bool refusing_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::chrono::steady_clock::time_point next_progress_ ABSL_GUARDED_BY(mu_);

@@ -102,15 +102,17 @@ void WatchStream::End(const grpc::Status& status) {
 }
 
 void WatchStream::Proceed() {
-  if (finished_ || writing_) return;
+  if (finished_) return;
   if (ended_) {
+    if (writing_) return;
     finished_ = true;
     return Finish(end_);
   }
-  if (!out_.empty()) {
+  if (!writing_ && !out_.empty()) {
     writing_ = true;
     StartWrite(&out_.front());
   }
+  // Also while an answer is on its way: a client may ask before it reads.
   if (!reading_ && out_.size() < kMaxAnswersBeforeReading) {
     reading_ = true;
     StartRead(&request_);
@@ -267,8 +269,8 @@ void WatchStream::ReadForSynced() {
       });
   if (!end.ok() && !absl::IsOutOfRange(end.status())) return End(ToGrpc(end.status()));
   if (!end.ok()) {
-    // The client took so long that the history it still needs was compacted away. Those that wait for a later revision
-    // miss nothing.
+    // The client took so long that the history it still needs was compacted away. Those that wait
+    // for a later revision miss nothing.
     const Revision compacted = store_.compacted();
     std::vector<int64_t> lost;
     for (auto& [id, watch] : watches_) {
@@ -296,12 +298,11 @@ bool WatchStream::ReadForOneLagging() {
   last_lagging_ = id;
 
   Events events;
-  const auto end =
-      store_.Changes(watch.next, service_.options_.step_bytes,
-                     [&](const engine::Change& change) -> base::StatusOr<size_t> {
-                       if (!watch.Wants(change)) return 0;
-                       return Collect(change, watch, events);
-                     });
+  const auto end = store_.Changes(watch.next, service_.options_.step_bytes,
+                                  [&](const engine::Change& change) -> base::StatusOr<size_t> {
+                                    if (!watch.Wants(change)) return 0;
+                                    return Collect(change, watch, events);
+                                  });
   if (absl::IsOutOfRange(end.status())) {
     CancelCompacted(id);
     return true;
@@ -313,8 +314,8 @@ bool WatchStream::ReadForOneLagging() {
   watch.next = end->next;
   if (end->next > end->current) {
     if (!any_synced()) position_ = end->next;
-    // Behind the others it comes back for what they have seen meanwhile; ahead of them, `next` keeps it from seeing
-    // anything twice.
+    // Behind the others it comes back for what they have seen meanwhile; ahead of them, `next`
+    // keeps it from seeing anything twice.
     watch.synced = watch.next >= position_;
   }
   if (!events.empty()) {
@@ -342,12 +343,12 @@ void WatchStream::SendEvents(int64_t id, const Watch& watch, Events events, Revi
 }
 
 void WatchStream::TellProgress() {
-  const bool all_synced =
-      std::all_of(watches_.begin(), watches_.end(), [this](const auto& entry) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  const bool all_synced = std::all_of(
+      watches_.begin(), watches_.end(), [this](const auto& entry) ABSL_NO_THREAD_SAFETY_ANALYSIS {
         return entry.second.synced && entry.second.next <= position_;
       });
-  // etcd forgets a request that it can't answer yet, and has clients repeat it; here the answer comes when it can be
-  // given. A stream without watches has nothing to tell.
+  // etcd forgets a request that it can't answer yet, and has clients repeat it; here the answer
+  // comes when it can be given. A stream without watches has nothing to tell.
   if (progress_wanted_ && watches_.empty()) progress_wanted_ = false;
   if (progress_wanted_ && all_synced) {
     progress_wanted_ = false;

@@ -1,7 +1,8 @@
 // One stream of the Watch service.
 //
-// A watch that has seen everything up to the stream's common position is synced, and all synced watches are served by
-// one reading of the history; the others catch up one by one. Progress may be told when all are synced.
+// A watch that has seen everything up to the stream's common position is synced, and all synced
+// watches are served by one reading of the history; the others catch up one by one. Progress may be
+// told when all are synced.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -23,7 +24,8 @@
 
 namespace strata::rpc {
 
-// Called by gRPC's threads (On...), and by one of the service's at a time (Step). Lives until gRPC is done with it.
+// Called by gRPC's threads (On...), and by one of the service's at a time (Step). Lives until gRPC
+// is done with it.
 class WatchStream final
     : public grpc::ServerBidiReactor<etcdserverpb::WatchRequest, etcdserverpb::WatchResponse>,
       public std::enable_shared_from_this<WatchStream> {
@@ -57,7 +59,7 @@ class WatchStream final
     bool no_put = false;
     bool no_delete = false;
     bool progress_notify = false;
-    bool quiet = true;          // no events since the last tick
+    bool quiet = true;  // no events since the last tick
     bool progress_due = false;
 
     bool Wants(const engine::Change& change) const;
@@ -97,13 +99,13 @@ class WatchStream final
   absl::Mutex mu_;
   absl::btree_map<int64_t, Watch> watches_ ABSL_GUARDED_BY(mu_);
   int64_t next_id_ ABSL_GUARDED_BY(mu_) = 0;
-  int64_t last_lagging_ ABSL_GUARDED_BY(mu_) = -1;          // for turns among those that lag
-  engine::Revision position_ ABSL_GUARDED_BY(mu_) = 0;      // synced watches have seen all before it
+  int64_t last_lagging_ ABSL_GUARDED_BY(mu_) = -1;      // for turns among those that lag
+  engine::Revision position_ ABSL_GUARDED_BY(mu_) = 0;  // synced watches have seen all before it
   bool progress_wanted_ ABSL_GUARDED_BY(mu_) = false;
   std::deque<etcdserverpb::WatchResponse> out_ ABSL_GUARDED_BY(mu_);
   bool writing_ ABSL_GUARDED_BY(mu_) = false;  // the front of out_
   bool reading_ ABSL_GUARDED_BY(mu_) = false;
-  bool ended_ ABSL_GUARDED_BY(mu_) = false;    // Finish is due, or called
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;  // Finish is due, or called
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
   grpc::Status end_ ABSL_GUARDED_BY(mu_);
   etcdserverpb::WatchRequest request_;  // gRPC's while reading_

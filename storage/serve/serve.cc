@@ -3,6 +3,7 @@
 #include <absl/time/time.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include <CLI/CLI.hpp>
 
@@ -36,7 +37,8 @@ struct Flags {
 };
 
 void AddFlags(CLI::App& command, Flags& flags) {
-  command.add_option("--data-dir", flags.data_dir, "Directory of the records; made if it isn't there")
+  command
+      .add_option("--data-dir", flags.data_dir, "Directory of the records; made if it isn't there")
       ->required()
       ->type_name("DIR");
   command
@@ -57,15 +59,14 @@ void AddFlags(CLI::App& command, Flags& flags) {
       ->capture_default_str();
   command.add_option("--max-txn-ops", flags.engine.max_txn_ops, "Operations in one transaction")
       ->capture_default_str();
-  command
-      .add_option("--max-request-bytes", flags.rpc.max_request_bytes, "Bytes of one write")
+  command.add_option("--max-request-bytes", flags.rpc.max_request_bytes, "Bytes of one write")
       ->check(CLI::Range(size_t{1}, size_t{1} << 30))
       ->capture_default_str();
   command
       .add_option("--watch-progress-notify-interval", flags.progress_ms,
                   "How often quiet watches hear of progress, if they ask for it")
-      ->transform(CLI::AsNumberWithUnit(std::map<std::string, int64_t>{
-          {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}))
+      ->transform(CLI::AsNumberWithUnit(
+          std::map<std::string, int64_t>{{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}))
       ->check(CLI::Range(int64_t{100}, int64_t{24} * 3'600'000))
       ->type_name("DURATION")
       ->default_str("10m");
@@ -103,9 +104,12 @@ int Serve(const Flags& flags) {
   HoldSignals(SIG_BLOCK);
   // A client that goes away is an error of its call, not the end of the process.
   signal(SIGPIPE, SIG_IGN);
+  // gRPC has a log of its own, on stderr; what it says of a taken port we say ourselves, in one
+  // line.
+  setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
   const base::SystemClock clock;
-  const obs::Logger log(
-      flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText, flags.verbosity);
+  const obs::Logger log(flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText,
+                        flags.verbosity);
   obs::Metrics metrics;
 
   auto store = engine::Store::Open(flags.data_dir, flags.engine, clock, log, metrics);
