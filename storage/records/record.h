@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/revision.h"
 
@@ -33,5 +34,21 @@ struct Change {
   std::string object;
   std::string reason;
 };
+
+// What `value`, found under the key of `id`, is. Never fails: a value that can't be read is kUnreadable with a reason.
+//
+// Read are protobuf in its `k8s\0` envelope and JSON, of apiVersion image.openshift.io/v1 and the legacy v1
+// (k8s.io/apiserver pkg/server/storage/storage_codec.go). The object's own name isn't compared with the key's: the key
+// decides, as in the reference.
+Change Decode(Id id, std::string_view value, base::Revision revision);
+
+// The deletion of the record.
+Change Deleted(Id id, base::Revision revision);
+
+// The value that stores `object`, the protobuf encoding of a message of `kind`.
+std::string Encode(Kind kind, std::string_view object);
+
+// "Image", "ImageStream".
+std::string_view KindName(Kind kind);
 
 }  // namespace strata::records

@@ -1,0 +1,40 @@
+// Where records stand in the backend (k8s.io/apiserver pkg/storage/etcd3/store.go): <prefix>/images/<name> and
+// <prefix>/imagestreams/<namespace>/<name>.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "storage/records/record.h"
+
+namespace strata::records {
+
+class Keys {
+ public:
+  // `prefix` as --etcd-prefix gives it, with or without slashes around.
+  explicit Keys(std::string_view prefix);
+
+  std::string KeyOf(const Id& id) const;
+
+  // Nothing if the key is no image's and no image stream's.
+  std::optional<Id> Parse(std::string_view key) const;
+
+  // One range, [begin, end), that spans both kinds: they are neighbours. Other keys between are ignored.
+  const std::string& begin() const { return images_; }
+  const std::string& end() const { return end_; }
+
+  // The range of one kind, or of one namespace's streams.
+  std::string BeginOf(Kind kind, std::string_view ns = {}) const;
+  std::string EndOf(Kind kind, std::string_view ns = {}) const;
+
+ private:
+  std::string images_;   // "/openshift.io/images/"
+  std::string streams_;  // "/openshift.io/imagestreams/"
+  std::string end_;      // "/openshift.io/imagestreams0"
+};
+
+// Whether `name` can stand in a path (k8s.io/apimachinery pkg/api/validation/path IsValidPathSegmentName).
+bool IsValidName(std::string_view name);
+
+}  // namespace strata::records
