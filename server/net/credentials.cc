@@ -1,0 +1,207 @@
+#include "server/net/credentials.h"
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+#include <fmt/format.h>
+#include <openssl/asn1.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include <atomic>
+#include <ctime>
+
+#include "server/net/self_signed.h"
+
+namespace strata::net {
+namespace {
+
+// AEAD and forward secrecy; the smaller key first, for it is the faster one.
+constexpr const char* kTls12Ciphers =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+constexpr const char* kTls13Ciphers = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+
+base::Status SslError(std::string_view what) {
+  const char* reason = ERR_reason_error_string(ERR_peek_last_error());
+  const std::string message = fmt::format("{}: {}", what, reason == nullptr ? "unusable" : reason);
+  ERR_clear_error();
+  return base::InvalidArgumentError(message);
+}
+
+struct BioFree {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+};
+std::unique_ptr<BIO, BioFree> Memory(const std::string& text) {
+  return std::unique_ptr<BIO, BioFree>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+struct X509Free {
+  void operator()(X509* certificate) const { X509_free(certificate); }
+};
+using Certificate = std::unique_ptr<X509, X509Free>;
+
+std::vector<Certificate> ReadCertificates(const std::string& pem) {
+  std::vector<Certificate> certificates;
+  const auto bio = Memory(pem);
+  while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
+    certificates.emplace_back(certificate);
+  }
+  ERR_clear_error();  // the end is an error to it
+  return certificates;
+}
+
+int SelectAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
+               void* http2) {
+  // RFC 7301 §3.2: the server's preference; no common protocol ends the handshake.
+  static constexpr unsigned char kHttp2[] = "\x02h2\x08http/1.1";
+  static constexpr unsigned char kHttp1[] = "\x08http/1.1";
+  unsigned char* selected = nullptr;
+  const int result = http2 != nullptr
+                         ? SSL_select_next_proto(&selected, out_size, kHttp2, sizeof kHttp2 - 1, in, in_size)
+                         : SSL_select_next_proto(&selected, out_size, kHttp1, sizeof kHttp1 - 1, in, in_size);
+  *out = selected;
+  return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+base::StatusOr<std::string> Tls12Ciphers(const std::vector<std::string>& iana_names) {
+  if (iana_names.empty()) return std::string(kTls12Ciphers);
+  std::string list;
+  for (const std::string& name : iana_names) {
+    const std::string_view own = OPENSSL_cipher_name(name.c_str());
+    if (own == "(NONE)") return base::InvalidArgumentError(fmt::format("cipher suite {} is not supported", name));
+    if (name.starts_with("TLS_AES_") || name.starts_with("TLS_CHACHA20_")) continue;
+    if (std::string_view(kTls12Ciphers).find(own) == std::string_view::npos) {
+      return base::InvalidArgumentError(fmt::format("cipher suite {} is not secure", name));
+    }
+    list += fmt::format("{}{}", list.empty() ? "" : ":", own);
+  }
+  return list.empty() ? std::string(kTls12Ciphers) : list;
+}
+
+// Everything but the keys.
+base::StatusOr<std::shared_ptr<SSL_CTX>> NewContext(const TlsOptions& options) {
+  const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  if (context == nullptr) return SslError("TLS");
+  if (options.min_version != "VersionTLS12" && options.min_version != "VersionTLS13") {
+    return base::InvalidArgumentError(
+        fmt::format("TLS version {} is not supported: VersionTLS12 or VersionTLS13", options.min_version));
+  }
+  SSL_CTX* c = context.get();
+  SSL_CTX_set_min_proto_version(c, options.min_version == "VersionTLS13" ? TLS1_3_VERSION : TLS1_2_VERSION);
+  SSL_CTX_set_options(c, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                             SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(c, 0);
+  SSL_CTX_set_max_early_data(c, 0);
+  // Idle connections hold no record buffers.
+  SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_read_ahead(c, 1);
+  STRATA_ASSIGN_OR_RETURN(const std::string ciphers, Tls12Ciphers(options.cipher_suites));
+  if (SSL_CTX_set_cipher_list(c, ciphers.c_str()) != 1 || SSL_CTX_set_ciphersuites(c, kTls13Ciphers) != 1 ||
+      SSL_CTX_set1_groups_list(c, "X25519:P-256:P-384") != 1) {
+    return SslError("cipher suites");
+  }
+  // Ask for a certificate, take any or none: the authenticators verify what is handed up.
+  SSL_CTX_set_verify(c, SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_cert_verify_callback(c, [](X509_STORE_CTX*, void*) { return 1; }, nullptr);
+  // Not dereferenced: null means HTTP/1.1 alone.
+  SSL_CTX_set_alpn_select_cb(c, SelectAlpn, options.http2 ? c : nullptr);
+  return context;
+}
+
+double ExpiryOf(const X509* certificate) {
+  std::tm time{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) != 1) return 0;
+  return static_cast<double>(timegm(&time));
+}
+
+}  // namespace
+
+struct Credentials::State {
+  explicit State(TlsOptions tls_options) : options(std::move(tls_options)) {}
+
+  // Makes a context of what was read and publishes it; an error leaves the one that is.
+  base::Status Rebuild() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    STRATA_ASSIGN_OR_RETURN(const std::shared_ptr<SSL_CTX> next, NewContext(options));
+    const auto chain = ReadCertificates(certificate);
+    if (chain.empty()) return base::InvalidArgumentError("the certificate file holds no certificate");
+    for (size_t i = 0; i < chain.size(); ++i) {
+      const int used = i == 0 ? SSL_CTX_use_certificate(next.get(), chain[i].get())
+                              : static_cast<int>(SSL_CTX_add1_chain_cert(next.get(), chain[i].get()));
+      if (used != 1) return SslError("certificate");
+    }
+    EVP_PKEY* private_key = PEM_read_bio_PrivateKey(Memory(key).get(), nullptr, nullptr, nullptr);
+    if (private_key == nullptr) return SslError("private key");
+    const bool fits = SSL_CTX_use_PrivateKey(next.get(), private_key) == 1 && SSL_CTX_check_private_key(next.get()) == 1;
+    EVP_PKEY_free(private_key);
+    if (!fits) return SslError("private key");
+    for (const std::string& pem : client_cas) {
+      for (const Certificate& ca : ReadCertificates(pem)) SSL_CTX_add_client_CA(next.get(), ca.get());
+    }
+    expires = ExpiryOf(chain.front().get());
+    context = next;
+    return base::OkStatus();
+  }
+
+  base::Status SetPair(const std::vector<std::string>& contents) ABSL_LOCKS_EXCLUDED(mu) {
+    absl::MutexLock lock(&mu);
+    const std::string old_certificate = std::exchange(certificate, contents[0]), old_key = std::exchange(key, contents[1]);
+    const base::Status status = Rebuild();
+    if (!status.ok()) {
+      certificate = old_certificate;
+      key = old_key;
+    }
+    return status;
+  }
+
+  base::Status SetClientCas(const std::vector<std::string>& contents) ABSL_LOCKS_EXCLUDED(mu) {
+    for (const std::string& pem : contents) {
+      if (ReadCertificates(pem).empty()) return base::InvalidArgumentError("a CA file holds no certificate");
+    }
+    absl::MutexLock lock(&mu);
+    client_cas = contents;
+    return Rebuild();
+  }
+
+  const TlsOptions options;
+  std::atomic<double> expires = 0;
+  mutable absl::Mutex mu;
+  std::string certificate ABSL_GUARDED_BY(mu);
+  std::string key ABSL_GUARDED_BY(mu);
+  std::vector<std::string> client_cas ABSL_GUARDED_BY(mu);
+  std::shared_ptr<SSL_CTX> context ABSL_GUARDED_BY(mu);
+};
+
+base::StatusOr<std::unique_ptr<Credentials>> Credentials::Load(const TlsOptions& options, files::FileWatcher& watcher,
+                                                               const base::Clock& clock, obs::Metrics& metrics) {
+  if (options.cert_file.empty() != options.key_file.empty()) {
+    return base::InvalidArgumentError("--tls-cert-file and --tls-private-key-file go together");
+  }
+  std::vector<std::string> pair = {options.cert_file, options.key_file};
+  if (options.cert_file.empty()) {
+    STRATA_RETURN_IF_ERROR(base::Annotate(EnsureSelfSignedPair(options.cert_dir, clock.WallNow()), "--cert-dir"));
+    pair = {options.cert_dir + "/apiserver.crt", options.cert_dir + "/apiserver.key"};
+  }
+  const auto state = std::make_shared<State>(options);
+  const auto set_pair = [state](const std::vector<std::string>& contents) { return state->SetPair(contents); };
+  STRATA_RETURN_IF_ERROR(base::Annotate(watcher.Watch("serving-certificate", pair, set_pair), pair[0]));
+  if (!options.client_ca_files.empty()) {
+    const auto set_cas = [state](const std::vector<std::string>& contents) { return state->SetClientCas(contents); };
+    STRATA_RETURN_IF_ERROR(
+        base::Annotate(watcher.Watch("client-ca-names", options.client_ca_files, set_cas), options.client_ca_files[0]));
+  }
+  metrics.AddGaugeFunction("strata_serving_certificate_expiration_timestamp_seconds",
+                           "When the serving certificate ends, in seconds since 1970.", {},
+                           [state] { return state->expires.load(); });
+  return std::unique_ptr<Credentials>(new Credentials(state));
+}
+
+std::shared_ptr<SSL_CTX> Credentials::context() const {
+  absl::MutexLock lock(&state_->mu);
+  return state_->context;
+}
+
+}  // namespace strata::net

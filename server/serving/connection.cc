@@ -1,0 +1,147 @@
+#include "server/serving/connection.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace strata::serving {
+namespace {
+
+using base::MonotonicTime;
+using http::StreamId;
+
+// What all connections share.
+struct Shared {
+  http::SessionOptions options;
+  http::Handler handler;
+  const base::Clock& clock;
+  std::vector<std::pair<std::string_view, obs::Counter>> closes;  // by close reason
+};
+
+class HttpProtocol;
+
+// How exchanges find their connection. `protocol` is touched on the connection's thread alone.
+struct Link {
+  std::shared_ptr<net::Executor> executor;
+  HttpProtocol* protocol;  // null once the connection is gone
+};
+
+class HttpProtocol final : public net::Protocol, private http::SessionListener {
+ public:
+  HttpProtocol(const Shared& shared, net::ConnectionInfo info, net::Channel& channel, MonotonicTime now)
+      : shared_(shared), channel_(channel), link_(std::make_shared<Link>(Link{channel.executor(), this})) {
+    const bool http2 = info.alpn == "h2";
+    auto peer = std::make_shared<const http::Peer>(
+        http::Peer{std::move(info.peer_address), std::move(info.certificate_chain)});
+    const auto make = http2 ? http::MakeHttp2Session : http::MakeHttp1Session;
+    session_ = make(shared_.options, std::move(peer), *this, shared_.clock, now);
+  }
+
+  ~HttpProtocol() override {
+    link_->protocol = nullptr;
+    const std::string_view reason = session_->close_reason();
+    for (const auto& [name, counter] : shared_.closes) {
+      if (name == reason) counter.Increment();
+    }
+  }
+
+  void Receive(std::string_view bytes, MonotonicTime now) override {
+    now_ = now;
+    session_->Receive(bytes, now);
+  }
+  void ReceiveEnd(MonotonicTime now) override { session_->ReceiveEnd(now); }
+  size_t Produce(std::span<char> buffer, MonotonicTime now) override {
+    now_ = now;
+    return session_->Produce(buffer, now);
+  }
+  bool wants_input() const override { return session_->wants_input(); }
+  bool finished() const override { return session_->finished(); }
+  void StartDrain(MonotonicTime now) override { session_->StartDrain(now); }
+  MonotonicTime next_deadline() const override { return session_->next_deadline(); }
+  void OnDeadline(MonotonicTime now) override {
+    now_ = now;
+    session_->OnDeadline(now);
+  }
+
+  // On the connection's thread: no response abandons the request.
+  void Answer(StreamId stream, std::optional<http::Response> response) {
+    // Inside of Receive the time of its turn is good enough, and a clock read less for each request.
+    if (!in_request_) now_ = shared_.clock.Now();
+    if (response) {
+      session_->Respond(stream, *std::move(response), now_);
+    } else {
+      session_->Abandon(stream, now_);
+    }
+    channel_.FlushSoon();
+  }
+
+ private:
+  void OnRequest(StreamId stream, http::Request request) override;
+
+  const Shared& shared_;
+  net::Channel& channel_;
+  const std::shared_ptr<Link> link_;
+  std::unique_ptr<http::Session> session_;
+  MonotonicTime now_{};
+  bool in_request_ = false;
+};
+
+class HttpExchange final : public http::Exchange {
+ public:
+  HttpExchange(std::shared_ptr<Link> link, StreamId stream) : link_(std::move(link)), stream_(stream) {}
+  ~HttpExchange() override {
+    if (!answered_) Finish(std::nullopt);
+  }
+
+  void Respond(http::Response response) override {
+    if (std::exchange(answered_, true)) return;
+    Finish(std::move(response));
+  }
+
+  void Post(std::function<void()> task) override {
+    link_->executor->Post([link = link_, task = std::move(task)] {
+      if (link->protocol != nullptr) task();
+    });
+  }
+
+ private:
+  void Finish(std::optional<http::Response> response) {
+    if (link_->executor->InThread()) {
+      if (link_->protocol != nullptr) link_->protocol->Answer(stream_, std::move(response));
+      return;
+    }
+    link_->executor->Post([link = link_, stream = stream_, answer = std::move(response)]() mutable {
+      if (link->protocol != nullptr) link->protocol->Answer(stream, std::move(answer));
+    });
+  }
+
+  const std::shared_ptr<Link> link_;
+  const StreamId stream_;
+  bool answered_ = false;
+};
+
+void HttpProtocol::OnRequest(StreamId stream, http::Request request) {
+  in_request_ = true;
+  shared_.handler(std::move(request), std::make_unique<HttpExchange>(link_, stream));
+  in_request_ = false;
+}
+
+}  // namespace
+
+net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, http::Handler handler, const base::Clock& clock,
+                               obs::Metrics& metrics) {
+  const auto shared = std::make_shared<Shared>(Shared{options, std::move(handler), clock, {}});
+  for (const std::string_view reason : http::kCloseReasons) {
+    shared->closes.emplace_back(
+        reason, metrics.AddCounter("strata_http_connection_closes_total",
+                                   "Connections that ended other than in the ordinary way, by reason.",
+                                   {{"reason", std::string(reason)}}));
+  }
+  return [shared](net::ConnectionInfo info, net::Channel& channel, MonotonicTime now) {
+    return std::make_unique<HttpProtocol>(*shared, std::move(info), channel, now);
+  };
+}
+
+}  // namespace strata::serving

@@ -1,0 +1,21 @@
+// Joins net and http: a connection that speaks HTTP, and its requests as exchanges.
+#pragma once
+
+#include "base/clock.h"
+#include "obs/metrics.h"
+#include "server/http/exchange.h"
+#include "server/http/session.h"
+#include "server/net/protocol.h"
+
+namespace strata::serving {
+
+// For ConnectionOptions::answer_to_plaintext: what Go's server says.
+inline constexpr const char* kAnswerToPlaintext =
+    "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+// Speaks HTTP/2 where ALPN agreed on it, else HTTP/1.1, and gives each request to `handler`, which is called on the
+// connection's thread by any of the io threads. `clock` and `metrics` outlive the connections.
+net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, http::Handler handler, const base::Clock& clock,
+                               obs::Metrics& metrics);
+
+}  // namespace strata::serving
