@@ -31,13 +31,15 @@ std::vector<KeyRange> Ranges(const DumpOptions& options, std::string_view prefix
   }
   if (options.kind != records::Kind::kImage) {
     const std::string streams = KeyOf({records::Kind::kImageStream, options.ns, ""}, prefix);
-    add(options.ns.empty() ? streams.substr(0, streams.size() - 1) : streams);  // KeyOf gave "…/imagestreams//"
+    add(options.ns.empty() ? streams.substr(0, streams.size() - 1)
+                           : streams);  // KeyOf gave "…/imagestreams//"
   }
   return ranges;
 }
 
 template <typename Message>
-base::StatusOr<std::string> ToJson(const std::string& object, std::string_view kind, base::Revision revision) {
+base::StatusOr<std::string> ToJson(const std::string& object, std::string_view kind,
+                                   base::Revision revision) {
   Message message;
   if (!message.ParseFromString(object)) return base::DataLossError("the record doesn't parse");
   message.mutable_metadata()->clear_resource_version();
@@ -47,7 +49,8 @@ base::StatusOr<std::string> ToJson(const std::string& object, std::string_view k
 
 // `revision`: what to print as resourceVersion; 0: none.
 base::StatusOr<std::string> ToJson(const records::Change& record, base::Revision revision) {
-  if (record.state == records::Change::State::kUnreadable) return base::DataLossError(record.reason);
+  if (record.state == records::Change::State::kUnreadable)
+    return base::DataLossError(record.reason);
   return record.id.kind == records::Kind::kImage
              ? ToJson<image_v1::Image>(record.object, "Image", revision)
              : ToJson<image_v1::ImageStream>(record.object, "ImageStream", revision);
@@ -98,7 +101,8 @@ std::string Formatted(std::string json, Format format) {
   return yaml;
 }
 
-base::StatusOr<std::string> Print(RecordStore& store, const std::string& key, const records::Id& id, Format format) {
+base::StatusOr<std::string> Print(RecordStore& store, const std::string& key, const records::Id& id,
+                                  Format format) {
   STRATA_ASSIGN_OR_RETURN(const RecordStore::Stored stored, Find(store, key));
   auto json = ToJson(DecodeRecord(id, stored.value, stored.revision), stored.revision);
   if (!json.ok()) return base::Annotate(json.status(), key);
@@ -107,19 +111,22 @@ base::StatusOr<std::string> Print(RecordStore& store, const std::string& key, co
 
 }  // namespace
 
-base::Status Dump(RecordStore& store, const DumpOptions& options, Output& output, Console& console, DumpCounts& counts) {
+base::Status Dump(RecordStore& store, const DumpOptions& options, Output& output, Console& console,
+                  DumpCounts& counts) {
   Printer printer(options.format, output);
   STRATA_RETURN_IF_ERROR(printer.Begin());
   base::Revision revision = 0;
   for (const KeyRange& range : Ranges(options, store.prefix())) {
     std::string begin = range.begin;
     while (true) {
-      STRATA_ASSIGN_OR_RETURN(const RecordStore::Page page, store.List(begin, range.end, options.page, revision));
+      STRATA_ASSIGN_OR_RETURN(const RecordStore::Page page,
+                              store.List(begin, range.end, options.page, revision));
       revision = page.revision;
       for (const RecordStore::Page::Entry& entry : page.entries) {
         const auto id = ParseKey(entry.key, store.prefix());
-        const auto json = id.ok() ? ToJson(DecodeRecord(*id, entry.stored.value, entry.stored.revision), 0)
-                                  : base::StatusOr<std::string>(id.status());
+        const auto json =
+            id.ok() ? ToJson(DecodeRecord(*id, entry.stored.value, entry.stored.revision), 0)
+                    : base::StatusOr<std::string>(id.status());
         if (!json.ok()) {
           ++counts.unreadable;
           console.Line(fmt::format("{}: {}", entry.key, base::Message(json.status())));

@@ -16,7 +16,9 @@ namespace image_v1 = github::com::openshift::api::image::v1;
 
 constexpr std::string_view kMagic("k8s\0", 4);
 
-std::string_view KindName(records::Kind kind) { return kind == records::Kind::kImage ? "Image" : "ImageStream"; }
+std::string_view KindName(records::Kind kind) {
+  return kind == records::Kind::kImage ? "Image" : "ImageStream";
+}
 
 std::string Root(std::string_view prefix) {
   while (prefix.starts_with('/')) prefix.remove_prefix(1);
@@ -26,8 +28,9 @@ std::string Root(std::string_view prefix) {
 
 base::StatusOr<std::string> ObjectOf(records::Kind kind, std::string_view value) {
   const auto check = [&](std::string_view k, std::string_view version) {
-    if (k == KindName(kind) && (version == "image.openshift.io/v1" || version == "v1")) return base::OkStatus();
-    return base::DataLossError(fmt::format("holds a {} of {}", k, version));
+    if (k == KindName(kind) && (version == "image.openshift.io/v1" || version == "v1"))
+      return base::OkStatus();
+    return base::DataLossError(fmt::format("holds kind {} of {}", k, version));
   };
   if (value.starts_with(kMagic)) {
     k8s::io::apimachinery::pkg::runtime::Unknown unknown;
@@ -44,7 +47,8 @@ base::StatusOr<std::string> ObjectOf(records::Kind kind, std::string_view value)
     STRATA_RETURN_IF_ERROR(check(type.kind, type.api_version));
     return codec::EncodeProtobuf(message);
   };
-  return kind == records::Kind::kImage ? decode(image_v1::Image()) : decode(image_v1::ImageStream());
+  return kind == records::Kind::kImage ? decode(image_v1::Image())
+                                       : decode(image_v1::ImageStream());
 }
 
 }  // namespace
@@ -62,10 +66,12 @@ base::StatusOr<records::Id> ParseKey(std::string_view key, std::string_view pref
     const size_t first = rest.find('/'), last = rest.rfind('/');
     if (first != std::string_view::npos && first + 1 < rest.size()) {
       const std::string_view resource = rest.substr(0, first);
-      if (resource == "images" && last == first) return records::Id{records::Kind::kImage, "", std::string(rest.substr(first + 1))};
+      if (resource == "images" && last == first)
+        return records::Id{records::Kind::kImage, "", std::string(rest.substr(first + 1))};
       if (resource == "imagestreams" && last > first + 1 && last + 1 < rest.size() &&
           rest.find('/', first + 1) == last) {
-        return records::Id{records::Kind::kImageStream, std::string(rest.substr(first + 1, last - first - 1)),
+        return records::Id{records::Kind::kImageStream,
+                           std::string(rest.substr(first + 1, last - first - 1)),
                            std::string(rest.substr(last + 1))};
       }
     }
@@ -83,8 +89,13 @@ std::string EncodeRecord(records::Kind kind, std::string_view object) {
   return value;
 }
 
-records::Change DecodeRecord(const records::Id& id, std::string_view value, base::Revision revision) {
-  records::Change change{.id = id, .state = records::Change::State::kPresent, .revision = revision, .object = {}, .reason = {}};
+records::Change DecodeRecord(const records::Id& id, std::string_view value,
+                             base::Revision revision) {
+  records::Change change{.id = id,
+                         .state = records::Change::State::kPresent,
+                         .revision = revision,
+                         .object = {},
+                         .reason = {}};
   auto object = ObjectOf(id.kind, value);
   if (object.ok()) {
     change.object = *std::move(object);

@@ -13,6 +13,7 @@ namespace strata::tool {
 std::string KeyOf(const records::Id& id, std::string_view prefix);
 base::StatusOr<records::Id> ParseKey(std::string_view key, std::string_view prefix);
 std::string EncodeRecord(records::Kind kind, std::string_view object);
-records::Change DecodeRecord(const records::Id& id, std::string_view value, base::Revision revision);
+records::Change DecodeRecord(const records::Id& id, std::string_view value,
+                             base::Revision revision);
 
 }  // namespace strata::tool
