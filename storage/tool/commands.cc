@@ -108,7 +108,7 @@ int Load(const LoadOptions& options, RecordStore& store, const base::Clock& cloc
   // Before an error, so that this stays the last line.
   console.Line(fmt::format("{} written, {} unchanged, {} bad", counts.written, counts.unchanged,
                            counts.bad));
-  if (!status.ok()) return Fail(fmt::format("the store: {}", base::Message(status)));
+  if (!status.ok()) return Fail(base::Message(status));
   return counts.bad == 0 ? 0 : kFailed;
 }
 

@@ -9,7 +9,6 @@
 
 #include "storage/tool/documents.h"
 #include "storage/tool/input.h"
-#include "storage/tool/records_form.h"
 #include "storage/tool/value.h"
 
 namespace strata::tool {
@@ -157,7 +156,7 @@ base::Status Loader::LoadHeldStreams() {
 }
 
 base::Status Loader::Add(Pending pending) {
-  pending.key = KeyOf(pending.record.id(), store_.prefix());
+  pending.key = store_.keys().KeyOf(pending.record.id());
   pending.bytes = pending.key.size() + pending.record.message().ByteSizeLong();
   pending.now =
       std::chrono::duration_cast<std::chrono::seconds>(clock_.WallNow().time_since_epoch()).count();

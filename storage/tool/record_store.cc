@@ -21,7 +21,8 @@ constexpr int kAttempts = 7;
 constexpr auto kFirstPause = std::chrono::milliseconds(100);
 
 base::Status FromGrpc(const grpc::Status& status) {
-  return base::Error(static_cast<base::StatusCode>(status.error_code()), status.error_message());
+  return base::Error(static_cast<base::StatusCode>(status.error_code()),
+                     fmt::format("the store: {}", status.error_message()));
 }
 
 }  // namespace
@@ -56,7 +57,7 @@ struct RecordStore::Members {
 
 RecordStore::RecordStore(std::vector<std::shared_ptr<grpc::Channel>> channels,
                          std::string_view prefix)
-    : members_(std::make_unique<Members>()), prefix_(prefix) {
+    : members_(std::make_unique<Members>()), keys_(prefix) {
   for (const auto& channel : channels) members_->stubs.push_back(etcd::KV::NewStub(channel));
 }
 

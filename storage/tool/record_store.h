@@ -10,6 +10,7 @@
 
 #include "base/revision.h"
 #include "base/status.h"
+#include "storage/records/keys.h"
 
 namespace grpc {
 class Channel;
@@ -61,13 +62,13 @@ class RecordStore {
   base::StatusOr<Page> List(std::string_view begin, std::string_view end, size_t limit,
                             base::Revision revision);
 
-  const std::string& prefix() const { return prefix_; }
+  const records::Keys& keys() const { return keys_; }
 
  private:
   struct Members;
 
   const std::unique_ptr<Members> members_;
-  const std::string prefix_;
+  const records::Keys keys_;
 };
 
 }  // namespace strata::tool

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "codec/encode_protobuf.h"
-#include "storage/tool/records_form.h"
+#include "storage/records/record.h"
 
 namespace strata::tool {
 namespace {
@@ -24,14 +24,14 @@ std::string NewValueOf(Message message, const records::Id& id, const std::string
   Message old;
   bool has_old = false;
   if (existing != nullptr) {
-    const records::Change change = DecodeRecord(id, *existing, 0);
+    const records::Change change = records::Decode(id, *existing, 0);
     has_old =
         change.state == records::Change::State::kPresent && old.ParseFromString(change.object);
   }
   KeepIdentity(has_old ? &old.metadata() : nullptr, new_uid, now, *message.mutable_metadata());
   const std::string object = codec::EncodeProtobuf(message);
   if (has_old && Normalize(old).ok() && codec::EncodeProtobuf(old) == object) return {};
-  return EncodeRecord(id.kind, object);
+  return records::Encode(id.kind, object);
 }
 
 }  // namespace
