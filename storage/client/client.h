@@ -1,0 +1,115 @@
+// A client of the etcd v3 API: etcd, the embedded store, or whatever else speaks it.
+//
+// Calls are synchronous and have deadlines; a call that an endpoint can't take goes to the next one.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/revision.h"
+#include "base/status.h"
+#include "obs/metrics.h"
+
+namespace grpc {
+class Channel;
+class ClientContext;
+}  // namespace grpc
+
+namespace strata::client {
+
+struct Options {
+  std::vector<std::string> endpoints{};  // http://HOST:PORT or https://HOST:PORT
+  std::string ca_file{}, cert_file{}, key_file{};  // PEM; for https
+  std::string username{}, password{};
+  std::chrono::milliseconds dial_timeout{20'000};
+  std::chrono::milliseconds keepalive_time{10'000};  // etcd refuses pings that come more often than every 5 s
+  std::chrono::milliseconds keepalive_timeout{5'000};
+  int max_receive_bytes = 1 << 30;  // of one message: gRPC's own 4 MiB is less than a page of large records
+};
+
+struct KeyValue {
+  std::string key;
+  std::string value;
+  base::Revision create_revision = 0;
+  base::Revision mod_revision = 0;
+};
+
+struct RangeOptions {
+  std::string key;
+  std::string end{};  // empty: the key alone
+  int64_t limit = 0;  // 0: all
+  base::Revision revision = 0;  // 0: the current one
+  bool keys_only = false;
+  bool count_only = false;
+  bool newest_first = false;  // by mod revision
+};
+
+struct RangeResult {
+  std::vector<KeyValue> kvs;
+  bool more = false;
+  int64_t count = 0;            // of the whole range
+  base::Revision revision = 0;  // the store's current one, whichever the range is of
+  uint64_t cluster_id = 0;
+};
+
+struct Put {
+  std::string key;
+  std::string value;
+  base::Revision expected = 0;  // mod revision that the key must have; 0: it may not exist
+};
+
+class Watch;
+struct WatchOptions {
+  std::string key;
+  std::string end;
+  base::Revision start = 0;  // the first revision wanted
+};
+
+// Thread-safe.
+class Client {
+ public:
+  // The error names the file that can't be read or the URL that is none. Nothing is dialled yet.
+  static base::StatusOr<std::unique_ptr<Client>> Create(const Options& options, obs::Metrics& metrics);
+  // To a server in this process.
+  static std::unique_ptr<Client> OverChannel(std::shared_ptr<grpc::Channel> channel, obs::Metrics& metrics);
+  ~Client();
+
+  // Linearizable. kOutOfRange if the revision is compacted, or isn't there yet.
+  base::StatusOr<RangeResult> Range(const RangeOptions& options, base::MonotonicTime deadline);
+  // All of `puts`, or none: false if a key isn't at its expected revision.
+  base::StatusOr<bool> Commit(const std::vector<Put>& puts, base::MonotonicTime deadline);
+  // The server's version, "3.6.5".
+  base::StatusOr<std::string> Version(base::MonotonicTime deadline);
+
+  std::unique_ptr<Watch> OpenWatch(const WatchOptions& options);
+
+ private:
+  friend class Watch;
+  struct Endpoint;
+  Client(std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options, obs::Metrics& metrics);
+
+  template <typename Call>
+  base::Status Try(const char* operation, base::MonotonicTime deadline, const Call& call);
+  Endpoint& current() const;
+  // Turns to the next endpoint, unless another thread has done so since `failed` was current.
+  void Leave(const Endpoint& failed);
+  base::Status Authorize(Endpoint& endpoint, grpc::ClientContext& context) ABSL_LOCKS_EXCLUDED(mu_);
+  void ForgetToken() ABSL_LOCKS_EXCLUDED(mu_);
+
+  const Options options_;
+  const std::vector<std::unique_ptr<Endpoint>> endpoints_;
+  obs::Metrics& metrics_;
+
+  mutable absl::Mutex mu_;
+  size_t current_ ABSL_GUARDED_BY(mu_) = 0;
+  std::string token_ ABSL_GUARDED_BY(mu_);  // of --etcd-username; empty until it is needed
+};
+
+}  // namespace strata::client

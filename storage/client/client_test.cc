@@ -1,0 +1,137 @@
+// Against the embedded store, which speaks the real protocol; etcd itself is asked in test/integration.
+#include "storage/client/client.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "obs/log.h"
+#include "storage/client/watch.h"
+#include "storage/engine/store.h"
+#include "storage/rpc/server.h"
+
+namespace strata::client {
+namespace {
+
+using testing::HasSubstr;
+
+base::MonotonicTime Soon() { return std::chrono::steady_clock::now() + std::chrono::seconds(10); }
+
+TEST(ClientOptions, ErrorsNameTheFlag) {
+  obs::Metrics metrics;
+  const struct {
+    Options options;
+    std::string error;
+  } kCases[] = {
+      {{}, "--etcd-servers: at least one URL"},
+      {{.endpoints = {"localhost:2379"}}, "--etcd-servers: \"localhost:2379\" isn't a URL"},
+      {{.endpoints = {"https://x:1"}, .ca_file = "/no/such/file"}, "--etcd-cafile: cannot read /no/such/file"},
+      {{.endpoints = {"https://x:1"}, .cert_file = "/proc/self/status"}, "--etcd-certfile and --etcd-keyfile go together"},
+  };
+  for (const auto& c : kCases) {
+    EXPECT_THAT(std::string(base::Message(Client::Create(c.options, metrics).status())), HasSubstr(c.error));
+  }
+}
+
+TEST(ClientOptions, AnEndpointThatIsNotThereIsAnErrorWithinTheDeadline) {
+  obs::Metrics metrics;
+  auto client = *Client::Create({.endpoints = {"http://127.0.0.1:1", "http://127.0.0.1:2"}}, metrics);
+  const auto result = client->Range({.key = "a"}, std::chrono::steady_clock::now() + std::chrono::seconds(2));
+  EXPECT_EQ(result.status().code(), base::StatusCode::kUnavailable) << result.status();
+}
+
+class StoreClient : public testing::Test {
+ protected:
+  StoreClient()
+      : directory((std::filesystem::temp_directory_path() / ("strata-client-" + std::to_string(getpid()))).string()),
+        store(*engine::Store::Open(directory, {}, clock, obs::NullLogger(), metrics)),
+        server(*store, {}, obs::NullLogger(), metrics) {
+    EXPECT_TRUE(server.Start().ok());
+    client = Client::OverChannel(server.InProcessChannel(), metrics);
+  }
+  ~StoreClient() override {
+    client.reset();
+    server.Shutdown(absl::Seconds(1));
+    store.reset();
+    std::filesystem::remove_all(directory);
+  }
+
+  base::Revision PutOne(const std::string& key, const std::string& value) {
+    base::Revision expected = 0;
+    const auto now = client->Range({.key = key}, Soon());
+    if (!now->kvs.empty()) expected = now->kvs[0].mod_revision;
+    EXPECT_TRUE(*client->Commit({{key, value, expected}}, Soon()));
+    return now->revision + 1;
+  }
+
+  base::SystemClock clock;
+  obs::Metrics metrics;
+  const std::string directory;
+  std::unique_ptr<engine::Store> store;
+  rpc::Server server;
+  std::unique_ptr<Client> client;
+};
+
+TEST_F(StoreClient, PagesAreOfOneRevision) {
+  for (const char* key : {"a", "b", "c"}) PutOne(key, "1");
+  const auto first = client->Range({.key = "a", .end = "z", .limit = 2}, Soon());
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_TRUE(first->more);
+  PutOne("c", "2");
+  const auto second = client->Range({.key = std::string("b\0", 2), .end = "z", .revision = first->revision}, Soon());
+  ASSERT_EQ(second->kvs.size(), 1u);
+  EXPECT_EQ(second->kvs[0].value, "1");
+  EXPECT_EQ(second->revision, first->revision + 1);
+}
+
+TEST_F(StoreClient, ACommitWhoseExpectationFailsChangesNothing) {
+  PutOne("a", "1");
+  EXPECT_FALSE(*client->Commit({{"b", "x", 0}, {"a", "x", 99}}, Soon()));
+  EXPECT_TRUE(client->Range({.key = "b"}, Soon())->kvs.empty());
+}
+
+TEST_F(StoreClient, AWatchGivesWholeRevisionsInOrderAndProgressOnRequest) {
+  const base::Revision start = PutOne("a", "1");
+  auto watch = client->OpenWatch({"a", "z", start});
+  auto message = watch->Next();
+  while (message.ok() && message->events.empty()) message = watch->Next();
+  ASSERT_TRUE(message.ok()) << message.status();
+  EXPECT_EQ(message->events[0].value, "1");
+  EXPECT_TRUE(message->events[0].created);
+  EXPECT_EQ(message->revision, start);
+
+  std::vector<Put> many;
+  for (int i = 0; i < 100; ++i) many.push_back({"k" + std::to_string(i), std::string(1000, 'x'), 0});
+  EXPECT_TRUE(*client->Commit(many, Soon()));
+  message = watch->Next();
+  EXPECT_EQ(message->events.size(), 100u) << "one revision, one message";
+
+  const base::Revision elsewhere = PutOne("~", "not watched");
+  watch->RequestProgress();
+  do {
+    message = watch->Next();
+    ASSERT_TRUE(message.ok()) << message.status();
+  } while (message->revision < elsewhere);
+  EXPECT_EQ(message->revision, elsewhere);
+}
+
+TEST_F(StoreClient, ACompactedStartIsOutOfRangeAndACancelledWatchEnds) {
+  for (int i = 0; i < 5; ++i) PutOne("a", std::to_string(i));
+  ASSERT_TRUE(store->Compact({.revision = 4}).ok());
+  auto watch = client->OpenWatch({"a", "z", 2});
+  base::StatusOr<WatchMessage> message = watch->Next();
+  while (message.ok()) message = watch->Next();
+  EXPECT_EQ(message.status().code(), base::StatusCode::kOutOfRange) << message.status();
+
+  auto endless = client->OpenWatch({"a", "z", 0});
+  std::thread canceller([&] { endless->Cancel(); });
+  while (endless->Next().ok()) {
+  }
+  canceller.join();
+}
+
+}  // namespace
+}  // namespace strata::client

@@ -1,0 +1,235 @@
+#include "storage/reflector/barrier.h"
+
+#include <absl/time/time.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace strata::reflector {
+namespace {
+
+const std::vector<double> kWaitBuckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5};
+const std::vector<double> kBatchBuckets = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096};
+
+}  // namespace
+
+Barrier::Barrier(const Options& options, Backend& backend, const base::Clock& clock, obs::Metrics& metrics)
+    : options_(options),
+      backend_(backend),
+      clock_(clock),
+      reads_(metrics.AddCounter("strata_freshness_reads_total", "Reads of the backend's revision.")),
+      read_errors_(metrics.AddCounter("strata_freshness_read_errors_total", "Such reads that failed.")),
+      batch_size_(metrics.AddHistogram("strata_freshness_batch_size", "Requests that shared one read.", kBatchBuckets)),
+      wait_seconds_(metrics.AddHistogram("strata_freshness_wait_seconds",
+                                         "Time that requests waited for the index to be current.", kWaitBuckets)) {
+  metrics.AddGaugeFunction("strata_index_revision", "Revision of the backend that the index shows.", {},
+                           [this] { return static_cast<double>(current()); });
+  metrics.AddGaugeFunction("strata_freshness_waiters", "Requests that wait for the index to be current.", {}, [this] {
+    absl::MutexLock lock(&mu_);
+    return static_cast<double>(waiting());
+  });
+}
+
+Barrier::~Barrier() { Stop(); }
+
+void Barrier::Start() {
+  reader_ = std::thread([this] { ReadLoop(); });
+  timer_ = std::thread([this] { TimeLoop(); });
+}
+
+void Barrier::Stop() {
+  Waiters all;
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+    for (Waiters* list : {&queued_, &in_flight_, &reading_done_}) {
+      std::move(list->begin(), list->end(), std::back_inserter(all));
+      list->clear();
+    }
+  }
+  Complete(std::move(all), base::CancelledError("shutting down"));
+  if (reader_.joinable()) reader_.join();
+  if (timer_.joinable()) timer_.join();
+}
+
+base::Revision Barrier::current() const {
+  absl::MutexLock lock(&mu_);
+  return published_;
+}
+
+base::Status Barrier::backend_status() const {
+  absl::MutexLock lock(&mu_);
+  return backend_status_;
+}
+
+bool Barrier::Reached(const Target& target) const {
+  if (published_ >= target.revision) return true;
+  // No put is missing that the read saw, and so many keys as it counted are left: neither is a deletion.
+  return target.newest_change >= 0 && newest_change_ >= target.newest_change && keys_ == target.keys;
+}
+
+template <typename Accept>
+Barrier::Waiters Barrier::Extract(Waiters& from, const Accept& accept) {
+  const auto first = std::stable_partition(from.begin(), from.end(), [&](const Waiter& w) { return !accept(w); });
+  Waiters out(std::make_move_iterator(first), std::make_move_iterator(from.end()));
+  from.erase(first, from.end());
+  return out;
+}
+
+void Barrier::Complete(Waiters waiters, const base::StatusOr<base::Revision>& result) {
+  const auto now = clock_.Now();
+  for (Waiter& waiter : waiters) {
+    wait_seconds_.Observe(std::chrono::duration<double>(now - waiter.arrived).count());
+    waiter.done(result);
+  }
+}
+
+void Barrier::Enqueue(Waiter waiter, Waiters Barrier::*list) {
+  base::StatusOr<base::Revision> result = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    if (stopping_) {
+      result = base::CancelledError("shutting down");
+    } else if (published_ == 0) {
+      result = base::FailedPreconditionError("the index isn't complete yet");
+    } else if (waiter.named && Reached(waiter.target)) {
+      result = published_;
+    } else if (waiting() >= options_.max_waiters) {
+      result = base::ResourceExhaustedError("too many requests wait for the storage backend");
+    } else {
+      earliest_deadline_ = std::min(earliest_deadline_, waiter.deadline);
+      (this->*list).push_back(std::move(waiter));
+      return;
+    }
+  }
+  waiter.done(result);
+}
+
+void Barrier::WaitFresh(base::MonotonicTime deadline, Done done) {
+  Enqueue({clock_.Now(), deadline, {}, false, std::move(done)}, &Barrier::queued_);
+}
+
+void Barrier::WaitFor(base::Revision revision, base::MonotonicTime deadline, Done done) {
+  Enqueue({clock_.Now(), deadline, {revision, -1, -1}, true, std::move(done)}, &Barrier::reading_done_);
+}
+
+void Barrier::Publish(base::Revision revision, base::Revision change, int64_t keys, bool after_list) {
+  Waiters reached;
+  base::Revision published;
+  {
+    absl::MutexLock lock(&mu_);
+    published_ = after_list ? revision : std::max(published_, revision);
+    newest_change_ = after_list ? change : std::max(newest_change_, change);
+    keys_ = keys;
+    published = published_;
+    reached = Extract(reading_done_, [&](const Waiter& w) {
+      mu_.AssertHeld();
+      return Reached(w.target);
+    });
+  }
+  Complete(std::move(reached), published);
+}
+
+void Barrier::ReadLoop() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mu_);
+      mu_.Await(absl::Condition(
+          +[](Barrier* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(self->mu_) {
+            return self->stopping_ || !self->queued_.empty();
+          },
+          this));
+      if (stopping_) return;
+      std::swap(queued_, in_flight_);
+    }
+    ReadOnce();
+  }
+}
+
+void Barrier::ReadOnce() {
+  size_t batch;
+  base::Revision before;
+  {
+    absl::MutexLock lock(&mu_);
+    batch = in_flight_.size();
+    before = published_;
+  }
+  if (batch == 0) return;  // all of them timed out meanwhile
+  reads_.Increment();
+  batch_size_.Observe(static_cast<double>(batch));
+  backend_.RequestProgress();
+  const auto target = backend_.Read(clock_.Now() + options_.read_timeout);
+
+  Waiters finished;
+  base::StatusOr<base::Revision> result = 0;
+  bool restored = false;
+  bool ask_again = false;
+  {
+    absl::MutexLock lock(&mu_);
+    backend_status_ = target.status();
+    if (!target.ok()) {
+      read_errors_.Increment();
+      result = base::UnavailableError(base::Message(target.status()));
+      finished = std::exchange(in_flight_, {});
+    } else if (target->revision < before && before <= published_) {
+      // Nothing that was read after it was published can be older, unless the backend was put back.
+      restored = true;
+      std::move(in_flight_.begin(), in_flight_.end(), std::back_inserter(queued_));
+      in_flight_.clear();
+    } else {
+      for (Waiter& waiter : in_flight_) waiter.target = *target;
+      if (Reached(*target)) {
+        result = published_;
+        finished = std::exchange(in_flight_, {});
+      } else {
+        std::move(in_flight_.begin(), in_flight_.end(), std::back_inserter(reading_done_));
+        in_flight_.clear();
+        ask_again = true;
+      }
+    }
+  }
+  Complete(std::move(finished), result);
+  // The notification that was asked for with the read may be of a revision just before it.
+  if (ask_again) backend_.RequestProgress();
+  if (restored) {
+    backend_.Restored();
+    absl::MutexLock lock(&mu_);
+    mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(options_.progress_interval));
+  }
+}
+
+// Enforces deadlines, and asks for progress while somebody waits for it.
+void Barrier::TimeLoop() {
+  while (true) {
+    Waiters expired, expired_named;
+    base::Revision published;
+    bool ask;
+    {
+      absl::MutexLock lock(&mu_);
+      mu_.Await(absl::Condition(
+          +[](Barrier* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(self->mu_) { return self->stopping_ || self->waiting() > 0; },
+          this));
+      mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(options_.progress_interval));
+      if (stopping_) return;
+      const auto now = clock_.Now();
+      published = published_;
+      if (now >= earliest_deadline_) {
+        earliest_deadline_ = base::MonotonicTime::max();
+        for (Waiters* list : {&queued_, &in_flight_, &reading_done_}) {
+          for (Waiter& waiter : Extract(*list, [&](const Waiter& w) { return w.deadline <= now; })) {
+            (waiter.named ? expired_named : expired).push_back(std::move(waiter));
+          }
+          for (const Waiter& waiter : *list) earliest_deadline_ = std::min(earliest_deadline_, waiter.deadline);
+        }
+      }
+      ask = !reading_done_.empty();
+    }
+    Complete(std::move(expired), base::DeadlineExceededError("the storage backend didn't answer in time"));
+    Complete(std::move(expired_named),
+             base::OutOfRangeError(fmt::format("the storage backend is at revision {}", published)));
+    if (ask) backend_.RequestProgress();
+  }
+}
+
+}  // namespace strata::reflector

@@ -1,0 +1,125 @@
+// Makes requests wait until the index is as new as the backend was when they came in (Raft's ReadIndex, for a cache).
+//
+// All requests that arrive before a read of the backend's revision is sent share that read; then each waits until the
+// watch has reached the revision that the read found. One read is in flight at a time.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <chrono>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/revision.h"
+#include "base/status.h"
+#include "obs/metrics.h"
+
+namespace strata::reflector {
+
+class Barrier {
+ public:
+  struct Options {
+    size_t max_waiters = 100'000;
+    std::chrono::milliseconds read_timeout{5'000};
+    // While somebody waits for the watch, progress is asked for again this often.
+    std::chrono::milliseconds progress_interval{20};
+  };
+
+  // How far the watch has to come. Where progress notifications can't be trusted, a read tells instead the newest change
+  // in our range and the number of its keys; a watch that has both has seen everything.
+  struct Target {
+    base::Revision revision = 0;         // the backend's, when it was read
+    base::Revision newest_change = -1;   // of our range; -1: not asked
+    int64_t keys = -1;
+  };
+
+  // What the barrier needs of the backend. Called on the barrier's threads.
+  class Backend {
+   public:
+    virtual ~Backend() = default;
+    // Linearizable: not older than anything that was acknowledged before the call.
+    virtual base::StatusOr<Target> Read(base::MonotonicTime deadline) = 0;
+    // Asks the watch for a progress notification. Doesn't wait for it.
+    virtual void RequestProgress() = 0;
+    // The backend went back in time (a restored snapshot): list anew.
+    virtual void Restored() = 0;
+  };
+
+  using Done = std::function<void(base::StatusOr<base::Revision>)>;
+
+  Barrier(const Options& options, Backend& backend, const base::Clock& clock, obs::Metrics& metrics);
+  // Answers whoever still waits with kCancelled. Stop must have been called, or nobody waits any more.
+  ~Barrier();
+
+  void Start();
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // `done` gets the index's revision once it is current: inline, or on another thread. Must be cheap and not block.
+  // Errors: kFailedPrecondition before the first list, kUnavailable if the backend can't be read, kDeadlineExceeded,
+  // kResourceExhausted if too many wait.
+  void WaitFresh(base::MonotonicTime deadline, Done done) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The same for a revision that the caller names: no read. kOutOfRange if it hasn't come by the deadline.
+  void WaitFor(base::Revision revision, base::MonotonicTime deadline, Done done) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The index's revision; 0 before the first list.
+  base::Revision current() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Whether the last read of the backend succeeded; true before the first.
+  base::Status backend_status() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The reflector's thread tells how far the index is. `keys` is the number of keys in our range, `change` the revision
+  // of the newest change. After a list the revision may be lower than before.
+  void Publish(base::Revision revision, base::Revision change, int64_t keys, bool after_list) ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  struct Waiter {
+    base::MonotonicTime arrived;
+    base::MonotonicTime deadline;
+    Target target;
+    bool named = false;  // by the caller: WaitFor
+    Done done;
+  };
+  using Waiters = std::vector<Waiter>;
+
+  bool Reached(const Target& target) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Moves those of `from` that `out` accepts to the result.
+  template <typename Accept>
+  static Waiters Extract(Waiters& from, const Accept& accept);
+  void Complete(Waiters waiters, const base::StatusOr<base::Revision>& result);
+  void Enqueue(Waiter waiter, Waiters Barrier::*list) ABSL_LOCKS_EXCLUDED(mu_);
+  void ReadLoop() ABSL_LOCKS_EXCLUDED(mu_);
+  void ReadOnce() ABSL_LOCKS_EXCLUDED(mu_);
+  void TimeLoop() ABSL_LOCKS_EXCLUDED(mu_);
+  size_t waiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return queued_.size() + in_flight_.size() + reading_done_.size();
+  }
+
+  const Options options_;
+  Backend& backend_;
+  const base::Clock& clock_;
+
+  const obs::Counter reads_;
+  const obs::Counter read_errors_;
+  const obs::Histogram batch_size_;
+  const obs::Histogram wait_seconds_;
+
+  mutable absl::Mutex mu_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  base::Revision published_ ABSL_GUARDED_BY(mu_) = 0;
+  base::Revision newest_change_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t keys_ ABSL_GUARDED_BY(mu_) = 0;
+  base::Status backend_status_ ABSL_GUARDED_BY(mu_);
+  Waiters queued_ ABSL_GUARDED_BY(mu_);        // for the next read
+  Waiters in_flight_ ABSL_GUARDED_BY(mu_);     // share the read that is on its way
+  Waiters reading_done_ ABSL_GUARDED_BY(mu_);  // wait for the watch
+  base::MonotonicTime earliest_deadline_ ABSL_GUARDED_BY(mu_) = base::MonotonicTime::max();
+
+  std::thread reader_;
+  std::thread timer_;
+};
+
+}  // namespace strata::reflector
