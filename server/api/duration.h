@@ -1,0 +1,14 @@
+// Go's time.ParseDuration: "300ms", "-1.5h", "1h15m30.918s".
+#pragma once
+
+#include <chrono>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace strata::api {
+
+// An error has Go's text: time: invalid duration "xyz".
+base::StatusOr<std::chrono::nanoseconds> ParseDuration(std::string_view text);
+
+}  // namespace strata::api

@@ -1,0 +1,39 @@
+#include "server/api/duration.h"
+
+#include <gtest/gtest.h>
+
+namespace strata::api {
+namespace {
+
+TEST(Duration, ReadsWhatGoReads) {
+  const struct {
+    std::string_view text;
+    int64_t nanos;
+  } kCases[] = {{"0", 0},          {"5s", 5'000'000'000},   {"1ns", 1},          {"1.5h", 5'400'000'000'000},
+                {"-2ms", -2'000'000}, {"+.5s", 500'000'000}, {"1m30s", 90'000'000'000}, {"3µs", 3000}};
+  for (const auto& c : kCases) {
+    const auto parsed = ParseDuration(c.text);
+    ASSERT_TRUE(parsed.ok()) << c.text;
+    EXPECT_EQ(parsed->count(), c.nanos) << c.text;
+  }
+}
+
+TEST(Duration, ErrorsHaveGosText) {
+  const struct {
+    std::string_view text, error;
+  } kCases[] = {{"xyz", "time: invalid duration \"xyz\""},
+                {"", "time: invalid duration \"\""},
+                {"5", "time: missing unit in duration \"5\""},
+                {"5x", "time: unknown unit \"x\" in duration \"5x\""},
+                {"-", "time: invalid duration \"-\""},
+                {".s", "time: invalid duration \".s\""},
+                {"9999999999h", "time: invalid duration \"9999999999h\""},
+                {"1s\n", "time: unknown unit \"s\\x0a\" in duration \"1s\\x0a\""}};
+  for (const auto& c : kCases) {
+    const auto parsed = ParseDuration(c.text);
+    EXPECT_EQ(base::Message(parsed.status()), c.error);
+  }
+}
+
+}  // namespace
+}  // namespace strata::api

@@ -1,0 +1,208 @@
+#include "server/api/error.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "proto/k8s/meta_v1.pb.h"
+#include "server/wire/encode.h"
+
+namespace strata::api {
+namespace {
+
+namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
+
+constexpr std::string_view kGroup = "image.openshift.io";
+
+// responsewriters/errors.go sanitizer.
+std::string HtmlEscaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      default: out += c;
+    }
+  }
+  return out;
+}
+
+// strconv.Quote's escapes, for names that a client chose.
+std::string Quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string QualifiedResource(std::string_view resource, std::string_view group) {
+  return group.empty() ? std::string(resource) : fmt::format("{}.{}", resource, group);
+}
+
+meta::Status ToStatus(const Error& error) {
+  meta::Status status;
+  status.set_status("Failure");
+  status.set_message(error.message);
+  status.set_reason(error.reason);
+  status.set_code(error.code);
+  if (!error.details) return status;
+  auto& details = *status.mutable_details();
+  details.set_name(error.details->name);
+  details.set_group(error.details->group);
+  details.set_kind(error.details->kind);
+  details.set_retry_after_seconds(error.details->retry_after_seconds);
+  for (const Cause& cause : error.details->causes) {
+    auto* added = details.add_causes();
+    added->set_reason(cause.reason);
+    added->set_message(cause.message);
+    added->set_field(cause.field);
+  }
+  return status;
+}
+
+http::Response Make(int code, std::string_view content_type, std::string body) {
+  http::Response response;
+  response.status = code;
+  response.headers.Add("content-type", std::string(content_type));
+  response.body = std::make_shared<const std::string>(std::move(body));
+  return response;
+}
+
+}  // namespace
+
+Error NotFound(std::string_view resource, std::string_view name) {
+  return {404, "NotFound", fmt::format("{}.{} {} not found", resource, kGroup, Quoted(name)),
+          Details{std::string(name), std::string(kGroup), std::string(resource), {}}};
+}
+
+Error NotFoundGeneric() {
+  return {404, "NotFound", "the server could not find the requested resource", Details{}};
+}
+
+Error MethodNotAllowed() {
+  return {405, "MethodNotAllowed", "the server does not allow this method on the requested resource", Details{}};
+}
+
+Error BadRequest(std::string_view message) { return {400, "BadRequest", std::string(message), {}}; }
+
+Error Unauthorized() { return {401, "Unauthorized", "Unauthorized", {}}; }
+
+Error Forbidden(std::string_view user, const RequestInfo& info, std::string_view reason) {
+  const std::string because = reason.empty() ? "" : fmt::format(": {}", reason);
+  if (!info.is_resource) {
+    return {403, "Forbidden",
+            fmt::format("forbidden: {}",
+                        HtmlEscaped(fmt::format("User {} cannot {} path {}{}", Quoted(user), info.verb,
+                                                Quoted(info.path), because))),
+            Details{}};
+  }
+  const std::string resource =
+      info.subresource.empty() ? info.resource : fmt::format("{}/{}", info.resource, info.subresource);
+  const std::string scope = info.ns.empty() ? "at the cluster scope" : fmt::format("in the namespace {}", Quoted(info.ns));
+  const std::string what =
+      HtmlEscaped(fmt::format("User {} cannot {} resource {} in API group {} {}{}", Quoted(user), info.verb,
+                              Quoted(resource), Quoted(info.api_group), scope, because));
+  const std::string qualified = QualifiedResource(info.resource, info.api_group);
+  const std::string message = info.name.empty() ? fmt::format("{} is forbidden: {}", qualified, what)
+                                                : fmt::format("{} {} is forbidden: {}", qualified, Quoted(info.name), what);
+  return {403, "Forbidden", message, Details{info.name, info.api_group, info.resource, {}}};
+}
+
+Error NotAcceptable(wire::Refusal refusal) {
+  if (refusal == wire::Refusal::kMediaType) {
+    return {406, "NotAcceptable",
+            "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, "
+            "application/vnd.kubernetes.protobuf",
+            Details{}};
+  }
+  return {406, "NotAcceptable",
+          "only the following media types are accepted: application/json, application/yaml, "
+          "application/vnd.kubernetes.protobuf",
+          {}};
+}
+
+Error NotAcceptableList(std::string_view list_kind) {
+  return {406, "NotAcceptable",
+          fmt::format("you requested {}, but the requested object is not a list (*image.ImageStreamLayers)", list_kind),
+          {}};
+}
+
+Error InternalError(std::string_view message) {
+  return {500, "InternalError", fmt::format("Internal error occurred: {}", message),
+          Details{"", "", "", {{"", std::string(message), ""}}}};
+}
+
+Error ServerTimeout() {
+  return {500, "ServerTimeout",
+          "The get operation against imagestreams.image.openshift.io could not be completed at this time, please try "
+          "again.",
+          Details{"get", std::string(kGroup), "imagestreams", {}, 2}};
+}
+
+Error StorageTimeout(std::string_view message) {
+  return {504, "Timeout", fmt::format("Timeout: {}", message), Details{"", "", "", {}, 1}};
+}
+
+Error RequestTimeout() {
+  return {504, "Timeout", "Timeout: request did not complete within the allotted timeout", Details{},
+          Error::Form::kBareStatus};
+}
+
+Error TooLargeResourceVersion(std::string_view asked, int64_t current) {
+  return {504, "Timeout", fmt::format("Timeout: Too large resource version: {}, current: {}", asked, current),
+          Details{"", "", "", {{"ResourceVersionTooLarge", "Too large resource version", ""}}, 1}};
+}
+
+Error InvalidResourceVersion(std::string_view text, bool out_of_range) {
+  return {500, "", fmt::format("resourceVersion: Invalid value: {0}: strconv.ParseUint: parsing {0}: {1}", Quoted(text),
+                               out_of_range ? "value out of range" : "invalid syntax"),
+          {}};
+}
+
+Error TooManyRequests() {
+  return {429, "", "Too many requests, please try again later.\n", {}, Error::Form::kText, 1};
+}
+
+Error RequestEntityTooLarge(size_t limit) {
+  return {413, "RequestEntityTooLarge", fmt::format("Request entity too large: limit is {}", limit), {}};
+}
+
+Error Panic() {
+  return {500, "", "This request caused apiserver to panic. Look in the logs for details.\n", {}, Error::Form::kText};
+}
+
+http::Response ToResponse(const Error& error, const wire::Preference& preference) {
+  if (error.form == Error::Form::kText) {
+    http::Response response = Make(error.code, "text/plain; charset=utf-8", error.message);
+    response.headers.Add("x-content-type-options", "nosniff");
+    if (error.retry_after_seconds > 0) response.headers.Add("retry-after", std::to_string(error.retry_after_seconds));
+    return response;
+  }
+  const meta::Status status = ToStatus(error);
+  if (error.form == Error::Form::kBareStatus) {
+    return Make(error.code, "text/plain; charset=utf-8", wire::Encode(status, {}, {}));
+  }
+  constexpr codec::TypeMeta kType = {"Status", "v1"};
+  wire::Representation representation{.pretty = true};
+  if (const auto negotiated = wire::NegotiatePlain(preference)) representation = *negotiated;
+  // What no negotiation found is refused in indented JSON (WriteRawJSON), though plain JSON might be accepted.
+  if (error.code == 406 && !error.details) representation = {.pretty = true};
+  http::Response response =
+      Make(error.code, wire::ContentType(representation.type), wire::Encode(status, kType, representation));
+  if (error.code == 403) response.headers.Add("x-content-type-options", "nosniff");
+  if (error.details && error.details->retry_after_seconds > 0) {
+    response.headers.Add("retry-after", std::to_string(error.details->retry_after_seconds));
+  }
+  return response;
+}
+
+}  // namespace strata::api

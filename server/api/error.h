@@ -1,0 +1,68 @@
+// The errors that clients see: one type, turned into a response in one place.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/api/request_info.h"
+#include "server/http/message.h"
+#include "server/wire/negotiate.h"
+
+namespace strata::api {
+
+struct Cause {
+  std::string reason;
+  std::string message;
+  std::string field;
+};
+
+struct Details {
+  std::string name, group, kind;
+  std::vector<Cause> causes;
+  int retry_after_seconds = 0;
+};
+
+struct Error {
+  enum class Form {
+    kStatus,      // a metav1.Status, in the form that the client accepts
+    kBareStatus,  // JSON without kind and apiVersion, labelled as text: what the reference's timeout filter writes
+    kText,        // plain text
+  };
+  int code = 500;
+  std::string reason;
+  std::string message;
+  std::optional<Details> details;
+  Form form = Form::kStatus;
+  int retry_after_seconds = 0;  // of a text; a Status has it in its details
+};
+
+// k8s.io/apimachinery pkg/api/errors, by the names of its constructors. The group is image.openshift.io.
+Error NotFound(std::string_view resource, std::string_view name);
+Error NotFoundGeneric();  // no such route in the group
+Error MethodNotAllowed();
+Error BadRequest(std::string_view message);
+Error Unauthorized();
+// "User … cannot get resource …"; `reason` is the authorizer's, if it gave one.
+Error Forbidden(std::string_view user, const RequestInfo& info, std::string_view reason);
+Error NotAcceptable(wire::Refusal refusal);
+Error NotAcceptableList(std::string_view list_kind);  // a list was asked for, and the object is none
+Error InternalError(std::string_view message);
+// 500 ServerTimeout, to be tried again: the index isn't complete.
+Error ServerTimeout();
+// 504 Timeout, to be tried again: the storage backend can't be asked.
+Error StorageTimeout(std::string_view message);
+// 504: the request's own time is over.
+Error RequestTimeout();
+Error TooLargeResourceVersion(std::string_view asked, int64_t current);
+Error InvalidResourceVersion(std::string_view text, bool out_of_range);
+Error TooManyRequests();
+Error RequestEntityTooLarge(size_t limit);
+// An exception reached the barrier.
+Error Panic();
+
+// In the client's preferred form; as indented JSON where it accepts none of ours.
+http::Response ToResponse(const Error& error, const wire::Preference& preference);
+
+}  // namespace strata::api

@@ -1,0 +1,18 @@
+// Headers that every answer of a Kubernetes API has, and those that say more than the body.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/http/message.h"
+
+namespace strata::api {
+
+// The request's Audit-ID if it sent a fit one, which a front proxy does; otherwise a new random UUID.
+std::string AuditId(const http::Headers& request);
+
+// Appends `Warning: 299 - "…"` for each (k8s.io/apimachinery pkg/util/net NewWarningHeader).
+void AddWarnings(const std::vector<std::string>& warnings, http::Headers& headers);
+
+}  // namespace strata::api

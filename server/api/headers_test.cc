@@ -1,0 +1,37 @@
+#include "server/api/headers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace strata::api {
+namespace {
+
+std::string IdFor(const std::string& sent) {
+  http::Headers headers;
+  headers.Add("audit-id", sent);
+  return AuditId(headers);
+}
+
+TEST(Headers, TheFrontProxysAuditIdIsKept) {
+  EXPECT_EQ(IdFor("2ff97f08-4085-487b-b371-b38e4c8bf4b6"), "2ff97f08-4085-487b-b371-b38e4c8bf4b6");
+}
+
+TEST(Headers, OthersGetAUuidOfTheirOwn) {
+  for (const std::string& unfit : {std::string(), std::string("a b"), std::string("a\nb"), std::string(65, 'x')}) {
+    EXPECT_THAT(IdFor(unfit), testing::MatchesRegex(
+        "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
+  }
+  EXPECT_NE(AuditId({}), AuditId({}));
+}
+
+TEST(Headers, WarningsAreQuotedAndCut) {
+  http::Headers headers;
+  AddWarnings({"a \"b\"\r\nX: y", std::string(300, 'w')}, headers);
+  const auto values = headers.All("warning");
+  ASSERT_EQ(values.size(), 2u);
+  EXPECT_EQ(values[0], "299 - \"a \\\"b\\\"??X: y\"");
+  EXPECT_LT(values[1].size(), 280u);
+}
+
+}  // namespace
+}  // namespace strata::api

@@ -1,0 +1,30 @@
+// A query string, as Go's url.ParseQuery reads it: pairs with a semicolon or a bad escape are dropped.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace strata::api {
+
+class Query {
+ public:
+  Query() = default;
+  explicit Query(std::string_view raw);
+
+  // The first value of `name`.
+  std::optional<std::string_view> Find(std::string_view name) const;
+  // The same, empty if there is none.
+  std::string_view Get(std::string_view name) const { return Find(name).value_or(std::string_view()); }
+  std::vector<std::string> All(std::string_view name) const;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> pairs_;
+};
+
+// Decodes %XX, and `+` as a space if `plus`. Nothing if an escape is malformed.
+std::optional<std::string> Unescape(std::string_view text, bool plus);
+
+}  // namespace strata::api

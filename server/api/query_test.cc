@@ -1,0 +1,31 @@
+#include "server/api/query.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace strata::api {
+namespace {
+
+TEST(Query, ReadsPairsAsGoDoes) {
+  const Query query("a=1&b&c=&a=2&d=x%20y+z&%65=e&=empty");
+  EXPECT_EQ(query.Find("a"), "1");
+  EXPECT_THAT(query.All("a"), testing::ElementsAre("1", "2"));
+  EXPECT_EQ(query.Find("b"), "");
+  EXPECT_EQ(query.Find("c"), "");
+  EXPECT_EQ(query.Find("d"), "x y z");
+  EXPECT_EQ(query.Find("e"), "e");
+  EXPECT_EQ(query.Find("none"), std::nullopt);
+}
+
+TEST(Query, DropsPairsWithSemicolonsAndBadEscapes) {
+  const Query query("pretty=true;x=1&a=%zz&%f=1&b=%4&c=3");
+  EXPECT_EQ(query.Find("pretty"), std::nullopt);
+  EXPECT_EQ(query.Find("a"), std::nullopt);
+  EXPECT_EQ(query.Find("b"), std::nullopt);
+  EXPECT_EQ(query.Find("c"), "3");
+}
+
+TEST(Query, EscapesAtTheEndAreDecoded) { EXPECT_EQ(Unescape("a%41", false), "aA"); }
+
+}  // namespace
+}  // namespace strata::api

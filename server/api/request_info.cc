@@ -1,0 +1,92 @@
+#include "server/api/request_info.h"
+
+#include <span>
+
+namespace strata::api {
+namespace {
+
+std::vector<std::string> Split(std::string_view path) {
+  while (path.starts_with('/')) path.remove_prefix(1);
+  while (path.ends_with('/')) path.remove_suffix(1);
+  std::vector<std::string> parts;
+  if (path.empty()) return parts;
+  while (true) {
+    const size_t slash = path.find('/');
+    parts.emplace_back(path.substr(0, slash));
+    if (slash == std::string_view::npos) return parts;
+    path.remove_prefix(slash + 1);
+  }
+}
+
+std::string_view VerbOf(std::string_view method) {
+  if (method == "POST") return "create";
+  if (method == "GET" || method == "HEAD") return "get";
+  if (method == "PUT") return "update";
+  if (method == "PATCH") return "patch";
+  if (method == "DELETE") return "delete";
+  return "";
+}
+
+std::string Lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
+// A list may be a watch, and a field selector may name the one object that is meant.
+void RefineList(RequestInfo& info) {
+  const auto watch = info.query.Find("watch");
+  info.verb = watch && *watch != "false" && *watch != "0" ? "watch" : "list";
+  constexpr std::string_view kByName = "metadata.name=";
+  const std::string_view selector = info.query.Get("fieldSelector");
+  if (selector.starts_with(kByName) && selector.find(',') == std::string_view::npos &&
+      selector.find('/') == std::string_view::npos && selector.find('%') == std::string_view::npos) {
+    info.name = selector.substr(kByName.size());
+  }
+}
+
+}  // namespace
+
+std::optional<RequestInfo> ParseRequestInfo(std::string_view method, std::string_view target) {
+  const size_t mark = target.find('?');
+  auto path = Unescape(target.substr(0, mark), false);
+  if (!path || !path->starts_with('/')) return std::nullopt;
+  RequestInfo info;
+  info.path = *std::move(path);
+  if (mark != std::string_view::npos) info.query = Query(target.substr(mark + 1));
+  info.parts = Split(info.path);
+  info.verb = Lower(method);
+
+  std::span<const std::string> parts = info.parts;
+  if (parts.size() < 3 || (parts[0] != "api" && parts[0] != "apis")) return info;
+  const bool grouped = parts[0] == "apis";
+  if (grouped && parts.size() < 4) return info;
+  parts = parts.subspan(1);
+  if (grouped) {
+    info.api_group = parts[0];
+    parts = parts.subspan(1);
+  }
+  info.is_resource = true;
+  info.api_version = parts[0];
+  parts = parts.subspan(1);
+  info.verb = VerbOf(method);
+  if (parts[0] == "watch" || parts[0] == "proxy") {
+    info.verb = parts[0];
+    parts = parts.subspan(1);
+    if (parts.empty()) return info;
+  }
+  if (parts[0] == "namespaces" && parts.size() > 1) {
+    info.ns = parts[1];
+    if (parts.size() > 2 && parts[2] != "status" && parts[2] != "finalize") parts = parts.subspan(2);
+  }
+  if (parts.size() >= 3 && info.verb != "proxy") info.subresource = parts[2];
+  if (parts.size() >= 2) info.name = parts[1];
+  info.resource = parts[0];
+  if (info.name.empty() && info.verb == "get") RefineList(info);
+  if (info.name.empty() && info.verb == "delete") info.verb = "deletecollection";
+  return info;
+}
+
+}  // namespace strata::api

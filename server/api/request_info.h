@@ -1,0 +1,32 @@
+// What a request is about (k8s.io/apiserver pkg/endpoints/request/requestinfo.go). Authorization and routing both use
+// what is parsed here, once, so they cannot disagree about a path.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/api/query.h"
+
+namespace strata::api {
+
+struct RequestInfo {
+  std::string path;                // decoded, as sent: neither dots nor slashes are cleaned
+  std::vector<std::string> parts;  // of the path without the slashes around it; empty ones stay
+  Query query;
+
+  bool is_resource = false;
+  std::string verb;  // get, list, watch, create, …; of other paths the method in lower case; may be empty
+  std::string api_group;
+  std::string api_version;
+  std::string ns;
+  std::string resource;
+  std::string subresource;
+  std::string name;
+};
+
+// Nothing if the target isn't a path with valid escapes: net/http answers such a request with a bare 400.
+std::optional<RequestInfo> ParseRequestInfo(std::string_view method, std::string_view target);
+
+}  // namespace strata::api

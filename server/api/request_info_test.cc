@@ -1,0 +1,52 @@
+#include "server/api/request_info.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace strata::api {
+namespace {
+
+// verb group/version namespace resource/subresource name, or the verb and path of what is no resource.
+std::string Say(std::string_view method, std::string_view target) {
+  const auto info = ParseRequestInfo(method, target);
+  if (!info) return "bad";
+  if (!info->is_resource) return fmt::format("{} {}", info->verb, info->path);
+  return fmt::format("{} {}/{} ns={} {}/{} name={}", info->verb, info->api_group, info->api_version, info->ns,
+                     info->resource, info->subresource, info->name);
+}
+
+TEST(RequestInfo, ParsesPathsAsTheReferenceDoes) {
+  const struct {
+    std::string_view method, target, wanted;
+  } kCases[] = {
+      {"GET", "/apis/g/v1/namespaces/ns/imagestreams/app/layers", "get g/v1 ns=ns imagestreams/layers name=app"},
+      {"HEAD", "/apis/g/v1/namespaces/ns/imagestreams/app/layers/", "get g/v1 ns=ns imagestreams/layers name=app"},
+      {"POST", "/apis/g/v1/namespaces/ns/imagestreams", "create g/v1 ns=ns imagestreams/ name="},
+      {"FOO", "/apis/g/v1/images/x", " g/v1 ns= images/ name=x"},
+      {"GET", "/apis/g/v1/images", "list g/v1 ns= images/ name="},
+      {"GET", "/apis/g/v1/images?watch=1", "watch g/v1 ns= images/ name="},
+      {"GET", "/apis/g/v1/images?watch=false", "list g/v1 ns= images/ name="},
+      {"GET", "/apis/g/v1/images?fieldSelector=metadata.name%3Dx", "list g/v1 ns= images/ name=x"},
+      {"DELETE", "/apis/g/v1/images", "deletecollection g/v1 ns= images/ name="},
+      {"GET", "/apis/g/v1/namespaces/ns", "get g/v1 ns=ns namespaces/ name=ns"},
+      {"GET", "/apis/g/v1/namespaces/ns/status", "get g/v1 ns=ns namespaces/status name=ns"},
+      {"GET", "/api/v1/namespaces/ns/pods/p", "get /v1 ns=ns pods/ name=p"},
+      {"GET", "/apis/g/v1/watch/namespaces/ns/imagestreams", "watch g/v1 ns=ns imagestreams/ name="},
+      {"GET", "/apis/g/v1/namespaces/ns/imagestreams//layers", "list g/v1 ns=ns imagestreams/layers name="},
+      {"GET", "/apis/g/v1/namespaces/ns/imagestreams/a%2Fb/layers", "get g/v1 ns=ns imagestreams/b name=a"},
+      {"GET", "/apis/g/v1/namespaces/ns/imagestreams/a%20b/layers", "get g/v1 ns=ns imagestreams/layers name=a b"},
+      {"GET", "/apis/g/v1/namespaces/ns/imagestreams/x/../y/layers", "get g/v1 ns=ns imagestreams/.. name=x"},
+      {"GET", "/apis/g/v1", "get /apis/g/v1"},
+      {"GET", "/apis", "get /apis"},
+      {"POST", "/healthz", "post /healthz"},
+      {"GET", "/", "get /"},
+      {"GET", "//apis//g", "get //apis//g"},
+      {"GET", "/%zz", "bad"},
+      {"GET", "*", "bad"},
+      {"GET", "", "bad"},
+  };
+  for (const auto& c : kCases) EXPECT_EQ(Say(c.method, c.target), c.wanted) << c.target;
+}
+
+}  // namespace
+}  // namespace strata::api
