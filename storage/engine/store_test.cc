@@ -288,8 +288,8 @@ TEST(Store, DoesATransactionAtOneRevisionAndShowsItItsOwnWrites) {
   EXPECT_EQ(std::get<RangeResult>(done.at(4).result).count, 2);
   EXPECT_EQ(std::get<RangeResult>(done.at(5).result).kvs.at(0).value, "1");
   EXPECT_EQ(store.ReadAll(), "inner=i new=n");
-  for (const KeyValue& kv : store->Range({.key = kAll, .range_end = kAll})->kvs)
-    EXPECT_EQ(kv.mod_revision, 3);
+  const auto all = store->Range({.key = kAll, .range_end = kAll});
+  for (const KeyValue& kv : all->kvs) EXPECT_EQ(kv.mod_revision, 3);
 }
 
 TEST(Store, LeavesNothingOfATransactionThatFails) {
