@@ -139,7 +139,7 @@ std::vector<Case> Cases() {
       {"folded first header", "GET /a HTTP/1.1\r\n Host: x\r\n\r\n", Bad("a folded header"), true},
       {"bare carriage return", "GET /a HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n",
        Bad("a control character in the header"), true},
-      {"null", std::string("GET /a HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", 39),
+      {"null", std::string("GET /a HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", 36),
        Bad("a control character in the header"), true},
       {"bare line feed", "GET /a HTTP/1.1\nHost: x\n\n", Bad("a line feed without a carriage return"), true},
       {"control character", "GET /a HTTP/1.1\r\nHost: x\r\nA: b\x01\r\n\r\n", Bad("bad value"), true},
