@@ -205,6 +205,20 @@ TEST_F(ServerTest, TellsItsStatusAndItsOneMember) {
   EXPECT_EQ(list.members(0).clienturls(0), server_->urls().at(0));
 }
 
+TEST_F(ServerTest, SaysWhatItDoesNotDo) {
+  Start();
+  const auto maintenance = pb::Maintenance::NewStub(channel_);
+  grpc::ClientContext snapshot_context;
+  const auto stream = maintenance->Snapshot(&snapshot_context, {});
+  pb::SnapshotResponse blob;
+  EXPECT_FALSE(stream->Read(&blob));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  grpc::ClientContext defragment_context;
+  pb::DefragmentResponse defragmented;
+  EXPECT_EQ(maintenance->Defragment(&defragment_context, {}, &defragmented).error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
+}
+
 TEST_F(ServerTest, ListensOnAPortThatItChooses) {
   Start({.listen_urls = {"http://127.0.0.1:0"}});
   const std::string url = server_->urls().at(0);

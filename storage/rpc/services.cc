@@ -220,6 +220,24 @@ ServerUnaryReactor* MaintenanceService::HashKV(CallbackServerContext* context,
   return Finish(context, grpc::Status::OK);
 }
 
+namespace {
+
+class NoSnapshot final : public grpc::ServerWriteReactor<pb::SnapshotResponse> {
+ public:
+  NoSnapshot() {
+    Finish({grpc::StatusCode::UNIMPLEMENTED,
+            "this store sends no snapshots: stop it and copy its data directory"});
+  }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace
+
+grpc::ServerWriteReactor<pb::SnapshotResponse>* MaintenanceService::Snapshot(
+    CallbackServerContext* /*context*/, const pb::SnapshotRequest* /*request*/) {
+  return new NoSnapshot;
+}
+
 ServerUnaryReactor* MaintenanceService::MoveLeader(CallbackServerContext* context,
                                                    const pb::MoveLeaderRequest* /*request*/,
                                                    pb::MoveLeaderResponse* /*response*/) {
