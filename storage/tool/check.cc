@@ -14,8 +14,8 @@
 namespace strata::tool {
 namespace {
 
-// apimachinery/pkg/api/validation/path IsValidPathSegmentName; the length is the reference's limit for repositories, and
-// keeps keys within what the embedded store takes.
+// apimachinery/pkg/api/validation/path IsValidPathSegmentName; the length is the reference's limit
+// for repositories, and keeps keys within what the embedded store takes.
 constexpr size_t kMaxName = 255;
 
 base::Status Invalid(std::string_view path, std::string_view reason) {
@@ -24,21 +24,26 @@ base::Status Invalid(std::string_view path, std::string_view reason) {
 
 base::Status CheckName(const std::string& name) {
   if (name.empty()) return Invalid("metadata.name", "must not be empty");
-  if (name == "." || name == "..") return Invalid("metadata.name", fmt::format("may not be '{}'", name));
+  if (name == "." || name == "..")
+    return Invalid("metadata.name", fmt::format("may not be '{}'", name));
   for (const char c : {'/', '%'}) {
-    if (name.find(c) != std::string::npos) return Invalid("metadata.name", fmt::format("may not contain '{}'", c));
+    if (name.find(c) != std::string::npos)
+      return Invalid("metadata.name", fmt::format("may not contain '{}'", c));
   }
   const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
   if (std::any_of(name.begin(), name.end(), is_control) || !codec::IsUtf8(name)) {
     return Invalid("metadata.name", "must be UTF-8 without control characters");
   }
-  if (name.size() > kMaxName) return Invalid("metadata.name", fmt::format("may not be longer than {} bytes", kMaxName));
+  if (name.size() > kMaxName)
+    return Invalid("metadata.name", fmt::format("may not be longer than {} bytes", kMaxName));
   return base::OkStatus();
 }
 
 // RFC 1123 label.
 bool IsLabel(std::string_view text) {
-  const auto is_inner = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  const auto is_inner = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  };
   return !text.empty() && text.size() <= 63 && text.front() != '-' && text.back() != '-' &&
          std::all_of(text.begin(), text.end(), is_inner);
 }
@@ -82,7 +87,8 @@ base::Status FillDockerMetadata(image_v1::Image& image) {
   }
   raw = std::move(compact) + "\n";
   if (image.docker_image_metadata_version().empty()) image.set_docker_image_metadata_version("1.0");
-  if (image.docker_image_metadata_version() != "1.0" && image.docker_image_metadata_version() != "pre012") {
+  if (image.docker_image_metadata_version() != "1.0" &&
+      image.docker_image_metadata_version() != "pre012") {
     return Invalid("dockerImageMetadataVersion", "must be 1.0 or pre012");
   }
   return base::OkStatus();
@@ -90,10 +96,13 @@ base::Status FillDockerMetadata(image_v1::Image& image) {
 
 template <typename Tags, typename NameOf>
 void SortTags(Tags& tags, const NameOf& name_of, std::string_view path, Warnings& warnings) {
-  std::stable_sort(tags.begin(), tags.end(), [&](const auto& a, const auto& b) { return name_of(a) < name_of(b); });
-  const auto twice = std::adjacent_find(tags.begin(), tags.end(),
-                                        [&](const auto& a, const auto& b) { return name_of(a) == name_of(b); });
-  if (twice != tags.end()) warnings.push_back(fmt::format("{}: tag {} stands there twice", path, name_of(*twice)));
+  std::stable_sort(tags.begin(), tags.end(),
+                   [&](const auto& a, const auto& b) { return name_of(a) < name_of(b); });
+  const auto twice =
+      std::adjacent_find(tags.begin(), tags.end(),
+                         [&](const auto& a, const auto& b) { return name_of(a) == name_of(b); });
+  if (twice != tags.end())
+    warnings.push_back(fmt::format("{}: tag {} stands there twice", path, name_of(*twice)));
 }
 
 }  // namespace
@@ -102,15 +111,18 @@ base::Status CheckAndFill(image_v1::Image& image, Warnings& warnings) {
   ObjectMeta& metadata = *image.mutable_metadata();
   STRATA_RETURN_IF_ERROR(CheckName(metadata.name()));
   if (!metadata.namespace_().empty()) return Invalid("metadata.namespace", "images have none");
-  if (!IsDigest(metadata.name())) warnings.push_back("metadata.name: isn't a digest, which image streams name images by");
+  if (!IsDigest(metadata.name()))
+    warnings.push_back("metadata.name: isn't a digest, which image streams name images by");
   DropStoreFields(metadata);
   STRATA_RETURN_IF_ERROR(CompactManagedFields(metadata));
   STRATA_RETURN_IF_ERROR(FillDockerMetadata(image));
 
   for (int i = 0; i < image.docker_image_layers_size(); ++i) {
     const image_v1::ImageLayer& layer = image.docker_image_layers(i);
-    if (layer.size() < 0) warnings.push_back(fmt::format("dockerImageLayers[{}].size: is negative", i));
-    if (layer.name().empty()) warnings.push_back(fmt::format("dockerImageLayers[{}].name: is empty", i));
+    if (layer.size() < 0)
+      warnings.push_back(fmt::format("dockerImageLayers[{}].size: is negative", i));
+    if (layer.name().empty())
+      warnings.push_back(fmt::format("dockerImageLayers[{}].name: is empty", i));
   }
   for (int i = 0; i < image.docker_image_manifests_size(); ++i) {
     if (image.docker_image_manifests(i).digest().empty()) {
@@ -123,13 +135,16 @@ base::Status CheckAndFill(image_v1::Image& image, Warnings& warnings) {
   return base::OkStatus();
 }
 
-base::Status CheckAndFill(image_v1::ImageStream& stream, std::string_view default_namespace, Warnings& warnings) {
+base::Status CheckAndFill(image_v1::ImageStream& stream, std::string_view default_namespace,
+                          Warnings& warnings) {
   ObjectMeta& metadata = *stream.mutable_metadata();
   STRATA_RETURN_IF_ERROR(CheckName(metadata.name()));
   if (metadata.namespace_().empty()) metadata.set_namespace_(std::string(default_namespace));
-  if (metadata.namespace_().empty()) return Invalid("metadata.namespace", "must not be empty (or give --namespace)");
+  if (metadata.namespace_().empty())
+    return Invalid("metadata.namespace", "must not be empty (or give --namespace)");
   if (!IsLabel(metadata.namespace_())) {
-    return Invalid("metadata.namespace", "must be at most 63 of a-z, 0-9 and -, with - inside only");
+    return Invalid("metadata.namespace",
+                   "must be at most 63 of a-z, 0-9 and -, with - inside only");
   }
   DropStoreFields(metadata);
   STRATA_RETURN_IF_ERROR(CompactManagedFields(metadata));
@@ -138,22 +153,31 @@ base::Status CheckAndFill(image_v1::ImageStream& stream, std::string_view defaul
   auto& spec_tags = *stream.mutable_spec()->mutable_tags();
   for (int i = 0; i < spec_tags.size(); ++i) {
     image_v1::TagReference& tag = spec_tags[i];
-    if (tag.name().empty()) return Invalid(fmt::format("spec.tags[{}].name", i), "must not be empty");
+    if (tag.name().empty())
+      return Invalid(fmt::format("spec.tags[{}].name", i), "must not be empty");
     if (tag.reference_policy().type().empty()) tag.mutable_reference_policy()->set_type("Source");
-    if (tag.import_policy().import_mode().empty()) tag.mutable_import_policy()->set_import_mode("Legacy");
+    if (tag.import_policy().import_mode().empty())
+      tag.mutable_import_policy()->set_import_mode("Legacy");
   }
-  SortTags(spec_tags, [](const auto& tag) -> const std::string& { return tag.name(); }, "spec.tags", warnings);
+  SortTags(
+      spec_tags, [](const auto& tag) -> const std::string& { return tag.name(); }, "spec.tags",
+      warnings);
 
   auto& status_tags = *stream.mutable_status()->mutable_tags();
   for (int i = 0; i < status_tags.size(); ++i) {
-    if (status_tags[i].tag().empty()) return Invalid(fmt::format("status.tags[{}].tag", i), "must not be empty");
+    if (status_tags[i].tag().empty())
+      return Invalid(fmt::format("status.tags[{}].tag", i), "must not be empty");
   }
-  SortTags(status_tags, [](const auto& tag) -> const std::string& { return tag.tag(); }, "status.tags", warnings);
+  SortTags(
+      status_tags, [](const auto& tag) -> const std::string& { return tag.tag(); }, "status.tags",
+      warnings);
   return base::OkStatus();
 }
 
-void KeepIdentity(const ObjectMeta* existing, std::string_view new_uid, int64_t now, ObjectMeta& metadata) {
-  if (metadata.uid().empty()) metadata.set_uid(existing != nullptr ? existing->uid() : std::string(new_uid));
+void KeepIdentity(const ObjectMeta* existing, std::string_view new_uid, int64_t now,
+                  ObjectMeta& metadata) {
+  if (metadata.uid().empty())
+    metadata.set_uid(existing != nullptr ? existing->uid() : std::string(new_uid));
   const int64_t created = existing != nullptr ? existing->creation_timestamp().seconds() : now;
   if (metadata.creation_timestamp().seconds() == 0 && created != 0) {
     metadata.mutable_creation_timestamp()->set_seconds(created);

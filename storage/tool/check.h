@@ -1,9 +1,11 @@
-// What an Image or ImageStream must be before it is written, and what is filled in, as the API would on create.
+// What an Image or ImageStream must be before it is written, and what is filled in, as the API
+// would on create.
 //
-// Filled in: API defaults (dockerImageMetadataVersion 1.0; a spec tag's referencePolicy Source and importMode Legacy; a
-// stream's generation 1), and tags in the order of their names, as the reference stores them. Taken out: resourceVersion
-// and selfLink, which belong to the store that the record came from. Unlike the API, a stream's status is kept: it is what
-// the layers are made of.
+// Filled in: API defaults (dockerImageMetadataVersion 1.0; a spec tag's referencePolicy Source and
+// importMode Legacy; a stream's generation 1), and tags in the order of their names, as the
+// reference stores them. Taken out: resourceVersion and selfLink, which belong to the store that
+// the record came from. Unlike the API, a stream's status is kept: it is what the layers are made
+// of.
 #pragma once
 
 #include <string>
@@ -20,16 +22,20 @@ namespace image_v1 = github::com::openshift::api::image::v1;
 // Remarks about a record that is written nevertheless.
 using Warnings = std::vector<std::string>;
 
-// An error says what is wrong with the record, as a path and a reason: "metadata.name: must not be empty".
+// An error says what is wrong with the record, as a path and a reason: "metadata.name: must not be
+// empty".
 base::Status CheckAndFill(image_v1::Image& image, Warnings& warnings);
 
 // A stream without a namespace gets `default_namespace`; if that is empty too, it is an error.
-base::Status CheckAndFill(image_v1::ImageStream& stream, std::string_view default_namespace, Warnings& warnings);
+base::Status CheckAndFill(image_v1::ImageStream& stream, std::string_view default_namespace,
+                          Warnings& warnings);
 
-// uid and creationTimestamp, where the record doesn't have them, are those of `existing`, so that loading it again
-// changes nothing (an old record may have none); without an existing record they are `new_uid` and `now`, in seconds since 1970.
+// uid and creationTimestamp, where the record doesn't have them, are those of `existing`, so that
+// loading it again changes nothing (an old record may have none); without an existing record they
+// are `new_uid` and `now`, in seconds since 1970.
 using ObjectMeta = k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-void KeepIdentity(const ObjectMeta* existing, std::string_view new_uid, int64_t now, ObjectMeta& metadata);
+void KeepIdentity(const ObjectMeta* existing, std::string_view new_uid, int64_t now,
+                  ObjectMeta& metadata);
 
 // A random UUID, version 4.
 std::string NewUid();

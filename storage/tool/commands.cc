@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -35,25 +36,33 @@ int Fail(std::string_view message, int exit_code = kFailed) {
 std::shared_ptr<ConnectOptions> AddConnectFlags(CLI::App& command, bool makes_directory) {
   auto options = std::make_shared<ConnectOptions>();
   constexpr const char* kGroup = "Store";
-  CLI::Option* servers =
-      command.add_option("--etcd-servers", options->servers, "URLs of an etcd v3 API: an etcd, or strata-storage serve")
-          ->delimiter(',')
-          ->type_name("URL,...")
-          ->group(kGroup);
-  command.add_option("--etcd-cafile", options->ca_file, "CA of https servers, PEM; else the system's")
+  CLI::Option* servers = command
+                             .add_option("--etcd-servers", options->servers,
+                                         "URLs of an etcd v3 API: an etcd, or strata-storage serve")
+                             ->delimiter(',')
+                             ->type_name("URL,...")
+                             ->group(kGroup);
+  command
+      .add_option("--etcd-cafile", options->ca_file, "CA of https servers, PEM; else the system's")
       ->type_name("FILE")
       ->group(kGroup);
-  command.add_option("--etcd-certfile", options->cert_file, "Certificate to show them, PEM")->type_name("FILE")->group(kGroup);
-  command.add_option("--etcd-keyfile", options->key_file, "Its key, PEM")->type_name("FILE")->group(kGroup);
+  command.add_option("--etcd-certfile", options->cert_file, "Certificate to show them, PEM")
+      ->type_name("FILE")
+      ->group(kGroup);
+  command.add_option("--etcd-keyfile", options->key_file, "Its key, PEM")
+      ->type_name("FILE")
+      ->group(kGroup);
   command.add_option("--etcd-prefix", options->prefix, "What keys begin with")
       ->capture_default_str()
       ->type_name("PREFIX")
       ->group(kGroup);
   CLI::Option* directory =
       command
-          .add_option("--data-dir", options->data_dir,
-                      makes_directory ? "Directory of an embedded store that isn't running; made if it isn't there"
-                                      : "Directory of an embedded store that isn't running")
+          .add_option(
+              "--data-dir", options->data_dir,
+              makes_directory
+                  ? "Directory of an embedded store that isn't running; made if it isn't there"
+                  : "Directory of an embedded store that isn't running")
           ->type_name("DIR")
           ->group(kGroup)
           ->excludes(servers);
@@ -62,8 +71,13 @@ std::shared_ptr<ConnectOptions> AddConnectFlags(CLI::App& command, bool makes_di
 }
 
 // Opens the store, runs `work` with it, and says what went wrong.
-int WithStore(const ConnectOptions& options, const std::function<int(RecordStore&, const base::Clock&)>& work) {
-  if (options.servers.empty() && options.data_dir.empty()) return Fail("give --etcd-servers or --data-dir", kBadUsage);
+int WithStore(const ConnectOptions& options,
+              const std::function<int(RecordStore&, const base::Clock&)>& work) {
+  if (options.servers.empty() && options.data_dir.empty())
+    return Fail("give --etcd-servers or --data-dir", kBadUsage);
+  // What gRPC would log is in the errors that it returns. Before its first use; people may ask for
+  // more.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   const base::SystemClock clock;
   obs::Metrics metrics;
   auto connection = Connection::Open(options, clock, obs::NullLogger(), metrics);
@@ -81,7 +95,8 @@ std::string Skips(const std::map<std::string, int64_t>& skipped) {
     all += count;
     kinds += fmt::format("{}{} {}", kinds.empty() ? "" : ", ", count, kind);
   }
-  return fmt::format("passed over {} document{} of other kinds: {}", all, all == 1 ? "" : "s", kinds);
+  return fmt::format("passed over {} document{} of other kinds: {}", all, all == 1 ? "" : "s",
+                     kinds);
 }
 
 int Load(const LoadOptions& options, RecordStore& store, const base::Clock& clock) {
@@ -91,36 +106,46 @@ int Load(const LoadOptions& options, RecordStore& store, const base::Clock& cloc
   const LoadCounts& counts = loader.counts();
   if (!counts.skipped.empty()) console.Line(Skips(counts.skipped));
   // Before an error, so that this stays the last line.
-  console.Line(fmt::format("{} written, {} unchanged, {} bad", counts.written, counts.unchanged, counts.bad));
-  if (!status.ok()) return Fail(fmt::format("the store: {}", base::Message(status)));
+  console.Line(fmt::format("{} written, {} unchanged, {} bad", counts.written, counts.unchanged,
+                           counts.bad));
+  if (!status.ok()) return Fail(base::Message(status));
   return counts.bad == 0 ? 0 : kFailed;
 }
 
 void AddLoad(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("load", "Write Images and ImageStreams from YAML or JSON");
   command->footer(
-      "Reads what `oc get is,images -A -o yaml`, a must-gather or plain manifests hold: YAML and JSON, many documents,\n"
-      "Lists, gzipped or not; of directories all *.yaml, *.yml and *.json below them. Documents of other kinds are passed\n"
-      "over. What the store has already isn't written again. Bad documents are reported with file and line, and the others\n"
+      "Reads what `oc get is,images -A -o yaml`, a must-gather or plain manifests hold: YAML and "
+      "JSON, many documents,\n"
+      "Lists, gzipped or not; of directories all *.yaml, *.yml and *.json below them. Documents of "
+      "other kinds are passed\n"
+      "over. What the store has already isn't written again. Bad documents are reported with file "
+      "and line, and the others\n"
       "loaded; the exit code is 1 then.\n\n"
       "  strata-storage load --data-dir=/var/lib/strata deploy/samples\n"
       "  oc get is,images -A -o yaml | strata-storage load --etcd-servers=http://127.0.0.1:2379 -");
   auto options = std::make_shared<LoadOptions>();
   command->add_option("FILE", options->inputs, "Files or directories; - is stdin")->required();
-  command->add_option("--namespace,-n", options->default_namespace, "Namespace of streams that don't say theirs")
+  command
+      ->add_option("--namespace,-n", options->default_namespace,
+                   "Namespace of streams that don't say theirs")
       ->type_name("NAME");
   command->add_option("--max-input-bytes", options->max_input_bytes, "Most of one file, unpacked")
       ->transform(CLI::AsSizeValue(false))
       ->type_name("BYTES");
   auto connect = AddConnectFlags(*command, true);
   command->callback([options, connect, &exit_code] {
-    exit_code = WithStore(*connect, [&](RecordStore& store, const base::Clock& clock) { return Load(*options, store, clock); });
+    exit_code = WithStore(*connect, [&](RecordStore& store, const base::Clock& clock) {
+      return Load(*options, store, clock);
+    });
   });
 }
 
 const std::map<std::string, records::Kind> kKinds = {
-    {"image", records::Kind::kImage},         {"images", records::Kind::kImage},
-    {"is", records::Kind::kImageStream},      {"imagestream", records::Kind::kImageStream},
+    {"image", records::Kind::kImage},
+    {"images", records::Kind::kImage},
+    {"is", records::Kind::kImageStream},
+    {"imagestream", records::Kind::kImageStream},
     {"imagestreams", records::Kind::kImageStream},
 };
 
@@ -136,9 +161,11 @@ int Dump(const DumpFlags& flags, RecordStore& store, const base::Clock& clock) {
   DumpOptions options = flags.options;
   if (!flags.kind.empty()) options.kind = kKinds.at(flags.kind);
   options.format = flags.format == "json" ? Format::kJson : Format::kYaml;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(flags.file.empty() ? nullptr : std::fopen(flags.file.c_str(), "wbe"),
-                                                            [](std::FILE* open) { return std::fclose(open); });
-  if (!flags.file.empty() && file == nullptr) return Fail(fmt::format("--file: {} can't be written", flags.file));
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
+      flags.file.empty() ? nullptr : std::fopen(flags.file.c_str(), "wbe"),
+      [](std::FILE* open) { return std::fclose(open); });
+  if (!flags.file.empty() && file == nullptr)
+    return Fail(fmt::format("--file: {} can't be written", flags.file));
   Console console(clock);
   Output output(file != nullptr ? file.get() : stdout, flags.gzip);
   DumpCounts counts;
@@ -150,11 +177,16 @@ int Dump(const DumpFlags& flags, RecordStore& store, const base::Clock& clock) {
 }
 
 void AddDump(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("dump", "Print Images and ImageStreams in the form that load reads");
-  command->footer("All records are of one revision. Unreadable ones are reported on stderr; the exit code is 1 then.");
+  CLI::App* command =
+      app.add_subcommand("dump", "Print Images and ImageStreams in the form that load reads");
+  command->footer(
+      "All records are of one revision. Unreadable ones are reported on stderr; the exit code is 1 "
+      "then.");
   auto flags = std::make_shared<DumpFlags>();
-  command->add_option("KIND", flags->kind, "images or imagestreams; else both")->check(CLI::IsMember(kKinds));
-  command->add_option("--namespace,-n", flags->options.ns, "Only streams of this namespace")->type_name("NAME");
+  command->add_option("KIND", flags->kind, "images or imagestreams; else both")
+      ->check(CLI::IsMember(kKinds));
+  command->add_option("--namespace,-n", flags->options.ns, "Only streams of this namespace")
+      ->type_name("NAME");
   command->add_option("-o,--output", flags->format, "yaml: documents; json: one List")
       ->check(CLI::IsMember({"yaml", "json"}))
       ->capture_default_str();
@@ -162,7 +194,9 @@ void AddDump(CLI::App& app, int& exit_code) {
   command->add_option("--file", flags->file, "Where to; else stdout")->type_name("FILE");
   auto connect = AddConnectFlags(*command, false);
   command->callback([flags, connect, &exit_code] {
-    exit_code = WithStore(*connect, [&](RecordStore& store, const base::Clock& clock) { return Dump(*flags, store, clock); });
+    exit_code = WithStore(*connect, [&](RecordStore& store, const base::Clock& clock) {
+      return Dump(*flags, store, clock);
+    });
   });
 }
 
@@ -176,11 +210,15 @@ int Get(const GetFlags& flags, RecordStore& store) {
   base::StatusOr<std::string> text = std::string();
   if (flags.what.starts_with('/')) {
     if (!flags.name.empty()) return Fail("get: give a key, or a kind and a name", kBadUsage);
-    text = flags.format == "raw" ? RawValue(store, flags.what) : PrintKey(store, flags.what, format);
+    text =
+        flags.format == "raw" ? RawValue(store, flags.what) : PrintKey(store, flags.what, format);
   } else {
     const auto kind = kKinds.find(flags.what);
     if (kind == kKinds.end()) {
-      return Fail(fmt::format("get: {} is neither image, imagestream nor a key, which begins with /", flags.what), kBadUsage);
+      return Fail(
+          fmt::format("get: {} is neither image, imagestream nor a key, which begins with /",
+                      flags.what),
+          kBadUsage);
     }
     records::Id id{kind->second, flags.ns, flags.name};
     if (const size_t slash = flags.name.find('/'); slash != std::string::npos) {
@@ -189,7 +227,9 @@ int Get(const GetFlags& flags, RecordStore& store) {
     }
     if (id.name.empty()) return Fail("get: give a name", kBadUsage);
     if ((id.kind == records::Kind::kImageStream) == id.ns.empty()) {
-      return Fail(id.ns.empty() ? "get: image streams are named NAMESPACE/NAME" : "get: images have no namespace", kBadUsage);
+      return Fail(id.ns.empty() ? "get: image streams are named NAMESPACE/NAME"
+                                : "get: images have no namespace",
+                  kBadUsage);
     }
     text = flags.format == "raw" ? RawValue(store, id) : PrintRecord(store, id, format);
   }
@@ -204,17 +244,21 @@ void AddGet(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("get", "Print one record");
   command->footer(
       "  strata-storage get imagestream demo/nodejs --data-dir=/var/lib/strata\n"
-      "  strata-storage get /openshift.io/images/sha256:… -o raw --etcd-servers=http://127.0.0.1:2379");
+      "  strata-storage get /openshift.io/images/sha256:… -o raw "
+      "--etcd-servers=http://127.0.0.1:2379");
   auto flags = std::make_shared<GetFlags>();
-  command->add_option("KIND", flags->what, "image, imagestream (is), or a key of the store")->required();
+  command->add_option("KIND", flags->what, "image, imagestream (is), or a key of the store")
+      ->required();
   command->add_option("NAME", flags->name, "NAME of an image, NAMESPACE/NAME of a stream");
   command->add_option("--namespace,-n", flags->ns, "Namespace of the stream")->type_name("NAME");
-  command->add_option("-o,--output", flags->format, "yaml, json, or raw: the bytes as they are stored")
+  command
+      ->add_option("-o,--output", flags->format, "yaml, json, or raw: the bytes as they are stored")
       ->check(CLI::IsMember({"yaml", "json", "raw"}))
       ->capture_default_str();
   auto connect = AddConnectFlags(*command, false);
   command->callback([flags, connect, &exit_code] {
-    exit_code = WithStore(*connect, [&](RecordStore& store, const base::Clock&) { return Get(*flags, store); });
+    exit_code = WithStore(
+        *connect, [&](RecordStore& store, const base::Clock&) { return Get(*flags, store); });
   });
 }
 

@@ -1,6 +1,8 @@
-// The way to a store: an etcd by its URLs, or the embedded store of a data directory, opened in this process.
+// The way to a store: an etcd by its URLs, or the embedded store of a data directory, opened in
+// this process.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,17 +16,22 @@
 namespace strata::tool {
 
 struct ConnectOptions {
-  std::vector<std::string> servers{};            // --etcd-servers
+  std::vector<std::string> servers{};              // --etcd-servers
   std::string ca_file{}, cert_file{}, key_file{};  // --etcd-cafile, --etcd-certfile, --etcd-keyfile
-  std::string prefix = "openshift.io";           // --etcd-prefix
-  std::string data_dir{};                        // --data-dir; used if it isn't empty
+  std::string prefix = "openshift.io";             // --etcd-prefix
+  std::string data_dir{};                          // --data-dir; used if it isn't empty
+  std::chrono::milliseconds connect_timeout{
+      5000};  // for the first connection to one of the servers
 };
 
 class Connection {
  public:
-  // The message of an error names the flag or file. A data directory that a running process holds is refused.
-  static base::StatusOr<std::unique_ptr<Connection>> Open(const ConnectOptions& options, const base::Clock& clock,
-                                                          const obs::Logger& log, obs::Metrics& metrics);
+  // The message of an error names the flag or file. A data directory that a running process holds
+  // is refused.
+  static base::StatusOr<std::unique_ptr<Connection>> Open(const ConnectOptions& options,
+                                                          const base::Clock& clock,
+                                                          const obs::Logger& log,
+                                                          obs::Metrics& metrics);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

@@ -13,7 +13,9 @@ namespace {
 constexpr auto kProgressInterval = std::chrono::milliseconds(200);
 constexpr size_t kMaxLine = 2000;
 
-void Write(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+void Write(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
 
 }  // namespace
 
@@ -25,7 +27,9 @@ Console::Console(const base::Clock& clock)
       }),
       shows_progress_(isatty(STDERR_FILENO) != 0) {}
 
-Console::~Console() { ClearProgress(); }
+Console::~Console() {
+  ClearProgress();
+}
 
 void Console::Line(std::string_view text) {
   ClearProgress();

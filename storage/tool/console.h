@@ -1,4 +1,5 @@
-// What a subcommand says while it works: lines about records, and on a terminal one line of progress that is written over.
+// What a subcommand says while it works: lines about records, and on a terminal one line of
+// progress that is written over.
 #pragma once
 
 #include <functional>

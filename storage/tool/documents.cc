@@ -21,12 +21,15 @@ bool IsSeparator(std::string_view line, std::string_view mark) {
   return line.starts_with(mark) && (line.size() == 3 || line[3] == ' ' || line[3] == '\t');
 }
 
-size_t CountLines(std::string_view text) { return static_cast<size_t>(std::count(text.begin(), text.end(), '\n')); }
+size_t CountLines(std::string_view text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
 
 // A plain or quoted scalar on one line, without a comment; empty if it is anything else.
 std::string_view SimpleScalar(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
-  if (const size_t comment = text.find(" #"); comment != std::string_view::npos) text = text.substr(0, comment);
+  if (const size_t comment = text.find(" #"); comment != std::string_view::npos)
+    text = text.substr(0, comment);
   text = text.substr(0, text.find_last_not_of(kBlanks) + 1);
   if (text.size() >= 2 && (text[0] == '"' || text[0] == '\'') && text.back() == text[0]) {
     text = text.substr(1, text.size() - 2);
@@ -35,11 +38,14 @@ std::string_view SimpleScalar(std::string_view text) {
   return simple ? text : std::string_view();
 }
 
-bool IsListKind(std::string_view kind) { return kind.empty() || kind.ends_with("List"); }
+bool IsListKind(std::string_view kind) {
+  return kind.empty() || kind.ends_with("List");
+}
 
 }  // namespace
 
-DocumentReader::DocumentReader(std::string_view text, size_t first_line) : rest_(text), line_(first_line) {
+DocumentReader::DocumentReader(std::string_view text, size_t first_line)
+    : rest_(text), line_(first_line) {
   if (rest_.starts_with("\xef\xbb\xbf")) rest_.remove_prefix(3);  // a byte order mark
 }
 
@@ -84,8 +90,10 @@ void DocumentReader::ReadChunk() {
     if (IsSeparator(line, "---")) {
       // What follows the dashes on their line belongs to the document they begin.
       const std::string_view tail = line.substr(3);
-      if (const size_t at = tail.find_first_not_of(kBlanks); at != std::string_view::npos && tail[at] != '#') {
-        rest_ = std::string_view(tail.data(), static_cast<size_t>(rest_.data() + rest_.size() - tail.data()));
+      if (const size_t at = tail.find_first_not_of(kBlanks);
+          at != std::string_view::npos && tail[at] != '#') {
+        rest_ = std::string_view(tail.data(),
+                                 static_cast<size_t>(rest_.data() + rest_.size() - tail.data()));
         --line_;
       }
       break;
@@ -105,8 +113,8 @@ void DocumentReader::ReadChunk() {
   }
 }
 
-// Looks only at lines that begin in the first column: those are the keys of the document's mapping, and of a List
-// also the dashes of its items, since everything inside them is indented.
+// Looks only at lines that begin in the first column: those are the keys of the document's mapping,
+// and of a List also the dashes of its items, since everything inside them is indented.
 void DocumentReader::CutYaml(std::string_view chunk, size_t line) {
   Types types;
   std::vector<Piece> items;
@@ -118,7 +126,8 @@ void DocumentReader::CutYaml(std::string_view chunk, size_t line) {
   size_t content_line = line;
 
   const auto end_item = [&](const char* end) {
-    if (item != nullptr) items.back().text = std::string_view(item, static_cast<size_t>(end - item));
+    if (item != nullptr)
+      items.back().text = std::string_view(item, static_cast<size_t>(end - item));
     item = nullptr;
   };
   for (std::string_view rest = chunk; !rest.empty(); ++line) {
@@ -137,7 +146,8 @@ void DocumentReader::CutYaml(std::string_view chunk, size_t line) {
       in_items = text[column] == '-';
       dash_column = in_items ? column : kUnknown;
     }
-    if (in_items && column == dash_column && text[column] == '-' && (text.size() == column + 1 || text[column + 1] == ' ')) {
+    if (in_items && column == dash_column && text[column] == '-' &&
+        (text.size() == column + 1 || text[column + 1] == ' ')) {
       end_item(begin);
       item = begin;
       items.push_back({.text = {}, .line = line, .is_item = true});
@@ -171,7 +181,8 @@ void DocumentReader::CutYaml(std::string_view chunk, size_t line) {
 void DocumentReader::CutJson(std::string_view chunk, size_t line) {
   size_t at = 0;
   while (true) {
-    for (; at < chunk.size() && kBlanks.find(chunk[at]) != std::string_view::npos; ++at) line += chunk[at] == '\n';
+    for (; at < chunk.size() && kBlanks.find(chunk[at]) != std::string_view::npos; ++at)
+      line += chunk[at] == '\n';
     if (at == chunk.size()) return;
 
     Types types;
@@ -179,9 +190,9 @@ void DocumentReader::CutJson(std::string_view chunk, size_t line) {
     const size_t value_begin = at, value_line = line;
     const size_t types_index = types_.size();
     std::string closers;
-    std::string_view key;         // of the outermost object
+    std::string_view key;  // of the outermost object
     bool in_items = false, is_list = false;
-    size_t item = 0;              // where the current item began; 0: between items
+    size_t item = 0;  // where the current item began; 0: between items
     const char* error = chunk[at] == '{' ? nullptr : "unexpected text after a JSON value";
 
     for (; error == nullptr && at < chunk.size(); ++at) {
@@ -190,11 +201,13 @@ void DocumentReader::CutJson(std::string_view chunk, size_t line) {
       if (kBlanks.find(c) != std::string_view::npos) continue;
       if (in_items && closers.size() == 2 && item == 0 && c != ',' && c != ']') {
         item = at;
-        items.push_back({.text = {}, .line = line, .types = types_index, .is_json = true, .is_item = true});
+        items.push_back(
+            {.text = {}, .line = line, .types = types_index, .is_json = true, .is_item = true});
       }
       if (c == '"') {
         const size_t begin = ++at;
-        while (at < chunk.size() && chunk[at] != '"' && chunk[at] != '\n') at += chunk[at] == '\\' ? 2 : 1;
+        while (at < chunk.size() && chunk[at] != '"' && chunk[at] != '\n')
+          at += chunk[at] == '\\' ? 2 : 1;
         if (at >= chunk.size() || chunk[at] == '\n') {
           error = "a JSON string has no end";
           break;
@@ -227,21 +240,25 @@ void DocumentReader::CutJson(std::string_view chunk, size_t line) {
       }
       if (closers.size() == 1) in_items = false;
     }
-    if (error == nullptr && !closers.empty() && at >= chunk.size()) error = "a JSON value has no end";
+    if (error == nullptr && !closers.empty() && at >= chunk.size())
+      error = "a JSON value has no end";
 
     types_.push_back(types);
     if (item != 0) items.pop_back();  // it was cut off by the error
     if (is_list && IsListKind(types.kind)) {
       pieces_.insert(pieces_.end(), items.begin(), items.end());
     } else if (error == nullptr) {
-      pieces_.push_back({.text = chunk.substr(value_begin, at + 1 - value_begin), .line = value_line,
-                         .types = types_index, .is_json = true});
+      pieces_.push_back({.text = chunk.substr(value_begin, at + 1 - value_begin),
+                         .line = value_line,
+                         .types = types_index,
+                         .is_json = true});
     }
     if (error == nullptr) {
       ++at;
       continue;
     }
-    pieces_.push_back({.text = {}, .line = line, .types = types_index, .is_json = true, .error = error});
+    pieces_.push_back(
+        {.text = {}, .line = line, .types = types_index, .is_json = true, .error = error});
     // Goes on where a line begins a new value.
     at = chunk.find("\n{", at);
     if (at == std::string_view::npos) return;

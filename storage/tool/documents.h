@@ -1,6 +1,6 @@
-// Cuts a text into Kubernetes documents: YAML separated by `---`, JSON values one after the other, and the items of
-// Lists, each for itself. So a document that is broken costs only itself, and a List of a million items is never
-// parsed as one.
+// Cuts a text into Kubernetes documents: YAML separated by `---`, JSON values one after the other,
+// and the items of Lists, each for itself. So a document that is broken costs only itself, and a
+// List of a million items is never parsed as one.
 #pragma once
 
 #include <cstddef>
@@ -13,12 +13,12 @@
 namespace strata::tool {
 
 struct Document {
-  size_t line = 1;      // of its first character in the input
+  size_t line = 1;  // of its first character in the input
   bool is_json = false;
-  std::string text{};   // YAML or JSON of one value
+  std::string text{};  // YAML or JSON of one value
 
-  // As far as they can be seen without parsing; empty if not. An item of a typed list (ImageStreamList) that says
-  // nothing itself has its list's, without "List".
+  // As far as they can be seen without parsing; empty if not. An item of a typed list
+  // (ImageStreamList) that says nothing itself has its list's, without "List".
   std::string api_version{};
   std::string kind{};
 
@@ -31,7 +31,8 @@ class DocumentReader {
   // `text` must outlive the reader. Its first line is number `first_line`.
   explicit DocumentReader(std::string_view text, size_t first_line = 1);
 
-  // The next document; false at the end. Documents without content (only blanks and comments) don't appear.
+  // The next document; false at the end. Documents without content (only blanks and comments) don't
+  // appear.
   bool Next(Document& document);
 
  private:
@@ -43,7 +44,7 @@ class DocumentReader {
   struct Piece {
     std::string_view text;
     size_t line = 0;
-    size_t types = 0;           // index into types_: its own, or its list's
+    size_t types = 0;  // index into types_: its own, or its list's
     bool is_json = false;
     bool is_item = false;
     const char* error = nullptr;

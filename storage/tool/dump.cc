@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "codec/encode_json.h"
+#include "storage/records/keys.h"
+#include "storage/records/record.h"
 #include "storage/tool/check.h"
-#include "storage/tool/records_form.h"
 #include "storage/tool/yaml_text.h"
 
 namespace strata::tool {
@@ -19,25 +20,20 @@ struct KeyRange {
   std::string begin, end;
 };
 
-std::vector<KeyRange> Ranges(const DumpOptions& options, std::string_view prefix) {
+std::vector<KeyRange> Ranges(const DumpOptions& options, const records::Keys& keys) {
   std::vector<KeyRange> ranges;
-  const auto add = [&](const std::string& keys) {
-    std::string end = keys;  // ends in a slash
-    ++end.back();
-    ranges.push_back({keys, std::move(end)});
-  };
-  if (options.kind != records::Kind::kImageStream && options.ns.empty()) {
-    add(KeyOf({records::Kind::kImage, "", ""}, prefix));
-  }
-  if (options.kind != records::Kind::kImage) {
-    const std::string streams = KeyOf({records::Kind::kImageStream, options.ns, ""}, prefix);
-    add(options.ns.empty() ? streams.substr(0, streams.size() - 1) : streams);  // KeyOf gave "…/imagestreams//"
+  for (const records::Kind kind : {records::Kind::kImage, records::Kind::kImageStream}) {
+    const bool wanted = !options.kind || *options.kind == kind;
+    const bool elsewhere = kind == records::Kind::kImage && !options.ns.empty();
+    if (wanted && !elsewhere)
+      ranges.push_back({keys.BeginOf(kind, options.ns), keys.EndOf(kind, options.ns)});
   }
   return ranges;
 }
 
 template <typename Message>
-base::StatusOr<std::string> ToJson(const std::string& object, std::string_view kind, base::Revision revision) {
+base::StatusOr<std::string> ToJson(const std::string& object, std::string_view kind,
+                                   base::Revision revision) {
   Message message;
   if (!message.ParseFromString(object)) return base::DataLossError("the record doesn't parse");
   message.mutable_metadata()->clear_resource_version();
@@ -47,10 +43,17 @@ base::StatusOr<std::string> ToJson(const std::string& object, std::string_view k
 
 // `revision`: what to print as resourceVersion; 0: none.
 base::StatusOr<std::string> ToJson(const records::Change& record, base::Revision revision) {
-  if (record.state == records::Change::State::kUnreadable) return base::DataLossError(record.reason);
+  if (record.state == records::Change::State::kUnreadable)
+    return base::DataLossError(record.reason);
+  const std::string_view kind = records::KindName(record.id.kind);
   return record.id.kind == records::Kind::kImage
-             ? ToJson<image_v1::Image>(record.object, "Image", revision)
-             : ToJson<image_v1::ImageStream>(record.object, "ImageStream", revision);
+             ? ToJson<image_v1::Image>(record.object, kind, revision)
+             : ToJson<image_v1::ImageStream>(record.object, kind, revision);
+}
+
+base::Status NotARecord(std::string_view key) {
+  return base::InvalidArgumentError(
+      fmt::format("{}: is the key of neither an image nor an image stream", key));
 }
 
 // Prints records as the format wants them put together.
@@ -98,31 +101,36 @@ std::string Formatted(std::string json, Format format) {
   return yaml;
 }
 
-base::StatusOr<std::string> Print(RecordStore& store, const std::string& key, const records::Id& id, Format format) {
+base::StatusOr<std::string> Print(RecordStore& store, const std::string& key, const records::Id& id,
+                                  Format format) {
   STRATA_ASSIGN_OR_RETURN(const RecordStore::Stored stored, Find(store, key));
-  auto json = ToJson(DecodeRecord(id, stored.value, stored.revision), stored.revision);
+  auto json = ToJson(records::Decode(id, stored.value, stored.revision), stored.revision);
   if (!json.ok()) return base::Annotate(json.status(), key);
   return Formatted(*std::move(json), format);
 }
 
 }  // namespace
 
-base::Status Dump(RecordStore& store, const DumpOptions& options, Output& output, Console& console, DumpCounts& counts) {
+base::Status Dump(RecordStore& store, const DumpOptions& options, Output& output, Console& console,
+                  DumpCounts& counts) {
   Printer printer(options.format, output);
   STRATA_RETURN_IF_ERROR(printer.Begin());
   base::Revision revision = 0;
-  for (const KeyRange& range : Ranges(options, store.prefix())) {
+  for (const KeyRange& range : Ranges(options, store.keys())) {
     std::string begin = range.begin;
     while (true) {
-      STRATA_ASSIGN_OR_RETURN(const RecordStore::Page page, store.List(begin, range.end, options.page, revision));
+      STRATA_ASSIGN_OR_RETURN(const RecordStore::Page page,
+                              store.List(begin, range.end, options.page, revision));
       revision = page.revision;
       for (const RecordStore::Page::Entry& entry : page.entries) {
-        const auto id = ParseKey(entry.key, store.prefix());
-        const auto json = id.ok() ? ToJson(DecodeRecord(*id, entry.stored.value, entry.stored.revision), 0)
-                                  : base::StatusOr<std::string>(id.status());
+        const auto id = store.keys().Parse(entry.key);
+        const auto json =
+            id ? ToJson(records::Decode(*id, entry.stored.value, entry.stored.revision), 0)
+               : base::StatusOr<std::string>(NotARecord(entry.key));
         if (!json.ok()) {
           ++counts.unreadable;
-          console.Line(fmt::format("{}: {}", entry.key, base::Message(json.status())));
+          console.Line(id ? fmt::format("{}: {}", entry.key, base::Message(json.status()))
+                          : std::string(base::Message(json.status())));
           continue;
         }
         STRATA_RETURN_IF_ERROR(printer.Print(*json));
@@ -137,12 +145,13 @@ base::Status Dump(RecordStore& store, const DumpOptions& options, Output& output
 }
 
 base::StatusOr<std::string> PrintRecord(RecordStore& store, const records::Id& id, Format format) {
-  return Print(store, KeyOf(id, store.prefix()), id, format);
+  return Print(store, store.keys().KeyOf(id), id, format);
 }
 
 base::StatusOr<std::string> PrintKey(RecordStore& store, const std::string& key, Format format) {
-  STRATA_ASSIGN_OR_RETURN(const records::Id id, ParseKey(key, store.prefix()));
-  return Print(store, key, id, format);
+  const auto id = store.keys().Parse(key);
+  if (!id) return NotARecord(key);
+  return Print(store, key, *id, format);
 }
 
 base::StatusOr<std::string> RawValue(RecordStore& store, const std::string& key) {
@@ -151,7 +160,7 @@ base::StatusOr<std::string> RawValue(RecordStore& store, const std::string& key)
 }
 
 base::StatusOr<std::string> RawValue(RecordStore& store, const records::Id& id) {
-  return RawValue(store, KeyOf(id, store.prefix()));
+  return RawValue(store, store.keys().KeyOf(id));
 }
 
 }  // namespace strata::tool

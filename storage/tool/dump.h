@@ -21,7 +21,7 @@ struct DumpOptions {
   std::optional<records::Kind> kind{};  // both if absent
   std::string ns{};                     // streams of this namespace only, and no images; empty: all
   Format format = Format::kYaml;
-  size_t page = 500;                  // records a request
+  size_t page = 500;  // records a request
 };
 
 struct DumpCounts {
@@ -29,9 +29,11 @@ struct DumpCounts {
   int64_t unreadable = 0;
 };
 
-// Prints every record as of one revision, images first: YAML documents, or one JSON List. Unreadable ones are reported to
-// the console with key and reason. An error is the store's or the output's; what was printed until then is cut short.
-base::Status Dump(RecordStore& store, const DumpOptions& options, Output& output, Console& console, DumpCounts& counts);
+// Prints every record as of one revision, images first: YAML documents, or one JSON List.
+// Unreadable ones are reported to the console with key and reason. An error is the store's or the
+// output's; what was printed until then is cut short.
+base::Status Dump(RecordStore& store, const DumpOptions& options, Output& output, Console& console,
+                  DumpCounts& counts);
 
 // One record with its resourceVersion. NotFound; DataLoss if it can't be read.
 base::StatusOr<std::string> PrintRecord(RecordStore& store, const records::Id& id, Format format);

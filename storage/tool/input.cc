@@ -28,7 +28,8 @@ bool IsManifest(const fs::path& path) {
   return extension == ".yaml" || extension == ".yml" || extension == ".json";
 }
 
-// What a must-gather wrote: resources in directories by API group, and notes about the gathering beside them.
+// What a must-gather wrote: resources in directories by API group, and notes about the gathering
+// beside them.
 bool IsGathered(const fs::path& directory) {
   std::error_code ignored;
   return directory.filename() == "cluster-scoped-resources" ||
@@ -40,19 +41,23 @@ base::Status FileError(std::string_view path, const std::error_code& error) {
 }
 
 // `gathered`: below a must-gather's directory, but not yet below image.openshift.io.
-base::Status Walk(const fs::path& directory, bool gathered, int depth, std::vector<std::string>& files) {
+base::Status Walk(const fs::path& directory, bool gathered, int depth,
+                  std::vector<std::string>& files) {
   if (depth > kMaxDirectoryDepth) {
-    return base::InvalidArgumentError(fmt::format("{}: more than {} directories deep", directory.string(), depth - 1));
+    return base::InvalidArgumentError(
+        fmt::format("{}: more than {} directories deep", directory.string(), depth - 1));
   }
   std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
     std::error_code ignored;  // of a dangling link: it is no file and no directory then
     const fs::path& path = entry->path();
     if (entry->is_directory(ignored)) {
       // Links to directories aren't followed: they can make circles.
       if (entry->is_symlink(ignored)) continue;
       const bool wanted = path.filename() == "image.openshift.io";
-      STRATA_RETURN_IF_ERROR(Walk(path, (gathered || IsGathered(path)) && !wanted, depth + 1, files));
+      STRATA_RETURN_IF_ERROR(
+          Walk(path, (gathered || IsGathered(path)) && !wanted, depth + 1, files));
     } else if (!gathered && entry->is_regular_file(ignored) && IsManifest(path)) {
       files.push_back(path.string());
     }
@@ -83,7 +88,8 @@ class Gunzip {
         stream_.next_out = reinterpret_cast<Bytef*>(buffer_.data());
         stream_.avail_out = static_cast<uInt>(buffer_.size());
         const int result = inflate(&stream_, Z_NO_FLUSH);
-        STRATA_RETURN_IF_ERROR(sink(std::string_view(buffer_.data(), buffer_.size() - stream_.avail_out)));
+        STRATA_RETURN_IF_ERROR(
+            sink(std::string_view(buffer_.data(), buffer_.size() - stream_.avail_out)));
         if (result == Z_STREAM_END) {
           at_end_ = true;
           break;
@@ -121,7 +127,9 @@ class FileDescriptor {
   const int fd_;
 };
 
-bool IsTar(std::string_view head) { return head.size() > 262 && head.substr(257, 5) == "ustar"; }
+bool IsTar(std::string_view head) {
+  return head.size() > 262 && head.substr(257, 5) == "ustar";
+}
 
 }  // namespace
 
@@ -152,7 +160,8 @@ base::Status ReadInput(const std::string& path, size_t limit, Spool& text) {
     }
     if (head.size() < 512) {
       head.append(bytes.substr(0, 512 - head.size()));
-      if (IsTar(head)) return base::InvalidArgumentError("a tar archive: unpack it, and give the directory");
+      if (IsTar(head))
+        return base::InvalidArgumentError("a tar archive: unpack it, and give the directory");
     }
     return text.Append(bytes);
   };

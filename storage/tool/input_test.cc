@@ -47,7 +47,8 @@ class Input : public testing::Test {
   }
 
   // What ReadInput makes of a file: its text, or the error without the directory.
-  std::string Read(const std::string& path, size_t limit = kLimit, size_t memory = Spool::kMemoryLimit) {
+  std::string Read(const std::string& path, size_t limit = kLimit,
+                   size_t memory = Spool::kMemoryLimit) {
     Spool spool(memory);
     if (const base::Status status = ReadInput(path, limit, spool); !status.ok()) {
       std::string message(base::Message(status));
@@ -91,7 +92,8 @@ TEST_F(Input, SpillsToATemporaryFileWithoutChangingAByte) {
 TEST_F(Input, SaysWhatIsWrong) {
   const std::string packed = Gzip(std::string(10'000, 'x'));
   EXPECT_EQ(Read((directory_ / "absent").string()), "error: absent: No such file or directory");
-  EXPECT_EQ(Read(Write("cut.gz", packed.substr(0, packed.size() - 5))), "error: cut.gz: gzip: the stream is cut short");
+  EXPECT_EQ(Read(Write("cut.gz", packed.substr(0, packed.size() - 5))),
+            "error: cut.gz: gzip: the stream is cut short");
   EXPECT_EQ(Read(Write("bad.gz", packed.substr(0, 12) + "garbage garbage")),
             "error: bad.gz: gzip: the stream is damaged");
   EXPECT_EQ(Read(Write("bomb.gz", packed), 9'999), "error: bomb.gz: more than 9999 bytes");
@@ -104,25 +106,32 @@ TEST_F(Input, SaysWhatIsWrong) {
 }
 
 TEST_F(Input, TakesManifestsOfADirectoryInOrder) {
-  for (const char* name : {"b.yaml", "a/z.json.gz", "a/README.md", "c.yml", "notes.txt", "a.yaml.gz"}) Write(name, "");
-  EXPECT_EQ(Expand(directory_), (std::vector<std::string>{"a.yaml.gz", "a/z.json.gz", "b.yaml", "c.yml"}));
-  EXPECT_EQ(Expand(directory_ / "notes.txt"), std::vector<std::string>{"notes.txt"}) << "what is named is taken";
+  for (const char* name :
+       {"b.yaml", "a/z.json.gz", "a/README.md", "c.yml", "notes.txt", "a.yaml.gz"})
+    Write(name, "");
+  EXPECT_EQ(Expand(directory_),
+            (std::vector<std::string>{"a.yaml.gz", "a/z.json.gz", "b.yaml", "c.yml"}));
+  EXPECT_EQ(Expand(directory_ / "notes.txt"), std::vector<std::string>{"notes.txt"})
+      << "what is named is taken";
   EXPECT_EQ(Expand(directory_ / "absent"),
-            std::vector<std::string>{"error: " + (directory_ / "absent").string() + ": No such file or directory"});
+            std::vector<std::string>{"error: " + (directory_ / "absent").string() +
+                                     ": No such file or directory"});
 }
 
 TEST_F(Input, TakesOnlyImagesAndStreamsOfAMustGather) {
   const std::string root = "must-gather.1/quay-io-sha256-1/";
   for (const char* name : {"cluster-scoped-resources/image.openshift.io/images/sha256:1.yaml",
-                           "cluster-scoped-resources/core/nodes/a.yaml", "namespaces/a/image.openshift.io/imagestreams.yaml",
-                           "namespaces/a/image.openshift.io/imagestreams/x.yaml", "namespaces/a/core/pods.yaml",
-                           "version.yaml"}) {
+                           "cluster-scoped-resources/core/nodes/a.yaml",
+                           "namespaces/a/image.openshift.io/imagestreams.yaml",
+                           "namespaces/a/image.openshift.io/imagestreams/x.yaml",
+                           "namespaces/a/core/pods.yaml", "version.yaml"}) {
     Write(root + name, "");
   }
   EXPECT_EQ(Expand(directory_ / "must-gather.1"),
-            (std::vector<std::string>{root + "cluster-scoped-resources/image.openshift.io/images/sha256:1.yaml",
-                                      root + "namespaces/a/image.openshift.io/imagestreams.yaml",
-                                      root + "namespaces/a/image.openshift.io/imagestreams/x.yaml"}));
+            (std::vector<std::string>{
+                root + "cluster-scoped-resources/image.openshift.io/images/sha256:1.yaml",
+                root + "namespaces/a/image.openshift.io/imagestreams.yaml",
+                root + "namespaces/a/image.openshift.io/imagestreams/x.yaml"}));
   EXPECT_EQ(Expand(directory_ / root / "cluster-scoped-resources/").size(), 1u);
   EXPECT_EQ(Expand(directory_ / root / "namespaces/a/image.openshift.io").size(), 2u);
 }

@@ -9,7 +9,6 @@
 
 #include "storage/tool/documents.h"
 #include "storage/tool/input.h"
-#include "storage/tool/records_form.h"
 #include "storage/tool/value.h"
 
 namespace strata::tool {
@@ -20,9 +19,11 @@ constexpr int kMaxAttempts = 5;
 // Warnings that are printed; further ones are counted.
 constexpr int64_t kMaxWarnings = 50;
 
-// The record is too large, or the store refuses it: retrying doesn't help, but others may still be written.
+// The record is too large, or the store refuses it: retrying doesn't help, but others may still be
+// written.
 bool IsAboutTheRequest(const base::Status& status) {
-  return status.code() == base::StatusCode::kInvalidArgument || status.code() == base::StatusCode::kResourceExhausted ||
+  return status.code() == base::StatusCode::kInvalidArgument ||
+         status.code() == base::StatusCode::kResourceExhausted ||
          status.code() == base::StatusCode::kOutOfRange;
 }
 
@@ -53,7 +54,8 @@ struct Loader::Pending {
   int64_t now = 0;
 };
 
-Loader::Loader(RecordStore& store, const LoadOptions& options, const base::Clock& clock, Console& console)
+Loader::Loader(RecordStore& store, const LoadOptions& options, const base::Clock& clock,
+               Console& console)
     : store_(store), options_(options), clock_(clock), console_(console) {}
 
 Loader::~Loader() = default;
@@ -65,12 +67,14 @@ base::Status Loader::Run() {
       Bad(base::Message(files.status()), "");
       continue;
     }
-    if (files->empty()) console_.Line(fmt::format("{}: no *.yaml, *.yml or *.json in this directory", argument));
+    if (files->empty())
+      console_.Line(fmt::format("{}: no *.yaml, *.yml or *.json in this directory", argument));
     for (const std::string& file : *files) STRATA_RETURN_IF_ERROR(LoadInput(file));
   }
   STRATA_RETURN_IF_ERROR(Flush());
   STRATA_RETURN_IF_ERROR(LoadHeldStreams());
-  if (warnings_ > kMaxWarnings) console_.Line(fmt::format("{} more warnings", warnings_ - kMaxWarnings));
+  if (warnings_ > kMaxWarnings)
+    console_.Line(fmt::format("{} more warnings", warnings_ - kMaxWarnings));
   return base::OkStatus();
 }
 
@@ -79,7 +83,8 @@ base::Status Loader::LoadInput(const std::string& path) {
   input_bytes_ = input_done_ = 0;
   ShowProgress();
   Spool spool;
-  // What was read before an error is whole documents up to the last: those aren't taken, since it may be cut.
+  // What was read before an error is whole documents up to the last: those aren't taken, since it
+  // may be cut.
   if (const base::Status status = ReadInput(path, options_.max_input_bytes, spool); !status.ok()) {
     Bad(base::Message(status), "");
     return base::OkStatus();
@@ -110,11 +115,15 @@ base::Status Loader::Take(std::string_view input, size_t line, ParseResult& resu
     Bad(fmt::format("{}:{}", input, bad->line), bad->reason);
     return base::OkStatus();
   }
-  Pending pending{.where = fmt::format("{}:{}", input, line), .key = {}, .record = std::move(std::get<ParsedRecord>(result))};
+  Pending pending{.where = fmt::format("{}:{}", input, line),
+                  .key = {},
+                  .record = std::move(std::get<ParsedRecord>(result))};
   for (const std::string& warning : pending.record.warnings) {
-    if (++warnings_ <= kMaxWarnings) console_.Line(fmt::format("{}: warning: {}", pending.where, warning));
+    if (++warnings_ <= kMaxWarnings)
+      console_.Line(fmt::format("{}: warning: {}", pending.where, warning));
   }
-  return pending.record.kind() == records::Kind::kImageStream ? Hold(std::move(pending)) : Add(std::move(pending));
+  return pending.record.kind() == records::Kind::kImageStream ? Hold(std::move(pending))
+                                                              : Add(std::move(pending));
 }
 
 base::Status Loader::Hold(Pending pending) {
@@ -147,13 +156,15 @@ base::Status Loader::LoadHeldStreams() {
 }
 
 base::Status Loader::Add(Pending pending) {
-  pending.key = KeyOf(pending.record.id(), store_.prefix());
+  pending.key = store_.keys().KeyOf(pending.record.id());
   pending.bytes = pending.key.size() + pending.record.message().ByteSizeLong();
-  pending.now = std::chrono::duration_cast<std::chrono::seconds>(clock_.WallNow().time_since_epoch()).count();
+  pending.now =
+      std::chrono::duration_cast<std::chrono::seconds>(clock_.WallNow().time_since_epoch()).count();
   // A transaction may put a key only once.
-  const bool is_in_batch =
-      std::any_of(batch_.begin(), batch_.end(), [&](const Pending& other) { return other.key == pending.key; });
-  if (is_in_batch || batch_.size() == kMaxBatchRecords || batch_bytes_ + pending.bytes > kMaxBatchBytes) {
+  const bool is_in_batch = std::any_of(
+      batch_.begin(), batch_.end(), [&](const Pending& other) { return other.key == pending.key; });
+  if (is_in_batch || batch_.size() == kMaxBatchRecords ||
+      batch_bytes_ + pending.bytes > kMaxBatchBytes) {
     STRATA_RETURN_IF_ERROR(Flush());
   }
   batch_bytes_ += pending.bytes;
@@ -171,7 +182,8 @@ base::Status Loader::Flush() {
 // Halves the batch when it is refused as a whole, until what the store objects to stands alone.
 base::Status Loader::WriteBatch(size_t begin, size_t end) {
   if (begin == end) return base::OkStatus();
-  base::Status refusal = base::FailedPreconditionError("it is being changed by others all the time");
+  base::Status refusal =
+      base::FailedPreconditionError("it is being changed by others all the time");
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     const auto done = TryBatch(begin, end);
     if (done.ok() && *done) return base::OkStatus();
@@ -199,7 +211,8 @@ base::StatusOr<bool> Loader::TryBatch(size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i) {
     const RecordStore::Stored& old = stored[i - begin];
     const Pending& pending = batch_[i];
-    std::string value = NewValue(pending.record, old.revision == 0 ? nullptr : &old.value, pending.uid, pending.now);
+    std::string value = NewValue(pending.record, old.revision == 0 ? nullptr : &old.value,
+                                 pending.uid, pending.now);
     if (value.empty()) continue;
     writes.push_back({pending.key, std::move(value), old.revision});
   }
@@ -219,9 +232,10 @@ void Loader::Bad(std::string_view where, std::string_view reason) {
 
 void Loader::ShowProgress() {
   if (!console_.WantsProgress()) return;
-  const size_t percent = input_bytes_ == 0 ? 0 : std::min<size_t>(100, input_done_ * 100 / input_bytes_);
-  console_.Progress(fmt::format("{} written, {} unchanged, {} bad; {} {}%", counts_.written, counts_.unchanged, counts_.bad,
-                                input_, percent));
+  const size_t percent =
+      input_bytes_ == 0 ? 0 : std::min<size_t>(100, input_done_ * 100 / input_bytes_);
+  console_.Progress(fmt::format("{} written, {} unchanged, {} bad; {} {}%", counts_.written,
+                                counts_.unchanged, counts_.bad, input_, percent));
 }
 
 }  // namespace strata::tool

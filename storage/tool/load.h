@@ -28,13 +28,14 @@ struct LoadCounts {
   std::map<std::string, int64_t> skipped;  // documents of other kinds
 };
 
-// Images are written as they come; streams after all of them, so that whoever watches never sees a stream whose images
-// are yet to come. A record is written only if it differs from what the store has, whatever the form that has; of records
-// with the same name the last wins. Bad documents, warnings and unreadable inputs are reported to the console and counted
-// as bad. Not thread-safe.
+// Images are written as they come; streams after all of them, so that whoever watches never sees a
+// stream whose images are yet to come. A record is written only if it differs from what the store
+// has, whatever the form that has; of records with the same name the last wins. Bad documents,
+// warnings and unreadable inputs are reported to the console and counted as bad. Not thread-safe.
 class Loader {
  public:
-  Loader(RecordStore& store, const LoadOptions& options, const base::Clock& clock, Console& console);
+  Loader(RecordStore& store, const LoadOptions& options, const base::Clock& clock,
+         Console& console);
   ~Loader();
 
   // An error is the store's: nothing more could be written. Records are counted up to there.

@@ -36,8 +36,8 @@ using testing::IsEmpty;
 class Store {
  public:
   explicit Store(const fs::path& directory) {
-    auto connection = Connection::Open({.data_dir = directory.string()},
-                                       clock_, obs::NullLogger(), metrics_);
+    auto connection =
+        Connection::Open({.data_dir = directory.string()}, clock_, obs::NullLogger(), metrics_);
     EXPECT_TRUE(connection.ok()) << connection.status();
     connection_ = *std::move(connection);
   }
@@ -49,7 +49,8 @@ class Store {
   Result Load(std::vector<std::string> inputs, std::string default_namespace = "") {
     Result result;
     Console console(clock_, [&](std::string_view line) { result.lines.emplace_back(line); });
-    const LoadOptions options{.inputs = std::move(inputs), .default_namespace = std::move(default_namespace)};
+    const LoadOptions options{.inputs = std::move(inputs),
+                              .default_namespace = std::move(default_namespace)};
     Loader loader(records(), options, clock_, console);
     const base::Status status = loader.Run();
     EXPECT_TRUE(status.ok()) << status;
@@ -136,7 +137,8 @@ class LoadTest : public testing::Test {
 };
 
 std::string Stream(std::string_view name, std::string_view more = "") {
-  return fmt::format("apiVersion: v1\nkind: ImageStream\nmetadata: {{name: {}, namespace: ns}}\n{}", name, more);
+  return fmt::format("apiVersion: v1\nkind: ImageStream\nmetadata: {{name: {}, namespace: ns}}\n{}",
+                     name, more);
 }
 
 TEST_F(LoadTest, LoadsTheSamplesOnce) {
@@ -151,13 +153,17 @@ TEST_F(LoadTest, LoadsTheSamplesOnce) {
   const Store::Result second = store_->Load({"deploy/samples"});
   EXPECT_EQ(second.counts.written, 0);
   EXPECT_EQ(second.counts.unchanged, 16);
-  for (const auto& [key, stored] : store_->All()) EXPECT_EQ(stored.revision, values.at(key).revision) << key;
+  for (const auto& [key, stored] : store_->All())
+    EXPECT_EQ(stored.revision, values.at(key).revision) << key;
 }
 
 TEST_F(LoadTest, RoundTripsThroughDump) {
   store_->Load({"deploy/samples"});
-  const support::RecordGenerator generator(
-      support::Shape{.streams = 30, .images_per_stream = 10, .multi_arch = 0.2, .missing = 0.1, .with_manifest = 0.2});
+  const support::RecordGenerator generator(support::Shape{.streams = 30,
+                                                          .images_per_stream = 10,
+                                                          .multi_arch = 0.2,
+                                                          .missing = 0.1,
+                                                          .with_manifest = 0.2});
   support::RecordSequence sequence(generator);
   for (support::Record record; sequence.Next(record);) store_->Put(record.key, record.value);
 
@@ -217,8 +223,10 @@ TEST_F(LoadTest, WritesImagesBeforeStreams) {
 }
 
 TEST_F(LoadTest, ReportsBadDocumentsAndGoesOn) {
-  const std::string file = Write("a.yaml", Stream("a") + "---\nkind: ImageStream\napiVersion: v1\nmetadata:\n  name: [\n---\n" +
-                                               Stream("b/c") + "---\n" + Stream("d"));
+  const std::string file =
+      Write("a.yaml", Stream("a") +
+                          "---\nkind: ImageStream\napiVersion: v1\nmetadata:\n  name: [\n---\n" +
+                          Stream("b/c") + "---\n" + Stream("d"));
   const Store::Result result = store_->Load({file, (directory_ / "absent").string()});
   EXPECT_EQ(result.counts.written, 2);
   EXPECT_EQ(result.counts.bad, 3);
@@ -241,8 +249,9 @@ TEST_F(LoadTest, KeepsUidAndCreationTimeThatADocumentLacks) {
 }
 
 TEST_F(LoadTest, LetsTheLastOfSeveralWin) {
-  const std::string file = Write("a.yaml", Stream("a", "status: {dockerImageRepository: x}") + "\n---\n" +
-                                               Stream("a", "status: {dockerImageRepository: second}"));
+  const std::string file =
+      Write("a.yaml", Stream("a", "status: {dockerImageRepository: x}") + "\n---\n" +
+                          Stream("a", "status: {dockerImageRepository: second}"));
   EXPECT_EQ(store_->Load({file}).counts.written, 2);
   EXPECT_THAT(store_->Values().begin()->second, HasSubstr("second"));
 }
@@ -255,14 +264,16 @@ TEST_F(LoadTest, ReplacesUnreadableRecordsAndDumpReportsThem) {
     if (badness == support::Badness::kOtherName || badness == support::Badness::kBadUtf8) continue;
     Store store(directory_ / std::string(support::NameOf(badness)));
     store.Put(good.key, support::MakeBad(good, badness).value);
-    store.Put(support::ToRecord(generated.images[1]).key, support::ToRecord(generated.images[1]).value);
+    store.Put(support::ToRecord(generated.images[1]).key,
+              support::ToRecord(generated.images[1]).value);
     const Store::Dumped dumped = store.Dump({});
     EXPECT_EQ(dumped.counts.unreadable, 1) << support::NameOf(badness);
     EXPECT_EQ(dumped.counts.written, 1) << support::NameOf(badness);
     ASSERT_EQ(dumped.lines.size(), 1u);
     EXPECT_TRUE(dumped.lines[0].starts_with(good.key + ": ")) << dumped.lines[0];
 
-    EXPECT_EQ(store.Load({Write("good.json", support::ToJson(generated.images[0]))}).counts.written, 1);
+    EXPECT_EQ(store.Load({Write("good.json", support::ToJson(generated.images[0]))}).counts.written,
+              1);
     EXPECT_EQ(store.Values().at(good.key), good.value) << support::NameOf(badness);
   }
 }
@@ -272,7 +283,8 @@ TEST_F(LoadTest, TakesJsonAndLegacyValuesForTheSame) {
   const auto generated = generator.Generate(0);
   const support::Record record = support::AsJson(generated.images[0], "v1");
   store_->Put(record.key, record.value);
-  const Store::Result result = store_->Load({Write("a.json", support::ToJson(generated.images[0]))});
+  const Store::Result result =
+      store_->Load({Write("a.json", support::ToJson(generated.images[0]))});
   EXPECT_EQ(result.counts.unchanged, 1);
 }
 
@@ -299,7 +311,6 @@ TEST_F(LoadTest, BearsOthersThatWriteTheSameRecords) {
   Store::Result results[2];
   {
     std::vector<std::thread> threads;
-    // A RecordStore is for one thread; the two share the store behind it.
     const base::SystemClock clock;
     for (Store::Result& result : results) {
       threads.emplace_back([&] {
@@ -313,9 +324,11 @@ TEST_F(LoadTest, BearsOthersThatWriteTheSameRecords) {
     for (std::thread& thread : threads) thread.join();
   }
   for (const Store::Result& result : results) {
-    EXPECT_EQ(result.counts.written + result.counts.unchanged, 440) << testing::PrintToString(result.lines);
+    EXPECT_EQ(result.counts.written + result.counts.unchanged, 440)
+        << testing::PrintToString(result.lines);
   }
-  EXPECT_EQ(results[0].counts.written + results[1].counts.written, 440) << "nothing is written twice";
+  EXPECT_EQ(results[0].counts.written + results[1].counts.written, 440)
+      << "nothing is written twice";
   EXPECT_EQ(store_->Values().size(), 440u);
 }
 
@@ -325,7 +338,8 @@ TEST_F(LoadTest, DumpsByKindAndNamespace) {
   EXPECT_EQ(store_->Dump({.kind = records::Kind::kImageStream}).counts.written, 6);
   const Store::Dumped shop = store_->Dump({.ns = "shop"});
   EXPECT_EQ(shop.counts.written, 1);
-  EXPECT_TRUE(shop.text.starts_with("---\nkind: ImageStream\napiVersion: image.openshift.io/v1\nmetadata:\n  name: frontend\n"))
+  EXPECT_TRUE(shop.text.starts_with(
+      "---\nkind: ImageStream\napiVersion: image.openshift.io/v1\nmetadata:\n  name: frontend\n"))
       << shop.text;
   EXPECT_EQ(store_->Dump({.ns = "sho"}).counts.written, 0);
   EXPECT_EQ(store_->Dump({.ns = "none", .format = Format::kJson}).text,
@@ -334,13 +348,15 @@ TEST_F(LoadTest, DumpsByKindAndNamespace) {
 
 TEST_F(LoadTest, PrintsOneRecord) {
   store_->Load({Write("a.yaml", Stream("a"))});
-  const auto text = PrintRecord(store_->records(), {records::Kind::kImageStream, "ns", "a"}, Format::kYaml);
+  const auto text =
+      PrintRecord(store_->records(), {records::Kind::kImageStream, "ns", "a"}, Format::kYaml);
   ASSERT_TRUE(text.ok()) << text.status();
   EXPECT_THAT(*text, HasSubstr("\n  resourceVersion: \"2\"\n"));
   EXPECT_EQ(*PrintKey(store_->records(), "/openshift.io/imagestreams/ns/a", Format::kYaml), *text);
   EXPECT_TRUE(RawValue(store_->records(), "/openshift.io/imagestreams/ns/a")->starts_with("k8s"));
 
-  const auto absent = PrintRecord(store_->records(), {records::Kind::kImage, "", "b"}, Format::kJson);
+  const auto absent =
+      PrintRecord(store_->records(), {records::Kind::kImage, "", "b"}, Format::kJson);
   EXPECT_EQ(base::Message(absent.status()), "/openshift.io/images/b: no such record");
   EXPECT_FALSE(PrintKey(store_->records(), "/registry/secrets/a/b", Format::kJson).ok());
 }
@@ -348,8 +364,8 @@ TEST_F(LoadTest, PrintsOneRecord) {
 TEST_F(LoadTest, RefusesADirectoryThatIsHeld) {
   const base::SystemClock clock;
   obs::Metrics metrics;
-  const auto second = Connection::Open({.data_dir = (directory_ / "store").string()},
-                                       clock, obs::NullLogger(), metrics);
+  const auto second = Connection::Open({.data_dir = (directory_ / "store").string()}, clock,
+                                       obs::NullLogger(), metrics);
   EXPECT_EQ(second.status().code(), base::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(base::Message(second.status())), HasSubstr(std::to_string(getpid())));
 }

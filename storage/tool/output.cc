@@ -10,7 +10,9 @@ namespace strata::tool {
 
 class Output::Gzip {
  public:
-  Gzip() : ok_(deflateInit2(&stream_, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK) {}
+  Gzip()
+      : ok_(deflateInit2(&stream_, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8,
+                         Z_DEFAULT_STRATEGY) == Z_OK) {}
   ~Gzip() { deflateEnd(&stream_); }
   Gzip(const Gzip&) = delete;
   Gzip& operator=(const Gzip&) = delete;
@@ -24,7 +26,8 @@ class Output::Gzip {
       stream_.next_out = reinterpret_cast<Bytef*>(buffer_.data());
       stream_.avail_out = static_cast<uInt>(buffer_.size());
       deflate(&stream_, flush);
-      STRATA_RETURN_IF_ERROR(sink(std::string_view(buffer_.data(), buffer_.size() - stream_.avail_out)));
+      STRATA_RETURN_IF_ERROR(
+          sink(std::string_view(buffer_.data(), buffer_.size() - stream_.avail_out)));
     } while (stream_.avail_out == 0);
     return base::OkStatus();
   }
@@ -35,20 +38,24 @@ class Output::Gzip {
   std::string buffer_ = std::string(64 << 10, '\0');
 };
 
-Output::Output(std::FILE* file, bool gzip) : file_(file), gzip_(gzip ? std::make_unique<Gzip>() : nullptr) {}
+Output::Output(std::FILE* file, bool gzip)
+    : file_(file), gzip_(gzip ? std::make_unique<Gzip>() : nullptr) {}
 
 Output::~Output() = default;
 
 base::Status Output::Write(std::string_view bytes) {
   if (gzip_ == nullptr) return WriteRaw(bytes);
-  return gzip_->Feed(bytes, Z_NO_FLUSH, [this](std::string_view packed) { return WriteRaw(packed); });
+  return gzip_->Feed(bytes, Z_NO_FLUSH,
+                     [this](std::string_view packed) { return WriteRaw(packed); });
 }
 
 base::Status Output::Finish() {
   if (gzip_ != nullptr) {
-    STRATA_RETURN_IF_ERROR(gzip_->Feed({}, Z_FINISH, [this](std::string_view packed) { return WriteRaw(packed); }));
+    STRATA_RETURN_IF_ERROR(
+        gzip_->Feed({}, Z_FINISH, [this](std::string_view packed) { return WriteRaw(packed); }));
   }
-  if (std::fflush(file_) != 0) return base::ResourceExhaustedError(fmt::format("output: {}", std::strerror(errno)));
+  if (std::fflush(file_) != 0)
+    return base::ResourceExhaustedError(fmt::format("output: {}", std::strerror(errno)));
   return base::OkStatus();
 }
 

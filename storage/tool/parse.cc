@@ -13,9 +13,15 @@ namespace {
 
 constexpr int kMaxListDepth = 4;
 
-bool IsOurs(std::string_view api_version) { return api_version == "image.openshift.io/v1" || api_version == "v1"; }
-bool IsRecordKind(std::string_view kind) { return kind == "Image" || kind == "ImageStream"; }
-bool IsListKind(std::string_view kind) { return kind == "List" || kind == "ImageList" || kind == "ImageStreamList"; }
+bool IsOurs(std::string_view api_version) {
+  return api_version == "image.openshift.io/v1" || api_version == "v1";
+}
+bool IsRecordKind(std::string_view kind) {
+  return kind == "Image" || kind == "ImageStream";
+}
+bool IsListKind(std::string_view kind) {
+  return kind == "List" || kind == "ImageList" || kind == "ImageStreamList";
+}
 
 std::string NameOfOther(std::string_view kind, std::string_view api_version) {
   if (kind.empty() && api_version.empty()) return "no kind";
@@ -51,13 +57,16 @@ class JsonParser {
     if (decoded->api_version.empty()) decoded->api_version = type.api_version;
     const auto& [kind, api_version] = *decoded;
     if (kind.empty() != api_version.empty()) {
-      results_.push_back(BadDocument{line_, kind.empty() ? "kind: must not be empty" : "apiVersion: must not be empty"});
+      results_.push_back(BadDocument{
+          line_, kind.empty() ? "kind: must not be empty" : "apiVersion: must not be empty"});
     } else if (!IsOurs(api_version) || (!IsRecordKind(kind) && !IsListKind(kind))) {
       results_.push_back(Skipped{NameOfOther(kind, api_version)});
     } else if (IsListKind(kind)) {
       ParseList(json, *decoded, depth);
     } else if (kind == "Image") {
-      Add<image_v1::Image>(json, [](image_v1::Image& image, Warnings& warnings) { return CheckAndFill(image, warnings); });
+      Add<image_v1::Image>(json, [](image_v1::Image& image, Warnings& warnings) {
+        return CheckAndFill(image, warnings);
+      });
     } else {
       Add<image_v1::ImageStream>(json, [this](image_v1::ImageStream& stream, Warnings& warnings) {
         return CheckAndFill(stream, default_namespace_, warnings);
@@ -68,11 +77,13 @@ class JsonParser {
  private:
   void ParseList(std::string_view json, const codec::DecodedType& type, int depth) {
     if (depth == kMaxListDepth) {
-      results_.push_back(BadDocument{line_, fmt::format("lists nested more than {} deep", kMaxListDepth)});
+      results_.push_back(
+          BadDocument{line_, fmt::format("lists nested more than {} deep", kMaxListDepth)});
       return;
     }
     codec::DecodedType of_items;
-    if (type.kind != "List") of_items = {type.kind.substr(0, type.kind.size() - 4), type.api_version};
+    if (type.kind != "List")
+      of_items = {type.kind.substr(0, type.kind.size() - 4), type.api_version};
     const base::Status status =
         codec::ForEachItem(json, [&](std::string_view item) { Parse(item, of_items, depth + 1); });
     if (!status.ok()) Bad(status);
@@ -83,12 +94,15 @@ class JsonParser {
     Message message;
     ParsedRecord record;
     if (const auto type = codec::DecodeJson(json, message); !type.ok()) return Bad(type.status());
-    if (const base::Status status = check(message, record.warnings); !status.ok()) return Bad(status);
+    if (const base::Status status = check(message, record.warnings); !status.ok())
+      return Bad(status);
     record.object = std::move(message);
     results_.push_back(std::move(record));
   }
 
-  void Bad(const base::Status& status) { results_.push_back(BadDocument{line_, std::string(base::Message(status))}); }
+  void Bad(const base::Status& status) {
+    results_.push_back(BadDocument{line_, std::string(base::Message(status))});
+  }
 
   const size_t line_;
   const std::string_view default_namespace_;
@@ -98,26 +112,31 @@ class JsonParser {
 }  // namespace
 
 records::Id ParsedRecord::id() const {
-  if (const auto* image = std::get_if<image_v1::Image>(&object)) return {kind(), "", image->metadata().name()};
+  if (const auto* image = std::get_if<image_v1::Image>(&object))
+    return {kind(), "", image->metadata().name()};
   const auto& metadata = std::get<image_v1::ImageStream>(object).metadata();
   return {kind(), metadata.namespace_(), metadata.name()};
 }
 
 const google::protobuf::Message& ParsedRecord::message() const {
-  return std::visit([](const auto& message) -> const google::protobuf::Message& { return message; }, object);
+  return std::visit([](const auto& message) -> const google::protobuf::Message& { return message; },
+                    object);
 }
 
 ObjectMeta& ParsedRecord::metadata() {
-  return std::visit([](auto& message) -> ObjectMeta& { return *message.mutable_metadata(); }, object);
+  return std::visit([](auto& message) -> ObjectMeta& { return *message.mutable_metadata(); },
+                    object);
 }
 
-void Parse(const Document& document, std::string_view default_namespace, std::vector<ParseResult>& results) {
+void Parse(const Document& document, std::string_view default_namespace,
+           std::vector<ParseResult>& results) {
   if (!document.error.ok()) {
     results.push_back(BadDocument{document.line, std::string(base::Message(document.error))});
     return;
   }
   // Documents of other kinds needn't be parsed to be passed over.
-  const bool other_kind = !document.kind.empty() && !IsRecordKind(document.kind) && !IsListKind(document.kind);
+  const bool other_kind =
+      !document.kind.empty() && !IsRecordKind(document.kind) && !IsListKind(document.kind);
   const bool other_version = !document.api_version.empty() && !IsOurs(document.api_version);
   if (!document.kind.empty() && !document.api_version.empty() && (other_kind || other_version)) {
     results.push_back(Skipped{NameOfOther(document.kind, document.api_version)});
@@ -129,10 +148,11 @@ void Parse(const Document& document, std::string_view default_namespace, std::ve
     parser.Parse(document.text, type, 0);
     return;
   }
-  const base::Status status = codec::ForEachYamlDocument(document.text, [&](const codec::YamlDocument& yaml) {
-    parser.Parse(yaml.json, type, 0);
-    return true;
-  });
+  const base::Status status =
+      codec::ForEachYamlDocument(document.text, [&](const codec::YamlDocument& yaml) {
+        parser.Parse(yaml.json, type, 0);
+        return true;
+      });
   if (!status.ok()) results.push_back(AtLine(base::Message(status), document.line));
 }
 

@@ -18,14 +18,16 @@ struct ParsedRecord {
   std::variant<image_v1::Image, image_v1::ImageStream> object;
   Warnings warnings;
 
-  records::Kind kind() const { return object.index() == 0 ? records::Kind::kImage : records::Kind::kImageStream; }
+  records::Kind kind() const {
+    return object.index() == 0 ? records::Kind::kImage : records::Kind::kImageStream;
+  }
   records::Id id() const;
   const google::protobuf::Message& message() const;
   ObjectMeta& metadata();
 };
 
-// A document of a kind that isn't ours: "ConfigMap", or "Image (config.openshift.io/v1)" when the kind alone could mislead;
-// "no kind" if it doesn't claim to be a Kubernetes object.
+// A document of a kind that isn't ours: "ConfigMap", or "Image (config.openshift.io/v1)" when the
+// kind alone could mislead; "no kind" if it doesn't claim to be a Kubernetes object.
 struct Skipped {
   std::string what;
 };
@@ -38,7 +40,9 @@ struct BadDocument {
 
 using ParseResult = std::variant<ParsedRecord, Skipped, BadDocument>;
 
-// Appends what `document` holds to `results`: one result, or several if it is a List that the reader couldn't cut.
-void Parse(const Document& document, std::string_view default_namespace, std::vector<ParseResult>& results);
+// Appends what `document` holds to `results`: one result, or several if it is a List that the
+// reader couldn't cut.
+void Parse(const Document& document, std::string_view default_namespace,
+           std::vector<ParseResult>& results);
 
 }  // namespace strata::tool

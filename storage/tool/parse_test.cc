@@ -28,7 +28,8 @@ std::string ParseAll(std::string_view text, std::string_view default_namespace =
       } else {
         const auto& record = std::get<ParsedRecord>(result);
         const records::Id id = record.id();
-        out += fmt::format("{} {}/{}", id.kind == records::Kind::kImage ? "image" : "stream", id.ns, id.name);
+        out += fmt::format("{} {}/{}", id.kind == records::Kind::kImage ? "image" : "stream", id.ns,
+                           id.name);
         for (const std::string& warning : record.warnings) out += fmt::format(" ({})", warning);
         out += '\n';
       }
@@ -37,14 +38,17 @@ std::string ParseAll(std::string_view text, std::string_view default_namespace =
   return out;
 }
 
-constexpr std::string_view kDigest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+constexpr std::string_view kDigest =
+    "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 std::string Image(std::string_view more) {
-  return fmt::format("apiVersion: image.openshift.io/v1\nkind: Image\nmetadata:\n  name: {}\n{}", kDigest, more);
+  return fmt::format("apiVersion: image.openshift.io/v1\nkind: Image\nmetadata:\n  name: {}\n{}",
+                     kDigest, more);
 }
 
 std::string Stream(std::string_view more, std::string_view metadata = "name: s\n  namespace: ns") {
-  return fmt::format("apiVersion: image.openshift.io/v1\nkind: ImageStream\nmetadata:\n  {}\n{}", metadata, more);
+  return fmt::format("apiVersion: image.openshift.io/v1\nkind: ImageStream\nmetadata:\n  {}\n{}",
+                     metadata, more);
 }
 
 struct Case {
@@ -58,28 +62,37 @@ TEST(Parse, TakesImagesAndStreams) {
   const std::vector<Case> cases = {
       {"an image", Image(""), image},
       {"a stream", Stream(""), "stream ns/s\n"},
-      {"the groupless version", "apiVersion: v1\nkind: ImageStream\nmetadata: {name: s, namespace: ns}\n", "stream ns/s\n"},
-      {"JSON", R"({"kind":"ImageStream","apiVersion":"image.openshift.io/v1","metadata":{"name":"s","namespace":"ns"}})",
+      {"the groupless version",
+       "apiVersion: v1\nkind: ImageStream\nmetadata: {name: s, namespace: ns}\n", "stream ns/s\n"},
+      {"JSON",
+       R"({"kind":"ImageStream","apiVersion":"image.openshift.io/v1","metadata":{"name":"s","namespace":"ns"}})",
        "stream ns/s\n"},
       {"a typed list whose items don't say what they are",
-       "apiVersion: image.openshift.io/v1\nitems:\n- metadata: {name: s, namespace: ns}\n- metadata: {name: t, namespace: ns}\n"
+       "apiVersion: image.openshift.io/v1\nitems:\n- metadata: {name: s, namespace: ns}\n- "
+       "metadata: {name: t, namespace: ns}\n"
        "kind: ImageStreamList\n",
        "stream ns/s\nstream ns/t\n"},
       {"a List in flow style, which can't be cut",
-       "kind: List\napiVersion: v1\nitems: [{kind: ImageStream, apiVersion: v1, metadata: {name: s, namespace: ns}}, "
+       "kind: List\napiVersion: v1\nitems: [{kind: ImageStream, apiVersion: v1, metadata: {name: "
+       "s, namespace: ns}}, "
        "{kind: Pod, apiVersion: v1}]\n",
        "stream ns/s\nskipped Pod\n"},
       {"Lists in a List",
-       "kind: List\napiVersion: v1\nitems:\n- kind: ImageStreamList\n  apiVersion: v1\n  items:\n  - metadata:\n      name: s\n"
+       "kind: List\napiVersion: v1\nitems:\n- kind: ImageStreamList\n  apiVersion: v1\n  items:\n  "
+       "- metadata:\n      name: s\n"
        "      namespace: ns\n",
        "stream ns/s\n"},
-      {"quoted keys", "\"kind\": ImageStream\n\"apiVersion\": v1\n\"metadata\": {\"name\": s, \"namespace\": ns}\n", "stream ns/s\n"},
+      {"quoted keys",
+       "\"kind\": ImageStream\n\"apiVersion\": v1\n\"metadata\": {\"name\": s, \"namespace\": "
+       "ns}\n",
+       "stream ns/s\n"},
   };
   for (const Case& c : cases) EXPECT_EQ(ParseAll(c.text), c.want) << c.name;
 }
 
 TEST(Parse, PassesOverOtherKinds) {
-  EXPECT_EQ(ParseAll("apiVersion: v1\nkind: ConfigMap\ndata: {a: [}\n---\nkind: Image\napiVersion: config.openshift.io/v1\n"),
+  EXPECT_EQ(ParseAll("apiVersion: v1\nkind: ConfigMap\ndata: {a: [}\n---\nkind: Image\napiVersion: "
+                     "config.openshift.io/v1\n"),
             "skipped ConfigMap\nskipped Image (config.openshift.io/v1)\n")
       << "what isn't ours needn't be right";
   EXPECT_EQ(ParseAll("resources:\n- a.yaml\n"), "skipped no kind\n");
@@ -92,22 +105,30 @@ TEST(Parse, SaysWhatIsWrongAndWhere) {
       {"no name", "apiVersion: v1\nkind: Image\n", "1: metadata.name: must not be empty\n"},
       {"no API version", "# c\nkind: Image\n", "2: apiVersion: must not be empty\n"},
       {"no kind", "apiVersion: v1\n", "1: kind: must not be empty\n"},
-      {"a name that is a path", Stream("", "name: a/b\n  namespace: ns"), "1: metadata.name: may not contain '/'\n"},
-      {"a name with a percent sign", Stream("", "name: a%2fb\n  namespace: ns"), "1: metadata.name: may not contain '%'\n"},
-      {"a name of dots", Stream("", "name: ..\n  namespace: ns"), "1: metadata.name: may not be '..'\n"},
+      {"a name that is a path", Stream("", "name: a/b\n  namespace: ns"),
+       "1: metadata.name: may not contain '/'\n"},
+      {"a name with a percent sign", Stream("", "name: a%2fb\n  namespace: ns"),
+       "1: metadata.name: may not contain '%'\n"},
+      {"a name of dots", Stream("", "name: ..\n  namespace: ns"),
+       "1: metadata.name: may not be '..'\n"},
       {"a name with a line break", Stream("", "name: \"a\\nb\"\n  namespace: ns"),
        "1: metadata.name: must be UTF-8 without control characters\n"},
       {"a long name", Stream("", "name: " + std::string(256, 'a') + "\n  namespace: ns"),
        "1: metadata.name: may not be longer than 255 bytes\n"},
-      {"no namespace", Stream("", "name: s"), "1: metadata.namespace: must not be empty (or give --namespace)\n"},
+      {"no namespace", Stream("", "name: s"),
+       "1: metadata.namespace: must not be empty (or give --namespace)\n"},
       {"a namespace that is none", Stream("", "name: s\n  namespace: A_b"),
        "1: metadata.namespace: must be at most 63 of a-z, 0-9 and -, with - inside only\n"},
-      {"an image with a namespace", "apiVersion: v1\nkind: Image\nmetadata: {name: a, namespace: ns}\n",
+      {"an image with a namespace",
+       "apiVersion: v1\nkind: Image\nmetadata: {name: a, namespace: ns}\n",
        "1: metadata.namespace: images have none\n"},
-      {"metadata that is no object", Image("dockerImageMetadata: [1]\n"), "1: dockerImageMetadata: must be an object\n"},
-      {"metadata of an unknown version", Image("dockerImageMetadata: {}\ndockerImageMetadataVersion: \"2.0\"\n"),
+      {"metadata that is no object", Image("dockerImageMetadata: [1]\n"),
+       "1: dockerImageMetadata: must be an object\n"},
+      {"metadata of an unknown version",
+       Image("dockerImageMetadata: {}\ndockerImageMetadataVersion: \"2.0\"\n"),
        "1: dockerImageMetadataVersion: must be 1.0 or pre012\n"},
-      {"a tag without a name", Stream("status:\n  tags:\n  - items: []\n"), "1: status.tags[0].tag: must not be empty\n"},
+      {"a tag without a name", Stream("status:\n  tags:\n  - items: []\n"),
+       "1: status.tags[0].tag: must not be empty\n"},
   };
   for (const Case& c : cases) {
     if (c.want == "?") {
@@ -120,19 +141,25 @@ TEST(Parse, SaysWhatIsWrongAndWhere) {
 }
 
 TEST(Parse, NamesTheLineOfABadItemAndGoesOn) {
-  EXPECT_EQ(ParseAll("apiVersion: v1\nkind: List\nitems:\n- kind: ImageStream\n  apiVersion: v1\n  metadata: {name: a, namespace: ns}\n"
-                     "- kind: ImageStream\n  apiVersion: v1\n  metadata: {name: [}\n"
-                     "- kind: ImageStream\n  apiVersion: v1\n  metadata: {name: b, namespace: ns}\n")
-                .substr(0, 14),
-            "stream ns/a\n9:");
+  EXPECT_EQ(
+      ParseAll("apiVersion: v1\nkind: List\nitems:\n- kind: ImageStream\n  apiVersion: v1\n  "
+               "metadata: {name: a, namespace: ns}\n"
+               "- kind: ImageStream\n  apiVersion: v1\n  metadata: {name: [}\n"
+               "- kind: ImageStream\n  apiVersion: v1\n  metadata: {name: b, namespace: ns}\n")
+          .substr(0, 14),
+      "stream ns/a\n9:");
 }
 
 TEST(Parse, WarnsOfWhatIsProbablyAMistake) {
-  EXPECT_EQ(ParseAll("apiVersion: v1\nkind: Image\nmetadata: {name: my-image}\n"),
-            "image /my-image (metadata.name: isn't a digest, which image streams name images by)\n");
-  EXPECT_EQ(ParseAll(Image("dockerImageLayers: [{size: -1}]\ndockerImageManifests: [{digest: a}]\n")),
-            fmt::format("image /{} (dockerImageLayers[0].size: is negative) (dockerImageLayers[0].name: is empty) (has both layers and manifests: the layers won't be "
-                        "shown)\n", kDigest));
+  EXPECT_EQ(
+      ParseAll("apiVersion: v1\nkind: Image\nmetadata: {name: my-image}\n"),
+      "image /my-image (metadata.name: isn't a digest, which image streams name images by)\n");
+  EXPECT_EQ(
+      ParseAll(Image("dockerImageLayers: [{size: -1}]\ndockerImageManifests: [{digest: a}]\n")),
+      fmt::format("image /{} (dockerImageLayers[0].size: is negative) (dockerImageLayers[0].name: "
+                  "is empty) (has both layers and manifests: the layers won't be "
+                  "shown)\n",
+                  kDigest));
   EXPECT_EQ(ParseAll(Stream("status: {tags: [{tag: a}, {tag: b}, {tag: a}]}\n")),
             "stream ns/s (status.tags: tag a stands there twice)\n");
 }
@@ -140,8 +167,10 @@ TEST(Parse, WarnsOfWhatIsProbablyAMistake) {
 TEST(Parse, FillsInWhatTheApiWould) {
   Document document;
   document.text =
-      "apiVersion: v1\nkind: ImageStream\nmetadata: {name: s, resourceVersion: '12', selfLink: /x}\n"
-      "spec: {tags: [{name: b}, {name: a, importPolicy: {importMode: PreserveOriginal}, referencePolicy: {type: Local}}]}\n"
+      "apiVersion: v1\nkind: ImageStream\nmetadata: {name: s, resourceVersion: '12', selfLink: "
+      "/x}\n"
+      "spec: {tags: [{name: b}, {name: a, importPolicy: {importMode: PreserveOriginal}, "
+      "referencePolicy: {type: Local}}]}\n"
       "status: {tags: [{tag: b}, {tag: a}]}\n";
   std::vector<ParseResult> results;
   Parse(document, "ns", results);

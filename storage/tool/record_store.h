@@ -1,5 +1,5 @@
-// The records of an etcd v3 API, as the subcommands read and write them: many at a time, and never over a change that
-// somebody else made meanwhile.
+// The records of an etcd v3 API, as the subcommands read and write them: many at a time, and never
+// over a change that somebody else made meanwhile.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,7 @@
 
 #include "base/revision.h"
 #include "base/status.h"
+#include "storage/records/keys.h"
 
 namespace grpc {
 class Channel;
@@ -21,10 +22,11 @@ namespace strata::tool {
 inline constexpr size_t kMaxBatchRecords = 128;
 inline constexpr size_t kMaxBatchBytes = 1 << 20;
 
-// For one thread.
+// Thread-safe.
 class RecordStore {
  public:
-  // `channels` lead to the members of one store: when one doesn't answer, the next is asked. `prefix` is --etcd-prefix.
+  // `channels` lead to the members of one store: when one doesn't answer, the next is asked.
+  // `prefix` is --etcd-prefix.
   RecordStore(std::vector<std::shared_ptr<grpc::Channel>> channels, std::string_view prefix);
   ~RecordStore();
   RecordStore(const RecordStore&) = delete;
@@ -42,8 +44,8 @@ class RecordStore {
     std::string value;
     base::Revision expected = 0;  // the key's revision; 0: it may not exist
   };
-  // All of `writes`, which are at most kMaxBatchRecords of different keys, or none. False if a key isn't at its expected
-  // revision.
+  // All of `writes`, which are at most kMaxBatchRecords of different keys, or none. False if a key
+  // isn't at its expected revision.
   base::StatusOr<bool> Commit(const std::vector<Write>& writes);
 
   struct Page {
@@ -55,16 +57,18 @@ class RecordStore {
     base::Revision revision = 0;
     bool more = false;
   };
-  // At most `limit` keys from `begin` up to, and without, `end`, as of `revision`; 0: the current one, which the page names.
-  base::StatusOr<Page> List(std::string_view begin, std::string_view end, size_t limit, base::Revision revision);
+  // At most `limit` keys from `begin` up to, and without, `end`, as of `revision`; 0: the current
+  // one, which the page names.
+  base::StatusOr<Page> List(std::string_view begin, std::string_view end, size_t limit,
+                            base::Revision revision);
 
-  const std::string& prefix() const { return prefix_; }
+  const records::Keys& keys() const { return keys_; }
 
  private:
   struct Members;
 
   const std::unique_ptr<Members> members_;
-  const std::string prefix_;
+  const records::Keys keys_;
 };
 
 }  // namespace strata::tool

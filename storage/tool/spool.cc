@@ -16,8 +16,8 @@ namespace {
 constexpr size_t kWriteSize = 1 << 20;
 
 base::Status FileError(std::string_view what) {
-  return base::ResourceExhaustedError(
-      fmt::format("temporary file: {}: {} (set TMPDIR to a directory with room)", what, std::strerror(errno)));
+  return base::ResourceExhaustedError(fmt::format(
+      "temporary file: {}: {} (set TMPDIR to a directory with room)", what, std::strerror(errno)));
 }
 
 }  // namespace
@@ -36,7 +36,8 @@ base::Status Spool::Append(std::string_view bytes) {
 base::Status Spool::Spill() {
   if (fd_ < 0) {
     const char* directory = std::getenv("TMPDIR");
-    std::string path = fmt::format("{}/strata-XXXXXX", directory != nullptr && *directory != 0 ? directory : "/tmp");
+    std::string path = fmt::format("{}/strata-XXXXXX",
+                                   directory != nullptr && *directory != 0 ? directory : "/tmp");
     fd_ = mkostemp(path.data(), O_CLOEXEC);
     if (fd_ < 0) return FileError(path);
     unlink(path.c_str());

@@ -1,5 +1,5 @@
-// Bytes that are appended first and read as one piece afterwards: in memory while they are few, then in an unlinked
-// temporary file, so that inputs of gigabytes don't need that much memory.
+// Bytes that are appended first and read as one piece afterwards: in memory while they are few,
+// then in an unlinked temporary file, so that inputs of gigabytes don't need that much memory.
 #pragma once
 
 #include <cstddef>
@@ -31,9 +31,9 @@ class Spool {
   base::Status Spill();
 
   const size_t memory_limit_;
-  std::string memory_;    // what isn't in the file
-  size_t spilled_ = 0;    // bytes in the file
-  int fd_ = -1;           // -1: no file yet
+  std::string memory_;  // what isn't in the file
+  size_t spilled_ = 0;  // bytes in the file
+  int fd_ = -1;         // -1: no file yet
   void* mapping_ = nullptr;
 };
 

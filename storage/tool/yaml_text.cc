@@ -40,13 +40,15 @@ std::string_view TakeValue(std::string_view& json) {
 
 // Words that some YAML version takes for something else than text.
 bool IsReserved(std::string_view text) {
-  static constexpr std::array<std::string_view, 9> kWords = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"};
+  static constexpr std::array<std::string_view, 9> kWords = {"y",   "n",    "yes",   "no",  "on",
+                                                             "off", "true", "false", "null"};
   std::string lower(text);
   for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return std::find(kWords.begin(), kWords.end(), lower) != kWords.end();
 }
 
-// Begins with a letter or a slash, so that it is no number and no date, and has nothing that means something in YAML.
+// Begins with a letter or a slash, so that it is no number and no date, and has nothing that means
+// something in YAML.
 bool IsPlain(std::string_view text) {
   const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   if (text.empty() || (!is_letter(text[0]) && text[0] != '/') || IsReserved(text)) return false;
@@ -54,7 +56,8 @@ bool IsPlain(std::string_view text) {
     const char c = text[i];
     const bool inner = c == ' ' || c == ':';  // fine unless before a space, a comment or the end
     if (inner && (i + 1 == text.size() || text[i + 1] == ' ' || text[i + 1] == '#')) return false;
-    if (!inner && !is_letter(c) && !(c >= '0' && c <= '9') && std::string_view("_./@+=-$()~,").find(c) == std::string_view::npos) {
+    if (!inner && !is_letter(c) && !(c >= '0' && c <= '9') &&
+        std::string_view("_./@+=-$()~,").find(c) == std::string_view::npos) {
       return false;
     }
   }
@@ -69,23 +72,27 @@ uint32_t Hex4(std::string_view text) {
   return value;
 }
 
-// The number of bytes of a character at the start of `text` that JSON takes as it is and YAML doesn't: DEL, the controls
-// from U+0080 (of which U+0085 is a line break in YAML 1.1), U+FEFF, U+FFFE and U+FFFF. 0 if it is another.
+// The number of bytes of a character at the start of `text` that JSON takes as it is and YAML
+// doesn't: DEL, the controls from U+0080 (of which U+0085 is a line break in YAML 1.1), U+FEFF,
+// U+FFFE and U+FFFF. 0 if it is another.
 size_t UnprintableLength(std::string_view text) {
   if (text[0] == '\x7f') return 1;
   if (text.size() >= 2 && text[0] == '\xc2' && static_cast<unsigned char>(text[1]) < 0xa0) return 2;
-  if (text.starts_with("\xef\xbb\xbf") || text.starts_with("\xef\xbf\xbe") || text.starts_with("\xef\xbf\xbf")) return 3;
+  if (text.starts_with("\xef\xbb\xbf") || text.starts_with("\xef\xbf\xbe") ||
+      text.starts_with("\xef\xbf\xbf"))
+    return 3;
   return 0;
 }
 
-// `literal` with its quotes, for YAML: the same, but for pairs of surrogates, which YAML's \u doesn't know, and
-// characters that it doesn't allow.
+// `literal` with its quotes, for YAML: the same, but for pairs of surrogates, which YAML's \u
+// doesn't know, and characters that it doesn't allow.
 void AppendQuoted(std::string_view literal, std::string& out) {
   for (size_t at = 0; at < literal.size(); ++at) {
     if (const size_t length = UnprintableLength(literal.substr(at)); length > 0) {
       const std::string_view text = literal.substr(at, length);
       if (length < 3) out += "\\x" + base::ToHex(text.substr(length - 1));
-      if (length == 3) out += text[1] == '\xbb' ? "\\ufeff" : text[2] == '\xbe' ? "\\ufffe" : "\\uffff";
+      if (length == 3)
+        out += text[1] == '\xbb' ? "\\ufeff" : text[2] == '\xbe' ? "\\ufffe" : "\\uffff";
       at += length - 1;
       continue;
     }
@@ -122,9 +129,12 @@ void AppendScalar(std::string_view value, std::string& out) {
   }
 }
 
-bool IsBlock(std::string_view value, int depth) { return depth < kMaxBlockDepth && value.size() > 2 && (value[0] == '{' || value[0] == '['); }
+bool IsBlock(std::string_view value, int depth) {
+  return depth < kMaxBlockDepth && value.size() > 2 && (value[0] == '{' || value[0] == '[');
+}
 
-// Appends a collection that isn't empty. The first line is already indented; the following are by `indent`.
+// Appends a collection that isn't empty. The first line is already indented; the following are by
+// `indent`.
 void AppendBlock(std::string_view json, size_t indent, int depth, std::string& out) {
   const bool is_object = json[0] == '{';
   json.remove_prefix(1);

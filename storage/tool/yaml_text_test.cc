@@ -16,38 +16,44 @@ std::string Yaml(std::string_view json) {
 }
 
 TEST(YamlText, PrintsBlocks) {
-  EXPECT_EQ(Yaml(R"({"kind":"Image","metadata":{"name":"sha256:ab","labels":{}},"count":1,"b":true,"none":null,"list":[],)"
-                 R"("layers":[{"name":"a","size":0},{"name":"b"}],"m":[[1,2],[]],"deep":{"x":["a b","c"]}})"),
-            "kind: Image\n"
-            "metadata:\n"
-            "  name: sha256:ab\n"
-            "  labels: {}\n"
-            "count: 1\n"
-            "b: true\n"
-            "none: null\n"
-            "list: []\n"
-            "layers:\n"
-            "- name: a\n"
-            "  size: 0\n"
-            "- name: b\n"
-            "m:\n"
-            "- - 1\n"
-            "  - 2\n"
-            "- []\n"
-            "deep:\n"
-            "  x:\n"
-            "  - a b\n"
-            "  - c\n");
+  EXPECT_EQ(
+      Yaml(
+          R"({"kind":"Image","metadata":{"name":"sha256:ab","labels":{}},"count":1,"b":true,"none":null,"list":[],)"
+          R"("layers":[{"name":"a","size":0},{"name":"b"}],"m":[[1,2],[]],"deep":{"x":["a b","c"]}})"),
+      "kind: Image\n"
+      "metadata:\n"
+      "  name: sha256:ab\n"
+      "  labels: {}\n"
+      "count: 1\n"
+      "b: true\n"
+      "none: null\n"
+      "list: []\n"
+      "layers:\n"
+      "- name: a\n"
+      "  size: 0\n"
+      "- name: b\n"
+      "m:\n"
+      "- - 1\n"
+      "  - 2\n"
+      "- []\n"
+      "deep:\n"
+      "  x:\n"
+      "  - a b\n"
+      "  - c\n");
 }
 
 // Each must come back from a YAML parser as the text it was.
 TEST(YamlText, QuotesWhatWouldNotBeText) {
-  const std::string_view plain[] = {"a", "/bin/sh", "sha256:0123", "Build Team (x)", "image-registry:5000/a/b@sha256:1", "a-b", "True1"};
-  for (const std::string_view text : plain) EXPECT_EQ(Yaml("[\"" + std::string(text) + "\"]"), "- " + std::string(text) + "\n");
+  const std::string_view plain[] = {
+      "a",   "/bin/sh", "sha256:0123", "Build Team (x)", "image-registry:5000/a/b@sha256:1",
+      "a-b", "True1"};
+  for (const std::string_view text : plain)
+    EXPECT_EQ(Yaml("[\"" + std::string(text) + "\"]"), "- " + std::string(text) + "\n");
 
-  const std::string_view quoted[] = {"",      "1",   "1.5",  "0x10", "true", "Yes", "NULL", "~",       "-",         "- a",     "a: b",
-                                     "a:",    "a #b", " a",  "a ",   "#a",   "&a",  "*a",   "2024-01-01", "1e3",   ".inf",    "{a}",
-                                     "[a]",   "a,b: c", "%a", "@a",  "`a",   "'a'", "!a",   "|",       ">",         "?",       "a  b"};
+  const std::string_view quoted[] = {
+      "",    "1",      "1.5", "0x10", "true", "Yes", "NULL", "~",          "-",   "- a",  "a: b",
+      "a:",  "a #b",   " a",  "a ",   "#a",   "&a",  "*a",   "2024-01-01", "1e3", ".inf", "{a}",
+      "[a]", "a,b: c", "%a",  "@a",   "`a",   "'a'", "!a",   "|",          ">",   "?",    "a  b"};
   for (const std::string_view text : quoted) {
     EXPECT_EQ(Yaml("[\"" + std::string(text) + "\"]"), "- \"" + std::string(text) + "\"\n");
     EXPECT_EQ(YAML::Load(Yaml("[\"" + std::string(text) + "\"]"))[0].as<std::string>(), text);
@@ -55,7 +61,8 @@ TEST(YamlText, QuotesWhatWouldNotBeText) {
 }
 
 TEST(YamlText, KeepsEscapesReadable) {
-  EXPECT_EQ(YAML::Load(Yaml(R"(["a\n\"b\"\\ \t\u003c\/"])"))[0].as<std::string>(), "a\n\"b\"\\ \t</");
+  EXPECT_EQ(YAML::Load(Yaml(R"(["a\n\"b\"\\ \t\u003c\/"])"))[0].as<std::string>(),
+            "a\n\"b\"\\ \t</");
   EXPECT_EQ(YAML::Load(Yaml(R"(["\ud83d\ude00 \u00e9 é"])"))[0].as<std::string>(), "😀 é é");
   EXPECT_EQ(Yaml("[\"\x7f\u0085\ufeff\uffff\"]"), "- \"\\x7f\\x85\\ufeff\\uffff\"\n");
   EXPECT_EQ(YAML::Load(Yaml(R"({"a: b":1,"":2,"x\ny":3})"))["x\ny"].as<int>(), 3);

@@ -23,25 +23,40 @@ std::string Repeated(std::string_view text, size_t times) {
   return out;
 }
 
-std::string_view KindOf(const Record& record) { return record.kind == RecordKind::kImage ? "Image" : "ImageStream"; }
+std::string_view KindOf(const Record& record) {
+  return record.kind == RecordKind::kImage ? "Image" : "ImageStream";
+}
 
 }  // namespace
 
 std::string_view NameOf(Badness badness) {
   switch (badness) {
-    case Badness::kEncrypted: return "encrypted";
-    case Badness::kWrongKind: return "wrong-kind";
-    case Badness::kWrongGroup: return "wrong-group";
-    case Badness::kTruncated: return "truncated";
-    case Badness::kEmpty: return "empty";
-    case Badness::kRandom: return "random";
-    case Badness::kRandomBody: return "random-body";
-    case Badness::kJsonBomb: return "json-bomb";
-    case Badness::kGroupBomb: return "group-bomb";
-    case Badness::kJunk: return "junk";
-    case Badness::kJsonSyntax: return "json-syntax";
-    case Badness::kBadUtf8: return "bad-utf8";
-    case Badness::kOtherName: return "other-name";
+    case Badness::kEncrypted:
+      return "encrypted";
+    case Badness::kWrongKind:
+      return "wrong-kind";
+    case Badness::kWrongGroup:
+      return "wrong-group";
+    case Badness::kTruncated:
+      return "truncated";
+    case Badness::kEmpty:
+      return "empty";
+    case Badness::kRandom:
+      return "random";
+    case Badness::kRandomBody:
+      return "random-body";
+    case Badness::kJsonBomb:
+      return "json-bomb";
+    case Badness::kGroupBomb:
+      return "group-bomb";
+    case Badness::kJunk:
+      return "junk";
+    case Badness::kJsonSyntax:
+      return "json-syntax";
+    case Badness::kBadUtf8:
+      return "bad-utf8";
+    case Badness::kOtherName:
+      return "other-name";
   }
   return "?";
 }
@@ -57,7 +72,8 @@ Record MakeBad(const Record& good, Badness badness, uint64_t seed) {
       bad.value = Envelope("v1", "Secret", std::string("\x0a\x03\x0a\x01x", 5));
       break;
     case Badness::kWrongGroup:
-      bad.value = Envelope("images.example.com/v1", KindOf(good), std::string("\x0a\x03\x0a\x01x", 5));
+      bad.value =
+          Envelope("images.example.com/v1", KindOf(good), std::string("\x0a\x03\x0a\x01x", 5));
       break;
     case Badness::kTruncated:
       bad.value.resize(bad.value.size() * 2 / 3);
@@ -72,12 +88,14 @@ Record MakeBad(const Record& good, Badness badness, uint64_t seed) {
       bad.value = Envelope(kGroup, KindOf(good), RandomBytes(seed, 2'000));
       break;
     case Badness::kJsonBomb:
-      bad.value = std::string(R"({"kind":")") + std::string(KindOf(good)) + R"(","apiVersion":"image.openshift.io/v1","x":)" +
+      bad.value = std::string(R"({"kind":")") + std::string(KindOf(good)) +
+                  R"(","apiVersion":"image.openshift.io/v1","x":)" +
                   Repeated("{\"a\":[", kDepth / 2) + Repeated("]}", kDepth / 2) + "}";
       break;
     case Badness::kGroupBomb:
       // Field 100, begin and end of a group.
-      bad.value = Envelope(kGroup, KindOf(good), Repeated("\xa3\x06", kDepth) + Repeated("\xa4\x06", kDepth));
+      bad.value = Envelope(kGroup, KindOf(good),
+                           Repeated("\xa3\x06", kDepth) + Repeated("\xa4\x06", kDepth));
       break;
     case Badness::kJunk:
       bad.value = Envelope(kGroup, KindOf(good), std::string(1 << 20, '\xff'));
@@ -90,14 +108,16 @@ Record MakeBad(const Record& good, Badness badness, uint64_t seed) {
       bad.value = Envelope(kGroup, KindOf(good), std::string("\x0a\x04\x0a\x02\xff\xfe", 6));
       break;
     case Badness::kOtherName:
-      bad.value = Envelope(kGroup, KindOf(good), std::string("\x0a\x0c\x0a\x05other\x1a\x03xyz", 14));
+      bad.value =
+          Envelope(kGroup, KindOf(good), std::string("\x0a\x0c\x0a\x05other\x1a\x03xyz", 14));
       break;
   }
   return bad;
 }
 
 Record AsJson(const Image& image, std::string_view api_version, std::string_view prefix) {
-  return {RecordKind::kImage, "", image.metadata.name, ImageKey(image.metadata.name, prefix), ToJson(image, api_version)};
+  return {RecordKind::kImage, "", image.metadata.name, ImageKey(image.metadata.name, prefix),
+          ToJson(image, api_version)};
 }
 
 Record AsJson(const ImageStream& stream, std::string_view api_version, std::string_view prefix) {

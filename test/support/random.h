@@ -1,4 +1,5 @@
-// Random numbers that are the same on every machine and for ever: the standard library's distributions aren't.
+// Random numbers that are the same on every machine and for ever: the standard library's
+// distributions aren't.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +7,8 @@
 
 namespace strata::testing_support {
 
-// SplitMix64. Cheap to seed, so that each generated thing can have a generator of its own, by its number.
+// SplitMix64. Cheap to seed, so that each generated thing can have a generator of its own, by its
+// number.
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}
@@ -28,7 +30,9 @@ class Random {
   int64_t Between(int64_t low, int64_t high) {  // both included
     return low + static_cast<int64_t>(Below(static_cast<uint64_t>(high - low + 1)));
   }
-  bool Chance(double probability) { return static_cast<double>(Next() >> 11) < probability * 0x1p53; }
+  bool Chance(double probability) {
+    return static_cast<double>(Next() >> 11) < probability * 0x1p53;
+  }
 
   // `digits` of lower-case hexadecimal.
   std::string Hex(size_t digits) {

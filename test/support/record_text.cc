@@ -21,14 +21,18 @@ class Message {
     out_.append(value);
     return *this;
   }
-  Message& BytesUnlessEmpty(int field, std::string_view value) { return value.empty() ? *this : Bytes(field, value); }
+  Message& BytesUnlessEmpty(int field, std::string_view value) {
+    return value.empty() ? *this : Bytes(field, value);
+  }
   Message& Map(int field, const std::map<std::string, std::string>& map) {
     for (const auto& [key, value] : map) Bytes(field, Message().Bytes(1, key).Bytes(2, value).out_);
     return *this;
   }
   // metav1.Time: empty when zero, else both fields.
   Message& Time(int field, int64_t seconds) {
-    return Bytes(field, seconds == 0 ? "" : Message().Varint(1, static_cast<uint64_t>(seconds)).Varint(2, 0).out_);
+    return Bytes(
+        field,
+        seconds == 0 ? "" : Message().Varint(1, static_cast<uint64_t>(seconds)).Varint(2, 0).out_);
   }
   const std::string& bytes() const { return out_; }
 
@@ -40,7 +44,9 @@ class Message {
   std::string out_;
 };
 
-uint64_t Number(int64_t value) { return static_cast<uint64_t>(value); }
+uint64_t Number(int64_t value) {
+  return static_cast<uint64_t>(value);
+}
 
 std::string ToProtobuf(const Metadata& m) {
   Message out;
@@ -114,15 +120,16 @@ void AddMetadata(Members& object, const Metadata& m) {
   out.Map("labels", m.labels);
   out.Map("annotations", m.annotations);
   if (m.managed_fields.empty()) return;
-  out.Array("managedFields", m.managed_fields, [](Members& entry, const Metadata::ManagedFields& fields) {
-    entry.String("manager", fields.manager);
-    entry.String("operation", fields.operation);
-    entry.String("apiVersion", "image.openshift.io/v1");
-    entry.String("time", Rfc3339(fields.time));
-    entry.String("fieldsType", "FieldsV1");
-    entry.Key("fieldsV1") += fields.fields;
-    entry.StringUnlessEmpty("subresource", fields.subresource);
-  });
+  out.Array("managedFields", m.managed_fields,
+            [](Members& entry, const Metadata::ManagedFields& fields) {
+              entry.String("manager", fields.manager);
+              entry.String("operation", fields.operation);
+              entry.String("apiVersion", "image.openshift.io/v1");
+              entry.String("time", Rfc3339(fields.time));
+              entry.String("fieldsType", "FieldsV1");
+              entry.Key("fieldsV1") += fields.fields;
+              entry.StringUnlessEmpty("subresource", fields.subresource);
+            });
 }
 
 }  // namespace
@@ -131,10 +138,16 @@ std::string ToProtobuf(const Image& image) {
   Message out;
   out.Bytes(1, ToProtobuf(image.metadata)).Bytes(2, image.reference);
   // RawExtension; the reference's encoder ends the JSON with a line feed.
-  out.Bytes(3, image.docker_metadata.empty() ? "" : Message().Bytes(1, image.docker_metadata + "\n").bytes());
+  out.Bytes(3, image.docker_metadata.empty()
+                   ? ""
+                   : Message().Bytes(1, image.docker_metadata + "\n").bytes());
   out.Bytes(4, image.docker_metadata_version).Bytes(5, image.manifest);
   for (const Layer& layer : image.layers) {
-    out.Bytes(6, Message().Bytes(1, layer.name).Varint(2, Number(layer.size)).Bytes(3, layer.media_type).bytes());
+    out.Bytes(6, Message()
+                     .Bytes(1, layer.name)
+                     .Varint(2, Number(layer.size))
+                     .Bytes(3, layer.media_type)
+                     .bytes());
   }
   out.Bytes(9, image.media_type).Bytes(10, image.config);
   for (const Child& child : image.children) {
@@ -191,7 +204,11 @@ std::string ToProtobuf(const ImageStream& stream) {
     status.Bytes(2, out.bytes());
   }
   status.Bytes(3, "");
-  return Message().Bytes(1, ToProtobuf(stream.metadata)).Bytes(2, spec.bytes()).Bytes(3, status.bytes()).bytes();
+  return Message()
+      .Bytes(1, ToProtobuf(stream.metadata))
+      .Bytes(2, spec.bytes())
+      .Bytes(3, status.bytes())
+      .bytes();
 }
 
 std::string ToJson(const Image& image, std::string_view api_version) {
@@ -202,7 +219,8 @@ std::string ToJson(const Image& image, std::string_view api_version) {
     out.String("apiVersion", api_version);
     AddMetadata(out, image.metadata);
     out.StringUnlessEmpty("dockerImageReference", image.reference);
-    out.Key("dockerImageMetadata") += image.docker_metadata.empty() ? "null" : image.docker_metadata;
+    out.Key("dockerImageMetadata") +=
+        image.docker_metadata.empty() ? "null" : image.docker_metadata;
     out.StringUnlessEmpty("dockerImageMetadataVersion", image.docker_metadata_version);
     out.StringUnlessEmpty("dockerImageManifest", image.manifest);
     if (!image.layers.empty()) {
@@ -276,7 +294,10 @@ std::string ToJson(const ImageStream& stream, std::string_view api_version) {
 
 std::string Envelope(std::string_view api_version, std::string_view kind, std::string_view object) {
   Message unknown;
-  unknown.Bytes(1, Message().Bytes(1, api_version).Bytes(2, kind).bytes()).Bytes(2, object).Bytes(3, "").Bytes(4, "");
+  unknown.Bytes(1, Message().Bytes(1, api_version).Bytes(2, kind).bytes())
+      .Bytes(2, object)
+      .Bytes(3, "")
+      .Bytes(4, "");
   return std::string("k8s\0", 4) + unknown.bytes();
 }
 
@@ -314,8 +335,8 @@ std::string Rfc3339(int64_t seconds) {
   const std::time_t time = seconds;
   std::tm parts{};
   gmtime_r(&time, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                     parts.tm_hour, parts.tm_min, parts.tm_sec);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 }  // namespace strata::testing_support

@@ -1,5 +1,6 @@
-// Images and image streams as plain structs, and what the reference would store for them. Written apart from proto/
-// and codec/ on purpose, so that tests compare those with something else than themselves.
+// Images and image streams as plain structs, and what the reference would store for them. Written
+// apart from proto/ and codec/ on purpose, so that tests compare those with something else than
+// themselves.
 #pragma once
 
 #include <cstdint>
@@ -81,7 +82,8 @@ std::string ToProtobuf(const ImageStream& stream);
 
 // JSON on one line, with kind and apiVersion.
 std::string ToJson(const Image& image, std::string_view api_version = "image.openshift.io/v1");
-std::string ToJson(const ImageStream& stream, std::string_view api_version = "image.openshift.io/v1");
+std::string ToJson(const ImageStream& stream,
+                   std::string_view api_version = "image.openshift.io/v1");
 
 // "k8s\0" and a runtime.Unknown around `object`.
 std::string Envelope(std::string_view api_version, std::string_view kind, std::string_view object);

@@ -23,14 +23,20 @@ uint64_t Fingerprint(const Shape& shape) {
   const RecordGenerator generator(shape);
   RecordSequence sequence(generator);
   for (Record record; sequence.Next(record);) {
-    for (const char c : record.key + record.value) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+    for (const char c : record.key + record.value)
+      hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
   }
   return hash;
 }
 
-// Figures of benches are of these bytes: who changes them measures something else, and says so here.
+// Figures of benches are of these bytes: who changes them measures something else, and says so
+// here.
 TEST(Records, AreTheSameOnEveryMachine) {
-  Shape shape{.streams = 20, .images_per_stream = 10, .multi_arch = 0.3, .missing = 0.05, .conflicts = 0.05};
+  Shape shape{.streams = 20,
+              .images_per_stream = 10,
+              .multi_arch = 0.3,
+              .missing = 0.05,
+              .conflicts = 0.05};
   const uint64_t first = Fingerprint(shape);
   EXPECT_EQ(first, 15711309907912900059u);
   shape.seed = 2;
@@ -57,7 +63,8 @@ TEST(Records, HaveTheCountsOfTheDataSets) {
   };
   Shape some_of_d = DataSetD();
   some_of_d.streams = 100;
-  for (const Case& c : {Case{DataSetA(), 5'000, 1'000, 10}, Case{DataSetC(), 2'000, 1, 12}, Case{some_of_d, 2'000, 100, 10}}) {
+  for (const Case& c : {Case{DataSetA(), 5'000, 1'000, 10}, Case{DataSetC(), 2'000, 1, 12},
+                        Case{some_of_d, 2'000, 100, 10}}) {
     const RecordGenerator generator(c.shape);
     std::set<std::string> images, streams;
     for (int64_t i = 0; i < c.shape.streams; ++i) {
@@ -96,8 +103,8 @@ TEST(Records, ShareMostLayersAndHaveRealSizes) {
 }
 
 TEST(Records, HaveIndexesMissingImagesAndConflictsWhenAskedFor) {
-  const RecordGenerator generator(
-      Shape{.streams = 20, .images_per_stream = 10, .multi_arch = 0.5, .missing = 0.1, .conflicts = 0.2});
+  const RecordGenerator generator(Shape{
+      .streams = 20, .images_per_stream = 10, .multi_arch = 0.5, .missing = 0.1, .conflicts = 0.2});
   size_t indexes = 0, missing = 0;
   std::map<std::string, std::set<std::string>> media_types;
   for (int64_t i = 0; i < 20; ++i) {
@@ -114,10 +121,13 @@ TEST(Records, HaveIndexesMissingImagesAndConflictsWhenAskedFor) {
   }
   EXPECT_GT(indexes, 5u);
   EXPECT_GT(missing, 5u);
-  EXPECT_GT(std::count_if(media_types.begin(), media_types.end(), [](const auto& entry) { return entry.second.size() > 1; }), 0);
+  EXPECT_GT(std::count_if(media_types.begin(), media_types.end(),
+                          [](const auto& entry) { return entry.second.size() > 1; }),
+            0);
 }
 
-// What protobuf reads and writes again: equal bytes mean that every field has the number and type of our .proto files.
+// What protobuf reads and writes again: equal bytes mean that every field has the number and type
+// of our .proto files.
 template <typename M>
 std::string Again(const std::string& bytes) {
   M message;
@@ -138,7 +148,8 @@ TEST(Records, AreOfOurProtoFiles) {
   const RecordGenerator generator(Shape{.streams = 10, .images_per_stream = 10, .multi_arch = 0.3});
   for (int64_t i = 0; i < 10; ++i) {
     const auto generated = generator.Generate(i);
-    for (const Image& image : generated.images) ASSERT_EQ(Again<v1::Image>(ToProtobuf(image)), ToProtobuf(image));
+    for (const Image& image : generated.images)
+      ASSERT_EQ(Again<v1::Image>(ToProtobuf(image)), ToProtobuf(image));
     ASSERT_EQ(Again<v1::ImageStream>(ToProtobuf(generated.stream)), ToProtobuf(generated.stream));
   }
 }
@@ -147,7 +158,8 @@ TEST(Records, AreWhatOurCodecReadsAndWrites) {
   namespace v1 = github::com::openshift::api::image::v1;
   const codec::TypeMeta image_type{.kind = "Image", .api_version = "image.openshift.io/v1"};
   const codec::TypeMeta stream_type{.kind = "ImageStream", .api_version = "image.openshift.io/v1"};
-  const RecordGenerator generator(Shape{.streams = 10, .images_per_stream = 10, .multi_arch = 0.3, .with_manifest = 0.2});
+  const RecordGenerator generator(
+      Shape{.streams = 10, .images_per_stream = 10, .multi_arch = 0.3, .with_manifest = 0.2});
   for (int64_t i = 0; i < 10; ++i) {
     const auto generated = generator.Generate(i);
     for (const Image& image : generated.images) {

@@ -1,9 +1,9 @@
-// strata-testdata: writes generated records into an etcd v3 API as fast as it takes them, or into files that
-// `strata-storage load` reads.
-#include <CLI/CLI.hpp>
+// strata-testdata: writes generated records into an etcd v3 API as fast as it takes them, or into
+// files that `strata-storage load` reads.
 #include <fmt/format.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <CLI/CLI.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -41,7 +41,8 @@ std::string ReadFile(const std::string& path) {
 // Collects puts into transactions within etcd's limits, for one thread.
 class Writer {
  public:
-  explicit Writer(const std::shared_ptr<grpc::Channel>& channel) : stub_(etcdserverpb::KV::NewStub(channel)) {}
+  explicit Writer(const std::shared_ptr<grpc::Channel>& channel)
+      : stub_(etcdserverpb::KV::NewStub(channel)) {}
 
   bool Put(const Record& record) {
     constexpr int kMaxOps = 128;
@@ -62,7 +63,8 @@ class Writer {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
     etcdserverpb::TxnResponse response;
     const grpc::Status status = stub_->Txn(&context, txn_, &response);
-    if (!status.ok()) std::fprintf(stderr, "strata-testdata: write: %s\n", status.error_message().c_str());
+    if (!status.ok())
+      std::fprintf(stderr, "strata-testdata: write: %s\n", status.error_message().c_str());
     txn_.Clear();
     bytes_ = 0;
     return status.ok();
@@ -81,12 +83,13 @@ std::shared_ptr<grpc::Channel> Connect(const Options& options) {
     credentials = grpc::SslCredentials(
         {ReadFile(options.ca_file), ReadFile(options.key_file), ReadFile(options.cert_file)});
   }
-  if (const size_t scheme = target.find("://"); scheme != std::string::npos) target.erase(0, scheme + 3);
+  if (const size_t scheme = target.find("://"); scheme != std::string::npos)
+    target.erase(0, scheme + 3);
   return grpc::CreateChannel(target, credentials);
 }
 
-// Of every kind of badness, `options.bad` images that are bad among the good ones of a good stream, and as many streams
-// that are bad. They have numbers behind the good streams. Prints which.
+// Of every kind of badness, `options.bad` images that are bad among the good ones of a good stream,
+// and as many streams that are bad. They have numbers behind the good streams. Prints which.
 bool WriteBad(const Options& options, const RecordGenerator& generator, Writer& writer) {
   int64_t number = options.shape.streams;
   for (const Badness badness : kAllBadness) {
@@ -96,14 +99,15 @@ bool WriteBad(const Options& options, const RecordGenerator& generator, Writer& 
         Record record = ToRecord(with_bad_image.images[n], options.prefix);
         if (n == 0) {
           record = MakeBad(record, badness, static_cast<uint64_t>(number));
-          fmt::print("{} image {} of {}/{}\n", NameOf(badness), record.name, with_bad_image.stream.metadata.ns,
-                     with_bad_image.stream.metadata.name);
+          fmt::print("{} image {} of {}/{}\n", NameOf(badness), record.name,
+                     with_bad_image.stream.metadata.ns, with_bad_image.stream.metadata.name);
         }
         if (!writer.Put(record)) return false;
       }
       if (!writer.Put(ToRecord(with_bad_image.stream, options.prefix))) return false;
 
-      const Record stream = MakeBad(ToRecord(generator.Generate(number++).stream, options.prefix), badness);
+      const Record stream =
+          MakeBad(ToRecord(generator.Generate(number++).stream, options.prefix), badness);
       fmt::print("{} stream {}/{}\n", NameOf(badness), stream.ns, stream.name);
       if (!writer.Put(stream)) return false;
     }
@@ -122,7 +126,8 @@ int WriteToStore(const Options& options) {
     while (!failed) {
       const int64_t first = next_stream.fetch_add(kStretch);
       if (first >= options.shape.streams) break;
-      RecordSequence sequence(generator, first, std::min(first + kStretch, options.shape.streams), options.prefix);
+      RecordSequence sequence(generator, first, std::min(first + kStretch, options.shape.streams),
+                              options.prefix);
       for (Record record; sequence.Next(record);) {
         if (!writer.Put(record)) {
           failed = true;
@@ -142,8 +147,10 @@ int WriteToStore(const Options& options) {
     if (!WriteBad(options, generator, writer) || !writer.Flush()) failed = true;
   }
   if (failed) return 1;
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  std::fprintf(stderr, "%ld records, %.1f MB, %.1f s\n", records.load(), static_cast<double>(bytes) / 1e6, seconds);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  std::fprintf(stderr, "%ld records, %.1f MB, %.1f s\n", records.load(),
+               static_cast<double>(bytes) / 1e6, seconds);
   return 0;
 }
 
@@ -171,11 +178,17 @@ int WriteToFiles(const Options& options) {
 
 int Main(int argc, char** argv) {
   Options options;
-  CLI::App app{"Writes generated image and image stream records into an etcd v3 API, or into files.", "strata-testdata"};
-  const std::map<std::string, Shape> sets = {{"A", DataSetA()}, {"B", DataSetB()}, {"C", DataSetC()}, {"D", DataSetD()}};
+  CLI::App app{
+      "Writes generated image and image stream records into an etcd v3 API, or into files.",
+      "strata-testdata"};
+  const std::map<std::string, Shape> sets = {
+      {"A", DataSetA()}, {"B", DataSetB()}, {"C", DataSetC()}, {"D", DataSetD()}};
   std::string set;
-  app.add_option("--data-set", set, "A: 1,000 streams of 5 images; B: 100,000 images in 10,000 streams; C: one stream of "
-                 "2,000 images; D: 1,000,000 images in 50,000 streams. Give it first; the other options change it.")
+  app.add_option(
+         "--data-set", set,
+         "A: 1,000 streams of 5 images; B: 100,000 images in 10,000 streams; C: one stream of "
+         "2,000 images; D: 1,000,000 images in 50,000 streams. Give it first; the other options "
+         "change it.")
       ->check(CLI::IsMember({"A", "B", "C", "D"}))
       ->each([&](const std::string& name) { options.shape = sets.at(name); })
       ->trigger_on_parse();
@@ -185,18 +198,24 @@ int Main(int argc, char** argv) {
   app.add_option("--min-layers", shape.min_layers)->check(CLI::Range(0, 100));
   app.add_option("--max-layers", shape.max_layers)->check(CLI::Range(0, 100));
   app.add_option("--seed", shape.seed);
-  app.add_option("--multi-arch", shape.multi_arch, "share of streams of multi-arch images")->check(CLI::Range(0.0, 1.0));
-  app.add_option("--missing", shape.missing, "share of images without a record")->check(CLI::Range(0.0, 1.0));
-  app.add_option("--conflicts", shape.conflicts, "share of images with another media type for a shared layer")
+  app.add_option("--multi-arch", shape.multi_arch, "share of streams of multi-arch images")
       ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--bad", options.bad, "this many bad images and bad streams of every kind, which are printed")
+  app.add_option("--missing", shape.missing, "share of images without a record")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--conflicts", shape.conflicts,
+                 "share of images with another media type for a shared layer")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--bad", options.bad,
+                 "this many bad images and bad streams of every kind, which are printed")
       ->check(CLI::Range(0, 1000));
   app.add_option("--etcd-servers", options.server, "one URL")->capture_default_str();
   app.add_option("--etcd-cafile", options.ca_file);
   app.add_option("--etcd-certfile", options.cert_file);
   app.add_option("--etcd-keyfile", options.key_file);
   app.add_option("--etcd-prefix", options.prefix)->capture_default_str();
-  app.add_option("--jobs", options.jobs, "transactions in flight")->check(CLI::Range(1, 64))->capture_default_str();
+  app.add_option("--jobs", options.jobs, "transactions in flight")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   app.add_option("--files", options.directory, "write JSON into this directory instead");
   try {
     app.parse(argc, argv);
@@ -213,4 +232,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace strata::testing_support
 
-int main(int argc, char** argv) { return strata::testing_support::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return strata::testing_support::Main(argc, argv);
+}

@@ -1,0 +1,134 @@
+// The command lines of load, dump and get: what they print, and what they exit with.
+#include "storage/tool/commands.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace strata::tool {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class Commands : public testing::Test {
+ protected:
+  Commands()
+      : directory_(fs::path(testing::TempDir()) / fmt::format("strata-commands-{}", getpid())) {
+    fs::remove_all(directory_);
+    fs::create_directories(directory_);
+  }
+  ~Commands() override { fs::remove_all(directory_); }
+
+  struct Result {
+    int exit_code = 0;
+    std::string out, err;
+  };
+  // `arguments` after "strata-storage"; DIR in them is the test's directory.
+  Result Run(std::vector<std::string> arguments) {
+    for (std::string& argument : arguments) {
+      if (const size_t at = argument.find("DIR"); at != std::string::npos)
+        argument.replace(at, 3, directory_.string());
+    }
+    Result result;
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    CLI::App app{"", "strata-storage"};
+    AddCommands(app, result.exit_code);
+    try {
+      app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    } catch (const CLI::ParseError& error) {
+      result.exit_code = app.exit(error) == 0 ? 0 : 2;
+    }
+    result.out = testing::internal::GetCapturedStdout();
+    result.err = testing::internal::GetCapturedStderr();
+    return result;
+  }
+
+  const fs::path directory_;
+};
+
+TEST_F(Commands, ExitWithZeroWhenAllWasGoodAndOneWhenNot) {
+  const Result good = Run({"load", "--data-dir=DIR/store", "deploy/samples"});
+  EXPECT_EQ(good.exit_code, 0);
+  EXPECT_EQ(good.err,
+            "passed over 4 documents of other kinds: 1 ClusterRoleBinding, 1 Role, 2 RoleBinding\n"
+            "16 written, 0 unchanged, 0 bad\n");
+  EXPECT_EQ(good.out, "");
+
+  std::ofstream(directory_ / "bad.yaml") << "kind: Image\napiVersion: v1\n";
+  const Result bad =
+      Run({"load", "--data-dir=DIR/store", "DIR/bad.yaml", "deploy/samples/empty.yaml"});
+  EXPECT_EQ(bad.exit_code, 1);
+  EXPECT_THAT(
+      bad.err,
+      HasSubstr("bad.yaml:1: metadata.name: must not be empty\n0 written, 1 unchanged, 1 bad\n"));
+
+  EXPECT_THAT(Run({"dump", "--data-dir=DIR/store", "images"}).out, HasSubstr("\nkind: Image\n"));
+  EXPECT_EQ(Run({"dump", "--data-dir=DIR/store", "--gzip", "--file=DIR/dump.yaml.gz"}).exit_code,
+            0);
+  EXPECT_EQ(Run({"load", "--data-dir=DIR/store", "DIR/dump.yaml.gz"}).err,
+            "0 written, 16 unchanged, 0 bad\n");
+
+  const Result got = Run({"get", "is", "demo/nodejs", "--data-dir=DIR/store", "-o", "json"});
+  EXPECT_EQ(got.exit_code, 0);
+  EXPECT_TRUE(got.out.starts_with("{\"kind\":\"ImageStream\"")) << got.out;
+  EXPECT_TRUE(got.out.ends_with("}\n"));
+  EXPECT_EQ(Run({"get", "is", "nodejs", "-n", "demo", "--data-dir=DIR/store", "-o", "json"}).out,
+            got.out);
+
+  const Result absent = Run({"get", "image", "sha256:0", "--data-dir=DIR/store"});
+  EXPECT_EQ(absent.exit_code, 1);
+  EXPECT_EQ(absent.err, "strata-storage: /openshift.io/images/sha256:0: no such record\n");
+}
+
+TEST_F(Commands, ExitWithTwoWhenTheCommandLineIsWrong) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"load", "--data-dir=DIR/s"}, "FILE is required"},
+      {{"load", "x.yaml"}, "give --etcd-servers or --data-dir"},
+      {{"load", "--data-dir=DIR/s", "--etcd-servers=http://127.0.0.1:1", "x"},
+       "--etcd-servers excludes --data-dir"},
+      {{"dump", "--data-dir=DIR/absent"}, "Directory does not exist"},
+      {{"dump", "pods", "--data-dir=DIR"}, "pods"},
+      {{"dump", "--etcd-servers=127.0.0.1:2379"}, "isn't http://HOST:PORT or https://HOST:PORT"},
+      {{"get", "is", "nodejs", "--data-dir=DIR"}, "image streams are named NAMESPACE/NAME"},
+      {{"get", "image", "a/b", "--data-dir=DIR"}, "images have no namespace"},
+      {{"get", "pod", "x", "--data-dir=DIR"}, "pod is neither image, imagestream nor a key"},
+      {{"get", "/a/b", "c", "--data-dir=DIR"}, "give a key, or a kind and a name"},
+      {{"get", "image", "x", "-o", "xml", "--data-dir=DIR"}, "xml"},
+  };
+  for (const auto& [arguments, message] : cases) {
+    const Result result = Run(arguments);
+    EXPECT_EQ(result.exit_code, 2) << message;
+    EXPECT_THAT(result.err, HasSubstr(message));
+  }
+}
+
+TEST_F(Commands, NameTheFlagWhoseFileIsWrong) {
+  const Result result =
+      Run({"dump", "--etcd-servers=https://127.0.0.1:1", "--etcd-cafile=DIR/absent.pem"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err,
+            fmt::format("strata-storage: --etcd-cafile: {}/absent.pem can't be read or is empty\n",
+                        directory_.string()));
+}
+
+TEST_F(Commands, ExplainThemselves) {
+  for (const char* command : {"load", "dump", "get"}) {
+    const Result result = Run({command, "--help"});
+    EXPECT_EQ(result.exit_code, 0);
+    EXPECT_THAT(result.out, HasSubstr("--etcd-servers"));
+    EXPECT_THAT(result.out, HasSubstr("--data-dir"));
+  }
+}
+
+}  // namespace
+}  // namespace strata::tool
