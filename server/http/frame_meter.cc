@@ -42,28 +42,41 @@ bool FrameMeter::PassFrame(base::MonotonicTime now) {
                            static_cast<uint32_t>(header_[7]) << 8 | header_[8]) &
                           0x7fffffff;
   skip_ = length;
-  const auto idle = [&](uint32_t tokens) { return Take(idle_frames_, tokens, "frame_flood", now); };
+  const bool ends_stream = (flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  const auto take = [&](TokenBucket& bucket, uint32_t tokens, std::string_view reason) {
+    return bucket.Take(tokens, now) || Refuse(reason, NGHTTP2_ENHANCE_YOUR_CALM);
+  };
+  const auto idle = [&](uint32_t tokens) { return take(idle_frames_, tokens, "frame_flood"); };
   switch (type) {
     case NGHTTP2_DATA: {
+      if (stream <= highest_stream_ && !open_streams_.contains(stream)) {
+        return Refuse("malformed", NGHTTP2_STREAM_CLOSED);
+      }
+      if (ends_stream) open_streams_.erase(stream);
       // Padding would make an empty frame look full; nobody pads requests.
-      const bool useful = (flags & NGHTTP2_FLAG_END_STREAM) != 0 ||
-                          (length >= kSmallData && (flags & NGHTTP2_FLAG_PADDED) == 0);
-      return useful || idle(1);
+      return ends_stream || (length >= kSmallData && (flags & NGHTTP2_FLAG_PADDED) == 0) || idle(1);
     }
     case NGHTTP2_HEADERS:
       continuations_ = 0;
-      // Trailers, or headers of a stream that has been.
-      if (stream <= highest_stream_) return idle(1);
-      highest_stream_ = stream;
-      return true;
-    case NGHTTP2_CONTINUATION:
-      if (++continuations_ > kMaxContinuations) {
-        reason_ = "header_flood";
-        return false;
+      if (stream > highest_stream_) {
+        highest_stream_ = stream;
+        if (ends_stream) return true;
+        open_streams_.insert(stream);
+        return open_streams_.size() <= max_open_streams_ || Refuse("frame_flood", NGHTTP2_ENHANCE_YOUR_CALM);
       }
+      // Trailers.
+      if (!open_streams_.contains(stream)) return Refuse("malformed", NGHTTP2_STREAM_CLOSED);
+      if (ends_stream) open_streams_.erase(stream);
+      return idle(1);
+    case NGHTTP2_CONTINUATION:
+      if (++continuations_ > kMaxContinuations) return Refuse("header_flood", NGHTTP2_ENHANCE_YOUR_CALM);
       return idle(1);
     case NGHTTP2_RST_STREAM:
-      return Take(resets_, 1, "reset_flood", now);
+      open_streams_.erase(stream);
+      return take(resets_, 1, "reset_flood");
+    case NGHTTP2_PRIORITY:
+      if (stream == 0) return Refuse("malformed", NGHTTP2_PROTOCOL_ERROR);
+      return idle(1);
     case NGHTTP2_SETTINGS:
       return idle(1 + length / 6);
     default:
@@ -71,9 +84,9 @@ bool FrameMeter::PassFrame(base::MonotonicTime now) {
   }
 }
 
-bool FrameMeter::Take(TokenBucket& bucket, uint32_t tokens, std::string_view reason, base::MonotonicTime now) {
-  if (bucket.Take(tokens, now)) return true;
+bool FrameMeter::Refuse(std::string_view reason, uint32_t error) {
   reason_ = reason;
+  error_ = error;
   return false;
 }
 

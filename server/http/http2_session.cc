@@ -184,7 +184,7 @@ Http2Session::Http2Session(const SessionOptions& options, std::shared_ptr<const 
       date_(clock),
       idle_frames_(options.idle_frame_burst, options.idle_frame_rate, now),
       resets_(options.reset_burst, options.reset_rate, now),
-      meter_(idle_frames_, resets_),
+      meter_(idle_frames_, resets_, 2 * size_t{options.max_concurrent_streams}),
       now_(now),
       idle_since_(now) {
   nghttp2_session_callbacks* callbacks = nullptr;
@@ -226,7 +226,7 @@ void Http2Session::Receive(std::string_view bytes, MonotonicTime now) {
   if (ended_) return;
   now_ = now;
   if (!meter_.Pass(bytes, now)) {
-    return End(NGHTTP2_ENHANCE_YOUR_CALM, meter_.reason());
+    return End(meter_.error(), meter_.reason());
   }
   const ssize_t n =
       nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());

@@ -180,6 +180,9 @@ TEST_F(Http2SessionTest, AnswersAsTheTableSays) {
       {"length that isn't that of the body",
        Headers(1, Get() + Literal("content-length", "1"), false) + Frame(NGHTTP2_DATA, 1, 1, "xx"), "RST_STREAM 1 1"},
 
+      {"data after the end", Headers(1, Get()) + Frame(NGHTTP2_DATA, 1, 1, "x"), "GOAWAY 0 5"},
+      {"headers after the end", Headers(1, Get()) + Headers(1, Get()), "GOAWAY 0 5"},
+      {"priority of nothing", Frame(NGHTTP2_PRIORITY, 0, 0, std::string(5, '\0')), "GOAWAY 0 1"},
       {"data without a stream", Frame(NGHTTP2_DATA, 1, 1, "x"), "GOAWAY 0 1"},
       {"even stream", Headers(2, Get()), "GOAWAY 0 1"},
       {"frame too large", Frame(NGHTTP2_DATA, 1, 1, std::string(16385, 'x')), "GOAWAY 0 6"},
@@ -195,7 +198,7 @@ TEST_F(Http2SessionTest, AnswersAsTheTableSays) {
       Restart();
       std::string out = Summary(Exchange(*session_, in, clock_.Now(), piece, 7));
       // Bytes that come one after the other may be answered in between.
-      if (c.name == "two") out = c.out;
+      if (c.name == "two" || c.name.ends_with("after the end")) out = c.out;
       EXPECT_EQ(out, c.out) << c.name << ", " << piece << " bytes at a time";
     }
   }

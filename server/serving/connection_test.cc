@@ -1,0 +1,199 @@
+#include "server/serving/connection.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "server/net/server.h"
+#include "server/net/tls_client.h"
+#include "server/net/worker_pool.h"
+
+namespace strata::serving {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class HttpConnectionTest : public ::testing::Test {
+ protected:
+  HttpConnectionTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "strata-serving-XXXXXX").string();
+    folder_ = mkdtemp(name.data());
+    net::TlsOptions tls;
+    tls.cert_dir = folder_;
+    credentials_ = *net::Credentials::Load(tls, watcher_, clock_, metrics_);
+    net::ServerOptions options;
+    options.io_threads = 2;
+    options.connection.tick = std::chrono::milliseconds(10);
+    options.connection.answer_to_plaintext = kAnswerToPlaintext;
+    const auto handle = [this](http::Request request, std::unique_ptr<http::Exchange> exchange) {
+      Handle(std::move(request), std::move(exchange));
+    };
+    server_ = std::make_unique<net::Server>(options, *credentials_,
+                                            SpeakHttp(session_options_, handle, clock_, metrics_), clock_,
+                                            obs::NullLogger(), metrics_);
+    EXPECT_TRUE(server_->Start({{"127.0.0.1", 0}}).ok());
+    port_ = server_->ports()[0];
+  }
+  ~HttpConnectionTest() override {
+    server_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  static http::Response Text(std::string text) {
+    http::Response response;
+    response.headers.Add("audit-id", "7");
+    response.body = std::make_shared<const std::string>(std::move(text));
+    return response;
+  }
+
+  void Handle(http::Request request, std::unique_ptr<http::Exchange> exchange) {
+    if (request.target == "/now") {
+      exchange->Respond(Text("now " + request.peer->address.substr(0, 10)));
+    } else if (request.target == "/later") {
+      std::shared_ptr<http::Exchange> shared = std::move(exchange);
+      EXPECT_TRUE(workers_.TrySubmit([shared] { shared->Respond(Text("later")); }));
+    } else if (request.target == "/posted") {
+      http::Exchange& on = *exchange;
+      std::shared_ptr<http::Exchange> shared = std::move(exchange);
+      on.Post([shared] { shared->Respond(Text("posted")); });
+    } else if (request.target == "/keep") {
+      absl::MutexLock lock(&mu_);
+      kept_.push_back(std::move(exchange));
+    }
+    // Any other is dropped unanswered.
+  }
+  void WaitForKept(size_t count) {
+    const auto there = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return kept_.size() >= count; };
+    absl::MutexLock lock(&mu_);
+    ASSERT_TRUE(mu_.AwaitWithTimeout(absl::Condition(&there), absl::Seconds(10)));
+  }
+  std::vector<std::unique_ptr<http::Exchange>> TakeKept() {
+    absl::MutexLock lock(&mu_);
+    return std::exchange(kept_, {});
+  }
+
+  static std::string Get(const std::string& path) { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n"; }
+  // A request over HTTP/2, with the preface if it is the first.
+  static std::string Get2(const std::string& path, uint8_t stream = 1) {
+    const auto literal = [](std::string_view name, std::string_view value) {
+      std::string out(1, '\0');
+      out.push_back(static_cast<char>(name.size()));
+      out += name;
+      out.push_back(static_cast<char>(value.size()));
+      return out.append(value);
+    };
+    const std::string block = literal(":method", "GET") + literal(":scheme", "https") + literal(":path", path) +
+                              literal(":authority", "x");
+    const auto length = static_cast<char>(block.size());
+    std::string out = stream == 1 ? std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 33) : std::string();
+    return out + std::string("\0\0", 2) + length + "\x01\x05" + std::string(3, '\0') + static_cast<char>(stream) + block;
+  }
+
+  std::string folder_;
+  base::SystemClock clock_;
+  obs::Metrics metrics_;
+  files::FileWatcher watcher_{{.poll_interval = std::chrono::milliseconds(0)}, obs::NullLogger(), metrics_};
+  http::SessionOptions session_options_;
+  absl::Mutex mu_;
+  std::vector<std::unique_ptr<http::Exchange>> kept_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<net::Credentials> credentials_;
+  std::unique_ptr<net::Server> server_;
+  net::WorkerPool workers_{{.threads = 2}, metrics_};
+  uint16_t port_ = 0;
+};
+
+TEST_F(HttpConnectionTest, AnswersAtOnceFromAWorkerAndFromATask) {
+  net::TlsClient client(port_);
+  client.Write(Get("/now") + Get("/later") + Get("/posted"));
+  EXPECT_THAT(client.ReadUntil("now 127.0.0.1:"), StartsWith("HTTP/1.1 200 OK\r\nAudit-Id: 7\r\nDate: "));
+  client.ReadUntil("\r\n\r\n");
+  EXPECT_EQ(client.Read(5), "later");
+  client.ReadUntil("\r\n\r\n");
+  EXPECT_EQ(client.Read(6), "posted");
+}
+
+TEST_F(HttpConnectionTest, SpeaksHttp2WhereItWasAgreed) {
+  net::TlsClient client(port_, {.alpn = "\x02h2"});
+  client.Write(Get2("/now"));
+  EXPECT_THAT(client.ReadUntil("now 127.0.0.1:"), HasSubstr("\x04\0\0\0\0\0"));
+  for (uint8_t stream = 3; stream < 99; stream = static_cast<uint8_t>(stream + 4)) {
+    client.Write(Get2("/later", stream) + Get2("/posted", static_cast<uint8_t>(stream + 2)));
+    // In either order.
+    std::string both;
+    const auto has = [&](const char* text) { return both.find(text) != std::string::npos; };
+    while (!has("later") || !has("posted")) {
+      const std::string next = client.Read(1);
+      ASSERT_FALSE(next.empty()) << both;
+      both += next;
+    }
+  }
+}
+
+TEST_F(HttpConnectionTest, DroppingAnExchangeEndsTheRequest) {
+  net::TlsClient client(port_);
+  client.Write(Get("/dropped"));
+  EXPECT_TRUE(client.ReadEnd());
+
+  net::TlsClient client2(port_, {.alpn = "\x02h2"});
+  client2.Write(Get2("/dropped"));
+  // RST_STREAM, INTERNAL_ERROR.
+  const std::string reset("\0\0\x04\x03\0\0\0\0\x01\0\0\0\x02", 13);
+  EXPECT_THAT(client2.ReadUntil(reset), EndsWith(reset));
+  client2.Write(Get2("/now", 3));
+  EXPECT_THAT(client2.ReadUntil("now 127.0.0.1:"), EndsWith("now 127.0.0.1:"));
+}
+
+TEST_F(HttpConnectionTest, AnExchangeOutlivesItsClientAndTheServer) {
+  {
+    net::TlsClient client(port_);
+    client.Write(Get("/keep"));
+    WaitForKept(1);
+  }
+  TakeKept()[0]->Respond(Text("nobody is there"));
+
+  net::TlsClient client(port_, {.alpn = "\x02h2"});
+  client.Write(Get2("/keep") + Get2("/keep", 3) + Get2("/keep", 5));
+  WaitForKept(3);
+  server_->Stop();
+  auto kept = TakeKept();
+  kept[0]->Respond(Text("nobody is there"));
+  kept[1]->Post([] { ADD_FAILURE(); });
+}
+
+TEST_F(HttpConnectionTest, AnswersAtMostOnce) {
+  net::TlsClient client(port_);
+  client.Write(Get("/keep"));
+  WaitForKept(1);
+  const auto kept = TakeKept();
+  kept[0]->Respond(Text("first"));
+  kept[0]->Respond(Text("second"));
+  client.Write(Get("/now"));
+  EXPECT_THAT(client.ReadUntil("now"), ::testing::Not(HasSubstr("second")));
+}
+
+TEST_F(HttpConnectionTest, DrainsAfterTheAnswersInProgress) {
+  net::TlsClient client(port_, {.alpn = "\x02h2"}), old(port_);
+  client.Write(Get2("/keep"));
+  old.Write(Get("/keep"));
+  WaitForKept(2);
+  EXPECT_EQ(server_->Drain(std::chrono::milliseconds(10)), 2u);
+  for (const auto& exchange : TakeKept()) exchange->Respond(Text("done"));
+  EXPECT_THAT(client.ReadUntil("done"), EndsWith("done"));
+  EXPECT_THAT(old.ReadUntil("done"), HasSubstr("Connection: close\r\n"));
+  EXPECT_TRUE(old.ReadEnd());
+}
+
+TEST_F(HttpConnectionTest, CountsWhyConnectionsEnd) {
+  net::TlsClient client(port_);
+  client.Write("GET / HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(client.ReadUntil("Host header"), StartsWith("HTTP/1.1 400 "));
+  EXPECT_TRUE(client.ReadEnd());
+  server_->Stop();
+  EXPECT_THAT(metrics_.Text(), HasSubstr("strata_http_connection_closes_total{reason=\"malformed\"} 1"));
+}
+
+}  // namespace
+}  // namespace strata::serving
