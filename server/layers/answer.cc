@@ -1,10 +1,14 @@
 #include "server/layers/answer.h"
 
+#include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <span>
 
 #include "base/bytes.h"
 #include "codec/encode_json.h"
@@ -24,168 +28,249 @@ constexpr codec::TypeMeta kType = {"ImageStreamLayers", "image.openshift.io/v1"}
 constexpr size_t kWarnings = 5;  // shown; more are counted
 
 struct Blob {
+  uint64_t rank;
   NameId name;
   NameId media_type;
-  std::optional<int64_t> size;
+  int64_t size;
+  bool has_size;
+};
+
+struct Image {
+  uint64_t rank;
+  NameId name;
+  const ImageEntry* entry;  // null unless it is usable
 };
 
 // The two maps of the answer, sorted as Go prints them.
 struct Maps {
   std::vector<Blob> blobs;
-  std::vector<const Gathered::Node*> images;
+  std::vector<Image> images;
 };
 
-// First writer wins a blob, in the order layers, config, the image itself, and then its children (etcd.go addImageStreamLayers).
+template <typename T>
+void SortByName(const NameTable& names, std::vector<T>& items) {
+  std::sort(items.begin(), items.end(), [&names](const T& a, const T& b) {
+    if (a.rank != b.rank && NameTable::IsDigest(a.name) && NameTable::IsDigest(b.name)) {
+      return a.rank < b.rank;
+    }
+    return names.Compare(a.name, b.name) < 0;
+  });
+}
+
+// First writer wins a blob, in the order layers, config, the image itself, and then its children
+// (etcd.go addImageStreamLayers).
 Maps MakeMaps(const NameTable& names, const WellKnown& known, const Gathered& gathered) {
   Maps maps;
   absl::flat_hash_set<NameId> seen;
-  const auto add = [&](NameId name, NameId media_type, std::optional<int64_t> size) {
-    if (seen.insert(name).second) maps.blobs.push_back({name, media_type, size});
-  };
+  const auto is_new = [&seen](NameId name) { return seen.insert(name).second; };
   maps.images.reserve(gathered.nodes.size());
   for (const Gathered::Node& node : gathered.nodes) {
-    maps.images.push_back(&node);
-    if (node.image == nullptr || !node.image->usable()) continue;
+    const bool usable = node.image != nullptr && node.image->usable();
+    maps.images.push_back({names.Rank(node.name), node.name, usable ? node.image.get() : nullptr});
+    if (!usable) continue;
     const ImageEntry& image = *node.image;
-    for (const ImageEntry::Layer& layer : image.layers()) add(layer.name, layer.media_type, layer.size);
-    if (image.config() != kNoName) {
-      add(image.config(), image.media_type() == known.oci_manifest ? known.oci_config : known.docker_config, {});
+    for (size_t i = 0; i < image.layer_names().size(); ++i) {
+      const NameId name = image.layer_names()[i];
+      if (!is_new(name)) continue;
+      const ImageEntry::Layer layer = image.layer(i);
+      maps.blobs.push_back({names.Rank(name), name, layer.media_type, layer.size, true});
     }
-    add(node.name, image.media_type(), {});
+    if (image.config() != kNoName && is_new(image.config())) {
+      const NameId type =
+          image.media_type() == known.oci_manifest ? known.oci_config : known.docker_config;
+      maps.blobs.push_back({names.Rank(image.config()), image.config(), type, 0, false});
+    }
+    if (is_new(node.name)) {
+      maps.blobs.push_back({names.Rank(node.name), node.name, image.media_type(), 0, false});
+    }
   }
-  std::sort(maps.blobs.begin(), maps.blobs.end(),
-            [&](const Blob& a, const Blob& b) { return names.Compare(a.name, b.name) < 0; });
-  std::sort(maps.images.begin(), maps.images.end(),
-            [&](const auto* a, const auto* b) { return names.Compare(a->name, b->name) < 0; });
+  SortByName(names, maps.blobs);
+  SortByName(names, maps.images);
   return maps;
 }
 
-class JsonEncoder {
- public:
-  JsonEncoder(const NameTable& names, std::string& out) : names_(names), out_(out) {}
+// An encoder runs twice: to measure into a Counter, and then into a Writer on a string of that size.
+// So a body of megabytes is allocated once, and isn't larger than it has to be while it is cached.
+struct Counter {
+  void Byte(char) { ++size; }
+  void Text(std::string_view text) { size += text.size(); }
+  void Digest(NameId) { size += NameTable::kDigestText; }
 
-  void Encode(const ObjectMeta& metadata, const Maps& maps) {
-    out_ += R"({"kind":"ImageStreamLayers","apiVersion":"image.openshift.io/v1","metadata":)";
-    codec::AppendJson(metadata, {}, out_);
-    out_ += R"(,"blobs":{)";
-    for (const Blob& blob : maps.blobs) {
-      Separate('{');
-      Name(blob.name);
-      out_ += R"(:{"size":)";
-      if (blob.size) {
-        fmt::format_to(std::back_inserter(out_), "{}", *blob.size);
-      } else {
-        out_ += "null";
-      }
-      out_ += R"(,"mediaType":)";
-      Name(blob.media_type);
-      out_ += '}';
-    }
-    out_ += R"(},"images":{)";
-    for (const Gathered::Node* node : maps.images) {
-      Separate('{');
-      Name(node->name);
-      out_ += ':';
-      Image(node->image.get());
-    }
-    out_ += "}}";
+  size_t size = 0;
+};
+
+struct Writer {
+  void Byte(char c) { *at++ = c; }
+  void Text(std::string_view text) {
+    std::memcpy(at, text.data(), text.size());
+    at += text.size();
+  }
+  void Digest(NameId id) { at = names.WriteDigest(id, at); }
+
+  const NameTable& names;
+  char* at;
+};
+
+// `encode` is called with either.
+template <typename Encode>
+size_t Measure(const Encode& encode) {
+  Counter counter;
+  encode(counter);
+  return counter.size;
+}
+
+// Appends `size` bytes.
+template <typename Encode>
+void Write(const NameTable& names, size_t size, const Encode& encode, std::string& out) {
+  const size_t start = out.size();
+  out.resize(start + size);
+  Writer writer{names, out.data() + start};
+  encode(writer);
+  if (writer.at != out.data() + out.size()) std::abort();  // the two runs differ
+}
+
+// Names that aren't digests as JSON strings: media types, of which an answer repeats a few.
+class JsonTexts {
+ public:
+  explicit JsonTexts(const NameTable& names) : names_(names) {}
+
+  std::string_view operator()(NameId id) {
+    std::string& text = texts_[id];
+    if (text.empty()) codec::AppendJsonString(names_.OtherText(id), text);
+    return text;
   }
 
  private:
-  void Image(const ImageEntry* image) {
-    if (image == nullptr || !image->usable()) {
-      out_ += R"({"imageMissing":true,"layers":null,"config":null})";
+  const NameTable& names_;
+  absl::flat_hash_map<NameId, std::string> texts_;
+};
+
+template <typename Sink>
+class JsonEncoder {
+ public:
+  JsonEncoder(JsonTexts& texts, Sink& out) : texts_(texts), out_(out) {}
+
+  void Encode(std::string_view metadata, const Maps& maps) {
+    out_.Text(R"({"kind":"ImageStreamLayers","apiVersion":"image.openshift.io/v1","metadata":)");
+    out_.Text(metadata);
+    out_.Text(R"(,"blobs":{)");
+    for (const Blob& blob : maps.blobs) {
+      if (&blob != &maps.blobs.front()) out_.Byte(',');
+      Name(blob.name);
+      out_.Text(R"(:{"size":)");
+      if (blob.has_size) {
+        const fmt::format_int size(blob.size);
+        out_.Text({size.data(), size.size()});
+      } else {
+        out_.Text("null");
+      }
+      out_.Text(R"(,"mediaType":)");
+      Name(blob.media_type);
+      out_.Byte('}');
+    }
+    out_.Text(R"(},"images":{)");
+    for (const Image& image : maps.images) {
+      if (&image != &maps.images.front()) out_.Byte(',');
+      Name(image.name);
+      out_.Byte(':');
+      References(image.entry);
+    }
+    out_.Text("}}");
+  }
+
+ private:
+  void References(const ImageEntry* image) {
+    if (image == nullptr) {
+      out_.Text(R"({"imageMissing":true,"layers":null,"config":null})");
       return;
     }
-    out_ += R"({"imageMissing":false,"layers":)";
-    if (image->layers().empty()) {
-      out_ += "null";
+    out_.Text(R"({"imageMissing":false,"layers":)");
+    if (image->layer_names().empty()) {
+      out_.Text("null");
     } else {
-      out_ += '[';
-      for (const ImageEntry::Layer& layer : image->layers()) {
-        Separate('[');
-        Name(layer.name);
-      }
-      out_ += ']';
+      Names(image->layer_names());
     }
-    out_ += R"(,"config":)";
+    out_.Text(R"(,"config":)");
     if (image->config() == kNoName) {
-      out_ += "null";
+      out_.Text("null");
     } else {
       Name(image->config());
     }
     if (!image->manifests().empty()) {
-      out_ += R"(,"manifests":[)";
-      for (const NameId manifest : image->manifests()) {
-        Separate('[');
-        Name(manifest);
-      }
-      out_ += ']';
+      out_.Text(R"(,"manifests":)");
+      Names(image->manifests());
     }
-    out_ += '}';
+    out_.Byte('}');
   }
 
-  void Separate(char open) {
-    if (out_.back() != open) out_ += ',';
+  void Names(std::span<const NameId> ids) {
+    char before = '[';
+    for (const NameId id : ids) {
+      out_.Byte(before);
+      Name(id);
+      before = ',';
+    }
+    out_.Byte(']');
   }
 
   void Name(NameId id) {
-    if (!names_.IsDigest(id)) return codec::AppendJsonString(names_.Text(id), out_);
-    out_ += '"';
-    names_.AppendTo(id, out_);
-    out_ += '"';
+    if (!NameTable::IsDigest(id)) return out_.Text(texts_(id));
+    out_.Byte('"');
+    out_.Digest(id);
+    out_.Byte('"');
   }
 
-  const NameTable& names_;
-  std::string& out_;
+  JsonTexts& texts_;
+  Sink& out_;
 };
 
+template <typename Sink>
 class ProtobufEncoder {
  public:
-  ProtobufEncoder(const NameTable& names, std::string& out) : names_(names), out_(out) {}
+  ProtobufEncoder(const NameTable& names, Sink& out) : names_(names), out_(out) {}
 
-  void Encode(const ObjectMeta& metadata, const Maps& maps) {
-    const std::string meta = codec::EncodeProtobuf(metadata);
-    Tag(1, meta.size());
-    out_ += meta;
+  void Encode(std::string_view metadata, const Maps& maps) {
+    Tag(1, metadata.size());
+    out_.Text(metadata);
     for (const Blob& blob : maps.blobs) {
-      const size_t value = (blob.size ? 1 + VarintSize(static_cast<uint64_t>(*blob.size)) : 0) + FieldSize(blob.media_type);
-      MapEntry(2, blob.name, value);
-      if (blob.size) {
-        out_ += '\x08';
-        Varint(static_cast<uint64_t>(*blob.size));
+      const auto size = static_cast<uint64_t>(blob.size);
+      MapEntry(2, blob.name,
+               (blob.has_size ? 1 + VarintSize(size) : 0) + FieldSize(blob.media_type));
+      if (blob.has_size) {
+        out_.Byte('\x08');
+        Varint(size);
       }
       Name(2, blob.media_type);
     }
-    for (const Gathered::Node* node : maps.images) {
-      const ImageEntry* image = node->image.get();
-      const bool usable = image != nullptr && image->usable();
-      size_t value = 2;
-      if (usable) {
-        for (const ImageEntry::Layer& layer : image->layers()) value += FieldSize(layer.name);
-        if (image->config() != kNoName) value += FieldSize(image->config());
-        for (const NameId manifest : image->manifests()) value += FieldSize(manifest);
-      }
-      MapEntry(3, node->name, value);
-      if (usable) {
-        for (const ImageEntry::Layer& layer : image->layers()) Name(1, layer.name);
-        if (image->config() != kNoName) Name(2, image->config());
-      }
-      out_ += '\x18';
-      out_ += usable ? '\0' : '\1';
-      if (!usable) continue;
-      for (const NameId manifest : image->manifests()) Name(4, manifest);
+    for (const Image& image : maps.images) {
+      MapEntry(3, image.name, ReferencesSize(image.entry));
+      References(image.entry);
     }
   }
 
  private:
-  static size_t VarintSize(uint64_t value) {
-    size_t size = 1;
-    while (value >= 0x80) {
-      value >>= 7;
-      ++size;
-    }
+  size_t ReferencesSize(const ImageEntry* image) const {
+    size_t size = 2;
+    if (image == nullptr) return size;
+    for (const NameId layer : image->layer_names()) size += FieldSize(layer);
+    if (image->config() != kNoName) size += FieldSize(image->config());
+    for (const NameId manifest : image->manifests()) size += FieldSize(manifest);
     return size;
+  }
+
+  void References(const ImageEntry* image) {
+    if (image != nullptr) {
+      for (const NameId layer : image->layer_names()) Name(1, layer);
+      if (image->config() != kNoName) Name(2, image->config());
+    }
+    out_.Byte('\x18');
+    out_.Byte(image == nullptr ? '\1' : '\0');
+    if (image == nullptr) return;
+    for (const NameId manifest : image->manifests()) Name(4, manifest);
+  }
+
+  static size_t VarintSize(uint64_t value) {
+    return static_cast<size_t>(std::bit_width(value | 1) + 6) / 7;
   }
 
   // Of a string field: tag, length, text.
@@ -196,20 +281,24 @@ class ProtobufEncoder {
 
   void Varint(uint64_t value) {
     while (value >= 0x80) {
-      out_ += static_cast<char>(value | 0x80);
+      out_.Byte(static_cast<char>(value | 0x80));
       value >>= 7;
     }
-    out_ += static_cast<char>(value);
+    out_.Byte(static_cast<char>(value));
   }
 
   void Tag(int number, size_t length) {
-    out_ += static_cast<char>(number << 3 | 2);
+    out_.Byte(static_cast<char>(number << 3 | 2));
     Varint(length);
   }
 
   void Name(int number, NameId id) {
     Tag(number, names_.TextSize(id));
-    names_.AppendTo(id, out_);
+    if (NameTable::IsDigest(id)) {
+      out_.Digest(id);
+    } else {
+      out_.Text(names_.OtherText(id));
+    }
   }
 
   void MapEntry(int number, NameId key, size_t value) {
@@ -219,35 +308,64 @@ class ProtobufEncoder {
   }
 
   const NameTable& names_;
-  std::string& out_;
+  Sink& out_;
 };
 
-// Bytes that the two maps take, roughly and not less, so that a large body is allocated once.
-size_t Estimate(const Maps& maps) {
-  size_t size = 4096 + maps.blobs.size() * 180 + maps.images.size() * 260;
-  for (const Gathered::Node* node : maps.images) {
-    if (node->image != nullptr) size += (node->image->layers().size() + node->image->manifests().size()) * 76;
-  }
-  return size;
+// Without the line feed; `spare` bytes are kept free for what the caller appends.
+std::string EncodeJson(const NameTable& names, const ObjectMeta& metadata, const Maps& maps,
+                       size_t spare) {
+  JsonTexts texts(names);
+  const std::string meta = codec::EncodeJson(metadata);
+  const auto encode = [&]<typename Sink>(Sink& out) {
+    JsonEncoder<Sink>(texts, out).Encode(meta, maps);
+  };
+  const size_t size = Measure(encode);
+  std::string body;
+  body.reserve(size + spare);
+  Write(names, size, encode, body);
+  return body;
+}
+
+std::string EncodeProtobuf(const NameTable& names, const ObjectMeta& metadata, const Maps& maps) {
+  const std::string meta = codec::EncodeProtobuf(metadata);
+  const auto encode = [&]<typename Sink>(Sink& out) {
+    ProtobufEncoder<Sink>(names, out).Encode(meta, maps);
+  };
+  const size_t size = Measure(encode);
+  std::string head;
+  wire::AppendEnvelopeHead(kType, size, head);
+  std::string body;
+  body.reserve(head.size() + size + wire::kEnvelopeTail.size());
+  body += head;
+  Write(names, size, encode, body);
+  body += wire::kEnvelopeTail;
+  return body;
 }
 
 std::vector<std::string> WarningsOf(const NameTable& names, const Gathered& gathered) {
   std::vector<std::string> warnings;
   size_t more = 0;
   const auto warn = [&](NameId image, std::string_view what) {
-    if (warnings.size() < kWarnings) {
-      warnings.push_back(fmt::format("image {}: {}", base::Printable(names.Text(image), 80), base::Printable(what, 100)));
-    } else {
+    if (warnings.size() == kWarnings) {
       ++more;
+      return;
     }
+    warnings.push_back(fmt::format("image {}: {}", base::Printable(names.Text(image), 80),
+                                   base::Printable(what, 100)));
   };
   for (const Gathered::Node& node : gathered.nodes) {
     if (node.image == nullptr) continue;
     const ImageEntry& image = *node.image;
-    if (!image.usable()) warn(node.name, fmt::format("record unreadable: {}", image.unreadable()));
-    if (image.config_unknown()) warn(node.name, "its metadata has no config digest, so config is null");
-    if (image.dropped_layers()) warn(node.name, "layers without a name were left out");
-    if (image.dropped_beside_manifests()) warn(node.name, "it has manifests, so its layers and config were left out");
+    if (!image.usable()) warn(node.name, "record unreadable: " + names.Text(image.unreadable()));
+    if (image.config_unknown()) {
+      warn(node.name, "its metadata has no config digest, so config is null");
+    }
+    if (image.dropped_unnamed()) {
+      warn(node.name, "layers or manifests without a name were left out");
+    }
+    if (image.dropped_beside_manifests()) {
+      warn(node.name, "it has manifests, so its layers and config were left out");
+    }
   }
   if (more > 0) warnings.push_back(fmt::format("{} more images have such problems", more));
   return warnings;
@@ -256,38 +374,36 @@ std::vector<std::string> WarningsOf(const NameTable& names, const Gathered& gath
 std::string PartialBody(const ObjectMeta& metadata, const wire::Representation& representation) {
   PartialObjectMetadata partial;
   *partial.mutable_metadata() = metadata;
-  return wire::Encode(partial,
-                      {"PartialObjectMetadata", representation.v1beta1 ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1"},
-                      representation);
+  const std::string_view version = representation.v1beta1 ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
+  return wire::Encode(partial, {"PartialObjectMetadata", version}, representation);
 }
 
-std::string Body(const NameTable& names, const WellKnown& known, const Gathered& gathered, const ObjectMeta& metadata,
-                 const wire::Representation& representation) {
-  if (representation.transform == wire::Transform::kPartialObjectMetadata) return PartialBody(metadata, representation);
-  const Maps maps = MakeMaps(names, known, gathered);
-  std::string body;
-  body.reserve(Estimate(maps));
-  if (representation.type == wire::MediaType::kProtobuf) {
-    ProtobufEncoder(names, body).Encode(metadata, maps);
-    std::string enveloped;
-    wire::AppendEnvelope(kType, body, enveloped);
-    return enveloped;
+std::string Body(const NameTable& names, const WellKnown& known, const Gathered& gathered,
+                 const ObjectMeta& metadata, const wire::Representation& representation) {
+  if (representation.transform == wire::Transform::kPartialObjectMetadata) {
+    return PartialBody(metadata, representation);
   }
-  JsonEncoder(names, body).Encode(metadata, maps);
+  const Maps maps = MakeMaps(names, known, gathered);
+  if (representation.type == wire::MediaType::kProtobuf) {
+    return EncodeProtobuf(names, metadata, maps);
+  }
+  std::string body = EncodeJson(names, metadata, maps, 1);
   if (representation.type == wire::MediaType::kYaml || representation.pretty) {
     return wire::EncodeText(body, representation);
   }
   body += '\n';
-  body.shrink_to_fit();
   return body;
 }
 
 }  // namespace
 
-base::StatusOr<Encoded> Build(const NameTable& names, const WellKnown& known, const Gathered& gathered,
-                              const Form& form) {
+base::StatusOr<Encoded> Build(const NameTable& names, const WellKnown& known,
+                              const Gathered& gathered, const Form& form) {
   ObjectMeta metadata;
-  if (!metadata.ParseFromString(gathered.stream->metadata())) return base::DataLossError("metadata doesn't parse");
+  const std::string_view stored = gathered.stream->metadata();
+  if (!metadata.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
+    return base::DataLossError("metadata doesn't parse");
+  }
   metadata.set_resource_version(std::to_string(gathered.stream->revision()));
   Encoded encoded;
   encoded.body = Body(names, known, gathered, metadata, form.representation);

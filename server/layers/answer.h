@@ -1,5 +1,5 @@
-// What an answer is made of and how it becomes bytes. No locks, no state: everything here works on what the index
-// gathered, outside of the index's lock.
+// What an answer is made of and how it becomes bytes. No locks, no state: everything here works on
+// what the index gathered, outside of the index's lock.
 #pragma once
 
 #include <memory>
@@ -30,14 +30,14 @@ struct Encoded {
   std::vector<std::string> warnings;  // for Warning headers: short, printable, at most six
 };
 
-// Everything that one answer depends on, at one revision: the stream and, in the order in which the reference visits
-// them, the images that it names and the children of those; null where there is no record.
+// Everything that one answer depends on, at one revision: the stream and, in the order in which the
+// reference visits them, the images that it names and the children of those; null where there is no
+// record.
 struct Gathered {
   struct Node {
     NameId name;
     std::shared_ptr<const ImageEntry> image;
   };
-  std::string key;  // "namespace/name"
   std::shared_ptr<const StreamEntry> stream;
   std::vector<Node> nodes;
 };

@@ -10,11 +10,20 @@
 namespace strata::layers {
 namespace {
 
-std::string StreamKey(std::string_view ns, std::string_view name) {
-  std::string key;
-  key.reserve(ns.size() + 1 + name.size());
-  return key.append(ns).append("/").append(name);
-}
+// "namespace/name", on the stack but for absurd lengths: a hit doesn't allocate.
+class StreamKey {
+ public:
+  StreamKey(std::string_view ns, std::string_view name) {
+    text_.append(ns);
+    text_.push_back('/');
+    text_.append(name);
+  }
+  std::string_view view() const { return {text_.data(), text_.size()}; }
+  std::string str() const { return std::string(view()); }
+
+ private:
+  fmt::basic_memory_buffer<char, 320> text_;
+};
 
 }  // namespace
 
@@ -36,41 +45,52 @@ Index::Index(const Options& options, Report report)
 
 Index::~Index() = default;
 
-std::shared_ptr<const ImageEntry> Index::DecodeImageEntry(const Change& change, std::string& reason) {
+std::shared_ptr<const ImageEntry> Index::DecodeImageEntry(const Change& change,
+                                                          std::string& reason) {
   const auto unreadable = [&](std::string_view why) {
-    reason = why;
-    return std::make_shared<const ImageEntry>(recycler_, kNoName, kNoName, false, false, false,
-                                              std::span<const ImageEntry::Layer>(), std::span<const NameId>(),
-                                              std::string(why));
+    reason = why.empty() ? "unknown" : why;
+    return std::make_shared<const ImageEntry>(
+        recycler_, ImageEntry::Parts{.unreadable = names_.Intern(reason), .layers = {}, .manifests = {}});
   };
   if (change.state == Change::State::kUnreadable) return unreadable(change.reason);
   const auto record = DecodeImage(change.object);
   if (!record.ok()) return unreadable(base::Message(record.status()));
 
-  // With manifests there are neither layers nor config, as the API promises (image/v1 ImageBlobReferences.manifests).
+  // With manifests there are neither layers nor config, as the API promises (image/v1
+  // ImageBlobReferences.manifests).
   const bool is_list = !record->manifests.empty();
-  bool unnamed = false;
-  std::vector<ImageEntry::Layer> layers;
-  std::vector<NameId> manifests;
-  for (const ImageRecord::Layer& layer : record->layers) {
-    unnamed = unnamed || layer.name.empty();
-    if (is_list || layer.name.empty()) continue;
-    layers.push_back({names_.Intern(layer.name), names_.Intern(layer.media_type), layer.size});
+  const bool has_config = record->has_config && !is_list;
+  ImageEntry::Parts parts;
+  parts.media_type = names_.Intern(record->media_type);
+  parts.config = has_config ? names_.Intern(record->config) : kNoName;
+  parts.config_unknown = has_config && record->config.empty();
+  parts.dropped_beside_manifests = is_list && (!record->layers.empty() || record->has_config);
+  if (!is_list) {
+    for (const ImageRecord::Layer& layer : record->layers) {
+      if (layer.name.empty()) {
+        parts.dropped_unnamed = true;
+      } else {
+        parts.layers.push_back(
+            {names_.Intern(layer.name), names_.Intern(layer.media_type), layer.size});
+      }
+    }
   }
   for (const std::string_view manifest : record->manifests) {
-    if (!manifest.empty()) manifests.push_back(names_.Intern(manifest));
+    if (manifest.empty()) {
+      parts.dropped_unnamed = true;
+    } else {
+      parts.manifests.push_back(names_.Intern(manifest));
+    }
   }
-  const bool has_config = record->has_config && !is_list;
-  return std::make_shared<const ImageEntry>(
-      recycler_, names_.Intern(record->media_type), has_config ? names_.Intern(record->config) : kNoName,
-      has_config && record->config.empty(), unnamed && !is_list,
-      is_list && (!record->layers.empty() || record->has_config), layers, manifests, "");
+  return std::make_shared<const ImageEntry>(recycler_, parts);
 }
 
-std::shared_ptr<const StreamEntry> Index::DecodeStreamEntry(const Change& change, std::string& reason) {
+Index::StreamPointer Index::DecodeStreamEntry(const Change& change, std::string_view key,
+                                              std::string& reason) {
   const auto unreadable = [&](std::string_view why) {
-    reason = why;
-    return std::make_shared<const StreamEntry>(recycler_, change.revision, "", std::vector<NameId>(), std::string(why));
+    reason = why.empty() ? "unknown" : why;
+    return std::make_shared<const StreamEntry>(recycler_, key, change.revision,
+                                               std::string_view(reason));
   };
   if (change.state == Change::State::kUnreadable) return unreadable(change.reason);
   const auto record = DecodeStream(change.object);
@@ -78,8 +98,8 @@ std::shared_ptr<const StreamEntry> Index::DecodeStreamEntry(const Change& change
   std::vector<NameId> images;
   images.reserve(record->images.size());
   for (const std::string_view image : record->images) images.push_back(names_.Intern(image));
-  return std::make_shared<const StreamEntry>(recycler_, change.revision, std::string(record->metadata),
-                                             std::move(images), "");
+  return std::make_shared<const StreamEntry>(recycler_, key, change.revision, record->metadata,
+                                             std::move(images));
 }
 
 Index::Decoded Index::Decode(const Change& change) {
@@ -90,8 +110,8 @@ Index::Decoded Index::Decode(const Change& change) {
     decoded.image = names_.Intern(change.name);
     if (!deleted) decoded.image_entry = DecodeImageEntry(change, reason);
   } else {
-    decoded.stream = StreamKey(change.ns, change.name);
-    if (!deleted) decoded.stream_entry = DecodeStreamEntry(change, reason);
+    decoded.stream = StreamKey(change.ns, change.name).str();
+    if (!deleted) decoded.stream_entry = DecodeStreamEntry(change, decoded.stream, reason);
   }
   if (!reason.empty() && report_) report_(change, reason);
   return decoded;
@@ -104,16 +124,25 @@ void Index::Recycle() {
   name_bytes_.store(names_.bytes(), std::memory_order_relaxed);
 }
 
-void Index::BeginList() { list_ = std::make_unique<Records>(); }
+void Index::BeginList() {
+  AbortList();
+  list_ = std::make_unique<Records>();
+}
 
 void Index::AddToList(std::span<const Change> page) {
   for (const Change& change : page) {
     Decoded decoded = Decode(change);
     if (change.kind == Change::Kind::kImage) {
-      const bool inserted = list_->images.insert_or_assign(decoded.image, std::move(decoded.image_entry)).second;
+      if (decoded.image_entry == nullptr) {
+        released_image_names_.push_back(decoded.image);
+        continue;
+      }
+      const bool inserted =
+          list_->images.insert_or_assign(decoded.image, std::move(decoded.image_entry)).second;
       if (!inserted) released_image_names_.push_back(decoded.image);
-    } else {
-      list_->streams[decoded.stream] = std::move(decoded.stream_entry);
+    } else if (decoded.stream_entry != nullptr) {
+      list_->streams.erase(std::string_view(decoded.stream));
+      list_->streams.insert(std::move(decoded.stream_entry));
     }
   }
 }
@@ -121,13 +150,15 @@ void Index::AddToList(std::span<const Change> page) {
 void Index::EndList() {
   size_t unreadable_images = 0, unreadable_streams = 0;
   for (const auto& [name, image] : list_->images) unreadable_images += image->usable() ? 0 : 1;
-  for (const auto& [key, stream] : list_->streams) unreadable_streams += stream->usable() ? 0 : 1;
+  for (const auto& stream : list_->streams) unreadable_streams += stream->usable() ? 0 : 1;
+  ResponseCache::Dropped dropped;  // freed after the lock is
   {
     absl::MutexLock lock(&mu_);
     std::swap(records_, list_);
     unreadable_images_ = unreadable_images;
     unreadable_streams_ = unreadable_streams;
     cache_.Clear();
+    dropped = cache_.TakeDropped();
   }
   AbortList();  // what was replaced
 }
@@ -143,86 +174,107 @@ void Index::Apply(std::span<const Change> changes) {
   std::vector<Decoded> decoded;
   decoded.reserve(changes.size());
   for (const Change& change : changes) decoded.push_back(Decode(change));
+  ResponseCache::Dropped dropped;  // freed after the lock is, as are the entries that are replaced
   {
     absl::MutexLock lock(&mu_);
     for (Decoded& change : decoded) {
       if (change.kind == Change::Kind::kImage) {
-        cache_.DropUsersOf(change.image);
-        auto& images = records_->images;
-        const auto found = images.find(change.image);
-        const bool existed = found != images.end();
-        if (existed && !found->second->usable()) --unreadable_images_;
-        if (change.image_entry != nullptr && !change.image_entry->usable()) ++unreadable_images_;
-        // One reference to the name stays for as long as the image is in the map; the change brought one of its own.
-        if (existed || change.image_entry == nullptr) released_image_names_.push_back(change.image);
-        if (change.image_entry == nullptr) {
-          if (existed) {
-            released_image_names_.push_back(change.image);
-            images.erase(found);
-          }
-        } else if (existed) {
-          std::swap(found->second, change.image_entry);
-        } else {
-          images.emplace(change.image, std::move(change.image_entry));
-        }
+        PutImage(change);
       } else {
-        cache_.DropStream(change.stream);
-        auto& streams = records_->streams;
-        const auto found = streams.find(change.stream);
-        if (found != streams.end() && !found->second->usable()) --unreadable_streams_;
-        if (change.stream_entry != nullptr && !change.stream_entry->usable()) ++unreadable_streams_;
-        if (change.stream_entry == nullptr) {
-          if (found != streams.end()) streams.erase(found);
-        } else {
-          streams.insert_or_assign(change.stream, std::move(change.stream_entry));
-        }
+        PutStream(change);
       }
     }
+    dropped = cache_.TakeDropped();
   }
-  decoded.clear();  // entries that were replaced go outside of the lock
+  decoded.clear();
   Recycle();
+}
+
+void Index::PutImage(Decoded& change) {
+  cache_.DropUsersOf(change.image);
+  auto& images = records_->images;
+  const auto found = images.find(change.image);
+  const bool existed = found != images.end(), exists = change.image_entry != nullptr;
+  if (existed && !found->second->usable()) --unreadable_images_;
+  if (exists && !change.image_entry->usable()) ++unreadable_images_;
+  // While the image is in the map, the map holds one reference to its name; the change brought one.
+  if (existed || !exists) released_image_names_.push_back(change.image);
+  if (existed && exists) {
+    std::swap(found->second, change.image_entry);
+  } else if (existed) {
+    released_image_names_.push_back(change.image);
+    change.image_entry = std::move(found->second);
+    images.erase(found);
+  } else if (exists) {
+    images.emplace(change.image, std::move(change.image_entry));
+  }
+}
+
+void Index::PutStream(Decoded& change) {
+  cache_.DropStream(change.stream);
+  auto& streams = records_->streams;
+  StreamPointer old;
+  if (const auto found = streams.find(std::string_view(change.stream)); found != streams.end()) {
+    old = *found;
+    streams.erase(found);
+  }
+  if (old != nullptr && !old->usable()) --unreadable_streams_;
+  if (change.stream_entry != nullptr) {
+    if (!change.stream_entry->usable()) ++unreadable_streams_;
+    streams.insert(std::move(change.stream_entry));
+  }
+  change.stream_entry = std::move(old);
 }
 
 bool Index::Gather(Gathered& gathered) const {
   absl::flat_hash_set<NameId> visited;
-  std::vector<NameId> stack(gathered.stream->images().rbegin(), gathered.stream->images().rend());
+  std::vector<NameId> stack;  // the next to be visited is the last
+  const auto push = [&stack](std::span<const NameId> names) {
+    for (size_t i = names.size(); i > 0; --i) stack.push_back(names[i - 1]);
+  };
+  size_t entries = gathered.stream->images().size();
+  push(gathered.stream->images());
   gathered.nodes.reserve(stack.size());
   while (!stack.empty()) {
+    if (entries > options_.max_entries_per_answer) return false;
     const NameId name = stack.back();
     stack.pop_back();
     if (!visited.insert(name).second) continue;
-    if (gathered.nodes.size() >= options_.max_images_per_answer) return false;
     const auto found = records_->images.find(name);
-    gathered.nodes.push_back({name, found == records_->images.end() ? nullptr : found->second});
-    const ImageEntry* image = gathered.nodes.back().image.get();
-    if (image == nullptr) continue;
-    stack.insert(stack.end(), image->manifests().rbegin(), image->manifests().rend());
+    if (found == records_->images.end()) {
+      gathered.nodes.push_back({name, nullptr});
+      continue;
+    }
+    const ImageEntry& image = *found->second;
+    gathered.nodes.push_back({name, found->second});
+    entries += image.layer_names().size() + image.manifests().size();
+    push(image.manifests());
   }
-  return true;
+  return entries <= options_.max_entries_per_answer;
 }
 
 Lookup Index::Find(std::string_view ns, std::string_view name, const Form& form) const {
   Lookup lookup;
-  std::string key = StreamKey(ns, name);
+  const StreamKey key(ns, name);
   absl::ReaderMutexLock lock(&mu_);
-  lookup.answer = cache_.Find(key, form);
+  lookup.answer = cache_.Find(key.view(), form);
   if (lookup.answer != nullptr) {
     hits_.fetch_add(1, std::memory_order_relaxed);
     lookup.result = Lookup::Result::kAnswer;
     return lookup;
   }
-  const auto found = records_->streams.find(key);
+  const auto found = records_->streams.find(key.view());
   if (found == records_->streams.end()) return lookup;
   misses_.fetch_add(1, std::memory_order_relaxed);
   lookup.result = Lookup::Result::kUnreadable;
-  if (!found->second->usable()) {
-    lookup.reason = found->second->unreadable();
+  if (!(*found)->usable()) {
+    lookup.reason = (*found)->unreadable();
     return lookup;
   }
-  lookup.gathered.key = std::move(key);
-  lookup.gathered.stream = found->second;
+  lookup.gathered.stream = *found;
   if (!Gather(lookup.gathered)) {
-    lookup.reason = fmt::format("the stream reaches more than {} images", options_.max_images_per_answer);
+    lookup.reason = fmt::format("the stream reaches more than {} images and layers",
+                                options_.max_entries_per_answer);
     lookup.gathered = {};
     return lookup;
   }
@@ -230,18 +282,30 @@ Lookup Index::Find(std::string_view ns, std::string_view name, const Form& form)
   return lookup;
 }
 
-base::StatusOr<std::shared_ptr<const Encoded>> Index::Build(const Gathered& gathered, const Form& form) {
+base::StatusOr<std::shared_ptr<const Encoded>> Index::Build(const Gathered& gathered,
+                                                            const Form& form) {
+  {
+    absl::ReaderMutexLock lock(&mu_);
+    if (auto answer = cache_.Find(gathered.stream->key(), form); answer != nullptr) return answer;
+  }
   STRATA_ASSIGN_OR_RETURN(Encoded encoded, layers::Build(names_, known_, gathered, form));
   auto answer = std::make_shared<const Encoded>(std::move(encoded));
+  ResponseCache::Dropped dropped;  // freed after the lock is
   absl::MutexLock lock(&mu_);
-  const auto stream = records_->streams.find(gathered.key);
-  if (stream == records_->streams.end() || stream->second != gathered.stream) return answer;
+  if (!IsCurrent(gathered)) return answer;
+  cache_.Insert(gathered.stream->key(), form, answer, gathered.nodes);
+  dropped = cache_.TakeDropped();
+  return answer;
+}
+
+bool Index::IsCurrent(const Gathered& gathered) const {
+  const auto stream = records_->streams.find(gathered.stream->key());
+  if (stream == records_->streams.end() || *stream != gathered.stream) return false;
   for (const Gathered::Node& node : gathered.nodes) {
     const auto image = records_->images.find(node.name);
-    if ((image == records_->images.end() ? nullptr : image->second) != node.image) return answer;
+    if ((image == records_->images.end() ? nullptr : image->second) != node.image) return false;
   }
-  cache_.Insert(gathered.key, form, answer, gathered.nodes);
-  return answer;
+  return true;
 }
 
 Index::Stats Index::stats() const {

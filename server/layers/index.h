@@ -4,6 +4,7 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 #include <absl/synchronization/mutex.h>
 
 #include <atomic>
@@ -42,7 +43,7 @@ struct Lookup {
     kAnswer,      // `answer` can be sent
     kBuild,       // it has to be built: give `gathered` to Index::Build
     kNotFound,    // there is no such stream
-    kUnreadable,  // the stream's own record is: `reason`
+    kUnreadable,  // the stream's own record is, or it reaches too much: `reason`
   };
   Result result = Result::kNotFound;
   std::shared_ptr<const Encoded> answer;
@@ -50,12 +51,15 @@ struct Lookup {
   std::string reason;
 };
 
-// Written by the reflector's thread alone (the first group of methods), read by every request thread.
+// Written by the reflector's thread alone (the first group of methods), read by every request
+// thread. Outlives whatever Find returned, but for the answer.
 class Index {
  public:
   struct Options {
     size_t cache_bytes = 256 << 20;          // of encoded answers
-    size_t max_images_per_answer = 1 << 20;  // a stream that reaches more is answered with an error
+    // Images, layers and children of lists, each time that they are named. A stream that reaches more
+    // is answered with an error.
+    size_t max_entries_per_answer = 1 << 20;
   };
 
   // An unreadable record, as it is found, for the log.
@@ -65,6 +69,7 @@ class Index {
   ~Index();
 
   // A list is gathered aside, while what there was is served, and takes its place whole at EndList.
+  // BeginList forgets a list that was begun before.
   void BeginList();
   void AddToList(std::span<const Change> page);
   void EndList() ABSL_LOCKS_EXCLUDED(mu_);
@@ -76,8 +81,9 @@ class Index {
   // The answer, or what it is made of, at one revision.
   Lookup Find(std::string_view ns, std::string_view name, const Form& form) const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Encodes what Find gathered, and keeps the bytes for others if nothing that they depend on has changed meanwhile.
-  // Costs about 2 µs an image. An error says why the stream can't be answered.
+  // Encodes what Find gathered, and keeps the bytes for others if nothing that they depend on has
+  // changed meanwhile. If somebody else has built the answer since, it is that one, which is at least
+  // as new. Costs about 2 µs an image. An error says why the stream can't be answered.
   base::StatusOr<std::shared_ptr<const Encoded>> Build(const Gathered& gathered, const Form& form)
       ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -91,17 +97,32 @@ class Index {
   Stats stats() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  using StreamPointer = std::shared_ptr<const StreamEntry>;
+  struct StreamHash : base::StringHash {
+    using base::StringHash::operator();
+    size_t operator()(const StreamPointer& stream) const { return (*this)(stream->key()); }
+  };
+  struct StreamEqual {
+    using is_transparent = void;
+    static std::string_view Key(std::string_view key) { return key; }
+    static std::string_view Key(const StreamPointer& stream) { return stream->key(); }
+    bool operator()(const auto& a, const auto& b) const { return Key(a) == Key(b); }
+  };
   struct Records {
     absl::flat_hash_map<NameId, std::shared_ptr<const ImageEntry>> images;
-    base::StringMap<std::shared_ptr<const StreamEntry>> streams;
+    absl::flat_hash_set<StreamPointer, StreamHash, StreamEqual> streams;
   };
   struct Decoded;
 
   Decoded Decode(const Change& change);
   std::shared_ptr<const ImageEntry> DecodeImageEntry(const Change& change, std::string& reason);
-  std::shared_ptr<const StreamEntry> DecodeStreamEntry(const Change& change, std::string& reason);
+  StreamPointer DecodeStreamEntry(const Change& change, std::string_view key, std::string& reason);
   void Recycle();
-  // The images that a stream reaches, depth first; false if they are too many.
+  // Leave what they replaced in `change`, to be freed outside of the lock.
+  void PutImage(Decoded& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void PutStream(Decoded& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsCurrent(const Gathered& gathered) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  // The images that a stream reaches, depth first; false if that is too much.
   bool Gather(Gathered& gathered) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
 
   const Options options_;

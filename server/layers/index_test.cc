@@ -124,7 +124,7 @@ TEST_F(LayerIndex, OddImagesAreAnsweredWithWarnings) {
   EXPECT_THAT(Body(), HasSubstr(R"("unnamed":{"imageMissing":false,"layers":["a","b"],"config":"sha256:config"})"));
   EXPECT_THAT(WarningsOf(index, "app"),
               ElementsAre("image no-id: its metadata has no config digest, so config is null",
-                          "image unnamed: layers without a name were left out"));
+                          "image unnamed: layers or manifests without a name were left out"));
 }
 
 TEST_F(LayerIndex, WarningsAreFewAndThenCounted) {
@@ -185,9 +185,9 @@ TEST_F(LayerIndex, LargeBodiesAreCompressedWhenAskedFor) {
 }
 
 TEST(LayerIndexBounds, AStreamThatReachesTooManyImagesIsAnError) {
-  Index index({.max_images_per_answer = 3}, {});
+  Index index({.max_entries_per_answer = 3}, {});
   index.Apply(Changes().Image("l", ListBytes({"a", "b", "c"})).Stream("app", StreamBytes("app", {"l"})).all());
-  EXPECT_EQ(BodyOf(index, "app"), "<unreadable: the stream reaches more than 3 images>");
+  EXPECT_EQ(BodyOf(index, "app"), "<unreadable: the stream reaches more than 3 images and layers>");
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "server/layers/name_table.h"
 
-#include <array>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 
@@ -10,14 +10,14 @@ namespace strata::layers {
 namespace {
 
 constexpr std::string_view kPrefix = "sha256:";
-constexpr size_t kDigestBytes = 32;
-constexpr size_t kDigestText = 7 + 2 * kDigestBytes;
 
-constexpr int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
+// The value of a lower-case hexadecimal digit; negative for anything else.
+constexpr auto kHexValues = [] {
+  std::array<int8_t, 256> values{};
+  values.fill(-1);
+  for (int i = 0; i < 16; ++i) values[static_cast<uint8_t>("0123456789abcdef"[i])] = static_cast<int8_t>(i);
+  return values;
+}();
 
 // Two characters for each byte, so that a digest is written with 32 look-ups.
 constexpr auto kHexPairs = [] {
@@ -26,139 +26,138 @@ constexpr auto kHexPairs = [] {
   return pairs;
 }();
 
-using Digest = std::array<uint8_t, kDigestBytes>;
-
-bool ParseDigest(std::string_view name, Digest& digest) {
-  if (name.size() != kDigestText || !name.starts_with(kPrefix)) return false;
-  for (size_t i = 0; i < kDigestBytes; ++i) {
-    const int high = HexValue(name[7 + 2 * i]), low = HexValue(name[8 + 2 * i]);
-    if (high < 0 || low < 0) return false;
-    digest[i] = static_cast<uint8_t>(high << 4 | low);
-  }
-  return true;
+// Seeded: whoever may write images chooses their digests.
+uint64_t HashBytes(const void* bytes, size_t size) {
+  return base::StringHash()({static_cast<const char*>(bytes), size});
 }
 
 }  // namespace
 
-struct NameTable::Entry {
-  union {
-    uint8_t digest[kDigestBytes];
-    std::string* text;
-  };
-  uint32_t references;  // the writer's alone
-  bool is_text;
+// A name as it is looked for: as a digest if it is one.
+struct NameTable::Key {
+  explicit Key(std::string_view name) : text(name), is_digest(Parse()) {
+    hash = is_digest ? HashBytes(digest.data(), digest.size()) : HashBytes(text.data(), text.size());
+  }
+
+  bool Parse() {
+    if (text.size() != kDigestText || !text.starts_with(kPrefix)) return false;
+    int wrong = 0;
+    for (size_t i = 0; i < digest.size(); ++i) {
+      const int high = kHexValues[static_cast<uint8_t>(text[7 + 2 * i])];
+      const int low = kHexValues[static_cast<uint8_t>(text[8 + 2 * i])];
+      wrong |= high | low;
+      digest[i] = static_cast<uint8_t>((high & 15) << 4 | (low & 15));
+    }
+    return wrong >= 0;
+  }
+
+  std::string_view text;
+  Digest digest;
+  bool is_digest;
+  uint64_t hash;
 };
 
-NameTable::NameTable() : chunks_(new std::atomic<Entry*>[kChunks]()), slots_(1024) {}
+NameTable::NameTable() : slots_(1024) {}
 
-NameTable::~NameTable() {
-  for (uint32_t id = 1; id < next_; ++id) {
-    if (at(id).is_text) delete at(id).text;
-  }
-  for (uint32_t i = 0; i < kChunks && chunks_[i] != nullptr; ++i) delete[] chunks_[i].load();
+NameTable::~NameTable() = default;
+
+uint64_t NameTable::HashOf(NameId id) const {
+  if (IsDigest(id)) return HashBytes(digests_[id].data(), digests_[id].size());
+  const std::string_view text = OtherText(id);
+  return HashBytes(text.data(), text.size());
 }
 
-const NameTable::Entry& NameTable::at(NameId id) const {
-  return chunks_[id >> kChunkBits].load(std::memory_order_acquire)[id & (kChunk - 1)];
-}
-NameTable::Entry& NameTable::at(NameId id) {
-  return chunks_[id >> kChunkBits].load(std::memory_order_relaxed)[id & (kChunk - 1)];
+bool NameTable::Equals(NameId id, const Key& key) const {
+  if (IsDigest(id) != key.is_digest) return false;
+  return key.is_digest ? digests_[id] == key.digest : OtherText(id) == key.text;
 }
 
-// Seeded: whoever may write images chooses their digests.
-uint64_t HashOfBytes(const void* bytes, size_t size) {
-  return base::StringHash()({static_cast<const char*>(bytes), size});
-}
-
-uint64_t NameTable::HashOf(std::string_view name) const {
-  Digest digest;
-  return ParseDigest(name, digest) ? HashOfBytes(digest.data(), kDigestBytes) : HashOfBytes(name.data(), name.size());
-}
-
-uint64_t NameTable::HashOf(const Entry& entry) const {
-  return entry.is_text ? HashOf(*entry.text) : HashOfBytes(entry.digest, kDigestBytes);
-}
-
-bool NameTable::Equals(const Entry& entry, std::string_view name) const {
-  if (entry.is_text) return *entry.text == name;
-  Digest digest;
-  return ParseDigest(name, digest) && std::memcmp(entry.digest, digest.data(), kDigestBytes) == 0;
-}
-
-size_t NameTable::SlotOf(std::string_view name) const {
+size_t NameTable::SlotOf(const Key& key) const {
   const size_t mask = slots_.size() - 1;
-  size_t slot = HashOf(name) & mask;
-  while (slots_[slot] != 0 && !Equals(at(slots_[slot]), name)) slot = (slot + 1) & mask;
+  size_t slot = key.hash & mask;
+  while (slots_[slot] != kNoName && !Equals(slots_[slot], key)) slot = (slot + 1) & mask;
   return slot;
 }
 
-NameId NameTable::Find(std::string_view name) const { return name.empty() ? kNoName : slots_[SlotOf(name)]; }
-
-NameId NameTable::Allocate() {
-  if (!free_.empty()) {
-    const NameId id = free_.back();
-    free_.pop_back();
-    return id;
-  }
-  const uint32_t chunk = next_ >> kChunkBits;
-  if (chunk >= kChunks) std::abort();  // 268 million names
-  if (chunks_[chunk] == nullptr) chunks_[chunk].store(new Entry[kChunk], std::memory_order_release);
-  return next_++;
+NameId NameTable::Find(std::string_view name) const {
+  return name.empty() ? kNoName : slots_[SlotOf(Key(name))];
 }
 
-NameId NameTable::Intern(std::string_view name) {
-  if (name.empty()) return kNoName;
-  size_t slot = SlotOf(name);
-  if (slots_[slot] != 0) {
-    ++at(slots_[slot]).references;
-    return slots_[slot];
-  }
-  if ((used_ + 1) * 4 > slots_.size() * 3) {
-    Grow();
-    slot = SlotOf(name);
-  }
-  const NameId id = Allocate();
-  Entry& entry = at(id);
-  Digest digest;
-  if (ParseDigest(name, digest)) {
-    std::memcpy(entry.digest, digest.data(), kDigestBytes);
-    entry.is_text = false;
+uint32_t& NameTable::ReferencesOf(NameId id) {
+  return IsDigest(id) ? digest_references_[id] : text_references_[id & ~kTextBit];
+}
+
+NameId NameTable::Add(const Key& key) {
+  auto& free = key.is_digest ? free_digests_ : free_texts_;
+  uint32_t& next = key.is_digest ? next_digest_ : next_text_;
+  uint32_t index = next;
+  if (!free.empty()) {
+    index = free.back() & ~kTextBit;
+    free.pop_back();
   } else {
-    entry.text = new std::string(name);
-    entry.is_text = true;
-    text_bytes_ += sizeof(std::string) + entry.text->capacity();
+    if (next >= Segments<Digest>::kMaxSize) std::abort();  // two thousand million names
+    ++next;
+    if (key.is_digest) {
+      digests_.Extend(index);
+      digest_references_.Extend(index);
+    } else {
+      texts_.Extend(index);
+      text_references_.Extend(index);
+    }
   }
-  entry.references = 1;
-  slots_[slot] = id;
+  const NameId id = key.is_digest ? index : index | kTextBit;
+  if (key.is_digest) {
+    digests_[index] = key.digest;
+  } else {
+    texts_[index] = std::make_unique<const std::string>(key.text);
+    text_bytes_ += sizeof(std::string) + texts_[index]->capacity();
+  }
+  ReferencesOf(id) = 1;
   ++used_;
   return id;
 }
 
+NameId NameTable::Intern(std::string_view name) {
+  if (name.empty()) return kNoName;
+  const Key key(name);
+  size_t slot = SlotOf(key);
+  if (slots_[slot] != kNoName) {
+    ++ReferencesOf(slots_[slot]);
+    return slots_[slot];
+  }
+  if ((used_ + 1) * 4 > slots_.size() * 3) {
+    Grow();
+    slot = SlotOf(key);
+  }
+  return slots_[slot] = Add(key);
+}
+
 void NameTable::Retain(NameId id) {
-  if (id != kNoName) ++at(id).references;
+  if (id != kNoName) ++ReferencesOf(id);
 }
 
 void NameTable::Release(NameId id) {
-  if (id == kNoName) return;
-  Entry& entry = at(id);
-  if (--entry.references != 0) return;
+  if (id == kNoName || --ReferencesOf(id) != 0) return;
   EraseSlot(id);
-  if (entry.is_text) {
-    text_bytes_ -= sizeof(std::string) + entry.text->capacity();
-    delete entry.text;
-    entry.is_text = false;
+  if (IsDigest(id)) {
+    free_digests_.push_back(id);
+  } else {
+    auto& text = texts_[id & ~kTextBit];
+    text_bytes_ -= sizeof(std::string) + text->capacity();
+    text.reset();
+    free_texts_.push_back(id);
   }
-  free_.push_back(id);
   --used_;
 }
 
 void NameTable::Grow() {
-  slots_.assign(slots_.size() * 2, 0);
+  std::vector<NameId> old(slots_.size() * 2);
+  old.swap(slots_);
   const size_t mask = slots_.size() - 1;
-  for (NameId id = 1; id < next_; ++id) {
-    if (at(id).references == 0) continue;
-    size_t slot = HashOf(at(id)) & mask;
-    while (slots_[slot] != 0) slot = (slot + 1) & mask;
+  for (const NameId id : old) {
+    if (id == kNoName) continue;
+    size_t slot = HashOf(id) & mask;
+    while (slots_[slot] != kNoName) slot = (slot + 1) & mask;
     slots_[slot] = id;
   }
 }
@@ -166,30 +165,39 @@ void NameTable::Grow() {
 // Linear probing without tombstones: what follows is moved back (Knuth, TAOCP vol. 3, 6.4 R).
 void NameTable::EraseSlot(NameId id) {
   const size_t mask = slots_.size() - 1;
-  size_t hole = HashOf(at(id)) & mask;
+  size_t hole = HashOf(id) & mask;
   while (slots_[hole] != id) hole = (hole + 1) & mask;
-  for (size_t next = (hole + 1) & mask; slots_[next] != 0; next = (next + 1) & mask) {
-    const size_t home = HashOf(at(slots_[next])) & mask;
+  for (size_t next = (hole + 1) & mask; slots_[next] != kNoName; next = (next + 1) & mask) {
+    const size_t home = HashOf(slots_[next]) & mask;
     if (((next - home) & mask) >= ((next - hole) & mask)) {
       slots_[hole] = slots_[next];
       hole = next;
     }
   }
-  slots_[hole] = 0;
+  slots_[hole] = kNoName;
 }
 
-bool NameTable::IsDigest(NameId id) const { return id != kNoName && !at(id).is_text; }
+char* NameTable::WriteDigest(NameId digest, char* to) const {
+  std::memcpy(to, kPrefix.data(), kPrefix.size());
+  to += kPrefix.size();
+  for (const uint8_t byte : digests_[digest]) {
+    std::memcpy(to, kHexPairs[byte].data(), 2);
+    to += 2;
+  }
+  return to;
+}
+
+std::string_view NameTable::OtherText(NameId id) const {
+  return id == kNoName ? std::string_view() : std::string_view(*texts_[id & ~kTextBit]);
+}
 
 void NameTable::AppendTo(NameId id, std::string& out) const {
-  if (id == kNoName) return;
-  const Entry& entry = at(id);
-  if (entry.is_text) {
-    out += *entry.text;
+  if (!IsDigest(id)) {
+    out += OtherText(id);
     return;
   }
   char text[kDigestText];
-  std::memcpy(text, kPrefix.data(), kPrefix.size());
-  for (size_t i = 0; i < kDigestBytes; ++i) std::memcpy(text + 7 + 2 * i, kHexPairs[entry.digest[i]].data(), 2);
+  WriteDigest(id, text);
   out.append(text, sizeof text);
 }
 
@@ -199,21 +207,26 @@ std::string NameTable::Text(NameId id) const {
   return text;
 }
 
-size_t NameTable::TextSize(NameId id) const {
-  if (id == kNoName) return 0;
-  return at(id).is_text ? at(id).text->size() : kDigestText;
+uint64_t NameTable::Rank(NameId id) const {
+  if (!IsDigest(id)) return 0;
+  uint64_t rank = 0;
+  for (size_t i = 0; i < sizeof rank; ++i) rank = rank << 8 | digests_[id][i];
+  return rank;
 }
 
 int NameTable::Compare(NameId a, NameId b) const {
   if (a == b) return 0;
-  if (IsDigest(a) && IsDigest(b)) return std::memcmp(at(a).digest, at(b).digest, kDigestBytes);
+  // Lower-case hexadecimal sorts as the bytes that it stands for.
+  if (IsDigest(a) && IsDigest(b)) {
+    return std::memcmp(digests_[a].data(), digests_[b].data(), sizeof(Digest));
+  }
   return Text(a).compare(Text(b));
 }
 
 size_t NameTable::bytes() const {
-  const size_t chunks = (next_ + kChunk - 1) / kChunk;
-  return chunks * kChunk * sizeof(Entry) + slots_.capacity() * sizeof(uint32_t) + free_.capacity() * sizeof(NameId) +
-         text_bytes_;
+  return next_digest_ * (sizeof(Digest) + sizeof(uint32_t)) +
+         next_text_ * (sizeof(void*) + sizeof(uint32_t)) + text_bytes_ +
+         (slots_.capacity() + free_digests_.capacity() + free_texts_.capacity()) * sizeof(NameId);
 }
 
 }  // namespace strata::layers

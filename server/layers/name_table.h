@@ -1,7 +1,7 @@
 // Every name that the index knows (digests above all), stored once and called by number.
 #pragma once
 
-#include <atomic>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,18 +9,22 @@
 #include <string_view>
 #include <vector>
 
+#include "server/layers/segments.h"
+
 namespace strata::layers {
 
+// A digest's, or with the highest bit another text's.
 using NameId = uint32_t;
 
 // The empty name; never reference-counted.
 inline constexpr NameId kNoName = 0;
 
-// One thread writes: Intern, Retain, Release, Find. Any thread may read the text of an id that it got, through a lock,
-// from an object that holds a reference to it: such an entry doesn't move or change.
+// One thread writes: Intern, Retain, Release, Find, size, bytes. Any thread may read the text of an
+// id that it got, through a lock, from an object that holds a reference to it: such a text doesn't
+// move or change.
 //
-// A digest `sha256:<64 lower-case hex>` takes 40 bytes and about 6 of hash table; other names take a
-// heap string.
+// A digest `sha256:<64 lower-case hex>` takes 36 bytes and 6 to 11 of hash table; other names take a
+// heap string. The room of names that are gone is used again, not given back.
 class NameTable {
  public:
   NameTable();
@@ -36,13 +40,24 @@ class NameTable {
   // kNoName if it isn't in the table.
   NameId Find(std::string_view name) const;
 
-  // Appends the name's text.
+  // Whether it is a digest: plain ASCII that JSON doesn't escape, of kDigestText bytes.
+  static constexpr size_t kDigestText = 7 + 64;
+  static bool IsDigest(NameId id) { return id != kNoName && (id & kTextBit) == 0; }
+
+  // Writes the kDigestText bytes of a digest, and returns what follows them.
+  char* WriteDigest(NameId digest, char* to) const;
+  // Of an id that isn't a digest.
+  std::string_view OtherText(NameId id) const;
+
   void AppendTo(NameId id, std::string& out) const;
   std::string Text(NameId id) const;
-  size_t TextSize(NameId id) const;
-  // Whether the text is plain ASCII that JSON doesn't escape; true of every digest.
-  bool IsDigest(NameId id) const;
-  // By the bytes of their texts: negative, zero or positive.
+  size_t TextSize(NameId id) const {
+    return IsDigest(id) ? kDigestText : OtherText(id).size();
+  }
+
+  // For sorting by the bytes of the texts. Of two digests with different ranks, the one with the
+  // lower rank comes first; in all other cases Compare (negative, zero or positive) has to tell.
+  uint64_t Rank(NameId id) const;
   int Compare(NameId a, NameId b) const;
 
   size_t size() const { return used_; }
@@ -50,26 +65,27 @@ class NameTable {
   size_t bytes() const;
 
  private:
-  struct Entry;
-  static constexpr uint32_t kChunkBits = 12;
-  static constexpr uint32_t kChunk = 1u << kChunkBits;
-  static constexpr uint32_t kChunks = 1u << 16;
+  using Digest = std::array<uint8_t, 32>;
+  struct Key;
+  static constexpr NameId kTextBit = 1u << 31;
 
-  const Entry& at(NameId id) const;
-  Entry& at(NameId id);
-  uint64_t HashOf(std::string_view name) const;
-  uint64_t HashOf(const Entry& entry) const;
-  bool Equals(const Entry& entry, std::string_view name) const;
-  NameId Allocate();
-  size_t SlotOf(std::string_view name) const;
+  uint64_t HashOf(NameId id) const;
+  bool Equals(NameId id, const Key& key) const;
+  // Where the name is in slots_, or the empty slot where it would be.
+  size_t SlotOf(const Key& key) const;
+  uint32_t& ReferencesOf(NameId id);
+  NameId Add(const Key& key);
   void Grow();
   void EraseSlot(NameId id);
 
-  // Fixed directory of chunks that never move, so that readers need no lock.
-  const std::unique_ptr<std::atomic<Entry*>[]> chunks_;
-  std::vector<uint32_t> slots_;  // open addressing, linear probing; 0 is empty
-  std::vector<NameId> free_;
-  uint32_t next_ = 1;
+  Segments<Digest> digests_;  // from 1
+  Segments<std::unique_ptr<const std::string>> texts_;  // by id without kTextBit
+
+  // The rest is the writer's alone.
+  Segments<uint32_t> digest_references_, text_references_;
+  uint32_t next_digest_ = 1, next_text_ = 0;
+  std::vector<NameId> free_digests_, free_texts_;
+  std::vector<NameId> slots_;  // open addressing, linear probing; kNoName is empty
   size_t used_ = 0;
   size_t text_bytes_ = 0;
 };

@@ -8,7 +8,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace strata::layers;
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  Index index({.cache_bytes = 1 << 20, .max_images_per_answer = 1000}, {});
+  Index index({.cache_bytes = 1 << 20, .max_entries_per_answer = 1000}, {});
   const Change changes[] = {
       {Change::Kind::kImage, Change::State::kPresent, "", "i", 1, bytes, {}},
       {Change::Kind::kImageStream, Change::State::kPresent, "ns", "s", 1, bytes, {}},

@@ -1,89 +1,117 @@
 #include "server/layers/response_cache.h"
 
-#include <algorithm>
+#include "server/wire/gzip.h"
 
 namespace strata::layers {
 namespace {
 
-// List node, iterator, control block and allocator overhead of one answer, and of a stream that has any.
-constexpr size_t kAnswerOverhead = 160;
-constexpr size_t kStreamOverhead = 200;
-constexpr size_t kDependencyBytes = 28;  // an id in the stream's list, and its share of users_
+// What malloc takes for an answer beside its body (list node, Encoded with its control block), for a
+// stream that has any, and for one use with its share of users_.
+constexpr size_t kAnswerOverhead = 240;
+constexpr size_t kStreamOverhead = 160;
+constexpr size_t kUseBytes = 60;
+
+size_t SizeOf(const Encoded& answer) {
+  size_t bytes = kAnswerOverhead + answer.body.capacity();
+  for (const std::string& warning : answer.warnings) bytes += sizeof warning + warning.capacity();
+  return bytes;
+}
 
 }  // namespace
 
-std::shared_ptr<const Encoded> ResponseCache::Find(std::string_view stream, const Form& form) const {
+bool ResponseCache::Answer::Serves(const Form& wanted) const {
+  if (!(form.representation == wanted.representation)) return false;
+  return form.gzip == wanted.gzip || (wanted.gzip && encoded->body.size() <= wire::kGzipThreshold);
+}
+
+std::shared_ptr<const Encoded> ResponseCache::Find(std::string_view stream,
+                                                   const Form& form) const {
   const auto found = streams_.find(stream);
   if (found == streams_.end()) return nullptr;
-  for (const auto& answer : found->second->answers) {
-    if (answer->form == form) {
-      // Read before written, so that a hot answer's line stays shared between the cores.
-      if (!answer->used.load(std::memory_order_relaxed)) answer->used.store(true, std::memory_order_relaxed);
-      return answer->encoded;
+  for (const auto& answer : (*found)->answers) {
+    if (!answer->Serves(form)) continue;
+    // Read before written, so that a hot answer's line stays shared between the cores.
+    if (!answer->used.load(std::memory_order_relaxed)) {
+      answer->used.store(true, std::memory_order_relaxed);
     }
+    return answer->encoded;
   }
   return nullptr;
 }
 
-void ResponseCache::Insert(std::string_view stream, const Form& form, std::shared_ptr<const Encoded> answer,
+void ResponseCache::Insert(std::string_view stream, const Form& form,
+                           std::shared_ptr<const Encoded> answer,
                            const std::vector<Gathered::Node>& images) {
-  const size_t bytes = answer->body.capacity() + kAnswerOverhead;
-  const size_t dependencies = kStreamOverhead + 2 * stream.size() + images.size() * kDependencyBytes;
-  if (bytes + dependencies > max_bytes_ / 2) return;
-  EvictFor(bytes + dependencies);
-  auto& slot = streams_[stream];
-  if (slot == nullptr) {
-    slot = std::make_unique<Stream>();
-    slot->key = stream;
-    slot->bytes = dependencies;
-    bytes_ += dependencies;
-    slot->images.reserve(images.size());
-    for (const Gathered::Node& node : images) {
-      slot->images.push_back(node.name);
-      users_[node.name].push_back(slot.get());
+  const size_t bytes = SizeOf(*answer);
+  const size_t of_stream = kStreamOverhead + stream.size() + images.size() * kUseBytes;
+  if (bytes + of_stream > max_bytes_ / 2 || Find(stream, form) != nullptr) return;
+  EvictFor(bytes + of_stream);
+  auto found = streams_.find(stream);
+  if (found == streams_.end()) {
+    auto added = std::make_unique<Stream>();
+    added->key = stream;
+    added->bytes = of_stream;
+    added->uses.reset(new Use[images.size()]);
+    added->use_count = images.size();
+    for (size_t i = 0; i < images.size(); ++i) {
+      added->uses[i] = {images[i].name, added.get(), nullptr, nullptr};
+      Link(added->uses[i]);
     }
+    bytes_ += of_stream;
+    found = streams_.insert(std::move(added)).first;
   }
-  for (const auto& existing : slot->answers) {
-    if (existing->form == form) return;
-  }
-  ring_.emplace_back(slot.get(), form, std::move(answer), bytes);
-  slot->answers.push_back(std::prev(ring_.end()));
+  Stream& slot = **found;
+  ring_.emplace_back(&slot, Form{form.representation, answer->gzipped}, std::move(answer), bytes);
+  slot.answers.push_back(std::prev(ring_.end()));
   bytes_ += bytes;
 }
 
-void ResponseCache::Drop(Stream& stream) {
-  for (const auto& answer : stream.answers) {
-    if (hand_ == answer) ++hand_;
-    bytes_ -= answer->bytes;
-    ring_.erase(answer);
+void ResponseCache::Link(Use& use) {
+  Use*& first = users_[use.image];
+  use.next = first;
+  if (first != nullptr) first->previous = &use;
+  first = &use;
+}
+
+void ResponseCache::Unlink(Use& use) {
+  if (use.next != nullptr) use.next->previous = use.previous;
+  if (use.previous != nullptr) {
+    use.previous->next = use.next;
+  } else if (use.next != nullptr) {
+    users_.find(use.image)->second = use.next;
+  } else {
+    users_.erase(use.image);
   }
-  for (const NameId image : stream.images) {
-    const auto users = users_.find(image);
-    // From the back, where DropUsersOf works.
-    const auto user = std::find(users->second.rbegin(), users->second.rend(), &stream);
-    *user = users->second.back();
-    users->second.pop_back();
-    if (users->second.empty()) users_.erase(users);
-  }
+}
+
+void ResponseCache::DropAnswer(Ring::iterator answer) {
+  if (hand_ == answer) ++hand_;
+  bytes_ -= answer->bytes;
+  dropped_.answers_.splice(dropped_.answers_.end(), ring_, answer);
+}
+
+void ResponseCache::Drop(Streams::iterator found) {
+  Stream& stream = **found;
+  for (const auto& answer : stream.answers) DropAnswer(answer);
+  for (size_t i = 0; i < stream.use_count; ++i) Unlink(stream.uses[i]);
   bytes_ -= stream.bytes;
-  streams_.erase(streams_.find(stream.key));
+  streams_.erase(found);
 }
 
 void ResponseCache::DropStream(std::string_view stream) {
-  const auto found = streams_.find(stream);
-  if (found != streams_.end()) Drop(*found->second);
+  if (const auto found = streams_.find(stream); found != streams_.end()) Drop(found);
 }
 
 void ResponseCache::DropUsersOf(NameId image) {
-  for (auto users = users_.find(image); users != users_.end(); users = users_.find(image)) {
-    Drop(*users->second.back());
+  for (auto use = users_.find(image); use != users_.end(); use = users_.find(image)) {
+    Drop(streams_.find(std::string_view(use->second->stream->key)));
   }
 }
 
 void ResponseCache::Clear() {
-  streams_.clear();
-  users_.clear();
-  ring_.clear();
+  dropped_.answers_.splice(dropped_.answers_.end(), ring_);
+  dropped_.streams_ = std::exchange(streams_, {});
+  dropped_.users_ = std::exchange(users_, {});
   hand_ = ring_.end();
   bytes_ = 0;
 }
@@ -91,21 +119,16 @@ void ResponseCache::Clear() {
 void ResponseCache::EvictFor(size_t bytes) {
   while (!ring_.empty() && bytes_ + bytes > max_bytes_) {
     if (hand_ == ring_.end()) hand_ = ring_.begin();
-    if (hand_->used.exchange(false, std::memory_order_relaxed)) {
-      ++hand_;
-      continue;
-    }
-    Stream& stream = *hand_->stream;
     const auto victim = hand_++;
+    if (victim->used.exchange(false, std::memory_order_relaxed)) continue;
     ++evictions_;
+    Stream& stream = *victim->stream;
     if (stream.answers.size() == 1) {
-      if (hand_ == victim) ++hand_;
-      Drop(stream);
-      continue;
+      Drop(streams_.find(std::string_view(stream.key)));
+    } else {
+      std::erase(stream.answers, victim);
+      DropAnswer(victim);
     }
-    bytes_ -= victim->bytes;
-    std::erase(stream.answers, victim);
-    ring_.erase(victim);
   }
 }
 

@@ -1,9 +1,12 @@
 // Encoded answers by stream and form, bounded by bytes, with what each of them depends on.
 //
-// Not thread-safe: the index calls it under its lock. Find under a shared lock, everything else under an exclusive one.
+// Not thread-safe: the index calls it under its lock, Find under a shared one, everything else
+// under an exclusive one. What is dropped is set aside for TakeDropped, so that megabytes are freed
+// outside of that lock.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
 #include <atomic>
 #include <cstddef>
@@ -21,15 +24,66 @@
 namespace strata::layers {
 
 class ResponseCache {
+ private:
+  struct Stream;
+  struct Use;
+
+  struct Answer {
+    Answer(Stream* s, const Form& f, std::shared_ptr<const Encoded> e, size_t b)
+        : stream(s), form(f), encoded(std::move(e)), bytes(b) {}
+    // Whether it is what `wanted` gets: a body too small to be compressed serves both.
+    bool Serves(const Form& wanted) const;
+
+    Stream* stream;
+    Form form;  // with gzip only if the body is compressed
+    std::shared_ptr<const Encoded> encoded;
+    size_t bytes;
+    mutable std::atomic<bool> used{false};
+  };
+  using Ring = std::list<Answer>;
+
+  // An answer's dependency on an image, in the chain of all that depend on it.
+  struct Use {
+    NameId image;
+    Stream* stream;
+    Use* next;
+    Use* previous;  // null: users_ points here
+  };
+
+  // The answers of one image stream. All of them are of its present state, so they depend on the
+  // same images.
+  struct Stream {
+    std::string key;
+    std::vector<Ring::iterator> answers;
+    std::unique_ptr<Use[]> uses;
+    size_t use_count = 0;
+    size_t bytes = 0;  // of this and of the uses
+  };
+  struct StreamHash : base::StringHash {
+    using base::StringHash::operator();
+    size_t operator()(const std::unique_ptr<Stream>& s) const { return (*this)(s->key); }
+  };
+  struct StreamEqual {
+    using is_transparent = void;
+    static std::string_view Key(std::string_view key) { return key; }
+    static std::string_view Key(const std::unique_ptr<Stream>& s) { return s->key; }
+    bool operator()(const auto& a, const auto& b) const { return Key(a) == Key(b); }
+  };
+  using Streams = absl::flat_hash_set<std::unique_ptr<Stream>, StreamHash, StreamEqual>;
+  using Users = absl::flat_hash_map<NameId, Use*>;
+
  public:
   // Bytes of bodies and of the cache's own records. An answer larger than half of it isn't kept.
   explicit ResponseCache(size_t max_bytes) : max_bytes_(max_bytes) {}
+  ResponseCache(const ResponseCache&) = delete;
+  ResponseCache& operator=(const ResponseCache&) = delete;
 
   // Null if it isn't there. Marks the answer as used.
   std::shared_ptr<const Encoded> Find(std::string_view stream, const Form& form) const;
 
-  // `images` are all names that the answer depends on, missing ones too. Their ids must stay valid for as long as the
-  // answer stands here: whoever changes or deletes the stream or an image drops it first.
+  // `images` are all names that the answer depends on, missing ones too, each once. Their ids must
+  // stay valid for as long as the answer stands here: whoever changes or deletes the stream or an
+  // image drops it first.
   void Insert(std::string_view stream, const Form& form, std::shared_ptr<const Encoded> answer,
               const std::vector<Gathered::Node>& images);
 
@@ -37,6 +91,15 @@ class ResponseCache {
   // Every answer that depends on the image.
   void DropUsersOf(NameId image);
   void Clear();
+
+  // Frees what was dropped when it goes out of scope.
+  class Dropped {
+    friend class ResponseCache;
+    Ring answers_;
+    Streams streams_;
+    Users users_;
+  };
+  Dropped TakeDropped() { return std::exchange(dropped_, {}); }
 
   struct Stats {
     size_t bytes = 0;
@@ -46,34 +109,20 @@ class ResponseCache {
   Stats stats() const { return {bytes_, ring_.size(), evictions_}; }
 
  private:
-  struct Stream;
-  struct Answer {
-    Answer(Stream* s, const Form& f, std::shared_ptr<const Encoded> e, size_t b)
-        : stream(s), form(f), encoded(std::move(e)), bytes(b) {}
-    Stream* stream;
-    Form form;
-    std::shared_ptr<const Encoded> encoded;
-    size_t bytes;
-    mutable std::atomic<bool> used{false};
-  };
-  using Ring = std::list<Answer>;
-  struct Stream {
-    std::string key;
-    std::vector<NameId> images;
-    std::vector<Ring::iterator> answers;
-    size_t bytes = 0;  // of this record
-  };
-
-  void Drop(Stream& stream);
+  void DropAnswer(Ring::iterator answer);
+  void Drop(Streams::iterator stream);
+  void Link(Use& use);
+  void Unlink(Use& use);
   void EvictFor(size_t bytes);
 
   const size_t max_bytes_;
   size_t bytes_ = 0;
   uint64_t evictions_ = 0;
-  base::StringMap<std::unique_ptr<Stream>> streams_;
-  absl::flat_hash_map<NameId, std::vector<Stream*>> users_;
-  Ring ring_;  // in order of insertion; the hand goes round (second chance)
+  Streams streams_;
+  Users users_;  // the first use of each image
+  Ring ring_;    // in order of insertion; the hand goes round (second chance)
   Ring::iterator hand_ = ring_.end();
+  Dropped dropped_;
 };
 
 }  // namespace strata::layers

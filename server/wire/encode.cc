@@ -25,16 +25,22 @@ void AppendField(char tag, std::string_view bytes, std::string& out) {
 
 }  // namespace
 
-void AppendEnvelope(const codec::TypeMeta& type, std::string_view raw, std::string& out) {
-  // runtime.TypeMeta and runtime.Unknown, with the empty contentEncoding and contentType that gogo writes.
+void AppendEnvelopeHead(const codec::TypeMeta& type, size_t raw_size, std::string& out) {
   std::string type_meta;
   AppendField('\x0a', type.api_version, type_meta);
   AppendField('\x12', type.kind, type_meta);
-  out.reserve(out.size() + type_meta.size() + raw.size() + 24);
   out += std::string_view("k8s\0", 4);
   AppendField('\x0a', type_meta, out);
-  AppendField('\x12', raw, out);
-  out += std::string_view("\x1a\0\x22\0", 4);
+  out += '\x12';
+  AppendLength(raw_size, out);
+}
+
+// runtime.TypeMeta and runtime.Unknown, with the empty contentEncoding and contentType that gogo writes.
+void AppendEnvelope(const codec::TypeMeta& type, std::string_view raw, std::string& out) {
+  out.reserve(out.size() + raw.size() + type.kind.size() + type.api_version.size() + 32);
+  AppendEnvelopeHead(type, raw.size(), out);
+  out += raw;
+  out += kEnvelopeTail;
 }
 
 std::string Encode(const google::protobuf::Message& object, const codec::TypeMeta& type,
