@@ -1,0 +1,85 @@
+#include "server/auth/authenticator.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace strata::auth {
+namespace {
+
+std::string_view Trim(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
+  return text.size() == lower.size() && std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
+           return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+         });
+}
+
+std::shared_ptr<const UserInfo> WithAuthenticatedGroup(std::shared_ptr<const UserInfo> user) {
+  const auto has = [&](std::string_view group) {
+    return std::find(user->groups.begin(), user->groups.end(), group) != user->groups.end();
+  };
+  if (user->name == kAnonymous || has(kAuthenticated) || has(kUnauthenticated)) return user;
+  auto with = std::make_shared<UserInfo>(*user);
+  with->groups.emplace_back(kAuthenticated);
+  return with;
+}
+
+}  // namespace
+
+AuthenticatorChain::AuthenticatorChain(std::vector<std::unique_ptr<Authenticator>> authenticators, bool anonymous)
+    : authenticators_(std::move(authenticators)),
+      anonymous_(anonymous ? std::make_shared<const UserInfo>(UserInfo{kAnonymous, "", {kUnauthenticated}, {}}) : nullptr) {}
+
+void AuthenticatorChain::Authenticate(const http::Request& request, Done done) const {
+  Ask(0, request, {}, std::move(done));
+}
+
+void AuthenticatorChain::Ask(size_t index, const http::Request& request, Authentication so_far, Done done) const {
+  if (index == authenticators_.size()) {
+    if (so_far.result == Authentication::Result::kNoOpinion && anonymous_ != nullptr) {
+      so_far.result = Authentication::Result::kUser;
+      so_far.user = anonymous_;
+    }
+    return done(std::move(so_far));
+  }
+  authenticators_[index]->Authenticate(
+      request, [this, index, &request, so_far = std::move(so_far), done = std::move(done)](Authentication one) mutable {
+        std::move(one.warnings.begin(), one.warnings.end(), std::back_inserter(so_far.warnings));
+        if (one.result == Authentication::Result::kUser) {
+          so_far.result = one.result;
+          so_far.user = WithAuthenticatedGroup(std::move(one.user));
+          return done(std::move(so_far));
+        }
+        if (one.result == Authentication::Result::kError) {
+          so_far.result = one.result;
+          so_far.error += (so_far.error.empty() ? "" : "; ") + one.error;
+        }
+        Ask(index + 1, request, std::move(so_far), std::move(done));
+      });
+}
+
+BearerToken FindBearerToken(const http::Headers& headers) {
+  const std::string* header = headers.Find("authorization");
+  if (header == nullptr) return {};
+  const std::string_view value = Trim(*header);
+  const size_t space = value.find(' ');
+  if (space == std::string_view::npos || !EqualsIgnoringCase(value.substr(0, space), "bearer")) return {};
+  const std::string_view rest = value.substr(space + 1);
+  const std::string_view token = rest.substr(0, rest.find(' '));
+  if (token.empty()) {
+    return {{}, "the provided Authorization header contains extra space before the bearer token, and is ignored"};
+  }
+  return {token, {}};
+}
+
+void StripCredentials(http::Headers& headers) {
+  headers.Remove("authorization");
+  headers.RemovePrefix("x-remote-");
+}
+
+}  // namespace strata::auth

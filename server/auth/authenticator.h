@@ -1,0 +1,59 @@
+// Authentication: from a request to a user (k8s.io/apiserver pkg/authentication).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/auth/user.h"
+#include "server/http/message.h"
+
+namespace strata::auth {
+
+struct Authentication {
+  enum class Result {
+    kUser,
+    kNoOpinion,  // the request has nothing that this authenticator judges
+    kError,      // it has, and it is wrong: `error`, for the log
+  };
+  Result result = Result::kNoOpinion;
+  std::shared_ptr<const UserInfo> user;
+  std::string error;
+  std::vector<std::string> warnings;  // for the client
+};
+
+// Thread-safe. `done` is called once, inline or later on another thread; the request is valid until then.
+class Authenticator {
+ public:
+  using Done = std::function<void(Authentication)>;
+  virtual ~Authenticator() = default;
+  virtual void Authenticate(const http::Request& request, Done done) const = 0;
+};
+
+// Asks each in order until one knows the user. What one finds wrong doesn't stop the next, but if none knows the user it
+// is the answer. Users get the group system:authenticated; with `anonymous`, a request that nobody has an opinion of is
+// system:anonymous's.
+class AuthenticatorChain final : public Authenticator {
+ public:
+  AuthenticatorChain(std::vector<std::unique_ptr<Authenticator>> authenticators, bool anonymous);
+  void Authenticate(const http::Request& request, Done done) const override;
+
+ private:
+  void Ask(size_t index, const http::Request& request, Authentication so_far, Done done) const;
+
+  const std::vector<std::unique_ptr<Authenticator>> authenticators_;
+  const std::shared_ptr<const UserInfo> anonymous_;  // null: not allowed
+};
+
+// The token of `Authorization: Bearer TOKEN` (bearertoken.go). Empty if there is none.
+struct BearerToken {
+  std::string_view token;
+  std::string warning;
+};
+BearerToken FindBearerToken(const http::Headers& headers);
+
+// Removes what must not be believed, logged or passed on after authentication: Authorization, X-Remote-*.
+void StripCredentials(http::Headers& headers);
+
+}  // namespace strata::auth

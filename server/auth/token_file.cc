@@ -1,0 +1,97 @@
+#include "server/auth/token_file.h"
+
+#include <fmt/format.h>
+#include <openssl/sha.h>
+
+#include <vector>
+
+#include "server/auth/csv.h"
+
+namespace strata::auth {
+namespace {
+
+std::vector<std::string> SplitGroups(std::string_view text) {
+  std::vector<std::string> groups;
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    std::string_view group = text.substr(0, comma);
+    while (group.starts_with(' ')) group.remove_prefix(1);
+    while (group.ends_with(' ')) group.remove_suffix(1);
+    if (!group.empty()) groups.emplace_back(group);
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return groups;
+}
+
+}  // namespace
+
+TokenFile::Digest TokenFile::DigestOf(std::string_view token) {
+  Digest digest;
+  SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), digest.data());
+  return digest;
+}
+
+base::StatusOr<std::shared_ptr<const TokenFile::Users>> TokenFile::Parse(const std::string& path, std::string_view text,
+                                                                         const obs::Logger& log) {
+  const auto rows = ParseCsv(text);
+  if (!rows.ok()) return base::Annotate(rows.status(), path);
+  auto users = std::make_shared<Users>();
+  for (const CsvRow& row : *rows) {
+    // tokenfile.go NewCSV.
+    if (row.fields.size() < 3) {
+      return base::InvalidArgumentError(
+          fmt::format("token file '{}' must have at least 3 columns (token, user name, user uid), found {} in line {}",
+                      path, row.fields.size(), row.line));
+    }
+    if (row.fields[0].empty()) {
+      log.Warning("A token of the token file is empty, and skipped", {{"file", path}, {"line", row.line}});
+      continue;
+    }
+    auto user = std::make_shared<UserInfo>();
+    user->name = row.fields[1];
+    user->uid = row.fields[2];
+    if (row.fields.size() > 3) user->groups = SplitGroups(row.fields[3]);
+    if (!users->insert_or_assign(DigestOf(row.fields[0]), std::move(user)).second) {
+      log.Warning("A token stands twice in the token file; the last one counts", {{"file", path}, {"line", row.line}});
+    }
+  }
+  return std::shared_ptr<const Users>(std::move(users));
+}
+
+base::StatusOr<std::unique_ptr<TokenFile>> TokenFile::Open(const std::string& path, files::FileWatcher& watcher,
+                                                           const obs::Logger& log) {
+  auto state = std::make_shared<State>();
+  STRATA_RETURN_IF_ERROR(
+      watcher.Watch("token-auth-file", {path}, [state, path, &log](const std::vector<std::string>& contents) {
+        auto users = Parse(path, contents[0], log);
+        if (!users.ok()) return users.status();
+        absl::MutexLock lock(&state->mu);
+        state->users = *std::move(users);
+        return base::OkStatus();
+      }));
+  return std::unique_ptr<TokenFile>(new TokenFile(std::move(state)));
+}
+
+void TokenFile::Authenticate(const http::Request& request, Done done) const {
+  Authentication result;
+  BearerToken bearer = FindBearerToken(request.headers);
+  if (!bearer.warning.empty()) result.warnings.push_back(std::move(bearer.warning));
+  if (bearer.token.empty()) return done(std::move(result));
+  std::shared_ptr<const Users> users;
+  {
+    absl::ReaderMutexLock lock(&state_->mu);
+    users = state_->users;
+  }
+  const auto found = users->find(DigestOf(bearer.token));
+  if (found == users->end()) {
+    result.result = Authentication::Result::kError;
+    result.error = "invalid bearer token";
+  } else {
+    result.result = Authentication::Result::kUser;
+    result.user = found->second;
+  }
+  done(std::move(result));
+}
+
+}  // namespace strata::auth
