@@ -149,6 +149,29 @@ base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::Mon
   return result;
 }
 
+base::StatusOr<std::vector<KeyValue>> Client::Read(const std::vector<std::string>& keys, base::MonotonicTime deadline) {
+  etcdserverpb::TxnRequest request;
+  for (const std::string& key : keys) request.add_success()->mutable_request_range()->set_key(key);
+  etcdserverpb::TxnResponse response;
+  STRATA_RETURN_IF_ERROR(Try("get", deadline, [&](Endpoint& endpoint, grpc::ClientContext& context) {
+    return endpoint.kv->Txn(&context, request, &response);
+  }));
+  if (response.responses_size() != request.success_size()) {
+    return base::InternalError("the store answered another transaction");
+  }
+  std::vector<KeyValue> all(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    all[i].key = keys[i];
+    auto& range = *response.mutable_responses(static_cast<int>(i))->mutable_response_range();
+    if (range.kvs_size() == 0) continue;
+    auto& kv = *range.mutable_kvs(0);
+    all[i].value = std::move(*kv.mutable_value());
+    all[i].create_revision = kv.create_revision();
+    all[i].mod_revision = kv.mod_revision();
+  }
+  return all;
+}
+
 base::StatusOr<bool> Client::Commit(const std::vector<Put>& puts, base::MonotonicTime deadline) {
   etcdserverpb::TxnRequest request;
   for (const Put& put : puts) {

@@ -83,6 +83,9 @@ class Client {
 
   // Linearizable. kOutOfRange if the revision is compacted, or isn't there yet.
   base::StatusOr<RangeResult> Range(const RangeOptions& options, base::MonotonicTime deadline);
+  // Each key as of one revision, in the order of `keys`; a key that isn't there has mod_revision 0. As many as the server
+  // takes operations in a transaction, which for etcd is 128.
+  base::StatusOr<std::vector<KeyValue>> Read(const std::vector<std::string>& keys, base::MonotonicTime deadline);
   // All of `puts`, or none: false if a key isn't at its expected revision.
   base::StatusOr<bool> Commit(const std::vector<Put>& puts, base::MonotonicTime deadline);
   // The server's version, "3.6.5".

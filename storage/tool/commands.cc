@@ -37,19 +37,20 @@ std::shared_ptr<ConnectOptions> AddConnectFlags(CLI::App& command, bool makes_di
   auto options = std::make_shared<ConnectOptions>();
   constexpr const char* kGroup = "Store";
   CLI::Option* servers = command
-                             .add_option("--etcd-servers", options->servers,
+                             .add_option("--etcd-servers", options->etcd.endpoints,
                                          "URLs of an etcd v3 API: an etcd, or strata-storage serve")
                              ->delimiter(',')
                              ->type_name("URL,...")
                              ->group(kGroup);
   command
-      .add_option("--etcd-cafile", options->ca_file, "CA of https servers, PEM; else the system's")
+      .add_option("--etcd-cafile", options->etcd.ca_file,
+                  "CA of https servers, PEM; else the system's")
       ->type_name("FILE")
       ->group(kGroup);
-  command.add_option("--etcd-certfile", options->cert_file, "Certificate to show them, PEM")
+  command.add_option("--etcd-certfile", options->etcd.cert_file, "Certificate to show them, PEM")
       ->type_name("FILE")
       ->group(kGroup);
-  command.add_option("--etcd-keyfile", options->key_file, "Its key, PEM")
+  command.add_option("--etcd-keyfile", options->etcd.key_file, "Its key, PEM")
       ->type_name("FILE")
       ->group(kGroup);
   command.add_option("--etcd-prefix", options->prefix, "What keys begin with")
@@ -73,7 +74,7 @@ std::shared_ptr<ConnectOptions> AddConnectFlags(CLI::App& command, bool makes_di
 // Opens the store, runs `work` with it, and says what went wrong.
 int WithStore(const ConnectOptions& options,
               const std::function<int(RecordStore&, const base::Clock&)>& work) {
-  if (options.servers.empty() && options.data_dir.empty())
+  if (options.etcd.endpoints.empty() && options.data_dir.empty())
     return Fail("give --etcd-servers or --data-dir", kBadUsage);
   // What gRPC would log is in the errors that it returns. Before its first use; people may ask for
   // more.

@@ -5,23 +5,21 @@
 #include <chrono>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "storage/client/client.h"
 #include "storage/tool/record_store.h"
 
 namespace strata::tool {
 
 struct ConnectOptions {
-  std::vector<std::string> servers{};              // --etcd-servers
-  std::string ca_file{}, cert_file{}, key_file{};  // --etcd-cafile, --etcd-certfile, --etcd-keyfile
-  std::string prefix = "openshift.io";             // --etcd-prefix
-  std::string data_dir{};                          // --data-dir; used if it isn't empty
-  std::chrono::milliseconds connect_timeout{
-      5000};  // for the first connection to one of the servers
+  client::Options etcd{};                           // --etcd-servers and the flags of its TLS
+  std::string prefix = "openshift.io";              // --etcd-prefix
+  std::string data_dir{};                           // --data-dir; used if it isn't empty
+  std::chrono::milliseconds connect_timeout{5000};  // for the first answer of one of the servers
 };
 
 class Connection {
@@ -43,6 +41,7 @@ class Connection {
   Connection();
 
   std::unique_ptr<Embedded> embedded_;  // null: an etcd
+  std::unique_ptr<client::Client> client_;
   std::unique_ptr<RecordStore> store_;
 };
 

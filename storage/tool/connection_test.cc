@@ -57,7 +57,7 @@ class ConnectionTest : public testing::Test {
     if (!written.ok()) return std::string(base::Message(written.status()));
     const auto read = (*connection)->store().Read({key, "/none"});
     if (!read.ok()) return std::string(base::Message(read.status()));
-    return *written && read->at(0).value == "v" && read->at(1).revision == 0
+    return *written && read->at(0).value == "v" && read->at(1).mod_revision == 0
                ? "ok"
                : "something else was read";
   }
@@ -72,9 +72,10 @@ class ConnectionTest : public testing::Test {
 
 TEST_F(ConnectionTest, AsksTheNextServerWhenOneIsDown) {
   const std::string url = Serve({.listen_urls = {"http://127.0.0.1:0"}});
-  EXPECT_EQ(Try({.servers = {url}}), "ok");
-  EXPECT_EQ(Try({.servers = {"http://127.0.0.1:1", url}}), "ok");
-  EXPECT_EQ(Try({.servers = {"http://127.0.0.1:1", "http://127.0.0.1:2", url + "/"}}), "ok");
+  EXPECT_EQ(Try({.etcd = {.endpoints = {url}}}), "ok");
+  EXPECT_EQ(Try({.etcd = {.endpoints = {"http://127.0.0.1:1", url}}}), "ok");
+  EXPECT_EQ(Try({.etcd = {.endpoints = {"http://127.0.0.1:1", "http://127.0.0.1:2", url + "/"}}}),
+            "ok");
 }
 
 TEST_F(ConnectionTest, SpeaksTlsWithAClientCertificate) {
@@ -84,17 +85,17 @@ TEST_F(ConnectionTest, SpeaksTlsWithAClientCertificate) {
                                  .cert_file = certs + "/serving.crt",
                                  .key_file = certs + "/serving.key",
                                  .client_ca_file = certs + "/ca.crt"});
-  EXPECT_EQ(Try({.servers = {url},
-                 .ca_file = certs + "/ca.crt",
-                 .cert_file = certs + "/admin.crt",
-                 .key_file = certs + "/admin.key"}),
-            "ok");
-  EXPECT_THAT(Try({.servers = {url},
-                   .ca_file = certs + "/serving.crt",
-                   .connect_timeout = std::chrono::milliseconds(500)}),
-              HasSubstr("no connection to " + url))
-      << "another CA";
-  EXPECT_THAT(Try({.servers = {url}, .ca_file = certs + "/absent"}), HasSubstr("--etcd-cafile: "));
+  client::Options etcd{.endpoints = {url},
+                       .ca_file = certs + "/ca.crt",
+                       .cert_file = certs + "/admin.crt",
+                       .key_file = certs + "/admin.key"};
+  EXPECT_EQ(Try({.etcd = etcd}), "ok");
+  etcd.ca_file = certs + "/admin.crt";
+  EXPECT_THAT(Try({.etcd = etcd, .connect_timeout = std::chrono::milliseconds(500)}),
+              HasSubstr("--etcd-servers: etcd " + url))
+      << "a certificate that didn't sign the server's";
+  etcd.ca_file = certs + "/absent";
+  EXPECT_THAT(Try({.etcd = etcd}), HasSubstr("--etcd-cafile: "));
 }
 
 TEST_F(ConnectionTest, SaysWhoHoldsADirectory) {
@@ -104,7 +105,8 @@ TEST_F(ConnectionTest, SaysWhoHoldsADirectory) {
 
 TEST_F(ConnectionTest, NeedsAServerOrADirectory) {
   EXPECT_EQ(Try({}), "give --etcd-servers or --data-dir");
-  EXPECT_THAT(Try({.servers = {"ftp://x"}}), HasSubstr("--etcd-servers: ftp://x isn't"));
+  EXPECT_THAT(Try({.etcd = {.endpoints = {"ftp://x"}}}),
+              HasSubstr("--etcd-servers: \"ftp://x\" isn't"));
 }
 
 }  // namespace

@@ -88,9 +88,10 @@ class Printer {
   bool first_ = true;
 };
 
-base::StatusOr<RecordStore::Stored> Find(RecordStore& store, const std::string& key) {
+base::StatusOr<client::KeyValue> Find(RecordStore& store, const std::string& key) {
   STRATA_ASSIGN_OR_RETURN(auto stored, store.Read({key}));
-  if (stored[0].revision == 0) return base::NotFoundError(fmt::format("{}: no such record", key));
+  if (stored[0].mod_revision == 0)
+    return base::NotFoundError(fmt::format("{}: no such record", key));
   return std::move(stored[0]);
 }
 
@@ -103,8 +104,8 @@ std::string Formatted(std::string json, Format format) {
 
 base::StatusOr<std::string> Print(RecordStore& store, const std::string& key, const records::Id& id,
                                   Format format) {
-  STRATA_ASSIGN_OR_RETURN(const RecordStore::Stored stored, Find(store, key));
-  auto json = ToJson(records::Decode(id, stored.value, stored.revision), stored.revision);
+  STRATA_ASSIGN_OR_RETURN(const client::KeyValue stored, Find(store, key));
+  auto json = ToJson(records::Decode(id, stored.value, stored.mod_revision), stored.mod_revision);
   if (!json.ok()) return base::Annotate(json.status(), key);
   return Formatted(*std::move(json), format);
 }
@@ -122,11 +123,10 @@ base::Status Dump(RecordStore& store, const DumpOptions& options, Output& output
       STRATA_ASSIGN_OR_RETURN(const RecordStore::Page page,
                               store.List(begin, range.end, options.page, revision));
       revision = page.revision;
-      for (const RecordStore::Page::Entry& entry : page.entries) {
+      for (const client::KeyValue& entry : page.entries) {
         const auto id = store.keys().Parse(entry.key);
-        const auto json =
-            id ? ToJson(records::Decode(*id, entry.stored.value, entry.stored.revision), 0)
-               : base::StatusOr<std::string>(NotARecord(entry.key));
+        const auto json = id ? ToJson(records::Decode(*id, entry.value, entry.mod_revision), 0)
+                             : base::StatusOr<std::string>(NotARecord(entry.key));
         if (!json.ok()) {
           ++counts.unreadable;
           console.Line(id ? fmt::format("{}: {}", entry.key, base::Message(json.status()))
@@ -155,7 +155,7 @@ base::StatusOr<std::string> PrintKey(RecordStore& store, const std::string& key,
 }
 
 base::StatusOr<std::string> RawValue(RecordStore& store, const std::string& key) {
-  STRATA_ASSIGN_OR_RETURN(RecordStore::Stored stored, Find(store, key));
+  STRATA_ASSIGN_OR_RETURN(client::KeyValue stored, Find(store, key));
   return std::move(stored.value);
 }
 

@@ -207,14 +207,14 @@ base::StatusOr<bool> Loader::TryBatch(size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i) keys.push_back(batch_[i].key);
   STRATA_ASSIGN_OR_RETURN(const auto stored, store_.Read(keys));
 
-  std::vector<RecordStore::Write> writes;
+  std::vector<client::Put> writes;
   for (size_t i = begin; i < end; ++i) {
-    const RecordStore::Stored& old = stored[i - begin];
+    const client::KeyValue& old = stored[i - begin];
     const Pending& pending = batch_[i];
-    std::string value = NewValue(pending.record, old.revision == 0 ? nullptr : &old.value,
+    std::string value = NewValue(pending.record, old.mod_revision == 0 ? nullptr : &old.value,
                                  pending.uid, pending.now);
     if (value.empty()) continue;
-    writes.push_back({pending.key, std::move(value), old.revision});
+    writes.push_back({pending.key, std::move(value), old.mod_revision});
   }
   if (!writes.empty()) {
     STRATA_ASSIGN_OR_RETURN(const bool committed, store_.Commit(writes));

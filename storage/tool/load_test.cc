@@ -82,11 +82,11 @@ class Store {
   }
 
   // Every key with its value.
-  std::map<std::string, RecordStore::Stored> All() {
+  std::map<std::string, client::KeyValue> All() {
     const auto page = records().List("/", "0", 0, 0);
     EXPECT_TRUE(page.ok()) << page.status();
-    std::map<std::string, RecordStore::Stored> all;
-    for (const auto& entry : page->entries) all[entry.key] = entry.stored;
+    std::map<std::string, client::KeyValue> all;
+    for (const auto& entry : page->entries) all[entry.key] = entry;
     return all;
   }
   std::map<std::string, std::string> Values() {
@@ -154,7 +154,7 @@ TEST_F(LoadTest, LoadsTheSamplesOnce) {
   EXPECT_EQ(second.counts.written, 0);
   EXPECT_EQ(second.counts.unchanged, 16);
   for (const auto& [key, stored] : store_->All())
-    EXPECT_EQ(stored.revision, values.at(key).revision) << key;
+    EXPECT_EQ(stored.mod_revision, values.at(key).mod_revision) << key;
 }
 
 TEST_F(LoadTest, RoundTripsThroughDump) {
@@ -216,8 +216,8 @@ TEST_F(LoadTest, WritesImagesBeforeStreams) {
   base::Revision last_image = 0, first_stream = INT64_MAX;
   for (const auto& [key, stored] : store_->All()) {
     const bool image = key.starts_with("/openshift.io/images/");
-    if (image) last_image = std::max(last_image, stored.revision);
-    if (!image) first_stream = std::min(first_stream, stored.revision);
+    if (image) last_image = std::max(last_image, stored.mod_revision);
+    if (!image) first_stream = std::min(first_stream, stored.mod_revision);
   }
   EXPECT_LT(last_image, first_stream);
 }

@@ -1,20 +1,16 @@
-// The records of an etcd v3 API, as the subcommands read and write them: many at a time, and never
-// over a change that somebody else made meanwhile.
+// The records of an etcd v3 API, as the subcommands read and write them: many at a time, with
+// patience while a store restarts or elects a leader.
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/revision.h"
 #include "base/status.h"
+#include "storage/client/client.h"
 #include "storage/records/keys.h"
-
-namespace grpc {
-class Channel;
-}
 
 namespace strata::tool {
 
@@ -25,49 +21,32 @@ inline constexpr size_t kMaxBatchBytes = 1 << 20;
 // Thread-safe.
 class RecordStore {
  public:
-  // `channels` lead to the members of one store: when one doesn't answer, the next is asked.
   // `prefix` is --etcd-prefix.
-  RecordStore(std::vector<std::shared_ptr<grpc::Channel>> channels, std::string_view prefix);
-  ~RecordStore();
-  RecordStore(const RecordStore&) = delete;
-  RecordStore& operator=(const RecordStore&) = delete;
+  RecordStore(client::Client& client, std::string_view prefix) : client_(client), keys_(prefix) {}
 
-  struct Stored {
-    base::Revision revision = 0;  // 0: there is no such key
-    std::string value;
-  };
-  // At most kMaxBatchRecords, all as of one revision, in the order of `keys`.
-  base::StatusOr<std::vector<Stored>> Read(const std::vector<std::string>& keys);
+  // At most kMaxBatchRecords, all as of one revision, in the order of `keys`; mod_revision is 0
+  // where there is no such key.
+  base::StatusOr<std::vector<client::KeyValue>> Read(const std::vector<std::string>& keys);
 
-  struct Write {
-    std::string key;
-    std::string value;
-    base::Revision expected = 0;  // the key's revision; 0: it may not exist
-  };
-  // All of `writes`, which are at most kMaxBatchRecords of different keys, or none. False if a key
-  // isn't at its expected revision.
-  base::StatusOr<bool> Commit(const std::vector<Write>& writes);
+  // All of `puts`, which are at most kMaxBatchRecords of different keys, or none. False if a key
+  // isn't at its expected revision, also when an earlier attempt of this very call was done and its
+  // answer lost: read again then.
+  base::StatusOr<bool> Commit(const std::vector<client::Put>& puts);
 
   struct Page {
-    struct Entry {
-      std::string key;
-      Stored stored;
-    };
-    std::vector<Entry> entries;
+    std::vector<client::KeyValue> entries;
     base::Revision revision = 0;
     bool more = false;
   };
   // At most `limit` keys from `begin` up to, and without, `end`, as of `revision`; 0: the current
   // one, which the page names.
-  base::StatusOr<Page> List(std::string_view begin, std::string_view end, size_t limit,
+  base::StatusOr<Page> List(const std::string& begin, const std::string& end, size_t limit,
                             base::Revision revision);
 
   const records::Keys& keys() const { return keys_; }
 
  private:
-  struct Members;
-
-  const std::unique_ptr<Members> members_;
+  client::Client& client_;
   const records::Keys keys_;
 };
 
