@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 #include <vector>
 
 namespace strata::wire {
@@ -36,21 +37,37 @@ std::string_view Next(std::string_view& rest, char separator) {
 
 struct Clause {
   std::string_view type, subtype;
-  std::string_view params;  // "; q=0.5; as=Table"
-  double q = 1;
+  std::string_view params;  // " q=0.5; as=Table"
+  float q = 1;
 };
 
+// Of a repeated name the last counts, as in the map that goautoneg makes: visitors overwrite what they kept.
 template <typename Visit>
 void ForEachParam(std::string_view params, const Visit& visit) {
   while (!params.empty()) {
     std::string_view param = Next(params, ';');
-    if (param.find('=') == std::string_view::npos) continue;
-    const std::string_view name = Trim(Next(param, '='));
-    visit(name, Trim(param));
+    const std::string_view name = Next(param, '=');
+    if (param.empty() || param.find('=') != std::string_view::npos) continue;
+    visit(Trim(name), param);
   }
 }
 
-// goautoneg.ParseAccept. The sort is stable, where Go's isn't: ties keep the client's order.
+// strconv.ParseFloat with its error ignored: what isn't a number is 0.
+float ParseQuality(std::string_view text) {
+  if (text.starts_with('+')) text.remove_prefix(1);
+  float q = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), q);
+  return error == std::errc() && end == text.data() + text.size() ? q : 0;
+}
+
+// goautoneg's acceptSlice.Less, which isn't an order: a wildcard comes after a clause of lower quality too, if that is
+// the one that the sort looks at.
+bool Less(const Clause& a, const Clause& b) {
+  return a.q > b.q || (a.type != "*" && b.type == "*") || (a.subtype != "*" && b.subtype == "*");
+}
+
+// goautoneg.ParseAccept. The insertion sort is the one that Go's sort.Sort does on up to 12 elements, and so the result
+// is the same for all that clients send in earnest.
 std::vector<Clause> ParseAccept(std::string_view accept) {
   std::vector<Clause> clauses;
   while (!accept.empty() && clauses.size() < kMaxClauses) {
@@ -58,20 +75,18 @@ std::vector<Clause> ParseAccept(std::string_view accept) {
     std::string_view range = Next(params, ';');
     Clause clause;
     clause.type = Trim(Next(range, '/'));
+    if (range.empty() && clause.type == "*") range = "*";
+    if (range.empty() || range.find('/') != std::string_view::npos) continue;
     clause.subtype = Trim(range);
-    if (clause.subtype.empty() && clause.type == "*") clause.subtype = "*";
-    if (clause.subtype.empty() || clause.subtype.find('/') != std::string_view::npos) continue;
     clause.params = params;
     ForEachParam(params, [&](std::string_view name, std::string_view value) {
-      if (name == "q") std::from_chars(value.data(), value.data() + value.size(), clause.q);
+      if (name == "q") clause.q = ParseQuality(value);
     });
     clauses.push_back(clause);
   }
-  std::stable_sort(clauses.begin(), clauses.end(), [](const Clause& a, const Clause& b) {
-    if (a.q != b.q) return a.q > b.q;
-    if ((a.type == "*") != (b.type == "*")) return b.type == "*";
-    return a.subtype != "*" && b.subtype == "*";
-  });
+  for (size_t i = 1; i < clauses.size(); ++i) {
+    for (size_t j = i; j > 0 && Less(clauses[j], clauses[j - 1]); --j) std::swap(clauses[j], clauses[j - 1]);
+  }
   return clauses;
 }
 
@@ -80,36 +95,45 @@ bool Matches(const Clause& clause, const Served& served) {
   return clause.type == served.type && (clause.subtype == served.subtype || clause.subtype == "*");
 }
 
+// What negotiate.go calls EndpointRestrictions.
+struct Endpoint {
+  std::span<const Conversion> conversions;
+  std::string_view server_version;  // the one that `sv=` may name; empty: none
+};
+
 // acceptMediaTypeOptions: whether the clause's parameters can be honoured, and what they ask for.
-std::optional<Representation> Accept(const Clause& clause, const Served& served, bool transforms) {
+std::optional<Representation> Accept(const Clause& clause, const Served& served, const Endpoint& endpoint) {
   Representation wanted;
   wanted.type = served.media;
-  std::string_view as, group, version;
-  bool refused = false;
+  std::optional<std::string_view> as, group, version;
+  std::string_view stream, server_version;
   ForEachParam(clause.params, [&](std::string_view name, std::string_view value) {
+    value = Trim(value);
     if (name == "as") as = value;
     if (name == "g") group = value;
     if (name == "v") version = value;
+    if (name == "stream") stream = value;
+    if (name == "sv") server_version = value;
     if (name == "pretty") wanted.pretty = value == "1";
-    if ((name == "stream" && !value.empty() && value != "watch") || (name == "sv" && !value.empty())) refused = true;
   });
-  if (refused) return std::nullopt;
-  if (as.empty()) return wanted;
-  if (!transforms || group != "meta.k8s.io" || (version != "v1" && version != "v1beta1")) return std::nullopt;
-  if (as == "PartialObjectMetadata") {
-    wanted.transform = Transform::kPartialObjectMetadata;
-  } else if (as == "PartialObjectMetadataList") {
-    wanted.transform = Transform::kPartialObjectMetadataList;
-  } else {
-    return std::nullopt;
+  if (!stream.empty() && stream != "watch") return std::nullopt;
+  if (!server_version.empty() && server_version != endpoint.server_version) return std::nullopt;
+  if (!as && !group && !version) return wanted;
+  for (const Conversion& offered : endpoint.conversions) {
+    if (as.value_or("") != offered.kind || group.value_or("") != offered.group ||
+        version.value_or("") != offered.version) {
+      continue;
+    }
+    wanted.transform = offered.transform;
+    wanted.v1beta1 = offered.version == "v1beta1";
+    return wanted;
   }
-  wanted.v1beta1 = version == "v1beta1";
-  return wanted;
+  return std::nullopt;
 }
 
 // isPrettyPrint.
 bool IsPretty(const Preference& preference) {
-  if (preference.pretty) {
+  if (preference.pretty && !preference.pretty->empty()) {
     constexpr std::string_view kTrue[] = {"1", "t", "T", "true", "TRUE", "True"};
     return std::find(std::begin(kTrue), std::end(kTrue), *preference.pretty) != std::end(kTrue);
   }
@@ -118,7 +142,7 @@ bool IsPretty(const Preference& preference) {
                      [&](std::string_view prefix) { return preference.user_agent.starts_with(prefix); });
 }
 
-std::optional<Representation> NegotiateClauses(const Preference& preference, bool transforms) {
+std::optional<Representation> NegotiateClauses(const Preference& preference, const Endpoint& endpoint) {
   std::optional<Representation> chosen;
   // What nearly every client sends, without building a list.
   if (preference.accept.empty() || preference.accept == kServed[0].whole) {
@@ -128,7 +152,7 @@ std::optional<Representation> NegotiateClauses(const Preference& preference, boo
   } else {
     for (const Clause& clause : ParseAccept(preference.accept)) {
       for (const Served& served : kServed) {
-        if (!chosen && Matches(clause, served)) chosen = Accept(clause, served, transforms);
+        if (!chosen && Matches(clause, served)) chosen = Accept(clause, served, endpoint);
       }
       if (chosen) break;
     }
@@ -154,15 +178,25 @@ bool NamesAServedType(std::string_view accept) {
 
 }  // namespace
 
-Negotiation Negotiate(const Preference& preference) {
+std::span<const Conversion> MetadataConversions() {
+  static constexpr Conversion kOffered[] = {
+      {"PartialObjectMetadata", "meta.k8s.io", "v1", Transform::kPartialObjectMetadata},
+      {"PartialObjectMetadata", "meta.k8s.io", "v1beta1", Transform::kPartialObjectMetadata},
+      {"PartialObjectMetadataList", "meta.k8s.io", "v1", Transform::kPartialObjectMetadataList},
+      {"PartialObjectMetadataList", "meta.k8s.io", "v1beta1", Transform::kPartialObjectMetadataList},
+  };
+  return kOffered;
+}
+
+Negotiation Negotiate(const Preference& preference, std::span<const Conversion> offered) {
   if (!NamesAServedType(preference.accept)) return {Refusal::kMediaType, {}};
-  const auto chosen = NegotiateClauses(preference, true);
+  const auto chosen = NegotiateClauses(preference, {offered, "v1"});
   if (!chosen) return {Refusal::kConversion, {}};
   return {Refusal::kNone, *chosen};
 }
 
 std::optional<Representation> NegotiatePlain(const Preference& preference) {
-  return NegotiateClauses(preference, false);
+  return NegotiateClauses(preference, {});
 }
 
 std::string_view ContentType(MediaType type) { return kServed[static_cast<size_t>(type)].whole; }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace strata::wire {
@@ -25,8 +26,17 @@ struct Representation {
 struct Preference {
   std::string_view accept;                // the first Accept header; empty if none
   std::string_view user_agent;
-  std::optional<std::string_view> pretty;  // the query's first `pretty`
+  std::optional<std::string_view> pretty;  // the query's first `pretty`; an empty one says nothing
 };
+
+// One that an endpoint offers, as a clause asks for it: `as=kind;g=group;v=version`.
+struct Conversion {
+  std::string_view kind, group, version;
+  Transform transform;
+};
+
+// PartialObjectMetadata and its list, in both versions of meta.k8s.io: what any object can be reduced to.
+std::span<const Conversion> MetadataConversions();
 
 enum class Refusal {
   kNone,
@@ -39,8 +49,8 @@ struct Negotiation {
   Representation representation;  // meaningless when refused
 };
 
-// Of an object that can be reduced to its metadata, and that has no table.
-Negotiation Negotiate(const Preference& preference);
+// Of an object of the API. By default it can be reduced to its metadata, and has no table.
+Negotiation Negotiate(const Preference& preference, std::span<const Conversion> offered = MetadataConversions());
 
 // Of a Status or another plain object. Nothing: the client accepts none of ours; an error is then sent as indented JSON.
 std::optional<Representation> NegotiatePlain(const Preference& preference);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace strata::wire {
 namespace {
 
@@ -24,6 +26,16 @@ TEST(Negotiate, ChoosesAsTheReferenceDoes) {
       {"application/vnd.kubernetes.protobuf;q=0,application/json", {kJson}},
       {"application/json;q=0.5,application/yaml;q=0.9", {kYaml}},
       {"*/*,application/yaml", {kYaml}},
+      {"*/*;q=0.9,application/yaml;q=0.1", {kYaml}},
+      {"application/yaml;q=0.1,*/*;q=0.9", {kJson}},
+      {"application/yaml;q=half,application/json;q=0.1", {kJson}},
+      {"application/yaml;q= 1,application/json;q=0.1", {kJson}},
+      {"application/yaml;q=nan,application/json", {kYaml}},
+      {"application/yaml;pretty=1=1", {kYaml}},
+      {"application/json;sv=v1", {kJson}},
+      {"application/json;as=", {kJson}},
+      {"application/json;as=Table;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+       {kJson, false, Transform::kPartialObjectMetadata}},
       {"application/json; charset=utf-8", {kJson}},
       {"application/json;profile=x", {kJson}},
       {"application/json;stream=watch", {kJson}},
@@ -60,6 +72,9 @@ TEST(Negotiate, RefusesInTheStageThatTheReferenceRefusesIn) {
       {"application/json;as=Foo;v=v1;g=meta.k8s.io", Refusal::kConversion, false},
       {"application/json;as=PartialObjectMetadata;v=v2;g=meta.k8s.io", Refusal::kConversion, false},
       {"application/json;sv=1", Refusal::kConversion, false},
+      {"application/json;sv=v1", Refusal::kNone, false},
+      {"application/json;v=v1", Refusal::kConversion, false},
+      {"application/json;g=meta.k8s.io;v=v1", Refusal::kConversion, false},
       {"application/json;stream=other", Refusal::kConversion, false},
       {",", Refusal::kMediaType, false},
   };
@@ -84,7 +99,8 @@ TEST(Negotiate, PeopleGetPrettyJsonUnlessTheyDecline) {
       {"curl/7.88.1", "false", "", false},
       {"", "true", "", true},
       {"", "1", "", true},
-      {"curl/7.88.1", "", "", false},
+      {"curl/7.88.1", "", "", true},
+      {"", "", "", false},
       {"curl/7.88.1", "yes", "", false},
       {"curl/7.88.1", {}, kProtobufType, false},
       {"", "false", "application/json;pretty=1", true},
@@ -94,6 +110,23 @@ TEST(Negotiate, PeopleGetPrettyJsonUnlessTheyDecline) {
     ASSERT_TRUE(result.has_value());
     EXPECT_EQ(result->pretty, c.wanted) << c.user_agent << " " << c.pretty.value_or("-") << " " << c.accept;
   }
+}
+
+TEST(Negotiate, AnEndpointSaysWhichConversionsItOffers) {
+  const Conversion kOffered[] = {{"List", "discovery", "v2", Transform::kPartialObjectMetadataList}};
+  const Preference offered{.accept = "application/json;g=discovery;v=v2;as=List", .user_agent = {}, .pretty = {}};
+  EXPECT_EQ(Negotiate(offered, kOffered).representation.transform, Transform::kPartialObjectMetadataList);
+  EXPECT_EQ(Negotiate(offered).refusal, Refusal::kConversion);
+  const Preference metadata{
+      .accept = "application/json;g=meta.k8s.io;v=v1;as=PartialObjectMetadata", .user_agent = {}, .pretty = {}};
+  EXPECT_EQ(Negotiate(metadata, kOffered).refusal, Refusal::kConversion);
+}
+
+TEST(Negotiate, ThousandsOfClausesAreNoWork) {
+  std::string accept;
+  for (int i = 0; i < 20'000; ++i) accept += "a/b;q=0." + std::to_string(i) + ",";
+  EXPECT_EQ(Negotiate({.accept = accept + "application/json", .user_agent = {}, .pretty = {}}).refusal,
+            Refusal::kConversion);
 }
 
 }  // namespace
