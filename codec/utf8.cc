@@ -1,7 +1,5 @@
 #include "codec/utf8.h"
 
-#include <cstdint>
-
 namespace strata::codec {
 
 size_t Utf8Length(std::string_view text) {
@@ -23,6 +21,36 @@ size_t Utf8Length(std::string_view text) {
   const uint8_t low = first == 0xF0 ? 0x90 : 0x80;
   const uint8_t high = first == 0xF4 ? 0x8F : 0xBF;
   return follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
+}
+
+uint32_t CodePoint(std::string_view sequence) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(sequence[i]); };
+  switch (sequence.size()) {
+    case 1: return byte(0);
+    case 2: return (byte(0) & 0x1Fu) << 6 | (byte(1) & 0x3Fu);
+    case 3: return (byte(0) & 0x0Fu) << 12 | (byte(1) & 0x3Fu) << 6 | (byte(2) & 0x3Fu);
+    default:
+      return (byte(0) & 0x07u) << 18 | (byte(1) & 0x3Fu) << 12 | (byte(2) & 0x3Fu) << 6 | (byte(3) & 0x3Fu);
+  }
+}
+
+void AppendUtf8(uint32_t code, std::string& out) {
+  const auto follow = [&](int shift) { out += static_cast<char>(0x80 | (code >> shift & 0x3F)); };
+  if (code < 0x80) {
+    out += static_cast<char>(code);
+  } else if (code < 0x800) {
+    out += static_cast<char>(0xC0 | code >> 6);
+    follow(0);
+  } else if (code < 0x10000) {
+    out += static_cast<char>(0xE0 | code >> 12);
+    follow(6);
+    follow(0);
+  } else {
+    out += static_cast<char>(0xF0 | code >> 18);
+    follow(12);
+    follow(6);
+    follow(0);
+  }
 }
 
 bool IsUtf8(std::string_view text) {

@@ -23,4 +23,9 @@ base::Status ForEachYamlDocument(std::string_view yaml, const std::function<bool
 // go-yaml v2 does. Ends with a line feed. Characters that YAML doesn't allow are escaped in double quotes.
 std::string JsonToYaml(std::string_view json);
 
+// Whether the reference can print `json` as YAML at all. It does so by reading the JSON as YAML, and that fails for
+// characters that encoding/json doesn't escape and YAML doesn't allow: U+007F to U+009F, U+FEFF, U+FFFE, U+FFFF
+// (sigs.k8s.io/yaml goyaml.v2/readerc.go).
+bool YamlAllows(std::string_view json);
+
 }  // namespace strata::codec

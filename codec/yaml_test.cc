@@ -76,8 +76,70 @@ TEST(YamlWriter, QuotesStringsThatWouldMeanSomethingElse) {
       {R"({"a":"l1\nl2"})", "a: |-\n  l1\n  l2\n"},
       {R"({"a":"x\u0007\ttab"})", "a: \"x\\a\\ttab\"\n"},
       {R"({"12":"x"})", "\"12\": x\n"},
+      {R"({"a":"2026-11-23T08:12:32Z"})", "a: \"2026-11-23T08:12:32Z\"\n"},
+      {R"({"a":"2026-11-23t8:1:2.5+01:00"})", "a: \"2026-11-23t8:1:2.5+01:00\"\n"},
+      {R"({"a":"2001-1-1"})", "a: \"2001-1-1\"\n"},
+      {R"({"a":"2001-1-1 1:2:3"})", "a: \"2001-1-1 1:2:3\"\n"},
+      {R"({"a":"2001-02-29"})", "a: 2001-02-29\n"},
+      {R"({"a":"2001-1-1 1:2:3Z"})", "a: 2001-1-1 1:2:3Z\n"},
+      {R"({"a":"1:20"})", "a: \"1:20\"\n"},
+      {R"({"a":"1:60"})", "a: 1:60\n"},
+      {R"({"a":".inf"})", "a: \".inf\"\n"},
+      {R"({"a":"1e3"})", "a: \"1e3\"\n"},
+      {R"({"a":"1e-999"})", "a: \"1e-999\"\n"},
+      {R"({"a":"1e999"})", "a: 1e999\n"},
+      {R"({"a":"123456789012345678901234567890"})", "a: \"123456789012345678901234567890\"\n"},
+      {R"({"a":"0x12345678901234567890"})", "a: \"0x12345678901234567890\"\n"},
+      {R"({"a":"+-5"})", "a: +-5\n"},
+      {R"({"a":"😀"})", "a: \"\\U0001F600\"\n"},
+      {R"({"a":"\ud83d\ude00 \ud83d"})", "a: \"\\U0001F600 \xEF\xBF\xBD\"\n"},
+      {R"({"a":"x\u0085y\ufeff\u007f"})", "a: \"x\\Ny\\uFEFF\\x7F\"\n"},
+      {R"({"a":"x\u2028y"})", "a: 'x\xE2\x80\xA8  y'\n"},
+      {R"({"a":"größe \u00a0"})", "a: größe \xC2\xA0\n"},
+      {R"({"a":"#x","b":"x #y","c":"x#y","d":"x:","e":":x","f":"?x","g":"? x","h":"@x"})",
+       "a: '#x'\nb: 'x #y'\nc: x#y\nd: 'x:'\ne: :x\nf: ?x\ng: '? x'\nh: '@x'\n"},
+      {R"({"a":"--- x","b":"x ","c":"\n","d":" \nx","e":"x\n\n","f":"x\n y"})",
+       "a: '--- x'\nb: 'x '\nc: |2+\n\nd: \" \\nx\"\ne: |+\n  x\n\nf: |-\n  x\n   y\n"},
   };
   for (const auto& c : kCases) EXPECT_EQ(JsonToYaml(c.json), c.yaml);
+}
+
+TEST(YamlWriter, NumbersPrintAsGoPrintsThem) {
+  const struct {
+    std::string_view json, yaml;
+  } kCases[] = {
+      {"[0,-7,9007199254740993,18446744073709551615,-0]", "- 0\n- -7\n- 9007199254740993\n- 18446744073709551615\n- 0\n"},
+      {"[123456789012345678901234567890,1e999]", "- 123456789012345678901234567890\n- 1e999\n"},
+      {"[1.5,1.0,1e2,0.0001,0.00001]", "- 1.5\n- 1\n- 100\n- 0.0001\n- 1e-05\n"},
+      {"[100000.0,1e6,123456789.5,1e+21]", "- 100000\n- 1e+06\n- 1.234567895e+08\n- 1e+21\n"},
+  };
+  for (const auto& c : kCases) EXPECT_EQ(JsonToYaml(c.json), c.yaml);
+}
+
+TEST(YamlWriter, LongKeysAreMarkedAndTheirValuesFollowOnTheLine) {
+  const std::string key(129, 'k');
+  EXPECT_EQ(JsonToYaml("{\"a\":{\"" + key + "\":{\"x\":1,\"y\":2}}}"), "a:\n  ? " + key + "\n  : x: 1\n    \"y\": 2\n");
+  EXPECT_EQ(JsonToYaml("{\"" + key + "\":[1,2]}"), "? " + key + "\n: - 1\n  - 2\n");
+  EXPECT_EQ(JsonToYaml("{\"" + key + "\":null}"), "? " + key + "\n: null\n");
+}
+
+TEST(YamlWriter, OfRepeatedKeysTheLastCounts) {
+  EXPECT_EQ(JsonToYaml(R"({"a":1,"b":{"x":1},"a":2})"), "a: 2\nb:\n  x: 1\n");
+}
+
+TEST(YamlWriter, WhatIsNestedTooDeeplyStaysJson) {
+  const size_t depth = 100'000;
+  const std::string yaml = JsonToYaml(std::string(depth, '[') + "\"]\"" + std::string(depth, ']'));
+  EXPECT_TRUE(yaml.ends_with("[[\"]\"]" + std::string(depth - 201, ']') + "\n"));
+}
+
+TEST(YamlWriter, KnowsWhatTheReferenceCantPrint) {
+  for (const std::string_view yes : {"{}", "\"\xC2\x85 \xE2\x80\xA8 😀 \xEF\xBF\xBD \\u0001\""}) {
+    EXPECT_TRUE(YamlAllows(yes)) << yes;
+  }
+  for (const std::string_view no : {"\"\x7F\"", "\"\xC2\x80\"", "\"\xEF\xBB\xBF\"", "\"\xEF\xBF\xBE\"", "\"\xEF\xBF\xBF\""}) {
+    EXPECT_FALSE(YamlAllows(no)) << no;
+  }
 }
 
 TEST(YamlWriter, WhatItPrintsReadsBackAsTheSame) {

@@ -1,13 +1,11 @@
 // Follows go-yaml v2: encode.go chooses a style for each string, emitterc.go analyses, quotes and folds it.
-#include <simdjson.h>
-
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "codec/json_text.h"
+#include "codec/json_tree.h"
 #include "codec/utf8.h"
 #include "codec/yaml.h"
 #include "codec/yaml_scalar.h"
@@ -15,27 +13,15 @@
 namespace strata::codec {
 namespace {
 
-using simdjson::dom::element;
-using simdjson::dom::element_type;
-
 constexpr size_t kBestWidth = 80;  // emitterc.go best_width
 
-uint32_t CodePoint(std::string_view sequence) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(sequence[i]); };
-  switch (sequence.size()) {
-    case 1: return byte(0);
-    case 2: return (byte(0) & 0x1Fu) << 6 | (byte(1) & 0x3Fu);
-    case 3: return (byte(0) & 0x0Fu) << 12 | (byte(1) & 0x3Fu) << 6 | (byte(2) & 0x3Fu);
-    default:
-      return (byte(0) & 0x07u) << 18 | (byte(1) & 0x3Fu) << 12 | (byte(2) & 0x3Fu) << 6 | (byte(3) & 0x3Fu);
-  }
+// yamlprivateh.go is_printable, which lets nothing beyond the basic plane pass.
+bool IsPrintable(uint32_t c) {
+  return c == 0x0A || (c >= 0x20 && c <= 0x7E) || (c >= 0xA0 && c <= 0xD7FF) ||
+         (c >= 0xE000 && c <= 0xFFFD && c != 0xFEFF);
 }
 
-// yamlprivateh.go is_printable.
-bool IsPrintable(uint32_t c) {
-  return c == 0x0A || (c >= 0x20 && c <= 0x7E) || c == 0x85 || (c >= 0xA0 && c <= 0xD7FF) ||
-         (c >= 0xE000 && c <= 0xFFFD && c != 0xFEFF) || (c >= 0x10000 && c <= 0x10FFFF);
-}
+bool IsBreak(uint32_t c) { return c == 0x0A || c == 0x0D || c == 0x85 || c == 0x2028 || c == 0x2029; }
 
 // What yaml_emitter_analyze_scalar finds out that matters in block context.
 struct Analysis {
@@ -51,14 +37,13 @@ Analysis Analyze(std::string_view text) {
   bool indicators = text.starts_with("---") || text.starts_with("...");
   bool special = false, breaks = false, space_break = false, break_space = false;
   bool previous_space = false, previous_break = false, preceded_by_space = true;
-  const bool leading_space = text.front() == ' ', trailing_space = text.back() == ' ';
-  const bool leading_break = text.front() == '\n', trailing_break = text.back() == '\n';
+  const bool trailing_space = text.back() == ' ';
+  bool outer_blank = text.front() == ' ' || trailing_space;
   for (size_t i = 0; i < text.size();) {
     const size_t length = std::max<size_t>(1, Utf8Length(text.substr(i)));
     const uint32_t c = CodePoint(text.substr(i, length));
     const size_t next = i + length;
-    const bool followed_by_space =
-        next >= text.size() || text[next] == ' ' || text[next] == '\t' || text[next] == '\n' || text[next] == '\r';
+    const bool followed_by_space = next >= text.size() || text[next] == ' ' || text[next] == '\t';
     if (i == 0) {
       if (length == 1 && std::string_view("#,[]{}&*!|>'\"%@`").find(text[0]) != std::string_view::npos) {
         indicators = true;
@@ -69,8 +54,9 @@ Analysis Analyze(std::string_view text) {
       indicators = true;
     }
     if (!IsPrintable(c)) special = true;
-    const bool is_break = c == '\n' || c == '\r' || c == 0x85 || c == 0x2028 || c == 0x2029;
+    const bool is_break = IsBreak(c);
     breaks = breaks || is_break;
+    if (is_break && (i == 0 || next >= text.size())) outer_blank = true;
     if (c == ' ') {
       break_space = break_space || previous_break;
       previous_space = true;
@@ -86,7 +72,7 @@ Analysis Analyze(std::string_view text) {
     i = next;
   }
   result.multiline = breaks;
-  if (leading_space || leading_break || trailing_space || trailing_break) result.plain = false;
+  if (outer_blank) result.plain = false;
   if (trailing_space) result.literal = false;
   if (break_space) result.plain = result.single_quoted = false;
   if (space_break || special) result.plain = result.single_quoted = result.literal = false;
@@ -98,23 +84,25 @@ class Writer {
  public:
   std::string Take() { return std::move(out_); }
 
-  void Document(const element& root) {
+  void Document(const JsonTree& root) {
     Value(root, 0, false);
     if (out_.empty() || out_.back() != '\n') out_ += '\n';
   }
 
  private:
-  // `indent` is that of the block the value stands in; `inline_start` says that the cursor is behind "- " or "key:".
-  void Value(const element& value, size_t indent, bool in_sequence) {
-    switch (value.type()) {
-      case element_type::OBJECT: return Map(value.get_object().value_unsafe(), indent, in_sequence);
-      case element_type::ARRAY: return Sequence(value.get_array().value_unsafe(), indent, in_sequence);
-      case element_type::STRING: return String(value.get_string().value_unsafe(), indent);
-      case element_type::BOOL: out_ += value.get_bool().value_unsafe() ? "true" : "false"; return;
-      case element_type::INT64: out_ += std::to_string(value.get_int64().value_unsafe()); return;
-      case element_type::UINT64: out_ += std::to_string(value.get_uint64().value_unsafe()); return;
-      case element_type::DOUBLE: out_ += simdjson::minify(value); return;
-      case element_type::NULL_VALUE: out_ += "null"; return;
+  static bool IsBlock(const JsonTree& value) {
+    return (value.kind == JsonTree::Kind::kObject || value.kind == JsonTree::Kind::kList) && !value.items.empty();
+  }
+
+  // `indent` is that of the block the value stands in; with `inlined` its first entry follows on the line of a "- ",
+  // "? " or ": ".
+  void Value(const JsonTree& value, size_t indent, bool inlined) {
+    switch (value.kind) {
+      case JsonTree::Kind::kObject: return Map(value, indent, inlined);
+      case JsonTree::Kind::kList: return Sequence(value, indent, inlined);
+      case JsonTree::Kind::kString: return String(value.text, indent);
+      case JsonTree::Kind::kLiteral: out_ += PlainLiteral(value.text); return;
+      case JsonTree::Kind::kDeep: out_ += value.text; return;  // JSON is YAML
     }
   }
 
@@ -123,57 +111,54 @@ class Writer {
     out_.append(indent, ' ');
   }
 
-  void Map(simdjson::dom::object object, size_t indent, bool in_sequence) {
-    std::vector<std::pair<std::string_view, element>> members;
-    for (const auto [key, value] : object) members.emplace_back(key, value);
-    if (members.empty()) {
+  void Map(const JsonTree& map, size_t indent, bool inlined) {
+    if (map.items.empty()) {
       out_ += "{}";
       return;
     }
-    std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    bool first = true;
-    for (const auto& [key, value] : members) {
-      if (!(first && in_sequence)) NewLine(indent);
-      first = false;
-      Key(key, indent);
-      const bool block = (value.type() == element_type::OBJECT && value.get_object().value_unsafe().size() > 0) ||
-                         (value.type() == element_type::ARRAY && value.get_array().value_unsafe().size() > 0);
-      if (!block) out_ += ' ';
-      // A sequence stands at its key's own indentation.
-      Value(value, value.type() == element_type::ARRAY ? indent : indent + 2, false);
+    std::vector<size_t> order(map.items.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return map.keys[a] < map.keys[b]; });
+    for (size_t i = 0; i < order.size(); ++i) {
+      const std::string& key = map.keys[order[i]];
+      if (i + 1 < order.size() && map.keys[order[i + 1]] == key) continue;  // of a repeated key the last counts
+      if (!inlined) NewLine(indent);
+      inlined = false;
+      Member(key, map.items[order[i]], indent);
     }
   }
 
-  void Key(std::string_view key, size_t indent) {
-    // Over 128 characters or several lines a key isn't simple, and is marked.
+  void Member(std::string_view key, const JsonTree& value, size_t indent) {
+    // Over 128 bytes or several lines a key isn't simple, and is marked; then nothing breaks the line before the value.
     if (key.size() > 128 || Analyze(key).multiline) {
       out_ += "? ";
       String(key, indent + 2);
       NewLine(indent);
-      out_ += ':';
-      return;
+      out_ += ": ";
+      return Value(value, indent + 2, true);
     }
     Simple(key);
-    out_ += ':';
+    out_ += IsBlock(value) ? ":" : ": ";
+    // A sequence stands at its key's own indentation.
+    Value(value, value.kind == JsonTree::Kind::kList ? indent : indent + 2, false);
   }
 
-  void Sequence(simdjson::dom::array array, size_t indent, bool in_sequence) {
-    bool first = true;
-    for (const element item : array) {
-      if (!(first && in_sequence)) NewLine(indent);
-      first = false;
+  void Sequence(const JsonTree& list, size_t indent, bool inlined) {
+    if (list.items.empty()) out_ += "[]";
+    for (const JsonTree& item : list.items) {
+      if (!inlined) NewLine(indent);
+      inlined = false;
       out_ += "- ";
       Value(item, indent + 2, true);
     }
-    if (first) out_ += "[]";
   }
 
   // A key: never folded.
   void Simple(std::string_view text) {
     const Analysis analysis = Analyze(text);
-    if (!ResolvePlain(text) && analysis.plain) {
+    if (!NeedsQuotes(text) && analysis.plain) {
       out_ += text;
-    } else if (ResolvePlain(text) || !analysis.single_quoted) {
+    } else if (NeedsQuotes(text) || !analysis.single_quoted) {
       DoubleQuoted(text, 0, false);
     } else {
       SingleQuoted(text, 0, false);
@@ -182,8 +167,10 @@ class Writer {
 
   void String(std::string_view text, size_t indent) {
     const Analysis analysis = Analyze(text);
-    if (text.find('\n') != std::string_view::npos && analysis.literal) return Literal(text, indent);
-    if (ResolvePlain(text) || !analysis.single_quoted) return DoubleQuoted(text, indent, true);
+    if (text.find('\n') != std::string_view::npos) {
+      return analysis.literal ? Literal(text, indent) : DoubleQuoted(text, indent, true);
+    }
+    if (NeedsQuotes(text) || !analysis.single_quoted) return DoubleQuoted(text, indent, true);
     if (!analysis.plain) return SingleQuoted(text, indent, true);
     Folded(text, indent, [this](std::string_view c) { out_ += c; });
   }
@@ -199,9 +186,10 @@ class Writer {
 
   // Writes `text` through `put`, breaking at single spaces once past the best width (write_plain_scalar and
   // write_single_quoted share the rule, but a plain scalar may break anywhere a space stands inside).
+  // Breaks other than a line feed stand as they are, and the text behind them is indented.
   template <typename Put>
   void Folded(std::string_view text, size_t indent, const Put& put, bool fold = true) {
-    bool spaces = false;
+    bool spaces = false, breaks = false;
     size_t column = Column();
     for (size_t i = 0; i < text.size();) {
       const size_t length = std::max<size_t>(1, Utf8Length(text.substr(i)));
@@ -216,10 +204,18 @@ class Writer {
           ++column;
         }
         spaces = true;
+      } else if (IsBreak(CodePoint(c))) {
+        put(c);
+        column = 0;
+        breaks = true;
       } else {
+        if (breaks) {
+          out_.append(indent, ' ');
+          column = indent;
+        }
         put(c);
         ++column;
-        spaces = false;
+        spaces = breaks = false;
       }
       i += length;
     }
@@ -320,13 +316,20 @@ class Writer {
 }  // namespace
 
 std::string JsonToYaml(std::string_view json) {
-  simdjson::dom::parser parser;
-  element root;
-  // The caller's JSON is valid, as the contract says: it comes from our own encoder.
-  if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS) return "null\n";
   Writer writer;
-  writer.Document(root);
+  writer.Document(ParseTree(json));
   return writer.Take();
+}
+
+bool YamlAllows(std::string_view json) {
+  for (size_t i = 0; i < json.size();) {
+    const size_t length = std::max<size_t>(1, Utf8Length(json.substr(i)));
+    const uint32_t c = CodePoint(json.substr(i, length));
+    const bool allowed = IsPrintable(c) || c == 0x09 || c == 0x0D || c == 0x85 || c >= 0x10000;
+    if (!allowed) return false;
+    i += length;
+  }
+  return true;
 }
 
 }  // namespace strata::codec
