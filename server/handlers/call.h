@@ -1,0 +1,40 @@
+// A request that has passed the filter chain, and the way to answer it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "server/api/error.h"
+#include "server/api/request_info.h"
+#include "server/auth/user.h"
+#include "server/http/message.h"
+#include "server/wire/negotiate.h"
+
+namespace strata::handlers {
+
+class Call {
+ public:
+  virtual ~Call() = default;
+
+  http::Request request;
+  api::RequestInfo info;
+  std::shared_ptr<const auth::UserInfo> user;
+  base::MonotonicTime deadline;  // of the whole request
+
+  // Once, from any thread. Headers that every answer has are added.
+  virtual void Respond(http::Response response) = 0;
+  // Runs `task` on the connection's thread, where answering is cheapest.
+  virtual void Post(std::function<void()> task) = 0;
+
+  // What the client says of the form it wants. Views into the request.
+  wire::Preference preference() const;
+  void Fail(const api::Error& error) { Respond(api::ToResponse(error, preference())); }
+};
+
+// Called on the connection's thread; must not block.
+using CallHandler = std::function<void(std::shared_ptr<Call>)>;
+
+}  // namespace strata::handlers

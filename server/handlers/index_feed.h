@@ -1,0 +1,30 @@
+// Carries what the reflector hears of the backend into the layers index.
+#pragma once
+
+#include <vector>
+
+#include "obs/log.h"
+#include "server/layers/index.h"
+#include "storage/reflector/events.h"
+
+namespace strata::handlers {
+
+// On the reflector's thread, as its consumer.
+class IndexFeed final : public reflector::Consumer {
+ public:
+  explicit IndexFeed(layers::Index& index) : index_(index) {}
+
+  void BeginList() override { index_.BeginList(); }
+  void ListPage(std::vector<records::Change> page) override;
+  void EndList(base::Revision) override { index_.EndList(); }
+  void AbortList() override { index_.AbortList(); }
+  void Apply(std::vector<reflector::Batch> batches, base::Revision revision) override;
+
+ private:
+  layers::Index& index_;
+};
+
+// For layers::Index: an unreadable record in the log, once each time that it is found.
+layers::Index::Report ReportTo(const obs::Logger& log);
+
+}  // namespace strata::handlers

@@ -1,0 +1,75 @@
+#include "server/handlers/router.h"
+
+#include <memory>
+#include <utility>
+
+#include "codec/json_text.h"
+#include "server/handlers/version.h"
+
+namespace strata::handlers {
+namespace {
+
+constexpr std::string_view kGroupRoot = "/apis/image.openshift.io/";
+
+}  // namespace
+
+bool Router::IsLayers(const api::RequestInfo& info) {
+  const auto& p = info.parts;
+  return p.size() == 8 && p[0] == "apis" && p[1] == "image.openshift.io" && p[2] == "v1" && p[3] == "namespaces" &&
+         p[5] == "imagestreams" && p[7] == "layers";
+}
+
+void Router::AddPath(std::string path, CallHandler handler) { paths_[std::move(path)] = std::move(handler); }
+
+void Router::AddHealth(const Health& health) {
+  for (const std::string& path : health.Paths()) {
+    AddPath(path, [&health, path](const std::shared_ptr<Call>& call) {
+      call->Respond(health.Answer(path, call->info.query.Find("verbose").has_value(), call->info.query.All("exclude")));
+    });
+  }
+}
+
+void Router::AddVersion() {
+  AddPath("/version", [](const std::shared_ptr<Call>& call) { call->Respond(AnswerVersion()); });
+}
+
+void Router::AddDiscovery(const api::Discovery& discovery) {
+  for (const char* path : {"/apis", "/apis/image.openshift.io", "/apis/image.openshift.io/v1"}) {
+    AddPath(path, [&discovery, path](const std::shared_ptr<Call>& call) {
+      call->Respond(discovery.Answer(path, call->preference()));
+    });
+  }
+}
+
+void Router::Route(std::shared_ptr<Call> call) const {
+  if (IsLayers(call->info)) {
+    if (call->request.method != "GET") return call->Fail(api::MethodNotAllowed());
+    return layers_(std::move(call));
+  }
+  std::string_view path = call->info.path;
+  if (path == "/") return AnswerPaths(*call, 200);
+  if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  const auto found = paths_.find(path);
+  if (found != paths_.end()) {
+    if (call->request.method != "GET" && call->request.method != "HEAD") return call->Fail(api::MethodNotAllowed());
+    return found->second(std::move(call));
+  }
+  if (call->info.path.starts_with(kGroupRoot)) return call->Fail(api::NotFoundGeneric());
+  AnswerPaths(*call, 404);
+}
+
+// What a path outside of all known roots is answered with, as the reference answers: what there is instead.
+void Router::AnswerPaths(Call& call, int status) const {
+  std::string json = R"({"paths":[)";
+  for (const auto& [path, handler] : paths_) {
+    if (json.back() != '[') json += ',';
+    codec::AppendJsonString(path, json);
+  }
+  http::Response response;
+  response.status = status;
+  response.headers.Add("content-type", "application/json");
+  response.body = std::make_shared<const std::string>(codec::Indent(json + "]}"));
+  call.Respond(std::move(response));
+}
+
+}  // namespace strata::handlers
