@@ -1,0 +1,156 @@
+#include "server/serving/chain.h"
+
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "server/api/duration.h"
+#include "server/api/error.h"
+#include "server/api/headers.h"
+
+namespace strata::serving {
+
+// One request from its arrival to its answer. Counted as in flight until its last owner lets go.
+class Chain::ServedCall final : public handlers::Call {
+ public:
+  ServedCall(Chain& chain, http::Request r, std::unique_ptr<http::Exchange> exchange)
+      : chain_(chain), exchange_(std::move(exchange)), started_(chain.clock_.Now()) {
+    request = std::move(r);
+    audit_id_ = api::AuditId(request.headers);
+  }
+
+  ~ServedCall() override {
+    if (counted_) chain_.in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+  // False if too many are in flight already.
+  bool TakeSlot(int limit) {
+    counted_ = true;
+    return chain_.in_flight_.fetch_add(1, std::memory_order_relaxed) < limit || limit == 0;
+  }
+
+  void Respond(http::Response response) override {
+    http::Headers headers;
+    headers.Add("audit-id", audit_id_);
+    headers.Add("cache-control", "no-store");
+    api::AddWarnings(warnings, headers);
+    for (const http::Header& header : response.headers) headers.Add(header.name, header.value);
+    response.headers = std::move(headers);
+    response.close_connection = response.close_connection || close;
+    const size_t bytes = response.body == nullptr ? 0 : response.body->size();
+    const auto took = chain_.clock_.Now() - started_;
+    const bool layers = handlers::Router::IsLayers(info);
+    chain_.metrics_.Finished(layers ? RequestMetrics::Route::kLayers : RequestMetrics::Route::kOther, response.status,
+                             took, bytes);
+    Log(response.status, took);
+    exchange_->Respond(std::move(response));
+  }
+
+  void Post(std::function<void()> task) override { exchange_->Post(std::move(task)); }
+
+  std::vector<std::string> warnings;  // of authentication
+  bool close = false;                 // the connection, after this answer
+
+ private:
+  // klog's access log, at -v=3. The target may hold anything; the logger quotes and cuts it.
+  void Log(int status, std::chrono::nanoseconds took) const {
+    const std::string* agent = request.headers.Find("user-agent");
+    chain_.log_.Verbose(3, "HTTP",
+                        {{"verb", request.method},
+                         {"URI", request.target},
+                         {"latency_us", std::chrono::duration_cast<std::chrono::microseconds>(took).count()},
+                         {"userAgent", agent == nullptr ? std::string_view() : std::string_view(*agent)},
+                         {"audit-ID", audit_id_},
+                         {"srcIP", request.peer == nullptr ? std::string_view() : std::string_view(request.peer->address)},
+                         {"resp", status}});
+  }
+
+  Chain& chain_;
+  const std::unique_ptr<http::Exchange> exchange_;
+  const base::MonotonicTime started_;
+  std::string audit_id_;
+  bool counted_ = false;
+};
+
+Chain::Chain(const Options& options, const auth::Authenticator& authenticator, const auth::Authorizer& authorizer,
+             const handlers::Router& router, const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics)
+    : options_(options),
+      authenticator_(authenticator),
+      authorizer_(authorizer),
+      router_(router),
+      clock_(clock),
+      log_(log),
+      metrics_(metrics) {
+  metrics.AddGaugeFunction("apiserver_current_inflight_requests", "Requests that are being served.",
+                           {{"request_kind", "readOnly"}}, [this] { return static_cast<double>(in_flight()); });
+}
+
+void Chain::Serve(http::Request request, std::unique_ptr<http::Exchange> exchange) {
+  auto call = std::make_shared<ServedCall>(*this, std::move(request), std::move(exchange));
+  // Ours throws nothing; what libraries throw at a request ends that request alone.
+  try {
+    auto info = api::ParseRequestInfo(call->request.method, call->request.target);
+    if (!info) {
+      call->close = true;
+      return call->Fail({400, "", "400 Bad Request", {}, api::Error::Form::kText});
+    }
+    call->info = *std::move(info);
+    if (SetDeadline(*call)) Authenticate(call);
+  } catch (const std::exception& error) {
+    log_.Error("A request ended with an exception", {{"err", std::string_view(error.what())}, {"URI", call->request.target}});
+    call->Fail(api::Panic());
+  }
+}
+
+bool Chain::SetDeadline(ServedCall& call) const {
+  std::chrono::nanoseconds timeout = options_.request_timeout;
+  if (const std::string_view asked = call.info.query.Get("timeout"); !asked.empty()) {
+    const auto parsed = api::ParseDuration(asked);
+    if (!parsed.ok()) {
+      call.Fail(api::BadRequest("invalid timeout specified in the request URL - " +
+                                std::string(base::Message(parsed.status()))));
+      return false;
+    }
+    if (parsed->count() != 0) timeout = std::min(timeout, *parsed);
+  }
+  call.deadline = clock_.Now() + timeout;
+  return true;
+}
+
+void Chain::Authenticate(const std::shared_ptr<ServedCall>& call) {
+  authenticator_.Authenticate(call->request, [this, call](auth::Authentication result) {
+    const bool known = result.result == auth::Authentication::Result::kUser;
+    metrics_.AuthenticationResult(known);
+    call->warnings = std::move(result.warnings);
+    if (!known) {
+      if (!result.error.empty()) log_.Verbose(2, "Unable to authenticate the request", {{"err", result.error}});
+      // An unauthenticated HTTP/2 connection isn't kept (UnauthenticatedHTTP2DOSMitigation).
+      call->close = call->request.version == http::Version::kHttp2;
+      return call->Fail(api::Unauthorized());
+    }
+    call->user = std::move(result.user);
+    auth::StripCredentials(call->request.headers);
+    for (const http::Header& header : call->request.headers) {
+      if (!header.name.starts_with("impersonate-")) continue;
+      return call->Fail({403, "Forbidden", "impersonation is forbidden: this server doesn't impersonate", api::Details{}});
+    }
+    Authorize(call);
+  });
+}
+
+void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
+  if (!call->TakeSlot(options_.max_requests_inflight)) return call->Fail(api::TooManyRequests());
+  authorizer_.Authorize(*call->user, call->info, [this, call](auth::Decision decision) {
+    const bool allowed = decision.verdict == auth::Decision::Verdict::kAllow;
+    metrics_.AuthorizationResult(allowed);
+    if (!allowed) return call->Fail(api::Forbidden(call->user->name, call->info, decision.reason));
+    Dispatch(call);
+  });
+}
+
+void Chain::Dispatch(const std::shared_ptr<ServedCall>& call) {
+  if (clock_.Now() >= call->deadline) return call->Fail(api::RequestTimeout());
+  router_.Route(call);
+}
+
+}  // namespace strata::serving

@@ -1,0 +1,57 @@
+// The filter chain: what a request passes between HTTP and its handler, in kube-apiserver's order
+// (k8s.io/apiserver pkg/server/config.go DefaultBuildHandlerChain): audit id, barrier against exceptions, request info,
+// deadline, authentication, in-flight limit, authorization, route.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+
+#include "base/clock.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "server/auth/authenticator.h"
+#include "server/auth/authorizer.h"
+#include "server/handlers/router.h"
+#include "server/http/exchange.h"
+#include "server/serving/request_metrics.h"
+
+namespace strata::serving {
+
+// Thread-safe once made. What it refers to outlives it, and it outlives the requests.
+class Chain {
+ public:
+  struct Options {
+    std::chrono::nanoseconds request_timeout = std::chrono::seconds(60);  // --request-timeout
+    int max_requests_inflight = 3000;                                     // --max-requests-inflight; 0: no limit
+  };
+
+  Chain(const Options& options, const auth::Authenticator& authenticator, const auth::Authorizer& authorizer,
+        const handlers::Router& router, const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics);
+
+  // For http::Handler: on the connection's thread.
+  void Serve(http::Request request, std::unique_ptr<http::Exchange> exchange);
+
+  int in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
+
+ private:
+  class ServedCall;
+  friend class ServedCall;
+
+  void Authenticate(const std::shared_ptr<ServedCall>& call);
+  void Authorize(const std::shared_ptr<ServedCall>& call);
+  void Dispatch(const std::shared_ptr<ServedCall>& call);
+  // The request's deadline from `?timeout` and --request-timeout; false if it was answered.
+  bool SetDeadline(ServedCall& call) const;
+
+  const Options options_;
+  const auth::Authenticator& authenticator_;
+  const auth::Authorizer& authorizer_;
+  const handlers::Router& router_;
+  const base::Clock& clock_;
+  const obs::Logger& log_;
+  RequestMetrics metrics_;
+  std::atomic<int> in_flight_ = 0;
+};
+
+}  // namespace strata::serving

@@ -1,0 +1,148 @@
+#include "server/serving/chain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+
+namespace strata::serving {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+// What was answered to one request.
+struct Answer {
+  http::Response response;
+  bool answered = false;
+  std::string Text() const {
+    return std::to_string(response.status) + " " + (response.body == nullptr ? "" : *response.body);
+  }
+};
+
+class Recorded final : public http::Exchange {
+ public:
+  explicit Recorded(Answer& answer) : answer_(answer) {}
+  void Respond(http::Response response) override {
+    EXPECT_FALSE(answer_.answered) << "twice";
+    answer_ = {std::move(response), true};
+  }
+  void Post(std::function<void()> task) override { task(); }
+
+ private:
+  Answer& answer_;
+};
+
+// Knows the user by the token, and errors on the token "bad".
+class Tokens final : public auth::Authenticator {
+ public:
+  void Authenticate(const http::Request& request, Done done) const override {
+    const auth::BearerToken bearer = auth::FindBearerToken(request.headers);
+    if (bearer.token.empty()) return done({});
+    if (bearer.token == "bad") return done({auth::Authentication::Result::kError, nullptr, "no", {}});
+    done({auth::Authentication::Result::kUser,
+          std::make_shared<auth::UserInfo>(auth::UserInfo{std::string(bearer.token), "", {}, {}}), "", {}});
+  }
+};
+
+class OnlyAlice final : public auth::Authorizer {
+ public:
+  void Authorize(const auth::UserInfo& user, const api::RequestInfo&, Done done) const override {
+    done({user.name == "alice" ? auth::Decision::Verdict::kAllow : auth::Decision::Verdict::kNoOpinion, ""});
+  }
+};
+
+class FilterChain : public testing::Test {
+ protected:
+  FilterChain() {
+    router.AddPath("/echo", [this](const std::shared_ptr<handlers::Call>& call) {
+      EXPECT_EQ(call->request.headers.Find("authorization"), nullptr) << "credentials go no further";
+      http::Response response;
+      response.headers.Add("content-type", "text/plain");
+      response.body = std::make_shared<const std::string>("hello " + call->user->name);
+      call->Respond(std::move(response));
+    });
+    router.AddPath("/hold", [this](const std::shared_ptr<handlers::Call>& call) { held.push_back(call); });
+    router.AddPath("/throw", [](const std::shared_ptr<handlers::Call>&) { throw std::runtime_error("oops"); });
+  }
+
+  Answer& Ask(const std::string& target, const std::string& token = "alice", http::Headers headers = {},
+              http::Version version = http::Version::kHttp11) {
+    Answer& answer = answers.emplace_back();
+    http::Request request;
+    request.method = "GET";
+    request.target = target;
+    request.version = version;
+    request.headers = std::move(headers);
+    if (!token.empty()) request.headers.Add("authorization", "Bearer " + token);
+    chain.Serve(std::move(request), std::make_unique<Recorded>(answer));
+    return answer;
+  }
+
+  base::FakeClock clock;
+  obs::Metrics metrics;
+  Tokens tokens;
+  OnlyAlice authorizer;
+  handlers::Router router;
+  std::vector<std::shared_ptr<handlers::Call>> held;
+  std::deque<Answer> answers;
+  Chain chain{{.max_requests_inflight = 2}, tokens, authorizer, router, clock, obs::NullLogger(), metrics};
+};
+
+TEST_F(FilterChain, LeadsToTheHandlerAndAddsWhatEveryAnswerHas) {
+  const Answer& answer = Ask("/echo");
+  EXPECT_EQ(answer.Text(), "200 hello alice");
+  std::vector<std::string> names;
+  for (const http::Header& header : answer.response.headers) names.push_back(header.name);
+  EXPECT_THAT(names, testing::ElementsAre("audit-id", "cache-control", "content-type"));
+  EXPECT_EQ(*answer.response.headers.Find("cache-control"), "no-store");
+}
+
+TEST_F(FilterChain, RefusesInTheOrderOfTheChain) {
+  EXPECT_THAT(Ask("/%zz").Text(), StartsWith("400 400 Bad Request"));
+  EXPECT_THAT(Ask("/echo?timeout=xyz", "").Text(), HasSubstr("invalid timeout specified in the request URL"));
+  EXPECT_THAT(Ask("/echo", "bad").Text(), StartsWith("401 "));
+  EXPECT_THAT(Ask("/echo", "").Text(), StartsWith("401 ")) << "nobody is anonymous here";
+  EXPECT_THAT(Ask("/echo", "bob").Text(), HasSubstr("User \\\"bob\\\" cannot get path \\\"/echo\\\""));
+  EXPECT_THAT(Ask("/nothing").Text(), StartsWith("404 "));
+  EXPECT_THAT(Ask("/echo?timeout=-1s").Text(), StartsWith("504 "));
+}
+
+TEST_F(FilterChain, AnUnauthenticatedHttp2ConnectionIsNotKept) {
+  EXPECT_TRUE(Ask("/echo", "bad", {}, http::Version::kHttp2).response.close_connection);
+  EXPECT_FALSE(Ask("/echo", "bad").response.close_connection);
+}
+
+TEST_F(FilterChain, AnExceptionEndsItsRequestAlone) {
+  EXPECT_THAT(Ask("/throw").Text(), StartsWith("500 This request caused apiserver to panic."));
+  EXPECT_EQ(Ask("/echo").Text(), "200 hello alice");
+  EXPECT_EQ(chain.in_flight(), 0);
+}
+
+TEST_F(FilterChain, RequestsOverTheLimitAreRefusedUntilOthersEnd) {
+  Ask("/hold");
+  Ask("/hold");
+  const Answer& refused = Ask("/echo");
+  EXPECT_THAT(refused.Text(), StartsWith("429 Too many requests"));
+  EXPECT_EQ(*refused.response.headers.Find("retry-after"), "1");
+  held.clear();
+  EXPECT_EQ(Ask("/echo").Text(), "200 hello alice");
+}
+
+TEST_F(FilterChain, ImpersonationIsRefusedRatherThanIgnored) {
+  http::Headers headers;
+  headers.Add("impersonate-user", "root");
+  EXPECT_THAT(Ask("/echo", "alice", headers).Text(), StartsWith("403 "));
+}
+
+TEST_F(FilterChain, CountsUnderTheNamesOfDashboards) {
+  Ask("/echo");
+  Ask("/nothing");
+  const std::string text = metrics.Text();
+  EXPECT_THAT(text, HasSubstr("apiserver_request_total{code=\"200\""));
+  EXPECT_THAT(text, HasSubstr("apiserver_request_total{code=\"404\""));
+  EXPECT_THAT(text, HasSubstr("apiserver_request_duration_seconds_count"));
+}
+
+}  // namespace
+}  // namespace strata::serving

@@ -1,0 +1,41 @@
+// What is counted of requests, under the names that dashboards of API servers use
+// (k8s.io/apiserver pkg/endpoints/metrics/metrics.go). Handles are bound once: nothing is looked up per request.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <memory>
+
+#include "obs/metrics.h"
+
+namespace strata::serving {
+
+// Thread-safe.
+class RequestMetrics {
+ public:
+  explicit RequestMetrics(obs::Metrics& metrics);
+
+  // Labels come from this list alone, never from a request.
+  enum class Route { kLayers, kOther };
+
+  void Finished(Route route, int code, std::chrono::nanoseconds took, size_t bytes);
+  void AuthenticationResult(bool success);
+  void AuthorizationResult(bool allowed);
+
+ private:
+  struct OfRoute {
+    obs::Labels labels;
+    std::array<std::atomic<const obs::Counter*>, 600> by_code{};
+    std::unique_ptr<obs::Histogram> duration;
+    std::unique_ptr<obs::Histogram> sizes;
+  };
+
+  const obs::Counter& CounterOf(OfRoute& route, int code);
+
+  obs::Metrics& metrics_;
+  std::array<OfRoute, 2> routes_;
+  obs::Counter authenticated_, unauthenticated_, allowed_, denied_;
+};
+
+}  // namespace strata::serving
