@@ -72,6 +72,16 @@ bool Reflector::stopping() const {
   return stopping_;
 }
 
+base::Status Reflector::connection() const {
+  absl::MutexLock lock(&mu_);
+  return connection_;
+}
+
+void Reflector::SetConnection(base::Status status) {
+  absl::MutexLock lock(&mu_);
+  connection_ = std::move(status);
+}
+
 void Reflector::Pause(std::chrono::milliseconds time) {
   absl::MutexLock lock(&mu_);
   mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(time));
@@ -89,6 +99,7 @@ void Reflector::Run() {
       LearnVersion();
       if (const base::Status status = List(); !status.ok()) {
         if (stopping()) return;
+        SetConnection(status);
         const auto pause = backoff_.Next();
         log_.Warning("Listing the records failed; trying again", {{"err", status}, {"in_ms", pause.count()}});
         Pause(pause);
@@ -199,6 +210,7 @@ base::Status Reflector::CheckTimeline() {
 Reflector::End Reflector::WatchOnce() {
   if (const base::Status status = CheckTimeline(); !status.ok()) {
     if (stopping()) return End::kStopped;
+    SetConnection(status);
     if (status.code() == base::StatusCode::kFailedPrecondition) {
       log_.Warning("The backend went back in time; listing anew", {{"err", status}});
       return End::kRestored;
@@ -213,6 +225,7 @@ Reflector::End Reflector::WatchOnce() {
     watch_ = watch;
   }
   base::StatusOr<client::WatchMessage> message = watch->Next();
+  if (message.ok()) SetConnection(base::OkStatus());
   while (message.ok()) {
     backoff_.Reset();
     Deliver(*std::move(message));
@@ -220,6 +233,7 @@ Reflector::End Reflector::WatchOnce() {
   }
   absl::MutexLock lock(&mu_);
   watch_ = nullptr;
+  connection_ = message.status();
   if (stopping_) return End::kStopped;
   if (restored_) return End::kRestored;
   if (message.status().code() == base::StatusCode::kOutOfRange) {

@@ -49,6 +49,9 @@ class Reflector : private Barrier::Backend {
   // Whether a list has been completed since Start.
   bool synced() const { return barrier_.current() != 0; }
 
+  // OK while the watch is open; otherwise why it isn't.
+  base::Status connection() const ABSL_LOCKS_EXCLUDED(mu_);
+
  private:
   // Why the watch ended, which decides what follows.
   enum class End { kBroken, kCompacted, kRestored, kStopped };
@@ -62,6 +65,7 @@ class Reflector : private Barrier::Backend {
   void Deliver(client::WatchMessage message);
   void Pause(std::chrono::milliseconds time) ABSL_LOCKS_EXCLUDED(mu_);
   bool stopping() const ABSL_LOCKS_EXCLUDED(mu_);
+  void SetConnection(base::Status status) ABSL_LOCKS_EXCLUDED(mu_);
   base::MonotonicTime RequestDeadline() const;
 
   // Barrier::Backend, on the barrier's threads.
@@ -91,6 +95,7 @@ class Reflector : private Barrier::Backend {
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool restored_ ABSL_GUARDED_BY(mu_) = false;
+  base::Status connection_ ABSL_GUARDED_BY(mu_) = base::UnavailableError("not connected yet");
   std::shared_ptr<client::Watch> watch_ ABSL_GUARDED_BY(mu_);  // while it is open
 
   Barrier barrier_;

@@ -1,0 +1,64 @@
+// The command line of strata-apiserver: kube-apiserver's names and defaults where the meaning is the same.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "server/files/file_watcher.h"
+#include "server/handlers/layers.h"
+#include "server/http/session.h"
+#include "server/layers/index.h"
+#include "server/net/credentials.h"
+#include "server/net/server.h"
+#include "server/net/worker_pool.h"
+#include "server/serving/chain.h"
+#include "storage/client/client.h"
+#include "storage/reflector/reflector.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace strata {
+
+struct Flags {
+  // Serving.
+  std::string bind_address = "0.0.0.0";
+  int secure_port = 443;
+  net::TlsOptions tls;
+  net::ServerOptions server;
+  http::SessionOptions session;
+  net::WorkerPoolOptions workers;
+  serving::Chain::Options chain;
+  bool disable_http2 = false;
+  files::FileWatcherOptions files;
+
+  // Storage.
+  client::Options etcd;
+  std::string etcd_prefix = "openshift.io";
+  std::string etcd_password_file;
+  std::string data_dir;
+  reflector::Reflector::Options reflector;
+  layers::Index::Options index;
+
+  // Authentication and authorization.
+  std::string client_ca_file;
+  std::string token_auth_file;
+  bool anonymous_auth = true;
+  std::vector<std::string> authorization_modes = {"RBAC"};
+  std::vector<std::string> rbac_files;
+  std::vector<std::string> always_allow_paths = {"/healthz", "/readyz", "/livez"};
+
+  // Log.
+  int verbosity = 0;
+  std::string log_format = "text";
+};
+
+// Declares the flags, in groups; parsing `app` fills `flags`.
+void AddFlags(CLI::App& app, Flags& flags);
+
+// What the parser can't see: contradictions, and values that need a file. The error names the flag and says what to do.
+base::Status Complete(Flags& flags);
+
+}  // namespace strata

@@ -1,0 +1,248 @@
+// strata-apiserver: from the command line to a running server, top to bottom.
+#include <google/protobuf/stubs/logging.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/build_info.h"
+#include "base/clock.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "obs/process.h"
+#include "server/api/discovery.h"
+#include "server/auth/authenticator.h"
+#include "server/auth/authorizer.h"
+#include "server/auth/client_certificate.h"
+#include "server/auth/rbac.h"
+#include "server/auth/token_file.h"
+#include "server/files/file_watcher.h"
+#include "server/flags.h"
+#include "server/handlers/health.h"
+#include "server/handlers/index_feed.h"
+#include "server/handlers/layers.h"
+#include "server/handlers/router.h"
+#include "server/layers/index.h"
+#include "server/net/credentials.h"
+#include "server/net/server.h"
+#include "server/net/worker_pool.h"
+#include "server/serving/chain.h"
+#include "server/serving/connection.h"
+#include "storage/client/client.h"
+#include "storage/engine/store.h"
+#include "storage/records/keys.h"
+#include "storage/reflector/reflector.h"
+#include "storage/rpc/server.h"
+
+namespace strata {
+namespace {
+
+constexpr int kBadUsage = 2;
+constexpr std::chrono::seconds kStorePatience{5};
+
+// The storage backend: a client of an etcd, or of the embedded store in this process.
+struct Backend {
+  std::unique_ptr<engine::Store> store;  // null: an etcd
+  std::unique_ptr<rpc::Server> rpc;
+  std::unique_ptr<client::Client> client;
+
+  ~Backend() {
+    client.reset();
+    if (rpc != nullptr) rpc->Shutdown(absl::FromChrono(kStorePatience));
+  }
+};
+
+base::StatusOr<std::unique_ptr<Backend>> OpenBackend(const Flags& flags, const base::Clock& clock,
+                                                     const obs::Logger& log, obs::Metrics& metrics) {
+  auto backend = std::make_unique<Backend>();
+  if (flags.data_dir.empty()) {
+    STRATA_ASSIGN_OR_RETURN(backend->client, client::Client::Create(flags.etcd, metrics));
+    return backend;
+  }
+  auto store = engine::Store::Open(flags.data_dir, {}, clock, log, metrics);
+  if (!store.ok()) return base::Annotate(store.status(), "--data-dir");
+  backend->store = *std::move(store);
+  backend->rpc = std::make_unique<rpc::Server>(*backend->store, rpc::Options{}, log, metrics);
+  STRATA_RETURN_IF_ERROR(base::Annotate(backend->rpc->Start(), "--data-dir"));
+  backend->client = client::Client::OverChannel(backend->rpc->InProcessChannel(), metrics);
+  return backend;
+}
+
+base::StatusOr<std::unique_ptr<auth::Authenticator>> MakeAuthenticator(const Flags& flags, files::FileWatcher& watcher,
+                                                                       const base::Clock& clock, const obs::Logger& log) {
+  std::vector<std::unique_ptr<auth::Authenticator>> authenticators;
+  if (!flags.client_ca_file.empty()) {
+    auto certificates = auth::ClientCertificate::Open(flags.client_ca_file, watcher, clock);
+    if (!certificates.ok()) return base::Annotate(certificates.status(), "--client-ca-file");
+    authenticators.push_back(*std::move(certificates));
+  }
+  if (!flags.token_auth_file.empty()) {
+    auto tokens = auth::TokenFile::Open(flags.token_auth_file, watcher, log);
+    if (!tokens.ok()) return base::Annotate(tokens.status(), "--token-auth-file");
+    authenticators.push_back(*std::move(tokens));
+  }
+  return std::make_unique<auth::AuthenticatorChain>(std::move(authenticators), flags.anonymous_auth);
+}
+
+base::StatusOr<std::unique_ptr<auth::Authorizer>> MakeAuthorizer(const Flags& flags, files::FileWatcher& watcher) {
+  std::vector<std::unique_ptr<auth::Authorizer>> authorizers;
+  for (const std::string& mode : flags.authorization_modes) {
+    if (mode == "AlwaysAllow") {
+      authorizers.push_back(std::make_unique<auth::AlwaysAllow>());
+      continue;
+    }
+    auto rbac = auth::Rbac::Open(flags.rbac_files, watcher);
+    if (!rbac.ok()) return base::Annotate(rbac.status(), "--rbac-file");
+    authorizers.push_back(*std::move(rbac));
+  }
+  return std::make_unique<auth::AuthorizerChain>(flags.always_allow_paths, std::move(authorizers));
+}
+
+void AddHealthChecks(handlers::Health& health, const reflector::Reflector& reflector, const std::atomic<bool>& stopping) {
+  using Scope = handlers::Health::Scope;
+  health.Add("ping", Scope::kLiveness, [] { return base::OkStatus(); });
+  health.Add("log", Scope::kLiveness, [] { return base::OkStatus(); });
+  health.Add("etcd", Scope::kReadiness, [&reflector] { return reflector.connection(); });
+  health.Add("informer-sync", Scope::kReadiness, [&reflector] {
+    return reflector.synced() ? base::OkStatus() : base::UnavailableError("the index isn't complete yet");
+  });
+  health.Add("shutdown", Scope::kReadiness,
+             [&stopping] { return stopping ? base::UnavailableError("process is shutting down") : base::OkStatus(); });
+}
+
+handlers::CallHandler ServeMetrics(const obs::Metrics& metrics, net::WorkerPool& workers) {
+  return [&metrics, &workers](const std::shared_ptr<handlers::Call>& call) {
+    const bool taken = workers.TrySubmit([&metrics, call] {
+      http::Response response;
+      response.headers.Add("content-type", "text/plain; version=0.0.4; charset=utf-8");
+      response.body = std::make_shared<const std::string>(metrics.Text());
+      call->Respond(std::move(response));
+    });
+    if (!taken) call->Fail(api::TooManyRequests());
+  };
+}
+
+// SIGTERM and SIGINT are held in all threads and waited for here. A second one ends the process at once.
+sigset_t EndSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+int Fail(const base::Status& status) {
+  std::fprintf(stderr, "strata-apiserver: %s\n", std::string(base::Message(status)).c_str());
+  return 1;
+}
+
+int Run(Flags flags) {
+  const sigset_t end_signals = EndSignals();
+  pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  // Both would write to stderr by themselves: of hostile records, and of backends that are away, which we report.
+  google::protobuf::SetLogHandler(nullptr);
+  setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
+
+  if (const base::Status status = Complete(flags); !status.ok()) {
+    Fail(status);
+    return kBadUsage;
+  }
+  const base::SystemClock clock;
+  const obs::Logger log(flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText, flags.verbosity);
+  obs::Metrics metrics;
+  obs::AddProcessMetrics(metrics);
+  log.Info("Starting strata-apiserver", {{"version", base::Build().version}, {"commit", base::Build().git_commit}});
+
+  files::FileWatcher watcher(flags.files, log, metrics);
+  auto credentials = net::Credentials::Load(flags.tls, watcher, clock, metrics);
+  if (!credentials.ok()) return Fail(credentials.status());
+  auto authenticator = MakeAuthenticator(flags, watcher, clock, log);
+  if (!authenticator.ok()) return Fail(authenticator.status());
+  auto authorizer = MakeAuthorizer(flags, watcher);
+  if (!authorizer.ok()) return Fail(authorizer.status());
+  auto backend = OpenBackend(flags, clock, log, metrics);
+  if (!backend.ok()) return Fail(backend.status());
+
+  layers::Index index(flags.index, handlers::ReportTo(log));
+  handlers::AddIndexMetrics(index, metrics);
+  handlers::IndexFeed feed(index);
+  reflector::Reflector reflector(*(*backend)->client, records::Keys(flags.etcd_prefix), feed, flags.reflector, clock, log,
+                                 metrics);
+
+  std::atomic<bool> stopping = false;
+  handlers::Health health;
+  AddHealthChecks(health, reflector, stopping);
+  const api::Discovery discovery(api::ServedResources());
+  net::WorkerPool workers(flags.workers, metrics);
+  handlers::LayersHandler layers(
+      index, reflector.barrier(),
+      [&workers](std::function<void()>& task) {
+        net::Task wrapped = [task] { task(); };
+        return workers.TrySubmit(std::move(wrapped));
+      },
+      clock, {});
+  handlers::Router router;
+  router.AddHealth(health);
+  router.AddVersion();
+  router.AddDiscovery(discovery);
+  router.AddPath("/metrics", ServeMetrics(metrics, workers));
+  router.SetLayers([&layers](std::shared_ptr<handlers::Call> call) { layers.Serve(std::move(call)); });
+
+  serving::Chain chain(flags.chain, **authenticator, **authorizer, router, clock, log, metrics);
+  flags.server.connection.answer_to_plaintext = serving::kAnswerToPlaintext;
+  net::Server server(flags.server, **credentials,
+                     serving::SpeakHttp(
+                         flags.session,
+                         [&chain](http::Request request, std::unique_ptr<http::Exchange> exchange) {
+                           chain.Serve(std::move(request), std::move(exchange));
+                         },
+                         clock, metrics),
+                     clock, log, metrics);
+
+  reflector.Start();
+  const std::vector<net::ListenAddress> addresses = {{flags.bind_address, static_cast<uint16_t>(flags.secure_port)}};
+  if (const base::Status status = server.Start(addresses); !status.ok()) {
+    reflector.Stop();
+    return Fail(base::Annotate(status, "--bind-address, --secure-port"));
+  }
+  log.Info("Serving securely", {{"address", flags.bind_address}, {"port", server.ports()[0]}});
+
+  int signal_number = 0;
+  sigwait(&end_signals, &signal_number);
+  pthread_sigmask(SIG_UNBLOCK, &end_signals, nullptr);
+  log.Info("Shutting down", {{"signal", strsignal(signal_number)}});
+  stopping = true;
+  const size_t left =
+      server.Drain(std::chrono::duration_cast<std::chrono::milliseconds>(flags.chain.request_timeout));
+  reflector.Stop();
+  server.Stop();
+  log.Info("Stopped", {{"connections_cut", left}});
+  return 0;
+}
+
+}  // namespace
+}  // namespace strata
+
+int main(int argc, char** argv) {
+  CLI::App app{"An aggregated API server for image.openshift.io/v1: the layers of image streams.", "strata-apiserver"};
+  app.set_version_flag("--version", std::string("strata-apiserver ") + strata::base::Build().version);
+  app.failure_message(CLI::FailureMessage::simple);
+  app.allow_extras(false);
+  strata::Flags flags;
+  strata::AddFlags(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : strata::kBadUsage;
+  }
+  return strata::Run(std::move(flags));
+}
