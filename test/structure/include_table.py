@@ -38,7 +38,8 @@ ROW = re.compile(r"^\|\s*`([\w/.]+)`\s*\|([^|]*)\|")
 
 def read_table(doc: pathlib.Path) -> dict[str, list[str]]:
     rooms = {}
-    for line in doc.read_text().splitlines():
+    section = doc.read_text().split("\n## Rooms\n", 1)[-1].split("\n## ", 1)[0]
+    for line in section.splitlines():
         if match := ROW.match(line):
             rooms[match[1]] = re.findall(r"`([^`]+)`", match[2])
     return rooms
