@@ -25,10 +25,11 @@ namespace fs = std::filesystem;
 std::string Read(const fs::path& path) {
   gzFile file = gzopen(path.c_str(), "rb");  // reads plain files as they are
   if (file == nullptr) return "";
-  std::string out(64 << 20, '\0');
-  const int size = gzread(file, out.data(), static_cast<unsigned>(out.size()));
+  std::string out, part(256 << 10, '\0');
+  for (int size; (size = gzread(file, part.data(), static_cast<unsigned>(part.size()))) > 0;) {
+    out.append(part, 0, static_cast<size_t>(size));
+  }
   gzclose(file);
-  out.resize(size < 0 ? 0 : static_cast<size_t>(size));
   return out;
 }
 

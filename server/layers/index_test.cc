@@ -1,5 +1,6 @@
 #include "server/layers/index.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -184,10 +185,60 @@ TEST_F(LayerIndex, LargeBodiesAreCompressedWhenAskedFor) {
   EXPECT_FALSE(index.Find("ns", "small", gzip).answer->gzipped);
 }
 
-TEST(LayerIndexBounds, AStreamThatReachesTooManyImagesIsAnError) {
-  Index index({.max_entries_per_answer = 3}, {});
-  index.Apply(Changes().Image("l", ListBytes({"a", "b", "c"})).Stream("app", StreamBytes("app", {"l"})).all());
-  EXPECT_EQ(BodyOf(index, "app"), "<unreadable: the stream reaches more than 3 images and layers>");
+TEST_F(LayerIndex, ALayersSizeMayBeAnything) {
+  image_v1::Image image;
+  for (const int64_t size : {int64_t{0}, int64_t{-5}, int64_t{9'000'000'000}}) {
+    auto* layer = image.add_docker_image_layers();
+    layer->set_name(fmt::format("l{}", size));
+    layer->set_size(size);
+  }
+  index.Apply(Changes()
+                  .Image("i", codec::EncodeProtobuf(image))
+                  .Stream("app", StreamBytes("app", {"i"}))
+                  .all());
+  EXPECT_THAT(Body(), HasSubstr(R"("l-5":{"size":-5,"mediaType":""},"l0":{"size":0,"mediaType":""},)"
+                                R"("l9000000000":{"size":9000000000,"mediaType":""})"));
+}
+
+TEST_F(LayerIndex, AnAnswerThatSomebodyElseBuiltMeanwhileIsTaken) {
+  index.Apply(Changes().Stream("app", StreamBytes("app", {"i"})).all());
+  const Lookup first = index.Find("ns", "app", {}), second = index.Find("ns", "app", {});
+  EXPECT_EQ(*index.Build(first.gathered, {}), *index.Build(second.gathered, {}));
+}
+
+TEST_F(LayerIndex, AListThatIsBegunAgainForgetsWhatItHad) {
+  index.BeginList();
+  index.AddToList(Changes().Image("i", ImageBytes({"a"})).all());
+  index.BeginList();
+  index.AddToList(Changes().Stream("app", StreamBytes("app", {"i"})).all());
+  index.EndList();
+  EXPECT_THAT(Body(), HasSubstr(R"("i":{"imageMissing":true)"));
+  EXPECT_EQ(index.stats().names, 3u + 1u);
+}
+
+TEST_F(LayerIndex, ARecordTwiceInAListCountsAsTheLast) {
+  index.BeginList();
+  index.AddToList(Changes().Image("i", ImageBytes({"a"})).Stream("app", StreamBytes("app", {})).all());
+  index.AddToList(Changes().Image("i", ImageBytes({"b"})).Stream("app", StreamBytes("app", {"i"})).all());
+  index.AddToList(Changes().Unreadable(Change::Kind::kImage, "j", "").all());
+  index.EndList();
+  EXPECT_THAT(Body(), HasSubstr(R"("layers":["b"])"));
+  EXPECT_EQ(index.stats().unreadable_images, 1u) << "also when nobody says why";
+}
+
+TEST(LayerIndexBounds, AStreamThatReachesTooMuchIsAnError) {
+  Index index({.max_entries_per_answer = 4}, {});
+  index.Apply(Changes()
+                  .Image("list", ListBytes({"x", "x", "x"}))
+                  .Image("layers", ImageBytes({"a", "a", "a"}))
+                  .Stream("fits", StreamBytes("fits", {"list"}))
+                  .Stream("lists", StreamBytes("lists", {"list", "layers"}))
+                  .Stream("names", StreamBytes("names", {"1", "2", "3", "4", "5"}))
+                  .all());
+  EXPECT_THAT(BodyOf(index, "fits"), HasSubstr("ImageStreamLayers"));
+  for (const char* name : {"lists", "names"}) {
+    EXPECT_EQ(BodyOf(index, name), "<unreadable: the stream reaches more than 4 images and layers>");
+  }
 }
 
 }  // namespace

@@ -29,6 +29,53 @@ TEST_F(Cache, KeepsAnAnswerForEachForm) {
   EXPECT_EQ(cache.stats().answers, 2u);
 }
 
+TEST_F(Cache, ABodyTooSmallToCompressServesThoseWhoTakeGzipAndThoseWhoDont) {
+  Insert("a", 10, {}, {{}, true});
+  EXPECT_TRUE(Has("a"));
+  EXPECT_TRUE(Has("a", {{}, true}));
+  EXPECT_EQ(cache.stats().answers, 1u);
+  Insert("a", 10);
+  EXPECT_EQ(cache.stats().answers, 1u);
+}
+
+TEST_F(Cache, ALargeBodyIsKeptInBothForms) {
+  ResponseCache large(10 << 20);
+  const auto encoded = [](size_t bytes, bool gzipped) {
+    auto answer = std::make_shared<Encoded>();
+    answer->body = std::string(bytes, 'x');
+    answer->gzipped = gzipped;
+    return answer;
+  };
+  large.Insert("a", {}, encoded(200'000, false), {});
+  EXPECT_EQ(large.Find("a", {{}, true}), nullptr);
+  large.Insert("a", {{}, true}, encoded(10, true), {});
+  EXPECT_TRUE(large.Find("a", {{}, true})->gzipped);
+  EXPECT_FALSE(large.Find("a", {})->gzipped);
+}
+
+TEST_F(Cache, ClearLeavesNothingAndWorksOn) {
+  Insert("a", 10, {1, 2});
+  Insert("b", 10, {2});
+  cache.Clear();
+  EXPECT_FALSE(Has("a"));
+  EXPECT_EQ(cache.stats().bytes, 0u);
+  EXPECT_EQ(cache.stats().answers, 0u);
+  cache.DropUsersOf(2);
+  Insert("a", 10, {2});
+  EXPECT_TRUE(Has("a"));
+  cache.DropUsersOf(2);
+  EXPECT_FALSE(Has("a"));
+}
+
+TEST_F(Cache, WhatIsDroppedLivesUntilItIsTaken) {
+  Insert("a", 10, {1});
+  const std::weak_ptr<const Encoded> answer = cache.Find("a", {});
+  cache.DropUsersOf(1);
+  EXPECT_FALSE(answer.expired()) << "to be freed outside of the index's lock";
+  { const auto dropped = cache.TakeDropped(); }
+  EXPECT_TRUE(answer.expired());
+}
+
 TEST_F(Cache, DropsTheUsersOfAnImageAndNobodyElse) {
   Insert("a", 10, {1, 2});
   Insert("b", 10, {2});
