@@ -30,7 +30,8 @@ TEST(Utf8, SequencesAcrossTheEightAreWhole) {
 }
 
 TEST(Utf8, RefusesWhatGoRefuses) {
-  for (const std::string_view bad : {"\x80", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5"}) {
+  for (const std::string_view bad :
+       {"\x80", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5"}) {
     EXPECT_FALSE(IsUtf8(bad));
   }
 }

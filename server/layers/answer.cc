@@ -89,8 +89,9 @@ Maps MakeMaps(const NameTable& names, const WellKnown& known, const Gathered& ga
   return maps;
 }
 
-// An encoder runs twice: to measure into a Counter, and then into a Writer on a string of that size.
-// So a body of megabytes is allocated once, and isn't larger than it has to be while it is cached.
+// An encoder runs twice: to measure into a Counter, and then into a Writer on a string of that
+// size. So a body of megabytes is allocated once, and isn't larger than it has to be while it is
+// cached.
 struct Counter {
   void Byte(char) { ++size; }
   void Text(std::string_view text) { size += text.size(); }
@@ -374,7 +375,8 @@ std::vector<std::string> WarningsOf(const NameTable& names, const Gathered& gath
 std::string PartialBody(const ObjectMeta& metadata, const wire::Representation& representation) {
   PartialObjectMetadata partial;
   *partial.mutable_metadata() = metadata;
-  const std::string_view version = representation.v1beta1 ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
+  const std::string_view version =
+      representation.v1beta1 ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
   return wire::Encode(partial, {"PartialObjectMetadata", version}, representation);
 }
 
@@ -406,6 +408,7 @@ base::StatusOr<Encoded> Build(const NameTable& names, const WellKnown& known,
   }
   metadata.set_resource_version(std::to_string(gathered.stream->revision()));
   Encoded encoded;
+  encoded.revision = gathered.stream->revision();
   encoded.body = Body(names, known, gathered, metadata, form.representation);
   encoded.warnings = WarningsOf(names, gathered);
   if (form.gzip && encoded.body.size() > wire::kGzipThreshold) {

@@ -27,6 +27,7 @@ struct Form {
 struct Encoded {
   std::string body;
   bool gzipped = false;
+  base::Revision revision = 0;        // metadata.resourceVersion: the stream's mod revision
   std::vector<std::string> warnings;  // for Warning headers: short, printable, at most six
 };
 
@@ -49,8 +50,9 @@ struct WellKnown {
   NameId oci_config;
 };
 
-// An error only if the stream's metadata doesn't parse. The metadata's resourceVersion is the stream's revision.
-base::StatusOr<Encoded> Build(const NameTable& names, const WellKnown& known, const Gathered& gathered,
-                              const Form& form);
+// An error only if the stream's metadata doesn't parse. The metadata's resourceVersion is the
+// stream's revision.
+base::StatusOr<Encoded> Build(const NameTable& names, const WellKnown& known,
+                              const Gathered& gathered, const Form& form);
 
 }  // namespace strata::layers

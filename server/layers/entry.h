@@ -44,8 +44,8 @@ class ImageEntry {
     NameId config = kNoName;      // its digest; kNoName: there is none
     std::vector<Layer> layers;
     std::vector<NameId> manifests;
-    // What an answer warns of: the metadata tells no config; layers or manifests without a name were
-    // left out; a list had layers or a config.
+    // What an answer warns of: the metadata tells no config; layers or manifests without a name
+    // were left out; a list had layers or a config.
     bool config_unknown = false;
     bool dropped_unnamed = false;
     bool dropped_beside_manifests = false;
@@ -71,7 +71,8 @@ class ImageEntry {
 
  private:
   size_t word_count() const {
-    return layer_count_ * (2 + wide_sizes_ + mixed_types_) + (mixed_types_ ? 0 : 1) + manifest_count_;
+    return layer_count_ * (2 + wide_sizes_ + mixed_types_) + (mixed_types_ ? 0 : 1) +
+           manifest_count_;
   }
 
   Recycler& recycler_;

@@ -1,4 +1,5 @@
-// Every recorded stream, built from the recorded etcd, against the bytes that openshift-apiserver answered.
+// Every recorded stream, built from the recorded etcd, against the bytes that openshift-apiserver
+// answered.
 #include <gtest/gtest.h>
 #include <zlib.h>
 
@@ -67,8 +68,13 @@ class LayersGolden : public testing::Test {
       const std::string rest = key.substr(key.find('/', 14) + 1);
       const size_t slash = image ? 0 : rest.find('/') + 1;
       const std::string ns = image ? "" : rest.substr(0, slash - 1), name = rest.substr(slash);
-      const Change change{image ? Change::Kind::kImage : Change::Kind::kImageStream, Change::State::kPresent,
-                          ns, name, revision, object, {}};
+      const Change change{image ? Change::Kind::kImage : Change::Kind::kImageStream,
+                          Change::State::kPresent,
+                          ns,
+                          name,
+                          revision,
+                          object,
+                          {}};
       index->AddToList({&change, 1});
     }
     index->EndList();
@@ -85,10 +91,12 @@ class LayersGolden : public testing::Test {
 };
 Index* LayersGolden::index = nullptr;
 
-// What we answer where the reference fails the whole stream with a 422 (docs/compatibility.md): part of the body.
+// What we answer where the reference fails the whole stream with a 422 (docs/compatibility.md):
+// part of the body.
 const std::map<std::string, std::string> kInsteadOf422 = {
     {"golden-c.layer-empty-name", R"("imageMissing":false,"layers":null,"config":"sha256:)"},
-    {"golden-c.list-with-layers", R"("imageMissing":false,"layers":null,"config":null,"manifests":[)"},
+    {"golden-c.list-with-layers",
+     R"("imageMissing":false,"layers":null,"config":null,"manifests":[)"},
     {"golden-c.metadata-lowercase-id", R"("config":"sha256:)"},
     {"golden-c.metadata-pre012", R"("config":"sha256:)"},
     {"golden-c.oci-no-metadata", R"("config":null)"},
@@ -103,12 +111,15 @@ TEST_F(LayersGolden, JsonAndProtobufAreTheReferencesBytes) {
     const bool protobuf = file.find(".pb.pb") != std::string::npos;
     if (!json && !protobuf) continue;
     const std::string stream = file.substr(0, file.find(json ? ".json.json" : ".pb.pb"));
-    const std::string ns = stream.substr(0, stream.find('.')), name = stream.substr(stream.find('.') + 1);
+    const std::string ns = stream.substr(0, stream.find('.')),
+                      name = stream.substr(stream.find('.') + 1);
     const std::string expected = Read(entry.path());
-    const std::string body = Answer(ns, name, {{json ? wire::MediaType::kJson : wire::MediaType::kProtobuf}});
+    const std::string body =
+        Answer(ns, name, {{json ? wire::MediaType::kJson : wire::MediaType::kProtobuf}});
     if (const auto found = kInsteadOf422.find(stream); found != kInsteadOf422.end()) {
       EXPECT_NE(expected.find("is invalid"), std::string::npos) << stream;
-      EXPECT_TRUE(protobuf || body.find(found->second) != std::string::npos) << stream << ": " << body;
+      EXPECT_TRUE(protobuf || body.find(found->second) != std::string::npos)
+          << stream << ": " << body;
       ++instead;
       continue;
     }
@@ -133,13 +144,15 @@ TEST_F(LayersGolden, YamlMeansTheSame) {
     // A U+2028 is a line break to go-yaml, which indents what follows it, but not to yaml-cpp.
     if (stream == "golden-c.non-digest-names") continue;
     const std::string expected = Read(entry.path());
-    // golden-b.labels-annotations: the reference fails on a string that its YAML library can't print.
+    // golden-b.labels-annotations: the reference fails on a string that its YAML library can't
+    // print.
     if (expected.find("ImageStreamLayers") == std::string::npos) continue;
     std::string json;
-    const base::Status read = codec::ForEachYamlDocument(expected, [&](codec::YamlDocument document) {
-      json = std::move(document.json);
-      return true;
-    });
+    const base::Status read =
+        codec::ForEachYamlDocument(expected, [&](codec::YamlDocument document) {
+          json = std::move(document.json);
+          return true;
+        });
     ASSERT_TRUE(read.ok()) << stream << ": " << read;
     const size_t dot = stream.find('.');
     const std::string ns = stream.substr(0, dot);
@@ -154,9 +167,9 @@ TEST_F(LayersGolden, YamlMeansTheSame) {
 TEST_F(LayersGolden, PrettyJsonAndPartialMetadataAreTheReferencesBytes) {
   EXPECT_EQ(Answer("golden-a", "shared-layers", {{.pretty = true}}),
             Read("test/golden/accept/accept-pretty1.json"));
-  EXPECT_EQ(Answer("golden-a", "shared-layers",
-                   {{.transform = wire::Transform::kPartialObjectMetadata}}),
-            Read("test/golden/accept/accept-partial.json"));
+  EXPECT_EQ(
+      Answer("golden-a", "shared-layers", {{.transform = wire::Transform::kPartialObjectMetadata}}),
+      Read("test/golden/accept/accept-partial.json"));
 }
 
 TEST_F(LayersGolden, TheHandWrittenEncodersAgreeWithTheCodec) {
@@ -164,7 +177,8 @@ TEST_F(LayersGolden, TheHandWrittenEncodersAgreeWithTheCodec) {
     const std::string file = entry.path().filename();
     const size_t suffix = file.find(".pb.pb");
     if (suffix == std::string::npos) continue;
-    const std::string ns = file.substr(0, file.find('.')), name = file.substr(ns.size() + 1, suffix - ns.size() - 1);
+    const std::string ns = file.substr(0, file.find('.')),
+                      name = file.substr(ns.size() + 1, suffix - ns.size() - 1);
     const std::string protobuf = Answer(ns, name, {{wire::MediaType::kProtobuf}});
     k8s::io::apimachinery::pkg::runtime::Unknown unknown;
     ASSERT_TRUE(unknown.ParseFromString(protobuf.substr(4)));

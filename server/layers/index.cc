@@ -30,7 +30,8 @@ class StreamKey {
 // A change ready to be put in place: nothing is left to do under the lock but to exchange pointers.
 struct Index::Decoded {
   Change::Kind kind;
-  NameId image = kNoName;  // with one reference, which the images' map holds while the image is there
+  NameId image =
+      kNoName;  // with one reference, which the images' map holds while the image is there
   std::string stream;
   std::shared_ptr<const ImageEntry> image_entry;    // null: deleted
   std::shared_ptr<const StreamEntry> stream_entry;  // null: deleted
@@ -50,7 +51,8 @@ std::shared_ptr<const ImageEntry> Index::DecodeImageEntry(const Change& change,
   const auto unreadable = [&](std::string_view why) {
     reason = why.empty() ? "unknown" : why;
     return std::make_shared<const ImageEntry>(
-        recycler_, ImageEntry::Parts{.unreadable = names_.Intern(reason), .layers = {}, .manifests = {}});
+        recycler_,
+        ImageEntry::Parts{.unreadable = names_.Intern(reason), .layers = {}, .manifests = {}});
   };
   if (change.state == Change::State::kUnreadable) return unreadable(change.reason);
   const auto record = DecodeImage(change.object);
@@ -113,8 +115,18 @@ Index::Decoded Index::Decode(const Change& change) {
     decoded.stream = StreamKey(change.ns, change.name).str();
     if (!deleted) decoded.stream_entry = DecodeStreamEntry(change, decoded.stream, reason);
   }
-  if (!reason.empty() && report_) report_(change, reason);
+  if (!reason.empty() && report_ && !IsReported(decoded, reason)) report_(change, reason);
   return decoded;
+}
+
+bool Index::IsReported(const Decoded& decoded, std::string_view reason) const {
+  absl::ReaderMutexLock lock(&mu_);
+  if (decoded.kind == Change::Kind::kImage) {
+    const auto found = records_->images.find(decoded.image);
+    return found != records_->images.end() && names_.Text(found->second->unreadable()) == reason;
+  }
+  const auto found = records_->streams.find(std::string_view(decoded.stream));
+  return found != records_->streams.end() && (*found)->unreadable() == reason;
 }
 
 void Index::Recycle() {

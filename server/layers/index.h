@@ -1,5 +1,5 @@
-// Which layers each image stream has: every Image and ImageStream of the backend, at one revision, and the encoded
-// answers made from them.
+// Which layers each image stream has: every Image and ImageStream of the backend, at one revision,
+// and the encoded answers made from them.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -31,7 +31,7 @@ struct Change {
   enum class State { kPresent, kUnreadable, kDeleted };
   Kind kind;
   State state;
-  std::string_view ns;    // empty for images
+  std::string_view ns;  // empty for images
   std::string_view name;
   base::Revision revision;
   std::string_view object;  // present: the protobuf encoding
@@ -56,13 +56,13 @@ struct Lookup {
 class Index {
  public:
   struct Options {
-    size_t cache_bytes = 256 << 20;          // of encoded answers
-    // Images, layers and children of lists, each time that they are named. A stream that reaches more
-    // is answered with an error.
+    size_t cache_bytes = 256 << 20;  // of encoded answers
+    // Images, layers and children of lists, each time that they are named. A stream that reaches
+    // more is answered with an error.
     size_t max_entries_per_answer = 1 << 20;
   };
 
-  // An unreadable record, as it is found, for the log.
+  // An unreadable record, for the log: on the writer's thread, and not again at each list.
   using Report = std::function<void(const Change& change, std::string_view reason)>;
 
   Index(const Options& options, Report report);
@@ -75,15 +75,17 @@ class Index {
   void EndList() ABSL_LOCKS_EXCLUDED(mu_);
   void AbortList();
 
-  // All changes of one revision, made visible together, and with them gone every answer that they make stale.
+  // All changes of one revision, made visible together, and with them gone every answer that they
+  // make stale.
   void Apply(std::span<const Change> changes) ABSL_LOCKS_EXCLUDED(mu_);
 
   // The answer, or what it is made of, at one revision.
-  Lookup Find(std::string_view ns, std::string_view name, const Form& form) const ABSL_LOCKS_EXCLUDED(mu_);
+  Lookup Find(std::string_view ns, std::string_view name, const Form& form) const
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // Encodes what Find gathered, and keeps the bytes for others if nothing that they depend on has
-  // changed meanwhile. If somebody else has built the answer since, it is that one, which is at least
-  // as new. Costs about 2 µs an image. An error says why the stream can't be answered.
+  // changed meanwhile. If somebody else has built the answer since, it is that one, which is at
+  // least as new. Costs about 2 µs an image. An error says why the stream can't be answered.
   base::StatusOr<std::shared_ptr<const Encoded>> Build(const Gathered& gathered, const Form& form)
       ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -117,6 +119,8 @@ class Index {
   Decoded Decode(const Change& change);
   std::shared_ptr<const ImageEntry> DecodeImageEntry(const Change& change, std::string& reason);
   StreamPointer DecodeStreamEntry(const Change& change, std::string_view key, std::string& reason);
+  // Whether the record was unreadable before, for the same reason.
+  bool IsReported(const Decoded& decoded, std::string_view reason) const ABSL_LOCKS_EXCLUDED(mu_);
   void Recycle();
   // Leave what they replaced in `change`, to be freed outside of the lock.
   void PutImage(Decoded& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -128,7 +132,8 @@ class Index {
   const Options options_;
   const Report report_;
 
-  // The writer's: entries return their names through the recycler, from whichever thread lets go last.
+  // The writer's: entries return their names through the recycler, from whichever thread lets go
+  // last.
   NameTable names_;
   Recycler recycler_;
   const WellKnown known_;

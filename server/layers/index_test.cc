@@ -17,7 +17,9 @@ class LayerIndex : public testing::Test {
  protected:
   LayerIndex() { index.BeginList(), index.EndList(); }
   std::string Body(std::string_view name = "app") { return BodyOf(index, name); }
-  bool Cached(std::string_view name = "app") { return index.Find("ns", name, {}).answer != nullptr; }
+  bool Cached(std::string_view name = "app") {
+    return index.Find("ns", name, {}).answer != nullptr;
+  }
 
   std::vector<std::string> reports;
   Index index{{}, [this](const Change& change, std::string_view reason) {
@@ -26,14 +28,19 @@ class LayerIndex : public testing::Test {
 };
 
 TEST_F(LayerIndex, AnswersWithBlobsAndImagesSortedAndTheStreamsRevision) {
-  index.Apply(Changes().At(9).Image("i", ImageBytes({"b", "a"}, "c")).Stream("app", StreamBytes("app", {"i"})).all());
-  EXPECT_EQ(Body(),
-            R"({"kind":"ImageStreamLayers","apiVersion":"image.openshift.io/v1","metadata":{"name":"app","resourceVersion":"9"},)"
-            R"("blobs":{"a":{"size":10,"mediaType":"layer"},"b":{"size":10,"mediaType":"layer"},)"
-            R"("c":{"size":null,"mediaType":"application/vnd.docker.container.image.v1+json"},)"
-            R"("i":{"size":null,"mediaType":"application/vnd.docker.distribution.manifest.v2+json"}},)"
-            R"("images":{"i":{"imageMissing":false,"layers":["b","a"],"config":"c"}}})"
-            "\n");
+  index.Apply(Changes()
+                  .At(9)
+                  .Image("i", ImageBytes({"b", "a"}, "c"))
+                  .Stream("app", StreamBytes("app", {"i"}))
+                  .all());
+  EXPECT_EQ(
+      Body(),
+      R"({"kind":"ImageStreamLayers","apiVersion":"image.openshift.io/v1","metadata":{"name":"app","resourceVersion":"9"},)"
+      R"("blobs":{"a":{"size":10,"mediaType":"layer"},"b":{"size":10,"mediaType":"layer"},)"
+      R"("c":{"size":null,"mediaType":"application/vnd.docker.container.image.v1+json"},)"
+      R"("i":{"size":null,"mediaType":"application/vnd.docker.distribution.manifest.v2+json"}},)"
+      R"("images":{"i":{"imageMissing":false,"layers":["b","a"],"config":"c"}}})"
+      "\n");
 }
 
 TEST_F(LayerIndex, AnEmptyStreamHasEmptyMapsAndAnUnknownOneIsNotFound) {
@@ -43,7 +50,10 @@ TEST_F(LayerIndex, AnEmptyStreamHasEmptyMapsAndAnUnknownOneIsNotFound) {
 }
 
 TEST_F(LayerIndex, AnImageThatAppearsRefreshesTheAnswersThatLackedIt) {
-  index.Apply(Changes().Stream("app", StreamBytes("app", {"i"})).Stream("other", StreamBytes("other", {"x"})).all());
+  index.Apply(Changes()
+                  .Stream("app", StreamBytes("app", {"i"}))
+                  .Stream("other", StreamBytes("other", {"x"}))
+                  .all());
   EXPECT_THAT(Body(), HasSubstr(R"("i":{"imageMissing":true,"layers":null,"config":null})"));
   Body("other");
   index.Apply(Changes().Image("i", ImageBytes({"a"})).all());
@@ -53,8 +63,14 @@ TEST_F(LayerIndex, AnImageThatAppearsRefreshesTheAnswersThatLackedIt) {
 }
 
 TEST_F(LayerIndex, ChildrenOfAListAreFollowedAndRefreshItsUsers) {
-  index.Apply(Changes().Image("list", ListBytes({"x", "y", "x"})).Stream("app", StreamBytes("app", {"list"})).all());
-  EXPECT_THAT(Body(), HasSubstr(R"("list":{"imageMissing":false,"layers":null,"config":null,"manifests":["x","y","x"]})"));
+  index.Apply(Changes()
+                  .Image("list", ListBytes({"x", "y", "x"}))
+                  .Stream("app", StreamBytes("app", {"list"}))
+                  .all());
+  EXPECT_THAT(
+      Body(),
+      HasSubstr(
+          R"("list":{"imageMissing":false,"layers":null,"config":null,"manifests":["x","y","x"]})"));
   EXPECT_THAT(Body(), HasSubstr(R"("x":{"imageMissing":true)"));
   index.Apply(Changes().Image("x", ImageBytes({"a"})).all());
   EXPECT_THAT(Body(), HasSubstr(R"("x":{"imageMissing":false,"layers":["a"])"));
@@ -63,7 +79,11 @@ TEST_F(LayerIndex, ChildrenOfAListAreFollowedAndRefreshItsUsers) {
 }
 
 TEST_F(LayerIndex, CyclesOfListsEnd) {
-  index.Apply(Changes().Image("a", ListBytes({"b", "a"})).Image("b", ListBytes({"a"})).Stream("app", StreamBytes("app", {"b"})).all());
+  index.Apply(Changes()
+                  .Image("a", ListBytes({"b", "a"}))
+                  .Image("b", ListBytes({"a"}))
+                  .Stream("app", StreamBytes("app", {"b"}))
+                  .all());
   EXPECT_THAT(Body(), HasSubstr(R"("images":{"a":{"imageMissing":false)"));
 }
 
@@ -82,7 +102,8 @@ TEST_F(LayerIndex, TheFirstImageInStoredOrderDecidesABlob) {
 }
 
 TEST_F(LayerIndex, ADeletedImageIsMissingAndADeletedStreamNotFound) {
-  index.Apply(Changes().Image("i", ImageBytes({"a"})).Stream("app", StreamBytes("app", {"i"})).all());
+  index.Apply(
+      Changes().Image("i", ImageBytes({"a"})).Stream("app", StreamBytes("app", {"i"})).all());
   Body();
   index.Apply(Changes().Delete(Change::Kind::kImage, "i").all());
   EXPECT_THAT(Body(), HasSubstr(R"("imageMissing":true)"));
@@ -100,8 +121,9 @@ TEST_F(LayerIndex, AnUnreadableImageIsMissingWithAWarningAndHurtsNobodyElse) {
                   .all());
   EXPECT_THAT(Body(), HasSubstr(R"("bad":{"imageMissing":true,"layers":null,"config":null})"));
   EXPECT_THAT(Body(), HasSubstr(R"("good":{"imageMissing":false)"));
-  EXPECT_THAT(WarningsOf(index, "app"), ElementsAre("image bad: record unreadable: encrypted",
-                                                    "image torn: record unreadable: malformed protobuf in Image"));
+  EXPECT_THAT(WarningsOf(index, "app"),
+              ElementsAre("image bad: record unreadable: encrypted",
+                          "image torn: record unreadable: malformed protobuf in Image"));
   EXPECT_THAT(reports, ElementsAre("bad: encrypted", "torn: malformed protobuf in Image"));
   EXPECT_EQ(index.stats().unreadable_images, 2u);
   index.Apply(Changes().Image("bad", ImageBytes({"b"})).Delete(Change::Kind::kImage, "torn").all());
@@ -109,8 +131,28 @@ TEST_F(LayerIndex, AnUnreadableImageIsMissingWithAWarningAndHurtsNobodyElse) {
   EXPECT_THAT(Body(), HasSubstr(R"("bad":{"imageMissing":false)"));
 }
 
+TEST_F(LayerIndex, AnUnreadableRecordIsReportedOnceUntilItChanges) {
+  const auto bad = [](const char* why) {
+    Changes changes;
+    changes.Unreadable(Change::Kind::kImage, "i", why);
+    changes.Unreadable(Change::Kind::kImageStream, "s", why);
+    return changes;
+  };
+  index.Apply(bad("torn").all());
+  index.BeginList();
+  index.AddToList(bad("torn").all());
+  index.EndList();
+  index.Apply(bad("torn").all());
+  EXPECT_THAT(reports, ElementsAre("i: torn", "s: torn"));
+  index.Apply(bad("encrypted").all());
+  EXPECT_EQ(reports.size(), 4u);
+}
+
 TEST_F(LayerIndex, AnUnreadableStreamSaysWhy) {
-  index.Apply(Changes().Unreadable(Change::Kind::kImageStream, "app", "encrypted").Stream("torn", "\x0a").all());
+  index.Apply(Changes()
+                  .Unreadable(Change::Kind::kImageStream, "app", "encrypted")
+                  .Stream("torn", "\x0a")
+                  .all());
   EXPECT_EQ(Body(), "<unreadable: encrypted>");
   EXPECT_EQ(Body("torn"), "<unreadable: malformed protobuf in ImageStream>");
 }
@@ -122,7 +164,9 @@ TEST_F(LayerIndex, OddImagesAreAnsweredWithWarnings) {
                   .Stream("app", StreamBytes("app", {"no-id", "unnamed"}))
                   .all());
   EXPECT_THAT(Body(), HasSubstr(R"("no-id":{"imageMissing":false,"layers":["a"],"config":null})"));
-  EXPECT_THAT(Body(), HasSubstr(R"("unnamed":{"imageMissing":false,"layers":["a","b"],"config":"sha256:config"})"));
+  EXPECT_THAT(
+      Body(),
+      HasSubstr(R"("unnamed":{"imageMissing":false,"layers":["a","b"],"config":"sha256:config"})"));
   EXPECT_THAT(WarningsOf(index, "app"),
               ElementsAre("image no-id: its metadata has no config digest, so config is null",
                           "image unnamed: layers or manifests without a name were left out"));
@@ -131,7 +175,8 @@ TEST_F(LayerIndex, OddImagesAreAnsweredWithWarnings) {
 TEST_F(LayerIndex, WarningsAreFewAndThenCounted) {
   Changes changes;
   std::vector<std::string> names;
-  for (int i = 0; i < 9; ++i) changes.Unreadable(Change::Kind::kImage, names.emplace_back(std::to_string(i)), "x\ny");
+  for (int i = 0; i < 9; ++i)
+    changes.Unreadable(Change::Kind::kImage, names.emplace_back(std::to_string(i)), "x\ny");
   index.Apply(changes.Stream("app", StreamBytes("app", names)).all());
   const auto warnings = WarningsOf(index, "app");
   ASSERT_EQ(warnings.size(), 6u);
@@ -140,9 +185,11 @@ TEST_F(LayerIndex, WarningsAreFewAndThenCounted) {
 }
 
 TEST_F(LayerIndex, AListReplacesEverythingAtOnceAndIsInvisibleBefore) {
-  index.Apply(Changes().Image("i", ImageBytes({"a"})).Stream("old", StreamBytes("old", {"i"})).all());
+  index.Apply(
+      Changes().Image("i", ImageBytes({"a"})).Stream("old", StreamBytes("old", {"i"})).all());
   index.BeginList();
-  index.AddToList(Changes().Image("i", ImageBytes({"b"})).Stream("new", StreamBytes("new", {"i"})).all());
+  index.AddToList(
+      Changes().Image("i", ImageBytes({"b"})).Stream("new", StreamBytes("new", {"i"})).all());
   EXPECT_THAT(Body("old"), HasSubstr(R"("layers":["a"])"));
   EXPECT_EQ(Body("new"), "<not found>");
   index.EndList();
@@ -159,7 +206,8 @@ TEST_F(LayerIndex, AnAnswerBuiltFromWhatHasChangedMeanwhileIsNotKept) {
   const Lookup lookup = index.Find("ns", "app", {});
   index.Apply(Changes().Image("i", ImageBytes({"a"})).all());
   const auto built = index.Build(lookup.gathered, {});
-  EXPECT_THAT((*built)->body, HasSubstr(R"("imageMissing":true)")) << "it is of the revision of its look-up";
+  EXPECT_THAT((*built)->body, HasSubstr(R"("imageMissing":true)"))
+      << "it is of the revision of its look-up";
   EXPECT_FALSE(Cached());
 }
 
@@ -196,8 +244,9 @@ TEST_F(LayerIndex, ALayersSizeMayBeAnything) {
                   .Image("i", codec::EncodeProtobuf(image))
                   .Stream("app", StreamBytes("app", {"i"}))
                   .all());
-  EXPECT_THAT(Body(), HasSubstr(R"("l-5":{"size":-5,"mediaType":""},"l0":{"size":0,"mediaType":""},)"
-                                R"("l9000000000":{"size":9000000000,"mediaType":""})"));
+  EXPECT_THAT(Body(),
+              HasSubstr(R"("l-5":{"size":-5,"mediaType":""},"l0":{"size":0,"mediaType":""},)"
+                        R"("l9000000000":{"size":9000000000,"mediaType":""})"));
 }
 
 TEST_F(LayerIndex, AnAnswerThatSomebodyElseBuiltMeanwhileIsTaken) {
@@ -218,8 +267,10 @@ TEST_F(LayerIndex, AListThatIsBegunAgainForgetsWhatItHad) {
 
 TEST_F(LayerIndex, ARecordTwiceInAListCountsAsTheLast) {
   index.BeginList();
-  index.AddToList(Changes().Image("i", ImageBytes({"a"})).Stream("app", StreamBytes("app", {})).all());
-  index.AddToList(Changes().Image("i", ImageBytes({"b"})).Stream("app", StreamBytes("app", {"i"})).all());
+  index.AddToList(
+      Changes().Image("i", ImageBytes({"a"})).Stream("app", StreamBytes("app", {})).all());
+  index.AddToList(
+      Changes().Image("i", ImageBytes({"b"})).Stream("app", StreamBytes("app", {"i"})).all());
   index.AddToList(Changes().Unreadable(Change::Kind::kImage, "j", "").all());
   index.EndList();
   EXPECT_THAT(Body(), HasSubstr(R"("layers":["b"])"));
@@ -237,7 +288,8 @@ TEST(LayerIndexBounds, AStreamThatReachesTooMuchIsAnError) {
                   .all());
   EXPECT_THAT(BodyOf(index, "fits"), HasSubstr("ImageStreamLayers"));
   for (const char* name : {"lists", "names"}) {
-    EXPECT_EQ(BodyOf(index, name), "<unreadable: the stream reaches more than 4 images and layers>");
+    EXPECT_EQ(BodyOf(index, name),
+              "<unreadable: the stream reaches more than 4 images and layers>");
   }
 }
 

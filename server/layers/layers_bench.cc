@@ -1,4 +1,5 @@
-// What the hot path, a build and a record cost, in time and in memory. Not a test: run by hand or by `./dev bench`.
+// What the hot path, a build and a record cost, in time and in memory. Not a test: run by hand or
+// by `./dev bench`.
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 #include <unistd.h>
@@ -24,7 +25,8 @@ struct OwnedChange {
 };
 
 Change View(const OwnedChange& change, base::Revision revision) {
-  return {change.kind, Change::State::kPresent, change.ns, change.name, revision, change.object, {}};
+  return {change.kind, Change::State::kPresent, change.ns, change.name,
+          revision,    change.object,           {}};
 }
 
 OwnedChange Owned(const data::Image& image) {
@@ -106,10 +108,23 @@ void Build(benchmark::State& state, const Form& form) {
   }
   state.counters["body"] = static_cast<double>(bytes);
 }
-BENCHMARK_CAPTURE(Build, json, Form{})->Args({5, 10})->Args({2000, 12})->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(Build, json, Form{})
+    ->Args({5, 10})
+    ->Args({2000, 12})
+    ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(Build, protobuf, Form{{wire::MediaType::kProtobuf}})
-    ->Args({5, 10})->Args({2000, 12})->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(Build, json_gzip, Form{{}, true})->Args({2000, 12})->Unit(benchmark::kMicrosecond);
+    ->Args({5, 10})
+    ->Args({2000, 12})
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(Build, json_pretty, Form{{.pretty = true}})
+    ->Args({2000, 12})
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(Build, yaml, Form{{wire::MediaType::kYaml}})
+    ->Args({2000, 12})
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(Build, json_gzip, Form{{}, true})
+    ->Args({2000, 12})
+    ->Unit(benchmark::kMicrosecond);
 
 void BM_Gather(benchmark::State& state) {
   OneStream one(2000, 12);
@@ -180,11 +195,12 @@ void BM_DropSharedImage(benchmark::State& state) {
 }
 BENCHMARK(BM_DropSharedImage)->Arg(1000)->Arg(10000)->Unit(benchmark::kMicrosecond)->Iterations(5);
 
-// 100,000 images of 10 layers, 3 of them their own: resident bytes an image, streams and all, and the time to list them.
+// 100,000 images of 10 layers, 3 of them their own: resident bytes an image, streams and all, and
+// the time to list them.
 void BM_Memory(benchmark::State& state) {
   data::Shape shape;
-  shape.streams = 20'000;
-  shape.images_per_stream = 5;
+  shape.streams = state.range(0);
+  shape.images_per_stream = 100'000 / state.range(0);
   shape.min_layers = shape.max_layers = 10;
   shape.own_layers = 3;
   shape.multi_arch = 0;
@@ -196,16 +212,18 @@ void BM_Memory(benchmark::State& state) {
     const size_t full = ResidentBytes();
     state.counters["bytes_per_image"] = static_cast<double>(full - before) / 100'000;
     state.counters["names"] = static_cast<double>(index->stats().names);
-    state.counters["name_bytes_per_image"] = static_cast<double>(index->stats().name_bytes) / 100'000;
+    state.counters["name_bytes_per_image"] =
+        static_cast<double>(index->stats().name_bytes) / 100'000;
 
     // Listed again, as after a compaction: what was there stands beside it and then goes back.
     List(generator, *index);
     state.counters["after_relist"] = static_cast<double>(ResidentBytes() - before) / 100'000;
     index.reset();
-    state.counters["left_bytes"] = static_cast<double>(ResidentBytes()) - static_cast<double>(before);
+    state.counters["left_bytes"] =
+        static_cast<double>(ResidentBytes()) - static_cast<double>(before);
   }
 }
-BENCHMARK(BM_Memory)->Iterations(1)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_Memory)->Arg(20'000)->Arg(10'000)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace strata::layers

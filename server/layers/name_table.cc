@@ -15,7 +15,8 @@ constexpr std::string_view kPrefix = "sha256:";
 constexpr auto kHexValues = [] {
   std::array<int8_t, 256> values{};
   values.fill(-1);
-  for (int i = 0; i < 16; ++i) values[static_cast<uint8_t>("0123456789abcdef"[i])] = static_cast<int8_t>(i);
+  for (int i = 0; i < 16; ++i)
+    values[static_cast<uint8_t>("0123456789abcdef"[i])] = static_cast<int8_t>(i);
   return values;
 }();
 
@@ -36,7 +37,8 @@ uint64_t HashBytes(const void* bytes, size_t size) {
 // A name as it is looked for: as a digest if it is one.
 struct NameTable::Key {
   explicit Key(std::string_view name) : text(name), is_digest(Parse()) {
-    hash = is_digest ? HashBytes(digest.data(), digest.size()) : HashBytes(text.data(), text.size());
+    hash =
+        is_digest ? HashBytes(digest.data(), digest.size()) : HashBytes(text.data(), text.size());
   }
 
   bool Parse() {

@@ -23,8 +23,8 @@ inline constexpr NameId kNoName = 0;
 // id that it got, through a lock, from an object that holds a reference to it: such a text doesn't
 // move or change.
 //
-// A digest `sha256:<64 lower-case hex>` takes 36 bytes and 6 to 11 of hash table; other names take a
-// heap string. The room of names that are gone is used again, not given back.
+// A digest `sha256:<64 lower-case hex>` takes 36 bytes and 6 to 11 of hash table; other names take
+// a heap string. The room of names that are gone is used again, not given back.
 class NameTable {
  public:
   NameTable();
@@ -51,9 +51,7 @@ class NameTable {
 
   void AppendTo(NameId id, std::string& out) const;
   std::string Text(NameId id) const;
-  size_t TextSize(NameId id) const {
-    return IsDigest(id) ? kDigestText : OtherText(id).size();
-  }
+  size_t TextSize(NameId id) const { return IsDigest(id) ? kDigestText : OtherText(id).size(); }
 
   // For sorting by the bytes of the texts. Of two digests with different ranks, the one with the
   // lower rank comes first; in all other cases Compare (negative, zero or positive) has to tell.
@@ -78,7 +76,7 @@ class NameTable {
   void Grow();
   void EraseSlot(NameId id);
 
-  Segments<Digest> digests_;  // from 1
+  Segments<Digest> digests_;                            // from 1
   Segments<std::unique_ptr<const std::string>> texts_;  // by id without kTextBit
 
   // The rest is the writer's alone.

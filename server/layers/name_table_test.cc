@@ -13,7 +13,8 @@ const std::string kDigest = "sha256:00ff" + std::string(60, 'a');
 
 TEST(NameTable, GivesEachNameOneIdAndItsTextBack) {
   NameTable table;
-  for (const std::string& name : {kDigest, std::string("latest"), "sha256:" + std::string(64, 'A'), kDigest + "b"}) {
+  for (const std::string& name :
+       {kDigest, std::string("latest"), "sha256:" + std::string(64, 'A'), kDigest + "b"}) {
     const NameId id = table.Intern(name);
     EXPECT_EQ(table.Intern(name), id);
     EXPECT_EQ(table.Text(id), name);
@@ -28,7 +29,8 @@ TEST(NameTable, GivesEachNameOneIdAndItsTextBack) {
 
 TEST(NameTable, ComparesByText) {
   NameTable table;
-  const NameId a = table.Intern("sha256:" + std::string(64, '1')), b = table.Intern("sha256:" + std::string(64, '2'));
+  const NameId a = table.Intern("sha256:" + std::string(64, '1')),
+               b = table.Intern("sha256:" + std::string(64, '2'));
   const NameId text = table.Intern("sha25"), later = table.Intern("sha257");
   EXPECT_LT(table.Compare(a, b), 0);
   EXPECT_GT(table.Compare(b, a), 0);

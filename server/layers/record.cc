@@ -1,5 +1,6 @@
-// Reads protobuf by hand: only the fields that an answer needs, in one pass, without copies. A hundred thousand images
-// are decoded at each start, and 8 KB of metadata in each are of no interest but for one string.
+// Reads protobuf by hand: only the fields that an answer needs, in one pass, without copies. A
+// hundred thousand images are decoded at each start, and 8 KB of metadata in each are of no
+// interest but for one string.
 #include "server/layers/record.h"
 
 #include <absl/container/flat_hash_set.h>
@@ -29,21 +30,26 @@ class FieldReader {
     number_ = static_cast<int>(tag >> 3);
     type_ = static_cast<int>(tag & 7);
     switch (type_) {
-      case kVarint: return Varint(varint_) || Fail();
-      case kFixed64: return Take(8) || Fail();
-      case kFixed32: return Take(4) || Fail();
+      case kVarint:
+        return Varint(varint_) || Fail();
+      case kFixed64:
+        return Take(8) || Fail();
+      case kFixed32:
+        return Take(4) || Fail();
       case kBytes: {
         uint64_t length = 0;
         return (Varint(length) && length <= rest_.size() && Take(length)) || Fail();
       }
-      default: return Fail();  // groups, which Kubernetes never writes
+      default:
+        return Fail();  // groups, which Kubernetes never writes
     }
   }
 
   int number() const { return number_; }
   bool ok() const { return ok_; }
 
-  // The value, if the field has the wire type that its number promises; otherwise the message is malformed.
+  // The value, if the field has the wire type that its number promises; otherwise the message is
+  // malformed.
   std::string_view bytes() { return type_ == kBytes ? bytes_ : (Fail(), std::string_view()); }
   int64_t varint() { return type_ == kVarint ? static_cast<int64_t>(varint_) : (Fail(), 0); }
 
@@ -96,7 +102,8 @@ base::StatusOr<ImageRecord::Layer> DecodeLayer(std::string_view bytes) {
   return layer;
 }
 
-// The first member of a message that has only that one for us: RawExtension.raw, ImageManifest.digest.
+// The first member of a message that has only that one for us: RawExtension.raw,
+// ImageManifest.digest.
 base::StatusOr<std::string_view> DecodeFirst(std::string_view bytes, std::string_view what) {
   std::string_view first;
   FieldReader reader(bytes);
@@ -107,13 +114,15 @@ base::StatusOr<std::string_view> DecodeFirst(std::string_view bytes, std::string
   return first;
 }
 
-// The image's Id in its metadata object: `Id` in version 1.0; `ID` and `id`, which older writers left, only without it.
+// The image's Id in its metadata object: `Id` in version 1.0; `ID` and `id`, which older writers
+// left, only without it.
 std::string ConfigFromMetadata(std::string_view metadata) {
   std::string exact, other;
-  const base::Status status = codec::ForEachString(metadata, [&](std::string_view key, std::string_view value) {
-    if (key == "Id") exact = value;
-    if (key == "ID" || (key == "id" && other.empty())) other = value;
-  });
+  const base::Status status =
+      codec::ForEachString(metadata, [&](std::string_view key, std::string_view value) {
+        if (key == "Id") exact = value;
+        if (key == "ID" || (key == "id" && other.empty())) other = value;
+      });
   if (!status.ok()) return "";
   return exact.empty() ? other : exact;
 }
@@ -142,7 +151,8 @@ base::StatusOr<ImageRecord> DecodeImage(std::string_view bytes) {
         image.media_type = reader.bytes();
         break;
       case 11: {
-        STRATA_ASSIGN_OR_RETURN(const std::string_view digest, DecodeFirst(reader.bytes(), "dockerImageManifests"));
+        STRATA_ASSIGN_OR_RETURN(const std::string_view digest,
+                                DecodeFirst(reader.bytes(), "dockerImageManifests"));
         image.manifests.push_back(digest);
         break;
       }

@@ -5,8 +5,8 @@
 namespace strata::layers {
 namespace {
 
-// What malloc takes for an answer beside its body (list node, Encoded with its control block), for a
-// stream that has any, and for one use with its share of users_.
+// What malloc takes for an answer beside its body (list node, Encoded with its control block), for
+// a stream that has any, and for one use with its share of users_.
 constexpr size_t kAnswerOverhead = 240;
 constexpr size_t kStreamOverhead = 160;
 constexpr size_t kUseBytes = 60;

@@ -7,14 +7,17 @@ namespace {
 
 class Cache : public testing::Test {
  protected:
-  void Insert(const std::string& stream, size_t bytes, std::vector<NameId> images = {}, const Form& form = {}) {
+  void Insert(const std::string& stream, size_t bytes, std::vector<NameId> images = {},
+              const Form& form = {}) {
     auto encoded = std::make_shared<Encoded>();
     encoded->body = std::string(bytes, 'x');
     std::vector<Gathered::Node> nodes;
     for (const NameId image : images) nodes.push_back({image, nullptr});
     cache.Insert(stream, form, encoded, nodes);
   }
-  bool Has(const std::string& stream, const Form& form = {}) { return cache.Find(stream, form) != nullptr; }
+  bool Has(const std::string& stream, const Form& form = {}) {
+    return cache.Find(stream, form) != nullptr;
+  }
 
   ResponseCache cache{100'000};
 };

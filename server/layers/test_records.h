@@ -14,11 +14,13 @@ namespace strata::layers {
 
 namespace image_v1 = ::github::com::openshift::api::image::v1;
 
-inline std::string ImageBytes(const std::vector<std::string>& layers, const std::string& config = "sha256:config",
+inline std::string ImageBytes(const std::vector<std::string>& layers,
+                              const std::string& config = "sha256:config",
                               const std::string& media_type = std::string(kDockerManifest)) {
   image_v1::Image image;
   image.set_docker_image_manifest_media_type(media_type);
-  image.mutable_docker_image_metadata()->set_raw(R"({"kind":"DockerImage","Id":")" + config + "\"}\n");
+  image.mutable_docker_image_metadata()->set_raw(R"({"kind":"DockerImage","Id":")" + config +
+                                                 "\"}\n");
   for (const std::string& name : layers) {
     auto* layer = image.add_docker_image_layers();
     layer->set_name(name);
@@ -31,7 +33,8 @@ inline std::string ImageBytes(const std::vector<std::string>& layers, const std:
 inline std::string ListBytes(const std::vector<std::string>& manifests) {
   image_v1::Image image;
   image.set_docker_image_manifest_media_type("application/vnd.oci.image.index.v1+json");
-  for (const std::string& digest : manifests) image.add_docker_image_manifests()->set_digest(digest);
+  for (const std::string& digest : manifests)
+    image.add_docker_image_manifests()->set_digest(digest);
   return codec::EncodeProtobuf(image);
 }
 
@@ -47,8 +50,12 @@ inline std::string StreamBytes(const std::string& name, const std::vector<std::s
 // Changes that own what they point at.
 class Changes {
  public:
-  Changes& Image(std::string name, std::string bytes) { return Add(Change::Kind::kImage, "", name, bytes); }
-  Changes& Stream(std::string name, std::string bytes) { return Add(Change::Kind::kImageStream, "ns", name, bytes); }
+  Changes& Image(std::string name, std::string bytes) {
+    return Add(Change::Kind::kImage, "", name, bytes);
+  }
+  Changes& Stream(std::string name, std::string bytes) {
+    return Add(Change::Kind::kImageStream, "ns", name, bytes);
+  }
   Changes& Delete(Change::Kind kind, std::string name) {
     Add(kind, kind == Change::Kind::kImage ? "" : "ns", name, "");
     changes_.back().state = Change::State::kDeleted;
@@ -67,9 +74,13 @@ class Changes {
   std::span<const Change> all() const { return changes_; }
 
  private:
-  Changes& Add(Change::Kind kind, const std::string& ns, const std::string& name, const std::string& object) {
-    const auto keep = [this](const std::string& text) -> std::string_view { return text_.emplace_back(text); };
-    changes_.push_back({kind, Change::State::kPresent, keep(ns), keep(name), revision_, keep(object), {}});
+  Changes& Add(Change::Kind kind, const std::string& ns, const std::string& name,
+               const std::string& object) {
+    const auto keep = [this](const std::string& text) -> std::string_view {
+      return text_.emplace_back(text);
+    };
+    changes_.push_back(
+        {kind, Change::State::kPresent, keep(ns), keep(name), revision_, keep(object), {}});
     return *this;
   }
 
@@ -82,10 +93,14 @@ class Changes {
 inline std::string BodyOf(Index& index, std::string_view name, const Form& form = {}) {
   const Lookup lookup = index.Find("ns", name, form);
   switch (lookup.result) {
-    case Lookup::Result::kAnswer: return lookup.answer->body;
-    case Lookup::Result::kNotFound: return "<not found>";
-    case Lookup::Result::kUnreadable: return "<unreadable: " + lookup.reason + ">";
-    case Lookup::Result::kBuild: break;
+    case Lookup::Result::kAnswer:
+      return lookup.answer->body;
+    case Lookup::Result::kNotFound:
+      return "<not found>";
+    case Lookup::Result::kUnreadable:
+      return "<unreadable: " + lookup.reason + ">";
+    case Lookup::Result::kBuild:
+      break;
   }
   const auto built = index.Build(lookup.gathered, form);
   return built.ok() ? (*built)->body : std::string(base::Message(built.status()));
