@@ -4,11 +4,15 @@
 #include <google/protobuf/reflection.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <optional>
 
 #include "base/bytes.h"
+#include "base/string_map.h"
+#include "codec/json_text.h"
 #include "codec/plan.h"
 #include "codec/utf8.h"
 
@@ -56,11 +60,35 @@ std::string_view TypeName(od::json_type type) {
   return "nothing known";
 }
 
-// The text that simdjson parses: padded, valid UTF-8.
+// Half a pair of surrogates, escaped, which simdjson refuses and Go reads as U+FFFD: replaced by that one's escape,
+// which is as long.
+void ReplaceLoneSurrogates(char* text, size_t size) {
+  const auto surrogate = [&](size_t at) -> int {  // 1: a high one is escaped there, 2: a low one
+    if (at + 6 > size || text[at] != '\\' || text[at + 1] != 'u' || (text[at + 2] | 0x20) != 'd') return 0;
+    const char digit = text[at + 3];
+    if (digit == '8' || digit == '9' || (digit | 0x20) == 'a' || (digit | 0x20) == 'b') return 1;
+    return (digit | 0x20) >= 'c' && (digit | 0x20) <= 'f' ? 2 : 0;
+  };
+  const char* const end = text + size;
+  for (char* c = text; (c = static_cast<char*>(std::memchr(c, '\\', static_cast<size_t>(end - c)))) != nullptr;) {
+    const auto at = static_cast<size_t>(c - text);
+    const int kind = surrogate(at);
+    if (kind == 1 && surrogate(at + 6) == 2) {
+      c += 12;
+      continue;
+    }
+    if (kind != 0) std::memcpy(c + 2, "fffd", 4);
+    c += std::min<size_t>(2, size - at);
+  }
+}
+
+// The text that simdjson parses: padded, and with what Go reads as U+FFFD replaced by it.
 class Text {
  public:
   explicit Text(std::string_view json)
-      : padded_(IsUtf8(json) ? simdjson::padded_string(json) : simdjson::padded_string(ToValidUtf8(json))) {}
+      : padded_(IsUtf8(json) ? simdjson::padded_string(json) : simdjson::padded_string(ToValidUtf8(json))) {
+    ReplaceLoneSurrogates(padded_.data(), padded_.size());
+  }
 
   // The root object; `body` reads it and may return an error of its own.
   base::Status ReadObject(const std::function<base::Status(od::object)>& body) {
@@ -213,8 +241,9 @@ class Decoder {
         break;
       }
       case od::json_type::number: {
-        double ignored;
-        error = value.get_double().get(ignored);
+        // Checked as text: one that no machine number holds is a number all the same.
+        std::string number;
+        if (!AppendCompact(value.raw_json_token(), number)) error = simdjson::NUMBER_ERROR;
         break;
       }
       case od::json_type::boolean: {
@@ -256,9 +285,11 @@ class Decoder {
     STRATA_ASSIGN_OR_RETURN(const bool null, IsNull(value, path));
     if (null) return base::OkStatus();  // Go leaves the member as it is
     const auto* reflection = message.GetReflection();
-    if (field.field->is_repeated()) reflection->ClearField(&message, field.field);  // of a repeated key the last counts
     if (field.field->is_map()) return Map(value, message, field, path);
-    if (field.field->is_repeated()) return List(value, message, field, path);
+    if (field.field->is_repeated()) {
+      reflection->ClearField(&message, field.field);  // of a repeated key the last counts, but maps are merged
+      return List(value, message, field, path);
+    }
     if (field.field->message_type() != nullptr) {
       return Form(value, *reflection->MutableMessage(&message, field.field), field.form, path);
     }
@@ -270,14 +301,23 @@ class Decoder {
     if (value.get_object().get(object) != simdjson::SUCCESS) return Expected(value, "an object", path);
     const FieldDescriptor* map_value = field.field->message_type()->map_value();
     const FieldPlan entry_plan = ElementPlan(map_value);
+    const FieldDescriptor* map_key = field.field->message_type()->map_key();
+    const auto* reflection = message.GetReflection();
+    base::StringMap<Message*> entries;
+    for (int i = 0; i < reflection->FieldSize(message, field.field); ++i) {
+      Message* entry = reflection->MutableRepeatedMessage(&message, field.field, i);
+      entries[entry->GetReflection()->GetString(*entry, map_key)] = entry;
+    }
     for (auto member : object) {
       std::string_view key;
       if (const auto error = member.unescaped_key().get(key)) return Malformed(error, path);
       const std::string owned(key);
       od::value inner;
       if (const auto error = member.value().get(inner)) return Malformed(error, path);
-      Message* entry = message.GetReflection()->AddMessage(&message, field.field);
-      entry->GetReflection()->SetString(entry, field.field->message_type()->map_key(), owned);
+      Message*& entry = entries[owned];
+      if (entry == nullptr) entry = reflection->AddMessage(&message, field.field);
+      entry->Clear();
+      entry->GetReflection()->SetString(entry, map_key, owned);
       STRATA_RETURN_IF_ERROR(Field(inner, *entry, entry_plan, Path{&path, owned, -1}));
     }
     return base::OkStatus();
@@ -370,13 +410,15 @@ class Decoder {
       if (error == simdjson::SUCCESS) error = array.raw_json().get(raw);
     } else {
       raw = value.raw_json_token();
-      STRATA_RETURN_IF_ERROR(Skip(value, path));
     }
     if (error != simdjson::SUCCESS) return Malformed(error, path);
     // simdjson's raw text reaches to the next token.
     while (!raw.empty() && (raw.back() == ' ' || raw.back() == '\n' || raw.back() == '\t' || raw.back() == '\r')) {
       raw.remove_suffix(1);
     }
+    // It was passed over by its brackets, not read.
+    std::string compact;
+    if (!AppendCompact(raw, compact)) return Invalid(path, "malformed JSON");
     return raw;
   }
 

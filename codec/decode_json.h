@@ -18,8 +18,9 @@ struct DecodedType {
 };
 
 // Fills `message`, which should be empty, from one JSON object. Bounded by the size of `json` in time and memory;
-// nesting deeper than 1,000 is an error. Text that isn't UTF-8 is read with U+FFFD for each bad byte, as Go reads it.
-// Raw members (RawExtension, FieldsV1) keep the bytes as they stand in `json`.
+// nesting deeper than 1,000 is an error, in raw members deeper than 10,000. Bytes that aren't UTF-8 and escaped halves of
+// surrogate pairs are read as U+FFFD, each, as Go reads them; apart from that raw members (RawExtension, FieldsV1) keep
+// the bytes as they stand in `json`.
 base::StatusOr<DecodedType> DecodeJson(std::string_view json, google::protobuf::Message& message);
 
 // The kind and apiVersion of a JSON object, without reading the rest of it.

@@ -8,11 +8,13 @@
 #include "codec/encode_json.h"
 #include "codec/encode_protobuf.h"
 #include "proto/image/image_v1.pb.h"
+#include "proto/k8s/meta_v1.pb.h"
 
 namespace strata::codec {
 namespace {
 
 namespace image = ::github::com::openshift::api::image::v1;
+namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 
 std::string ErrorOf(std::string_view json) {
   image::ImageStream stream;
@@ -54,6 +56,66 @@ TEST(DecodeJson, IsTolerantWhereGoIs) {
   EXPECT_EQ(stream.metadata().name(), "b");
   ASSERT_TRUE(DecodeJson("{\"metadata\":{\"name\":\"\xff\"}}", stream).ok());
   EXPECT_EQ(stream.metadata().name(), "\xEF\xBF\xBD");
+}
+
+TEST(DecodeJson, RepeatedKeysOverwriteValuesAndMergeMapsAndObjects) {
+  const struct {
+    std::string_view in, out;
+  } kCases[] = {
+      {R"({"labels":{"a":"1","b":"2","a":"3"}})", R"({"labels":{"a":"3","b":"2"}})"},
+      {R"({"labels":{"a":"1","a":null}})", R"({"labels":{"a":""}})"},
+      {R"({"labels":{"a":"1","b":"2"},"labels":{"a":"3","c":"4"}})", R"({"labels":{"a":"3","b":"2","c":"4"}})"},
+      {R"({"finalizers":["a","b"],"finalizers":["c"]})", R"({"finalizers":["c"]})"},
+  };
+  for (const auto& c : kCases) {
+    meta::ObjectMeta metadata;
+    ASSERT_TRUE(DecodeJson(c.in, metadata).ok()) << c.in;
+    EXPECT_EQ(EncodeJson(metadata), c.out);
+  }
+  image::ImageStream stream;
+  ASSERT_TRUE(DecodeJson(R"({"metadata":{"name":"a"},"metadata":{"uid":"u"}})", stream).ok());
+  EXPECT_EQ(stream.metadata().name(), "a");
+  EXPECT_EQ(stream.metadata().uid(), "u");
+}
+
+TEST(DecodeJson, HalfASurrogatePairIsAReplacementCharacter) {
+  const struct {
+    std::string_view in, out;
+  } kCases[] = {
+      {R"(\ud83d\ude00)", "\xF0\x9F\x98\x80"},
+      {R"(\uD83D)", "\xEF\xBF\xBD"},
+      {R"(\ude00\ud83d)", "\xEF\xBF\xBD\xEF\xBF\xBD"},
+      {R"(\ud83d\ud83d\ude00x)", "\xEF\xBF\xBD\xF0\x9F\x98\x80x"},
+      {R"(\ud83dx\\ud83d)", "\xEF\xBF\xBDx\\ud83d"},
+      {R"(\ud7ff\ue000)", "\xED\x9F\xBF\xEE\x80\x80"},
+  };
+  for (const auto& c : kCases) {
+    meta::ObjectMeta metadata;
+    const auto type = DecodeJson("{\"name\":\"" + std::string(c.in) + "\"}", metadata);
+    ASSERT_TRUE(type.ok()) << c.in << type.status();
+    EXPECT_EQ(metadata.name(), c.out) << c.in;
+  }
+  EXPECT_NE(ErrorOf("{\"a\":\"\\ud8"), "");
+  EXPECT_NE(ErrorOf("{\"a\":\"\\"), "");
+}
+
+TEST(DecodeJson, NumbersOfUnknownFieldsNeedNotFitAnything) {
+  image::ImageStream stream;
+  EXPECT_TRUE(DecodeJson(R"({"x":1e999,"y":[-123456789012345678901234567890.5E-7,0]})", stream).ok());
+  for (const std::string_view bad : {"01", "1.", "-", "1e", "+1", "0x1", "1-2"}) {
+    EXPECT_NE(ErrorOf("{\"x\":" + std::string(bad) + "}"), "") << bad;
+  }
+}
+
+TEST(DecodeJson, WhatIsKeptRawIsReadAllTheSame) {
+  for (const std::string_view bad : {R"({"a":tru})", R"({"a":1,})", R"(["a" 1])", R"({"a"})", "01", "\"\\x\""}) {
+    image::Image message;
+    EXPECT_FALSE(DecodeJson("{\"dockerImageMetadata\":" + std::string(bad) + "}", message).ok()) << bad;
+  }
+  image::Image message;
+  const std::string deep = std::string(5000, '[') + std::string(5000, ']');
+  EXPECT_TRUE(DecodeJson("{\"dockerImageMetadata\":" + deep + "}", message).ok());
+  EXPECT_EQ(message.docker_image_metadata().raw(), deep);
 }
 
 TEST(DecodeJson, TimesTakeOffsetsAndFractions) {

@@ -48,16 +48,6 @@ std::string DateTime(int64_t seconds) {
 
 void AppendObject(const Message& message, const TypeMeta& type, std::string& out);
 
-bool IsZeroTime(const Message& time) {
-  // Both members are written when a time is set (time_proto.go), so none of them means Go's zero Time.
-  const auto* reflection = time.GetReflection();
-  return !reflection->HasField(time, time.GetDescriptor()->FindFieldByNumber(1)) &&
-         !reflection->HasField(time, time.GetDescriptor()->FindFieldByNumber(2));
-}
-
-int64_t SecondsOf(const Message& time) {
-  return time.GetReflection()->GetInt64(time, time.GetDescriptor()->FindFieldByNumber(1));
-}
 
 void AppendForm(const Message& message, json::Form form, std::string& out) {
   const auto* reflection = message.GetReflection();

@@ -75,12 +75,8 @@ void AppendMap(const Message& message, const FieldDescriptor* field, std::string
 
 // A Go slice of bytes is a pointer in all but name: nil is absent. A Time writes both members or none.
 bool IsAbsent(const Message& message, const FieldPlan& plan, json::Form form) {
+  if (form == json::TIME || form == json::MICRO_TIME) return IsZeroTime(message);
   if (message.GetReflection()->HasField(message, plan.field)) return false;
-  if (form == json::TIME || form == json::MICRO_TIME) {
-    const auto* reflection = message.GetReflection();
-    const int other = plan.field->number() == 1 ? 2 : 1;
-    return !reflection->HasField(message, message.GetDescriptor()->FindFieldByNumber(other));
-  }
   return plan.pointer || plan.field->type() == FieldDescriptor::TYPE_BYTES;
 }
 

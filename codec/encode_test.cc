@@ -57,6 +57,13 @@ TEST(Encode, TimesOutsideTheUsualAreStillTimes) {
   EXPECT_EQ(FormatTime(-62'135'596'800), "0001-01-01T00:00:00Z");
 }
 
+TEST(Encode, TheFirstMomentOfTheYearOneIsNoTime) {
+  meta::ObjectMeta metadata;
+  metadata.mutable_creation_timestamp()->set_seconds(-62'135'596'800);
+  EXPECT_EQ(EncodeJson(metadata), "{}");
+  EXPECT_EQ(EncodeProtobuf(metadata), EncodeProtobuf(meta::ObjectMeta()));
+}
+
 TEST(Encode, ProtobufWritesMembersThatAreNotPointersEvenWhenEmpty) {
   const struct {
     const google::protobuf::Message& message;

@@ -96,4 +96,16 @@ std::vector<const google::protobuf::Message*> SortedEntries(const google::protob
   return sorted;
 }
 
+int64_t SecondsOf(const google::protobuf::Message& time) {
+  return time.GetReflection()->GetInt64(time, time.GetDescriptor()->FindFieldByNumber(1));
+}
+
+bool IsZeroTime(const google::protobuf::Message& time) {
+  constexpr int64_t kYearOne = -62'135'596'800;
+  const auto* reflection = time.GetReflection();
+  const FieldDescriptor* nanos = time.GetDescriptor()->FindFieldByNumber(2);
+  if (!reflection->HasField(time, time.GetDescriptor()->FindFieldByNumber(1))) return !reflection->HasField(time, nanos);
+  return SecondsOf(time) == kYearOne;
+}
+
 }  // namespace strata::codec

@@ -5,6 +5,7 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,5 +41,12 @@ const Plan& PlanOf(const google::protobuf::Descriptor* type);
 // The entries of a map field with string keys, sorted by key. Valid as long as `message` isn't changed.
 std::vector<const google::protobuf::Message*> SortedEntries(const google::protobuf::Message& message,
                                                             const google::protobuf::FieldDescriptor* map);
+
+// Of a Time or MicroTime.
+int64_t SecondsOf(const google::protobuf::Message& time);
+
+// Go's zero Time: nothing is set (both members are written when a time is, time_proto.go), or it is the first moment of
+// the year 1.
+bool IsZeroTime(const google::protobuf::Message& time);
 
 }  // namespace strata::codec
