@@ -28,6 +28,7 @@ endif()
 if(STRATA_SANITIZE STREQUAL "thread")
   # Asio's fences around handlers only strengthen what its locks order, and ThreadSanitizer can't follow fences.
   add_compile_definitions(BOOST_ASIO_DISABLE_FENCED_BLOCK)
+  include_directories(BEFORE ${CMAKE_SOURCE_DIR}/test/support/tsan)
   find_package(absl REQUIRED)
   add_library(strata_tsan_mutex STATIC ${CMAKE_SOURCE_DIR}/test/support/tsan_mutex.cc)
   target_link_libraries(strata_tsan_mutex PUBLIC absl::synchronization)
