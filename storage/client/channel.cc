@@ -4,6 +4,7 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -30,7 +31,20 @@ base::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentials(const O
   return grpc::SslCredentials(tls);
 }
 
+constexpr std::chrono::milliseconds kConnectionPatience{250};
+
 }  // namespace
+
+std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline) {
+  using std::chrono::steady_clock;
+  using std::chrono::system_clock;
+  return system_clock::now() + std::chrono::duration_cast<system_clock::duration>(deadline - steady_clock::now());
+}
+
+void Client::Endpoint::AwaitConnection(base::MonotonicTime deadline) const {
+  if (dialled == nullptr || dialled->GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY) return;
+  dialled->WaitForConnected(WallDeadline(std::min(deadline, std::chrono::steady_clock::now() + kConnectionPatience)));
+}
 
 base::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& url, const Options& options) {
   grpc::ChannelArguments arguments;
@@ -40,7 +54,8 @@ base::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& ur
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(options.keepalive_timeout.count()));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  // Against its name this is how long one attempt may take, until the server's SETTINGS are here.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(options.dial_timeout.count()));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   // Endpoints are dialled anew each: channels to one address must not share a dead connection.

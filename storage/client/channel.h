@@ -5,6 +5,7 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/status.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -15,19 +16,29 @@
 namespace strata::client {
 
 struct Client::Endpoint {
-  Endpoint(std::string u, std::shared_ptr<grpc::Channel> channel)
+  // `c` is dialled; null for a channel within the process, which needs no dialling.
+  Endpoint(std::string u, const std::shared_ptr<grpc::Channel>& channel, std::shared_ptr<grpc::Channel> c)
       : url(std::move(u)),
+        dialled(std::move(c)),
         kv(etcdserverpb::KV::NewStub(channel)),
         watch(etcdserverpb::Watch::NewStub(channel)),
         maintenance(etcdserverpb::Maintenance::NewStub(channel)),
         auth(etcdserverpb::Auth::NewStub(channel)) {}
 
+  // gRPC moves a connection attempt on only while something waits on the channel (or every five seconds), and a call
+  // on a channel that has failed doesn't wait. So a call gives the attempt this chance first.
+  void AwaitConnection(base::MonotonicTime deadline) const;
+
   const std::string url;
+  const std::shared_ptr<grpc::Channel> dialled;
   const std::unique_ptr<etcdserverpb::KV::Stub> kv;
   const std::unique_ptr<etcdserverpb::Watch::Stub> watch;
   const std::unique_ptr<etcdserverpb::Maintenance::Stub> maintenance;
   const std::unique_ptr<etcdserverpb::Auth::Stub> auth;
 };
+
+// gRPC's deadlines are wall times on the outside.
+std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline);
 
 // A channel to `url`. The error names the flag or file that is wrong.
 base::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& url, const Options& options);

@@ -7,13 +7,6 @@ namespace {
 
 using std::chrono::duration;
 using std::chrono::steady_clock;
-using std::chrono::system_clock;
-
-// gRPC's deadlines are wall times on the outside.
-void SetDeadline(grpc::ClientContext& context, base::MonotonicTime deadline) {
-  context.set_deadline(system_clock::now() +
-                       std::chrono::duration_cast<system_clock::duration>(deadline - steady_clock::now()));
-}
 
 bool IsEndpointsFault(const base::Status& status) {
   return status.code() == base::StatusCode::kUnavailable || status.code() == base::StatusCode::kDeadlineExceeded;
@@ -25,7 +18,7 @@ base::StatusOr<std::unique_ptr<Client>> Client::Create(const Options& options, o
   std::vector<std::unique_ptr<Endpoint>> endpoints;
   for (const std::string& url : options.endpoints) {
     STRATA_ASSIGN_OR_RETURN(auto channel, MakeChannel(url, options));
-    endpoints.push_back(std::make_unique<Endpoint>(url, std::move(channel)));
+    endpoints.push_back(std::make_unique<Endpoint>(url, channel, channel));
   }
   if (endpoints.empty()) return base::InvalidArgumentError("--etcd-servers: at least one URL is needed");
   return std::unique_ptr<Client>(new Client(std::move(endpoints), options, metrics));
@@ -33,7 +26,7 @@ base::StatusOr<std::unique_ptr<Client>> Client::Create(const Options& options, o
 
 std::unique_ptr<Client> Client::OverChannel(std::shared_ptr<grpc::Channel> channel, obs::Metrics& metrics) {
   std::vector<std::unique_ptr<Endpoint>> endpoints;
-  endpoints.push_back(std::make_unique<Endpoint>("in-process", std::move(channel)));
+  endpoints.push_back(std::make_unique<Endpoint>("in-process", channel, nullptr));
   return std::unique_ptr<Client>(new Client(std::move(endpoints), {}, metrics));
 }
 
@@ -92,7 +85,9 @@ base::Status Client::Try(const char* operation, base::MonotonicTime deadline, co
     grpc::ClientContext context;
     // A share of what is left for each endpoint that hasn't been tried, so that one that hangs doesn't use it all.
     const auto left = deadline - steady_clock::now();
-    SetDeadline(context, steady_clock::now() + left / static_cast<int64_t>(endpoints_.size() - tried));
+    const auto until = steady_clock::now() + left / static_cast<int64_t>(endpoints_.size() - tried);
+    context.set_deadline(WallDeadline(until));
+    endpoint.AwaitConnection(until);
     status = Authorize(endpoint, context);
     if (status.ok()) status = FromGrpc(call(endpoint, context), endpoint.url);
     if (status.code() == base::StatusCode::kUnauthenticated && !options_.username.empty() && !fresh_token) {

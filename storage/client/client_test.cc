@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -74,6 +76,38 @@ class StoreClient : public testing::Test {
   rpc::Server server;
   std::unique_ptr<Client> client;
 };
+
+// As etcd is while it starts: the kernel takes the connection, nobody speaks.
+TEST_F(StoreClient, AServerThatListensBeforeItServesIsReachedOnceItDoes) {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  ASSERT_EQ(listen(listener, 16), 0);
+  const std::string url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  auto dialling = *Client::Create({.endpoints = {url}}, metrics);
+  for (int i = 0; i < 3; ++i) {
+    const auto unanswered = dialling->Range({.key = "a"}, std::chrono::steady_clock::now() + std::chrono::milliseconds(300));
+    EXPECT_FALSE(unanswered.ok());
+  }
+  close(listener);
+
+  rpc::Server late(*store, {.listen_urls = {url}}, obs::NullLogger(), metrics);
+  ASSERT_TRUE(late.Start().ok());
+  const base::MonotonicTime deadline = Soon();
+  auto answer = dialling->Range({.key = "a"}, deadline);
+  while (!answer.ok() && std::chrono::steady_clock::now() < deadline) {
+    // As a caller that backs off: nothing waits on the channel meanwhile.
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    answer = dialling->Range({.key = "a"}, deadline);
+  }
+  EXPECT_TRUE(answer.ok()) << answer.status();
+  dialling.reset();
+  late.Shutdown(absl::Seconds(1));
+}
 
 TEST_F(StoreClient, PagesAreOfOneRevision) {
   for (const char* key : {"a", "b", "c"}) PutOne(key, "1");
