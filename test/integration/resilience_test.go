@@ -1,0 +1,270 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// One bad record of each kind among a thousand good ones: the others answer right, before and after a restart.
+func TestBadRecordsHurtNobodyElse(t *testing.T) {
+	forEachBackend(t, func(t *testing.T, name string) {
+		b := startBackend(t, name)
+		c := b.client(t)
+		good := imageValue(t, digest(1), digest(11))
+		bad := map[string]string{
+			"encrypted":  "k8s:enc:aescbc:v1:key1:\x01\x02\x03",
+			"wrong-kind": streamValue(t, "demo", "x"),
+			"truncated":  good[:len(good)/2],
+			"random":     "\xde\xad\xbe\xef\x00\xff",
+			"empty":      "",
+			"depth-bomb": `{"kind":"Image","apiVersion":"v1","x":` + strings.Repeat("[", 100_000),
+			"junk":       strings.Repeat("\xee", 1<<20),
+			"no-json":    "{",
+			"envelope":   "k8s\x00\xff\xff\xff\xff",
+		}
+		var values []string
+		for i := 1; i <= 1000; i++ {
+			values = append(values, imageKey(digest(i)), imageValue(t, digest(i), digest(10_000+i)))
+			if len(values) == 200 {
+				putAll(t, c, values...)
+				values = nil
+			}
+		}
+		for kind, value := range bad {
+			put(t, c, imageKey(kind), value)
+			if kind == "wrong-kind" {
+				value = good // an Image where a stream is kept
+			}
+			put(t, c, streamKey("bad", kind), value)
+			put(t, c, streamKey("demo", "with-"+kind), streamValue(t, "demo", "with-"+kind, digest(5), kind))
+		}
+		for i := 1; i <= 50; i++ {
+			put(t, c, streamKey("demo", fmt.Sprint("app-", i)), streamValue(t, "demo", fmt.Sprint("app-", i), digest(i)))
+		}
+		s := startServer(t, "--etcd-servers="+b.url)
+		check := func() {
+			t.Helper()
+			for i := 1; i <= 50; i++ {
+				contains(t, s.layers(t, "demo", fmt.Sprint("app-", i)), digest(10_000+i))
+			}
+			for kind := range bad {
+				body := s.layers(t, "demo", "with-"+kind)
+				contains(t, body, digest(10_005), fmt.Sprintf(`%q:{"imageMissing":true,"layers":null,"config":null}`, kind))
+				if code, body := s.get(layersPath("bad", kind), adminToken); code != 500 || !strings.Contains(body, "can't be read") {
+					t.Errorf("stream %s: %d %s", kind, code, body)
+				}
+			}
+		}
+		check()
+		s.stop(syscall.SIGTERM)
+		s.launch()
+		s.awaitReady(t)
+		check()
+	})
+}
+
+// A TCP proxy before a backend that cuts each connection after so many bytes from the backend.
+type cutter struct {
+	listener net.Listener
+	limit    atomic.Int64 // of the next connections; 0: none
+}
+
+func newCutter(t *testing.T, target string) *cutter {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &cutter{listener: listener}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			in, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(in, target)
+		}
+	}()
+	return p
+}
+
+func (p *cutter) serve(in net.Conn, target string) {
+	defer in.Close()
+	out, err := net.Dial("tcp", target)
+	if err != nil {
+		return
+	}
+	defer out.Close()
+	go func() { _, _ = io.Copy(out, in) }()
+	if limit := p.limit.Load(); limit > 0 {
+		_, _ = io.CopyN(in, out, limit)
+	} else {
+		_, _ = io.Copy(in, out)
+	}
+}
+
+// History of one stream: which body is right for which revision. Answers are judged by the revision they claim, and by
+// what had been acknowledged when they were asked for.
+type history struct {
+	mu    sync.Mutex
+	image map[int64]string // by the stream's revision
+	acked int64
+}
+
+func (h *history) judge(t *testing.T, before int64, body string) {
+	t.Helper()
+	var revision int64
+	at := strings.Index(body, `"resourceVersion":"`)
+	if _, err := fmt.Sscanf(body[at+len(`"resourceVersion":"`):], "%d", &revision); err != nil {
+		t.Errorf("no revision in %s", body)
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if revision < before {
+		t.Errorf("an answer of revision %d after %d was acknowledged", revision, before)
+	}
+	want, known := h.image[revision]
+	if known && !strings.Contains(body, want) {
+		t.Errorf("revision %d without %s: %s", revision, want, body)
+	}
+}
+
+// Watches cut at every byte, compactions under the watch and restarts of the backend, while somebody writes and others
+// read: every answer is right for its revision, and in the end the index equals a fresh server's.
+func TestNoAnswerIsWrongWhileTheBackendMisbehaves(t *testing.T) {
+	forEachBackend(t, func(t *testing.T, name string) {
+		b := startBackend(t, name)
+		c := b.client(t)
+		proxy := newCutter(t, strings.TrimPrefix(b.url, "http://"))
+		s := startServer(t, "--etcd-servers=http://"+proxy.listener.Addr().String())
+		h := &history{image: map[int64]string{}}
+		var stop atomic.Bool
+		var group sync.WaitGroup
+		group.Add(1)
+		go func() { // the writer
+			defer group.Done()
+			for i := 1; !stop.Load(); i++ {
+				layer := digest(500_000 + i)
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				if _, err := c.Put(ctx, imageKey(digest(i)), imageValue(t, digest(i), layer)); err != nil {
+					cancel()
+					continue
+				}
+				h.mu.Lock()
+				response, err := c.Put(ctx, streamKey("demo", "app"), streamValue(t, "demo", "app", digest(i)))
+				if err == nil {
+					h.image[response.Header.Revision] = layer
+					h.acked = response.Header.Revision
+				}
+				h.mu.Unlock()
+				cancel()
+				time.Sleep(2 * time.Millisecond)
+			}
+		}()
+		var answers atomic.Int64
+		for r := 0; r < 2; r++ {
+			group.Add(1)
+			go func() { // readers
+				defer group.Done()
+				for !stop.Load() {
+					h.mu.Lock()
+					before := h.acked
+					h.mu.Unlock()
+					code, body := s.get(layersPath("demo", "app")+"?timeout=5s", adminToken)
+					if code == 200 {
+						h.judge(t, before, body)
+						answers.Add(1)
+					} else if code != 504 && code != 404 {
+						t.Errorf("%d %s", code, body)
+					}
+				}
+			}()
+		}
+		for limit := int64(1); limit < 400 && !t.Failed(); limit += 1 + rand.Int63n(12) {
+			proxy.limit.Store(limit + 100*rand.Int63n(20))
+			time.Sleep(15 * time.Millisecond)
+			if rand.Intn(8) == 0 {
+				h.mu.Lock()
+				revision := h.acked
+				h.mu.Unlock()
+				if revision > 0 {
+					ctx, cancel := context.WithTimeout(context.Background(), patience)
+					_, _ = c.Compact(ctx, revision)
+					cancel()
+				}
+			}
+		}
+		proxy.limit.Store(0)
+		b.stop(syscall.SIGKILL)
+		b.launch()
+		eventually(t, "the backend is back", func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			_, err := c.Get(ctx, "/")
+			return err
+		})
+		eventually(t, "reads go on", func() error {
+			code, body := s.get(layersPath("demo", "app"), adminToken)
+			if code != 200 {
+				return fmt.Errorf("%d %s", code, body)
+			}
+			return nil
+		})
+		stop.Store(true)
+		group.Wait()
+		if answers.Load() == 0 {
+			t.Error("not one answer")
+		}
+		fresh := startServer(t, "--etcd-servers="+b.url)
+		if got, want := s.layers(t, "demo", "app"), fresh.layers(t, "demo", "app"); got != want {
+			t.Errorf("after all:\n%s\na fresh server:\n%s", got, want)
+		}
+	})
+}
+
+// A backend that is put back to an older state: the index follows, and its answers are the old state's.
+func TestARestoredBackendIsFollowedBack(t *testing.T) {
+	dir := t.TempDir()
+	b := startBackendIn(t, "strata-storage", filepath.Join(dir, "data"), freePort(t))
+	c := b.client(t)
+	put(t, c, streamKey("demo", "app"), streamValue(t, "demo", "app", digest(1)))
+	b.stop(syscall.SIGTERM)
+	if out, err := exec.Command("cp", "-a", b.dir, filepath.Join(dir, "snapshot")).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	b.launch()
+	s := startServer(t, "--etcd-servers="+b.url)
+	for i := 0; i < 20; i++ {
+		put(t, c, streamKey("demo", "app"), streamValue(t, "demo", "app", digest(100+i)))
+	}
+	contains(t, s.layers(t, "demo", "app"), digest(119))
+	b.stop(syscall.SIGTERM)
+	if err := os.RemoveAll(b.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "snapshot"), b.dir); err != nil {
+		t.Fatal(err)
+	}
+	b.launch()
+	eventually(t, "the old state is answered", func() error {
+		code, body := s.get(layersPath("demo", "app"), adminToken)
+		if code != 200 || !strings.Contains(body, digest(1)) || strings.Contains(body, digest(119)) {
+			return fmt.Errorf("%d %s", code, body)
+		}
+		return nil
+	})
+}
