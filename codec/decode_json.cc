@@ -14,6 +14,7 @@
 #include "base/string_map.h"
 #include "codec/json_text.h"
 #include "codec/plan.h"
+#include "codec/time.h"
 #include "codec/utf8.h"
 
 namespace strata::codec {
@@ -41,7 +42,8 @@ struct Path {
 
 base::Status Invalid(const Path& path, std::string_view what) {
   const std::string at = path.Text();
-  return base::InvalidArgumentError(at.empty() ? std::string(what) : fmt::format("{}: {}", base::Printable(at, 200), what));
+  return base::InvalidArgumentError(
+      at.empty() ? std::string(what) : fmt::format("{}: {}", base::Printable(at, 200), what));
 }
 
 base::Status Malformed(simdjson::error_code error, const Path& path) {
@@ -50,27 +52,35 @@ base::Status Malformed(simdjson::error_code error, const Path& path) {
 
 std::string_view TypeName(od::json_type type) {
   switch (type) {
-    case od::json_type::array: return "a list";
-    case od::json_type::object: return "an object";
-    case od::json_type::number: return "a number";
-    case od::json_type::string: return "a string";
-    case od::json_type::boolean: return "a boolean";
-    case od::json_type::null: return "null";
+    case od::json_type::array:
+      return "a list";
+    case od::json_type::object:
+      return "an object";
+    case od::json_type::number:
+      return "a number";
+    case od::json_type::string:
+      return "a string";
+    case od::json_type::boolean:
+      return "a boolean";
+    case od::json_type::null:
+      return "null";
   }
   return "nothing known";
 }
 
-// Half a pair of surrogates, escaped, which simdjson refuses and Go reads as U+FFFD: replaced by that one's escape,
-// which is as long.
+// Half a pair of surrogates, escaped, which simdjson refuses and Go reads as U+FFFD: replaced by
+// that one's escape, which is as long.
 void ReplaceLoneSurrogates(char* text, size_t size) {
   const auto surrogate = [&](size_t at) -> int {  // 1: a high one is escaped there, 2: a low one
-    if (at + 6 > size || text[at] != '\\' || text[at + 1] != 'u' || (text[at + 2] | 0x20) != 'd') return 0;
+    if (at + 6 > size || text[at] != '\\' || text[at + 1] != 'u' || (text[at + 2] | 0x20) != 'd')
+      return 0;
     const char digit = text[at + 3];
     if (digit == '8' || digit == '9' || (digit | 0x20) == 'a' || (digit | 0x20) == 'b') return 1;
     return (digit | 0x20) >= 'c' && (digit | 0x20) <= 'f' ? 2 : 0;
   };
   const char* const end = text + size;
-  for (char* c = text; (c = static_cast<char*>(std::memchr(c, '\\', static_cast<size_t>(end - c)))) != nullptr;) {
+  for (char* c = text;
+       (c = static_cast<char*>(std::memchr(c, '\\', static_cast<size_t>(end - c)))) != nullptr;) {
     const auto at = static_cast<size_t>(c - text);
     const int kind = surrogate(at);
     if (kind == 1 && surrogate(at + 6) == 2) {
@@ -86,7 +96,8 @@ void ReplaceLoneSurrogates(char* text, size_t size) {
 class Text {
  public:
   explicit Text(std::string_view json)
-      : padded_(IsUtf8(json) ? simdjson::padded_string(json) : simdjson::padded_string(ToValidUtf8(json))) {
+      : padded_(IsUtf8(json) ? simdjson::padded_string(json)
+                             : simdjson::padded_string(ToValidUtf8(json))) {
     ReplaceLoneSurrogates(padded_.data(), padded_.size());
   }
 
@@ -114,70 +125,6 @@ class Text {
   od::parser parser_;
 };
 
-// RFC 3339 with any offset and fraction, as time.Parse(time.RFC3339, …) takes it.
-struct ParsedTime {
-  int64_t seconds;
-  int32_t nanos;
-};
-
-int64_t DaysFromCivil(int64_t year, int month, int day) {
-  year -= month <= 2 ? 1 : 0;
-  const int64_t era = (year >= 0 ? year : year - 399) / 400;
-  const auto yoe = static_cast<int>(year - era * 400);
-  const int doy = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-  return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-std::optional<ParsedTime> ParseTime(std::string_view text) {
-  size_t at = 0;
-  const auto digits = [&](int count) -> int {
-    int value = 0;
-    for (int i = 0; i < count; ++i, ++at) {
-      if (at >= text.size() || text[at] < '0' || text[at] > '9') return -1'000'000;
-      value = value * 10 + (text[at] - '0');
-    }
-    return value;
-  };
-  const auto is = [&](char c) { return at < text.size() && text[at] == c ? (++at, true) : false; };
-  const int year = digits(4);
-  if (!is('-')) return std::nullopt;
-  const int month = digits(2);
-  if (!is('-')) return std::nullopt;
-  const int day = digits(2);
-  if (!is('T')) return std::nullopt;
-  const int hour = digits(2);
-  if (!is(':')) return std::nullopt;
-  const int minute = digits(2);
-  if (!is(':')) return std::nullopt;
-  const int second = digits(2);
-  int32_t nanos = 0;
-  if (is('.')) {
-    const size_t start = at;
-    int32_t unit = 100'000'000;
-    while (at < text.size() && text[at] >= '0' && text[at] <= '9') {
-      nanos += (text[at++] - '0') * unit;
-      unit /= 10;
-    }
-    if (at == start) return std::nullopt;
-  }
-  int offset = 0;
-  if (!is('Z')) {
-    const int sign = is('+') ? 1 : is('-') ? -1 : 0;
-    const int hours = digits(2);
-    if (sign == 0 || !is(':')) return std::nullopt;
-    const int minutes = digits(2);
-    if (hours < 0 || hours > 24 || minutes < 0 || minutes > 60) return std::nullopt;
-    offset = sign * (hours * 3600 + minutes * 60);
-  }
-  static constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-  if (at != text.size() || year < 0 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || minute < 0 ||
-      minute > 59 || second < 0 || second > 59 || day > kDays[month - 1] + (month == 2 && leap ? 1 : 0)) {
-    return std::nullopt;
-  }
-  return ParsedTime{DaysFromCivil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset, nanos};
-}
-
 class Decoder {
  public:
   base::Status Object(od::object object, Message& message, const Path& path, DecodedType* type) {
@@ -199,8 +146,9 @@ class Decoder {
         continue;
       }
       const FieldPlan& field = *found->second;
-      Message& owner =
-          field.inside == nullptr ? message : *message.GetReflection()->MutableMessage(&message, field.inside);
+      Message& owner = field.inside == nullptr
+                           ? message
+                           : *message.GetReflection()->MutableMessage(&message, field.inside);
       STRATA_RETURN_IF_ERROR(Field(value, owner, field, here));
     }
     --depth_;
@@ -220,7 +168,8 @@ class Decoder {
         if ((error = value.get_object().get(object)) != simdjson::SUCCESS) break;
         for (auto member : object) {
           od::value inner;
-          if ((error = member.value().get(inner)) != simdjson::SUCCESS) return Malformed(error, path);
+          if ((error = member.value().get(inner)) != simdjson::SUCCESS)
+            return Malformed(error, path);
           STRATA_RETURN_IF_ERROR(Skip(inner, path));
         }
         break;
@@ -287,7 +236,8 @@ class Decoder {
     const auto* reflection = message.GetReflection();
     if (field.field->is_map()) return Map(value, message, field, path);
     if (field.field->is_repeated()) {
-      reflection->ClearField(&message, field.field);  // of a repeated key the last counts, but maps are merged
+      reflection->ClearField(
+          &message, field.field);  // of a repeated key the last counts, but maps are merged
       return List(value, message, field, path);
     }
     if (field.field->message_type() != nullptr) {
@@ -298,7 +248,8 @@ class Decoder {
 
   base::Status Map(od::value value, Message& message, const FieldPlan& field, const Path& path) {
     od::object object;
-    if (value.get_object().get(object) != simdjson::SUCCESS) return Expected(value, "an object", path);
+    if (value.get_object().get(object) != simdjson::SUCCESS)
+      return Expected(value, "an object", path);
     const FieldDescriptor* map_value = field.field->message_type()->map_value();
     const FieldPlan entry_plan = ElementPlan(map_value);
     const FieldDescriptor* map_key = field.field->message_type()->map_key();
@@ -353,7 +304,8 @@ class Decoder {
     return plan;
   }
 
-  static base::Status DecodeBytes(const FieldDescriptor* field, const Path& path, std::string& text) {
+  static base::Status DecodeBytes(const FieldDescriptor* field, const Path& path,
+                                  std::string& text) {
     if (field->type() != FieldDescriptor::TYPE_BYTES) return base::OkStatus();
     auto bytes = base::FromBase64(text);
     if (!bytes) return Invalid(path, "expected base64");
@@ -388,7 +340,8 @@ class Decoder {
       }
       case json::OBJECT: {
         od::object object;
-        if (value.get_object().get(object) != simdjson::SUCCESS) return Expected(value, "an object", path);
+        if (value.get_object().get(object) != simdjson::SUCCESS)
+          return Expected(value, "an object", path);
         return Object(object, message, path, nullptr);
       }
     }
@@ -413,7 +366,8 @@ class Decoder {
     }
     if (error != simdjson::SUCCESS) return Malformed(error, path);
     // simdjson's raw text reaches to the next token.
-    while (!raw.empty() && (raw.back() == ' ' || raw.back() == '\n' || raw.back() == '\t' || raw.back() == '\r')) {
+    while (!raw.empty() &&
+           (raw.back() == ' ' || raw.back() == '\n' || raw.back() == '\t' || raw.back() == '\r')) {
       raw.remove_suffix(1);
     }
     // It was passed over by its brackets, not read.
@@ -422,7 +376,8 @@ class Decoder {
     return raw;
   }
 
-  static base::Status Scalar(od::value value, Message& message, const FieldDescriptor* field, const Path& path) {
+  static base::Status Scalar(od::value value, Message& message, const FieldDescriptor* field,
+                             const Path& path) {
     const auto* reflection = message.GetReflection();
     switch (field->cpp_type()) {
       case FieldDescriptor::CPPTYPE_STRING: {
@@ -434,18 +389,21 @@ class Decoder {
       }
       case FieldDescriptor::CPPTYPE_BOOL: {
         bool flag;
-        if (value.get_bool().get(flag) != simdjson::SUCCESS) return Expected(value, "a boolean", path);
+        if (value.get_bool().get(flag) != simdjson::SUCCESS)
+          return Expected(value, "a boolean", path);
         reflection->SetBool(&message, field, flag);
         return base::OkStatus();
       }
       default: {
         int64_t number;
-        if (value.get_int64().get(number) != simdjson::SUCCESS) return Expected(value, "a whole number of 64 bits", path);
+        if (value.get_int64().get(number) != simdjson::SUCCESS)
+          return Expected(value, "a whole number of 64 bits", path);
         if (field->cpp_type() == FieldDescriptor::CPPTYPE_INT64) {
           reflection->SetInt64(&message, field, number);
           return base::OkStatus();
         }
-        if (number < std::numeric_limits<int32_t>::min() || number > std::numeric_limits<int32_t>::max()) {
+        if (number < std::numeric_limits<int32_t>::min() ||
+            number > std::numeric_limits<int32_t>::max()) {
           return Invalid(path, "the number doesn't fit 32 bits");
         }
         reflection->SetInt32(&message, field, static_cast<int32_t>(number));
@@ -462,13 +420,14 @@ class Decoder {
 base::StatusOr<DecodedType> DecodeJson(std::string_view json, Message& message) {
   DecodedType type;
   Text text(json);
-  STRATA_RETURN_IF_ERROR(
-      text.ReadObject([&](od::object object) { return Decoder().Object(object, message, {}, &type); }));
+  STRATA_RETURN_IF_ERROR(text.ReadObject(
+      [&](od::object object) { return Decoder().Object(object, message, {}, &type); }));
   return type;
 }
 
-base::Status ForEachString(std::string_view json,
-                           const std::function<void(std::string_view key, std::string_view value)>& member) {
+base::Status ForEachString(
+    std::string_view json,
+    const std::function<void(std::string_view key, std::string_view value)>& member) {
   Text text(json);
   return text.ReadObject([&](od::object object) -> base::Status {
     for (auto entry : object) {
@@ -480,7 +439,8 @@ base::Status ForEachString(std::string_view json,
       if (const auto error = value.type().get(type)) return Malformed(error, {});
       if (type != od::json_type::string) continue;
       std::string_view content;
-      if (const auto error = value.get_string().get(content)) return Malformed(error, {nullptr, key, -1});
+      if (const auto error = value.get_string().get(content))
+        return Malformed(error, {nullptr, key, -1});
       member(key, content);
     }
     return base::OkStatus();
@@ -496,7 +456,8 @@ base::StatusOr<DecodedType> DecodeType(std::string_view json) {
   return type;
 }
 
-base::Status ForEachItem(std::string_view json, const std::function<void(std::string_view item)>& item) {
+base::Status ForEachItem(std::string_view json,
+                         const std::function<void(std::string_view item)>& item) {
   Text text(json);
   return text.ReadObject([&](od::object object) -> base::Status {
     for (auto member : object) {
@@ -513,7 +474,8 @@ base::Status ForEachItem(std::string_view json, const std::function<void(std::st
           return base::InvalidArgumentError("items: expected objects");
         }
         std::string_view raw;
-        if (const auto error = inner.raw_json().get(raw)) return Malformed(error, {nullptr, "items", -1});
+        if (const auto error = inner.raw_json().get(raw))
+          return Malformed(error, {nullptr, "items", -1});
         item(raw);
       }
     }

@@ -1,4 +1,5 @@
-// Any bytes: DecodeJson must return, and what it accepts must survive a round through protobuf and JSON.
+// Any bytes: DecodeJson must return, and what it accepts must survive a round through protobuf and
+// JSON.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -11,7 +12,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using github::com::openshift::api::image::v1::Image;
   Image message;
-  if (!strata::codec::DecodeJson({reinterpret_cast<const char*>(data), size}, message).ok()) return 0;
+  if (!strata::codec::DecodeJson({reinterpret_cast<const char*>(data), size}, message).ok())
+    return 0;
   const std::string json = strata::codec::EncodeJson(message);
   Image copy;
   if (!copy.ParseFromString(strata::codec::EncodeProtobuf(message))) std::abort();

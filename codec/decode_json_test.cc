@@ -49,10 +49,12 @@ TEST(DecodeJson, RawMembersKeepTheirBytes) {
 
 TEST(DecodeJson, IsTolerantWhereGoIs) {
   image::ImageStream stream;
-  ASSERT_TRUE(DecodeJson(R"({"Metadata":{"name":"wrong case"},"x":[{"y":{}}],"metadata":{"name":"a","name":"b",)"
-                         R"("labels":null,"creationTimestamp":null},"spec":null})",
-                         stream)
-                  .ok());
+  ASSERT_TRUE(
+      DecodeJson(
+          R"({"Metadata":{"name":"wrong case"},"x":[{"y":{}}],"metadata":{"name":"a","name":"b",)"
+          R"("labels":null,"creationTimestamp":null},"spec":null})",
+          stream)
+          .ok());
   EXPECT_EQ(stream.metadata().name(), "b");
   ASSERT_TRUE(DecodeJson("{\"metadata\":{\"name\":\"\xff\"}}", stream).ok());
   EXPECT_EQ(stream.metadata().name(), "\xEF\xBF\xBD");
@@ -64,7 +66,8 @@ TEST(DecodeJson, RepeatedKeysOverwriteValuesAndMergeMapsAndObjects) {
   } kCases[] = {
       {R"({"labels":{"a":"1","b":"2","a":"3"}})", R"({"labels":{"a":"3","b":"2"}})"},
       {R"({"labels":{"a":"1","a":null}})", R"({"labels":{"a":""}})"},
-      {R"({"labels":{"a":"1","b":"2"},"labels":{"a":"3","c":"4"}})", R"({"labels":{"a":"3","b":"2","c":"4"}})"},
+      {R"({"labels":{"a":"1","b":"2"},"labels":{"a":"3","c":"4"}})",
+       R"({"labels":{"a":"3","b":"2","c":"4"}})"},
       {R"({"finalizers":["a","b"],"finalizers":["c"]})", R"({"finalizers":["c"]})"},
   };
   for (const auto& c : kCases) {
@@ -101,16 +104,19 @@ TEST(DecodeJson, HalfASurrogatePairIsAReplacementCharacter) {
 
 TEST(DecodeJson, NumbersOfUnknownFieldsNeedNotFitAnything) {
   image::ImageStream stream;
-  EXPECT_TRUE(DecodeJson(R"({"x":1e999,"y":[-123456789012345678901234567890.5E-7,0]})", stream).ok());
+  EXPECT_TRUE(
+      DecodeJson(R"({"x":1e999,"y":[-123456789012345678901234567890.5E-7,0]})", stream).ok());
   for (const std::string_view bad : {"01", "1.", "-", "1e", "+1", "0x1", "1-2"}) {
     EXPECT_NE(ErrorOf("{\"x\":" + std::string(bad) + "}"), "") << bad;
   }
 }
 
 TEST(DecodeJson, WhatIsKeptRawIsReadAllTheSame) {
-  for (const std::string_view bad : {R"({"a":tru})", R"({"a":1,})", R"(["a" 1])", R"({"a"})", "01", "\"\\x\""}) {
+  for (const std::string_view bad :
+       {R"({"a":tru})", R"({"a":1,})", R"(["a" 1])", R"({"a"})", "01", "\"\\x\""}) {
     image::Image message;
-    EXPECT_FALSE(DecodeJson("{\"dockerImageMetadata\":" + std::string(bad) + "}", message).ok()) << bad;
+    EXPECT_FALSE(DecodeJson("{\"dockerImageMetadata\":" + std::string(bad) + "}", message).ok())
+        << bad;
   }
   image::Image message;
   const std::string deep = std::string(5000, '[') + std::string(5000, ']');
@@ -120,7 +126,9 @@ TEST(DecodeJson, WhatIsKeptRawIsReadAllTheSame) {
 
 TEST(DecodeJson, TimesTakeOffsetsAndFractions) {
   image::ImageStream stream;
-  ASSERT_TRUE(DecodeJson(R"({"metadata":{"creationTimestamp":"2023-11-15T00:13:20.75+02:00"}})", stream).ok());
+  ASSERT_TRUE(
+      DecodeJson(R"({"metadata":{"creationTimestamp":"2023-11-15T00:13:20.75+02:00"}})", stream)
+          .ok());
   EXPECT_EQ(stream.metadata().creation_timestamp().seconds(), 1'700'000'000);
   EXPECT_EQ(stream.metadata().creation_timestamp().nanos(), 0);
 }
@@ -136,13 +144,19 @@ TEST(DecodeJson, ErrorsNameTheField) {
       {"{\"x\":tru}", "x: malformed JSON"},
       {R"({"metadata":{"name":5}})", "metadata.name: expected a string, got a number"},
       {R"({"metadata":[]})", "metadata: expected an object, got a list"},
-      {R"({"metadata":{"generation":1.5}})", "metadata.generation: expected a whole number of 64 bits, got a number"},
-      {R"({"metadata":{"creationTimestamp":"yesterday"}})", "metadata.creationTimestamp: expected a time"},
-      {R"({"metadata":{"creationTimestamp":"2023-02-29T00:00:00Z"}})", "metadata.creationTimestamp: expected a time"},
-      {R"({"spec":{"tags":[{"name":"a"},{"name":true}]}})", "spec.tags[1].name: expected a string, got a boolean"},
-      {R"({"metadata":{"labels":{"a":{}}}})", "metadata.labels.a: expected a string, got an object"},
+      {R"({"metadata":{"generation":1.5}})",
+       "metadata.generation: expected a whole number of 64 bits, got a number"},
+      {R"({"metadata":{"creationTimestamp":"yesterday"}})",
+       "metadata.creationTimestamp: expected a time"},
+      {R"({"metadata":{"creationTimestamp":"2023-02-29T00:00:00Z"}})",
+       "metadata.creationTimestamp: expected a time"},
+      {R"({"spec":{"tags":[{"name":"a"},{"name":true}]}})",
+       "spec.tags[1].name: expected a string, got a boolean"},
+      {R"({"metadata":{"labels":{"a":{}}}})",
+       "metadata.labels.a: expected a string, got an object"},
       {R"({"spec":{"tags":{}}})", "spec.tags: expected a list, got an object"},
-      {R"({"spec":{"lookupPolicy":{"local":"yes"}}})", "spec.lookupPolicy.local: expected a boolean, got a string"},
+      {R"({"spec":{"lookupPolicy":{"local":"yes"}}})",
+       "spec.lookupPolicy.local: expected a boolean, got a string"},
   };
   for (const auto& c : kCases) EXPECT_THAT(ErrorOf(c.json), testing::HasSubstr(c.error)) << c.json;
 }
@@ -165,7 +179,8 @@ TEST(DecodeJson, ItemsOfAListAreHandedOutAsText) {
 }
 
 TEST(DecodeJson, TypeIsFoundWithoutReadingTheRest) {
-  const auto type = DecodeType(R"({"spec":{"kind":"inner"},"apiVersion":"v1","kind":"List","items":[]})");
+  const auto type =
+      DecodeType(R"({"spec":{"kind":"inner"},"apiVersion":"v1","kind":"List","items":[]})");
   ASSERT_TRUE(type.ok());
   EXPECT_EQ(type->kind, "List");
   EXPECT_EQ(type->api_version, "v1");

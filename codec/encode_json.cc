@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "codec/json_text.h"
 #include "codec/plan.h"
+#include "codec/time.h"
 #include "proto/k8s/meta_v1.pb.h"
 
 namespace strata::codec {
@@ -17,50 +18,22 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-// Days since 1970-01-01 to a proleptic Gregorian date (Howard Hinnant, "chrono-compatible low-level date algorithms").
-struct Date {
-  int64_t year;
-  int month, day;
-};
-
-Date CivilFromDays(int64_t days) {
-  days += 719468;
-  const int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-  const auto doe = static_cast<int>(days - era * 146097);
-  const int yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-  const int doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-  const int mp = (5 * doy + 2) / 153;
-  const int month = mp < 10 ? mp + 3 : mp - 9;
-  return {era * 400 + yoe + (month <= 2 ? 1 : 0), month, doy - (153 * mp + 2) / 5 + 1};
-}
-
-std::string DateTime(int64_t seconds) {
-  int64_t days = seconds / 86400;
-  int64_t rest = seconds % 86400;
-  if (rest < 0) {
-    rest += 86400;
-    --days;
-  }
-  const Date date = CivilFromDays(days);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", date.year, date.month, date.day, rest / 3600,
-                     rest / 60 % 60, rest % 60);
-}
-
 void AppendObject(const Message& message, const TypeMeta& type, std::string& out);
-
 
 void AppendForm(const Message& message, json::Form form, std::string& out) {
   const auto* reflection = message.GetReflection();
   const FieldDescriptor* first = message.GetDescriptor()->FindFieldByNumber(1);
   switch (form) {
     case json::TIME:
-      out += IsZeroTime(message) ? "null" : fmt::format("\"{}Z\"", DateTime(SecondsOf(message)));
+      out +=
+          IsZeroTime(message) ? "null" : fmt::format("\"{}Z\"", FormatDateTime(SecondsOf(message)));
       return;
     case json::MICRO_TIME: {
-      const int32_t nanos = reflection->GetInt32(message, message.GetDescriptor()->FindFieldByNumber(2));
-      out += IsZeroTime(message)
-                 ? "null"
-                 : fmt::format("\"{}.{:06}Z\"", DateTime(SecondsOf(message)), std::clamp(nanos, 0, 999'999'999) / 1000);
+      const int32_t nanos =
+          reflection->GetInt32(message, message.GetDescriptor()->FindFieldByNumber(2));
+      out += IsZeroTime(message) ? "null"
+                                 : fmt::format("\"{}.{:06}Z\"", FormatDateTime(SecondsOf(message)),
+                                               std::clamp(nanos, 0, 999'999'999) / 1000);
       return;
     }
     case json::RAW: {
@@ -84,14 +57,16 @@ void AppendForm(const Message& message, json::Form form, std::string& out) {
   }
 }
 
-void AppendScalar(const Message& message, const FieldDescriptor* field, int index, std::string& out) {
+void AppendScalar(const Message& message, const FieldDescriptor* field, int index,
+                  std::string& out) {
   const auto* reflection = message.GetReflection();
   const bool repeated = field->is_repeated();
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_STRING: {
       std::string scratch;
-      const std::string& text = repeated ? reflection->GetRepeatedStringReference(message, field, index, &scratch)
-                                         : reflection->GetStringReference(message, field, &scratch);
+      const std::string& text =
+          repeated ? reflection->GetRepeatedStringReference(message, field, index, &scratch)
+                   : reflection->GetStringReference(message, field, &scratch);
       if (field->type() == FieldDescriptor::TYPE_BYTES) {
         out += '"' + base::ToBase64(text) + '"';
       } else {
@@ -100,16 +75,18 @@ void AppendScalar(const Message& message, const FieldDescriptor* field, int inde
       return;
     }
     case FieldDescriptor::CPPTYPE_INT64:
-      fmt::format_to(std::back_inserter(out), "{}", repeated ? reflection->GetRepeatedInt64(message, field, index)
-                                                             : reflection->GetInt64(message, field));
+      fmt::format_to(std::back_inserter(out), "{}",
+                     repeated ? reflection->GetRepeatedInt64(message, field, index)
+                              : reflection->GetInt64(message, field));
       return;
     case FieldDescriptor::CPPTYPE_INT32:
-      fmt::format_to(std::back_inserter(out), "{}", repeated ? reflection->GetRepeatedInt32(message, field, index)
-                                                             : reflection->GetInt32(message, field));
+      fmt::format_to(std::back_inserter(out), "{}",
+                     repeated ? reflection->GetRepeatedInt32(message, field, index)
+                              : reflection->GetInt32(message, field));
       return;
     case FieldDescriptor::CPPTYPE_BOOL: {
-      const bool value =
-          repeated ? reflection->GetRepeatedBool(message, field, index) : reflection->GetBool(message, field);
+      const bool value = repeated ? reflection->GetRepeatedBool(message, field, index)
+                                  : reflection->GetBool(message, field);
       out += value ? "true" : "false";
       return;
     }
@@ -142,7 +119,8 @@ void AppendMap(const Message& message, const FieldPlan& plan, std::string& out) 
     if (!first) out += ',';
     first = false;
     std::string scratch;
-    AppendJsonString(entry->GetReflection()->GetStringReference(*entry, plan.field->message_type()->map_key(), &scratch),
+    AppendJsonString(entry->GetReflection()->GetStringReference(
+                         *entry, plan.field->message_type()->map_key(), &scratch),
                      out);
     out += ':';
     if (value->message_type() != nullptr) {
@@ -167,7 +145,8 @@ Print WhatToPrint(const Message& message, const FieldPlan& plan) {
   if (plan.pointer) return reflection->HasField(message, field) ? Print::kValue : empty;
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      return plan.omit_zero && IsZeroTime(reflection->GetMessage(message, field)) ? Print::kOmit : Print::kValue;
+      return plan.omit_zero && IsZeroTime(reflection->GetMessage(message, field)) ? Print::kOmit
+                                                                                  : Print::kValue;
     case FieldDescriptor::CPPTYPE_STRING: {
       std::string scratch;
       if (!reflection->GetStringReference(message, field, &scratch).empty()) return Print::kValue;
@@ -202,8 +181,9 @@ void AppendObject(const Message& message, const TypeMeta& type, std::string& out
     AppendJsonString(type.api_version, out);
   }
   for (const FieldPlan& plan : PlanOf(message.GetDescriptor()).json) {
-    const Message& owner =
-        plan.inside == nullptr ? message : message.GetReflection()->GetMessage(message, plan.inside);
+    const Message& owner = plan.inside == nullptr
+                               ? message
+                               : message.GetReflection()->GetMessage(message, plan.inside);
     const Print print = WhatToPrint(owner, plan);
     if (print == Print::kOmit) continue;
     next(plan.key);
@@ -232,7 +212,5 @@ void AppendJson(const Message& message, const TypeMeta& type, std::string& out) 
     AppendForm(message, plan.form, out);
   }
 }
-
-std::string FormatTime(int64_t seconds) { return DateTime(seconds) + "Z"; }
 
 }  // namespace strata::codec

@@ -3,7 +3,6 @@
 
 #include <google/protobuf/message.h>
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -23,8 +22,5 @@ inline std::string EncodeJson(const google::protobuf::Message& message, const Ty
   AppendJson(message, type, out);
   return out;
 }
-
-// 2006-01-02T15:04:05Z.
-std::string FormatTime(int64_t seconds);
 
 }  // namespace strata::codec

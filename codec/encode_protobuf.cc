@@ -31,7 +31,8 @@ void AppendBytes(int number, const std::string& bytes, std::string& out) {
   out += bytes;
 }
 
-void AppendScalar(const Message& message, const FieldDescriptor* field, int index, std::string& out) {
+void AppendScalar(const Message& message, const FieldDescriptor* field, int index,
+                  std::string& out) {
   const auto* reflection = message.GetReflection();
   const bool repeated = field->is_repeated();
   switch (field->cpp_type()) {
@@ -55,11 +56,14 @@ void AppendScalar(const Message& message, const FieldDescriptor* field, int inde
   AppendTag(field->number(), WireFormatLite::WIRETYPE_VARINT, out);
   int64_t value = 0;
   if (field->cpp_type() == FieldDescriptor::CPPTYPE_INT64) {
-    value = repeated ? reflection->GetRepeatedInt64(message, field, index) : reflection->GetInt64(message, field);
+    value = repeated ? reflection->GetRepeatedInt64(message, field, index)
+                     : reflection->GetInt64(message, field);
   } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_INT32) {
-    value = repeated ? reflection->GetRepeatedInt32(message, field, index) : reflection->GetInt32(message, field);
+    value = repeated ? reflection->GetRepeatedInt32(message, field, index)
+                     : reflection->GetInt32(message, field);
   } else {
-    value = repeated ? reflection->GetRepeatedBool(message, field, index) : reflection->GetBool(message, field);
+    value = repeated ? reflection->GetRepeatedBool(message, field, index)
+                     : reflection->GetBool(message, field);
   }
   AppendVarint(static_cast<uint64_t>(value), out);
 }
@@ -73,7 +77,8 @@ void AppendMap(const Message& message, const FieldDescriptor* field, std::string
   }
 }
 
-// A Go slice of bytes is a pointer in all but name: nil is absent. A Time writes both members or none.
+// A Go slice of bytes is a pointer in all but name: nil is absent. A Time writes both members or
+// none.
 bool IsAbsent(const Message& message, const FieldPlan& plan, json::Form form) {
   if (form == json::TIME || form == json::MICRO_TIME) return IsZeroTime(message);
   if (message.GetReflection()->HasField(message, plan.field)) return false;

@@ -20,13 +20,27 @@ constexpr std::array<bool, 256> kPlain = [] {
 void AppendEscape(unsigned char c, std::string& out) {
   static constexpr char kHex[] = "0123456789abcdef";
   switch (c) {
-    case '"': out += "\\\""; return;
-    case '\\': out += "\\\\"; return;
-    case '\b': out += "\\b"; return;
-    case '\f': out += "\\f"; return;
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
+    case '"':
+      out += "\\\"";
+      return;
+    case '\\':
+      out += "\\\\";
+      return;
+    case '\b':
+      out += "\\b";
+      return;
+    case '\f':
+      out += "\\f";
+      return;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
     default:
       out += "\\u00";
       out += kHex[c >> 4];
@@ -34,11 +48,16 @@ void AppendEscape(unsigned char c, std::string& out) {
   }
 }
 
-bool IsLineSeparator(std::string_view at) { return at.starts_with("\xE2\x80\xA8") || at.starts_with("\xE2\x80\xA9"); }
+bool IsLineSeparator(std::string_view at) {
+  return at.starts_with("\xE2\x80\xA8") || at.starts_with("\xE2\x80\xA9");
+}
 
-void AppendLineSeparator(std::string_view at, std::string& out) { out += at[2] == '\xA8' ? "\\u2028" : "\\u2029"; }
+void AppendLineSeparator(std::string_view at, std::string& out) {
+  out += at[2] == '\xA8' ? "\\u2028" : "\\u2029";
+}
 
-// A strict scanner of one JSON text (RFC 8259) that copies tokens to `out`. No recursion: nesting is a stack of bits.
+// A strict scanner of one JSON text (RFC 8259) that copies tokens to `out`. No recursion: nesting
+// is a stack of bits.
 class Compactor {
  public:
   Compactor(std::string_view in, std::string& out) : in_(in), out_(out) {}
@@ -79,13 +98,20 @@ class Compactor {
     if (at_ >= in_.size()) return false;
     want_value = false;
     switch (in_[at_]) {
-      case '{': return Open(true, want_value);
-      case '[': return Open(false, want_value);
-      case '"': return String();
-      case 't': return Word("true");
-      case 'f': return Word("false");
-      case 'n': return Word("null");
-      default: return Number();
+      case '{':
+        return Open(true, want_value);
+      case '[':
+        return Open(false, want_value);
+      case '"':
+        return String();
+      case 't':
+        return Word("true");
+      case 'f':
+        return Word("false");
+      case 'n':
+        return Word("null");
+      default:
+        return Number();
     }
   }
 
@@ -130,7 +156,8 @@ class Compactor {
     }
     if (c != 'u' || at_ + 6 > in_.size()) return false;
     for (size_t i = at_ + 2; i < at_ + 6; ++i) {
-      if (std::string_view("0123456789abcdefABCDEF").find(in_[i]) == std::string_view::npos) return false;
+      if (std::string_view("0123456789abcdefABCDEF").find(in_[i]) == std::string_view::npos)
+        return false;
     }
     out_.append(in_.substr(at_, 6));
     at_ += 6;
@@ -176,7 +203,9 @@ class Compactor {
   }
 
   void SkipSpace() {
-    while (at_ < in_.size() && (in_[at_] == ' ' || in_[at_] == '\t' || in_[at_] == '\n' || in_[at_] == '\r')) ++at_;
+    while (at_ < in_.size() &&
+           (in_[at_] == ' ' || in_[at_] == '\t' || in_[at_] == '\n' || in_[at_] == '\r'))
+      ++at_;
   }
 
   const std::string_view in_;

@@ -6,15 +6,18 @@
 
 namespace strata::codec {
 
-// Appends `text` as a JSON string with its quotes, as encoding/json does with HTML escaping on: `<`, `>`, `&`, U+2028
-// and U+2029 as \uXXXX, each invalid byte as U+FFFD. One pass; runs of plain ASCII are copied whole.
+// Appends `text` as a JSON string with its quotes, as encoding/json does with HTML escaping on:
+// `<`, `>`, `&`, U+2028 and U+2029 as \uXXXX, each invalid byte as U+FFFD. One pass; runs of plain
+// ASCII are copied whole.
 void AppendJsonString(std::string_view text, std::string& out);
 
-// Appends the JSON value `json` without the white space between its tokens, and escaped as above (json.Compact with
-// escapeHTML, what Go does with a json.Marshaler's output). False, and `out` as it was, if `json` isn't one JSON value.
+// Appends the JSON value `json` without the white space between its tokens, and escaped as above
+// (json.Compact with escapeHTML, what Go does with a json.Marshaler's output). False, and `out` as
+// it was, if `json` isn't one JSON value.
 bool AppendCompact(std::string_view json, std::string& out);
 
-// `json`, which must be compact and valid, as json.MarshalIndent(v, "", "  ") prints it. No line feed at the end.
+// `json`, which must be compact and valid, as json.MarshalIndent(v, "", "  ") prints it. No line
+// feed at the end.
 std::string Indent(std::string_view json);
 
 }  // namespace strata::codec

@@ -33,7 +33,8 @@ TEST(JsonText, CompactDropsSpaceAndEscapesAndRefusesWhatIsNotOneValue) {
   const struct {
     std::string_view in, out;
   } kGood[] = {
-      {" { \"a\" : [ 1 , -0.5e+3 , true,null ] , \"b\":{} }\n", R"({"a":[1,-0.5e+3,true,null],"b":{}})"},
+      {" { \"a\" : [ 1 , -0.5e+3 , true,null ] , \"b\":{} }\n",
+       R"({"a":[1,-0.5e+3,true,null],"b":{}})"},
       {R"("<\u003c")", R"("\u003c\u003c")"},
       {"[[],[[]]]", "[[],[[]]]"},
       {"0", "0"},
@@ -43,8 +44,9 @@ TEST(JsonText, CompactDropsSpaceAndEscapesAndRefusesWhatIsNotOneValue) {
     EXPECT_TRUE(AppendCompact(c.in, out)) << c.in;
     EXPECT_EQ(out, c.out);
   }
-  for (const std::string_view bad : {"", "{", "[1,]", "{\"a\"}", "{\"a\":1,}", "01", "1.", "+1", "nul", "\"\n\"",
-                                     "\"\\x\"", "\"\\u12\"", "1 2", "]", "{1:2}", "[1}"}) {
+  for (const std::string_view bad :
+       {"", "{", "[1,]", "{\"a\"}", "{\"a\":1,}", "01", "1.", "+1", "nul", "\"\n\"", "\"\\x\"",
+        "\"\\u12\"", "1 2", "]", "{1:2}", "[1}"}) {
     std::string out = "kept";
     EXPECT_FALSE(AppendCompact(bad, out)) << bad;
     EXPECT_EQ(out, "kept");
@@ -59,7 +61,8 @@ TEST(JsonText, CompactIsBoundedInDepth) {
 
 TEST(JsonText, IndentIsMarshalIndent) {
   EXPECT_EQ(Indent(R"({"a":[1,"x,{\"}"],"b":{},"c":[],"d":{"e":null}})"),
-            "{\n  \"a\": [\n    1,\n    \"x,{\\\"}\"\n  ],\n  \"b\": {},\n  \"c\": [],\n  \"d\": {\n    \"e\": null\n  }\n}");
+            "{\n  \"a\": [\n    1,\n    \"x,{\\\"}\"\n  ],\n  \"b\": {},\n  \"c\": [],\n  \"d\": "
+            "{\n    \"e\": null\n  }\n}");
 }
 
 }  // namespace

@@ -91,13 +91,25 @@ class TreeParser {
     const char c = Peek();
     if (at_ < in_.size()) ++at_;
     switch (c) {
-      case 'b': out += '\b'; return;
-      case 'f': out += '\f'; return;
-      case 'n': out += '\n'; return;
-      case 'r': out += '\r'; return;
-      case 't': out += '\t'; return;
-      case 'u': return AppendUtf8(CodePoint(), out);
-      default: out += c;
+      case 'b':
+        out += '\b';
+        return;
+      case 'f':
+        out += '\f';
+        return;
+      case 'n':
+        out += '\n';
+        return;
+      case 'r':
+        out += '\r';
+        return;
+      case 't':
+        out += '\t';
+        return;
+      case 'u':
+        return AppendUtf8(CodePoint(), out);
+      default:
+        out += c;
     }
   }
 
@@ -117,7 +129,8 @@ class TreeParser {
       const size_t back = at_;
       at_ += 2;
       const uint32_t second = Hex();
-      if (second >= 0xDC00 && second <= 0xDFFF) return 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+      if (second >= 0xDC00 && second <= 0xDFFF)
+        return 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
       at_ = back;
     }
     return 0xFFFD;
@@ -129,6 +142,8 @@ class TreeParser {
 
 }  // namespace
 
-JsonTree ParseTree(std::string_view json) { return TreeParser(json).Value(0); }
+JsonTree ParseTree(std::string_view json) {
+  return TreeParser(json).Value(0);
+}
 
 }  // namespace strata::codec

@@ -1,4 +1,5 @@
-// A JSON value as a tree, for those who print it in another order or form. Numbers stay text: none is too large.
+// A JSON value as a tree, for those who print it in another order or form. Numbers stay text: none
+// is too large.
 #pragma once
 
 #include <string>

@@ -22,7 +22,8 @@ FieldPlan MakeField(const FieldDescriptor* field) {
   plan.pointer = field->options().GetExtension(json::pointer);
   plan.omit_zero = field->options().GetExtension(json::omit_zero);
   plan.empty_object = field->options().GetExtension(json::empty_object);
-  if (field->message_type() != nullptr) plan.form = field->message_type()->options().GetExtension(json::form);
+  if (field->message_type() != nullptr)
+    plan.form = field->message_type()->options().GetExtension(json::form);
   return plan;
 }
 
@@ -30,8 +31,9 @@ std::unique_ptr<const Plan> MakePlan(const Descriptor* type) {
   auto plan = std::make_unique<Plan>();
   plan->form = type->options().GetExtension(json::form);
   for (int i = 0; i < type->field_count(); ++i) plan->protobuf.push_back(MakeField(type->field(i)));
-  std::sort(plan->protobuf.begin(), plan->protobuf.end(),
-            [](const FieldPlan& a, const FieldPlan& b) { return a.field->number() < b.field->number(); });
+  std::sort(
+      plan->protobuf.begin(), plan->protobuf.end(),
+      [](const FieldPlan& a, const FieldPlan& b) { return a.field->number() < b.field->number(); });
 
   std::vector<const FieldDescriptor*> order;
   for (int i = 0; i < type->options().ExtensionSize(json::order); ++i) {
@@ -80,8 +82,8 @@ const Plan& PlanOf(const Descriptor* type) {
   return *plan;
 }
 
-std::vector<const google::protobuf::Message*> SortedEntries(const google::protobuf::Message& message,
-                                                            const FieldDescriptor* map) {
+std::vector<const google::protobuf::Message*> SortedEntries(
+    const google::protobuf::Message& message, const FieldDescriptor* map) {
   std::vector<std::pair<std::string, const google::protobuf::Message*>> entries;
   const auto* reflection = message.GetReflection();
   const FieldDescriptor* key = map->message_type()->map_key();
@@ -104,7 +106,8 @@ bool IsZeroTime(const google::protobuf::Message& time) {
   constexpr int64_t kYearOne = -62'135'596'800;
   const auto* reflection = time.GetReflection();
   const FieldDescriptor* nanos = time.GetDescriptor()->FindFieldByNumber(2);
-  if (!reflection->HasField(time, time.GetDescriptor()->FindFieldByNumber(1))) return !reflection->HasField(time, nanos);
+  if (!reflection->HasField(time, time.GetDescriptor()->FindFieldByNumber(1)))
+    return !reflection->HasField(time, nanos);
   return SecondsOf(time) == kYearOne;
 }
 

@@ -24,15 +24,16 @@ using google::protobuf::Message;
 namespace image = ::github::com::openshift::api::image::v1;
 namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 
-// No U+2028, at which go-yaml's writer breaks the line and yaml-cpp's reader sees no break; no U+0085, whose escape \N
-// yaml-cpp reads as the byte 85.
+// No U+2028, at which go-yaml's writer breaks the line and yaml-cpp's reader sees no break; no
+// U+0085, whose escape \N yaml-cpp reads as the byte 85.
 std::string AnyText() {
   return *rc::gen::oneOf(
-      rc::gen::element<std::string>("", "a", "sha256:0f", "true", "12", "1.5", "2026-11-23T08:12:32Z", "x: y", "- x",
-                                    " x ", "<&>", "größe", "😀", "l1\nl2\n", "l1\n l2", "\n", "\\ \"'", "#", "a #b", "~",
-                                    "{x}", "\t", "\x01\x7f", "\xEF\xBB\xBF", "\r\n", std::string("\0", 1),
-                                    std::string(130, 'k'), "a sentence of words that is longer than the eighty "
-                                    "characters at which YAML is folded, and has  two spaces: and a colon"),
+      rc::gen::element<std::string>(
+          "", "a", "sha256:0f", "true", "12", "1.5", "2026-11-23T08:12:32Z", "x: y", "- x", " x ",
+          "<&>", "größe", "😀", "l1\nl2\n", "l1\n l2", "\n", "\\ \"'", "#", "a #b", "~", "{x}", "\t",
+          "\x01\x7f", "\xEF\xBB\xBF", "\r\n", std::string("\0", 1), std::string(130, 'k'),
+          "a sentence of words that is longer than the eighty "
+          "characters at which YAML is folded, and has  two spaces: and a colon"),
       rc::gen::container<std::string>(rc::gen::inRange<char>(0x20, 0x7f)));
 }
 
@@ -44,13 +45,15 @@ void FillForm(Message& message, json::Form form, int depth) {
   switch (form) {
     case json::TIME:
     case json::MICRO_TIME:
-      reflection->SetInt64(&message, first, *rc::gen::inRange<int64_t>(-62'135'596'799, 253'402'300'799));
+      reflection->SetInt64(&message, first,
+                           *rc::gen::inRange<int64_t>(-62'135'596'799, 253'402'300'799));
       reflection->SetInt32(&message, message.GetDescriptor()->FindFieldByNumber(2),
                            form == json::TIME ? 0 : *rc::gen::inRange(0, 1'000'000) * 1000);
       return;
     case json::RAW:
-      reflection->SetString(&message, first,
-                            *rc::gen::element<std::string>("{}", "[1,2.5]", R"({"a":{"f:b":{}},"c":[null,"x"]})"));
+      reflection->SetString(
+          &message, first,
+          *rc::gen::element<std::string>("{}", "[1,2.5]", R"({"a":{"f:b":{}},"c":[null,"x"]})"));
       return;
     default:
       Fill(message, depth);
@@ -60,10 +63,18 @@ void FillForm(Message& message, json::Form form, int depth) {
 void FillOne(Message& message, const FieldDescriptor* field, int depth) {
   const auto* reflection = message.GetReflection();
   switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_STRING: reflection->SetString(&message, field, AnyText()); return;
-    case FieldDescriptor::CPPTYPE_BOOL: reflection->SetBool(&message, field, *rc::gen::arbitrary<bool>()); return;
-    case FieldDescriptor::CPPTYPE_INT32: reflection->SetInt32(&message, field, *rc::gen::arbitrary<int32_t>()); return;
-    case FieldDescriptor::CPPTYPE_INT64: reflection->SetInt64(&message, field, *rc::gen::arbitrary<int64_t>()); return;
+    case FieldDescriptor::CPPTYPE_STRING:
+      reflection->SetString(&message, field, AnyText());
+      return;
+    case FieldDescriptor::CPPTYPE_BOOL:
+      reflection->SetBool(&message, field, *rc::gen::arbitrary<bool>());
+      return;
+    case FieldDescriptor::CPPTYPE_INT32:
+      reflection->SetInt32(&message, field, *rc::gen::arbitrary<int32_t>());
+      return;
+    case FieldDescriptor::CPPTYPE_INT64:
+      reflection->SetInt64(&message, field, *rc::gen::arbitrary<int64_t>());
+      return;
     default: {
       Message& inner = *reflection->MutableMessage(&message, field);
       FillForm(inner, PlanOf(field->message_type()).form, depth - 1);
@@ -78,10 +89,12 @@ void FillRepeated(Message& message, const FieldDescriptor* field, int depth) {
     if (field->is_map()) {
       Message* entry = reflection->AddMessage(&message, field);
       // Keys differ, for a map has each once.
-      entry->GetReflection()->SetString(entry, field->message_type()->map_key(), AnyText() + std::to_string(i));
+      entry->GetReflection()->SetString(entry, field->message_type()->map_key(),
+                                        AnyText() + std::to_string(i));
       FillOne(*entry, field->message_type()->map_value(), depth);
     } else if (field->message_type() != nullptr) {
-      FillForm(*reflection->AddMessage(&message, field), PlanOf(field->message_type()).form, depth - 1);
+      FillForm(*reflection->AddMessage(&message, field), PlanOf(field->message_type()).form,
+               depth - 1);
     } else {
       reflection->AddString(&message, field, AnyText());
     }

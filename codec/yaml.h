@@ -14,18 +14,18 @@ struct YamlDocument {
   int line = 1;      // where the document starts, counted from 1
 };
 
-// Calls `document` with each document of a YAML stream (JSON is YAML), empty ones left out, until it returns false.
-// Anchors and aliases are refused, so that no small text becomes a large one; so is nesting deeper than yaml-cpp's own
-// guard. An error names the line and ends the stream; documents before it have been delivered.
-base::Status ForEachYamlDocument(std::string_view yaml, const std::function<bool(YamlDocument document)>& document);
+// Calls `document` with each document of a YAML stream (JSON is YAML), empty ones left out, until
+// it returns false. Anchors and aliases are refused, so that no small text becomes a large one; so
+// is nesting deeper than yaml-cpp's own guard. An error names the line and ends the stream;
+// documents before it have been delivered.
+base::Status ForEachYamlDocument(std::string_view yaml,
+                                 const std::function<bool(YamlDocument document)>& document);
 
-// The compact, valid JSON value `json` as YAML: keys sorted by bytes, block style, strings quoted and folded as
-// go-yaml v2 does. Ends with a line feed. Characters that YAML doesn't allow are escaped in double quotes.
+// The compact, valid JSON value `json` as YAML: keys sorted by bytes, block style, strings quoted
+// and folded as go-yaml v2 does. Ends with a line feed. Characters that YAML doesn't allow are
+// escaped in double quotes: the reference makes YAML by reading its JSON as YAML, and answers 500
+// where that holds U+007F to U+009F, U+FEFF, U+FFFE or U+FFFF (sigs.k8s.io/yaml
+// goyaml.v2/readerc.go).
 std::string JsonToYaml(std::string_view json);
-
-// Whether the reference can print `json` as YAML at all. It does so by reading the JSON as YAML, and that fails for
-// characters that encoding/json doesn't escape and YAML doesn't allow: U+007F to U+009F, U+FEFF, U+FFFE, U+FFFF
-// (sigs.k8s.io/yaml goyaml.v2/readerc.go).
-bool YamlAllows(std::string_view json);
 
 }  // namespace strata::codec

@@ -9,8 +9,8 @@
 
 namespace {
 
-// Where yaml-cpp, which reads YAML 1.2, parts from go-yaml, whose 1.1 the writer prints: line breaks that are none any
-// more. Their escapes may stand for them in the JSON.
+// Where yaml-cpp, which reads YAML 1.2, parts from go-yaml, whose 1.1 the writer prints: line
+// breaks that are none any more. Their escapes may stand for them in the JSON.
 bool HasOldBreaks(std::string_view json) {
   for (const std::string_view text : {"\xC2\x85", "\\u2028", "\\u2029", "\\u0085"}) {
     if (json.find(text) != json.npos) return true;

@@ -28,7 +28,10 @@ class JsonWriter : public YAML::EventHandler {
   const std::string& json() const { return json_; }
   int line() const { return line_; }
 
-  void OnDocumentStart(const YAML::Mark&) override {
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    // At a token that it doesn't expect yaml-cpp makes an empty document, and another, without end.
+    if (mark.pos == start_) throw Refused{mark.line + 1, "unexpected text"};
+    start_ = mark.pos;
     json_.clear();
     open_.clear();
     line_ = 0;
@@ -110,11 +113,13 @@ class JsonWriter : public YAML::EventHandler {
   std::string json_;
   std::vector<Level> open_;
   int line_ = 0;
+  int start_ = -1;  // where the document starts in the stream
 };
 
 }  // namespace
 
-base::Status ForEachYamlDocument(std::string_view yaml, const std::function<bool(YamlDocument document)>& document) {
+base::Status ForEachYamlDocument(std::string_view yaml,
+                                 const std::function<bool(YamlDocument document)>& document) {
   if (!IsUtf8(yaml)) return base::InvalidArgumentError("the text isn't UTF-8");
   std::istringstream stream{std::string(yaml)};
   try {

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cstdint>
 
+#include "codec/time.h"
+
 namespace strata::codec {
 namespace {
 
@@ -33,7 +35,8 @@ std::optional<std::string> ResolveInteger(std::string_view plain) {
   }
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(plain.data(), plain.data() + plain.size(), value, base);
-  if (plain.empty() || error != std::errc() || end != plain.data() + plain.size()) return std::nullopt;
+  if (plain.empty() || error != std::errc() || end != plain.data() + plain.size())
+    return std::nullopt;
   if (negative && value > uint64_t{1} << 63) return std::nullopt;
   return fmt::format("{}{}", negative && value != 0 ? "-" : "", value);
 }
@@ -54,8 +57,9 @@ std::optional<std::string> ResolveFloat(std::string_view plain) {
   if (end != plain.data() + plain.size()) return std::nullopt;
   if (error == std::errc::result_out_of_range) {
     // strconv.ParseFloat has an error for what is too large, but 0 for what is too small.
-    return plain.find("e-") == plain.npos && plain.find("E-") == plain.npos ? std::nullopt
-                                                                            : std::optional<std::string>("0");
+    return plain.find("e-") == plain.npos && plain.find("E-") == plain.npos
+               ? std::nullopt
+               : std::optional<std::string>("0");
   }
   if (error != std::errc()) return std::nullopt;
   return fmt::format("{}", value);
@@ -65,7 +69,8 @@ std::optional<std::string> ResolveFloat(std::string_view plain) {
 int TakeNumber(std::string_view& text, size_t exactly = 0) {
   size_t size = 0;
   int value = 0;
-  while (size < text.size() && size < (exactly ? exactly : 2) && text[size] >= '0' && text[size] <= '9') {
+  while (size < text.size() && size < (exactly ? exactly : 2) && text[size] >= '0' &&
+         text[size] <= '9') {
     value = value * 10 + (text[size++] - '0');
   }
   text.remove_prefix(size);
@@ -76,12 +81,6 @@ bool Take(std::string_view& text, char c) {
   if (!text.starts_with(c)) return false;
   text.remove_prefix(1);
   return true;
-}
-
-bool IsDate(int year, int month, int day) {
-  static constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-  return month >= 1 && month <= 12 && day >= 1 && day <= kDays[month - 1] + (month == 2 && leap ? 1 : 0);
 }
 
 // resolve.go parseTimestamp, with what time.Parse takes for its four layouts.
@@ -123,7 +122,8 @@ bool IsBase60(std::string_view text) {
     if (digits == 0 || digits > 2 || (digits == 2 && text[0] > '5')) return false;
     text.remove_prefix(digits);
   }
-  if (Take(text, '.')) text.remove_prefix(std::min(text.find_first_not_of("0123456789_"), text.size()));
+  if (Take(text, '.'))
+    text.remove_prefix(std::min(text.find_first_not_of("0123456789_"), text.size()));
   return text.empty();
 }
 
@@ -135,17 +135,21 @@ bool IsLargeInteger(std::string_view text) {
   if (text.starts_with("0o") || text.starts_with("0O")) digits = "01234567_";
   if (text.starts_with("0b") || text.starts_with("0B")) digits = "01_";
   if (digits.size() != 11) text.remove_prefix(2);
-  return !text.empty() && text.find_first_not_of(digits) == text.npos && text.find_first_not_of('_') != text.npos;
+  return !text.empty() && text.find_first_not_of(digits) == text.npos &&
+         text.find_first_not_of('_') != text.npos;
 }
 
 }  // namespace
 
 std::optional<std::string> ResolvePlain(std::string_view text) {
   if (OneOf(text, {"", "~", "null", "Null", "NULL"})) return "null";
-  if (OneOf(text, {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"})) return "true";
-  if (OneOf(text, {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"})) return "false";
+  if (OneOf(text, {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"}))
+    return "true";
+  if (OneOf(text, {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"}))
+    return "false";
   const char first = text[0];
-  if (first != '-' && first != '+' && first != '.' && (first < '0' || first > '9')) return std::nullopt;
+  if (first != '-' && first != '+' && first != '.' && (first < '0' || first > '9'))
+    return std::nullopt;
   std::string plain;
   for (const char c : text) {
     if (c != '_') plain += c;
@@ -157,7 +161,8 @@ std::optional<std::string> ResolvePlain(std::string_view text) {
 
 bool NeedsQuotes(std::string_view text) {
   if (ResolvePlain(text)) return true;
-  if (OneOf(text, {".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"})) {
+  if (OneOf(text, {".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF",
+                   "-.inf", "-.Inf", "-.INF"})) {
     return true;
   }
   return IsTimestamp(text) || IsBase60(text) || IsLargeInteger(text);
@@ -171,7 +176,8 @@ std::string PlainLiteral(std::string_view literal) {
   if (error != std::errc()) return std::string(literal);
   // strconv.FormatFloat(value, 'g', -1, 64): an exponent from 1e+06 up and below 0.0001.
   char scientific[40];
-  const auto written = std::to_chars(scientific, scientific + sizeof(scientific), value, std::chars_format::scientific);
+  const auto written = std::to_chars(scientific, scientific + sizeof(scientific), value,
+                                     std::chars_format::scientific);
   const std::string_view text(scientific, static_cast<size_t>(written.ptr - scientific));
   int exponent = 0;
   std::string_view tail = text.substr(text.find('e') + 1);

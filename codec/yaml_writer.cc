@@ -1,4 +1,5 @@
-// Follows go-yaml v2: encode.go chooses a style for each string, emitterc.go analyses, quotes and folds it.
+// Follows go-yaml v2: encode.go chooses a style for each string, emitterc.go analyses, quotes and
+// folds it.
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
@@ -21,7 +22,9 @@ bool IsPrintable(uint32_t c) {
          (c >= 0xE000 && c <= 0xFFFD && c != 0xFEFF);
 }
 
-bool IsBreak(uint32_t c) { return c == 0x0A || c == 0x0D || c == 0x85 || c == 0x2028 || c == 0x2029; }
+bool IsBreak(uint32_t c) {
+  return c == 0x0A || c == 0x0D || c == 0x85 || c == 0x2028 || c == 0x2029;
+}
 
 // What yaml_emitter_analyze_scalar finds out that matters in block context.
 struct Analysis {
@@ -45,7 +48,8 @@ Analysis Analyze(std::string_view text) {
     const size_t next = i + length;
     const bool followed_by_space = next >= text.size() || text[next] == ' ' || text[next] == '\t';
     if (i == 0) {
-      if (length == 1 && std::string_view("#,[]{}&*!|>'\"%@`").find(text[0]) != std::string_view::npos) {
+      if (length == 1 &&
+          std::string_view("#,[]{}&*!|>'\"%@`").find(text[0]) != std::string_view::npos) {
         indicators = true;
       } else if ((c == '?' || c == ':' || c == '-') && followed_by_space) {
         indicators = true;
@@ -91,18 +95,27 @@ class Writer {
 
  private:
   static bool IsBlock(const JsonTree& value) {
-    return (value.kind == JsonTree::Kind::kObject || value.kind == JsonTree::Kind::kList) && !value.items.empty();
+    return (value.kind == JsonTree::Kind::kObject || value.kind == JsonTree::Kind::kList) &&
+           !value.items.empty();
   }
 
-  // `indent` is that of the block the value stands in; with `inlined` its first entry follows on the line of a "- ",
+  // `indent` is that of the block the value stands in; with `inlined` its first entry follows on
+  // the line of a "- ",
   // "? " or ": ".
   void Value(const JsonTree& value, size_t indent, bool inlined) {
     switch (value.kind) {
-      case JsonTree::Kind::kObject: return Map(value, indent, inlined);
-      case JsonTree::Kind::kList: return Sequence(value, indent, inlined);
-      case JsonTree::Kind::kString: return String(value.text, indent);
-      case JsonTree::Kind::kLiteral: out_ += PlainLiteral(value.text); return;
-      case JsonTree::Kind::kDeep: out_ += value.text; return;  // JSON is YAML
+      case JsonTree::Kind::kObject:
+        return Map(value, indent, inlined);
+      case JsonTree::Kind::kList:
+        return Sequence(value, indent, inlined);
+      case JsonTree::Kind::kString:
+        return String(value.text, indent);
+      case JsonTree::Kind::kLiteral:
+        out_ += PlainLiteral(value.text);
+        return;
+      case JsonTree::Kind::kDeep:
+        out_ += value.text;
+        return;  // JSON is YAML
     }
   }
 
@@ -118,10 +131,12 @@ class Writer {
     }
     std::vector<size_t> order(map.items.size());
     std::iota(order.begin(), order.end(), size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return map.keys[a] < map.keys[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return map.keys[a] < map.keys[b]; });
     for (size_t i = 0; i < order.size(); ++i) {
       const std::string& key = map.keys[order[i]];
-      if (i + 1 < order.size() && map.keys[order[i + 1]] == key) continue;  // of a repeated key the last counts
+      if (i + 1 < order.size() && map.keys[order[i + 1]] == key)
+        continue;  // of a repeated key the last counts
       if (!inlined) NewLine(indent);
       inlined = false;
       Member(key, map.items[order[i]], indent);
@@ -129,7 +144,8 @@ class Writer {
   }
 
   void Member(std::string_view key, const JsonTree& value, size_t indent) {
-    // Over 128 bytes or several lines a key isn't simple, and is marked; then nothing breaks the line before the value.
+    // Over 128 bytes or several lines a key isn't simple, and is marked; then nothing breaks the
+    // line before the value.
     if (key.size() > 128 || Analyze(key).multiline) {
       out_ += "? ";
       String(key, indent + 2);
@@ -184,9 +200,10 @@ class Writer {
     return column;
   }
 
-  // Writes `text` through `put`, breaking at single spaces once past the best width (write_plain_scalar and
-  // write_single_quoted share the rule, but a plain scalar may break anywhere a space stands inside).
-  // Breaks other than a line feed stand as they are, and the text behind them is indented.
+  // Writes `text` through `put`, breaking at single spaces once past the best width
+  // (write_plain_scalar and write_single_quoted share the rule, but a plain scalar may break
+  // anywhere a space stands inside). Breaks other than a line feed stand as they are, and the text
+  // behind them is indented.
   template <typename Put>
   void Folded(std::string_view text, size_t indent, const Put& put, bool fold = true) {
     bool spaces = false, breaks = false;
@@ -196,7 +213,8 @@ class Writer {
       const std::string_view c = text.substr(i, length);
       if (c == " ") {
         const bool next_is_space = i + 1 < text.size() && text[i + 1] == ' ';
-        if (fold && !spaces && column > kBestWidth && i > 0 && i + 1 < text.size() && !next_is_space) {
+        if (fold && !spaces && column > kBestWidth && i > 0 && i + 1 < text.size() &&
+            !next_is_space) {
           NewLine(indent);
           column = indent;
         } else {
@@ -263,21 +281,50 @@ class Writer {
       for (int shift = (digits - 1) * 4; shift >= 0; shift -= 4) out_ += kHex[code >> shift & 15];
     };
     switch (code) {
-      case 0x00: out_ += "\\0"; return;
-      case 0x07: out_ += "\\a"; return;
-      case 0x08: out_ += "\\b"; return;
-      case 0x09: out_ += "\\t"; return;
-      case 0x0A: out_ += "\\n"; return;
-      case 0x0B: out_ += "\\v"; return;
-      case 0x0C: out_ += "\\f"; return;
-      case 0x0D: out_ += "\\r"; return;
-      case 0x1B: out_ += "\\e"; return;
-      case 0x22: out_ += "\\\""; return;
-      case 0x5C: out_ += "\\\\"; return;
-      case 0x85: out_ += "\\N"; return;
-      case 0x2028: out_ += "\\L"; return;
-      case 0x2029: out_ += "\\P"; return;
-      default: break;
+      case 0x00:
+        out_ += "\\0";
+        return;
+      case 0x07:
+        out_ += "\\a";
+        return;
+      case 0x08:
+        out_ += "\\b";
+        return;
+      case 0x09:
+        out_ += "\\t";
+        return;
+      case 0x0A:
+        out_ += "\\n";
+        return;
+      case 0x0B:
+        out_ += "\\v";
+        return;
+      case 0x0C:
+        out_ += "\\f";
+        return;
+      case 0x0D:
+        out_ += "\\r";
+        return;
+      case 0x1B:
+        out_ += "\\e";
+        return;
+      case 0x22:
+        out_ += "\\\"";
+        return;
+      case 0x5C:
+        out_ += "\\\\";
+        return;
+      case 0x85:
+        out_ += "\\N";
+        return;
+      case 0x2028:
+        out_ += "\\L";
+        return;
+      case 0x2029:
+        out_ += "\\P";
+        return;
+      default:
+        break;
     }
     if (IsPrintable(code)) {
       out_ += c;
@@ -319,17 +366,6 @@ std::string JsonToYaml(std::string_view json) {
   Writer writer;
   writer.Document(ParseTree(json));
   return writer.Take();
-}
-
-bool YamlAllows(std::string_view json) {
-  for (size_t i = 0; i < json.size();) {
-    const size_t length = std::max<size_t>(1, Utf8Length(json.substr(i)));
-    const uint32_t c = CodePoint(json.substr(i, length));
-    const bool allowed = IsPrintable(c) || c == 0x09 || c == 0x0D || c == 0x85 || c >= 0x10000;
-    if (!allowed) return false;
-    i += length;
-  }
-  return true;
 }
 
 }  // namespace strata::codec

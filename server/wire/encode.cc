@@ -35,7 +35,8 @@ void AppendEnvelopeHead(const codec::TypeMeta& type, size_t raw_size, std::strin
   AppendLength(raw_size, out);
 }
 
-// runtime.TypeMeta and runtime.Unknown, with the empty contentEncoding and contentType that gogo writes.
+// runtime.TypeMeta and runtime.Unknown, with the empty contentEncoding and contentType that gogo
+// writes.
 void AppendEnvelope(const codec::TypeMeta& type, std::string_view raw, std::string& out) {
   out.reserve(out.size() + raw.size() + type.kind.size() + type.api_version.size() + 32);
   AppendEnvelopeHead(type, raw.size(), out);

@@ -12,14 +12,16 @@
 
 namespace strata::wire {
 
-// Appends `k8s\0` and a runtime.Unknown around `raw`: the body of application/vnd.kubernetes.protobuf.
+// Appends `k8s\0` and a runtime.Unknown around `raw`: the body of
+// application/vnd.kubernetes.protobuf.
 void AppendEnvelope(const codec::TypeMeta& type, std::string_view raw, std::string& out);
 
 // The same in pieces, for a large `raw` that is written in place: head, raw_size bytes, tail.
 void AppendEnvelopeHead(const codec::TypeMeta& type, size_t raw_size, std::string& out);
 inline constexpr std::string_view kEnvelopeTail("\x1a\0\x22\0", 4);
 
-// The whole body. Compact JSON and YAML end with a line feed, pretty JSON doesn't, as in the reference.
+// The whole body. Compact JSON and YAML end with a line feed, pretty JSON doesn't, as in the
+// reference.
 std::string Encode(const google::protobuf::Message& object, const codec::TypeMeta& type,
                    const Representation& representation);
 

@@ -75,7 +75,8 @@ TEST(WireGolden, EveryRequestForOneStreamGetsTheFormThatTheReferenceChose) {
   const std::string items = "{\"items\"" + manifest.substr(cases + 7);
   ASSERT_TRUE(codec::ForEachItem(items, [&](std::string_view json) {
                 const Case c(json);
-                if (c.path.find("/golden-a/imagestreams/shared-layers/layers") == std::string::npos) return;
+                if (c.path.find("/golden-a/imagestreams/shared-layers/layers") == std::string::npos)
+                  return;
                 if (c.file.empty() || (c.status != "200" && c.status != "406")) return;
                 const Negotiation result = Negotiate({c.accept, c.user_agent, c.pretty});
                 const std::string body = Read(c.file);
@@ -84,7 +85,8 @@ TEST(WireGolden, EveryRequestForOneStreamGetsTheFormThatTheReferenceChose) {
                   ASSERT_EQ(result.refusal, Refusal::kNone) << c.name;
                   EXPECT_EQ(Body(layers, result.representation), body) << c.name;
                 } else if (body.find("the requested object is not a list") != std::string::npos) {
-                  EXPECT_EQ(result.representation.transform, Transform::kPartialObjectMetadataList) << c.name;
+                  EXPECT_EQ(result.representation.transform, Transform::kPartialObjectMetadataList)
+                      << c.name;
                 } else {
                   ++refusals;
                   EXPECT_EQ(result.refusal, body.find("406: Not Acceptable") != std::string::npos

@@ -27,7 +27,8 @@ std::string Gzip(std::string_view bytes) {
       libdeflate_alloc_compressor(1), &libdeflate_free_compressor);
   if (compressor == nullptr) throw std::bad_alloc();
   std::string out(libdeflate_gzip_compress_bound(compressor.get(), bytes.size()), '\0');
-  out.resize(libdeflate_gzip_compress(compressor.get(), bytes.data(), bytes.size(), out.data(), out.size()));
+  out.resize(libdeflate_gzip_compress(compressor.get(), bytes.data(), bytes.size(), out.data(),
+                                      out.size()));
   out.shrink_to_fit();
   return out;
 }

@@ -7,7 +7,8 @@ namespace strata::wire {
 namespace {
 
 TEST(Gzip, OnlyTheBareTokenCounts) {
-  for (const char* yes : {"gzip", "deflate, gzip", " gzip ,br", "gzip,deflate"}) EXPECT_TRUE(AcceptsGzip(yes)) << yes;
+  for (const char* yes : {"gzip", "deflate, gzip", " gzip ,br", "gzip,deflate"})
+    EXPECT_TRUE(AcceptsGzip(yes)) << yes;
   for (const char* no : {"", "deflate, br", "deflate, gzip;q=1.0", "x-gzip", "GZIP", "*", ","}) {
     EXPECT_FALSE(AcceptsGzip(no)) << no;
   }
@@ -21,8 +22,8 @@ TEST(Gzip, WhatIsCompressedComesBackAndIsAlwaysTheSame) {
   EXPECT_EQ(compressed, Gzip(body));
   std::string back(body.size(), '\0');
   libdeflate_decompressor* decompressor = libdeflate_alloc_decompressor();
-  EXPECT_EQ(libdeflate_gzip_decompress(decompressor, compressed.data(), compressed.size(), back.data(), back.size(),
-                                       nullptr),
+  EXPECT_EQ(libdeflate_gzip_decompress(decompressor, compressed.data(), compressed.size(),
+                                       back.data(), back.size(), nullptr),
             LIBDEFLATE_SUCCESS);
   libdeflate_free_decompressor(decompressor);
   EXPECT_EQ(back, body);

@@ -16,7 +16,8 @@ struct Served {
 constexpr Served kServed[] = {
     {MediaType::kJson, "application", "json", "application/json"},
     {MediaType::kYaml, "application", "yaml", "application/yaml"},
-    {MediaType::kProtobuf, "application", "vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf"},
+    {MediaType::kProtobuf, "application", "vnd.kubernetes.protobuf",
+     "application/vnd.kubernetes.protobuf"},
 };
 
 constexpr size_t kMaxClauses = 100;  // more than any client sends; the rest is ignored
@@ -41,7 +42,8 @@ struct Clause {
   float q = 1;
 };
 
-// Of a repeated name the last counts, as in the map that goautoneg makes: visitors overwrite what they kept.
+// Of a repeated name the last counts, as in the map that goautoneg makes: visitors overwrite what
+// they kept.
 template <typename Visit>
 void ForEachParam(std::string_view params, const Visit& visit) {
   while (!params.empty()) {
@@ -60,14 +62,14 @@ float ParseQuality(std::string_view text) {
   return error == std::errc() && end == text.data() + text.size() ? q : 0;
 }
 
-// goautoneg's acceptSlice.Less, which isn't an order: a wildcard comes after a clause of lower quality too, if that is
-// the one that the sort looks at.
+// goautoneg's acceptSlice.Less, which isn't an order: a wildcard comes after a clause of lower
+// quality too, if that is the one that the sort looks at.
 bool Less(const Clause& a, const Clause& b) {
   return a.q > b.q || (a.type != "*" && b.type == "*") || (a.subtype != "*" && b.subtype == "*");
 }
 
-// goautoneg.ParseAccept. The insertion sort is the one that Go's sort.Sort does on up to 12 elements, and so the result
-// is the same for all that clients send in earnest.
+// goautoneg.ParseAccept. The insertion sort is the one that Go's sort.Sort does on up to 12
+// elements, and so the result is the same for all that clients send in earnest.
 std::vector<Clause> ParseAccept(std::string_view accept) {
   std::vector<Clause> clauses;
   while (!accept.empty() && clauses.size() < kMaxClauses) {
@@ -85,7 +87,8 @@ std::vector<Clause> ParseAccept(std::string_view accept) {
     clauses.push_back(clause);
   }
   for (size_t i = 1; i < clauses.size(); ++i) {
-    for (size_t j = i; j > 0 && Less(clauses[j], clauses[j - 1]); --j) std::swap(clauses[j], clauses[j - 1]);
+    for (size_t j = i; j > 0 && Less(clauses[j], clauses[j - 1]); --j)
+      std::swap(clauses[j], clauses[j - 1]);
   }
   return clauses;
 }
@@ -102,7 +105,8 @@ struct Endpoint {
 };
 
 // acceptMediaTypeOptions: whether the clause's parameters can be honoured, and what they ask for.
-std::optional<Representation> Accept(const Clause& clause, const Served& served, const Endpoint& endpoint) {
+std::optional<Representation> Accept(const Clause& clause, const Served& served,
+                                     const Endpoint& endpoint) {
   Representation wanted;
   wanted.type = served.media;
   std::optional<std::string_view> as, group, version;
@@ -138,11 +142,13 @@ bool IsPretty(const Preference& preference) {
     return std::find(std::begin(kTrue), std::end(kTrue), *preference.pretty) != std::end(kTrue);
   }
   constexpr std::string_view kPeople[] = {"curl", "Wget", "Mozilla/5.0"};
-  return std::any_of(std::begin(kPeople), std::end(kPeople),
-                     [&](std::string_view prefix) { return preference.user_agent.starts_with(prefix); });
+  return std::any_of(std::begin(kPeople), std::end(kPeople), [&](std::string_view prefix) {
+    return preference.user_agent.starts_with(prefix);
+  });
 }
 
-std::optional<Representation> NegotiateClauses(const Preference& preference, const Endpoint& endpoint) {
+std::optional<Representation> NegotiateClauses(const Preference& preference,
+                                               const Endpoint& endpoint) {
   std::optional<Representation> chosen;
   // What nearly every client sends, without building a list.
   if (preference.accept.empty() || preference.accept == kServed[0].whole) {
@@ -162,7 +168,8 @@ std::optional<Representation> NegotiateClauses(const Preference& preference, con
   return chosen;
 }
 
-// go-restful's matchesAccept, which runs first: media types compare as they are written, and only */* is a wildcard.
+// go-restful's matchesAccept, which runs first: media types compare as they are written, and only
+// */* is a wildcard.
 bool NamesAServedType(std::string_view accept) {
   if (accept.empty()) return true;
   while (!accept.empty()) {
@@ -183,7 +190,8 @@ std::span<const Conversion> MetadataConversions() {
       {"PartialObjectMetadata", "meta.k8s.io", "v1", Transform::kPartialObjectMetadata},
       {"PartialObjectMetadata", "meta.k8s.io", "v1beta1", Transform::kPartialObjectMetadata},
       {"PartialObjectMetadataList", "meta.k8s.io", "v1", Transform::kPartialObjectMetadataList},
-      {"PartialObjectMetadataList", "meta.k8s.io", "v1beta1", Transform::kPartialObjectMetadataList},
+      {"PartialObjectMetadataList", "meta.k8s.io", "v1beta1",
+       Transform::kPartialObjectMetadataList},
   };
   return kOffered;
 }
@@ -199,6 +207,8 @@ std::optional<Representation> NegotiatePlain(const Preference& preference) {
   return NegotiateClauses(preference, {});
 }
 
-std::string_view ContentType(MediaType type) { return kServed[static_cast<size_t>(type)].whole; }
+std::string_view ContentType(MediaType type) {
+  return kServed[static_cast<size_t>(type)].whole;
+}
 
 }  // namespace strata::wire

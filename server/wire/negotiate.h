@@ -1,5 +1,6 @@
 // Which form an answer takes, from the request's Accept, User-Agent and `pretty`
-// (k8s.io/apiserver pkg/endpoints/handlers/negotiation, github.com/munnerz/goautoneg, and go-restful's matchesAccept).
+// (k8s.io/apiserver pkg/endpoints/handlers/negotiation, github.com/munnerz/goautoneg, and
+// go-restful's matchesAccept).
 #pragma once
 
 #include <optional>
@@ -24,7 +25,7 @@ struct Representation {
 
 // What a request says of the form it wants. Views into the request.
 struct Preference {
-  std::string_view accept;                // the first Accept header; empty if none
+  std::string_view accept;  // the first Accept header; empty if none
   std::string_view user_agent;
   std::optional<std::string_view> pretty;  // the query's first `pretty`; an empty one says nothing
 };
@@ -35,13 +36,15 @@ struct Conversion {
   Transform transform;
 };
 
-// PartialObjectMetadata and its list, in both versions of meta.k8s.io: what any object can be reduced to.
+// PartialObjectMetadata and its list, in both versions of meta.k8s.io: what any object can be
+// reduced to.
 std::span<const Conversion> MetadataConversions();
 
 enum class Refusal {
   kNone,
   kMediaType,   // no clause names a media type that is served: go-restful's 406
-  kConversion,  // clauses name them, but ask for conversions that there aren't: the negotiation's 406
+  kConversion,  // clauses name them, but ask for conversions that there aren't: the negotiation's
+                // 406
 };
 
 struct Negotiation {
@@ -50,9 +53,11 @@ struct Negotiation {
 };
 
 // Of an object of the API. By default it can be reduced to its metadata, and has no table.
-Negotiation Negotiate(const Preference& preference, std::span<const Conversion> offered = MetadataConversions());
+Negotiation Negotiate(const Preference& preference,
+                      std::span<const Conversion> offered = MetadataConversions());
 
-// Of a Status or another plain object. Nothing: the client accepts none of ours; an error is then sent as indented JSON.
+// Of a Status or another plain object. Nothing: the client accepts none of ours; an error is then
+// sent as indented JSON.
 std::optional<Representation> NegotiatePlain(const Preference& preference);
 
 // `application/json` and so on: what goes into Content-Type.

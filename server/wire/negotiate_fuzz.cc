@@ -1,4 +1,5 @@
-// Any Accept header: negotiation must return, and what it accepts plainly it must also accept with transforms.
+// Any Accept header: negotiation must return, and what it accepts plainly it must also accept with
+// transforms.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

@@ -68,7 +68,8 @@ TEST(Negotiate, RefusesInTheStageThatTheReferenceRefusesIn) {
       {"APPLICATION/JSON", Refusal::kMediaType, false},
       {"text/html", Refusal::kMediaType, false},
       {"application/json;as=Table;v=v1;g=meta.k8s.io", Refusal::kConversion, false},
-      {"application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", Refusal::kConversion, false},
+      {"application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", Refusal::kConversion,
+       false},
       {"application/json;as=Foo;v=v1;g=meta.k8s.io", Refusal::kConversion, false},
       {"application/json;as=PartialObjectMetadata;v=v2;g=meta.k8s.io", Refusal::kConversion, false},
       {"application/json;sv=1", Refusal::kConversion, false},
@@ -108,25 +109,32 @@ TEST(Negotiate, PeopleGetPrettyJsonUnlessTheyDecline) {
   for (const auto& c : kCases) {
     const auto result = NegotiatePlain({c.accept, c.user_agent, c.pretty});
     ASSERT_TRUE(result.has_value());
-    EXPECT_EQ(result->pretty, c.wanted) << c.user_agent << " " << c.pretty.value_or("-") << " " << c.accept;
+    EXPECT_EQ(result->pretty, c.wanted)
+        << c.user_agent << " " << c.pretty.value_or("-") << " " << c.accept;
   }
 }
 
 TEST(Negotiate, AnEndpointSaysWhichConversionsItOffers) {
-  const Conversion kOffered[] = {{"List", "discovery", "v2", Transform::kPartialObjectMetadataList}};
-  const Preference offered{.accept = "application/json;g=discovery;v=v2;as=List", .user_agent = {}, .pretty = {}};
-  EXPECT_EQ(Negotiate(offered, kOffered).representation.transform, Transform::kPartialObjectMetadataList);
+  const Conversion kOffered[] = {
+      {"List", "discovery", "v2", Transform::kPartialObjectMetadataList}};
+  const Preference offered{
+      .accept = "application/json;g=discovery;v=v2;as=List", .user_agent = {}, .pretty = {}};
+  EXPECT_EQ(Negotiate(offered, kOffered).representation.transform,
+            Transform::kPartialObjectMetadataList);
   EXPECT_EQ(Negotiate(offered).refusal, Refusal::kConversion);
   const Preference metadata{
-      .accept = "application/json;g=meta.k8s.io;v=v1;as=PartialObjectMetadata", .user_agent = {}, .pretty = {}};
+      .accept = "application/json;g=meta.k8s.io;v=v1;as=PartialObjectMetadata",
+      .user_agent = {},
+      .pretty = {}};
   EXPECT_EQ(Negotiate(metadata, kOffered).refusal, Refusal::kConversion);
 }
 
 TEST(Negotiate, ThousandsOfClausesAreNoWork) {
   std::string accept;
   for (int i = 0; i < 20'000; ++i) accept += "a/b;q=0." + std::to_string(i) + ",";
-  EXPECT_EQ(Negotiate({.accept = accept + "application/json", .user_agent = {}, .pretty = {}}).refusal,
-            Refusal::kConversion);
+  EXPECT_EQ(
+      Negotiate({.accept = accept + "application/json", .user_agent = {}, .pretty = {}}).refusal,
+      Refusal::kConversion);
 }
 
 }  // namespace
