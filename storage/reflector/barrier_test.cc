@@ -22,7 +22,8 @@ class ScriptedBackend : public Barrier::Backend {
     absl::MutexLock lock(&mu);
     ++reads;
     mu.Await(absl::Condition(
-        +[](ScriptedBackend* self) { return self->answer.has_value(); }, this));
+        +[](ScriptedBackend* self) { return self->answer.has_value() || self->over; }, this));
+    if (!answer.has_value()) return base::UnavailableError("the test is over");
     auto result = *std::move(answer);
     answer.reset();
     return result;
@@ -34,6 +35,11 @@ class ScriptedBackend : public Barrier::Backend {
     absl::MutexLock lock(&mu);
     answer = std::move(with);
   }
+  // From now on every read fails at once, so that the barrier's thread can end.
+  void End() {
+    absl::MutexLock lock(&mu);
+    over = true;
+  }
   void AwaitReads(int n) {
     absl::MutexLock lock(&mu);
     const auto enough = [&] { return reads >= n; };
@@ -43,6 +49,7 @@ class ScriptedBackend : public Barrier::Backend {
   absl::Mutex mu;
   int reads = 0;
   std::optional<StatusOr<Barrier::Target>> answer;
+  bool over = false;
   std::atomic<int> progress_requests = 0;
   std::atomic<int> restores = 0;
 };
@@ -50,7 +57,7 @@ class ScriptedBackend : public Barrier::Backend {
 class FreshnessBarrier : public testing::Test {
  protected:
   ~FreshnessBarrier() override {
-    backend.Answer(base::UnavailableError("the test is over"));
+    backend.End();
     barrier.Stop();
   }
 
