@@ -7,7 +7,9 @@
 namespace strata::client {
 
 Backoff::Backoff(const Options& options, std::function<double()> random)
-    : options_(options), random_(std::move(random)), step_(static_cast<double>(options.first.count())) {}
+    : options_(options),
+      random_(std::move(random)),
+      step_(static_cast<double>(options.first.count())) {}
 
 Backoff::Backoff(const Options& options)
     : Backoff(options, [engine = std::make_shared<std::minstd_rand>(std::random_device()())] {
@@ -20,6 +22,8 @@ std::chrono::milliseconds Backoff::Next() {
   return std::chrono::milliseconds(static_cast<int64_t>(step / 2 + step / 2 * random_()));
 }
 
-void Backoff::Reset() { step_ = static_cast<double>(options_.first.count()); }
+void Backoff::Reset() {
+  step_ = static_cast<double>(options_.first.count());
+}
 
 }  // namespace strata::client

@@ -1,4 +1,5 @@
-// How long to wait before the next try: exponential, with jitter so that replicas don't come back in step.
+// How long to wait before the next try: exponential, with jitter so that replicas don't come back
+// in step.
 #pragma once
 
 #include <chrono>

@@ -32,45 +32,63 @@ base::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentials(const O
 }
 
 constexpr std::chrono::milliseconds kConnectionPatience{250};
+// A deadline further away than this would overflow as a wall time.
+constexpr std::chrono::hours kLongest{24};
 
 }  // namespace
 
 std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline) {
   using std::chrono::steady_clock;
   using std::chrono::system_clock;
-  return system_clock::now() + std::chrono::duration_cast<system_clock::duration>(deadline - steady_clock::now());
+  const auto left = std::min<steady_clock::duration>(deadline - steady_clock::now(), kLongest);
+  return system_clock::now() + std::chrono::duration_cast<system_clock::duration>(left);
 }
 
 void Client::Endpoint::AwaitConnection(base::MonotonicTime deadline) const {
-  if (dialled == nullptr || dialled->GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY) return;
-  dialled->WaitForConnected(WallDeadline(std::min(deadline, std::chrono::steady_clock::now() + kConnectionPatience)));
+  if (dialled == nullptr || dialled->GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY)
+    return;
+  dialled->WaitForConnected(
+      WallDeadline(std::min(deadline, std::chrono::steady_clock::now() + kConnectionPatience)));
 }
 
-base::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& url, const Options& options) {
+base::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& url,
+                                                           const Options& options) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(options.max_receive_bytes);
   arguments.SetMaxSendMessageSize(-1);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options.keepalive_time.count()));
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(options.keepalive_timeout.count()));
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                   static_cast<int>(options.keepalive_timeout.count()));
+  // etcd counts pings of a connection without calls as abuse; the watch is a call.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Against its name this is how long one attempt may take, until the server's SETTINGS are here.
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(options.dial_timeout.count()));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
+                   static_cast<int>(options.dial_timeout.count()));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   // Endpoints are dialled anew each: channels to one address must not share a dead connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   const auto rest = [&](std::string_view scheme) { return url.substr(scheme.size()); };
   if (url.starts_with("http://") && url.size() > 7) {
-    return grpc::CreateCustomChannel(rest("http://"), grpc::InsecureChannelCredentials(), arguments);
+    return grpc::CreateCustomChannel(rest("http://"), grpc::InsecureChannelCredentials(),
+                                     arguments);
   }
   if (url.starts_with("https://") && url.size() > 8) {
     STRATA_ASSIGN_OR_RETURN(const auto credentials, TlsCredentials(options));
     return grpc::CreateCustomChannel(rest("https://"), credentials, arguments);
   }
-  if (url.starts_with("unix://")) return grpc::CreateCustomChannel("unix:" + rest("unix://"), grpc::InsecureChannelCredentials(), arguments);
-  return base::InvalidArgumentError(
-      fmt::format("--etcd-servers: \"{}\" isn't a URL like https://HOST:2379", base::Printable(url, 200)));
+  if (url.starts_with("unix://")) {
+    return grpc::CreateCustomChannel("unix:" + rest("unix://"), grpc::InsecureChannelCredentials(),
+                                     arguments);
+  }
+  return base::InvalidArgumentError(fmt::format(
+      "--etcd-servers: \"{}\" isn't a URL like https://HOST:2379", base::Printable(url, 200)));
+}
+
+bool IsTokensFault(const base::Status& status) {
+  return status.code() == base::StatusCode::kUnauthenticated ||
+         base::Message(status).find("revision of auth store is old") != std::string_view::npos;
 }
 
 base::Status FromGrpc(const grpc::Status& status, const std::string& url) {

@@ -17,7 +17,8 @@ namespace strata::client {
 
 struct Client::Endpoint {
   // `c` is dialled; null for a channel within the process, which needs no dialling.
-  Endpoint(std::string u, const std::shared_ptr<grpc::Channel>& channel, std::shared_ptr<grpc::Channel> c)
+  Endpoint(std::string u, const std::shared_ptr<grpc::Channel>& channel,
+           std::shared_ptr<grpc::Channel> c)
       : url(std::move(u)),
         dialled(std::move(c)),
         kv(etcdserverpb::KV::NewStub(channel)),
@@ -25,8 +26,9 @@ struct Client::Endpoint {
         maintenance(etcdserverpb::Maintenance::NewStub(channel)),
         auth(etcdserverpb::Auth::NewStub(channel)) {}
 
-  // gRPC moves a connection attempt on only while something waits on the channel (or every five seconds), and a call
-  // on a channel that has failed doesn't wait. So a call gives the attempt this chance first.
+  // gRPC moves a connection attempt on only while something waits on the channel (or every five
+  // seconds), and a call on a channel that has failed doesn't wait. So a call gives the attempt
+  // this chance first.
   void AwaitConnection(base::MonotonicTime deadline) const;
 
   const std::string url;
@@ -41,7 +43,12 @@ struct Client::Endpoint {
 std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline);
 
 // A channel to `url`. The error names the flag or file that is wrong.
-base::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& url, const Options& options);
+base::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& url,
+                                                           const Options& options);
+
+// Whether a new token may help: etcd forgets tokens, and refuses those from before a change of its
+// users (etcd clientv3 retry_interceptor.go shouldRefreshToken).
+bool IsTokensFault(const base::Status& status);
 
 // The same code with the message, and the endpoint in front.
 base::Status FromGrpc(const grpc::Status& status, const std::string& url);

@@ -1,37 +1,76 @@
 #include "storage/client/client.h"
 
+#include <algorithm>
+
 #include "storage/client/channel.h"
 
 namespace strata::client {
 namespace {
 
+using base::StatusCode;
 using std::chrono::duration;
 using std::chrono::steady_clock;
 
 bool IsEndpointsFault(const base::Status& status) {
-  return status.code() == base::StatusCode::kUnavailable || status.code() == base::StatusCode::kDeadlineExceeded;
+  return status.code() == StatusCode::kUnavailable ||
+         status.code() == StatusCode::kDeadlineExceeded;
 }
 
 }  // namespace
 
-base::StatusOr<std::unique_ptr<Client>> Client::Create(const Options& options, obs::Metrics& metrics) {
+void Cancellation::Cancel() {
+  absl::MutexLock lock(&mu_);
+  cancelled_ = true;
+  for (grpc::ClientContext* context : calls_) context->TryCancel();
+}
+
+bool Cancellation::Enter(grpc::ClientContext& context) {
+  absl::MutexLock lock(&mu_);
+  if (!cancelled_) calls_.push_back(&context);
+  return !cancelled_;
+}
+
+void Cancellation::Leave(grpc::ClientContext& context) {
+  absl::MutexLock lock(&mu_);
+  std::erase(calls_, &context);
+}
+
+Client::Operation::Operation(obs::Metrics& metrics, const char* name)
+    : seconds(metrics.AddHistogram(
+          "etcd_request_duration_seconds", "Duration of requests to the storage backend.",
+          {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
+          {{"operation", name}})),
+      errors(metrics.AddCounter("etcd_request_errors_total",
+                                "Requests to the storage backend that failed.",
+                                {{"operation", name}})) {}
+
+base::StatusOr<std::unique_ptr<Client>> Client::Create(const Options& options,
+                                                       obs::Metrics& metrics) {
   std::vector<std::unique_ptr<Endpoint>> endpoints;
   for (const std::string& url : options.endpoints) {
     STRATA_ASSIGN_OR_RETURN(auto channel, MakeChannel(url, options));
     endpoints.push_back(std::make_unique<Endpoint>(url, channel, channel));
   }
-  if (endpoints.empty()) return base::InvalidArgumentError("--etcd-servers: at least one URL is needed");
+  if (endpoints.empty())
+    return base::InvalidArgumentError("--etcd-servers: at least one URL is needed");
   return std::unique_ptr<Client>(new Client(std::move(endpoints), options, metrics));
 }
 
-std::unique_ptr<Client> Client::OverChannel(std::shared_ptr<grpc::Channel> channel, obs::Metrics& metrics) {
+std::unique_ptr<Client> Client::OverChannel(std::shared_ptr<grpc::Channel> channel,
+                                            obs::Metrics& metrics) {
   std::vector<std::unique_ptr<Endpoint>> endpoints;
   endpoints.push_back(std::make_unique<Endpoint>("in-process", channel, nullptr));
   return std::unique_ptr<Client>(new Client(std::move(endpoints), {}, metrics));
 }
 
-Client::Client(std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options, obs::Metrics& metrics)
-    : options_(options), endpoints_(std::move(endpoints)), metrics_(metrics) {}
+Client::Client(std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options,
+               obs::Metrics& metrics)
+    : options_(options),
+      endpoints_(std::move(endpoints)),
+      get_(metrics, "get"),
+      list_(metrics, "list"),
+      txn_(metrics, "txn"),
+      status_(metrics, "status") {}
 
 Client::~Client() = default;
 
@@ -59,8 +98,10 @@ base::Status Client::Authorize(Endpoint& endpoint, grpc::ClientContext& context)
     request.set_name(options_.username);
     request.set_password(options_.password);
     etcdserverpb::AuthenticateResponse response;
-    STRATA_RETURN_IF_ERROR(
-        FromGrpc(endpoint.auth->Authenticate(&auth_context, request, &response), endpoint.url));
+    const grpc::Status status = endpoint.auth->Authenticate(&auth_context, request, &response);
+    // "authentication is not enabled": then nobody needs a token.
+    if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) return base::OkStatus();
+    STRATA_RETURN_IF_ERROR(FromGrpc(status, endpoint.url));
     token = response.token();
     absl::MutexLock lock(&mu_);
     token_ = token;
@@ -76,21 +117,26 @@ void Client::ForgetToken() {
 
 // Once on each endpoint, beginning with the current one; once more if the token has expired.
 template <typename Call>
-base::Status Client::Try(const char* operation, base::MonotonicTime deadline, const Call& call) {
+base::Status Client::Try(const Operation& operation, base::MonotonicTime deadline,
+                         Cancellation* cancellation, const Call& call) {
   const auto start = steady_clock::now();
   base::Status status;
   bool fresh_token = false;
   for (size_t tried = 0; tried < endpoints_.size();) {
     Endpoint& endpoint = current();
     grpc::ClientContext context;
-    // A share of what is left for each endpoint that hasn't been tried, so that one that hangs doesn't use it all.
+    // A share of what is left for each endpoint that hasn't been tried, so that one that hangs
+    // doesn't use it all.
     const auto left = deadline - steady_clock::now();
     const auto until = steady_clock::now() + left / static_cast<int64_t>(endpoints_.size() - tried);
     context.set_deadline(WallDeadline(until));
     endpoint.AwaitConnection(until);
+    if (cancellation != nullptr && !cancellation->Enter(context))
+      return base::CancelledError("shutting down");
     status = Authorize(endpoint, context);
     if (status.ok()) status = FromGrpc(call(endpoint, context), endpoint.url);
-    if (status.code() == base::StatusCode::kUnauthenticated && !options_.username.empty() && !fresh_token) {
+    if (cancellation != nullptr) cancellation->Leave(context);
+    if (IsTokensFault(status) && !options_.username.empty() && !fresh_token) {
       ForgetToken();
       fresh_token = true;
       continue;
@@ -99,22 +145,13 @@ base::Status Client::Try(const char* operation, base::MonotonicTime deadline, co
     Leave(endpoint);
     ++tried;
   }
-  const duration<double> took = steady_clock::now() - start;
-  metrics_
-      .AddHistogram("etcd_request_duration_seconds", "Duration of requests to the storage backend.",
-                    {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
-                    {{"operation", operation}})
-      .Observe(took.count());
-  if (!status.ok()) {
-    metrics_
-        .AddCounter("etcd_request_errors_total", "Requests to the storage backend that failed.",
-                    {{"operation", operation}})
-        .Increment();
-  }
+  operation.seconds.Observe(duration<double>(steady_clock::now() - start).count());
+  if (!status.ok()) operation.errors.Increment();
   return status;
 }
 
-base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::MonotonicTime deadline) {
+base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::MonotonicTime deadline,
+                                          Cancellation* cancellation) {
   etcdserverpb::RangeRequest request;
   request.set_key(options.key);
   if (!options.end.empty()) request.set_range_end(options.end);
@@ -127,15 +164,15 @@ base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::Mon
     request.set_sort_target(etcdserverpb::RangeRequest::MOD);
   }
   etcdserverpb::RangeResponse response;
-  STRATA_RETURN_IF_ERROR(
-      Try(options.end.empty() ? "get" : "list", deadline, [&](Endpoint& endpoint, grpc::ClientContext& context) {
-        return endpoint.kv->Range(&context, request, &response);
-      }));
+  STRATA_RETURN_IF_ERROR(Try(options.end.empty() ? get_ : list_, deadline, cancellation,
+                             [&](Endpoint& endpoint, grpc::ClientContext& context) {
+                               return endpoint.kv->Range(&context, request, &response);
+                             }));
   RangeResult result;
   result.kvs.reserve(response.kvs_size());
   for (auto& kv : *response.mutable_kvs()) {
-    result.kvs.push_back({std::move(*kv.mutable_key()), std::move(*kv.mutable_value()), kv.create_revision(),
-                          kv.mod_revision()});
+    result.kvs.push_back({std::move(*kv.mutable_key()), std::move(*kv.mutable_value()),
+                          kv.create_revision(), kv.mod_revision()});
   }
   result.more = response.more();
   result.count = response.count();
@@ -144,13 +181,15 @@ base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::Mon
   return result;
 }
 
-base::StatusOr<std::vector<KeyValue>> Client::Read(const std::vector<std::string>& keys, base::MonotonicTime deadline) {
+base::StatusOr<std::vector<KeyValue>> Client::Read(const std::vector<std::string>& keys,
+                                                   base::MonotonicTime deadline) {
   etcdserverpb::TxnRequest request;
   for (const std::string& key : keys) request.add_success()->mutable_request_range()->set_key(key);
   etcdserverpb::TxnResponse response;
-  STRATA_RETURN_IF_ERROR(Try("get", deadline, [&](Endpoint& endpoint, grpc::ClientContext& context) {
-    return endpoint.kv->Txn(&context, request, &response);
-  }));
+  STRATA_RETURN_IF_ERROR(
+      Try(get_, deadline, nullptr, [&](Endpoint& endpoint, grpc::ClientContext& context) {
+        return endpoint.kv->Txn(&context, request, &response);
+      }));
   if (response.responses_size() != request.success_size()) {
     return base::InternalError("the store answered another transaction");
   }
@@ -180,17 +219,20 @@ base::StatusOr<bool> Client::Commit(const std::vector<Put>& puts, base::Monotoni
     operation->set_value(put.value);
   }
   etcdserverpb::TxnResponse response;
-  STRATA_RETURN_IF_ERROR(Try("txn", deadline, [&](Endpoint& endpoint, grpc::ClientContext& context) {
-    return endpoint.kv->Txn(&context, request, &response);
-  }));
+  STRATA_RETURN_IF_ERROR(
+      Try(txn_, deadline, nullptr, [&](Endpoint& endpoint, grpc::ClientContext& context) {
+        return endpoint.kv->Txn(&context, request, &response);
+      }));
   return response.succeeded();
 }
 
-base::StatusOr<std::string> Client::Version(base::MonotonicTime deadline) {
+base::StatusOr<std::string> Client::Version(base::MonotonicTime deadline,
+                                            Cancellation* cancellation) {
   etcdserverpb::StatusResponse response;
-  STRATA_RETURN_IF_ERROR(Try("status", deadline, [&](Endpoint& endpoint, grpc::ClientContext& context) {
-    return endpoint.maintenance->Status(&context, {}, &response);
-  }));
+  STRATA_RETURN_IF_ERROR(
+      Try(status_, deadline, cancellation, [&](Endpoint& endpoint, grpc::ClientContext& context) {
+        return endpoint.maintenance->Status(&context, {}, &response);
+      }));
   return response.version();
 }
 

@@ -1,6 +1,7 @@
 // A client of the etcd v3 API: etcd, the embedded store, or whatever else speaks it.
 //
-// Calls are synchronous and have deadlines; a call that an endpoint can't take goes to the next one.
+// Calls are synchronous and have deadlines; a call that an endpoint can't take goes to the next
+// one.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -25,13 +26,15 @@ class ClientContext;
 namespace strata::client {
 
 struct Options {
-  std::vector<std::string> endpoints{};  // http://HOST:PORT or https://HOST:PORT
+  std::vector<std::string> endpoints{};            // http://HOST:PORT or https://HOST:PORT
   std::string ca_file{}, cert_file{}, key_file{};  // PEM; for https
   std::string username{}, password{};
-  std::chrono::milliseconds dial_timeout{20'000};
-  std::chrono::milliseconds keepalive_time{10'000};  // etcd refuses pings that come more often than every 5 s
+  std::chrono::milliseconds dial_timeout{5'000};  // of one attempt: TCP and TLS
+  std::chrono::milliseconds keepalive_time{
+      10'000};  // etcd refuses pings that come more often than every 5 s
   std::chrono::milliseconds keepalive_timeout{5'000};
-  int max_receive_bytes = 1 << 30;  // of one message: gRPC's own 4 MiB is less than a page of large records
+  int max_receive_bytes =
+      1 << 30;  // of one message: gRPC's own 4 MiB is less than a page of large records
 };
 
 struct KeyValue {
@@ -43,8 +46,8 @@ struct KeyValue {
 
 struct RangeOptions {
   std::string key;
-  std::string end{};  // empty: the key alone
-  int64_t limit = 0;  // 0: all
+  std::string end{};            // empty: the key alone
+  int64_t limit = 0;            // 0: all
   base::Revision revision = 0;  // 0: the current one
   bool keys_only = false;
   bool count_only = false;
@@ -65,6 +68,22 @@ struct Put {
   base::Revision expected = 0;  // mod revision that the key must have; 0: it may not exist
 };
 
+// Ends calls early: those in flight that were given it, and all that come later. Thread-safe.
+class Cancellation {
+ public:
+  void Cancel() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  friend class Client;
+  // False if it was cancelled. `context` must be left before it ends.
+  bool Enter(grpc::ClientContext& context) ABSL_LOCKS_EXCLUDED(mu_);
+  void Leave(grpc::ClientContext& context) ABSL_LOCKS_EXCLUDED(mu_);
+
+  absl::Mutex mu_;
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  std::vector<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mu_);
+};
+
 class Watch;
 struct WatchOptions {
   std::string key;
@@ -76,30 +95,44 @@ struct WatchOptions {
 class Client {
  public:
   // The error names the file that can't be read or the URL that is none. Nothing is dialled yet.
-  static base::StatusOr<std::unique_ptr<Client>> Create(const Options& options, obs::Metrics& metrics);
+  static base::StatusOr<std::unique_ptr<Client>> Create(const Options& options,
+                                                        obs::Metrics& metrics);
   // To a server in this process.
-  static std::unique_ptr<Client> OverChannel(std::shared_ptr<grpc::Channel> channel, obs::Metrics& metrics);
+  static std::unique_ptr<Client> OverChannel(std::shared_ptr<grpc::Channel> channel,
+                                             obs::Metrics& metrics);
   ~Client();
 
-  // Linearizable. kOutOfRange if the revision is compacted, or isn't there yet.
-  base::StatusOr<RangeResult> Range(const RangeOptions& options, base::MonotonicTime deadline);
-  // Each key as of one revision, in the order of `keys`; a key that isn't there has mod_revision 0. As many as the server
-  // takes operations in a transaction, which for etcd is 128.
-  base::StatusOr<std::vector<KeyValue>> Read(const std::vector<std::string>& keys, base::MonotonicTime deadline);
+  // Linearizable. kOutOfRange if the revision is compacted, or isn't there yet. kCancelled by
+  // `cancellation`.
+  base::StatusOr<RangeResult> Range(const RangeOptions& options, base::MonotonicTime deadline,
+                                    Cancellation* cancellation = nullptr);
+  // Each key as of one revision, in the order of `keys`; a key that isn't there has mod_revision 0.
+  // As many as the server takes operations in a transaction, which for etcd is 128.
+  base::StatusOr<std::vector<KeyValue>> Read(const std::vector<std::string>& keys,
+                                             base::MonotonicTime deadline);
   // All of `puts`, or none: false if a key isn't at its expected revision.
   base::StatusOr<bool> Commit(const std::vector<Put>& puts, base::MonotonicTime deadline);
   // The server's version, "3.6.5".
-  base::StatusOr<std::string> Version(base::MonotonicTime deadline);
+  base::StatusOr<std::string> Version(base::MonotonicTime deadline,
+                                      Cancellation* cancellation = nullptr);
 
   std::unique_ptr<Watch> OpenWatch(const WatchOptions& options);
 
  private:
   friend class Watch;
   struct Endpoint;
-  Client(std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options, obs::Metrics& metrics);
+  // One kind of call, as /metrics shows it.
+  struct Operation {
+    Operation(obs::Metrics& metrics, const char* name);
+    const obs::Histogram seconds;
+    const obs::Counter errors;
+  };
+  Client(std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options,
+         obs::Metrics& metrics);
 
   template <typename Call>
-  base::Status Try(const char* operation, base::MonotonicTime deadline, const Call& call);
+  base::Status Try(const Operation& operation, base::MonotonicTime deadline,
+                   Cancellation* cancellation, const Call& call);
   Endpoint& current() const;
   // Turns to the next endpoint, unless another thread has done so since `failed` was current.
   void Leave(const Endpoint& failed);
@@ -108,7 +141,7 @@ class Client {
 
   const Options options_;
   const std::vector<std::unique_ptr<Endpoint>> endpoints_;
-  obs::Metrics& metrics_;
+  const Operation get_, list_, txn_, status_;
 
   mutable absl::Mutex mu_;
   size_t current_ ABSL_GUARDED_BY(mu_) = 0;

@@ -1,4 +1,5 @@
-// Against the embedded store, which speaks the real protocol; etcd itself is asked in test/integration.
+// Against the embedded store, which speaks the real protocol; etcd itself is asked in
+// test/integration.
 #include "storage/client/client.h"
 
 #include <gmock/gmock.h>
@@ -20,7 +21,9 @@ namespace {
 
 using testing::HasSubstr;
 
-base::MonotonicTime Soon() { return std::chrono::steady_clock::now() + std::chrono::seconds(10); }
+base::MonotonicTime Soon() {
+  return std::chrono::steady_clock::now() + std::chrono::seconds(10);
+}
 
 TEST(ClientOptions, ErrorsNameTheFlag) {
   obs::Metrics metrics;
@@ -30,25 +33,32 @@ TEST(ClientOptions, ErrorsNameTheFlag) {
   } kCases[] = {
       {{}, "--etcd-servers: at least one URL"},
       {{.endpoints = {"localhost:2379"}}, "--etcd-servers: \"localhost:2379\" isn't a URL"},
-      {{.endpoints = {"https://x:1"}, .ca_file = "/no/such/file"}, "--etcd-cafile: cannot read /no/such/file"},
-      {{.endpoints = {"https://x:1"}, .cert_file = "/proc/self/status"}, "--etcd-certfile and --etcd-keyfile go together"},
+      {{.endpoints = {"https://x:1"}, .ca_file = "/no/such/file"},
+       "--etcd-cafile: cannot read /no/such/file"},
+      {{.endpoints = {"https://x:1"}, .cert_file = "/proc/self/status"},
+       "--etcd-certfile and --etcd-keyfile go together"},
   };
   for (const auto& c : kCases) {
-    EXPECT_THAT(std::string(base::Message(Client::Create(c.options, metrics).status())), HasSubstr(c.error));
+    EXPECT_THAT(std::string(base::Message(Client::Create(c.options, metrics).status())),
+                HasSubstr(c.error));
   }
 }
 
 TEST(ClientOptions, AnEndpointThatIsNotThereIsAnErrorWithinTheDeadline) {
   obs::Metrics metrics;
-  auto client = *Client::Create({.endpoints = {"http://127.0.0.1:1", "http://127.0.0.1:2"}}, metrics);
-  const auto result = client->Range({.key = "a"}, std::chrono::steady_clock::now() + std::chrono::seconds(2));
+  auto client =
+      *Client::Create({.endpoints = {"http://127.0.0.1:1", "http://127.0.0.1:2"}}, metrics);
+  const auto result =
+      client->Range({.key = "a"}, std::chrono::steady_clock::now() + std::chrono::seconds(2));
   EXPECT_EQ(result.status().code(), base::StatusCode::kUnavailable) << result.status();
 }
 
 class StoreClient : public testing::Test {
  protected:
   StoreClient()
-      : directory((std::filesystem::temp_directory_path() / ("strata-client-" + std::to_string(getpid()))).string()),
+      : directory(
+            (std::filesystem::temp_directory_path() / ("strata-client-" + std::to_string(getpid())))
+                .string()),
         store(*engine::Store::Open(directory, {}, clock, obs::NullLogger(), metrics)),
         server(*store, {}, obs::NullLogger(), metrics) {
     EXPECT_TRUE(server.Start().ok());
@@ -90,7 +100,8 @@ TEST_F(StoreClient, AServerThatListensBeforeItServesIsReachedOnceItDoes) {
   const std::string url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
   auto dialling = *Client::Create({.endpoints = {url}}, metrics);
   for (int i = 0; i < 3; ++i) {
-    const auto unanswered = dialling->Range({.key = "a"}, std::chrono::steady_clock::now() + std::chrono::milliseconds(300));
+    const auto unanswered = dialling->Range(
+        {.key = "a"}, std::chrono::steady_clock::now() + std::chrono::milliseconds(300));
     EXPECT_FALSE(unanswered.ok());
   }
   close(listener);
@@ -115,7 +126,8 @@ TEST_F(StoreClient, PagesAreOfOneRevision) {
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_TRUE(first->more);
   PutOne("c", "2");
-  const auto second = client->Range({.key = std::string("b\0", 2), .end = "z", .revision = first->revision}, Soon());
+  const auto second = client->Range(
+      {.key = std::string("b\0", 2), .end = "z", .revision = first->revision}, Soon());
   ASSERT_EQ(second->kvs.size(), 1u);
   EXPECT_EQ(second->kvs[0].value, "1");
   EXPECT_EQ(second->revision, first->revision + 1);
@@ -138,7 +150,8 @@ TEST_F(StoreClient, AWatchGivesWholeRevisionsInOrderAndProgressOnRequest) {
   EXPECT_EQ(message->revision, start);
 
   std::vector<Put> many;
-  for (int i = 0; i < 100; ++i) many.push_back({"k" + std::to_string(i), std::string(1000, 'x'), 0});
+  for (int i = 0; i < 100; ++i)
+    many.push_back({"k" + std::to_string(i), std::string(1000, 'x'), 0});
   EXPECT_TRUE(*client->Commit(many, Soon()));
   message = watch->Next();
   EXPECT_EQ(message->events.size(), 100u) << "one revision, one message";

@@ -24,7 +24,8 @@ struct Watch::Stream {
   Client::Endpoint& endpoint;
   grpc::ClientContext context;
   base::Status opened;
-  std::unique_ptr<grpc::ClientReaderWriter<etcdserverpb::WatchRequest, etcdserverpb::WatchResponse>> stream;
+  std::unique_ptr<grpc::ClientReaderWriter<etcdserverpb::WatchRequest, etcdserverpb::WatchResponse>>
+      stream;
   absl::Mutex write_mu;  // gRPC allows one write at a time
   bool broken ABSL_GUARDED_BY(write_mu) = false;
 
@@ -37,15 +38,18 @@ struct Watch::Stream {
     }
     const grpc::Status status = stream->Finish();
     client.Leave(endpoint);
-    if (status.error_code() == grpc::StatusCode::UNAUTHENTICATED) client.ForgetToken();
-    if (status.ok()) return base::UnavailableError(fmt::format("etcd {}: the watch stream ended", endpoint.url));
-    return FromGrpc(status, endpoint.url);
+    if (status.ok())
+      return base::UnavailableError(fmt::format("etcd {}: the watch stream ended", endpoint.url));
+    const base::Status error = FromGrpc(status, endpoint.url);
+    if (IsTokensFault(error)) client.ForgetToken();
+    return error;
   }
 };
 
 std::unique_ptr<Watch> Client::OpenWatch(const WatchOptions& options) {
   auto stream = std::make_unique<Watch::Stream>(*this, current());
-  // A member that lost its leader ends the stream instead of staying silent (etcd v3rpc interceptor).
+  // A member that lost its leader ends the stream instead of staying silent (etcd v3rpc
+  // interceptor).
   stream->context.AddMetadata("hasleader", "true");
   stream->context.set_wait_for_ready(false);
   stream->opened = Authorize(stream->endpoint, stream->context);
@@ -89,23 +93,30 @@ base::StatusOr<WatchMessage> Watch::Next() {
     etcdserverpb::WatchResponse response;
     if (!stream_->stream->Read(&response)) return stream_->Broken();
     if (response.compact_revision() != 0) {
-      return base::OutOfRangeError(
-          fmt::format("etcd {}: compacted up to revision {}", stream_->endpoint.url, response.compact_revision()));
+      return base::OutOfRangeError(fmt::format("etcd {}: compacted up to revision {}",
+                                               stream_->endpoint.url, response.compact_revision()));
     }
     if (response.canceled()) {
-      return base::UnavailableError(fmt::format("etcd {}: the watch was cancelled: {}", stream_->endpoint.url,
+      // It may be for an old token; the reason's text is all that tells.
+      stream_->client.ForgetToken();
+      return base::UnavailableError(fmt::format("etcd {}: the watch was cancelled: {}",
+                                                stream_->endpoint.url,
                                                 base::Printable(response.cancel_reason(), 200)));
     }
     bytes += response.ByteSizeLong();
-    if (bytes > kMaxFragmentBytes) return base::ResourceExhaustedError("fragments of one watch message exceed 1 GiB");
-    // A notification of progress counts only by itself: a response with events may be one of many that catch up.
-    if (response.events_size() == 0 && !response.created()) message.revision = response.header().revision();
+    if (bytes > kMaxFragmentBytes)
+      return base::ResourceExhaustedError("fragments of one watch message exceed 1 GiB");
+    // A notification of progress counts only by itself: a response with events may be one of many
+    // that catch up.
+    if (response.events_size() == 0 && !response.created())
+      message.revision = response.header().revision();
     for (auto& event : *response.mutable_events()) {
       auto& kv = *event.mutable_kv();
       const bool put = event.type() == mvccpb::Event::PUT;
       message.revision = kv.mod_revision();
-      message.events.push_back({put ? Event::Type::kPut : Event::Type::kDelete, std::move(*kv.mutable_key()),
-                                std::move(*kv.mutable_value()), kv.mod_revision(),
+      message.events.push_back({put ? Event::Type::kPut : Event::Type::kDelete,
+                                std::move(*kv.mutable_key()), std::move(*kv.mutable_value()),
+                                kv.mod_revision(),
                                 put && kv.create_revision() == kv.mod_revision()});
     }
     complete = !response.fragment();
@@ -117,10 +128,14 @@ void Watch::RequestProgress() {
   if (stream_->stream == nullptr) return;
   etcdserverpb::WatchRequest request;
   request.mutable_progress_request();
-  absl::MutexLock lock(&stream_->write_mu);
+  // A write blocks while the peer takes nothing: one thread is enough to wait for it.
+  if (!stream_->write_mu.TryLock()) return;
   if (!stream_->broken) stream_->stream->Write(request);
+  stream_->write_mu.Unlock();
 }
 
-void Watch::Cancel() { stream_->context.TryCancel(); }
+void Watch::Cancel() {
+  stream_->context.TryCancel();
+}
 
 }  // namespace strata::client

@@ -15,15 +15,16 @@ struct Event {
   enum class Type { kPut, kDelete };
   Type type = Type::kPut;
   std::string key;
-  std::string value;                 // of a put
-  base::Revision revision = 0;       // of the change
-  bool created = false;              // a put of a key that wasn't there
+  std::string value;            // of a put
+  base::Revision revision = 0;  // of the change
+  bool created = false;         // a put of a key that wasn't there
 };
 
 struct WatchMessage {
   // Of whole revisions, in order: a revision's events are never divided between messages.
   std::vector<Event> events;
-  // The watch has seen everything up to here: the last event's revision, or a progress notification's. 0: nothing new.
+  // The watch has seen everything up to here: the last event's revision, or a progress
+  // notification's. 0: nothing new.
   base::Revision revision = 0;
 };
 
@@ -32,8 +33,8 @@ class Watch {
  public:
   ~Watch();
 
-  // Waits for the next message. kOutOfRange: the start revision is compacted; any other error: the stream is broken. A
-  // dead peer is noticed by keepalive.
+  // Waits for the next message. kOutOfRange: the start revision is compacted; any other error: the
+  // stream is broken. A dead peer is noticed by keepalive.
   base::StatusOr<WatchMessage> Next();
 
   // Asks for a notification of the current revision. Nothing happens if the stream isn't open.

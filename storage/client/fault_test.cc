@@ -1,0 +1,195 @@
+// Against an etcd that misbehaves: other endpoints, tokens, fragments, refusals, silence.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "storage/client/client.h"
+#include "storage/client/watch.h"
+#include "test/support/fake_etcd.h"
+
+namespace strata::client {
+namespace {
+
+using base::StatusCode;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using testing::HasSubstr;
+using testing_support::FakeEtcd;
+
+base::MonotonicTime In(milliseconds time) {
+  return steady_clock::now() + time;
+}
+
+class MisbehavingEtcd : public testing::Test {
+ protected:
+  std::unique_ptr<Client> Connect(Options options = {}) {
+    if (options.endpoints.empty()) options.endpoints = {etcd.url()};
+    return *Client::Create(options, metrics);
+  }
+  // The next message that isn't only the confirmation of the watch.
+  static base::StatusOr<WatchMessage> NextNews(Watch& watch) {
+    auto message = watch.Next();
+    while (message.ok() && message->revision == 0) message = watch.Next();
+    return message;
+  }
+
+  FakeEtcd etcd;
+  obs::Metrics metrics;
+};
+
+TEST_F(MisbehavingEtcd, FailsOverAndStaysWithTheEndpointThatAnswers) {
+  FakeEtcd other;
+  other.Put("a", "other");
+  auto client = Connect({.endpoints = {etcd.url(), other.url()}});
+  EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(5000)))->kvs.empty());
+  etcd.Down();
+  for (int i = 0; i < 3; ++i) {
+    const auto found = client->Range({.key = "a"}, In(milliseconds(5000)));
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ(found->kvs.at(0).value, "other");
+  }
+  EXPECT_EQ(other.reads(), 3);
+  etcd.Up();
+  other.Down();
+  // The first channel may still be in its back-off.
+  base::StatusOr<RangeResult> back = base::UnavailableError("");
+  for (const auto until = In(milliseconds(10'000)); !back.ok() && steady_clock::now() < until;) {
+    back = client->Range({.key = "a"}, In(milliseconds(5000)));
+  }
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_TRUE(back->kvs.empty());
+}
+
+TEST_F(MisbehavingEtcd, AnEndpointThatHangsUsesItsShareOfTheTimeOnce) {
+  FakeEtcd other;
+  etcd.Behave([](auto& b) { b.hang_reads = true; });
+  auto client = Connect({.endpoints = {etcd.url(), other.url()}});
+  EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(1000))).ok());
+  const auto start = steady_clock::now();
+  EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(1000))).ok());
+  EXPECT_LT(steady_clock::now() - start, milliseconds(400)) << "it is known by now";
+  etcd.Behave([](auto& b) { b.hang_reads = false; });
+}
+
+TEST_F(MisbehavingEtcd, DeadlinesHold) {
+  etcd.Behave([](auto& b) { b.hang_reads = true; });
+  auto client = Connect();
+  const auto start = steady_clock::now();
+  EXPECT_EQ(client->Range({.key = "a"}, In(milliseconds(100))).status().code(),
+            StatusCode::kDeadlineExceeded);
+  EXPECT_LT(steady_clock::now() - start, milliseconds(2000));
+  etcd.Behave([](auto& b) { b.hang_reads = false; });
+  EXPECT_TRUE(client->Range({.key = "a"}, base::MonotonicTime::max()).ok())
+      << "no deadline is one far away";
+}
+
+TEST_F(MisbehavingEtcd, CancellationEndsWhatHangsAndWhatComesLater) {
+  etcd.Behave([](auto& b) { b.hang_reads = true; });
+  auto client = Connect();
+  Cancellation cancellation;
+  auto hanging = std::async(std::launch::async, [&] {
+    return client->Range({.key = "a"}, In(milliseconds(60'000)), &cancellation).status().code();
+  });
+  while (etcd.reads() == 0) std::this_thread::yield();
+  cancellation.Cancel();
+  EXPECT_EQ(hanging.get(), StatusCode::kCancelled);
+  etcd.Behave([](auto& b) { b.hang_reads = false; });
+  EXPECT_EQ(client->Range({.key = "a"}, In(milliseconds(1000)), &cancellation).status().code(),
+            StatusCode::kCancelled);
+  EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(1000))).ok());
+}
+
+TEST_F(MisbehavingEtcd, ATokenIsAskedForOnceAndAgainWhenItIsForgotten) {
+  etcd.Behave([](auto& b) { b.user = "strata", b.password = "secret"; });
+  auto client = Connect({.username = "strata", .password = "secret"});
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(5000))).ok());
+  EXPECT_EQ(etcd.authentications(), 1);
+  etcd.ExpireTokens();
+  EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(5000))).ok());
+  EXPECT_EQ(etcd.authentications(), 2);
+  etcd.ExpireTokens();
+  etcd.Put("a", "1");
+  EXPECT_EQ(client->OpenWatch({"a", "z", 1})->Next().status().code(), StatusCode::kUnauthenticated);
+  auto again = client->OpenWatch({"a", "z", 1});
+  EXPECT_TRUE(NextNews(*again).ok()) << "a new token after the first refusal";
+
+  const auto wrong = Connect({.username = "strata", .password = "guess"})
+                         ->Range({.key = "a"}, In(milliseconds(5000)));
+  EXPECT_THAT(std::string(wrong.status().message()), HasSubstr("invalid user ID or password"));
+  const auto none = Connect()->Range({.key = "a"}, In(milliseconds(5000)));
+  EXPECT_THAT(std::string(none.status().message()), HasSubstr("user name is empty"));
+}
+
+TEST_F(MisbehavingEtcd, AUserIsNoHarmWhereAuthenticationIsOff) {
+  EXPECT_TRUE(Connect({.username = "u", .password = "p"})
+                  ->Range({.key = "a"}, In(milliseconds(5000)))
+                  .ok());
+}
+
+TEST_F(MisbehavingEtcd, FragmentsAreJoinedToWholeRevisions) {
+  FakeEtcd::Changes many;
+  for (int i = 0; i < 5000; ++i) many.emplace_back("k" + std::to_string(i), "v");
+  const auto at = etcd.Commit(many);
+  etcd.Put("k1", "again");
+  etcd.Behave([](auto& b) { b.events_per_fragment = 7, b.revisions_per_response = 1; });
+  auto client = Connect();
+  auto watch = client->OpenWatch({"k", "l", at});
+  const auto first = NextNews(*watch);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->events.size(), 5000u);
+  EXPECT_EQ(first->revision, at);
+  const auto second = NextNews(*watch);
+  ASSERT_EQ(second->events.size(), 1u);
+  EXPECT_FALSE(second->events[0].created);
+}
+
+TEST_F(MisbehavingEtcd, AStreamThatEndsBetweenFragmentsGivesNothingOfThem) {
+  FakeEtcd::Changes many;
+  for (int i = 0; i < 100; ++i) many.emplace_back("k" + std::to_string(i), "v");
+  const auto at = etcd.Commit(many);
+  etcd.Behave([](auto& b) { b.events_per_fragment = 10, b.cut_after = 5; });
+  auto client = Connect();
+  auto watch = client->OpenWatch({"k", "l", at});
+  EXPECT_EQ(NextNews(*watch).status().code(), StatusCode::kUnavailable);
+  EXPECT_FALSE(watch->Next().ok()) << "an end is for good";
+}
+
+TEST_F(MisbehavingEtcd, RefusalAndCompactionAreToldApart) {
+  for (int i = 0; i < 5; ++i) etcd.Put("a", "x");
+  etcd.Compact(4);
+  auto client = Connect();
+  EXPECT_EQ(NextNews(*client->OpenWatch({"a", "z", 2})).status().code(), StatusCode::kOutOfRange);
+  EXPECT_EQ(client->Range({.key = "a", .revision = 2}, In(milliseconds(5000))).status().code(),
+            StatusCode::kOutOfRange);
+  etcd.Behave([](auto& b) { b.refuse_watches = true; });
+  const auto refused = NextNews(*client->OpenWatch({"a", "z", 5}));
+  EXPECT_EQ(refused.status().code(), StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("permission denied"));
+}
+
+TEST_F(MisbehavingEtcd, KinesEmptyHeaderIsNoNews) {
+  etcd.Behave([](auto& b) { b.kine = true; });
+  etcd.Put("f/a", "x");
+  auto client = Connect();
+  auto watch = client->OpenWatch({"f/", "f0", etcd.revision()});
+  const auto created = watch->Next();
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_EQ(created->revision, 0);
+  EXPECT_EQ(NextNews(*watch)->revision, etcd.revision());
+}
+
+TEST_F(MisbehavingEtcd, ARequestForProgressNeverBlocksOnAWatchThatIsOver) {
+  auto client = Connect();
+  auto watch = client->OpenWatch({"a", "z", 1});
+  etcd.Down();
+  for (int i = 0; i < 100; ++i) watch->RequestProgress();
+  while (watch->Next().ok()) {
+  }
+  watch->RequestProgress();
+  watch->Cancel();
+  watch->RequestProgress();
+}
+
+}  // namespace
+}  // namespace strata::client
