@@ -33,8 +33,9 @@ std::string EndOfPrefix(std::string prefix) {
 }  // namespace
 
 Keys::Keys(std::string_view prefix)
-    : images_(CleanPrefix(prefix) + "/images/"),
-      streams_(CleanPrefix(prefix) + "/imagestreams/"),
+    : root_(CleanPrefix(prefix) + "/"),
+      images_(root_ + "images/"),
+      streams_(root_ + "imagestreams/"),
       end_(EndOfPrefix(streams_)) {}
 
 std::string Keys::KeyOf(const Id& id) const {
@@ -56,12 +57,21 @@ std::optional<Id> Keys::Parse(std::string_view key) const {
   return Id{Kind::kImageStream, std::string(ns), std::string(name)};
 }
 
+std::string Keys::begin_of_all() const {
+  return root_;
+}
+std::string Keys::end_of_all() const {
+  return EndOfPrefix(root_);
+}
+
 std::string Keys::BeginOf(Kind kind, std::string_view ns) const {
   if (kind == Kind::kImage) return images_;
   return ns.empty() ? streams_ : streams_ + std::string(ns) + "/";
 }
 
-std::string Keys::EndOf(Kind kind, std::string_view ns) const { return EndOfPrefix(BeginOf(kind, ns)); }
+std::string Keys::EndOf(Kind kind, std::string_view ns) const {
+  return EndOfPrefix(BeginOf(kind, ns));
+}
 
 bool IsValidName(std::string_view name) {
   return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&

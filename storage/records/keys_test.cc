@@ -6,7 +6,8 @@ namespace strata::records {
 namespace {
 
 TEST(Keys, ThePrefixIsJoinedAsKubeApiserverJoinsIt) {
-  for (const char* prefix : {"openshift.io", "/openshift.io", "openshift.io/", "//openshift.io//", "./x/../openshift.io"}) {
+  for (const char* prefix : {"openshift.io", "/openshift.io", "openshift.io/", "//openshift.io//",
+                             "./x/../openshift.io"}) {
     EXPECT_EQ(Keys(prefix).begin(), "/openshift.io/images/") << prefix;
     EXPECT_EQ(Keys(prefix).end(), "/openshift.io/imagestreams0") << prefix;
   }
@@ -25,10 +26,11 @@ TEST(Keys, ParseIsTheInverseOfKeyOf) {
 
 TEST(Keys, WhatIsNoRecordsKeyIsIgnored) {
   const Keys keys("openshift.io");
-  for (const char* key : {"", "/openshift.io/images/", "/openshift.io/images/a/b", "/openshift.io/imagesx/a",
-                          "/openshift.io/imagestreams/ns", "/openshift.io/imagestreams/ns/", "/openshift.io/imagestreams//a",
-                          "/openshift.io/imagestreams/ns/a/b", "/openshift.io/images/..", "/openshift.io/images/a%2f",
-                          "/registry/images/a"}) {
+  for (const char* key :
+       {"", "/openshift.io/images/", "/openshift.io/images/a/b", "/openshift.io/imagesx/a",
+        "/openshift.io/imagestreams/ns", "/openshift.io/imagestreams/ns/",
+        "/openshift.io/imagestreams//a", "/openshift.io/imagestreams/ns/a/b",
+        "/openshift.io/images/..", "/openshift.io/images/a%2f", "/registry/images/a"}) {
     EXPECT_EQ(keys.Parse(key), std::nullopt) << key;
   }
 }

@@ -24,11 +24,13 @@ constexpr std::string_view kLegacyVersion = "v1";
 
 base::Status CheckType(Kind kind, std::string_view found_kind, std::string_view api_version) {
   if (api_version != kApiVersion && api_version != kLegacyVersion) {
-    return base::DataLossError(fmt::format("apiVersion \"{}\" where image.openshift.io/v1 is expected",
-                                           base::Printable(api_version, 60)));
+    return base::DataLossError(
+        fmt::format("apiVersion \"{}\" where image.openshift.io/v1 is expected",
+                    base::Printable(api_version, 60)));
   }
   if (found_kind != KindName(kind)) {
-    return base::DataLossError(fmt::format("kind \"{}\" where {} is expected", base::Printable(found_kind, 60), KindName(kind)));
+    return base::DataLossError(fmt::format("kind \"{}\" where {} is expected",
+                                           base::Printable(found_kind, 60), KindName(kind)));
   }
   return base::OkStatus();
 }
@@ -37,7 +39,8 @@ base::Status CheckType(Kind kind, std::string_view found_kind, std::string_view 
 base::StatusOr<std::string> FromJson(Kind kind, std::string_view json) {
   image_v1::Image image;
   image_v1::ImageStream stream;
-  google::protobuf::Message& message = kind == Kind::kImage ? static_cast<google::protobuf::Message&>(image) : stream;
+  google::protobuf::Message& message =
+      kind == Kind::kImage ? static_cast<google::protobuf::Message&>(image) : stream;
   STRATA_ASSIGN_OR_RETURN(const codec::DecodedType type, codec::DecodeJson(json, message));
   STRATA_RETURN_IF_ERROR(CheckType(kind, type.kind, type.api_version));
   return codec::EncodeProtobuf(message);
@@ -49,13 +52,17 @@ base::StatusOr<std::string> FromEnvelope(Kind kind, std::string_view bytes) {
     return base::DataLossError("malformed protobuf in the envelope");
   }
   if (!unknown.content_encoding().empty()) {
-    return base::DataLossError(fmt::format("content encoding \"{}\" isn't known", base::Printable(unknown.content_encoding(), 60)));
+    return base::DataLossError(fmt::format("content encoding \"{}\" isn't known",
+                                           base::Printable(unknown.content_encoding(), 60)));
   }
   if (unknown.content_type() == "application/json") return FromJson(kind, unknown.raw());
-  if (!unknown.content_type().empty() && unknown.content_type() != "application/vnd.kubernetes.protobuf") {
-    return base::DataLossError(fmt::format("content type \"{}\" isn't known", base::Printable(unknown.content_type(), 60)));
+  if (!unknown.content_type().empty() &&
+      unknown.content_type() != "application/vnd.kubernetes.protobuf") {
+    return base::DataLossError(fmt::format("content type \"{}\" isn't known",
+                                           base::Printable(unknown.content_type(), 60)));
   }
-  STRATA_RETURN_IF_ERROR(CheckType(kind, unknown.type_meta().kind(), unknown.type_meta().api_version()));
+  STRATA_RETURN_IF_ERROR(
+      CheckType(kind, unknown.type_meta().kind(), unknown.type_meta().api_version()));
   return std::move(*unknown.mutable_raw());
 }
 
@@ -63,17 +70,23 @@ base::StatusOr<std::string> ObjectOf(Kind kind, std::string_view value) {
   if (value.empty()) return base::DataLossError("the value is empty");
   if (value.starts_with(kMagic)) return FromEnvelope(kind, value.substr(kMagic.size()));
   if (value.starts_with(kEncrypted)) {
-    return base::DataLossError(fmt::format("encrypted at rest ({}…)", base::Printable(value.substr(0, 24), 24)));
+    return base::DataLossError(
+        fmt::format("encrypted at rest ({}…)", base::Printable(value.substr(0, 24), 24)));
   }
   const size_t first = value.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && value[first] == '{') return FromJson(kind, value.substr(first));
+  if (first != std::string_view::npos && value[first] == '{')
+    return FromJson(kind, value.substr(first));
   return base::DataLossError("neither Kubernetes protobuf nor JSON");
 }
 
 }  // namespace
 
 Change Decode(Id id, std::string_view value, base::Revision revision) {
-  Change change{.id = std::move(id), .state = Change::State::kPresent, .revision = revision, .object = {}, .reason = {}};
+  Change change{.id = std::move(id),
+                .state = Change::State::kPresent,
+                .revision = revision,
+                .object = {},
+                .reason = {}};
   auto object = ObjectOf(change.id.kind, value);
   if (object.ok()) {
     change.object = *std::move(object);
@@ -85,7 +98,11 @@ Change Decode(Id id, std::string_view value, base::Revision revision) {
 }
 
 Change Deleted(Id id, base::Revision revision) {
-  return {.id = std::move(id), .state = Change::State::kDeleted, .revision = revision, .object = {}, .reason = {}};
+  return {.id = std::move(id),
+          .state = Change::State::kDeleted,
+          .revision = revision,
+          .object = {},
+          .reason = {}};
 }
 
 std::string Encode(Kind kind, std::string_view object) {
@@ -98,6 +115,8 @@ std::string Encode(Kind kind, std::string_view object) {
   return value;
 }
 
-std::string_view KindName(Kind kind) { return kind == Kind::kImage ? "Image" : "ImageStream"; }
+std::string_view KindName(Kind kind) {
+  return kind == Kind::kImage ? "Image" : "ImageStream";
+}
 
 }  // namespace strata::records

@@ -1,4 +1,5 @@
-// What a key and its value in the backend are: an Image or an ImageStream, or an unreadable record with a reason.
+// What a key and its value in the backend are: an Image or an ImageStream, or an unreadable record
+// with a reason.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,8 @@ struct Id {
 // One record as it is at a revision, or its deletion.
 struct Change {
   enum class State {
-    kPresent,     // `object` is the protobuf encoding of github.com.openshift.api.image.v1's message of this kind
+    kPresent,  // `object` is the protobuf encoding of github.com.openshift.api.image.v1's message
+               // of this kind
     kUnreadable,  // `reason` says why; the record exists
     kDeleted,
   };
@@ -35,11 +37,12 @@ struct Change {
   std::string reason;
 };
 
-// What `value`, found under the key of `id`, is. Never fails: a value that can't be read is kUnreadable with a reason.
+// What `value`, found under the key of `id`, is. Never fails: a value that can't be read is
+// kUnreadable with a reason.
 //
-// Read are protobuf in its `k8s\0` envelope and JSON, of apiVersion image.openshift.io/v1 and the legacy v1
-// (k8s.io/apiserver pkg/server/storage/storage_codec.go). The object's own name isn't compared with the key's: the key
-// decides, as in the reference.
+// Read are protobuf in its `k8s\0` envelope and JSON, of apiVersion image.openshift.io/v1 and the
+// legacy v1 (k8s.io/apiserver pkg/server/storage/storage_codec.go). The object's own name isn't
+// compared with the key's: the key decides, as in the reference.
 Change Decode(Id id, std::string_view value, base::Revision revision);
 
 // The deletion of the record.

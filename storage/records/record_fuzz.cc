@@ -8,7 +8,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace strata::records;
   for (const Kind kind : {Kind::kImage, Kind::kImageStream}) {
-    const Change change = Decode({kind, "ns", "name"}, {reinterpret_cast<const char*>(data), size}, 1);
+    const Change change =
+        Decode({kind, "ns", "name"}, {reinterpret_cast<const char*>(data), size}, 1);
     if ((change.state == Change::State::kUnreadable) == change.reason.empty()) std::abort();
   }
   return 0;

@@ -10,7 +10,9 @@ namespace {
 
 using testing::HasSubstr;
 
-Change DecodeImage(std::string_view value) { return Decode({Kind::kImage, "", "sha256:a"}, value, 7); }
+Change DecodeImage(std::string_view value) {
+  return Decode({Kind::kImage, "", "sha256:a"}, value, 7);
+}
 
 std::string Envelope(std::string_view api_version, std::string_view kind, std::string_view tail) {
   std::string type;
@@ -31,8 +33,9 @@ TEST(Record, IsReadFromItsEnvelopeAndFromJson) {
   EXPECT_EQ(protobuf.object, "\x0a\x03\x0a\x01x");
   EXPECT_EQ(protobuf.revision, 7);
   for (const char* api_version : {"image.openshift.io/v1", "v1"}) {
-    const Change json = DecodeImage(" {\"kind\":\"Image\",\"apiVersion\":\"" + std::string(api_version) +
-                                    "\",\"metadata\":{\"name\":\"x\"}}\n");
+    const Change json =
+        DecodeImage(" {\"kind\":\"Image\",\"apiVersion\":\"" + std::string(api_version) +
+                    "\",\"metadata\":{\"name\":\"x\"}}\n");
     ASSERT_EQ(json.state, Change::State::kPresent) << json.reason;
     github::com::openshift::api::image::v1::Image image;
     ASSERT_TRUE(image.ParseFromString(json.object));
@@ -42,7 +45,8 @@ TEST(Record, IsReadFromItsEnvelopeAndFromJson) {
 }
 
 TEST(Record, TheEnvelopeHasTheEmptyMembersThatGogoWrites) {
-  EXPECT_EQ(Encode(Kind::kImage, "x"), Envelope("image.openshift.io/v1", "Image", std::string("\x12\x01x\x1a\0\x22\0", 7)));
+  EXPECT_EQ(Encode(Kind::kImage, "x"),
+            Envelope("image.openshift.io/v1", "Image", std::string("\x12\x01x\x1a\0\x22\0", 7)));
 }
 
 TEST(Record, WhatCannotBeReadSaysWhy) {
@@ -53,12 +57,16 @@ TEST(Record, WhatCannotBeReadSaysWhy) {
   } kCases[] = {
       {"", "the value is empty"},
       {"k8s:enc:aescbc:v1:key1:\x01\x02\xff\n", "encrypted at rest (k8s:enc:aescbc:v1:key1:"},
-      {Envelope("image.openshift.io/v1", "ImageStream", ""), "kind \"ImageStream\" where Image is expected"},
+      {Envelope("image.openshift.io/v1", "ImageStream", ""),
+       "kind \"ImageStream\" where Image is expected"},
       {Envelope("apps/v1", "Image", ""), "apiVersion \"apps/v1\""},
       {std::string("k8s\0\x0a\x7f", 6), "malformed protobuf in the envelope"},
       {Envelope("v1", "Image", "\x1a\x04gzip"), "content encoding \"gzip\""},
       {Envelope("v1", "Image", "\x22\x04text"), "content type \"text\""},
-      {Envelope("v1", "Image", "\x12\x01{\x22\x10" "application/json"), "malformed JSON"},
+      {Envelope("v1", "Image",
+                "\x12\x01{\x22\x10"
+                "application/json"),
+       "malformed JSON"},
       {R"({"kind":"Secret","apiVersion":"v1"})", "kind \"Secret\""},
       {R"({"kind":"Image","apiVersion":"v1","metadata":5})", "metadata: expected an object"},
       {"{", "malformed JSON"},
