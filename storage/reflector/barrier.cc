@@ -9,29 +9,38 @@
 namespace strata::reflector {
 namespace {
 
-const std::vector<double> kWaitBuckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5};
+const std::vector<double> kWaitBuckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+                                          0.025,  0.05,    0.1,    0.5,   1,      5};
 const std::vector<double> kBatchBuckets = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096};
 
 }  // namespace
 
-Barrier::Barrier(const Options& options, Backend& backend, const base::Clock& clock, obs::Metrics& metrics)
+Barrier::Barrier(const Options& options, Backend& backend, const base::Clock& clock,
+                 obs::Metrics& metrics)
     : options_(options),
       backend_(backend),
       clock_(clock),
-      reads_(metrics.AddCounter("strata_freshness_reads_total", "Reads of the backend's revision.")),
-      read_errors_(metrics.AddCounter("strata_freshness_read_errors_total", "Such reads that failed.")),
-      batch_size_(metrics.AddHistogram("strata_freshness_batch_size", "Requests that shared one read.", kBatchBuckets)),
+      reads_(
+          metrics.AddCounter("strata_freshness_reads_total", "Reads of the backend's revision.")),
+      read_errors_(
+          metrics.AddCounter("strata_freshness_read_errors_total", "Such reads that failed.")),
+      batch_size_(metrics.AddHistogram("strata_freshness_batch_size",
+                                       "Requests that shared one read.", kBatchBuckets)),
       wait_seconds_(metrics.AddHistogram("strata_freshness_wait_seconds",
-                                         "Time that requests waited for the index to be current.", kWaitBuckets)) {
-  metrics.AddGaugeFunction("strata_index_revision", "Revision of the backend that the index shows.", {},
-                           [this] { return static_cast<double>(current()); });
-  metrics.AddGaugeFunction("strata_freshness_waiters", "Requests that wait for the index to be current.", {}, [this] {
-    absl::MutexLock lock(&mu_);
-    return static_cast<double>(waiting());
-  });
+                                         "Time that requests waited for the index to be current.",
+                                         kWaitBuckets)) {
+  metrics.AddGaugeFunction("strata_index_revision", "Revision of the backend that the index shows.",
+                           {}, [this] { return static_cast<double>(current()); });
+  metrics.AddGaugeFunction("strata_freshness_waiters",
+                           "Requests that wait for the index to be current.", {}, [this] {
+                             absl::MutexLock lock(&mu_);
+                             return static_cast<double>(waiting());
+                           });
 }
 
-Barrier::~Barrier() { Stop(); }
+Barrier::~Barrier() {
+  Stop();
+}
 
 void Barrier::Start() {
   reader_ = std::thread([this] { ReadLoop(); });
@@ -64,14 +73,18 @@ base::Status Barrier::backend_status() const {
 }
 
 bool Barrier::Reached(const Target& target) const {
+  if (!attached_) return false;
   if (published_ >= target.revision) return true;
-  // No put is missing that the read saw, and so many keys as it counted are left: neither is a deletion.
-  return target.newest_change >= 0 && newest_change_ >= target.newest_change && keys_ == target.keys;
+  // No put is missing that the read saw, and so many keys as it counted are left: neither is a
+  // deletion.
+  return target.newest_change >= 0 && newest_change_ >= target.newest_change &&
+         keys_ == target.keys;
 }
 
 template <typename Accept>
 Barrier::Waiters Barrier::Extract(Waiters& from, const Accept& accept) {
-  const auto first = std::stable_partition(from.begin(), from.end(), [&](const Waiter& w) { return !accept(w); });
+  const auto first =
+      std::stable_partition(from.begin(), from.end(), [&](const Waiter& w) { return !accept(w); });
   Waiters out(std::make_move_iterator(first), std::make_move_iterator(from.end()));
   from.erase(first, from.end());
   return out;
@@ -85,7 +98,7 @@ void Barrier::Complete(Waiters waiters, const base::StatusOr<base::Revision>& re
   }
 }
 
-void Barrier::Enqueue(Waiter waiter, Waiters Barrier::*list) {
+void Barrier::Enqueue(Waiter waiter) {
   base::StatusOr<base::Revision> result = 0;
   {
     absl::MutexLock lock(&mu_);
@@ -93,13 +106,17 @@ void Barrier::Enqueue(Waiter waiter, Waiters Barrier::*list) {
       result = base::CancelledError("shutting down");
     } else if (published_ == 0) {
       result = base::FailedPreconditionError("the index isn't complete yet");
-    } else if (waiter.named && Reached(waiter.target)) {
+    } else if (waiter.named && published_ >= waiter.target.revision) {
       result = published_;
     } else if (waiting() >= options_.max_waiters) {
       result = base::ResourceExhaustedError("too many requests wait for the storage backend");
     } else {
       earliest_deadline_ = std::min(earliest_deadline_, waiter.deadline);
-      (this->*list).push_back(std::move(waiter));
+      if (waiter.named) {
+        AwaitWatch(std::move(waiter));
+      } else {
+        queued_.push_back(std::move(waiter));
+      }
       return;
     }
   }
@@ -107,14 +124,33 @@ void Barrier::Enqueue(Waiter waiter, Waiters Barrier::*list) {
 }
 
 void Barrier::WaitFresh(base::MonotonicTime deadline, Done done) {
-  Enqueue({clock_.Now(), deadline, {}, false, std::move(done)}, &Barrier::queued_);
+  Enqueue({clock_.Now(), deadline, {}, false, std::move(done)});
 }
 
 void Barrier::WaitFor(base::Revision revision, base::MonotonicTime deadline, Done done) {
-  Enqueue({clock_.Now(), deadline, {revision, -1, -1}, true, std::move(done)}, &Barrier::reading_done_);
+  Enqueue({clock_.Now(), deadline, {revision, -1, -1}, true, std::move(done)});
 }
 
-void Barrier::Publish(base::Revision revision, base::Revision change, int64_t keys, bool after_list) {
+void Barrier::AwaitWatch(Waiter waiter) {
+  nearest_ = std::min(nearest_, waiter.target.newest_change >= 0 ? 0 : waiter.target.revision);
+  reading_done_.push_back(std::move(waiter));
+}
+
+Barrier::Waiters Barrier::TakeReached() {
+  if (published_ < nearest_ || !attached_) return {};
+  Waiters reached = Extract(reading_done_, [&](const Waiter& w) {
+    mu_.AssertHeld();
+    return Reached(w.target);
+  });
+  nearest_ = kNever;
+  for (const Waiter& waiter : reading_done_) {
+    nearest_ = std::min(nearest_, waiter.target.newest_change >= 0 ? 0 : waiter.target.revision);
+  }
+  return reached;
+}
+
+void Barrier::Publish(base::Revision revision, base::Revision change, int64_t keys,
+                      bool after_list) {
   Waiters reached;
   base::Revision published;
   {
@@ -123,10 +159,31 @@ void Barrier::Publish(base::Revision revision, base::Revision change, int64_t ke
     newest_change_ = after_list ? change : std::max(newest_change_, change);
     keys_ = keys;
     published = published_;
-    reached = Extract(reading_done_, [&](const Waiter& w) {
-      mu_.AssertHeld();
-      return Reached(w.target);
-    });
+    if (after_list) attached_ = true;
+    reached = TakeReached();
+    if (after_list) {
+      // What they wait for may be of a history that is no more.
+      for (Waiter& waiter : Extract(reading_done_, [](const Waiter& w) { return !w.named; })) {
+        queued_.push_back(std::move(waiter));
+      }
+    }
+  }
+  Complete(std::move(reached), published);
+}
+
+void Barrier::Detach() {
+  absl::MutexLock lock(&mu_);
+  attached_ = false;
+}
+
+void Barrier::Attach() {
+  Waiters reached;
+  base::Revision published;
+  {
+    absl::MutexLock lock(&mu_);
+    attached_ = true;
+    published = published_;
+    reached = TakeReached();
   }
   Complete(std::move(reached), published);
 }
@@ -147,6 +204,11 @@ void Barrier::ReadLoop() {
   }
 }
 
+void Barrier::Pause() {
+  absl::MutexLock lock(&mu_);
+  mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(options_.progress_interval));
+}
+
 void Barrier::ReadOnce() {
   size_t batch;
   base::Revision before;
@@ -158,78 +220,98 @@ void Barrier::ReadOnce() {
   if (batch == 0) return;  // all of them timed out meanwhile
   reads_.Increment();
   batch_size_.Observe(static_cast<double>(batch));
-  backend_.RequestProgress();
-  const auto target = backend_.Read(clock_.Now() + options_.read_timeout);
+  // In parallel where it will be needed: in a backend whose revision hardly moves it would only
+  // cost both sides.
+  if (watch_lags_) backend_.RequestProgress();
+  const auto start = clock_.Now();
+  const auto target = backend_.Read(start + options_.read_timeout);
 
   Waiters finished;
   base::StatusOr<base::Revision> result = 0;
-  bool restored = false;
-  bool ask_again = false;
+  bool restored = false, retry = false, ask = false;
   {
     absl::MutexLock lock(&mu_);
     backend_status_ = target.status();
     if (!target.ok()) {
       read_errors_.Increment();
-      result = base::UnavailableError(base::Message(target.status()));
-      finished = std::exchange(in_flight_, {});
-    } else if (target->revision < before && before <= published_) {
-      // Nothing that was read after it was published can be older, unless the backend was put back.
-      restored = true;
-      std::move(in_flight_.begin(), in_flight_.end(), std::back_inserter(queued_));
-      in_flight_.clear();
+      failing_since_ = std::min(failing_since_, start);
+      retry = clock_.Now() - failing_since_ < options_.patience;
+      if (!retry) {
+        result = base::UnavailableError(base::Message(target.status()));
+        finished = std::exchange(in_flight_, {});
+      }
     } else {
-      for (Waiter& waiter : in_flight_) waiter.target = *target;
-      if (Reached(*target)) {
+      failing_since_ = base::MonotonicTime::max();
+      // Nothing that was read after it was published can be older, unless the backend was put back.
+      restored = target->revision < before && before <= published_;
+      if (!restored && Reached(*target)) {
+        watch_lags_ = false;
         result = published_;
         finished = std::exchange(in_flight_, {});
-      } else {
-        std::move(in_flight_.begin(), in_flight_.end(), std::back_inserter(reading_done_));
+      } else if (!restored) {
+        watch_lags_ = ask = true;
+        for (Waiter& waiter : in_flight_) {
+          waiter.target = *target;
+          AwaitWatch(std::move(waiter));
+        }
         in_flight_.clear();
-        ask_again = true;
       }
+    }
+    if (restored || retry) {
+      std::move(in_flight_.begin(), in_flight_.end(), std::back_inserter(queued_));
+      in_flight_.clear();
     }
   }
   Complete(std::move(finished), result);
-  // The notification that was asked for with the read may be of a revision just before it.
-  if (ask_again) backend_.RequestProgress();
-  if (restored) {
-    backend_.Restored();
-    absl::MutexLock lock(&mu_);
-    mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(options_.progress_interval));
-  }
+  // A notification that was asked for with the read may be of a revision just before it.
+  if (ask) backend_.RequestProgress();
+  if (restored) backend_.Restored();
+  if (restored || retry) Pause();
 }
 
 // Enforces deadlines, and asks for progress while somebody waits for it.
 void Barrier::TimeLoop() {
   while (true) {
-    Waiters expired, expired_named;
-    base::Revision published;
     bool ask;
     {
       absl::MutexLock lock(&mu_);
-      mu_.Await(absl::Condition(
-          +[](Barrier* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(self->mu_) { return self->stopping_ || self->waiting() > 0; },
-          this));
-      mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(options_.progress_interval));
+      const bool somebody =
+          mu_.AwaitWithTimeout(absl::Condition(
+                                   +[](Barrier* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(self->mu_) {
+                                     return self->stopping_ || self->waiting() > 0;
+                                   },
+                                   this),
+                               absl::FromChrono(options_.idle_interval));
       if (stopping_) return;
-      const auto now = clock_.Now();
-      published = published_;
-      if (now >= earliest_deadline_) {
-        earliest_deadline_ = base::MonotonicTime::max();
-        for (Waiters* list : {&queued_, &in_flight_, &reading_done_}) {
-          for (Waiter& waiter : Extract(*list, [&](const Waiter& w) { return w.deadline <= now; })) {
-            (waiter.named ? expired_named : expired).push_back(std::move(waiter));
-          }
-          for (const Waiter& waiter : *list) earliest_deadline_ = std::min(earliest_deadline_, waiter.deadline);
-        }
-      }
-      ask = !reading_done_.empty();
+      ask = !somebody || !reading_done_.empty();
     }
-    Complete(std::move(expired), base::DeadlineExceededError("the storage backend didn't answer in time"));
-    Complete(std::move(expired_named),
-             base::OutOfRangeError(fmt::format("the storage backend is at revision {}", published)));
     if (ask) backend_.RequestProgress();
+    Pause();
+    Expire();
   }
+}
+
+void Barrier::Expire() {
+  Waiters expired, expired_named;
+  base::Revision published;
+  {
+    absl::MutexLock lock(&mu_);
+    const auto now = clock_.Now();
+    if (now < earliest_deadline_) return;
+    published = published_;
+    earliest_deadline_ = base::MonotonicTime::max();
+    for (Waiters* list : {&queued_, &in_flight_, &reading_done_}) {
+      for (Waiter& waiter : Extract(*list, [&](const Waiter& w) { return w.deadline <= now; })) {
+        (waiter.named ? expired_named : expired).push_back(std::move(waiter));
+      }
+      for (const Waiter& waiter : *list)
+        earliest_deadline_ = std::min(earliest_deadline_, waiter.deadline);
+    }
+  }
+  Complete(std::move(expired),
+           base::DeadlineExceededError("the storage backend didn't answer in time"));
+  Complete(std::move(expired_named),
+           base::OutOfRangeError(fmt::format("the storage backend is at revision {}", published)));
 }
 
 }  // namespace strata::reflector

@@ -1,7 +1,9 @@
-// Makes requests wait until the index is as new as the backend was when they came in (Raft's ReadIndex, for a cache).
+// Makes requests wait until the index is as new as the backend was when they came in (Raft's
+// ReadIndex, for a cache).
 //
-// All requests that arrive before a read of the backend's revision is sent share that read; then each waits until the
-// watch has reached the revision that the read found. One read is in flight at a time.
+// All requests that arrive before a read of the backend's revision is sent share that read; then
+// each waits until the watch has reached the revision that the read found. One read is in flight at
+// a time.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -9,6 +11,7 @@
 
 #include <chrono>
 #include <functional>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -24,15 +27,21 @@ class Barrier {
   struct Options {
     size_t max_waiters = 100'000;
     std::chrono::milliseconds read_timeout{5'000};
+    // How long reads may fail before requests are told so: an election or a restarted member is
+    // over sooner.
+    std::chrono::milliseconds patience{2'000};
     // While somebody waits for the watch, progress is asked for again this often.
     std::chrono::milliseconds progress_interval{20};
+    // While nobody waits: so that the revision to resume from isn't compacted away.
+    std::chrono::milliseconds idle_interval{60'000};
   };
 
-  // How far the watch has to come. Where progress notifications can't be trusted, a read tells instead the newest change
-  // in our range and the number of its keys; a watch that has both has seen everything.
+  // How far the watch has to come. Where progress notifications can't be trusted, a read tells
+  // instead the newest change in our range and the number of its keys; a watch that has both has
+  // seen everything.
   struct Target {
-    base::Revision revision = 0;         // the backend's, when it was read
-    base::Revision newest_change = -1;   // of our range; -1: not asked
+    base::Revision revision = 0;        // the backend's, when it was read
+    base::Revision newest_change = -1;  // of our range; -1: not asked
     int64_t keys = -1;
   };
 
@@ -50,30 +59,42 @@ class Barrier {
 
   using Done = std::function<void(base::StatusOr<base::Revision>)>;
 
-  Barrier(const Options& options, Backend& backend, const base::Clock& clock, obs::Metrics& metrics);
-  // Answers whoever still waits with kCancelled. Stop must have been called, or nobody waits any more.
+  Barrier(const Options& options, Backend& backend, const base::Clock& clock,
+          obs::Metrics& metrics);
+  // Answers whoever still waits with kCancelled. Stop must have been called, or nobody waits any
+  // more.
   ~Barrier();
 
   void Start();
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // `done` gets the index's revision once it is current: inline, or on another thread. Must be cheap and not block.
-  // Errors: kFailedPrecondition before the first list, kUnavailable if the backend can't be read, kDeadlineExceeded,
-  // kResourceExhausted if too many wait.
+  // `done` gets the index's revision once it is current: inline, or on another thread. Must be
+  // cheap and not block. Errors: kFailedPrecondition before the first list, kUnavailable if the
+  // backend can't be read, kDeadlineExceeded, kResourceExhausted if too many wait.
   void WaitFresh(base::MonotonicTime deadline, Done done) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // The same for a revision that the caller names: no read. kOutOfRange if it hasn't come by the deadline.
-  void WaitFor(base::Revision revision, base::MonotonicTime deadline, Done done) ABSL_LOCKS_EXCLUDED(mu_);
+  // The same for a revision that the caller names: no read. kOutOfRange if it hasn't come by the
+  // deadline.
+  void WaitFor(base::Revision revision, base::MonotonicTime deadline, Done done)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // The index's revision; 0 before the first list.
   base::Revision current() const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Whether the last read of the backend succeeded; true before the first.
+  // How the last read of the backend went; OK before the first.
   base::Status backend_status() const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // The reflector's thread tells how far the index is. `keys` is the number of keys in our range, `change` the revision
-  // of the newest change. After a list the revision may be lower than before.
-  void Publish(base::Revision revision, base::Revision change, int64_t keys, bool after_list) ABSL_LOCKS_EXCLUDED(mu_);
+  // The reflector's thread tells how far the index is. `keys` is the number of keys in our range,
+  // `change` the revision of the newest change. After a list the revision may be lower than before:
+  // who waits then asks the backend again.
+  void Publish(base::Revision revision, base::Revision change, int64_t keys, bool after_list)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The watch broke, so the backend may have become one with another history: until Attach or a
+  // list, revisions can't be compared, and everybody waits.
+  void Detach() ABSL_LOCKS_EXCLUDED(mu_);
+  // The backend was seen to have the index's history.
+  void Attach() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   struct Waiter {
@@ -84,16 +105,22 @@ class Barrier {
     Done done;
   };
   using Waiters = std::vector<Waiter>;
+  static constexpr base::Revision kNever = std::numeric_limits<base::Revision>::max();
 
   bool Reached(const Target& target) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Moves those of `from` that `out` accepts to the result.
   template <typename Accept>
   static Waiters Extract(Waiters& from, const Accept& accept);
   void Complete(Waiters waiters, const base::StatusOr<base::Revision>& result);
-  void Enqueue(Waiter waiter, Waiters Barrier::*list) ABSL_LOCKS_EXCLUDED(mu_);
+  void Enqueue(Waiter waiter) ABSL_LOCKS_EXCLUDED(mu_);
+  // Those for whom the watch has come far enough.
+  Waiters TakeReached() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AwaitWatch(Waiter waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ReadLoop() ABSL_LOCKS_EXCLUDED(mu_);
   void ReadOnce() ABSL_LOCKS_EXCLUDED(mu_);
+  void Pause() ABSL_LOCKS_EXCLUDED(mu_);
   void TimeLoop() ABSL_LOCKS_EXCLUDED(mu_);
+  void Expire() ABSL_LOCKS_EXCLUDED(mu_);
   size_t waiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return queued_.size() + in_flight_.size() + reading_done_.size();
   }
@@ -109,6 +136,7 @@ class Barrier {
 
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  bool attached_ ABSL_GUARDED_BY(mu_) = true;
   base::Revision published_ ABSL_GUARDED_BY(mu_) = 0;
   base::Revision newest_change_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t keys_ ABSL_GUARDED_BY(mu_) = 0;
@@ -116,7 +144,14 @@ class Barrier {
   Waiters queued_ ABSL_GUARDED_BY(mu_);        // for the next read
   Waiters in_flight_ ABSL_GUARDED_BY(mu_);     // share the read that is on its way
   Waiters reading_done_ ABSL_GUARDED_BY(mu_);  // wait for the watch
+  // Nobody in reading_done_ is reached before this; the least revision if some wait for a change
+  // and a count.
+  base::Revision nearest_ ABSL_GUARDED_BY(mu_) = kNever;
   base::MonotonicTime earliest_deadline_ ABSL_GUARDED_BY(mu_) = base::MonotonicTime::max();
+
+  // The reader's own.
+  bool watch_lags_ = true;  // the last read was ahead of the watch
+  base::MonotonicTime failing_since_ = base::MonotonicTime::max();
 
   std::thread reader_;
   std::thread timer_;

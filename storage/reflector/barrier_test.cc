@@ -61,9 +61,11 @@ class FreshnessBarrier : public testing::Test {
     barrier.Stop();
   }
 
-  std::future<StatusOr<Revision>> Fresh(std::chrono::milliseconds timeout = std::chrono::seconds(20)) {
+  std::future<StatusOr<Revision>> Fresh(
+      std::chrono::milliseconds timeout = std::chrono::seconds(20)) {
     auto promise = std::make_shared<std::promise<StatusOr<Revision>>>();
-    barrier.WaitFresh(clock.Now() + timeout, [promise](StatusOr<Revision> r) { promise->set_value(std::move(r)); });
+    barrier.WaitFresh(clock.Now() + timeout,
+                      [promise](StatusOr<Revision> r) { promise->set_value(std::move(r)); });
     return promise->get_future();
   }
   std::future<StatusOr<Revision>> For(Revision revision, std::chrono::milliseconds timeout) {
@@ -83,7 +85,7 @@ class FreshnessBarrier : public testing::Test {
   base::SystemClock clock;
   obs::Metrics metrics;
   ScriptedBackend backend;
-  Barrier barrier{{.max_waiters = 1000}, backend, clock, metrics};
+  Barrier barrier{{.max_waiters = 1000, .patience = {}}, backend, clock, metrics};
 };
 
 TEST_F(FreshnessBarrier, RefusesBeforeTheFirstList) {
@@ -127,6 +129,83 @@ TEST_F(FreshnessBarrier, ABackendThatCannotBeReadIsAnError) {
   EXPECT_EQ(result.status().code(), StatusCode::kUnavailable);
   EXPECT_EQ(base::Message(result.status()), "connection refused");
   EXPECT_FALSE(barrier.backend_status().ok());
+}
+
+TEST_F(FreshnessBarrier, ProgressIsAskedForWithAReadOnlyWhereTheLastOneNeededIt) {
+  Sync(5);
+  const auto read = [&](Revision found) {
+    auto waiting = Fresh();
+    backend.Answer(Barrier::Target{found, -1, -1});
+    barrier.Publish(found, found, 0, false);
+    ASSERT_TRUE(waiting.get().ok());
+  };
+  read(5);
+  const int before = backend.progress_requests;
+  for (int i = 0; i < 10; ++i) read(5);
+  EXPECT_EQ(backend.progress_requests, before) << "nothing moves: nothing to ask for";
+}
+
+TEST_F(FreshnessBarrier, AfterAListOfAnOlderRevisionWhoWaitsAsksAgain) {
+  Sync(50);
+  auto waiting = Fresh();
+  auto named = For(55, std::chrono::seconds(20));
+  backend.Answer(Barrier::Target{60, -1, -1});
+  EXPECT_TRUE(Pending(waiting));
+  barrier.Publish(21, 21, 0, /*after_list=*/true);
+  backend.Answer(Barrier::Target{21, -1, -1});
+  EXPECT_EQ(*waiting.get(), 21) << "60 will not come for long, or as something else";
+  EXPECT_TRUE(Pending(named)) << "who names a revision waits for it";
+  barrier.Publish(56, 56, 0, false);
+  EXPECT_EQ(*named.get(), 56);
+}
+
+TEST_F(FreshnessBarrier, WhileTheWatchIsBrokenNoReadCounts) {
+  Sync(5);
+  barrier.Detach();
+  auto waiting = Fresh();
+  backend.Answer(Barrier::Target{5, -1, -1});
+  EXPECT_TRUE(Pending(waiting)) << "5 may be another store's";
+  EXPECT_EQ(*For(5, std::chrono::seconds(20)).get(), 5) << "what is asked for by number is there";
+  barrier.Attach();
+  EXPECT_EQ(*waiting.get(), 5);
+}
+
+// Fails so many times, then answers.
+struct Flaky : Barrier::Backend {
+  std::atomic<int> failures = 0;
+  StatusOr<Barrier::Target> Read(base::MonotonicTime) override {
+    if (failures-- > 0) return base::UnavailableError("leader changed");
+    return Barrier::Target{5, -1, -1};
+  }
+  void RequestProgress() override {}
+  void Restored() override {}
+};
+
+TEST(FreshnessPatience, AShortElectionIsNotSeenAndALongOneIs) {
+  Flaky backend;
+  base::SystemClock clock;
+  obs::Metrics metrics;
+  Barrier barrier({.patience = std::chrono::milliseconds(200),
+                   .progress_interval = std::chrono::milliseconds(1)},
+                  backend, clock, metrics);
+  barrier.Publish(5, 5, 0, true);
+  barrier.Start();
+  const auto ask = [&] {
+    std::promise<StatusOr<Revision>> promise;
+    barrier.WaitFresh(clock.Now() + std::chrono::seconds(20),
+                      [&](StatusOr<Revision> r) { promise.set_value(std::move(r)); });
+    return promise.get_future().get();
+  };
+  backend.failures = 3;
+  EXPECT_TRUE(ask().ok());
+  backend.failures = 1'000'000'000;
+  EXPECT_EQ(ask().status().code(), StatusCode::kUnavailable);
+  const auto start = clock.Now();
+  EXPECT_EQ(ask().status().code(), StatusCode::kUnavailable);
+  EXPECT_LT(clock.Now() - start, std::chrono::milliseconds(150)) << "it is known by then";
+  backend.failures = 0;
+  EXPECT_TRUE(ask().ok());
+  barrier.Stop();
 }
 
 TEST_F(FreshnessBarrier, DeadlinesHoldWhileTheReadHangsAndWhileTheWatchLags) {
@@ -190,12 +269,14 @@ TEST_F(FreshnessBarrier, StopAnswersEveryone) {
   EXPECT_EQ(waiting.get().status().code(), StatusCode::kCancelled);
 }
 
-// A backend that moves by itself, and a watch that follows with any delay: no request is let through before the index
-// holds what was committed when it came in.
+// A backend that moves by itself, and a watch that follows with any delay: no request is let
+// through before the index holds what was committed when it came in.
 TEST(FreshnessProperty, NoRequestPassesBeforeTheIndexHasWhatWasCommittedWhenItCame) {
   struct Moving : Barrier::Backend {
     std::atomic<Revision> committed = 1;
-    StatusOr<Barrier::Target> Read(base::MonotonicTime) override { return Barrier::Target{committed, -1, -1}; }
+    StatusOr<Barrier::Target> Read(base::MonotonicTime) override {
+      return Barrier::Target{committed, -1, -1};
+    }
     void RequestProgress() override {}
     void Restored() override { ADD_FAILURE(); }
   } backend;
@@ -233,7 +314,8 @@ TEST(FreshnessProperty, NoRequestPassesBeforeTheIndexHasWhatWasCommittedWhenItCa
     if (i % 50 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   const auto until = clock.Now() + std::chrono::seconds(20);
-  while (answered < 2000 && clock.Now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (answered < 2000 && clock.Now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_EQ(answered, 2000);
   stop = true;
   writer.join();

@@ -9,7 +9,8 @@
 
 namespace strata::reflector {
 
-// All changes of one revision. A record that was deleted has only its id; one that can't be read says why.
+// All changes of one revision. A record that was deleted has only its id; one that can't be read
+// says why.
 struct Batch {
   base::Revision revision = 0;
   std::vector<records::Change> changes;  // in the order of the transaction; at most one per key
@@ -24,14 +25,14 @@ class Consumer {
   virtual void BeginList() = 0;
   // A page of the list. Records of all pages are of one revision.
   virtual void ListPage(std::vector<records::Change> page) = 0;
-  // The list is complete: what it didn't hold no longer exists. `revision` may be lower than the one before, if the
-  // backend was restored from a snapshot.
+  // The list is complete: what it didn't hold no longer exists. `revision` may be lower than the
+  // one before, if the backend was restored from a snapshot.
   virtual void EndList(base::Revision revision) = 0;
   // The list failed half-way; BeginList comes again later.
   virtual void AbortList() = 0;
 
-  // The changes of revisions that follow the last one, oldest first; then the backend is known to be at `revision`
-  // (at least the last batch's: progress notifications move it without changes).
+  // The changes of revisions that follow the last one, oldest first; then the backend is known to
+  // be at `revision` (at least the last batch's: progress notifications move it without changes).
   virtual void Apply(std::vector<Batch> batches, base::Revision revision) = 0;
 };
 

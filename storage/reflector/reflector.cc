@@ -10,10 +10,17 @@
 namespace strata::reflector {
 namespace {
 
+// A pause isn't cut short before this, whoever could reach the backend meanwhile.
+constexpr std::chrono::milliseconds kLeastPause(100);
+
 // The key after `key`, for the next page.
 std::string After(std::string key) {
   key.push_back('\0');
   return key;
+}
+
+int64_t Milliseconds(base::MonotonicTime::duration time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
 }
 
 }  // namespace
@@ -33,24 +40,31 @@ bool ProgressIsKnownWrong(const std::string& version) {
   return part[1] < 4;
 }
 
-Reflector::Reflector(client::Client& client, records::Keys keys, Consumer& consumer, const Options& options,
-                     const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics)
+Reflector::Reflector(client::Client& client, records::Keys keys, Consumer& consumer,
+                     const Options& options, const base::Clock& clock, const obs::Logger& log,
+                     obs::Metrics& metrics)
     : client_(client),
       keys_(std::move(keys)),
+      one_key_{.key = keys_.begin(), .count_only = true},
       consumer_(consumer),
       options_(options),
       clock_(clock),
       log_(log),
       metrics_(metrics),
-      image_events_(metrics.AddCounter("strata_watch_events_total", "Changes that the watch delivered.",
+      image_events_(metrics.AddCounter("strata_watch_events_total",
+                                       "Changes that the watch delivered.",
                                        {{"resource", "images"}})),
-      stream_events_(metrics.AddCounter("strata_watch_events_total", "Changes that the watch delivered.",
+      stream_events_(metrics.AddCounter("strata_watch_events_total",
+                                        "Changes that the watch delivered.",
                                         {{"resource", "imagestreams"}})),
-      watch_breaks_(metrics.AddCounter("strata_watch_breaks_total", "Watch streams that ended before their time.")),
+      watch_breaks_(metrics.AddCounter("strata_watch_breaks_total",
+                                       "Watch streams that ended before their time.")),
       backoff_(options.backoff),
       barrier_(options.barrier, *this, clock, metrics) {}
 
-Reflector::~Reflector() { Stop(); }
+Reflector::~Reflector() {
+  Stop();
+}
 
 void Reflector::Start() {
   barrier_.Start();
@@ -63,6 +77,7 @@ void Reflector::Stop() {
     stopping_ = true;
     if (watch_ != nullptr) watch_->Cancel();
   }
+  cancellation_.Cancel();
   if (thread_.joinable()) thread_.join();
   barrier_.Stop();
 }
@@ -83,159 +98,238 @@ void Reflector::SetConnection(base::Status status) {
 }
 
 void Reflector::Pause(std::chrono::milliseconds time) {
+  const auto least = std::min(time, kLeastPause);
   absl::MutexLock lock(&mu_);
-  mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(time));
+  mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(least));
+  nudged_ = false;
+  const auto go_on = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || nudged_; };
+  mu_.AwaitWithTimeout(absl::Condition(&go_on), absl::FromChrono(time - least));
 }
 
-base::MonotonicTime Reflector::RequestDeadline() const { return clock_.Now() + options_.request_timeout; }
+base::MonotonicTime Reflector::ReadDeadline() const {
+  return clock_.Now() + options_.barrier.read_timeout;
+}
+
+client::RangeOptions Reflector::WholeRange() const {
+  if (whole_prefix_) return {.key = keys_.begin_of_all(), .end = keys_.end_of_all()};
+  return {.key = keys_.begin(), .end = keys_.end()};
+}
 
 void Reflector::Run() {
   const char* reason = "start";
   bool list = true;
   while (!stopping()) {
     if (list) {
-      metrics_.AddCounter("strata_relists_total", "Lists of all records, by their reason.", {{"reason", reason}})
+      metrics_
+          .AddCounter("strata_relists_total", "Lists of all records, by their reason.",
+                      {{"reason", reason}})
           .Increment();
       LearnVersion();
       if (const base::Status status = List(); !status.ok()) {
         if (stopping()) return;
         SetConnection(status);
         const auto pause = backoff_.Next();
-        log_.Warning("Listing the records failed; trying again", {{"err", status}, {"in_ms", pause.count()}});
+        log_.Warning("Listing the records failed; trying again",
+                     {{"err", status}, {"in_ms", pause.count()}});
         Pause(pause);
         continue;
       }
-      backoff_.Reset();
       list = false;
     }
-    switch (WatchOnce()) {
-      case End::kStopped:
-        return;
-      case End::kBroken:
-        watch_breaks_.Increment();
-        Pause(backoff_.Next());
-        break;
-      case End::kCompacted:
-        reason = "compacted";
-        list = true;
-        break;
-      case End::kRestored:
-        reason = "restored";
-        list = true;
-        break;
+    const End end = WatchOnce();
+    if (end == End::kStopped) return;
+    barrier_.Detach();
+    if (end == End::kBroken) {
+      watch_breaks_.Increment();
+      Pause(backoff_.Next());
+      continue;
     }
+    reason = end == End::kCompacted ? "compacted" : "restored";
+    list = true;
+    // A backend that answers every list by ending the watch isn't listed without end.
+    if (!progressed_) Pause(backoff_.Next());
   }
 }
 
 void Reflector::LearnVersion() {
-  const auto version = client_.Version(RequestDeadline());
-  if (!version.ok()) return;  // kine may not tell; what follows will fail by itself if the backend is away
+  const auto version = client_.Version(ReadDeadline(), &cancellation_);
+  if (!version.ok())
+    return;  // kine may not tell; what follows will fail by itself if the backend is away
   const bool wrong = ProgressIsKnownWrong(*version);
   if (wrong && trust_progress_) {
     log_.Warning(
-        "This etcd sends wrong progress notifications; each freshness check asks for its newest change instead, which "
-        "costs it more. Upgrade it to 3.4.31, 3.5.13 or later",
+        "This etcd sends wrong progress notifications; each freshness check asks for its newest "
+        "change instead, for "
+        "which it sorts all records. Upgrade it to 3.4.31, 3.5.13 or later",
         {{"version", *version}});
   }
   trust_progress_ = !wrong;
 }
 
+// One list: where it stands, and what was learned on the way.
+struct Reflector::Listing {
+  client::RangeOptions range;
+  uint64_t cluster_id = 0;
+  base::Revision header = 0;  // the backend's revision with the last page
+  base::Revision newest = 0;
+  std::string newest_key{};
+  int64_t count = 0;
+};
+
+// The next page, smaller if the backend or gRPC finds it too large.
+base::StatusOr<client::RangeResult> Reflector::FetchPage(Listing& listing) {
+  while (true) {
+    auto page =
+        client_.Range(listing.range, clock_.Now() + options_.request_timeout, &cancellation_);
+    if (page.status().code() != base::StatusCode::kResourceExhausted || listing.range.limit == 1)
+      return page;
+    listing.range.limit = std::max<int64_t>(1, listing.range.limit / 2);
+  }
+}
+
 base::Status Reflector::List() {
   const auto start = clock_.Now();
-  client::RangeOptions range{.key = keys_.begin(), .end = keys_.end(), .limit = options_.page_size};
-  base::Revision newest = 0;
-  int64_t count = 0;
-  uint64_t cluster = 0;
-  bool begun = false;
+  STRATA_ASSIGN_OR_RETURN(const auto now, client_.Range(one_key_, ReadDeadline(), &cancellation_));
+  whole_prefix_ = now.cluster_id == 0;
+  Listing listing{.range = WholeRange(), .cluster_id = now.cluster_id, .header = now.revision};
+  listing.range.limit = options_.page_size;
+  listing.range.revision = now.revision;
+  consumer_.BeginList();
   // The next page is on its way while the consumer decodes the one before.
-  const auto fetch = [this](client::RangeOptions r) { return client_.Range(r, RequestDeadline()); };
-  auto next = std::async(std::launch::deferred, fetch, range);
+  auto next = std::async(std::launch::deferred, [&] { return FetchPage(listing); });
   while (true) {
     auto page = next.get();
-    if (!page.ok() || stopping()) {
-      if (begun) consumer_.AbortList();
-      return page.ok() ? base::CancelledError("stopping") : page.status();
+    base::Status status = page.status();
+    if (status.ok() && stopping()) status = base::CancelledError("stopping");
+    if (status.ok() &&
+        (page->cluster_id != listing.cluster_id || page->revision < listing.header)) {
+      status = base::UnavailableError("the backend was put back while it was listed");
     }
-    if (!begun) {
-      begun = true;
-      consumer_.BeginList();
-      range.revision = page->revision;
-      cluster = page->cluster_id;
+    if (!status.ok()) {
+      consumer_.AbortList();
+      return status;
     }
+    listing.header = page->revision;
+    size_t bytes = 0;
+    for (const client::KeyValue& kv : page->kvs) {
+      bytes += kv.key.size() + kv.value.size();
+      if (kv.mod_revision <= listing.newest) continue;
+      listing.newest = kv.mod_revision;
+      listing.newest_key = kv.key;
+    }
+    listing.count += static_cast<int64_t>(page->kvs.size());
     const bool more = page->more && !page->kvs.empty();
     if (more) {
-      range.key = After(page->kvs.back().key);
-      next = std::async(std::launch::async, fetch, range);
+      listing.range.key = After(page->kvs.back().key);
+      if (bytes > options_.page_bytes)
+        listing.range.limit = std::max<int64_t>(1, listing.range.limit / 2);
+      next = std::async(std::launch::async, [&] { return FetchPage(listing); });
     }
     std::vector<records::Change> changes;
     changes.reserve(page->kvs.size());
     for (const client::KeyValue& kv : page->kvs) {
-      ++count;
-      newest = std::max(newest, kv.mod_revision);
-      if (auto id = keys_.Parse(kv.key)) changes.push_back(records::Decode(*std::move(id), kv.value, kv.mod_revision));
+      if (auto id = keys_.Parse(kv.key))
+        changes.push_back(records::Decode(*std::move(id), kv.value, kv.mod_revision));
     }
     consumer_.ListPage(std::move(changes));
     if (!more) break;
   }
-  consumer_.EndList(range.revision);
-  revision_ = range.revision;
-  newest_change_ = newest;
-  key_count_ = count;
-  cluster_id_ = cluster;
+  consumer_.EndList(now.revision);
+  revision_ = now.revision;
+  newest_change_ = listing.newest;
+  newest_key_ = std::move(listing.newest_key);
+  newest_is_deletion_ = false;
+  key_count_ = listing.count;
+  cluster_id_ = listing.cluster_id;
+  just_listed_ = true;
+  progressed_ = false;
   {
     absl::MutexLock lock(&mu_);
     restored_ = false;
   }
   barrier_.Publish(revision_, newest_change_, key_count_, /*after_list=*/true);
-  log_.Info("Listed all records",
-            {{"records", count},
-             {"revision", revision_},
-             {"ms", std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Now() - start).count()}});
+  log_.Info("Listed all records", {{"records", key_count_},
+                                   {"revision", revision_},
+                                   {"ms", Milliseconds(clock_.Now() - start)}});
   return base::OkStatus();
 }
 
-// Before a watch is opened again: the backend must be the same one, and not older than what we have. etcd accepts a watch
-// from a revision that it doesn't have yet, and would stay silent until it is reached a second time.
-base::Status Reflector::CheckTimeline() {
-  const auto now = client_.Range({.key = keys_.begin(), .count_only = true}, RequestDeadline());
-  if (!now.ok()) return now.status();
-  if (now->revision < revision_ || now->cluster_id != cluster_id_) {
-    return base::FailedPreconditionError(
-        fmt::format("the backend is at revision {} of cluster {:x}, the index at {} of {:x}", now->revision,
-                    now->cluster_id, revision_, cluster_id_));
+// Before a watch is opened again. etcd accepts a watch from a revision that it doesn't have yet,
+// and would stay silent until it is reached a second time; and a store that was restored may have
+// reached it already, by other changes. So its state at our revision is compared with ours: the
+// number of keys, and the newest change.
+std::optional<Reflector::End> Reflector::CheckTimeline() {
+  const auto failed = [this](const base::Status& status) {
+    SetConnection(status);
+    log_.Warning("The backend can't be reached; trying again", {{"err", status}});
+    return End::kBroken;
+  };
+  const auto other = [this](const char* what, const client::RangeResult& found) {
+    log_.Warning("The backend has another history; listing anew",
+                 {{"what", what},
+                  {"revision", found.revision},
+                  {"ours", revision_},
+                  {"cluster_id", found.cluster_id}});
+    return End::kRestored;
+  };
+  const auto now = client_.Range(one_key_, ReadDeadline(), &cancellation_);
+  if (!now.ok()) return failed(now.status());
+  if (now->cluster_id != cluster_id_) return other("cluster id", *now);
+  if (now->revision < revision_) return other("revision", *now);
+  const auto compacted = [this] {
+    log_.Info("The watch's revision was compacted; listing anew", {{"revision", revision_}});
+    return End::kCompacted;
+  };
+  if (!newest_key_.empty()) {
+    const auto newest =
+        client_.Range({.key = newest_key_, .revision = revision_, .keys_only = true},
+                      ReadDeadline(), &cancellation_);
+    if (newest.status().code() == base::StatusCode::kOutOfRange) return compacted();
+    if (!newest.ok()) return failed(newest.status());
+    const base::Revision found = newest->kvs.empty() ? 0 : newest->kvs[0].mod_revision;
+    if (found != (newest_is_deletion_ ? 0 : newest_change_)) return other("newest change", *newest);
   }
-  return base::OkStatus();
+  if (cluster_id_ == 0) return std::nullopt;  // kine counts its current keys whatever it is asked
+  client::RangeOptions all = WholeRange();
+  all.revision = revision_;
+  all.count_only = true;
+  const auto count = client_.Range(all, ReadDeadline(), &cancellation_);
+  if (count.status().code() == base::StatusCode::kOutOfRange) return compacted();
+  if (!count.ok()) return failed(count.status());
+  if (count->count != key_count_) return other("number of keys", *count);
+  return std::nullopt;
 }
 
 Reflector::End Reflector::WatchOnce() {
-  if (const base::Status status = CheckTimeline(); !status.ok()) {
-    if (stopping()) return End::kStopped;
-    SetConnection(status);
-    if (status.code() == base::StatusCode::kFailedPrecondition) {
-      log_.Warning("The backend went back in time; listing anew", {{"err", status}});
-      return End::kRestored;
-    }
-    log_.Warning("The backend can't be reached; trying again", {{"err", status}});
-    return End::kBroken;
+  if (!std::exchange(just_listed_, false)) {
+    LearnVersion();
+    if (const auto end = CheckTimeline()) return stopping() ? End::kStopped : *end;
   }
-  std::shared_ptr<client::Watch> watch = client_.OpenWatch({keys_.begin(), keys_.end(), revision_ + 1});
+  const client::RangeOptions range = WholeRange();
+  std::shared_ptr<client::Watch> watch = client_.OpenWatch({range.key, range.end, revision_ + 1});
   {
     absl::MutexLock lock(&mu_);
     if (stopping_) return End::kStopped;
+    if (restored_) return End::kRestored;
     watch_ = watch;
   }
-  base::StatusOr<client::WatchMessage> message = watch->Next();
-  if (message.ok()) SetConnection(base::OkStatus());
-  while (message.ok()) {
-    backoff_.Reset();
-    Deliver(*std::move(message));
-    message = watch->Next();
-  }
+  barrier_.Attach();
+  const End end = Follow(*watch);
   absl::MutexLock lock(&mu_);
   watch_ = nullptr;
-  connection_ = message.status();
   if (stopping_) return End::kStopped;
-  if (restored_) return End::kRestored;
+  return restored_ ? End::kRestored : end;
+}
+
+Reflector::End Reflector::Follow(client::Watch& watch) {
+  base::StatusOr<client::WatchMessage> message = watch.Next();
+  if (message.ok()) SetConnection(base::OkStatus());
+  while (message.ok()) {
+    Deliver(*std::move(message));
+    message = watch.Next();
+  }
+  SetConnection(message.status());
+  if (stopping()) return End::kStopped;
   if (message.status().code() == base::StatusCode::kOutOfRange) {
     log_.Info("The watch's revision was compacted; listing anew", {{"revision", revision_ + 1}});
     return End::kCompacted;
@@ -245,36 +339,49 @@ Reflector::End Reflector::WatchOnce() {
 }
 
 void Reflector::Deliver(client::WatchMessage message) {
-  if (message.revision <= revision_ && message.events.empty()) return;
   if (message.events.empty() && !trust_progress_) return;
+  if (message.revision <= revision_) return;  // seen before a resume
   std::vector<Batch> batches;
   for (client::Event& event : message.events) {
-    if (event.revision <= revision_) continue;  // seen before a resume
+    if (event.revision <= revision_) continue;
     const bool deleted = event.type == client::Event::Type::kDelete;
     key_count_ += event.created ? 1 : deleted ? -1 : 0;
     newest_change_ = event.revision;
+    newest_key_ = event.key;
+    newest_is_deletion_ = deleted;
     auto id = keys_.Parse(event.key);
     if (!id) continue;
     (id->kind == records::Kind::kImage ? image_events_ : stream_events_).Increment();
-    if (batches.empty() || batches.back().revision != event.revision) batches.push_back({event.revision, {}});
-    batches.back().changes.push_back(deleted ? records::Deleted(*std::move(id), event.revision)
-                                             : records::Decode(*std::move(id), event.value, event.revision));
+    if (batches.empty() || batches.back().revision != event.revision)
+      batches.push_back({event.revision, {}});
+    batches.back().changes.push_back(
+        deleted ? records::Deleted(*std::move(id), event.revision)
+                : records::Decode(*std::move(id), event.value, event.revision));
   }
-  revision_ = std::max(revision_, message.revision);
+  revision_ = message.revision;
+  backoff_.Reset();
+  progressed_ = true;
   consumer_.Apply(std::move(batches), revision_);
   barrier_.Publish(revision_, newest_change_, key_count_, /*after_list=*/false);
 }
 
 base::StatusOr<Barrier::Target> Reflector::Read(base::MonotonicTime deadline) {
-  if (trust_progress_) {
-    const auto now = client_.Range({.key = keys_.begin(), .count_only = true}, deadline);
-    if (!now.ok()) return now.status();
-    return Barrier::Target{now->revision, -1, -1};
+  const bool trust = trust_progress_;
+  client::RangeOptions range = trust ? one_key_ : WholeRange();
+  if (!trust) {
+    range.limit = 1;
+    range.keys_only = true;
+    range.newest_first = true;
   }
-  const auto newest = client_.Range(
-      {.key = keys_.begin(), .end = keys_.end(), .limit = 1, .keys_only = true, .newest_first = true}, deadline);
-  if (!newest.ok()) return newest.status();
-  return Barrier::Target{newest->revision, newest->kvs.empty() ? 0 : newest->kvs[0].mod_revision, newest->count};
+  const auto now = client_.Range(range, deadline, &cancellation_);
+  if (!now.ok()) return now.status();
+  {
+    absl::MutexLock lock(&mu_);
+    nudged_ = true;
+  }
+  if (trust) return Barrier::Target{now->revision, -1, -1};
+  return Barrier::Target{now->revision, now->kvs.empty() ? 0 : now->kvs[0].mod_revision,
+                         now->count};
 }
 
 void Reflector::RequestProgress() {

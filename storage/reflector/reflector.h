@@ -1,7 +1,9 @@
-// Keeps a consumer equal to the backend: lists all records in pages of one revision, then watches from there.
+// Keeps a consumer equal to the backend: lists all records in pages of one revision, then watches
+// from there.
 //
-// One watch spans images and streams, so their changes come in one order. A broken stream is resumed where it ended; a
-// compacted one, or a backend that went back in time, is answered by a fresh list, while the consumer keeps what it has.
+// One watch spans images and streams, so their changes come in one order. A broken stream is
+// resumed where it ended; a compacted one, or a backend that went back in time, is answered by a
+// fresh list, while the consumer keeps what it has.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -10,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,7 +33,8 @@ namespace strata::reflector {
 class Reflector : private Barrier::Backend {
  public:
   struct Options {
-    int64_t page_size = 500;  // records a page: about 5 MB of real ones
+    int64_t page_size = 500;        // records a page: about 5 MB of real ones
+    size_t page_bytes = 16u << 20;  // a page above this makes the next ones smaller
     std::chrono::milliseconds request_timeout{30'000};
     client::Backoff::Options backoff{};
     Barrier::Options barrier{};
@@ -56,17 +60,24 @@ class Reflector : private Barrier::Backend {
   // Why the watch ended, which decides what follows.
   enum class End { kBroken, kCompacted, kRestored, kStopped };
 
+  // The range that is listed and watched.
+  client::RangeOptions WholeRange() const;
+
   void Run();
   void LearnVersion();
   base::Status List();
+  struct Listing;
+  base::StatusOr<client::RangeResult> FetchPage(Listing& listing);
   // Watches from the revision after `revision_` until the stream ends.
   End WatchOnce();
-  base::Status CheckTimeline();
+  // Nothing if the backend still has the history that the index shows.
+  std::optional<End> CheckTimeline();
+  End Follow(client::Watch& watch);
   void Deliver(client::WatchMessage message);
   void Pause(std::chrono::milliseconds time) ABSL_LOCKS_EXCLUDED(mu_);
   bool stopping() const ABSL_LOCKS_EXCLUDED(mu_);
   void SetConnection(base::Status status) ABSL_LOCKS_EXCLUDED(mu_);
-  base::MonotonicTime RequestDeadline() const;
+  base::MonotonicTime ReadDeadline() const;
 
   // Barrier::Backend, on the barrier's threads.
   base::StatusOr<Barrier::Target> Read(base::MonotonicTime deadline) override;
@@ -75,6 +86,7 @@ class Reflector : private Barrier::Backend {
 
   client::Client& client_;
   const records::Keys keys_;
+  const client::RangeOptions one_key_;  // the cheapest read that tells the revision
   Consumer& consumer_;
   const Options options_;
   const base::Clock& clock_;
@@ -85,16 +97,28 @@ class Reflector : private Barrier::Backend {
   // The thread's own.
   base::Revision revision_ = 0;       // the consumer's
   base::Revision newest_change_ = 0;  // in our range
-  int64_t key_count_ = 0;             // of our range, whatever they are
-  uint64_t cluster_id_ = 0;
+  std::string newest_key_;            // what it changed
+  bool newest_is_deletion_ = false;
+  int64_t key_count_ = 0;    // of our range, whatever they are
+  uint64_t cluster_id_ = 0;  // 0: not etcd, but something like kine
+  bool just_listed_ = false;
+  bool progressed_ = true;  // the index has moved since it was listed
   client::Backoff backoff_;
 
-  // Whether progress notifications can be believed (etcd before 3.4.31 and 3.5.13 sent them too early).
+  // Whether everything under the prefix is listed and watched, because the store can't do with our
+  // range (kine).
+  std::atomic<bool> whole_prefix_ = false;
+
+  // Whether progress notifications can be believed (etcd before 3.4.31 and 3.5.13 sent them too
+  // early).
   std::atomic<bool> trust_progress_ = true;
+  client::Cancellation cancellation_;  // of everything that Stop would have to wait for
 
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool restored_ ABSL_GUARDED_BY(mu_) = false;
+  bool nudged_ ABSL_GUARDED_BY(mu_) =
+      false;  // the backend has answered somebody else: pauses can end
   base::Status connection_ ABSL_GUARDED_BY(mu_) = base::UnavailableError("not connected yet");
   std::shared_ptr<client::Watch> watch_ ABSL_GUARDED_BY(mu_);  // while it is open
 
@@ -102,8 +126,8 @@ class Reflector : private Barrier::Backend {
   std::thread thread_;
 };
 
-// Whether etcd of this version, "3.5.9", is known to send progress notifications before the events that they cover
-// (etcd issue 15220 and its backports).
+// Whether etcd of this version, "3.5.9", is known to send progress notifications before the events
+// that they cover (etcd issue 15220 and its backports).
 bool ProgressIsKnownWrong(const std::string& version);
 
 }  // namespace strata::reflector

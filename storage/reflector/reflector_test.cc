@@ -77,9 +77,10 @@ class ReflectorOnStore : public testing::Test {
 
   // A store in a directory of its own, on the port of the one before it.
   void Open(const std::string& copy_of) {
-    directories.push_back((std::filesystem::temp_directory_path() /
-                           ("strata-reflector-" + std::to_string(getpid()) + "-" + std::to_string(directories.size())))
-                              .string());
+    directories.push_back(
+        (std::filesystem::temp_directory_path() / ("strata-reflector-" + std::to_string(getpid()) +
+                                                   "-" + std::to_string(directories.size())))
+            .string());
     if (!copy_of.empty()) {
       std::filesystem::copy(copy_of, directories.back());
       std::filesystem::permissions(directories.back(), std::filesystem::perms::owner_all);
@@ -88,7 +89,8 @@ class ReflectorOnStore : public testing::Test {
     Listen();
   }
   void Listen() {
-    server = std::make_unique<rpc::Server>(*store, rpc::Options{.listen_urls = {url}}, obs::NullLogger(), metrics);
+    server = std::make_unique<rpc::Server>(*store, rpc::Options{.listen_urls = {url}},
+                                           obs::NullLogger(), metrics);
     const base::Status started = server->Start();
     ASSERT_TRUE(started.ok()) << started;
     url = server->urls()[0];
@@ -100,9 +102,10 @@ class ReflectorOnStore : public testing::Test {
 
   void Start(Reflector::Options options = {}) {
     client = *client::Client::Create({.endpoints = {url}}, metrics);
-    options.backoff = {.first = std::chrono::milliseconds(10), .most = std::chrono::milliseconds(50)};
-    reflector = std::make_unique<Reflector>(*client, records::Keys("openshift.io"), mirror, options, clock,
-                                            obs::NullLogger(), metrics);
+    options.backoff = {.first = std::chrono::milliseconds(10),
+                       .most = std::chrono::milliseconds(50)};
+    reflector = std::make_unique<Reflector>(*client, records::Keys("openshift.io"), mirror, options,
+                                            clock, obs::NullLogger(), metrics);
     reflector->Start();
   }
 
@@ -116,7 +119,8 @@ class ReflectorOnStore : public testing::Test {
     const auto until = clock.Now() + std::chrono::seconds(20);
     while (!at.ok() && clock.Now() < until) {
       auto promise = std::make_shared<std::promise<base::StatusOr<Revision>>>();
-      reflector->barrier().WaitFresh(until, [promise](base::StatusOr<Revision> r) { promise->set_value(std::move(r)); });
+      reflector->barrier().WaitFresh(
+          until, [promise](base::StatusOr<Revision> r) { promise->set_value(std::move(r)); });
       at = promise->get_future().get();
       if (!at.ok()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
@@ -127,10 +131,12 @@ class ReflectorOnStore : public testing::Test {
   std::map<std::string, Revision> Stored() {
     std::map<std::string, Revision> out;
     auto own = client::Client::OverChannel(server->InProcessChannel(), metrics);
-    const auto all = own->Range({.key = "/openshift.io/images/", .end = "/openshift.io/imagestreams0"},
-                                clock.Now() + std::chrono::seconds(10));
+    const auto all =
+        own->Range({.key = "/openshift.io/images/", .end = "/openshift.io/imagestreams0"},
+                   clock.Now() + std::chrono::seconds(10));
     for (const auto& kv : all->kvs) {
-      if (const auto id = records::Keys("openshift.io").Parse(kv.key)) out[id->name] = kv.mod_revision;
+      if (const auto id = records::Keys("openshift.io").Parse(kv.key))
+        out[id->name] = kv.mod_revision;
     }
     return out;
   }
@@ -210,7 +216,8 @@ TEST_F(ReflectorOnStore, ThousandsOfKeysOfOneRevisionArriveTogether) {
   ExpectEqualWhenFresh();
   engine::TxnRequest txn;
   for (int i = 0; i < 100; ++i) {
-    txn.success.push_back({engine::PutRequest{.key = "/openshift.io/images/i" + std::to_string(i), .value = std::string(40'000, 'x')}});
+    txn.success.push_back({engine::PutRequest{.key = "/openshift.io/images/i" + std::to_string(i),
+                                              .value = std::string(40'000, 'x')}});
   }
   ASSERT_TRUE(store->Txn(txn).ok());
   ExpectEqualWhenFresh();
@@ -221,7 +228,8 @@ TEST(Versions, KnownToSendWrongProgress) {
   for (const char* wrong : {"3.3.25", "3.4.23", "3.4.30", "3.5.0", "3.5.12", "2.3.8"}) {
     EXPECT_TRUE(ProgressIsKnownWrong(wrong)) << wrong;
   }
-  for (const char* right : {"3.4.31", "3.4.40", "3.5.13", "3.5.21", "3.6.0", "3.6.5", "4.0.0", "", "kine"}) {
+  for (const char* right :
+       {"3.4.31", "3.4.40", "3.5.13", "3.5.21", "3.6.0", "3.6.5", "4.0.0", "", "kine"}) {
     EXPECT_FALSE(ProgressIsKnownWrong(right)) << right;
   }
 }

@@ -1,0 +1,487 @@
+// Against an etcd that misbehaves. Whatever happens, three things hold: what the consumer has is
+// always the backend's state at the revision that it is told; a request that passed the barrier
+// sees what was committed before it came; and in the end both are equal.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <map>
+#include <optional>
+
+#include "storage/reflector/reflector.h"
+#include "test/support/fake_etcd.h"
+#include "test/support/random.h"
+
+namespace strata::reflector {
+namespace {
+
+using base::Revision;
+using base::StatusCode;
+using std::chrono::milliseconds;
+using testing_support::FakeEtcd;
+using testing_support::Random;
+
+// Holds keys and revisions, and compares them with the backend's history at each step.
+class Judge : public Consumer {
+ public:
+  explicit Judge(const FakeEtcd& etcd) : etcd_(etcd) {}
+
+  void BeginList() override { aside_.clear(); }
+  void ListPage(std::vector<records::Change> page) override {
+    largest_page = std::max(largest_page.load(), page.size());
+    for (const auto& change : page) aside_[keys_.KeyOf(change.id)] = change.revision;
+  }
+  void EndList(Revision revision) override {
+    held_ = std::move(aside_);
+    at_ = revision;
+    ++lists;
+    Check();
+  }
+  void AbortList() override {
+    ++aborts;
+    aside_.clear();
+  }
+  void Apply(std::vector<Batch> batches, Revision revision) override {
+    Revision last = at_;
+    for (const Batch& batch : batches) {
+      if (batch.revision <= last) ++wrong;  // twice, or out of order
+      last = batch.revision;
+      for (const auto& change : batch.changes) {
+        if (change.revision != batch.revision) ++wrong;
+        if (change.state == records::Change::State::kDeleted) {
+          held_.erase(keys_.KeyOf(change.id));
+        } else {
+          held_[keys_.KeyOf(change.id)] = change.revision;
+        }
+      }
+      largest_batch = std::max(largest_batch.load(), batch.changes.size());
+    }
+    if (revision < last || revision < at_) ++wrong;
+    at_ = revision;
+    Check();
+  }
+
+  std::atomic<int> lists = 0, aborts = 0, wrong = 0;
+  std::atomic<size_t> largest_batch = 0, largest_page = 0;
+
+ private:
+  void Check() {
+    if (!etcd_.WasEver(at_, keys_.begin(), keys_.end(), held_)) ++wrong;
+  }
+
+  const FakeEtcd& etcd_;
+  const records::Keys keys_{"openshift.io"};
+  // The reflector's thread alone.
+  std::map<std::string, Revision> held_, aside_;
+  Revision at_ = 0;
+};
+
+std::string Image(const std::string& name) {
+  return "/openshift.io/images/" + name;
+}
+
+class FaultyEtcd : public testing::Test {
+ protected:
+  ~FaultyEtcd() override {
+    if (reflector != nullptr) reflector->Stop();
+    EXPECT_EQ(judge.wrong, tolerated)
+        << "the index was wrong for its revision, or went out of order";
+  }
+
+  void Start(Reflector::Options options = {}) {
+    client = *client::Client::Create({.endpoints = {etcd.url()}}, metrics);
+    options.backoff = {.first = milliseconds(2), .most = milliseconds(20)};
+    reflector = std::make_unique<Reflector>(*client, records::Keys("openshift.io"), judge, options,
+                                            clock, obs::NullLogger(), metrics);
+    reflector->Start();
+    AwaitSync();
+  }
+  void AwaitSync() {
+    for (const auto until = clock.Now() + std::chrono::seconds(20);
+         !reflector->synced() && clock.Now() < until;) {
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    ASSERT_TRUE(reflector->synced());
+  }
+  std::future<base::StatusOr<Revision>> Ask(milliseconds timeout = std::chrono::seconds(20)) {
+    auto promise = std::make_shared<std::promise<base::StatusOr<Revision>>>();
+    reflector->barrier().WaitFresh(clock.Now() + timeout, [promise](base::StatusOr<Revision> r) {
+      promise->set_value(std::move(r));
+    });
+    return promise->get_future();
+  }
+  void ExpectFresh() {
+    const Revision committed = etcd.revision();
+    const auto at = Ask().get();
+    ASSERT_TRUE(at.ok()) << at.status();
+    EXPECT_GE(*at, committed);
+  }
+
+  base::SystemClock clock;
+  obs::Metrics metrics;
+  FakeEtcd etcd;
+  Judge judge{etcd};
+  int tolerated = 0;
+  std::unique_ptr<client::Client> client;
+  std::unique_ptr<Reflector> reflector;
+};
+
+TEST_F(FaultyEtcd, AStreamThatIsCutAfterEachResponseStillGivesEverythingOnce) {
+  etcd.Put(Image("a"), "x");
+  Start();
+  for (int responses = 1; responses <= 6; ++responses) {
+    etcd.Behave([&](auto& b) {
+      b.cut_after = responses, b.events_per_fragment = 2, b.revisions_per_response = 1;
+    });
+    etcd.CutStreams();
+    FakeEtcd::Changes three;
+    for (int i = 0; i < 3; ++i)
+      three.emplace_back(Image("of-" + std::to_string(responses) + std::to_string(i)), "x");
+    etcd.Commit(three);
+    etcd.Put(Image("a"), std::to_string(responses));
+    etcd.Delete(Image("of-" + std::to_string(responses) + "0"));
+    if (responses < 3) {
+      // The created response and one fragment are all that such a stream brings: nothing whole ever
+      // comes.
+      EXPECT_EQ(Ask(milliseconds(200)).get().status().code(), StatusCode::kDeadlineExceeded);
+    } else {
+      ExpectFresh();
+    }
+  }
+  EXPECT_EQ(judge.lists, 1);
+}
+
+TEST_F(FaultyEtcd, ThousandsOfKeysOfOneRevisionArriveTogether) {
+  etcd.Behave([](auto& b) { b.events_per_fragment = 50; });
+  Start();
+  FakeEtcd::Changes many;
+  for (int i = 0; i < 4000; ++i) many.emplace_back(Image("i" + std::to_string(i)), "x");
+  etcd.Commit(many);
+  ExpectFresh();
+  EXPECT_EQ(judge.largest_batch, 4000u);
+}
+
+TEST_F(FaultyEtcd, OtherRecordsMoveTheRevisionWithoutAnEvent) {
+  Start();
+  for (int i = 0; i < 20; ++i) {
+    etcd.Put("/kubernetes.io/leases/x", std::to_string(i));
+    ExpectFresh();
+  }
+  EXPECT_GT(etcd.progress_requests(), 0);
+}
+
+TEST_F(FaultyEtcd, AWatchWithoutProgressIsFreshOnlyByEvents) {
+  etcd.Behave([](auto& b) { b.progress = FakeEtcd::Progress::kNever; });
+  Start();
+  etcd.Put(Image("a"), "x");
+  ExpectFresh();
+  etcd.Put("/elsewhere", "x");
+  EXPECT_EQ(Ask(milliseconds(100)).get().status().code(), StatusCode::kDeadlineExceeded);
+  etcd.Put(Image("a"), "y");
+  ExpectFresh();
+}
+
+TEST_F(FaultyEtcd, ACompactionUnderTheWatchIsAnsweredByAList) {
+  etcd.Put(Image("a"), "x");
+  etcd.Put(Image("b"), "x");
+  Start();
+  etcd.Behave([](auto& b) { b.hold_watches = true; });
+  etcd.Delete(Image("a"));
+  for (int i = 0; i < 5; ++i) etcd.Put(Image("b"), "y");
+  etcd.Compact(etcd.revision());
+  etcd.Behave([](auto& b) { b.hold_watches = false; });
+  ExpectFresh();
+  EXPECT_EQ(judge.lists, 2);
+}
+
+TEST_F(FaultyEtcd, ACompactionWhileTheBackendIsAwayIsAnsweredByAList) {
+  etcd.Put(Image("a"), "x");
+  Start();
+  etcd.Down();
+  etcd.Put(Image("a"), "y");
+  etcd.Put(Image("b"), "y");
+  etcd.Compact(etcd.revision());
+  etcd.Up();
+  ExpectFresh();
+  EXPECT_EQ(judge.lists, 2);
+}
+
+TEST_F(FaultyEtcd, ARestoredBackendIsListedAnewHoweverFarItHasCome) {
+  for (int i = 0; i < 10; ++i) etcd.Put(Image("kept" + std::to_string(i)), "x");
+  const Revision snapshot = etcd.revision();
+  Start();
+  int lists = 1;
+  const auto lose = [&] {
+    for (int i = 0; i < 10; ++i) etcd.Put(Image("lost" + std::to_string(i)), "x");
+    ExpectFresh();
+  };
+  const struct {
+    const char* what;
+    int revisions_since;
+    bool ours;  // whether the new history changes our records
+    bool new_cluster_id;
+  } kCases[] = {
+      {"older than the index", 0, false, false},
+      {"still older", 5, true, false},
+      {"just as old, by others' records", 10, false, false},
+      {"just as old, by ours", 10, true, false},
+      {"newer, by others' records", 30, false, false},
+      {"newer, by ours", 30, true, false},
+      {"another cluster", 30, false, true},
+  };
+  for (const auto& c : kCases) {
+    lose();
+    etcd.Down();
+    etcd.Restore(snapshot, c.new_cluster_id);
+    for (int i = 0; i < c.revisions_since; ++i)
+      etcd.Put(c.ours ? Image("new" + std::to_string(i)) : "/elsewhere", "x");
+    etcd.Up();
+    const auto at = Ask().get();
+    ASSERT_TRUE(at.ok()) << c.what << at.status();
+    EXPECT_GE(*at, etcd.revision()) << c.what;
+    EXPECT_EQ(judge.lists, ++lists) << c.what;
+  }
+}
+
+TEST_F(FaultyEtcd, WhoWaitsWhileTheBackendIsPutBackIsAnsweredFromTheNewHistory) {
+  etcd.Put(Image("a"), "x");
+  const Revision snapshot = etcd.revision();
+  Start();
+  for (int i = 0; i < 20; ++i) etcd.Put(Image("lost"), "x");
+  ExpectFresh();
+  etcd.Behave([](auto& b) { b.hold_watches = true; });
+  etcd.Put(Image("lost"), "y");
+  auto waiting = Ask();
+  EXPECT_EQ(waiting.wait_for(milliseconds(100)), std::future_status::timeout);
+  etcd.Restore(snapshot, false);
+  etcd.Behave([](auto& b) { b.hold_watches = false; });
+  const auto at = waiting.get();
+  ASSERT_TRUE(at.ok()) << at.status();
+  EXPECT_EQ(*at, snapshot);
+}
+
+TEST_F(FaultyEtcd, ABackendThatHangsEndsNeitherDeadlinesNorStop) {
+  Start({.barrier = {.read_timeout = milliseconds(60'000)}});
+  etcd.Behave([](auto& b) { b.hang_reads = true; });
+  EXPECT_EQ(Ask(milliseconds(100)).get().status().code(), StatusCode::kDeadlineExceeded);
+  auto waiting = Ask();
+  const auto start = clock.Now();
+  reflector->Stop();
+  EXPECT_LT(clock.Now() - start, std::chrono::seconds(5));
+  EXPECT_EQ(waiting.get().status().code(), StatusCode::kCancelled);
+  etcd.Behave([](auto& b) { b.hang_reads = false; });
+}
+
+TEST_F(FaultyEtcd, AShortElectionIsNotSeen) {
+  Start();
+  etcd.Put(Image("a"), "x");
+  etcd.Behave([](auto& b) { b.fail_reads = 5; });
+  ExpectFresh();
+}
+
+TEST_F(FaultyEtcd, ABackendThatIsAwayIsAnErrorSoonAndIsFoundAgainSoon) {
+  Start({.barrier = {.patience = milliseconds(300)}});
+  etcd.Down();
+  EXPECT_EQ(Ask().get().status().code(), StatusCode::kUnavailable);
+  EXPECT_FALSE(reflector->connection().ok());
+  etcd.Put(Image("meanwhile"), "x");
+  etcd.Up();
+  base::StatusOr<Revision> at = base::UnavailableError("");
+  const auto start = clock.Now();
+  while (!at.ok() && clock.Now() - start < std::chrono::seconds(20)) at = Ask().get();
+  ASSERT_TRUE(at.ok()) << at.status();
+  EXPECT_LT(clock.Now() - start, std::chrono::seconds(5));
+  EXPECT_EQ(judge.lists, 1);
+}
+
+TEST_F(FaultyEtcd, PagesThatAreTooLargeBecomeSmaller) {
+  for (int i = 0; i < 100; ++i) etcd.Put(Image("i" + std::to_string(i)), std::string(1000, 'x'));
+  etcd.Behave([](auto& b) { b.most_values_per_answer = 30; });
+  Start({.page_size = 100, .page_bytes = 10'000});
+  ExpectFresh();
+  EXPECT_EQ(judge.largest_page, 25u) << "half of half of what was asked for";
+}
+
+TEST_F(FaultyEtcd, AListThatFailsHalfwayBeginsAgain) {
+  for (int i = 0; i < 50; ++i) etcd.Put(Image("i" + std::to_string(i)), "x");
+  etcd.Behave([](auto& b) { b.fail_reads = 1; });
+  Start({.page_size = 5});
+  ExpectFresh();
+  // And one that the history leaves behind.
+  etcd.Behave([](auto& b) { b.hold_watches = true; });
+  etcd.Put(Image("more"), "x");
+  etcd.Put(Image("more"), "x");
+  etcd.Compact(etcd.revision());
+  std::thread compactor([this] {
+    for (int i = 0; i < 50; ++i) {
+      etcd.Put(Image("more"), "y");
+      etcd.Compact(etcd.revision());
+    }
+    etcd.Behave([](auto& b) { b.hold_watches = false; });
+  });
+  compactor.join();
+  ExpectFresh();
+}
+
+TEST_F(FaultyEtcd, KineIsReadAsItIs) {
+  etcd.Behave([](auto& b) { b.kine = true; });
+  etcd.Put(Image("a"), "x");
+  etcd.Put("/openshift.io/imagestreams/ns/s", "x");
+  Start();
+  etcd.Put(Image("b"), "x");
+  etcd.Put("/openshift.io/imagestreams/ns/t", "x");
+  etcd.Delete(Image("a"));
+  ExpectFresh();
+  etcd.CutStreams();
+  etcd.Put(Image("c"), "x");
+  ExpectFresh();
+  EXPECT_EQ(judge.lists, 1);
+}
+
+TEST_F(FaultyEtcd, TheJudgeSeesAProgressThatComesTooEarly) {
+  etcd.Behave([](auto& b) { b.progress = FakeEtcd::Progress::kTooEarly; });
+  Start();
+  etcd.Behave([](auto& b) { b.hold_watches = true; });
+  etcd.Put(Image("a"), "x");
+  EXPECT_TRUE(Ask().get().ok());
+  reflector->Stop();
+  EXPECT_GT(judge.wrong, 0);
+  tolerated = judge.wrong;
+}
+
+TEST_F(FaultyEtcd, WhereProgressIsKnownToComeTooEarlyNobodyListensToIt) {
+  etcd.Behave([](auto& b) { b.progress = FakeEtcd::Progress::kTooEarly, b.version = "3.4.23"; });
+  etcd.Put(Image("a"), "x");
+  Start();
+  etcd.Behave([](auto& b) { b.hold_watches = true; });
+  etcd.Put(Image("b"), "x");
+  EXPECT_EQ(Ask(milliseconds(200)).get().status().code(), StatusCode::kDeadlineExceeded);
+  etcd.Behave([](auto& b) { b.hold_watches = false; });
+  EXPECT_TRUE(Ask().get().ok());
+  etcd.Put("/elsewhere", "x");
+  EXPECT_TRUE(Ask().get().ok()) << "nothing of ours has changed";
+  etcd.Delete(Image("a"));
+  EXPECT_TRUE(Ask().get().ok());
+  EXPECT_EQ(etcd.progress_requests(), 0);
+}
+
+// Everything at once, in the order that chance gives.
+class EverythingAtOnce : public FaultyEtcd,
+                         public testing::WithParamInterface<std::tuple<int, const char*>> {
+ protected:
+  void Disturb(Random& random) {
+    switch (random.Below(12)) {
+      case 0:
+        etcd.CutStreams();
+        break;
+      case 1:
+        etcd.Compact(
+            std::max<Revision>(0, etcd.revision() - static_cast<Revision>(random.Below(20))));
+        break;
+      case 2:
+        ++restores;
+        etcd.Restore(
+            std::max<Revision>(1, etcd.revision() - static_cast<Revision>(random.Below(30))),
+            random.Chance(0.3));
+        ++restores;
+        break;
+      case 3:
+        etcd.Behave([&](auto& b) {
+          b.cut_after = random.Chance(0.5) ? static_cast<int>(random.Below(10)) + 4 : 0;
+        });
+        break;
+      case 4:
+        etcd.Behave([&](auto& b) { b.events_per_fragment = static_cast<int>(random.Below(3)); });
+        break;
+      case 5:
+        etcd.Behave(
+            [&](auto& b) { b.revisions_per_response = 1 + static_cast<int>(random.Below(10)); });
+        break;
+      case 6:
+        etcd.Behave([&](auto& b) { b.fail_reads = static_cast<int>(random.Below(3)); });
+        break;
+      case 7:
+        etcd.Behave([&](auto& b) { b.delay_events_up_to_us = random.Chance(0.5) ? 2000 : 0; });
+        break;
+      default:
+        std::this_thread::sleep_for(std::chrono::microseconds(random.Below(3000)));
+    }
+  }
+
+  std::atomic<int> restores = 0;  // odd while one happens
+};
+
+TEST_P(EverythingAtOnce, TheIndexIsAlwaysTrueAndNeverBehindARequest) {
+  const auto [seed, version] = GetParam();
+  etcd.Behave([v = version](auto& b) {
+    b.version = v;
+    if (ProgressIsKnownWrong(b.version)) b.progress = FakeEtcd::Progress::kTooEarly;
+  });
+  for (int i = 0; i < 20; ++i) etcd.Put(Image("i" + std::to_string(i)), "x");
+  Start({.page_size = 7, .barrier = {.patience = std::chrono::seconds(20)}});
+
+  std::atomic<bool> stop = false;
+  std::thread writer([&, s = seed] {
+    Random random(static_cast<uint64_t>(s), 1, 0);
+    while (!stop) {
+      FakeEtcd::Changes changes;
+      const auto count = 1 + random.Below(4);
+      for (uint64_t i = 0; i < count; ++i) {
+        const std::string key =
+            random.Chance(0.3) ? "/elsewhere/" + std::to_string(i)
+            : random.Chance(0.5)
+                ? Image("i" + std::to_string(i) + random.Hex(1))
+                : "/openshift.io/imagestreams/ns/s" + std::to_string(i) + random.Hex(1);
+        changes.emplace_back(key,
+                             random.Chance(0.3) ? std::nullopt : std::optional<std::string>("x"));
+      }
+      etcd.Commit(changes);
+      std::this_thread::sleep_for(std::chrono::microseconds(random.Below(500)));
+    }
+  });
+  std::thread disturber([&, s = seed] {
+    Random random(static_cast<uint64_t>(s), 2, 0);
+    while (!stop) Disturb(random);
+  });
+  std::atomic<int> behind = 0, answered = 0, failed = 0;
+  const int kRequests = 1000;
+  for (int i = 0; i < kRequests; ++i) {
+    const int restored_before = restores;
+    const Revision committed = etcd.revision();
+    const bool judged = restored_before % 2 == 0 && restores == restored_before;
+    reflector->barrier().WaitFresh(
+        clock.Now() + std::chrono::seconds(60),
+        [&, restored_before, committed, judged](base::StatusOr<Revision> at) {
+          // Where progress can't be trusted, other records' revisions don't count. And over a
+          // restore there is no order.
+          const bool comparable = judged && restores == restored_before &&
+                                  !ProgressIsKnownWrong(std::get<1>(GetParam()));
+          if (!at.ok()) {
+            ++failed;
+          } else if (comparable && *at < committed) {
+            ++behind;
+          }
+          ++answered;
+        });
+    if (i % 10 == 0) std::this_thread::sleep_for(milliseconds(2));
+  }
+  for (const auto until = clock.Now() + std::chrono::seconds(80);
+       answered < kRequests && clock.Now() < until;) {
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  stop = true;
+  writer.join();
+  disturber.join();
+  EXPECT_EQ(answered, kRequests);
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(behind, 0);
+  etcd.Behave([](auto& b) { b.cut_after = 0, b.fail_reads = 0, b.delay_events_up_to_us = 0; });
+  EXPECT_TRUE(Ask().get().ok());
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, EverythingAtOnce,
+                         testing::Combine(testing::Values(1, 2, 3, 4),
+                                          testing::Values("3.6.5", "3.4.23")));
+
+}  // namespace
+}  // namespace strata::reflector
