@@ -178,6 +178,7 @@ base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::Mon
   result.count = response.count();
   result.revision = response.header().revision();
   result.cluster_id = response.header().cluster_id();
+  result.raft_term = response.header().raft_term();
   return result;
 }
 

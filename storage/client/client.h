@@ -60,6 +60,7 @@ struct RangeResult {
   int64_t count = 0;            // of the whole range
   base::Revision revision = 0;  // the store's current one, whichever the range is of
   uint64_t cluster_id = 0;
+  uint64_t raft_term = 0;  // never falls within one history
 };
 
 struct Put {

@@ -215,26 +215,35 @@ TEST_F(FaultyEtcd, ARestoredBackendIsListedAnewHoweverFarItHasCome) {
     for (int i = 0; i < 10; ++i) etcd.Put(Image("lost" + std::to_string(i)), "x");
     ExpectFresh();
   };
+  using enum FakeEtcd::Trace;
+  enum class Changed { kElsewhere, kANewRecord, kAKnownRecord };
+  using enum Changed;
   const struct {
     const char* what;
     int revisions_since;
-    bool ours;  // whether the new history changes our records
-    bool new_cluster_id;
+    Changed changed;
+    FakeEtcd::Trace trace;
   } kCases[] = {
-      {"older than the index", 0, false, false},
-      {"still older", 5, true, false},
-      {"just as old, by others' records", 10, false, false},
-      {"just as old, by ours", 10, true, false},
-      {"newer, by others' records", 30, false, false},
-      {"newer, by ours", 30, true, false},
-      {"another cluster", 30, false, true},
+      {"older than the index", 0, kElsewhere, kNone},
+      {"still older", 5, kANewRecord, kNone},
+      {"just as old, by others' records", 10, kElsewhere, kNone},
+      {"just as old, by ours", 10, kANewRecord, kNone},
+      {"just as old, by one of ours", 10, kAKnownRecord, kNone},
+      {"newer, by others' records", 30, kElsewhere, kNone},
+      {"newer, by ours", 30, kANewRecord, kNone},
+      {"another cluster", 30, kElsewhere, kClusterId},
+      {"terms begin again", 30, kAKnownRecord, kRaftTerm},
   };
   for (const auto& c : kCases) {
     lose();
     etcd.Down();
-    etcd.Restore(snapshot, c.new_cluster_id);
-    for (int i = 0; i < c.revisions_since; ++i)
-      etcd.Put(c.ours ? Image("new" + std::to_string(i)) : "/elsewhere", "x");
+    etcd.Restore(snapshot, c.trace);
+    for (int i = 0; i < c.revisions_since; ++i) {
+      etcd.Put(c.changed == kElsewhere    ? "/elsewhere"
+               : c.changed == kANewRecord ? Image("new" + std::to_string(i))
+                                          : Image("kept3"),
+               "x");
+    }
     etcd.Up();
     const auto at = Ask().get();
     ASSERT_TRUE(at.ok()) << c.what << at.status();
@@ -253,7 +262,7 @@ TEST_F(FaultyEtcd, WhoWaitsWhileTheBackendIsPutBackIsAnsweredFromTheNewHistory) 
   etcd.Put(Image("lost"), "y");
   auto waiting = Ask();
   EXPECT_EQ(waiting.wait_for(milliseconds(100)), std::future_status::timeout);
-  etcd.Restore(snapshot, false);
+  etcd.Restore(snapshot, FakeEtcd::Trace::kNone);
   etcd.Behave([](auto& b) { b.hold_watches = false; });
   const auto at = waiting.get();
   ASSERT_TRUE(at.ok()) << at.status();
@@ -382,7 +391,7 @@ class EverythingAtOnce : public FaultyEtcd,
         ++restores;
         etcd.Restore(
             std::max<Revision>(1, etcd.revision() - static_cast<Revision>(random.Below(30))),
-            random.Chance(0.3));
+            random.Chance(0.3) ? FakeEtcd::Trace::kClusterId : FakeEtcd::Trace::kRaftTerm);
         ++restores;
         break;
       case 3:

@@ -169,8 +169,6 @@ void Reflector::LearnVersion() {
 // One list: where it stands, and what was learned on the way.
 struct Reflector::Listing {
   client::RangeOptions range;
-  uint64_t cluster_id = 0;
-  base::Revision header = 0;  // the backend's revision with the last page
   base::Revision newest = 0;
   std::string newest_key{};
   int64_t count = 0;
@@ -191,7 +189,7 @@ base::Status Reflector::List() {
   const auto start = clock_.Now();
   STRATA_ASSIGN_OR_RETURN(const auto now, client_.Range(one_key_, ReadDeadline(), &cancellation_));
   whole_prefix_ = now.cluster_id == 0;
-  Listing listing{.range = WholeRange(), .cluster_id = now.cluster_id, .header = now.revision};
+  Listing listing{.range = WholeRange()};
   listing.range.limit = options_.page_size;
   listing.range.revision = now.revision;
   consumer_.BeginList();
@@ -201,15 +199,14 @@ base::Status Reflector::List() {
     auto page = next.get();
     base::Status status = page.status();
     if (status.ok() && stopping()) status = base::CancelledError("stopping");
-    if (status.ok() &&
-        (page->cluster_id != listing.cluster_id || page->revision < listing.header)) {
+    if (status.ok() && (page->cluster_id != now.cluster_id || page->raft_term < now.raft_term ||
+                        page->revision < now.revision)) {
       status = base::UnavailableError("the backend was put back while it was listed");
     }
     if (!status.ok()) {
       consumer_.AbortList();
       return status;
     }
-    listing.header = page->revision;
     size_t bytes = 0;
     for (const client::KeyValue& kv : page->kvs) {
       bytes += kv.key.size() + kv.value.size();
@@ -240,7 +237,8 @@ base::Status Reflector::List() {
   newest_key_ = std::move(listing.newest_key);
   newest_is_deletion_ = false;
   key_count_ = listing.count;
-  cluster_id_ = listing.cluster_id;
+  cluster_id_ = now.cluster_id;
+  raft_term_ = now.raft_term;
   just_listed_ = true;
   progressed_ = false;
   {
@@ -254,11 +252,12 @@ base::Status Reflector::List() {
   return base::OkStatus();
 }
 
-// Before a watch is opened again. etcd accepts a watch from a revision that it doesn't have yet,
-// and would stay silent until it is reached a second time; and a store that was restored may have
-// reached it already, by other changes. So its state at our revision is compared with ours: the
-// number of keys, and the newest change.
-std::optional<Reflector::End> Reflector::CheckTimeline() {
+// Whether the watch, which is open but hasn't been listened to, continues what we have. etcd
+// accepts a watch from a revision that it doesn't have yet, and would stay silent until it is
+// reached a second time; and a store that was restored may have reached it already, by other
+// changes. A restored etcd begins again with its terms; where it has come as far with them too, its
+// state at our revision is compared with ours: the newest change, and the number of keys.
+std::optional<Reflector::End> Reflector::CheckTimeline(bool just_listed) {
   const auto failed = [this](const base::Status& status) {
     SetConnection(status);
     log_.Warning("The backend can't be reached; trying again", {{"err", status}});
@@ -276,6 +275,9 @@ std::optional<Reflector::End> Reflector::CheckTimeline() {
   if (!now.ok()) return failed(now.status());
   if (now->cluster_id != cluster_id_) return other("cluster id", *now);
   if (now->revision < revision_) return other("revision", *now);
+  if (now->raft_term < raft_term_) return other("raft term", *now);
+  raft_term_ = now->raft_term;
+  if (just_listed) return std::nullopt;
   const auto compacted = [this] {
     log_.Info("The watch's revision was compacted; listing anew", {{"revision", revision_}});
     return End::kCompacted;
@@ -301,19 +303,13 @@ std::optional<Reflector::End> Reflector::CheckTimeline() {
 }
 
 Reflector::End Reflector::WatchOnce() {
-  if (!std::exchange(just_listed_, false)) {
-    LearnVersion();
-    if (const auto end = CheckTimeline()) return stopping() ? End::kStopped : *end;
-  }
   const client::RangeOptions range = WholeRange();
   std::shared_ptr<client::Watch> watch = client_.OpenWatch({range.key, range.end, revision_ + 1});
   {
     absl::MutexLock lock(&mu_);
     if (stopping_) return End::kStopped;
-    if (restored_) return End::kRestored;
     watch_ = watch;
   }
-  barrier_.Attach();
   const End end = Follow(*watch);
   absl::MutexLock lock(&mu_);
   watch_ = nullptr;
@@ -322,8 +318,16 @@ Reflector::End Reflector::WatchOnce() {
 }
 
 Reflector::End Reflector::Follow(client::Watch& watch) {
+  // The first message confirms the watch. What is read after it is of the history that it shows: a
+  // restore ends all streams.
   base::StatusOr<client::WatchMessage> message = watch.Next();
-  if (message.ok()) SetConnection(base::OkStatus());
+  const bool just_listed = std::exchange(just_listed_, false);
+  if (message.ok()) {
+    if (!just_listed) LearnVersion();
+    if (const auto end = CheckTimeline(just_listed)) return *end;
+    SetConnection(base::OkStatus());
+    barrier_.Attach();
+  }
   while (message.ok()) {
     Deliver(*std::move(message));
     message = watch.Next();

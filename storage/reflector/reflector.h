@@ -70,8 +70,8 @@ class Reflector : private Barrier::Backend {
   base::StatusOr<client::RangeResult> FetchPage(Listing& listing);
   // Watches from the revision after `revision_` until the stream ends.
   End WatchOnce();
-  // Nothing if the backend still has the history that the index shows.
-  std::optional<End> CheckTimeline();
+  // Nothing if the backend has the history that the index shows.
+  std::optional<End> CheckTimeline(bool just_listed);
   End Follow(client::Watch& watch);
   void Deliver(client::WatchMessage message);
   void Pause(std::chrono::milliseconds time) ABSL_LOCKS_EXCLUDED(mu_);
@@ -108,6 +108,8 @@ class Reflector : private Barrier::Backend {
   // Whether everything under the prefix is listed and watched, because the store can't do with our
   // range (kine).
   std::atomic<bool> whole_prefix_ = false;
+
+  std::atomic<uint64_t> raft_term_ = 0;  // the highest that was seen since the list
 
   // Whether progress notifications can be believed (etcd before 3.4.31 and 3.5.13 sent them too
   // early).

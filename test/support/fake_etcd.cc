@@ -47,7 +47,9 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
 
   void Fill(etcdserverpb::ResponseHeader& header) ABSL_EXCLUSIVE_LOCKS_REQUIRED(etcd.mu_) {
     header.set_revision(etcd.revision_);
-    if (!etcd.behaviour_.kine) header.set_cluster_id(etcd.cluster_id_);
+    if (etcd.behaviour_.kine) return;
+    header.set_cluster_id(etcd.cluster_id_);
+    header.set_raft_term(etcd.raft_term_);
   }
 
   grpc::Status Authorized(const grpc::ServerContextBase& context)
@@ -410,7 +412,7 @@ void FakeEtcd::Compact(Revision at) {
   compacted_ = std::max(compacted_, at);
 }
 
-void FakeEtcd::Restore(Revision at, bool new_cluster_id) {
+void FakeEtcd::Restore(Revision at, Trace trace) {
   absl::MutexLock lock(&mu_);
   for (auto state = history_.upper_bound(at); state != history_.end();
        state = history_.erase(state)) {
@@ -419,7 +421,8 @@ void FakeEtcd::Restore(Revision at, bool new_cluster_id) {
   log_.erase(log_.upper_bound(at), log_.end());
   revision_ = at;
   compacted_ = std::min(compacted_, at);
-  if (new_cluster_id) ++cluster_id_;
+  if (trace == Trace::kClusterId) ++cluster_id_;
+  if (trace == Trace::kRaftTerm) --raft_term_;
   ++epoch_;
 }
 

@@ -69,7 +69,8 @@ class FakeEtcd {
   void Compact(Revision at) ABSL_LOCKS_EXCLUDED(mu_);
   // What a snapshot of `at` brings back: later revisions are forgotten and will be others. Streams
   // end.
-  void Restore(Revision at, bool new_cluster_id) ABSL_LOCKS_EXCLUDED(mu_);
+  enum class Trace { kNone, kClusterId, kRaftTerm };  // by what one can tell
+  void Restore(Revision at, Trace trace) ABSL_LOCKS_EXCLUDED(mu_);
   void CutStreams() ABSL_LOCKS_EXCLUDED(mu_);
   void Down();  // nothing listens
   void Up();
@@ -111,6 +112,7 @@ class FakeEtcd {
   Revision revision_ ABSL_GUARDED_BY(mu_) = 1;
   Revision compacted_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t cluster_id_ ABSL_GUARDED_BY(mu_) = 0xc1;
+  uint64_t raft_term_ ABSL_GUARDED_BY(mu_) = 1'000'000;
   std::map<Revision, State> history_ ABSL_GUARDED_BY(mu_);
   std::map<Revision, std::vector<State>> forgotten_ ABSL_GUARDED_BY(mu_);  // of before a restore
   std::map<Revision, std::vector<LoggedEvent>> log_ ABSL_GUARDED_BY(mu_);
