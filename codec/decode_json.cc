@@ -25,6 +25,7 @@ using google::protobuf::Message;
 namespace od = simdjson::ondemand;
 
 constexpr size_t kMaxDepth = 1000;
+constexpr size_t kMaxUnknown = 100;
 
 // A place in the object, for errors: spec.tags[3].name. Links of a list on the stack.
 struct Path {
@@ -127,6 +128,8 @@ class Text {
 
 class Decoder {
  public:
+  explicit Decoder(std::vector<std::string>* unknown) : unknown_(unknown) {}
+
   base::Status Object(od::object object, Message& message, const Path& path, DecodedType* type) {
     if (++depth_ > kMaxDepth) return Invalid(path, "nested too deeply");
     const Plan& plan = PlanOf(message.GetDescriptor());
@@ -142,6 +145,7 @@ class Decoder {
       }
       const auto found = plan.by_name.find(key);
       if (found == plan.by_name.end()) {
+        if (unknown_ != nullptr && unknown_->size() < kMaxUnknown) unknown_->push_back(here.Text());
         STRATA_RETURN_IF_ERROR(Skip(value, here));
         continue;
       }
@@ -412,16 +416,18 @@ class Decoder {
     }
   }
 
+  std::vector<std::string>* const unknown_;
   size_t depth_ = 0;
 };
 
 }  // namespace
 
-base::StatusOr<DecodedType> DecodeJson(std::string_view json, Message& message) {
+base::StatusOr<DecodedType> DecodeJson(std::string_view json, Message& message,
+                                       std::vector<std::string>* unknown) {
   DecodedType type;
   Text text(json);
   STRATA_RETURN_IF_ERROR(text.ReadObject(
-      [&](od::object object) { return Decoder().Object(object, message, {}, &type); }));
+      [&](od::object object) { return Decoder(unknown).Object(object, message, {}, &type); }));
   return type;
 }
 

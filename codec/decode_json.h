@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 
@@ -21,8 +22,10 @@ struct DecodedType {
 // time and memory; nesting deeper than 1,000 is an error, in raw members deeper than 10,000. Bytes
 // that aren't UTF-8 and escaped halves of surrogate pairs are read as U+FFFD, each, as Go reads
 // them; apart from that raw members (RawExtension, FieldsV1) keep the bytes as they stand in
-// `json`.
-base::StatusOr<DecodedType> DecodeJson(std::string_view json, google::protobuf::Message& message);
+// `json`. If `unknown` isn't null, the paths of fields that `message` doesn't know, such as
+// rules[0].verb, are added to it; of very many only the first hundred.
+base::StatusOr<DecodedType> DecodeJson(std::string_view json, google::protobuf::Message& message,
+                                       std::vector<std::string>* unknown = nullptr);
 
 // The kind and apiVersion of a JSON object, without reading the rest of it.
 base::StatusOr<DecodedType> DecodeType(std::string_view json);

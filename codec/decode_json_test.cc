@@ -102,6 +102,21 @@ TEST(DecodeJson, HalfASurrogatePairIsAReplacementCharacter) {
   EXPECT_NE(ErrorOf("{\"a\":\"\\"), "");
 }
 
+TEST(DecodeJson, TellsWhichFieldsAreUnknownIfAsked) {
+  image::ImageStream stream;
+  std::vector<std::string> unknown;
+  const std::string_view json =
+      R"({"kind":"ImageStream","metadata":{"name":"x","nam":"y"},"Spec":{},"spec":{"tags":[{"name":"a"},{"from":{"b":1}}]}})";
+  ASSERT_TRUE(DecodeJson(json, stream, &unknown).ok());
+  EXPECT_THAT(unknown, testing::ElementsAre("metadata.nam", "Spec", "spec.tags[1].from.b"));
+
+  unknown.clear();
+  std::string many = "{\"kind\":\"ImageStream\"";
+  for (int i = 0; i < 500; ++i) many += ",\"x" + std::to_string(i) + "\":0";
+  ASSERT_TRUE(DecodeJson(many + "}", stream, &unknown).ok());
+  EXPECT_EQ(unknown.size(), 100u);
+}
+
 TEST(DecodeJson, NumbersOfUnknownFieldsNeedNotFitAnything) {
   image::ImageStream stream;
   EXPECT_TRUE(
