@@ -50,25 +50,31 @@ base::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) 
 
 struct FileWatcher::Group {
   std::string name;
-  std::vector<std::string> paths;
-  Loader loader;
+  Lister list;
+  FilesLoader loader;
   std::vector<Identity> identities;
   size_t content_hash = 0;  // of what the loader saw last
   std::string last_error;   // of reading; empty when the last look could read everything
   int looks_until_read = 0;
   obs::Counter succeeded, failed;
 
-  std::vector<Identity> Identify() const {
+  static std::vector<Identity> Identify(const std::vector<std::string>& paths) {
     std::vector<Identity> now;
     for (const std::string& path : paths) now.push_back(IdentityOf(path));
     return now;
   }
-  base::StatusOr<std::vector<std::string>> Read(size_t max_bytes) const {
-    std::vector<std::string> contents;
+  static base::StatusOr<std::vector<File>> Read(const std::vector<std::string>& paths, size_t max_bytes) {
+    std::vector<File> files;
     for (const std::string& path : paths) {
-      STRATA_ASSIGN_OR_RETURN(contents.emplace_back(), ReadFile(path, max_bytes));
+      STRATA_ASSIGN_OR_RETURN(std::string content, ReadFile(path, max_bytes));
+      files.push_back({path, std::move(content)});
     }
-    return contents;
+    return files;
+  }
+  static size_t HashOf(const std::vector<File>& files) {
+    size_t hash = files.size();
+    for (const File& file : files) hash = absl::HashOf(hash, file.path, file.content);
+    return hash;
   }
 };
 
@@ -86,12 +92,22 @@ FileWatcher::~FileWatcher() {
 }
 
 base::Status FileWatcher::Watch(std::string_view name, std::vector<std::string> paths, Loader loader) {
+  return WatchListed(
+      name, [paths = std::move(paths)]() -> base::StatusOr<std::vector<std::string>> { return paths; },
+      [loader = std::move(loader)](const std::vector<File>& files) {
+        std::vector<std::string> contents;
+        for (const File& file : files) contents.push_back(file.content);
+        return loader(contents);
+      });
+}
+
+base::Status FileWatcher::WatchListed(std::string_view name, Lister list, FilesLoader loader) {
   const auto counter = [&](const char* result) {
     return metrics_.AddCounter("strata_file_reloads_total", "Files that changed and were loaded again, by result.",
                                {{"files", std::string(name)}, {"result", result}});
   };
   auto group = std::make_unique<Group>(Group{.name = std::string(name),
-                                             .paths = std::move(paths),
+                                             .list = std::move(list),
                                              .loader = std::move(loader),
                                              .identities = {},
                                              .last_error = {},
@@ -99,11 +115,12 @@ base::Status FileWatcher::Watch(std::string_view name, std::vector<std::string> 
                                              .succeeded = counter("success"),
                                              .failed = counter("error")});
   absl::MutexLock lock(&mu_);
+  STRATA_ASSIGN_OR_RETURN(const std::vector<std::string> paths, group->list());
   // Before reading: a change in between is then seen by the next look.
-  group->identities = group->Identify();
-  STRATA_ASSIGN_OR_RETURN(const auto contents, group->Read(options_.max_file_bytes));
-  STRATA_RETURN_IF_ERROR(group->loader(contents));
-  group->content_hash = absl::HashOf(contents);
+  group->identities = Group::Identify(paths);
+  STRATA_ASSIGN_OR_RETURN(const auto files, Group::Read(paths, options_.max_file_bytes));
+  STRATA_RETURN_IF_ERROR(group->loader(files));
+  group->content_hash = Group::HashOf(files);
   groups_.push_back(std::move(group));
   return base::OkStatus();
 }
@@ -113,34 +130,37 @@ void FileWatcher::Poll() {
   for (const auto& group : groups_) LookAt(*group);
 }
 
+// Gone for a moment while it is replaced, or for good: either way what is loaded stays.
+void FileWatcher::Unreadable(Group& group, const base::Status& status) {
+  if (group.last_error == base::Message(status)) return;
+  group.last_error = base::Message(status);
+  group.failed.Increment();
+  logger_.Warning("Could not read files again, what was loaded before stays in use",
+                  {{"files", group.name}, {"err", status}});
+}
+
 void FileWatcher::LookAt(Group& group) {
-  auto identities = group.Identify();
+  const auto paths = group.list();
+  if (!paths.ok()) return Unreadable(group, paths.status());
+  auto identities = Group::Identify(*paths);
   if (identities == group.identities && --group.looks_until_read > 0) return;
   group.looks_until_read = options_.looks_between_reads;
   group.identities = std::move(identities);
-  const auto contents = group.Read(options_.max_file_bytes);
-  if (!contents.ok()) {
-    // Gone for a moment while it is replaced, or for good: either way what is loaded stays.
-    if (group.last_error != base::Message(contents.status())) {
-      group.last_error = base::Message(contents.status());
-      group.failed.Increment();
-      logger_.Warning("Could not read files again, what was loaded before stays in use",
-                      {{"files", group.name}, {"err", contents.status()}});
-    }
-    return;
-  }
+  const auto files = Group::Read(*paths, options_.max_file_bytes);
+  if (!files.ok()) return Unreadable(group, files.status());
   group.last_error.clear();
-  const size_t hash = absl::HashOf(*contents);
+  const size_t hash = Group::HashOf(*files);
   if (hash == group.content_hash) return;
   group.content_hash = hash;
-  if (const base::Status status = group.loader(*contents); !status.ok()) {
+  const std::string_view path = paths->empty() ? std::string_view() : std::string_view(paths->front());
+  if (const base::Status status = group.loader(*files); !status.ok()) {
     group.failed.Increment();
     logger_.Error("Files changed but can't be used, what was loaded before stays in use",
-                  {{"files", group.name}, {"path", group.paths.front()}, {"err", status}});
+                  {{"files", group.name}, {"path", path}, {"err", status}});
     return;
   }
   group.succeeded.Increment();
-  logger_.Info("Files changed and were loaded again", {{"files", group.name}, {"path", group.paths.front()}});
+  logger_.Info("Files changed and were loaded again", {{"files", group.name}, {"path", path}});
 }
 
 void FileWatcher::Run() {

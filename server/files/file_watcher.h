@@ -39,6 +39,14 @@ class FileWatcher {
   // stays in use; it is logged once for each content that is bad.
   using Loader = std::function<base::Status(const std::vector<std::string>& contents)>;
 
+  struct File {
+    std::string path;
+    std::string content;
+  };
+  using FilesLoader = std::function<base::Status(const std::vector<File>& files)>;
+  // Which files there are, at the moment. Called by the thread that looks.
+  using Lister = std::function<base::StatusOr<std::vector<std::string>>()>;
+
   FileWatcher(FileWatcherOptions options, const obs::Logger& logger, obs::Metrics& metrics);
   // No loader runs after this.
   ~FileWatcher();
@@ -48,6 +56,9 @@ class FileWatcher {
   base::Status Watch(std::string_view name, std::vector<std::string> paths, Loader loader)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // The same for files that come and go, as those of a folder: `list` is asked at each look.
+  base::Status WatchListed(std::string_view name, Lister list, FilesLoader loader) ABSL_LOCKS_EXCLUDED(mu_);
+
   // Looks at all files now.
   void Poll() ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -56,6 +67,7 @@ class FileWatcher {
 
   void Run();
   void LookAt(Group& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Unreadable(Group& group, const base::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const FileWatcherOptions options_;
   const obs::Logger& logger_;

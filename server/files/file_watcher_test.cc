@@ -68,6 +68,36 @@ TEST_F(FileWatcherTest, OffersABadContentOnce) {
   EXPECT_NE(metrics_.Text().find(R"(strata_file_reloads_total{files="one",result="error"} 1)"), std::string::npos);
 }
 
+TEST_F(FileWatcherTest, SeesListedFilesComeAndGo) {
+  std::vector<std::string> there = {Path("a")};
+  bool readable = true;
+  Write("a", "1");
+  const auto list = [&]() -> base::StatusOr<std::vector<std::string>> {
+    if (!readable) return base::UnavailableError("can't be listed");
+    return there;
+  };
+  ASSERT_TRUE(watcher_
+                  .WatchListed("folder", list,
+                               [this](const std::vector<FileWatcher::File>& files) {
+                                 std::string all;
+                                 for (const auto& file : files) {
+                                   all += std::filesystem::path(file.path).filename().string() + file.content + "|";
+                                 }
+                                 loaded_.push_back(all);
+                                 return base::OkStatus();
+                               })
+                  .ok());
+  Write("b", "2");
+  there.push_back(Path("b"));
+  watcher_.Poll();
+  readable = false;
+  for (int i = 0; i < 5; ++i) watcher_.Poll();
+  readable = true;
+  there = {};
+  watcher_.Poll();
+  EXPECT_THAT(loaded_, ElementsAre("a1|", "a1|b2|", ""));
+}
+
 TEST_F(FileWatcherTest, KeepsWhatItHasWhileAFileIsMissing) {
   Write("a", "1");
   ASSERT_TRUE(watcher_.Watch("one", {Path("a")}, Record()).ok());
