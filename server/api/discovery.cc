@@ -36,6 +36,9 @@ meta::APIResourceList ResourceList(const std::vector<Resource>& resources) {
     added->set_namespaced(resource.namespaced);
     added->set_kind(resource.kind);
     for (const std::string& verb : resource.verbs) added->mutable_verbs()->add_items(verb);
+    for (const std::string& name : resource.short_names) added->add_short_names(name);
+    for (const std::string& category : resource.categories) added->add_categories(category);
+    added->set_storage_version_hash(resource.storage_version_hash);
   }
   return list;
 }

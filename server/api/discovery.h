@@ -19,6 +19,10 @@ struct Resource {
   bool namespaced;
   std::string kind;
   std::vector<std::string> verbs;  // in alphabetical order
+  std::vector<std::string> short_names = {};
+  std::vector<std::string> categories = {};
+  // Of what is stored: base64 of the first 8 bytes of SHA-256 of "image.openshift.io/v1/Kind" (storageversionhash.go).
+  std::string storage_version_hash = {};
 };
 
 // What this server serves, in the order of their names.

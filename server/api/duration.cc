@@ -1,37 +1,38 @@
+// Go's time/format.go ParseDuration, with its arithmetic: what overflows there overflows here.
 #include "server/api/duration.h"
 
 #include <fmt/format.h>
 
-#include <limits>
+#include <cstdint>
 #include <string>
-
 
 namespace strata::api {
 namespace {
 
+constexpr uint64_t kMax = uint64_t{1} << 63;  // the magnitude of the least int64
+
 struct Unit {
   std::string_view name;
-  int64_t nanos;
+  uint64_t nanos;
 };
 constexpr Unit kUnits[] = {{"ns", 1},
                            {"us", 1000},
-                           {"µs", 1000},   // U+00B5
-                           {"μs", 1000},   // U+03BC
+                           {"\xC2\xB5s", 1000},  // U+00B5
+                           {"\xCE\xBCs", 1000},  // U+03BC
                            {"ms", 1'000'000},
                            {"s", 1'000'000'000},
                            {"m", 60'000'000'000},
                            {"h", 3'600'000'000'000}};
 
-// strconv.Quote, near enough for what a client would send by mistake.
+// The time package has a quote of its own: what isn't printable ASCII becomes \x... A client's mistake is told in full up
+// to a length that no duration has.
 std::string Quoted(std::string_view text) {
   std::string out = "\"";
-  for (const char c : text.substr(0, 200)) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+  for (const char c : text.substr(0, 256)) {
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x80) {
       out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     } else {
+      if (c == '"' || c == '\\') out += '\\';
       out += c;
     }
   }
@@ -40,6 +41,34 @@ std::string Quoted(std::string_view text) {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
+// Takes the digits at the start of `rest`. False if their value is more than kMax.
+bool TakeInteger(std::string_view& rest, uint64_t& value) {
+  for (; !rest.empty() && IsDigit(rest[0]); rest.remove_prefix(1)) {
+    if (value > kMax / 10) return false;
+    value = value * 10 + static_cast<uint64_t>(rest[0] - '0');
+    if (value > kMax) return false;
+  }
+  return true;
+}
+
+// Takes the digits behind a point: `value` / `scale`. Digits that make no difference any more are skipped.
+void TakeFraction(std::string_view& rest, uint64_t& value, double& scale) {
+  for (bool full = false; !rest.empty() && IsDigit(rest[0]); rest.remove_prefix(1)) {
+    const uint64_t next = value * 10 + static_cast<uint64_t>(rest[0] - '0');
+    full = full || value > (kMax - 1) / 10 || next > kMax;
+    if (full) continue;
+    value = next;
+    scale *= 10;
+  }
+}
+
+const Unit* FindUnit(std::string_view name) {
+  for (const Unit& unit : kUnits) {
+    if (unit.name == name) return &unit;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 base::StatusOr<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
@@ -47,46 +76,39 @@ base::StatusOr<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
     return base::InvalidArgumentError(fmt::format("time: {}{}", what, Quoted(text)));
   };
   std::string_view rest = text;
-  bool negative = false;
-  if (!rest.empty() && (rest[0] == '-' || rest[0] == '+')) {
-    negative = rest[0] == '-';
-    rest.remove_prefix(1);
-  }
+  const bool negative = rest.starts_with('-');
+  if (negative || rest.starts_with('+')) rest.remove_prefix(1);
   if (rest == "0") return std::chrono::nanoseconds(0);
   if (rest.empty()) return invalid();
-  long double total = 0;
+  uint64_t total = 0;
   while (!rest.empty()) {
-    long double value = 0, scale = 1;
-    bool digits = false;
-    while (!rest.empty() && IsDigit(rest[0])) {
-      value = value * 10 + (rest[0] - '0');
+    uint64_t value = 0, fraction = 0;
+    double scale = 1;
+    size_t before = rest.size();
+    if (!TakeInteger(rest, value)) return invalid();
+    bool digits = rest.size() < before;
+    if (rest.starts_with('.')) {
       rest.remove_prefix(1);
-      digits = true;
-    }
-    if (!rest.empty() && rest[0] == '.') {
-      rest.remove_prefix(1);
-      while (!rest.empty() && IsDigit(rest[0])) {
-        value = value * 10 + (rest[0] - '0');
-        scale *= 10;
-        rest.remove_prefix(1);
-        digits = true;
-      }
+      before = rest.size();
+      TakeFraction(rest, fraction, scale);
+      digits = digits || rest.size() < before;
     }
     if (!digits) return invalid();
-    size_t length = 0;
-    while (length < rest.size() && rest[length] != '.' && !IsDigit(rest[length])) ++length;
-    if (length == 0) return invalid("missing unit in duration ");
-    const std::string_view name = rest.substr(0, length);
-    rest.remove_prefix(length);
-    const Unit* unit = nullptr;
-    for (const Unit& candidate : kUnits) {
-      if (candidate.name == name) unit = &candidate;
-    }
+    const std::string_view name = rest.substr(0, rest.find_first_of(".0123456789"));
+    if (name.empty()) return invalid("missing unit in duration ");
+    rest.remove_prefix(name.size());
+    const Unit* unit = FindUnit(name);
     if (unit == nullptr) return invalid(fmt::format("unknown unit {} in duration ", Quoted(name)));
-    total += value / scale * static_cast<long double>(unit->nanos);
-    if (total > static_cast<long double>(std::numeric_limits<int64_t>::max())) return invalid();
+    if (value > kMax / unit->nanos) return invalid();
+    value *= unit->nanos;
+    if (fraction > 0) {
+      value += static_cast<uint64_t>(static_cast<double>(fraction) * (static_cast<double>(unit->nanos) / scale));
+    }
+    total += value;  // of two terms, each at most kMax and an hour: no overflow
+    if (value > kMax || total > kMax) return invalid();
   }
-  return std::chrono::nanoseconds(static_cast<int64_t>(negative ? -total : total));
+  if (!negative && total == kMax) return invalid();
+  return std::chrono::nanoseconds(static_cast<int64_t>(negative ? 0 - total : total));
 }
 
 }  // namespace strata::api

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "proto/k8s/meta_v1.pb.h"
+#include "server/api/quote.h"
 #include "server/wire/encode.h"
 
 namespace strata::api {
@@ -26,22 +27,6 @@ std::string HtmlEscaped(std::string_view text) {
     }
   }
   return out;
-}
-
-// strconv.Quote's escapes, for names that a client chose.
-std::string Quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
 }
 
 std::string QualifiedResource(std::string_view resource, std::string_view group) {
@@ -80,7 +65,7 @@ http::Response Make(int code, std::string_view content_type, std::string body) {
 }  // namespace
 
 Error NotFound(std::string_view resource, std::string_view name) {
-  return {404, "NotFound", fmt::format("{}.{} {} not found", resource, kGroup, Quoted(name)),
+  return {404, "NotFound", fmt::format("{}.{} {} not found", resource, kGroup, Quote(name)),
           Details{std::string(name), std::string(kGroup), std::string(resource), {}}};
 }
 
@@ -101,19 +86,19 @@ Error Forbidden(std::string_view user, const RequestInfo& info, std::string_view
   if (!info.is_resource) {
     return {403, "Forbidden",
             fmt::format("forbidden: {}",
-                        HtmlEscaped(fmt::format("User {} cannot {} path {}{}", Quoted(user), info.verb,
-                                                Quoted(info.path), because))),
+                        HtmlEscaped(fmt::format("User {} cannot {} path {}{}", Quote(user), info.verb,
+                                                Quote(info.path), because))),
             Details{}};
   }
   const std::string resource =
       info.subresource.empty() ? info.resource : fmt::format("{}/{}", info.resource, info.subresource);
-  const std::string scope = info.ns.empty() ? "at the cluster scope" : fmt::format("in the namespace {}", Quoted(info.ns));
+  const std::string scope = info.ns.empty() ? "at the cluster scope" : fmt::format("in the namespace {}", Quote(info.ns));
   const std::string what =
-      HtmlEscaped(fmt::format("User {} cannot {} resource {} in API group {} {}{}", Quoted(user), info.verb,
-                              Quoted(resource), Quoted(info.api_group), scope, because));
+      HtmlEscaped(fmt::format("User {} cannot {} resource {} in API group {} {}{}", Quote(user), info.verb,
+                              Quote(resource), Quote(info.api_group), scope, because));
   const std::string qualified = QualifiedResource(info.resource, info.api_group);
   const std::string message = info.name.empty() ? fmt::format("{} is forbidden: {}", qualified, what)
-                                                : fmt::format("{} {} is forbidden: {}", qualified, Quoted(info.name), what);
+                                                : fmt::format("{} {} is forbidden: {}", qualified, Quote(info.name), what);
   return {403, "Forbidden", message, Details{info.name, info.api_group, info.resource, {}}};
 }
 
@@ -163,7 +148,7 @@ Error TooLargeResourceVersion(std::string_view asked, int64_t current) {
 }
 
 Error InvalidResourceVersion(std::string_view text, bool out_of_range) {
-  return {500, "", fmt::format("resourceVersion: Invalid value: {0}: strconv.ParseUint: parsing {0}: {1}", Quoted(text),
+  return {500, "", fmt::format("resourceVersion: Invalid value: {0}: strconv.ParseUint: parsing {0}: {1}", Quote(text),
                                out_of_range ? "value out of range" : "invalid syntax"),
           {}};
 }
@@ -174,6 +159,11 @@ Error TooManyRequests() {
 
 Error RequestEntityTooLarge(size_t limit) {
   return {413, "RequestEntityTooLarge", fmt::format("Request entity too large: limit is {}", limit), {}};
+}
+
+Error InternalErrorText(std::string_view target, std::string_view message) {
+  const std::string text = fmt::format("Internal Server Error: {}: {}", Quote(target), message);
+  return {500, "", HtmlEscaped(text) + "\n", {}, Error::Form::kText};
 }
 
 Error Panic() {

@@ -59,6 +59,8 @@ Error TooLargeResourceVersion(std::string_view asked, int64_t current);
 Error InvalidResourceVersion(std::string_view text, bool out_of_range);
 Error TooManyRequests();
 Error RequestEntityTooLarge(size_t limit);
+// 500, as text: what the request is about, or whether it is allowed, can't be told (responsewriters.InternalError).
+Error InternalErrorText(std::string_view target, std::string_view message);
 // An exception reached the barrier.
 Error Panic();
 

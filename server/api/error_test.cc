@@ -71,9 +71,17 @@ TEST(Error, RetriesAreAskedForInTheHeaderToo) {
   EXPECT_EQ(ToResponse(Unauthorized(), {}).headers.Find("www-authenticate"), nullptr);
 }
 
+TEST(Error, WhatCannotBeToldIsText) {
+  const http::Response response = ToResponse(InternalErrorText("/apis/<x>", "no & such"), {});
+  EXPECT_EQ(response.status, 500);
+  EXPECT_EQ(*response.body, "Internal Server Error: \"/apis/&lt;x&gt;\": no &amp; such\n");
+  EXPECT_EQ(*response.headers.Find("content-type"), "text/plain; charset=utf-8");
+  EXPECT_EQ(*response.headers.Find("x-content-type-options"), "nosniff");
+}
+
 TEST(Error, NamesOfUsersCannotBreakOutOfTheMessage) {
   const Error error = Forbidden("a\"<b>\n", Info("/metrics"), "no & never");
-  EXPECT_EQ(error.message, "forbidden: User \"a\\\"&lt;b&gt;\\x0a\" cannot get path \"/metrics\": no &amp; never");
+  EXPECT_EQ(error.message, "forbidden: User \"a\\\"&lt;b&gt;\\n\" cannot get path \"/metrics\": no &amp; never");
 }
 
 }  // namespace

@@ -1,6 +1,12 @@
 #include "server/api/request_info.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <span>
+#include <utility>
+
+#include "server/api/field_selector.h"
 
 namespace strata::api {
 namespace {
@@ -35,21 +41,25 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
+// path.IsValidPathSegmentName.
+bool IsPathSegment(std::string_view name) {
+  return name != "." && name != ".." && name.find_first_of("/%") == std::string_view::npos;
+}
+
 // A list may be a watch, and a field selector may name the one object that is meant.
 void RefineList(RequestInfo& info) {
   const auto watch = info.query.Find("watch");
-  info.verb = watch && *watch != "false" && *watch != "0" ? "watch" : "list";
-  constexpr std::string_view kByName = "metadata.name=";
-  const std::string_view selector = info.query.Get("fieldSelector");
-  if (selector.starts_with(kByName) && selector.find(',') == std::string_view::npos &&
-      selector.find('/') == std::string_view::npos && selector.find('%') == std::string_view::npos) {
-    info.name = selector.substr(kByName.size());
-  }
+  const std::string asked = Lower(watch.value_or("false"));
+  info.verb = asked == "false" || asked == "0" ? "list" : "watch";
+  auto name = RequiredValue(info.query.Get("fieldSelector"), "metadata.name");
+  if (name && IsPathSegment(*name)) info.name = *std::move(name);
 }
 
 }  // namespace
 
 std::optional<RequestInfo> ParseRequestInfo(std::string_view method, std::string_view target) {
+  // url.Parse takes no control characters, not even in a query.
+  if (std::any_of(target.begin(), target.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; })) return std::nullopt;
   const size_t mark = target.find('?');
   auto path = Unescape(target.substr(0, mark), false);
   if (!path || !path->starts_with('/')) return std::nullopt;
@@ -75,7 +85,10 @@ std::optional<RequestInfo> ParseRequestInfo(std::string_view method, std::string
   if (parts[0] == "watch" || parts[0] == "proxy") {
     info.verb = parts[0];
     parts = parts.subspan(1);
-    if (parts.empty()) return info;
+    if (parts.empty()) {
+      info.problem = fmt::format("unable to determine kind and namespace from url, {}", target);
+      return info;
+    }
   }
   if (parts[0] == "namespaces" && parts.size() > 1) {
     info.ns = parts[1];

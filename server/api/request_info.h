@@ -24,6 +24,9 @@ struct RequestInfo {
   std::string resource;
   std::string subresource;
   std::string name;
+
+  // Why the path, though in the form of a resource's, can't be understood: the request is answered with it and 500.
+  std::string problem;
 };
 
 // Nothing if the target isn't a path with valid escapes: net/http answers such a request with a bare 400.

@@ -10,6 +10,7 @@ namespace {
 std::string Say(std::string_view method, std::string_view target) {
   const auto info = ParseRequestInfo(method, target);
   if (!info) return "bad";
+  if (!info->problem.empty()) return info->problem;
   if (!info->is_resource) return fmt::format("{} {}", info->verb, info->path);
   return fmt::format("{} {}/{} ns={} {}/{} name={}", info->verb, info->api_group, info->api_version, info->ns,
                      info->resource, info->subresource, info->name);
@@ -26,12 +27,25 @@ TEST(RequestInfo, ParsesPathsAsTheReferenceDoes) {
       {"GET", "/apis/g/v1/images", "list g/v1 ns= images/ name="},
       {"GET", "/apis/g/v1/images?watch=1", "watch g/v1 ns= images/ name="},
       {"GET", "/apis/g/v1/images?watch=false", "list g/v1 ns= images/ name="},
+      {"GET", "/apis/g/v1/images?watch", "watch g/v1 ns= images/ name="},
+      {"GET", "/apis/g/v1/images?watch=FALSE", "list g/v1 ns= images/ name="},
+      {"GET", "/apis/g/v1/images?watch=0&watch=1", "list g/v1 ns= images/ name="},
+      {"GET", "/apis/g/v1/images?watch=1;x", "list g/v1 ns= images/ name="},
       {"GET", "/apis/g/v1/images?fieldSelector=metadata.name%3Dx", "list g/v1 ns= images/ name=x"},
+      {"GET", "/apis/g/v1/images?fieldSelector=a=b,metadata.name==x", "list g/v1 ns= images/ name=x"},
+      {"GET", "/apis/g/v1/images?fieldSelector=metadata.name!=x", "list g/v1 ns= images/ name="},
+      {"GET", "/apis/g/v1/images?fieldSelector=metadata.name=..", "list g/v1 ns= images/ name="},
+      {"GET", "/apis/g/v1/images?fieldSelector=metadata.name=a/b", "list g/v1 ns= images/ name="},
+      {"GET", "/apis/g/v1/images?fieldSelector=metadata.name=x,oops", "list g/v1 ns= images/ name="},
+      {"DELETE", "/apis/g/v1/images?fieldSelector=metadata.name=x", "deletecollection g/v1 ns= images/ name="},
       {"DELETE", "/apis/g/v1/images", "deletecollection g/v1 ns= images/ name="},
       {"GET", "/apis/g/v1/namespaces/ns", "get g/v1 ns=ns namespaces/ name=ns"},
       {"GET", "/apis/g/v1/namespaces/ns/status", "get g/v1 ns=ns namespaces/status name=ns"},
       {"GET", "/api/v1/namespaces/ns/pods/p", "get /v1 ns=ns pods/ name=p"},
       {"GET", "/apis/g/v1/watch/namespaces/ns/imagestreams", "watch g/v1 ns=ns imagestreams/ name="},
+      {"GET", "/apis/g/v1/watch", "unable to determine kind and namespace from url, /apis/g/v1/watch"},
+      {"GET", "/apis/g/v1/proxy/", "unable to determine kind and namespace from url, /apis/g/v1/proxy/"},
+      {"GET", "/apis/g/v1/proxy/namespaces/ns/imagestreams/app/layers", "proxy g/v1 ns=ns imagestreams/ name=app"},
       {"GET", "/apis/g/v1/namespaces/ns/imagestreams//layers", "list g/v1 ns=ns imagestreams/layers name="},
       {"GET", "/apis/g/v1/namespaces/ns/imagestreams/a%2Fb/layers", "get g/v1 ns=ns imagestreams/b name=a"},
       {"GET", "/apis/g/v1/namespaces/ns/imagestreams/a%20b/layers", "get g/v1 ns=ns imagestreams/layers name=a b"},
@@ -41,6 +55,14 @@ TEST(RequestInfo, ParsesPathsAsTheReferenceDoes) {
       {"POST", "/healthz", "post /healthz"},
       {"GET", "/", "get /"},
       {"GET", "//apis//g", "get //apis//g"},
+      {"get", "/apis/g/v1/images/x", " g/v1 ns= images/ name=x"},
+      {"GET", "//apis/g/v1/images/x//", "get g/v1 ns= images/ name=x"},
+      {"GET", "/apis%2Fg/v1/images", "list g/v1 ns= images/ name="},
+      {"GET", "/a%00b?x=%00", std::string_view("get /a\0b", 8)},
+      {"GET", "/a#b", "get /a#b"},
+      {"GET", "/a\x01", "bad"},
+      {"GET", "/a?b=\x7f", "bad"},
+      {"GET", "http://host/a", "bad"},
       {"GET", "/%zz", "bad"},
       {"GET", "*", "bad"},
       {"GET", "", "bad"},

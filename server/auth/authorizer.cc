@@ -21,15 +21,24 @@ void AuthorizerChain::Authorize(const UserInfo& user, const api::RequestInfo& re
   if (std::find(user.groups.begin(), user.groups.end(), kMasters) != user.groups.end() || AlwaysAllowed(request)) {
     return done({Decision::Verdict::kAllow, ""});
   }
-  Ask(0, user, request, std::move(done));
+  Ask(0, user, request, {}, std::move(done));
 }
 
-void AuthorizerChain::Ask(size_t index, const UserInfo& user, const api::RequestInfo& request, Done done) const {
-  if (index == authorizers_.size()) return done({});
-  authorizers_[index]->Authorize(user, request, [this, index, &user, &request, done = std::move(done)](Decision one) {
-    if (one.verdict != Decision::Verdict::kNoOpinion || index + 1 == authorizers_.size()) return done(std::move(one));
-    Ask(index + 1, user, request, done);
-  });
+void AuthorizerChain::Ask(size_t index, const UserInfo& user, const api::RequestInfo& request, Decision so_far,
+                          Done done) const {
+  if (index == authorizers_.size()) return done(std::move(so_far));
+  authorizers_[index]->Authorize(
+      user, request,
+      [this, index, &user, &request, so_far = std::move(so_far), done = std::move(done)](Decision one) mutable {
+        if (one.verdict != Decision::Verdict::kNoOpinion) return done(std::move(one));
+        const auto join = [](std::string& to, const std::string& text) {
+          if (!to.empty() && !text.empty()) to += '\n';
+          to += text;
+        };
+        join(so_far.reason, one.reason);
+        join(so_far.error, one.error);
+        Ask(index + 1, user, request, std::move(so_far), std::move(done));
+      });
 }
 
 }  // namespace strata::auth

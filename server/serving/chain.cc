@@ -95,6 +95,10 @@ void Chain::Serve(http::Request request, std::unique_ptr<http::Exchange> exchang
       return call->Fail({400, "", "400 Bad Request", {}, api::Error::Form::kText});
     }
     call->info = *std::move(info);
+    if (!call->info.problem.empty()) {
+      return call->Fail(
+          api::InternalErrorText(call->request.target, "failed to create RequestInfo: " + call->info.problem));
+    }
     if (SetDeadline(*call)) Authenticate(call);
   } catch (const std::exception& error) {
     log_.Error("A request ended with an exception", {{"err", std::string_view(error.what())}, {"URI", call->request.target}});
@@ -143,6 +147,10 @@ void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
   authorizer_.Authorize(*call->user, call->info, [this, call](auth::Decision decision) {
     const bool allowed = decision.verdict == auth::Decision::Verdict::kAllow;
     metrics_.AuthorizationResult(allowed);
+    if (!allowed && !decision.error.empty()) {
+      log_.Warning("Could not tell whether a request is allowed", {{"err", decision.error}, {"URI", call->request.target}});
+      return call->Fail(api::InternalErrorText(call->request.target, decision.error));
+    }
     if (!allowed) return call->Fail(api::Forbidden(call->user->name, call->info, decision.reason));
     Dispatch(call);
   });

@@ -48,6 +48,7 @@ class Tokens final : public auth::Authenticator {
 class OnlyAlice final : public auth::Authorizer {
  public:
   void Authorize(const auth::UserInfo& user, const api::RequestInfo&, Done done) const override {
+    if (user.name == "carol") return done({auth::Decision::Verdict::kNoOpinion, "", "no <answer>"});
     done({user.name == "alice" ? auth::Decision::Verdict::kAllow : auth::Decision::Verdict::kNoOpinion, ""});
   }
 };
@@ -104,6 +105,10 @@ TEST_F(FilterChain, RefusesInTheOrderOfTheChain) {
   EXPECT_THAT(Ask("/echo", "bad").Text(), StartsWith("401 "));
   EXPECT_THAT(Ask("/echo", "").Text(), StartsWith("401 ")) << "nobody is anonymous here";
   EXPECT_THAT(Ask("/echo", "bob").Text(), HasSubstr("User \\\"bob\\\" cannot get path \\\"/echo\\\""));
+  EXPECT_EQ(Ask("/echo", "carol").Text(), "500 Internal Server Error: \"/echo\": no &lt;answer&gt;\n");
+  EXPECT_EQ(Ask("/apis/g/v1/watch", "").Text(),
+            "500 Internal Server Error: \"/apis/g/v1/watch\": failed to create RequestInfo: unable to determine kind and "
+            "namespace from url, /apis/g/v1/watch\n");
   EXPECT_THAT(Ask("/nothing").Text(), StartsWith("404 "));
   EXPECT_THAT(Ask("/echo?timeout=-1s").Text(), StartsWith("504 "));
 }
