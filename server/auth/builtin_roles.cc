@@ -148,6 +148,21 @@ rules:
 - {apiGroups: [image.openshift.io, ''], resources: [imagestreams/layers], verbs: [get]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: shared-resource-viewer, namespace: openshift}
+rules:
+- apiGroups: [image.openshift.io, '']
+  resources: [imagestreamimages, imagestreams, imagestreamtags, imagetags]
+  verbs: [get, list, watch]
+- {apiGroups: [image.openshift.io, ''], resources: [imagestreams/layers], verbs: [get]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: shared-resource-viewers, namespace: openshift}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: shared-resource-viewer}
+subjects: [{kind: Group, apiGroup: rbac.authorization.k8s.io, name: 'system:authenticated'}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: admin}
 aggregationRule:

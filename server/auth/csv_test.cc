@@ -24,9 +24,14 @@ TEST(Csv, ReadsRowsAsGoDoes) {
       {"t,u,1,\"g1,g2\"\n", "1:t;u;1;g1,g2|"},
       {"\"a\"\"b\",\"two\nlines\"\nx", "1:a\"b;two\nlines|3:x|"},
       {"a,,\n", "1:a;;|"},
-      {"a,b\"c\n", "line 1: a quote inside an unquoted field"},
-      {"x\n\"a\"b\n", "line 2: text after a quoted field"},
-      {"\"a\n", "line 2: a quoted field that doesn't end"},
+      {"a,b\"c\n", "parse error on line 1, column 4: bare \" in non-quoted-field"},
+      {"x\n\"a\"b\n", "parse error on line 2, column 3: extraneous or missing \" in quoted-field"},
+      {"\"a\n", "parse error on line 1, column 4: extraneous or missing \" in quoted-field"},
+      {"x\n\"a\nb", "record on line 2; parse error on line 3, column 2: extraneous or missing \" in quoted-field"},
+      {"\"a\r\nb\"\r", "1:a\nb|"},
+      {"a\rb,c", "1:a\rb;c|"},
+      {" a , b \n", "1: a ; b |"},
+      {"\n\n,\n", "3:;|"},
   };
   for (const auto& c : kCases) EXPECT_EQ(Say(c.text), c.wanted);
 }

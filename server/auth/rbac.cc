@@ -1,11 +1,15 @@
 #include "server/auth/rbac.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <utility>
+
+#include "server/api/quote.h"
 
 namespace strata::auth {
 namespace {
@@ -32,7 +36,7 @@ bool ResourceMatches(const Strings& resources, std::string_view resource, std::s
 bool PathMatches(const Strings& urls, std::string_view path) {
   return std::any_of(urls.begin(), urls.end(), [&](std::string_view one) {
     if (one == "*" || one == path) return true;
-    return one.ends_with('*') && path.starts_with(one.substr(0, one.size() - 1));
+    return one.ends_with('*') && path.starts_with(one.substr(0, one.find_last_not_of('*') + 1));
   });
 }
 
@@ -65,34 +69,52 @@ bool SelectorMatches(const Selector& selector, const Labels& labels) {
   return true;
 }
 
-// The rules of each cluster role; those of one that aggregates are gathered from the others, round after round, for
-// aggregates may select each other.
+// The cluster roles that each aggregating one selects.
+std::map<std::string, std::vector<std::string>> Selected(const std::map<std::string, const rbac_v1::ClusterRole*>& roles) {
+  std::map<std::string, std::vector<std::string>> selected;
+  for (const auto& [name, role] : roles) {
+    for (const Selector& selector : role->aggregation_rule().cluster_role_selectors()) {
+      for (const auto& [other, candidate] : roles) {
+        if (other != name && SelectorMatches(selector, candidate->metadata().labels())) selected[name].push_back(other);
+      }
+    }
+  }
+  return selected;
+}
+
+// The rules of each cluster role; those of one that aggregates are the ones of the roles it selects, each once. Aggregates
+// may select each other: rounds go on until nothing is added.
 std::map<std::string, std::vector<rbac_v1::PolicyRule>> ClusterRules(const RbacObjects& objects) {
   std::map<std::string, const rbac_v1::ClusterRole*> roles;
   for (const auto& role : objects.cluster_roles) roles[role.metadata().name()] = &role;
-  std::map<std::string, std::vector<rbac_v1::PolicyRule>> rules;
-  for (const auto& [name, role] : roles) rules[name].assign(role->rules().begin(), role->rules().end());
-  for (size_t round = 0; round < roles.size(); ++round) {
-    bool grew = false;
-    for (const auto& [name, role] : roles) {
-      if (!role->has_aggregation_rule()) continue;
-      std::vector<rbac_v1::PolicyRule> gathered;
-      for (const auto& [other, selected] : roles) {
-        if (other == name) continue;
-        const auto& selectors = role->aggregation_rule().cluster_role_selectors();
-        if (std::none_of(selectors.begin(), selectors.end(), [&](const Selector& selector) {
-              return SelectorMatches(selector, selected->metadata().labels());
-            })) {
-          continue;
-        }
-        gathered.insert(gathered.end(), rules[other].begin(), rules[other].end());
-      }
-      grew = grew || gathered.size() > rules[name].size();
-      rules[name] = std::move(gathered);
+  std::vector<const rbac_v1::PolicyRule*> rules;
+  std::map<std::string, size_t> indexes;  // in `rules`, by a rule's protobuf form
+  std::map<std::string, std::set<size_t>> of_role;
+  for (const auto& [name, role] : roles) {
+    std::set<size_t>& own = of_role[name];
+    if (role->has_aggregation_rule()) continue;
+    for (const rbac_v1::PolicyRule& rule : role->rules()) {
+      const auto [at, is_new] = indexes.try_emplace(rule.SerializeAsString(), rules.size());
+      if (is_new) rules.push_back(&rule);
+      own.insert(at->second);
     }
-    if (!grew) break;
   }
-  return rules;
+  const auto selected = Selected(roles);
+  for (bool grew = true; grew;) {
+    grew = false;
+    for (const auto& [name, others] : selected) {
+      std::set<size_t>& own = of_role[name];
+      const size_t before = own.size();
+      for (const std::string& other : others) own.insert(of_role[other].begin(), of_role[other].end());
+      grew = grew || own.size() > before;
+    }
+  }
+  std::map<std::string, std::vector<rbac_v1::PolicyRule>> result;
+  for (const auto& [name, own] : of_role) {
+    for (const size_t index : own) result[name].push_back(*rules[index]);
+    result.try_emplace(name);
+  }
+  return result;
 }
 
 base::StatusOr<std::vector<std::string>> FilesOf(const std::vector<std::string>& paths) {
@@ -105,9 +127,9 @@ base::StatusOr<std::vector<std::string>> FilesOf(const std::vector<std::string>&
       continue;
     }
     std::vector<std::string> inside;
-    for (const auto& entry : fs::directory_iterator(path, error)) {
-      const std::string extension = entry.path().extension();
-      if (extension == ".yaml" || extension == ".yml" || extension == ".json") inside.push_back(entry.path());
+    for (fs::directory_iterator at(path, error); !error && at != fs::directory_iterator(); at.increment(error)) {
+      const std::string extension = at->path().extension();
+      if (extension == ".yaml" || extension == ".yml" || extension == ".json") inside.push_back(at->path());
     }
     if (error) return base::InvalidArgumentError(fmt::format("{}: {}", path, error.message()));
     std::sort(inside.begin(), inside.end());
@@ -117,6 +139,15 @@ base::StatusOr<std::vector<std::string>> FilesOf(const std::vector<std::string>&
 }
 
 }  // namespace
+
+// Either kind of binding, and the rules of its role.
+struct Policy::Binding {
+  const google::protobuf::RepeatedPtrField<rbac_v1::Subject>& subjects;
+  const rbac_v1::RoleRef& ref;
+  std::string ns;    // empty: a ClusterRoleBinding
+  std::string text;  // ClusterRoleBinding "name"
+  Rules rules;
+};
 
 Policy::Policy(const RbacObjects& objects) {
   std::map<std::string, Rules> cluster_rules;
@@ -128,6 +159,10 @@ Policy::Policy(const RbacObjects& objects) {
     role_rules[role.metadata().namespace_() + "/" + role.metadata().name()] =
         std::make_shared<const std::vector<rbac_v1::PolicyRule>>(role.rules().begin(), role.rules().end());
   }
+  const auto find = [](const std::map<std::string, Rules>& rules, const std::string& name) {
+    const auto found = rules.find(name);
+    return found == rules.end() ? nullptr : found->second;
+  };
   std::map<std::string, const rbac_v1::ClusterRoleBinding*> cluster_bindings;
   for (const auto& binding : objects.cluster_role_bindings) cluster_bindings[binding.metadata().name()] = &binding;
   std::map<std::string, const rbac_v1::RoleBinding*> bindings;
@@ -136,43 +171,45 @@ Policy::Policy(const RbacObjects& objects) {
   }
 
   for (const auto& [name, binding] : cluster_bindings) {
-    const auto rules = cluster_rules.find(binding->role_ref().name());
-    if (rules == cluster_rules.end()) continue;
-    AddGrants(binding->subjects(), rules->second, "", fmt::format("ClusterRoleBinding \"{}\"", name), binding->role_ref());
+    Add({binding->subjects(), binding->role_ref(), "", fmt::format("ClusterRoleBinding {}", api::Quote(name)),
+         find(cluster_rules, binding->role_ref().name())});
   }
-  for (const auto& [name, binding] : bindings) {
+  for (const auto& [key, binding] : bindings) {
     const std::string& ns = binding->metadata().namespace_();
-    const bool cluster = binding->role_ref().kind() == "ClusterRole";
-    const auto& from = cluster ? cluster_rules : role_rules;
-    const auto rules = from.find(cluster ? binding->role_ref().name() : ns + "/" + binding->role_ref().name());
-    if (rules == from.end()) continue;
-    AddGrants(binding->subjects(), rules->second, ns,
-              fmt::format("RoleBinding \"{}/{}\"", binding->metadata().name(), ns), binding->role_ref());
+    const rbac_v1::RoleRef& ref = binding->role_ref();
+    Add({binding->subjects(), ref, ns,
+         fmt::format("RoleBinding {}", api::Quote(binding->metadata().name() + "/" + ns)),
+         ref.kind() == "ClusterRole" ? find(cluster_rules, ref.name()) : find(role_rules, ns + "/" + ref.name())});
   }
 }
 
-void Policy::AddGrants(const google::protobuf::RepeatedPtrField<rbac_v1::Subject>& subjects, const Rules& rules,
-                       const std::string& ns, const std::string& binding, const rbac_v1::RoleRef& ref) {
-  for (const rbac_v1::Subject& subject : subjects) {
+// The texts are rbac.go's: clusterRoleBindingDescriber, roleBindingDescriber and the errors of its role getters.
+void Policy::Add(const Binding& binding) {
+  for (const rbac_v1::Subject& subject : binding.subjects) {
     std::string name = subject.name();
-    std::string key = (subject.kind() == "Group" ? "g:" : "u:") + name;
-    std::string who = fmt::format("{} \"{}\"", subject.kind(), name);
+    std::string who = fmt::format("{} {}", subject.kind(), api::Quote(name));
     if (subject.kind() == "ServiceAccount") {
-      const std::string& account_ns = subject.namespace_().empty() ? ns : subject.namespace_();
-      key = fmt::format("u:system:serviceaccount:{}:{}", account_ns, name);
-      who = fmt::format("ServiceAccount \"{}/{}\"", name, account_ns);
+      const std::string& account_ns = subject.namespace_().empty() ? binding.ns : subject.namespace_();
+      who = fmt::format("ServiceAccount {}", api::Quote(name + "/" + account_ns));
+      name = fmt::format("system:serviceaccount:{}:{}", account_ns, subject.name());
     }
-    grants_[key].push_back(
-        {rules, ns, fmt::format("RBAC: allowed by {} of {} \"{}\" to {}", binding, ref.kind(), ref.name(), who)});
+    Grants& grants = (subject.kind() == "Group" ? groups_ : users_)[name];
+    Grant grant{binding.rules, fmt::format("RBAC: allowed by {} of {} {} to {}", binding.text, binding.ref.kind(),
+                                           api::Quote(binding.ref.name()), who)};
+    if (binding.rules == nullptr) {
+      grant.reason = fmt::format("{}.rbac.authorization.k8s.io {} not found",
+                                 binding.ref.kind() == "ClusterRole" ? "clusterrole" : "role", api::Quote(binding.ref.name()));
+    }
+    (binding.ns.empty() ? grants.everywhere : grants.in_namespace[binding.ns]).push_back(std::move(grant));
   }
 }
 
-const Policy::Grant* Policy::Find(std::string_view subject, const api::RequestInfo& request) const {
-  const auto found = grants_.find(subject);
-  if (found == grants_.end()) return nullptr;
-  for (const Grant& grant : found->second) {
-    // What a binding of a namespace grants is of that namespace alone, and never a path.
-    if (!grant.ns.empty() && (!request.is_resource || grant.ns != request.ns)) continue;
+const Policy::Grant* Policy::Find(const std::vector<Grant>& grants, const api::RequestInfo& request, Missing& missing) {
+  for (const Grant& grant : grants) {
+    if (grant.rules == nullptr) {
+      if (std::find(missing.begin(), missing.end(), grant.reason) == missing.end()) missing.push_back(grant.reason);
+      continue;
+    }
     for (const rbac_v1::PolicyRule& rule : *grant.rules) {
       if (RuleAllows(rule, request)) return &grant;
     }
@@ -180,30 +217,42 @@ const Policy::Grant* Policy::Find(std::string_view subject, const api::RequestIn
   return nullptr;
 }
 
+const Policy::Grant* Policy::Find(const base::StringMap<Grants>& subjects, std::string_view name,
+                                  const api::RequestInfo& request, Missing& missing) {
+  const auto found = subjects.find(name);
+  if (found == subjects.end()) return nullptr;
+  if (const Grant* grant = Find(found->second.everywhere, request, missing)) return grant;
+  // What a binding of a namespace grants is of that namespace alone, and never a path.
+  if (!request.is_resource || request.ns.empty()) return nullptr;
+  const auto here = found->second.in_namespace.find(std::string_view(request.ns));
+  return here == found->second.in_namespace.end() ? nullptr : Find(here->second, request, missing);
+}
+
 Decision Policy::Decide(const UserInfo& user, const api::RequestInfo& request) const {
-  std::string key = "u:" + user.name;
-  const Grant* grant = Find(key, request);
+  Missing missing;
+  const Grant* grant = Find(users_, user.name, request, missing);
   for (size_t i = 0; grant == nullptr && i < user.groups.size(); ++i) {
-    key.assign("g:").append(user.groups[i]);
-    grant = Find(key, request);
+    grant = Find(groups_, user.groups[i], request, missing);
   }
-  if (grant == nullptr) return {};
-  return {Decision::Verdict::kAllow, grant->reason};
+  if (grant != nullptr) return {Decision::Verdict::kAllow, grant->reason};
+  if (missing.empty()) return {};
+  const std::string list = fmt::format("{}", fmt::join(missing, ", "));
+  return {Decision::Verdict::kNoOpinion, missing.size() == 1 ? "RBAC: " + list : "RBAC: [" + list + "]"};
 }
 
 base::StatusOr<std::unique_ptr<Rbac>> Rbac::Open(const std::vector<std::string>& paths, files::FileWatcher& watcher) {
-  STRATA_ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesOf(paths));
   auto state = std::make_shared<State>();
-  const auto load = [state, files](const std::vector<std::string>& contents) {
+  const auto load = [state](const std::vector<files::FileWatcher::File>& files) {
     RbacObjects objects;
     STRATA_RETURN_IF_ERROR(AddRbacObjects(BuiltinRoles(), "built-in roles", objects));
-    for (size_t i = 0; i < files.size(); ++i) STRATA_RETURN_IF_ERROR(AddRbacObjects(contents[i], files[i], objects));
+    for (const auto& file : files) STRATA_RETURN_IF_ERROR(AddRbacObjects(file.content, file.path, objects));
     auto policy = std::make_shared<const Policy>(objects);
     absl::MutexLock lock(&state->mu);
     state->policy = std::move(policy);
     return base::OkStatus();
   };
-  STRATA_RETURN_IF_ERROR(files.empty() ? load({}) : watcher.Watch("rbac-file", files, load));
+  STRATA_RETURN_IF_ERROR(paths.empty() ? load({})
+                                       : watcher.WatchListed("rbac-file", [paths] { return FilesOf(paths); }, load));
   return std::unique_ptr<Rbac>(new Rbac(std::move(state)));
 }
 

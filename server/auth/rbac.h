@@ -17,36 +17,44 @@
 
 namespace strata::auth {
 
-// All rules by the subjects that they are granted to. Immutable.
+// All rules by the subjects that they are granted to, and of each by namespace: what a request costs doesn't grow with
+// what others may do, nor with what its user may do in other namespaces. Immutable.
 class Policy {
  public:
-  // A binding whose role doesn't exist grants nothing. Of objects with one name the last counts, so that files override
-  // what is built in.
+  // Of objects with one name the last counts, so that files override what is built in.
   explicit Policy(const RbacObjects& objects);
 
-  // About a microsecond for users with few bindings; no rule is looked at that isn't the user's.
+  // Allows, with the binding that does, or has no opinion. A binding whose role doesn't exist grants nothing; the reason
+  // then names the role, as kube-apiserver's 403s do.
   Decision Decide(const UserInfo& user, const api::RequestInfo& request) const;
 
  private:
   using Rules = std::shared_ptr<const std::vector<rbac_v1::PolicyRule>>;
   struct Grant {
-    Rules rules;
-    std::string ns;      // empty: everywhere
-    std::string reason;  // that an allowed request gets
+    Rules rules;         // null: the role doesn't exist
+    std::string reason;  // for the request that it allows, or what is missing
   };
+  struct Grants {
+    std::vector<Grant> everywhere;
+    base::StringMap<std::vector<Grant>> in_namespace;
+  };
+  using Missing = std::vector<std::string_view>;
 
-  void AddGrants(const google::protobuf::RepeatedPtrField<rbac_v1::Subject>& subjects, const Rules& rules,
-                 const std::string& ns, const std::string& binding, const rbac_v1::RoleRef& ref);
-  const Grant* Find(std::string_view subject, const api::RequestInfo& request) const;
+  struct Binding;
+  void Add(const Binding& binding);
+  static const Grant* Find(const std::vector<Grant>& grants, const api::RequestInfo& request, Missing& missing);
+  static const Grant* Find(const base::StringMap<Grants>& subjects, std::string_view name,
+                           const api::RequestInfo& request, Missing& missing);
 
-  base::StringMap<std::vector<Grant>> grants_;  // by "u:name", "g:name"
+  base::StringMap<Grants> users_;  // service accounts are users
+  base::StringMap<Grants> groups_;
 };
 
 // --authorization-mode=RBAC with --rbac-file: the built-in roles and those of the files, which are read again when they
 // change; a bad file leaves everything as it was.
 class Rbac final : public Authorizer {
  public:
-  // Each path is a file, or a directory of *.yaml, *.yml and *.json (not below it).
+  // Each path is a file, or a directory of *.yaml, *.yml and *.json (not below it), whose files may come and go.
   static base::StatusOr<std::unique_ptr<Rbac>> Open(const std::vector<std::string>& paths, files::FileWatcher& watcher);
 
   void Authorize(const UserInfo& user, const api::RequestInfo& request, Done done) const override;
