@@ -52,6 +52,7 @@ std::unique_ptr<Watch> Client::OpenWatch(const WatchOptions& options) {
   // interceptor).
   stream->context.AddMetadata("hasleader", "true");
   stream->context.set_wait_for_ready(false);
+  stream->endpoint.AwaitConnection(base::MonotonicTime::max());
   stream->opened = Authorize(stream->endpoint, stream->context);
   if (stream->opened.ok()) {
     stream->stream = stream->endpoint.watch->Watch(&stream->context);

@@ -376,7 +376,7 @@ TEST_F(FaultyEtcd, WhereProgressIsKnownToComeTooEarlyNobodyListensToIt) {
 
 // Everything at once, in the order that chance gives.
 class EverythingAtOnce : public FaultyEtcd,
-                         public testing::WithParamInterface<std::tuple<int, const char*>> {
+                         public testing::WithParamInterface<std::tuple<int, std::string>> {
  protected:
   void Disturb(Random& random) {
     switch (random.Below(12)) {
@@ -490,7 +490,7 @@ TEST_P(EverythingAtOnce, TheIndexIsAlwaysTrueAndNeverBehindARequest) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, EverythingAtOnce,
                          testing::Combine(testing::Values(1, 2, 3, 4),
-                                          testing::Values("3.6.5", "3.4.23")));
+                                          testing::Values(std::string("3.6.5"), std::string("3.4.23"))));
 
 }  // namespace
 }  // namespace strata::reflector
