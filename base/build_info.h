@@ -4,7 +4,7 @@
 namespace strata::base {
 
 struct BuildInfo {
-  const char* version;     // "v0.1.0"
+  const char* version;  // "v0.1.0"
   const char* major;
   const char* minor;
   const char* git_commit;  // empty when built outside a checkout

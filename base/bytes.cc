@@ -9,8 +9,12 @@ namespace {
 
 // The length of the UTF-8 sequence at the start of `text` (RFC 3629 §4), or 0 if there is none.
 size_t Utf8Length(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<uint8_t>(text[i]) : uint8_t{0}; };
-  const auto follows = [&](size_t i, uint8_t low = 0x80, uint8_t high = 0xBF) { return byte(i) >= low && byte(i) <= high; };
+  const auto byte = [&](size_t i) {
+    return i < text.size() ? static_cast<uint8_t>(text[i]) : uint8_t{0};
+  };
+  const auto follows = [&](size_t i, uint8_t low = 0x80, uint8_t high = 0xBF) {
+    return byte(i) >= low && byte(i) <= high;
+  };
   const uint8_t first = byte(0);
   if (text.empty()) return 0;
   if (first < 0x80) return 1;
@@ -43,7 +47,8 @@ std::string ToBase64(std::string_view bytes) {
 
 std::optional<std::string> FromBase64(std::string_view text) {
   std::string out;
-  if (text.size() % 4 != 0 || !absl::Base64Unescape({text.data(), text.size()}, &out)) return std::nullopt;
+  if (text.size() % 4 != 0 || !absl::Base64Unescape({text.data(), text.size()}, &out))
+    return std::nullopt;
   if (ToBase64(out) != text) return std::nullopt;
   return out;
 }
@@ -53,7 +58,8 @@ std::string Printable(std::string_view text, size_t limit) {
   while (!text.empty()) {
     size_t length = Utf8Length(text);
     const bool control = length == 1 && (static_cast<uint8_t>(text[0]) < 0x20 || text[0] == 0x7F);
-    const bool c1 = length == 2 && static_cast<uint8_t>(text[0]) == 0xC2 && static_cast<uint8_t>(text[1]) < 0xA0;
+    const bool c1 = length == 2 && static_cast<uint8_t>(text[0]) == 0xC2 &&
+                    static_cast<uint8_t>(text[1]) < 0xA0;
     if (out.size() + (length == 0 ? 1 : length) > limit) return out + "…";
     if (length == 0 || control || c1) {
       out.push_back('?');

@@ -17,8 +17,8 @@ std::string ToBase64(std::string_view bytes);
 // RFC 4648 §4, padded; nothing if `text` is anything else.
 std::optional<std::string> FromBase64(std::string_view text);
 
-// `text` fit for a log line or a header: control characters and bytes that aren't UTF-8 become '?', and it is cut to
-// `limit` bytes (with "…" appended when something was cut).
+// `text` fit for a log line or a header: control characters and bytes that aren't UTF-8 become '?',
+// and it is cut to `limit` bytes (with "…" appended when something was cut).
 std::string Printable(std::string_view text, size_t limit);
 
 }  // namespace strata::base

@@ -2,8 +2,12 @@
 
 namespace strata::base {
 
-MonotonicTime SystemClock::Now() const { return std::chrono::steady_clock::now(); }
-WallTime SystemClock::WallNow() const { return std::chrono::system_clock::now(); }
+MonotonicTime SystemClock::Now() const {
+  return std::chrono::steady_clock::now();
+}
+WallTime SystemClock::WallNow() const {
+  return std::chrono::system_clock::now();
+}
 
 FakeClock::FakeClock(WallTime start) : now_(std::chrono::hours(1)), wall_now_(start) {}
 

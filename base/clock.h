@@ -14,8 +14,8 @@ using WallTime = std::chrono::system_clock::time_point;
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual MonotonicTime Now() const = 0;   // for deadlines and durations
-  virtual WallTime WallNow() const = 0;    // for dates and certificates
+  virtual MonotonicTime Now() const = 0;  // for deadlines and durations
+  virtual WallTime WallNow() const = 0;   // for dates and certificates
 };
 
 class SystemClock final : public Clock {

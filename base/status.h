@@ -1,5 +1,5 @@
-// Errors below the HTTP boundary. This header and string_map.h are the only places that know that Debian's abseil has a
-// string_view of its own: messages go in and come out as std's.
+// Errors below the HTTP boundary. This header and string_map.h are the only places that know that
+// Debian's abseil has a string_view of its own: messages go in and come out as std's.
 #pragma once
 
 #include <absl/status/status.h>
@@ -44,15 +44,16 @@ Status Annotate(const Status& status, std::string_view context);
 #define STRATA_CONCAT_(a, b) STRATA_CONCAT_INNER_(a, b)
 
 // Returns from the enclosing function if `expr`, a Status, is an error.
-#define STRATA_RETURN_IF_ERROR(expr)                                      \
-  do {                                                                    \
-    if (::strata::base::Status strata_status_ = (expr); !strata_status_.ok()) return strata_status_; \
+#define STRATA_RETURN_IF_ERROR(expr)                                          \
+  do {                                                                        \
+    if (::strata::base::Status strata_status_ = (expr); !strata_status_.ok()) \
+      return strata_status_;                                                  \
   } while (false)
 
 // STRATA_ASSIGN_OR_RETURN(auto page, client.Range(...)): the value, or the error to the caller.
 #define STRATA_ASSIGN_OR_RETURN(lhs, expr) \
   STRATA_ASSIGN_OR_RETURN_IMPL_(STRATA_CONCAT_(strata_or_, __LINE__), lhs, expr)
 #define STRATA_ASSIGN_OR_RETURN_IMPL_(result, lhs, expr) \
-  auto result = (expr);                              \
-  if (!result.ok()) return std::move(result).status(); \
+  auto result = (expr);                                  \
+  if (!result.ok()) return std::move(result).status();   \
   lhs = *std::move(result)

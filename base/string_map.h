@@ -12,7 +12,9 @@ namespace strata::base {
 
 struct StringHash {
   using is_transparent = void;
-  size_t operator()(std::string_view text) const { return absl::HashOf(absl::string_view(text.data(), text.size())); }
+  size_t operator()(std::string_view text) const {
+    return absl::HashOf(absl::string_view(text.data(), text.size()));
+  }
 };
 
 struct StringEqual {

@@ -49,11 +49,14 @@ struct Logger::Queue {
 };
 
 Logger::Logger(LogFormat format, int verbosity)
-    : format_(format), verbosity_(verbosity), clock_(system_clock_), queue_(std::make_unique<Queue>()) {
+    : format_(format),
+      verbosity_(verbosity),
+      clock_(system_clock_),
+      queue_(std::make_unique<Queue>()) {
   queue_->pool = std::make_shared<spdlog::details::thread_pool>(kQueuedLines, 1);
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  queue_->logger = std::make_shared<spdlog::async_logger>("strata", std::move(sink), queue_->pool,
-                                                          spdlog::async_overflow_policy::overrun_oldest);
+  queue_->logger = std::make_shared<spdlog::async_logger>(
+      "strata", std::move(sink), queue_->pool, spdlog::async_overflow_policy::overrun_oldest);
   queue_->logger->set_pattern("%v");
   queue_->logger->flush_on(spdlog::level::info);
 }
@@ -63,9 +66,12 @@ Logger::Logger(LogFormat format, int verbosity, const base::Clock& clock, Sink s
 
 Logger::~Logger() = default;
 
-uint64_t Logger::dropped() const { return queue_ ? queue_->pool->overrun_counter() : 0; }
+uint64_t Logger::dropped() const {
+  return queue_ ? queue_->pool->overrun_counter() : 0;
+}
 
-// klog's header: severity, date, time, thread, file:line (klog.go formatHeader); or component-base's JSON keys.
+// klog's header: severity, date, time, thread, file:line (klog.go formatHeader); or
+// component-base's JSON keys.
 void Logger::Write(char severity, int level, const Event& event, Fields fields) const {
   using std::chrono::microseconds;
   const auto now = clock_.WallNow();
@@ -73,14 +79,21 @@ void Logger::Write(char severity, int level, const Event& event, Fields fields) 
   std::string line;
   if (format_ == LogFormat::kText) {
     const auto time = fmt::gmtime(std::chrono::system_clock::to_time_t(now));
-    line = fmt::format("{}{:%m%d %H:%M:%S}.{:06} {:>7} {}:{}] {}", severity, time, us % 1'000'000, getpid(),
-                       FileName(event.location), event.location.line(), Quoted(event.message));
-    for (const Field& field : fields) fmt::format_to(std::back_inserter(line), " {}={}", field.key, ValueText(field));
+    line = fmt::format("{}{:%m%d %H:%M:%S}.{:06} {:>7} {}:{}] {}", severity, time, us % 1'000'000,
+                       getpid(), FileName(event.location), event.location.line(),
+                       Quoted(event.message));
+    for (const Field& field : fields)
+      fmt::format_to(std::back_inserter(line), " {}={}", field.key, ValueText(field));
   } else {
-    line = fmt::format(R"({{"ts":{}.{:06},"caller":"{}:{}","level":"{}","msg":{},"v":{})", us / 1'000'000, us % 1'000'000,
-                       FileName(event.location), event.location.line(),
-                       severity == 'I' ? "info" : severity == 'W' ? "warning" : "error", Quoted(event.message), level);
-    for (const Field& field : fields) fmt::format_to(std::back_inserter(line), R"(,"{}":{})", field.key, ValueText(field));
+    line =
+        fmt::format(R"({{"ts":{}.{:06},"caller":"{}:{}","level":"{}","msg":{},"v":{})",
+                    us / 1'000'000, us % 1'000'000, FileName(event.location), event.location.line(),
+                    severity == 'I'   ? "info"
+                    : severity == 'W' ? "warning"
+                                      : "error",
+                    Quoted(event.message), level);
+    for (const Field& field : fields)
+      fmt::format_to(std::back_inserter(line), R"(,"{}":{})", field.key, ValueText(field));
     line.push_back('}');
   }
   if (sink_) {

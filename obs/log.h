@@ -1,7 +1,7 @@
 // The log: one line an event, in klog's text form or as JSON (component-base's keys).
 //
-// A line is a constant message and fields; what comes from outside goes into fields, where it is quoted and cut, so no
-// request can forge a line. Tokens, cookies and passwords are never fields.
+// A line is a constant message and fields; what comes from outside goes into fields, where it is
+// quoted and cut, so no request can forge a line. Tokens, cookies and passwords are never fields.
 #pragma once
 
 #include <cstdint>
@@ -44,13 +44,15 @@ enum class LogFormat { kText, kJson };
 // A constant message with the place that says it.
 struct Event {
   template <typename T>
-  Event(const T& m, std::source_location l = std::source_location::current())  // NOLINT(google-explicit-constructor)
+  Event(const T& m, std::source_location l =
+                        std::source_location::current())  // NOLINT(google-explicit-constructor)
       : message(m), location(l) {}
   std::string_view message;
   std::source_location location;
 };
 
-// Thread-safe. Writing never blocks: lines go through a bounded queue, and the oldest are dropped when it is full.
+// Thread-safe. Writing never blocks: lines go through a bounded queue, and the oldest are dropped
+// when it is full.
 class Logger {
  public:
   // Receives whole lines, without the line feed, one at a time. For tests.

@@ -11,12 +11,24 @@
 
 namespace strata::obs {
 
-void Counter::Increment(double by) const { counter_->Increment(by); }
-double Counter::value() const { return counter_->Value(); }
-void Gauge::Set(double value) const { gauge_->Set(value); }
-void Gauge::Add(double by) const { gauge_->Increment(by); }
-double Gauge::value() const { return gauge_->Value(); }
-void Histogram::Observe(double value) const { histogram_->Observe(value); }
+void Counter::Increment(double by) const {
+  counter_->Increment(by);
+}
+double Counter::value() const {
+  return counter_->Value();
+}
+void Gauge::Set(double value) const {
+  gauge_->Set(value);
+}
+void Gauge::Add(double by) const {
+  gauge_->Increment(by);
+}
+double Gauge::value() const {
+  return gauge_->Value();
+}
+void Histogram::Observe(double value) const {
+  histogram_->Observe(value);
+}
 
 struct Metrics::State {
   struct Function {
@@ -58,27 +70,33 @@ struct Metrics::State {
 Metrics::Metrics() : state_(std::make_unique<State>()) {}
 Metrics::~Metrics() = default;
 
-Counter Metrics::AddCounter(const std::string& name, const std::string& help, const Labels& labels) {
-  return Counter(prometheus::BuildCounter().Name(name).Help(help).Register(state_->registry).Add(labels));
+Counter Metrics::AddCounter(const std::string& name, const std::string& help,
+                            const Labels& labels) {
+  return Counter(
+      prometheus::BuildCounter().Name(name).Help(help).Register(state_->registry).Add(labels));
 }
 
 Gauge Metrics::AddGauge(const std::string& name, const std::string& help, const Labels& labels) {
-  return Gauge(prometheus::BuildGauge().Name(name).Help(help).Register(state_->registry).Add(labels));
+  return Gauge(
+      prometheus::BuildGauge().Name(name).Help(help).Register(state_->registry).Add(labels));
 }
 
-Histogram Metrics::AddHistogram(const std::string& name, const std::string& help, const std::vector<double>& buckets,
-                                const Labels& labels) {
-  return Histogram(
-      prometheus::BuildHistogram().Name(name).Help(help).Register(state_->registry).Add(labels, buckets));
+Histogram Metrics::AddHistogram(const std::string& name, const std::string& help,
+                                const std::vector<double>& buckets, const Labels& labels) {
+  return Histogram(prometheus::BuildHistogram()
+                       .Name(name)
+                       .Help(help)
+                       .Register(state_->registry)
+                       .Add(labels, buckets));
 }
 
-void Metrics::AddGaugeFunction(const std::string& name, const std::string& help, const Labels& labels,
-                               std::function<double()> read) {
+void Metrics::AddGaugeFunction(const std::string& name, const std::string& help,
+                               const Labels& labels, std::function<double()> read) {
   state_->Add({name, help, prometheus::MetricType::Gauge, labels, std::move(read)});
 }
 
-void Metrics::AddCounterFunction(const std::string& name, const std::string& help, const Labels& labels,
-                                 std::function<double()> read) {
+void Metrics::AddCounterFunction(const std::string& name, const std::string& help,
+                                 const Labels& labels, std::function<double()> read) {
   state_->Add({name, help, prometheus::MetricType::Counter, labels, std::move(read)});
 }
 

@@ -1,5 +1,5 @@
-// Metrics under Prometheus names. A module registers what it counts once, at construction, and keeps the handles: no
-// look-up by label happens per request.
+// Metrics under Prometheus names. A module registers what it counts once, at construction, and
+// keeps the handles: no look-up by label happens per request.
 #pragma once
 
 #include <functional>
@@ -56,11 +56,12 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  // The same name and labels give the same metric again; names are constants, never made from a request.
+  // The same name and labels give the same metric again; names are constants, never made from a
+  // request.
   Counter AddCounter(const std::string& name, const std::string& help, const Labels& labels = {});
   Gauge AddGauge(const std::string& name, const std::string& help, const Labels& labels = {});
-  Histogram AddHistogram(const std::string& name, const std::string& help, const std::vector<double>& buckets,
-                         const Labels& labels = {});
+  Histogram AddHistogram(const std::string& name, const std::string& help,
+                         const std::vector<double>& buckets, const Labels& labels = {});
 
   // Read when scraped, on the scraping thread. What `read` refers to must outlive this.
   void AddGaugeFunction(const std::string& name, const std::string& help, const Labels& labels,

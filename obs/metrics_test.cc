@@ -15,7 +15,8 @@ TEST(Metrics, TextShowsCountersGaugesHistogramsAndFunctions) {
   metrics.AddHistogram("c_seconds", "Cs.", {0.1, 1}).Observe(0.5);
   metrics.AddGaugeFunction("d", "Ds.", {}, [] { return 4.0; });
   const std::string text = metrics.Text();
-  EXPECT_THAT(text, HasSubstr("# HELP a_total As.\n# TYPE a_total counter\na_total{code=\"200\"} 2\n"));
+  EXPECT_THAT(text,
+              HasSubstr("# HELP a_total As.\n# TYPE a_total counter\na_total{code=\"200\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("b -1\n"));
   EXPECT_THAT(text, HasSubstr("c_seconds_bucket{le=\"0.1\"} 0\nc_seconds_bucket{le=\"1\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("# TYPE d gauge\nd 4\n"));

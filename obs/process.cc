@@ -22,14 +22,18 @@ double ResidentBytes() {
 double CpuSeconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 double OpenFiles() {
   std::error_code error;
   double count = 0;
-  for (std::filesystem::directory_iterator it("/proc/self/fd", error), end; !error && it != end; it.increment(error)) ++count;
+  for (std::filesystem::directory_iterator it("/proc/self/fd", error), end; !error && it != end;
+       it.increment(error))
+    ++count;
   return count;
 }
 
@@ -42,12 +46,17 @@ double FileLimit() {
 }  // namespace
 
 void AddProcessMetrics(Metrics& metrics) {
-  const double start = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-  metrics.AddGaugeFunction("process_resident_memory_bytes", "Resident memory size in bytes.", {}, ResidentBytes);
-  metrics.AddCounterFunction("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", {}, CpuSeconds);
+  const double start =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  metrics.AddGaugeFunction("process_resident_memory_bytes", "Resident memory size in bytes.", {},
+                           ResidentBytes);
+  metrics.AddCounterFunction("process_cpu_seconds_total",
+                             "Total user and system CPU time spent in seconds.", {}, CpuSeconds);
   metrics.AddGaugeFunction("process_open_fds", "Number of open file descriptors.", {}, OpenFiles);
-  metrics.AddGaugeFunction("process_max_fds", "Maximum number of open file descriptors.", {}, FileLimit);
-  metrics.AddGaugeFunction("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", {},
+  metrics.AddGaugeFunction("process_max_fds", "Maximum number of open file descriptors.", {},
+                           FileLimit);
+  metrics.AddGaugeFunction("process_start_time_seconds",
+                           "Start time of the process since unix epoch in seconds.", {},
                            [start] { return start; });
 }
 

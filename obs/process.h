@@ -5,7 +5,8 @@
 
 namespace strata::obs {
 
-// process_resident_memory_bytes, process_cpu_seconds_total, process_open_fds, process_start_time_seconds, …
+// process_resident_memory_bytes, process_cpu_seconds_total, process_open_fds,
+// process_start_time_seconds, …
 void AddProcessMetrics(Metrics& metrics);
 
 }  // namespace strata::obs

@@ -12,9 +12,11 @@ namespace {
 
 // Durations as Go writes them, in the units that flags use.
 template <typename Duration>
-CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& to, const std::string& help) {
+CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& to,
+                         const std::string& help) {
   const auto parse = [&to](const CLI::results_t& results) {
-    static const std::map<std::string, double> kUnits = {{"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+    static const std::map<std::string, double> kUnits = {
+        {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
     size_t end = 0;
     double value = 0;
     try {
@@ -24,7 +26,8 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& to, c
     }
     const auto unit = kUnits.find(results[0].substr(end));
     if (unit == kUnits.end() || value < 0 || value > 1e9) return false;
-    to = std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(static_cast<int64_t>(value * unit->second)));
+    to = std::chrono::duration_cast<Duration>(
+        std::chrono::nanoseconds(static_cast<int64_t>(value * unit->second)));
     return true;
   };
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(to).count();
@@ -35,87 +38,159 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& to, c
 
 void AddServingFlags(CLI::App& app, Flags& flags) {
   CLI::App& group = *app.add_option_group("Secure serving");
-  group.add_option("--bind-address", flags.bind_address, "IP address to listen on; 0.0.0.0 or :: for all")->capture_default_str();
-  group.add_option("--secure-port", flags.secure_port, "Port to serve HTTPS on; 0 chooses a free one")
+  group
+      .add_option("--bind-address", flags.bind_address,
+                  "IP address to listen on; 0.0.0.0 or :: for all")
+      ->capture_default_str();
+  group
+      .add_option("--secure-port", flags.secure_port,
+                  "Port to serve HTTPS on; 0 chooses a free one")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
-  group.add_option("--tls-cert-file", flags.tls.cert_file, "Serving certificate with its chain, PEM; read again when it changes")->type_name("FILE");
+  group
+      .add_option("--tls-cert-file", flags.tls.cert_file,
+                  "Serving certificate with its chain, PEM; read again when it changes")
+      ->type_name("FILE");
   group.add_option("--tls-private-key-file", flags.tls.key_file, "Its key, PEM")->type_name("FILE");
-  group.add_option("--cert-dir", flags.tls.cert_dir, "Where a self-signed pair is kept when no certificate is given")
+  group
+      .add_option("--cert-dir", flags.tls.cert_dir,
+                  "Where a self-signed pair is kept when no certificate is given")
       ->type_name("DIR")
       ->capture_default_str();
   group.add_option("--tls-min-version", flags.tls.min_version, "Lowest TLS version")
       ->check(CLI::IsMember({"VersionTLS12", "VersionTLS13"}))
       ->capture_default_str();
-  group.add_option("--tls-cipher-suites", flags.tls.cipher_suites, "TLS 1.2 cipher suites, IANA names")->delimiter(',');
+  group
+      .add_option("--tls-cipher-suites", flags.tls.cipher_suites,
+                  "TLS 1.2 cipher suites, IANA names")
+      ->delimiter(',');
   group.add_flag("--disable-http2-serving", flags.disable_http2, "Serve HTTP/1.1 only");
   group.add_flag("--permit-port-sharing", flags.server.reuse_port, "Listen with SO_REUSEPORT");
-  group.add_option("--http2-max-streams-per-connection", flags.session.max_concurrent_streams, "Streams that one HTTP/2 connection may have")
+  group
+      .add_option("--http2-max-streams-per-connection", flags.session.max_concurrent_streams,
+                  "Streams that one HTTP/2 connection may have")
       ->check(CLI::Range(1u, 100'000u))
       ->capture_default_str();
-  group.add_option("--max-requests-inflight", flags.chain.max_requests_inflight, "Requests served at a time; more get 429. 0: no limit")
+  group
+      .add_option("--max-requests-inflight", flags.chain.max_requests_inflight,
+                  "Requests served at a time; more get 429. 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  AddDuration(group, "--request-timeout", flags.chain.request_timeout, "Longest time for one request");
-  group.add_option("--max-connections", flags.server.max_connections, "Connections open at a time")->check(CLI::PositiveNumber)->capture_default_str();
-  group.add_option("--max-header-bytes", flags.session.max_header_bytes, "Bytes of one request's headers; more get 431")
+  AddDuration(group, "--request-timeout", flags.chain.request_timeout,
+              "Longest time for one request");
+  group.add_option("--max-connections", flags.server.max_connections, "Connections open at a time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  group
+      .add_option("--max-header-bytes", flags.session.max_header_bytes,
+                  "Bytes of one request's headers; more get 431")
       ->check(CLI::Range(size_t{1024}, size_t{1} << 20))
       ->capture_default_str();
-  group.add_option("--max-held-bytes-per-connection", flags.session.max_held_bytes, "Bytes of unanswered requests that one connection may make us hold")
+  group
+      .add_option("--max-held-bytes-per-connection", flags.session.max_held_bytes,
+                  "Bytes of unanswered requests that one connection may make us hold")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  AddDuration(group, "--idle-timeout", flags.session.idle_timeout, "Connections without a request are closed after this time");
-  AddDuration(group, "--read-header-timeout", flags.session.header_timeout, "Longest time for the headers of a request");
-  group.add_option("--io-threads", flags.server.io_threads, "Threads for connections; 0: one for each CPU")
+  AddDuration(group, "--idle-timeout", flags.session.idle_timeout,
+              "Connections without a request are closed after this time");
+  AddDuration(group, "--read-header-timeout", flags.session.header_timeout,
+              "Longest time for the headers of a request");
+  group
+      .add_option("--io-threads", flags.server.io_threads,
+                  "Threads for connections; 0: one for each CPU")
       ->check(CLI::Range(0, 256))
       ->capture_default_str();
-  group.add_option("--worker-threads", flags.workers.threads, "Threads that build large answers")->check(CLI::Range(1, 256))->capture_default_str();
-  group.add_option("--worker-queue", flags.workers.max_queued, "Builds that may wait for a thread; more get 429")
+  group.add_option("--worker-threads", flags.workers.threads, "Threads that build large answers")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  group
+      .add_option("--worker-queue", flags.workers.max_queued,
+                  "Builds that may wait for a thread; more get 429")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  AddDuration(group, "--file-poll-interval", flags.files.poll_interval, "How often certificates, tokens and roles are looked at for changes");
+  AddDuration(group, "--file-poll-interval", flags.files.poll_interval,
+              "How often certificates, tokens and roles are looked at for changes");
 }
 
 void AddStorageFlags(CLI::App& app, Flags& flags) {
   CLI::App& group = *app.add_option_group("Storage");
-  group.add_option("--etcd-servers", flags.etcd.endpoints, "The etcd v3 API to read from: URL,URL,…; without it the embedded store is used")
+  group
+      .add_option("--etcd-servers", flags.etcd.endpoints,
+                  "The etcd v3 API to read from: URL,URL,…; without it the embedded store is used")
       ->delimiter(',')
       ->type_name("URL,...");
   group.add_option("--etcd-prefix", flags.etcd_prefix, "Prefix of all keys")->capture_default_str();
-  group.add_option("--etcd-cafile", flags.etcd.ca_file, "CA of the servers' certificates, PEM")->type_name("FILE");
-  group.add_option("--etcd-certfile", flags.etcd.cert_file, "Client certificate for etcd, PEM")->type_name("FILE");
+  group.add_option("--etcd-cafile", flags.etcd.ca_file, "CA of the servers' certificates, PEM")
+      ->type_name("FILE");
+  group.add_option("--etcd-certfile", flags.etcd.cert_file, "Client certificate for etcd, PEM")
+      ->type_name("FILE");
   group.add_option("--etcd-keyfile", flags.etcd.key_file, "Its key, PEM")->type_name("FILE");
-  group.add_option("--etcd-username", flags.etcd.username, "User, where etcd has authentication enabled");
-  group.add_option("--etcd-password-file", flags.etcd_password_file, "File that holds the user's password")->type_name("FILE");
-  AddDuration(group, "--etcd-keepalive-time", flags.etcd.keepalive_time, "How often a silent connection is probed; etcd allows every 5s");
-  AddDuration(group, "--etcd-keepalive-timeout", flags.etcd.keepalive_timeout, "When a probe that isn't answered means a dead connection");
-  AddDuration(group, "--etcd-request-timeout", flags.reflector.request_timeout, "Longest time for one page of a list");
-  AddDuration(group, "--freshness-read-timeout", flags.reflector.barrier.read_timeout, "Longest time for the read that makes answers current");
-  group.add_option("--max-freshness-waiters", flags.reflector.barrier.max_waiters, "Requests that may wait for the backend; more get 429")
+  group.add_option("--etcd-username", flags.etcd.username,
+                   "User, where etcd has authentication enabled");
+  group
+      .add_option("--etcd-password-file", flags.etcd_password_file,
+                  "File that holds the user's password")
+      ->type_name("FILE");
+  AddDuration(group, "--etcd-keepalive-time", flags.etcd.keepalive_time,
+              "How often a silent connection is probed; etcd allows every 5s");
+  AddDuration(group, "--etcd-keepalive-timeout", flags.etcd.keepalive_timeout,
+              "When a probe that isn't answered means a dead connection");
+  AddDuration(group, "--etcd-request-timeout", flags.reflector.request_timeout,
+              "Longest time for one page of a list");
+  AddDuration(group, "--freshness-read-timeout", flags.reflector.barrier.read_timeout,
+              "Longest time for the read that makes answers current");
+  group
+      .add_option("--max-freshness-waiters", flags.reflector.barrier.max_waiters,
+                  "Requests that may wait for the backend; more get 429")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  group.add_option("--list-page-size", flags.reflector.page_size, "Records in one page of a list")->check(CLI::Range(int64_t{1}, int64_t{100'000}))->capture_default_str();
-  group.add_option("--data-dir", flags.data_dir, "Directory of the embedded store; made if it isn't there")->type_name("DIR");
-  group.add_option("--response-cache-bytes", flags.index.cache_bytes, "Bytes of encoded answers that are kept")->capture_default_str();
-  group.add_option("--max-entries-per-answer", flags.index.max_entries_per_answer, "Images and layers that one answer may name")
+  group.add_option("--list-page-size", flags.reflector.page_size, "Records in one page of a list")
+      ->check(CLI::Range(int64_t{1}, int64_t{100'000}))
+      ->capture_default_str();
+  group
+      .add_option("--data-dir", flags.data_dir,
+                  "Directory of the embedded store; made if it isn't there")
+      ->type_name("DIR");
+  group
+      .add_option("--response-cache-bytes", flags.index.cache_bytes,
+                  "Bytes of encoded answers that are kept")
+      ->capture_default_str();
+  group
+      .add_option("--max-entries-per-answer", flags.index.max_entries_per_answer,
+                  "Images and layers that one answer may name")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
 }
 
 void AddAuthFlags(CLI::App& app, Flags& flags) {
   CLI::App& group = *app.add_option_group("Authentication and authorization");
-  group.add_option("--client-ca-file", flags.client_ca_file, "CA whose certificates are users: CN is the user, O the groups; PEM")->type_name("FILE");
-  group.add_option("--token-auth-file", flags.token_auth_file, "CSV of bearer tokens: token,user,uid,\"group1,group2\"")->type_name("FILE");
-  group.add_option("--anonymous-auth", flags.anonymous_auth, "Whether requests without credentials are system:anonymous's")->capture_default_str();
-  group.add_option("--authorization-mode", flags.authorization_modes, "Who decides, in order: RBAC, AlwaysAllow")
+  group
+      .add_option("--client-ca-file", flags.client_ca_file,
+                  "CA whose certificates are users: CN is the user, O the groups; PEM")
+      ->type_name("FILE");
+  group
+      .add_option("--token-auth-file", flags.token_auth_file,
+                  "CSV of bearer tokens: token,user,uid,\"group1,group2\"")
+      ->type_name("FILE");
+  group
+      .add_option("--anonymous-auth", flags.anonymous_auth,
+                  "Whether requests without credentials are system:anonymous's")
+      ->capture_default_str();
+  group
+      .add_option("--authorization-mode", flags.authorization_modes,
+                  "Who decides, in order: RBAC, AlwaysAllow")
       ->delimiter(',')
       ->check(CLI::IsMember({"RBAC", "AlwaysAllow"}))
       ->type_name("MODE,...")
       ->default_str("RBAC");
-  group.add_option("--rbac-file", flags.rbac_files, "Roles and bindings: a YAML or JSON file or a directory of them; may be repeated")
+  group
+      .add_option("--rbac-file", flags.rbac_files,
+                  "Roles and bindings: a YAML or JSON file or a directory of them; may be repeated")
       ->delimiter(',')
       ->type_name("PATH");
-  group.add_option("--authorization-always-allow-paths", flags.always_allow_paths, "Paths that everybody may read")
+  group
+      .add_option("--authorization-always-allow-paths", flags.always_allow_paths,
+                  "Paths that everybody may read")
       ->delimiter(',')
       ->default_str("/healthz,/readyz,/livez");
 }
@@ -127,15 +202,22 @@ void AddFlags(CLI::App& app, Flags& flags) {
   AddStorageFlags(app, flags);
   AddAuthFlags(app, flags);
   CLI::App& group = *app.add_option_group("Log");
-  group.add_option("-v,--v", flags.verbosity, "Verbosity: 2 tells of refused credentials, 3 of each request")->capture_default_str();
-  group.add_option("--log-format", flags.log_format, "Form of the log")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  group
+      .add_option("-v,--v", flags.verbosity,
+                  "Verbosity: 2 tells of refused credentials, 3 of each request")
+      ->capture_default_str();
+  group.add_option("--log-format", flags.log_format, "Form of the log")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
 }
 
 base::Status Complete(Flags& flags) {
   if (flags.etcd.endpoints.empty() == flags.data_dir.empty()) {
-    return base::InvalidArgumentError(flags.data_dir.empty()
-                                          ? "one of --etcd-servers and --data-dir is needed: where are the records?"
-                                          : "--etcd-servers and --data-dir exclude each other: give the one that holds the records");
+    return base::InvalidArgumentError(
+        flags.data_dir.empty()
+            ? "one of --etcd-servers and --data-dir is needed: where are the records?"
+            : "--etcd-servers and --data-dir exclude each other: give the one that holds the "
+              "records");
   }
   if (flags.tls.cert_file.empty() != flags.tls.key_file.empty()) {
     return base::InvalidArgumentError("--tls-cert-file and --tls-private-key-file go together");
@@ -143,10 +225,11 @@ base::Status Complete(Flags& flags) {
   if (flags.etcd.username.empty() != flags.etcd_password_file.empty()) {
     return base::InvalidArgumentError("--etcd-username and --etcd-password-file go together");
   }
-  const bool rbac = std::find(flags.authorization_modes.begin(), flags.authorization_modes.end(), "RBAC") !=
-                    flags.authorization_modes.end();
+  const bool rbac = std::find(flags.authorization_modes.begin(), flags.authorization_modes.end(),
+                              "RBAC") != flags.authorization_modes.end();
   if (!flags.rbac_files.empty() && !rbac) {
-    return base::InvalidArgumentError("--rbac-file has no effect without --authorization-mode=RBAC");
+    return base::InvalidArgumentError(
+        "--rbac-file has no effect without --authorization-mode=RBAC");
   }
   if (!flags.etcd_password_file.empty()) {
     auto password = files::ReadFile(flags.etcd_password_file, 4096);

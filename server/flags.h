@@ -1,4 +1,5 @@
-// The command line of strata-apiserver: kube-apiserver's names and defaults where the meaning is the same.
+// The command line of strata-apiserver: kube-apiserver's names and defaults where the meaning is
+// the same.
 #pragma once
 
 #include <string>
@@ -58,7 +59,8 @@ struct Flags {
 // Declares the flags, in groups; parsing `app` fills `flags`.
 void AddFlags(CLI::App& app, Flags& flags);
 
-// What the parser can't see: contradictions, and values that need a file. The error names the flag and says what to do.
+// What the parser can't see: contradictions, and values that need a file. The error names the flag
+// and says what to do.
 base::Status Complete(Flags& flags);
 
 }  // namespace strata

@@ -61,7 +61,8 @@ struct Backend {
 };
 
 base::StatusOr<std::unique_ptr<Backend>> OpenBackend(const Flags& flags, const base::Clock& clock,
-                                                     const obs::Logger& log, obs::Metrics& metrics) {
+                                                     const obs::Logger& log,
+                                                     obs::Metrics& metrics) {
   auto backend = std::make_unique<Backend>();
   if (flags.data_dir.empty()) {
     STRATA_ASSIGN_OR_RETURN(backend->client, client::Client::Create(flags.etcd, metrics));
@@ -76,8 +77,10 @@ base::StatusOr<std::unique_ptr<Backend>> OpenBackend(const Flags& flags, const b
   return backend;
 }
 
-base::StatusOr<std::unique_ptr<auth::Authenticator>> MakeAuthenticator(const Flags& flags, files::FileWatcher& watcher,
-                                                                       const base::Clock& clock, const obs::Logger& log) {
+base::StatusOr<std::unique_ptr<auth::Authenticator>> MakeAuthenticator(const Flags& flags,
+                                                                       files::FileWatcher& watcher,
+                                                                       const base::Clock& clock,
+                                                                       const obs::Logger& log) {
   std::vector<std::unique_ptr<auth::Authenticator>> authenticators;
   if (!flags.client_ca_file.empty()) {
     auto certificates = auth::ClientCertificate::Open(flags.client_ca_file, watcher, clock);
@@ -89,10 +92,12 @@ base::StatusOr<std::unique_ptr<auth::Authenticator>> MakeAuthenticator(const Fla
     if (!tokens.ok()) return base::Annotate(tokens.status(), "--token-auth-file");
     authenticators.push_back(*std::move(tokens));
   }
-  return std::make_unique<auth::AuthenticatorChain>(std::move(authenticators), flags.anonymous_auth);
+  return std::make_unique<auth::AuthenticatorChain>(std::move(authenticators),
+                                                    flags.anonymous_auth);
 }
 
-base::StatusOr<std::unique_ptr<auth::Authorizer>> MakeAuthorizer(const Flags& flags, files::FileWatcher& watcher) {
+base::StatusOr<std::unique_ptr<auth::Authorizer>> MakeAuthorizer(const Flags& flags,
+                                                                 files::FileWatcher& watcher) {
   std::vector<std::unique_ptr<auth::Authorizer>> authorizers;
   for (const std::string& mode : flags.authorization_modes) {
     if (mode == "AlwaysAllow") {
@@ -106,16 +111,19 @@ base::StatusOr<std::unique_ptr<auth::Authorizer>> MakeAuthorizer(const Flags& fl
   return std::make_unique<auth::AuthorizerChain>(flags.always_allow_paths, std::move(authorizers));
 }
 
-void AddHealthChecks(handlers::Health& health, const reflector::Reflector& reflector, const std::atomic<bool>& stopping) {
+void AddHealthChecks(handlers::Health& health, const reflector::Reflector& reflector,
+                     const std::atomic<bool>& stopping) {
   using Scope = handlers::Health::Scope;
   health.Add("ping", Scope::kLiveness, [] { return base::OkStatus(); });
   health.Add("log", Scope::kLiveness, [] { return base::OkStatus(); });
   health.Add("etcd", Scope::kReadiness, [&reflector] { return reflector.connection(); });
   health.Add("informer-sync", Scope::kReadiness, [&reflector] {
-    return reflector.synced() ? base::OkStatus() : base::UnavailableError("the index isn't complete yet");
+    return reflector.synced() ? base::OkStatus()
+                              : base::UnavailableError("the index isn't complete yet");
   });
-  health.Add("shutdown", Scope::kReadiness,
-             [&stopping] { return stopping ? base::UnavailableError("process is shutting down") : base::OkStatus(); });
+  health.Add("shutdown", Scope::kReadiness, [&stopping] {
+    return stopping ? base::UnavailableError("process is shutting down") : base::OkStatus();
+  });
 }
 
 handlers::CallHandler ServeMetrics(const obs::Metrics& metrics, net::WorkerPool& workers) {
@@ -130,7 +138,8 @@ handlers::CallHandler ServeMetrics(const obs::Metrics& metrics, net::WorkerPool&
   };
 }
 
-// SIGTERM and SIGINT are held in all threads and waited for here. A second one ends the process at once.
+// SIGTERM and SIGINT are held in all threads and waited for here. A second one ends the process at
+// once.
 sigset_t EndSignals() {
   sigset_t set;
   sigemptyset(&set);
@@ -148,7 +157,8 @@ int Run(Flags flags) {
   const sigset_t end_signals = EndSignals();
   pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
-  // Both would write to stderr by themselves: of hostile records, and of backends that are away, which we report.
+  // Both would write to stderr by themselves: of hostile records, and of backends that are away,
+  // which we report.
   google::protobuf::SetLogHandler(nullptr);
   setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
 
@@ -157,10 +167,12 @@ int Run(Flags flags) {
     return kBadUsage;
   }
   const base::SystemClock clock;
-  const obs::Logger log(flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText, flags.verbosity);
+  const obs::Logger log(flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText,
+                        flags.verbosity);
   obs::Metrics metrics;
   obs::AddProcessMetrics(metrics);
-  log.Info("Starting strata-apiserver", {{"version", base::Build().version}, {"commit", base::Build().git_commit}});
+  log.Info("Starting strata-apiserver",
+           {{"version", base::Build().version}, {"commit", base::Build().git_commit}});
 
   files::FileWatcher watcher(flags.files, log, metrics);
   auto credentials = net::Credentials::Load(flags.tls, watcher, clock, metrics);
@@ -175,27 +187,27 @@ int Run(Flags flags) {
   layers::Index index(flags.index, handlers::ReportTo(log));
   handlers::AddIndexMetrics(index, metrics);
   handlers::IndexFeed feed(index);
-  reflector::Reflector reflector(*(*backend)->client, records::Keys(flags.etcd_prefix), feed, flags.reflector, clock, log,
-                                 metrics);
+  reflector::Reflector reflector(*(*backend)->client, records::Keys(flags.etcd_prefix), feed,
+                                 flags.reflector, clock, log, metrics);
 
   std::atomic<bool> stopping = false;
   handlers::Health health;
   AddHealthChecks(health, reflector, stopping);
   const api::Discovery discovery(api::ServedResources());
   net::WorkerPool workers(flags.workers, metrics);
-  handlers::LayersHandler layers(
-      index, reflector.barrier(),
-      [&workers](std::function<void()>& task) {
-        net::Task wrapped = [task] { task(); };
-        return workers.TrySubmit(std::move(wrapped));
-      },
-      clock, {});
+  handlers::LayersHandler layers(index, reflector.barrier(),
+                                 [&workers](std::function<void()>& task) {
+                                   net::Task wrapped = [task] { task(); };
+                                   return workers.TrySubmit(std::move(wrapped));
+                                 },
+                                 clock, {});
   handlers::Router router;
   router.AddHealth(health);
   router.AddVersion();
   router.AddDiscovery(discovery);
   router.AddPath("/metrics", ServeMetrics(metrics, workers));
-  router.SetLayers([&layers](std::shared_ptr<handlers::Call> call) { layers.Serve(std::move(call)); });
+  router.SetLayers(
+      [&layers](std::shared_ptr<handlers::Call> call) { layers.Serve(std::move(call)); });
 
   serving::Chain chain(flags.chain, **authenticator, **authorizer, router, clock, log, metrics);
   flags.server.connection.answer_to_plaintext = serving::kAnswerToPlaintext;
@@ -209,7 +221,8 @@ int Run(Flags flags) {
                      clock, log, metrics);
 
   reflector.Start();
-  const std::vector<net::ListenAddress> addresses = {{flags.bind_address, static_cast<uint16_t>(flags.secure_port)}};
+  const std::vector<net::ListenAddress> addresses = {
+      {flags.bind_address, static_cast<uint16_t>(flags.secure_port)}};
   if (const base::Status status = server.Start(addresses); !status.ok()) {
     reflector.Stop();
     return Fail(base::Annotate(status, "--bind-address, --secure-port"));
@@ -221,8 +234,8 @@ int Run(Flags flags) {
   pthread_sigmask(SIG_UNBLOCK, &end_signals, nullptr);
   log.Info("Shutting down", {{"signal", strsignal(signal_number)}});
   stopping = true;
-  const size_t left =
-      server.Drain(std::chrono::duration_cast<std::chrono::milliseconds>(flags.chain.request_timeout));
+  const size_t left = server.Drain(
+      std::chrono::duration_cast<std::chrono::milliseconds>(flags.chain.request_timeout));
   reflector.Stop();
   server.Stop();
   log.Info("Stopped", {{"connections_cut", left}});
@@ -233,8 +246,10 @@ int Run(Flags flags) {
 }  // namespace strata
 
 int main(int argc, char** argv) {
-  CLI::App app{"An aggregated API server for image.openshift.io/v1: the layers of image streams.", "strata-apiserver"};
-  app.set_version_flag("--version", std::string("strata-apiserver ") + strata::base::Build().version);
+  CLI::App app{"An aggregated API server for image.openshift.io/v1: the layers of image streams.",
+               "strata-apiserver"};
+  app.set_version_flag("--version",
+                       std::string("strata-apiserver ") + strata::base::Build().version);
   app.failure_message(CLI::FailureMessage::simple);
   app.allow_extras(false);
   strata::Flags flags;

@@ -10,7 +10,8 @@ namespace {
 namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 using wire::MediaType;
 
-const wire::Representation kForms[] = {{MediaType::kJson}, {MediaType::kJson, true}, {MediaType::kYaml}, {MediaType::kProtobuf}};
+const wire::Representation kForms[] = {
+    {MediaType::kJson}, {MediaType::kJson, true}, {MediaType::kYaml}, {MediaType::kProtobuf}};
 
 std::string KeyOf(const wire::Representation& form) {
   return std::string(wire::ContentType(form.type)) + (form.pretty ? ";pretty" : "");
@@ -46,7 +47,8 @@ meta::APIResourceList ResourceList(const std::vector<Resource>& resources) {
 }  // namespace
 
 const std::vector<Resource>& ServedResources() {
-  static const std::vector<Resource> resources = {{"imagestreams/layers", "", true, "ImageStreamLayers", {"get"}}};
+  static const std::vector<Resource> resources = {
+      {"imagestreams/layers", "", true, "ImageStreamLayers", {"get"}}};
   return resources;
 }
 
@@ -56,10 +58,13 @@ Discovery::Discovery(const std::vector<Resource>& resources) {
   const meta::APIGroup group = Group();
   const meta::APIResourceList list = ResourceList(resources);
   for (const wire::Representation& form : kForms) {
-    const auto add = [&](const char* path, const google::protobuf::Message& document, const codec::TypeMeta& type) {
-      bodies_[path][KeyOf(form)] = std::make_shared<const std::string>(wire::Encode(document, type, form));
+    const auto add = [&](const char* path, const google::protobuf::Message& document,
+                         const codec::TypeMeta& type) {
+      bodies_[path][KeyOf(form)] =
+          std::make_shared<const std::string>(wire::Encode(document, type, form));
     };
-    // Kubernetes strips the apiVersion of the group list for its oldest clients (discovery/root.go).
+    // Kubernetes strips the apiVersion of the group list for its oldest clients
+    // (discovery/root.go).
     add("/apis", groups, {"APIGroupList", ""});
     add("/apis/image.openshift.io", group, {"APIGroup", "v1"});
     add("/apis/image.openshift.io/v1", list, {"APIResourceList", "v1"});

@@ -21,7 +21,8 @@ struct Resource {
   std::vector<std::string> verbs;  // in alphabetical order
   std::vector<std::string> short_names = {};
   std::vector<std::string> categories = {};
-  // Of what is stored: base64 of the first 8 bytes of SHA-256 of "image.openshift.io/v1/Kind" (storageversionhash.go).
+  // Of what is stored: base64 of the first 8 bytes of SHA-256 of "image.openshift.io/v1/Kind"
+  // (storageversionhash.go).
   std::string storage_version_hash = {};
 };
 
@@ -37,7 +38,8 @@ class Discovery {
   http::Response Answer(std::string_view path, const wire::Preference& preference) const;
 
  private:
-  std::map<std::string, std::map<std::string, std::shared_ptr<const std::string>>, std::less<>> bodies_;
+  std::map<std::string, std::map<std::string, std::shared_ptr<const std::string>>, std::less<>>
+      bodies_;
 };
 
 }  // namespace strata::api

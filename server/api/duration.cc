@@ -15,17 +15,13 @@ struct Unit {
   std::string_view name;
   uint64_t nanos;
 };
-constexpr Unit kUnits[] = {{"ns", 1},
-                           {"us", 1000},
-                           {"\xC2\xB5s", 1000},  // U+00B5
-                           {"\xCE\xBCs", 1000},  // U+03BC
-                           {"ms", 1'000'000},
-                           {"s", 1'000'000'000},
-                           {"m", 60'000'000'000},
-                           {"h", 3'600'000'000'000}};
+constexpr Unit kUnits[] = {
+    {"ns", 1},           {"us", 1000},         {"\xC2\xB5s", 1000},  // U+00B5
+    {"\xCE\xBCs", 1000},                                             // U+03BC
+    {"ms", 1'000'000},   {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"h", 3'600'000'000'000}};
 
-// The time package has a quote of its own: what isn't printable ASCII becomes \x... A client's mistake is told in full up
-// to a length that no duration has.
+// The time package has a quote of its own: what isn't printable ASCII becomes \x... A client's
+// mistake is told in full up to a length that no duration has.
 std::string Quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : text.substr(0, 256)) {
@@ -39,7 +35,9 @@ std::string Quoted(std::string_view text) {
   return out + '"';
 }
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 // Takes the digits at the start of `rest`. False if their value is more than kMax.
 bool TakeInteger(std::string_view& rest, uint64_t& value) {
@@ -51,7 +49,8 @@ bool TakeInteger(std::string_view& rest, uint64_t& value) {
   return true;
 }
 
-// Takes the digits behind a point: `value` / `scale`. Digits that make no difference any more are skipped.
+// Takes the digits behind a point: `value` / `scale`. Digits that make no difference any more are
+// skipped.
 void TakeFraction(std::string_view& rest, uint64_t& value, double& scale) {
   for (bool full = false; !rest.empty() && IsDigit(rest[0]); rest.remove_prefix(1)) {
     const uint64_t next = value * 10 + static_cast<uint64_t>(rest[0] - '0');
@@ -102,7 +101,8 @@ base::StatusOr<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
     if (value > kMax / unit->nanos) return invalid();
     value *= unit->nanos;
     if (fraction > 0) {
-      value += static_cast<uint64_t>(static_cast<double>(fraction) * (static_cast<double>(unit->nanos) / scale));
+      value += static_cast<uint64_t>(static_cast<double>(fraction) *
+                                     (static_cast<double>(unit->nanos) / scale));
     }
     total += value;  // of two terms, each at most kMax and an hour: no overflow
     if (value > kMax || total > kMax) return invalid();

@@ -20,10 +20,17 @@ std::string HtmlEscaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -74,31 +81,39 @@ Error NotFoundGeneric() {
 }
 
 Error MethodNotAllowed() {
-  return {405, "MethodNotAllowed", "the server does not allow this method on the requested resource", Details{}};
+  return {405, "MethodNotAllowed",
+          "the server does not allow this method on the requested resource", Details{}};
 }
 
-Error BadRequest(std::string_view message) { return {400, "BadRequest", std::string(message), {}}; }
+Error BadRequest(std::string_view message) {
+  return {400, "BadRequest", std::string(message), {}};
+}
 
-Error Unauthorized() { return {401, "Unauthorized", "Unauthorized", {}}; }
+Error Unauthorized() {
+  return {401, "Unauthorized", "Unauthorized", {}};
+}
 
 Error Forbidden(std::string_view user, const RequestInfo& info, std::string_view reason) {
   const std::string because = reason.empty() ? "" : fmt::format(": {}", reason);
   if (!info.is_resource) {
     return {403, "Forbidden",
             fmt::format("forbidden: {}",
-                        HtmlEscaped(fmt::format("User {} cannot {} path {}{}", Quote(user), info.verb,
-                                                Quote(info.path), because))),
+                        HtmlEscaped(fmt::format("User {} cannot {} path {}{}", Quote(user),
+                                                info.verb, Quote(info.path), because))),
             Details{}};
   }
-  const std::string resource =
-      info.subresource.empty() ? info.resource : fmt::format("{}/{}", info.resource, info.subresource);
-  const std::string scope = info.ns.empty() ? "at the cluster scope" : fmt::format("in the namespace {}", Quote(info.ns));
+  const std::string resource = info.subresource.empty()
+                                   ? info.resource
+                                   : fmt::format("{}/{}", info.resource, info.subresource);
+  const std::string scope =
+      info.ns.empty() ? "at the cluster scope" : fmt::format("in the namespace {}", Quote(info.ns));
   const std::string what =
-      HtmlEscaped(fmt::format("User {} cannot {} resource {} in API group {} {}{}", Quote(user), info.verb,
-                              Quote(resource), Quote(info.api_group), scope, because));
+      HtmlEscaped(fmt::format("User {} cannot {} resource {} in API group {} {}{}", Quote(user),
+                              info.verb, Quote(resource), Quote(info.api_group), scope, because));
   const std::string qualified = QualifiedResource(info.resource, info.api_group);
-  const std::string message = info.name.empty() ? fmt::format("{} is forbidden: {}", qualified, what)
-                                                : fmt::format("{} {} is forbidden: {}", qualified, Quote(info.name), what);
+  const std::string message =
+      info.name.empty() ? fmt::format("{} is forbidden: {}", qualified, what)
+                        : fmt::format("{} {} is forbidden: {}", qualified, Quote(info.name), what);
   return {403, "Forbidden", message, Details{info.name, info.api_group, info.resource, {}}};
 }
 
@@ -109,15 +124,19 @@ Error NotAcceptable(wire::Refusal refusal) {
             "application/vnd.kubernetes.protobuf",
             Details{}};
   }
-  return {406, "NotAcceptable",
+  return {406,
+          "NotAcceptable",
           "only the following media types are accepted: application/json, application/yaml, "
           "application/vnd.kubernetes.protobuf",
           {}};
 }
 
 Error NotAcceptableList(std::string_view list_kind) {
-  return {406, "NotAcceptable",
-          fmt::format("you requested {}, but the requested object is not a list (*image.ImageStreamLayers)", list_kind),
+  return {406,
+          "NotAcceptable",
+          fmt::format(
+              "you requested {}, but the requested object is not a list (*image.ImageStreamLayers)",
+              list_kind),
           {}};
 }
 
@@ -128,7 +147,8 @@ Error InternalError(std::string_view message) {
 
 Error ServerTimeout() {
   return {500, "ServerTimeout",
-          "The get operation against imagestreams.image.openshift.io could not be completed at this time, please try "
+          "The get operation against imagestreams.image.openshift.io could not be completed at "
+          "this time, please try "
           "again.",
           Details{"get", std::string(kGroup), "imagestreams", {}, 2}};
 }
@@ -138,18 +158,21 @@ Error StorageTimeout(std::string_view message) {
 }
 
 Error RequestTimeout() {
-  return {504, "Timeout", "Timeout: request did not complete within the allotted timeout", Details{},
-          Error::Form::kBareStatus};
+  return {504, "Timeout", "Timeout: request did not complete within the allotted timeout",
+          Details{}, Error::Form::kBareStatus};
 }
 
 Error TooLargeResourceVersion(std::string_view asked, int64_t current) {
-  return {504, "Timeout", fmt::format("Timeout: Too large resource version: {}, current: {}", asked, current),
+  return {504, "Timeout",
+          fmt::format("Timeout: Too large resource version: {}, current: {}", asked, current),
           Details{"", "", "", {{"ResourceVersionTooLarge", "Too large resource version", ""}}, 1}};
 }
 
 Error InvalidResourceVersion(std::string_view text, bool out_of_range) {
-  return {500, "", fmt::format("resourceVersion: Invalid value: {0}: strconv.ParseUint: parsing {0}: {1}", Quote(text),
-                               out_of_range ? "value out of range" : "invalid syntax"),
+  return {500,
+          "",
+          fmt::format("resourceVersion: Invalid value: {0}: strconv.ParseUint: parsing {0}: {1}",
+                      Quote(text), out_of_range ? "value out of range" : "invalid syntax"),
           {}};
 }
 
@@ -158,7 +181,10 @@ Error TooManyRequests() {
 }
 
 Error RequestEntityTooLarge(size_t limit) {
-  return {413, "RequestEntityTooLarge", fmt::format("Request entity too large: limit is {}", limit), {}};
+  return {413,
+          "RequestEntityTooLarge",
+          fmt::format("Request entity too large: limit is {}", limit),
+          {}};
 }
 
 Error InternalErrorText(std::string_view target, std::string_view message) {
@@ -167,14 +193,19 @@ Error InternalErrorText(std::string_view target, std::string_view message) {
 }
 
 Error Panic() {
-  return {500, "", "This request caused apiserver to panic. Look in the logs for details.\n", {}, Error::Form::kText};
+  return {500,
+          "",
+          "This request caused apiserver to panic. Look in the logs for details.\n",
+          {},
+          Error::Form::kText};
 }
 
 http::Response ToResponse(const Error& error, const wire::Preference& preference) {
   if (error.form == Error::Form::kText) {
     http::Response response = Make(error.code, "text/plain; charset=utf-8", error.message);
     response.headers.Add("x-content-type-options", "nosniff");
-    if (error.retry_after_seconds > 0) response.headers.Add("retry-after", std::to_string(error.retry_after_seconds));
+    if (error.retry_after_seconds > 0)
+      response.headers.Add("retry-after", std::to_string(error.retry_after_seconds));
     return response;
   }
   const meta::Status status = ToStatus(error);
@@ -184,10 +215,11 @@ http::Response ToResponse(const Error& error, const wire::Preference& preference
   constexpr codec::TypeMeta kType = {"Status", "v1"};
   wire::Representation representation{.pretty = true};
   if (const auto negotiated = wire::NegotiatePlain(preference)) representation = *negotiated;
-  // What no negotiation found is refused in indented JSON (WriteRawJSON), though plain JSON might be accepted.
+  // What no negotiation found is refused in indented JSON (WriteRawJSON), though plain JSON might
+  // be accepted.
   if (error.code == 406 && !error.details) representation = {.pretty = true};
-  http::Response response =
-      Make(error.code, wire::ContentType(representation.type), wire::Encode(status, kType, representation));
+  http::Response response = Make(error.code, wire::ContentType(representation.type),
+                                 wire::Encode(status, kType, representation));
   if (error.code == 403) response.headers.Add("x-content-type-options", "nosniff");
   if (error.details && error.details->retry_after_seconds > 0) {
     response.headers.Add("retry-after", std::to_string(error.details->retry_after_seconds));

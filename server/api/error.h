@@ -27,7 +27,8 @@ struct Details {
 struct Error {
   enum class Form {
     kStatus,      // a metav1.Status, in the form that the client accepts
-    kBareStatus,  // JSON without kind and apiVersion, labelled as text: what the reference's timeout filter writes
+    kBareStatus,  // JSON without kind and apiVersion, labelled as text: what the reference's
+                  // timeout filter writes
     kText,        // plain text
   };
   int code = 500;
@@ -38,7 +39,8 @@ struct Error {
   int retry_after_seconds = 0;  // of a text; a Status has it in its details
 };
 
-// k8s.io/apimachinery pkg/api/errors, by the names of its constructors. The group is image.openshift.io.
+// k8s.io/apimachinery pkg/api/errors, by the names of its constructors. The group is
+// image.openshift.io.
 Error NotFound(std::string_view resource, std::string_view name);
 Error NotFoundGeneric();  // no such route in the group
 Error MethodNotAllowed();
@@ -47,7 +49,8 @@ Error Unauthorized();
 // "User … cannot get resource …"; `reason` is the authorizer's, if it gave one.
 Error Forbidden(std::string_view user, const RequestInfo& info, std::string_view reason);
 Error NotAcceptable(wire::Refusal refusal);
-Error NotAcceptableList(std::string_view list_kind);  // a list was asked for, and the object is none
+Error NotAcceptableList(
+    std::string_view list_kind);  // a list was asked for, and the object is none
 Error InternalError(std::string_view message);
 // 500 ServerTimeout, to be tried again: the index isn't complete.
 Error ServerTimeout();
@@ -59,7 +62,8 @@ Error TooLargeResourceVersion(std::string_view asked, int64_t current);
 Error InvalidResourceVersion(std::string_view text, bool out_of_range);
 Error TooManyRequests();
 Error RequestEntityTooLarge(size_t limit);
-// 500, as text: what the request is about, or whether it is allowed, can't be told (responsewriters.InternalError).
+// 500, as text: what the request is about, or whether it is allowed, can't be told
+// (responsewriters.InternalError).
 Error InternalErrorText(std::string_view target, std::string_view message);
 // An exception reached the barrier.
 Error Panic();

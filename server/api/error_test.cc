@@ -14,18 +14,26 @@ std::string Golden(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-RequestInfo Info(std::string_view target) { return *ParseRequestInfo("GET", target); }
+RequestInfo Info(std::string_view target) {
+  return *ParseRequestInfo("GET", target);
+}
 
 TEST(Error, BodiesAreTheReferences) {
   const std::string base = "/apis/image.openshift.io/v1/namespaces/golden-a/imagestreams/";
   const wire::Preference json{.accept = "application/json", .user_agent = {}, .pretty = {}};
-  const wire::Preference protobuf{.accept = "application/vnd.kubernetes.protobuf", .user_agent = {}, .pretty = {}};
+  const wire::Preference protobuf{
+      .accept = "application/vnd.kubernetes.protobuf", .user_agent = {}, .pretty = {}};
   const wire::Preference yaml{.accept = "application/yaml", .user_agent = {}, .pretty = {}};
   const wire::Preference cbor{.accept = "application/cbor", .user_agent = {}, .pretty = {}};
   const wire::Preference any{.accept = "application/*", .user_agent = {}, .pretty = {}};
-  const wire::Preference table{.accept = "application/json;as=Table;v=v1;g=meta.k8s.io", .user_agent = {}, .pretty = {}};
-  const wire::Preference partial{.accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", .user_agent = {}, .pretty = {}};
-  const wire::Preference curl{.accept = "application/json", .user_agent = "curl/7.88.1", .pretty = {}};
+  const wire::Preference table{
+      .accept = "application/json;as=Table;v=v1;g=meta.k8s.io", .user_agent = {}, .pretty = {}};
+  const wire::Preference partial{
+      .accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
+      .user_agent = {},
+      .pretty = {}};
+  const wire::Preference curl{
+      .accept = "application/json", .user_agent = "curl/7.88.1", .pretty = {}};
   const struct {
     const char* file;
     int code;
@@ -38,24 +46,32 @@ TEST(Error, BodiesAreTheReferences) {
       {"misc/name-percent-slash.json", 404, NotFoundGeneric(), json},
       {"misc/method-foo.json", 405, MethodNotAllowed(), json},
       {"misc/front-proxy-no-user.json", 401, Unauthorized(), json},
-      {"misc/forbidden-user.json", 403, Forbidden("nobody", Info(base + "shared-layers/layers"), ""), json},
-      {"misc/forbidden-user-pb.pb", 403, Forbidden("nobody", Info(base + "shared-layers/layers"), ""), protobuf},
-      {"misc/forbidden-user-yaml.yaml", 403, Forbidden("nobody", Info(base + "shared-layers/layers"), ""), yaml},
-      {"paths/path-unknown-subresource-nobody.json", 403, Forbidden("nobody", Info(base + "shared-layers/foo"), ""), json},
-      {"discovery/apis-anonymous.json", 403, Forbidden("system:anonymous", Info("/apis"), ""), json},
-      {"discovery/metrics-anonymous.json", 403, Forbidden("system:anonymous", Info("/metrics"), ""), json},
+      {"misc/forbidden-user.json", 403,
+       Forbidden("nobody", Info(base + "shared-layers/layers"), ""), json},
+      {"misc/forbidden-user-pb.pb", 403,
+       Forbidden("nobody", Info(base + "shared-layers/layers"), ""), protobuf},
+      {"misc/forbidden-user-yaml.yaml", 403,
+       Forbidden("nobody", Info(base + "shared-layers/layers"), ""), yaml},
+      {"paths/path-unknown-subresource-nobody.json", 403,
+       Forbidden("nobody", Info(base + "shared-layers/foo"), ""), json},
+      {"discovery/apis-anonymous.json", 403, Forbidden("system:anonymous", Info("/apis"), ""),
+       json},
+      {"discovery/metrics-anonymous.json", 403, Forbidden("system:anonymous", Info("/metrics"), ""),
+       json},
       {"paths/path-empty-name.json", 400, BadRequest("name must be provided"), json},
       {"paths/path-ns-empty.json", 400, BadRequest("Namespace parameter required."), json},
       {"query/query-rv-garbage.json", 500, InvalidResourceVersion("abc", false), json},
       {"query/query-rv-negative.json", 500, InvalidResourceVersion("-1", false), json},
       {"query/query-timeout-tiny.txt", 504, RequestTimeout(), json},
       {"query/query-timeout-bad.json", 400,
-       BadRequest("invalid timeout specified in the request URL - time: invalid duration \"xyz\""), json},
+       BadRequest("invalid timeout specified in the request URL - time: invalid duration \"xyz\""),
+       json},
       {"misc/index-not-synced.json", 500, ServerTimeout(), json},
       {"accept/accept-cbor.json", 406, NotAcceptable(wire::Refusal::kMediaType), cbor},
       {"accept/accept-app-star.json", 406, NotAcceptable(wire::Refusal::kMediaType), any},
       {"accept/accept-table.json", 406, NotAcceptable(wire::Refusal::kConversion), table},
-      {"accept/accept-partial-list.json", 406, NotAcceptableList("PartialObjectMetadataList"), partial},
+      {"accept/accept-partial-list.json", 406, NotAcceptableList("PartialObjectMetadataList"),
+       partial},
   };
   for (const auto& c : kCases) {
     const http::Response response = ToResponse(c.error, c.preference);
@@ -81,7 +97,8 @@ TEST(Error, WhatCannotBeToldIsText) {
 
 TEST(Error, NamesOfUsersCannotBreakOutOfTheMessage) {
   const Error error = Forbidden("a\"<b>\n", Info("/metrics"), "no & never");
-  EXPECT_EQ(error.message, "forbidden: User \"a\\\"&lt;b&gt;\\n\" cannot get path \"/metrics\": no &amp; never");
+  EXPECT_EQ(error.message,
+            "forbidden: User \"a\\\"&lt;b&gt;\\n\" cannot get path \"/metrics\": no &amp; never");
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ std::optional<std::string> UnescapeValue(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == ',' || text[i] == '=') return std::nullopt;
     if (text[i] == '\\') {
-      if (++i == text.size() || (text[i] != '\\' && text[i] != ',' && text[i] != '=')) return std::nullopt;
+      if (++i == text.size() || (text[i] != '\\' && text[i] != ',' && text[i] != '='))
+        return std::nullopt;
     }
     value += text[i];
   }

@@ -7,8 +7,8 @@
 
 namespace strata::api {
 
-// The value that `selector` demands of `field`, by its first term `field=value` or `field==value`. Nothing if it demands
-// none, or can't be parsed.
+// The value that `selector` demands of `field`, by its first term `field=value` or `field==value`.
+// Nothing if it demands none, or can't be parsed.
 std::optional<std::string> RequiredValue(std::string_view selector, std::string_view field);
 
 }  // namespace strata::api

@@ -13,7 +13,8 @@ constexpr size_t kMaxAuditId = 64;
 
 // RFC 9562 §5.4. Unique, not secret: one generator a thread, seeded by the system once.
 std::string NewUuid() {
-  thread_local std::mt19937_64 random{(static_cast<uint64_t>(std::random_device()()) << 32) ^ std::random_device()()};
+  thread_local std::mt19937_64 random{(static_cast<uint64_t>(std::random_device()()) << 32) ^
+                                      std::random_device()()};
   const uint64_t high = (random() & ~0xF000ULL) | 0x4000ULL;
   const uint64_t low = (random() & ~(3ULL << 62)) | (2ULL << 62);
   static constexpr char kHex[] = "0123456789abcdef";

@@ -9,7 +9,8 @@
 
 namespace strata::api {
 
-// The request's Audit-ID if it sent a fit one, which a front proxy does; otherwise a new random UUID.
+// The request's Audit-ID if it sent a fit one, which a front proxy does; otherwise a new random
+// UUID.
 std::string AuditId(const http::Headers& request);
 
 // Appends `Warning: 299 - "…"` for each (k8s.io/apimachinery pkg/util/net NewWarningHeader).

@@ -17,9 +17,11 @@ TEST(Headers, TheFrontProxysAuditIdIsKept) {
 }
 
 TEST(Headers, OthersGetAUuidOfTheirOwn) {
-  for (const std::string& unfit : {std::string(), std::string("a b"), std::string("a\nb"), std::string(65, 'x')}) {
-    EXPECT_THAT(IdFor(unfit), testing::MatchesRegex(
-        "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
+  for (const std::string& unfit :
+       {std::string(), std::string("a b"), std::string("a\nb"), std::string(65, 'x')}) {
+    EXPECT_THAT(IdFor(unfit),
+                testing::MatchesRegex(
+                    "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
   }
   EXPECT_NE(AuditId({}), AuditId({}));
 }

@@ -41,7 +41,8 @@ Query::Query(std::string_view raw) {
     if (pair.empty() || pair.find(';') != std::string_view::npos) continue;
     const size_t equals = pair.find('=');
     auto name = Unescape(pair.substr(0, equals), true);
-    auto value = Unescape(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
+    auto value = Unescape(
+        equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
     if (name && value) pairs_.emplace_back(*std::move(name), *std::move(value));
   }
 }

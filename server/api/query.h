@@ -1,4 +1,5 @@
-// A query string, as Go's url.ParseQuery reads it: pairs with a semicolon or a bad escape are dropped.
+// A query string, as Go's url.ParseQuery reads it: pairs with a semicolon or a bad escape are
+// dropped.
 #pragma once
 
 #include <optional>
@@ -17,7 +18,9 @@ class Query {
   // The first value of `name`.
   std::optional<std::string_view> Find(std::string_view name) const;
   // The same, empty if there is none.
-  std::string_view Get(std::string_view name) const { return Find(name).value_or(std::string_view()); }
+  std::string_view Get(std::string_view name) const {
+    return Find(name).value_or(std::string_view());
+  }
   std::vector<std::string> All(std::string_view name) const;
 
  private:

@@ -25,7 +25,9 @@ TEST(Query, DropsPairsWithSemicolonsAndBadEscapes) {
   EXPECT_EQ(query.Find("c"), "3");
 }
 
-TEST(Query, EscapesAtTheEndAreDecoded) { EXPECT_EQ(Unescape("a%41", false), "aA"); }
+TEST(Query, EscapesAtTheEndAreDecoded) {
+  EXPECT_EQ(Unescape("a%41", false), "aA");
+}
 
 }  // namespace
 }  // namespace strata::api

@@ -59,7 +59,9 @@ void RefineList(RequestInfo& info) {
 
 std::optional<RequestInfo> ParseRequestInfo(std::string_view method, std::string_view target) {
   // url.Parse takes no control characters, not even in a query.
-  if (std::any_of(target.begin(), target.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; })) return std::nullopt;
+  if (std::any_of(target.begin(), target.end(),
+                  [](unsigned char c) { return c < 0x20 || c == 0x7F; }))
+    return std::nullopt;
   const size_t mark = target.find('?');
   auto path = Unescape(target.substr(0, mark), false);
   if (!path || !path->starts_with('/')) return std::nullopt;
@@ -92,7 +94,8 @@ std::optional<RequestInfo> ParseRequestInfo(std::string_view method, std::string
   }
   if (parts[0] == "namespaces" && parts.size() > 1) {
     info.ns = parts[1];
-    if (parts.size() > 2 && parts[2] != "status" && parts[2] != "finalize") parts = parts.subspan(2);
+    if (parts.size() > 2 && parts[2] != "status" && parts[2] != "finalize")
+      parts = parts.subspan(2);
   }
   if (parts.size() >= 3 && info.verb != "proxy") info.subresource = parts[2];
   if (parts.size() >= 2) info.name = parts[1];

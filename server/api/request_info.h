@@ -1,5 +1,5 @@
-// What a request is about (k8s.io/apiserver pkg/endpoints/request/requestinfo.go). Authorization and routing both use
-// what is parsed here, once, so they cannot disagree about a path.
+// What a request is about (k8s.io/apiserver pkg/endpoints/request/requestinfo.go). Authorization
+// and routing both use what is parsed here, once, so they cannot disagree about a path.
 #pragma once
 
 #include <optional>
@@ -17,7 +17,8 @@ struct RequestInfo {
   Query query;
 
   bool is_resource = false;
-  std::string verb;  // get, list, watch, create, …; of other paths the method in lower case; may be empty
+  std::string
+      verb;  // get, list, watch, create, …; of other paths the method in lower case; may be empty
   std::string api_group;
   std::string api_version;
   std::string ns;
@@ -25,11 +26,13 @@ struct RequestInfo {
   std::string subresource;
   std::string name;
 
-  // Why the path, though in the form of a resource's, can't be understood: the request is answered with it and 500.
+  // Why the path, though in the form of a resource's, can't be understood: the request is answered
+  // with it and 500.
   std::string problem;
 };
 
-// Nothing if the target isn't a path with valid escapes: net/http answers such a request with a bare 400.
+// Nothing if the target isn't a path with valid escapes: net/http answers such a request with a
+// bare 400.
 std::optional<RequestInfo> ParseRequestInfo(std::string_view method, std::string_view target);
 
 }  // namespace strata::api

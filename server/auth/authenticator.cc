@@ -14,7 +14,8 @@ std::string_view Trim(std::string_view text) {
 }
 
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
-  return text.size() == lower.size() && std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
+  return text.size() == lower.size() &&
+         std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
            return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
          });
 }
@@ -31,15 +32,19 @@ std::shared_ptr<const UserInfo> WithAuthenticatedGroup(std::shared_ptr<const Use
 
 }  // namespace
 
-AuthenticatorChain::AuthenticatorChain(std::vector<std::unique_ptr<Authenticator>> authenticators, bool anonymous)
+AuthenticatorChain::AuthenticatorChain(std::vector<std::unique_ptr<Authenticator>> authenticators,
+                                       bool anonymous)
     : authenticators_(std::move(authenticators)),
-      anonymous_(anonymous ? std::make_shared<const UserInfo>(UserInfo{kAnonymous, "", {kUnauthenticated}, {}}) : nullptr) {}
+      anonymous_(anonymous ? std::make_shared<const UserInfo>(
+                                 UserInfo{kAnonymous, "", {kUnauthenticated}, {}})
+                           : nullptr) {}
 
 void AuthenticatorChain::Authenticate(const http::Request& request, Done done) const {
   Ask(0, request, {}, std::move(done));
 }
 
-void AuthenticatorChain::Ask(size_t index, const http::Request& request, Authentication so_far, Done done) const {
+void AuthenticatorChain::Ask(size_t index, const http::Request& request, Authentication so_far,
+                             Done done) const {
   if (index == authenticators_.size()) {
     if (so_far.result == Authentication::Result::kNoOpinion && anonymous_ != nullptr) {
       so_far.result = Authentication::Result::kUser;
@@ -48,7 +53,8 @@ void AuthenticatorChain::Ask(size_t index, const http::Request& request, Authent
     return done(std::move(so_far));
   }
   authenticators_[index]->Authenticate(
-      request, [this, index, &request, so_far = std::move(so_far), done = std::move(done)](Authentication one) mutable {
+      request, [this, index, &request, so_far = std::move(so_far),
+                done = std::move(done)](Authentication one) mutable {
         std::move(one.warnings.begin(), one.warnings.end(), std::back_inserter(so_far.warnings));
         if (one.result == Authentication::Result::kUser) {
           so_far.result = one.result;
@@ -68,11 +74,14 @@ BearerToken FindBearerToken(const http::Headers& headers) {
   if (header == nullptr) return {};
   const std::string_view value = Trim(*header);
   const size_t space = value.find(' ');
-  if (space == std::string_view::npos || !EqualsIgnoringCase(value.substr(0, space), "bearer")) return {};
+  if (space == std::string_view::npos || !EqualsIgnoringCase(value.substr(0, space), "bearer"))
+    return {};
   const std::string_view rest = value.substr(space + 1);
   const std::string_view token = rest.substr(0, rest.find(' '));
   if (token.empty()) {
-    return {{}, "the provided Authorization header contains extra space before the bearer token, and is ignored"};
+    return {{},
+            "the provided Authorization header contains extra space before the bearer token, and "
+            "is ignored"};
   }
   return {token, {}};
 }

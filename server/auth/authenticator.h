@@ -23,7 +23,8 @@ struct Authentication {
   std::vector<std::string> warnings;  // for the client
 };
 
-// Thread-safe. `done` is called once, inline or later on another thread; the request is valid until then.
+// Thread-safe. `done` is called once, inline or later on another thread; the request is valid until
+// then.
 class Authenticator {
  public:
   using Done = std::function<void(Authentication)>;
@@ -31,9 +32,9 @@ class Authenticator {
   virtual void Authenticate(const http::Request& request, Done done) const = 0;
 };
 
-// Asks each in order until one knows the user. What one finds wrong doesn't stop the next, but if none knows the user it
-// is the answer. Users get the group system:authenticated; with `anonymous`, a request that nobody has an opinion of is
-// system:anonymous's.
+// Asks each in order until one knows the user. What one finds wrong doesn't stop the next, but if
+// none knows the user it is the answer. Users get the group system:authenticated; with `anonymous`,
+// a request that nobody has an opinion of is system:anonymous's.
 class AuthenticatorChain final : public Authenticator {
  public:
   AuthenticatorChain(std::vector<std::unique_ptr<Authenticator>> authenticators, bool anonymous);
@@ -53,7 +54,8 @@ struct BearerToken {
 };
 BearerToken FindBearerToken(const http::Headers& headers);
 
-// Removes what must not be believed, logged or passed on after authentication: Authorization, X-Remote-*.
+// Removes what must not be believed, logged or passed on after authentication: Authorization,
+// X-Remote-*.
 void StripCredentials(http::Headers& headers);
 
 }  // namespace strata::auth

@@ -18,12 +18,18 @@ class Always final : public Authenticator {
 };
 
 std::unique_ptr<Authenticator> User(const std::string& name, std::vector<std::string> groups = {}) {
-  return std::make_unique<Always>(Authentication{Authentication::Result::kUser,
-                                                 std::make_shared<UserInfo>(UserInfo{name, "", std::move(groups), {}}), "", {}});
+  return std::make_unique<Always>(
+      Authentication{Authentication::Result::kUser,
+                     std::make_shared<UserInfo>(UserInfo{name, "", std::move(groups), {}}),
+                     "",
+                     {}});
 }
-std::unique_ptr<Authenticator> Nobody() { return std::make_unique<Always>(Authentication{}); }
+std::unique_ptr<Authenticator> Nobody() {
+  return std::make_unique<Always>(Authentication{});
+}
 std::unique_ptr<Authenticator> Wrong(const std::string& error) {
-  return std::make_unique<Always>(Authentication{Authentication::Result::kError, nullptr, error, {"w"}});
+  return std::make_unique<Always>(
+      Authentication{Authentication::Result::kError, nullptr, error, {"w"}});
 }
 
 template <typename... A>
@@ -32,7 +38,9 @@ Authentication Ask(bool anonymous, A... authenticators) {
   (list.push_back(std::move(authenticators)), ...);
   Authentication result;
   const http::Request request;
-  AuthenticatorChain(std::move(list), anonymous).Authenticate(request, [&](Authentication r) { result = std::move(r); });
+  AuthenticatorChain(std::move(list), anonymous).Authenticate(request, [&](Authentication r) {
+    result = std::move(r);
+  });
   return result;
 }
 
@@ -63,9 +71,15 @@ TEST(BearerToken, IsReadAsTheReferenceReadsIt) {
     std::string_view token;
     bool warning;
   } kCases[] = {
-      {"Bearer abc", "abc", false}, {"bearer abc", "abc", false},  {"  BEARER abc  ", "abc", false},
-      {"Bearer  abc", "", true},    {"Bearer", "", false},         {"Bearer ", "", false},
-      {"Basic abc", "", false},     {"Bearer abc def", "abc", false}, {"", "", false},
+      {"Bearer abc", "abc", false},
+      {"bearer abc", "abc", false},
+      {"  BEARER abc  ", "abc", false},
+      {"Bearer  abc", "", true},
+      {"Bearer", "", false},
+      {"Bearer ", "", false},
+      {"Basic abc", "", false},
+      {"Bearer abc def", "abc", false},
+      {"", "", false},
   };
   for (const auto& c : kCases) {
     http::Headers headers;
@@ -78,7 +92,8 @@ TEST(BearerToken, IsReadAsTheReferenceReadsIt) {
 
 TEST(StripCredentials, RemovesWhatMustNotBePassedOn) {
   http::Headers headers;
-  for (const char* name : {"authorization", "x-remote-user", "x-remote-extra-a", "accept"}) headers.Add(name, "v");
+  for (const char* name : {"authorization", "x-remote-user", "x-remote-extra-a", "accept"})
+    headers.Add(name, "v");
   StripCredentials(headers);
   EXPECT_EQ(headers.size(), 1u);
 }

@@ -7,38 +7,44 @@ namespace strata::auth {
 
 AuthorizerChain::AuthorizerChain(std::vector<std::string> always_allowed_paths,
                                  std::vector<std::unique_ptr<Authorizer>> authorizers)
-    : always_allowed_paths_(std::move(always_allowed_paths)), authorizers_(std::move(authorizers)) {}
+    : always_allowed_paths_(std::move(always_allowed_paths)),
+      authorizers_(std::move(authorizers)) {}
 
 bool AuthorizerChain::AlwaysAllowed(const api::RequestInfo& request) const {
   if (request.is_resource) return false;
-  return std::any_of(always_allowed_paths_.begin(), always_allowed_paths_.end(), [&](std::string_view allowed) {
-    if (!allowed.ends_with('*')) return request.path == allowed;
-    return request.path.starts_with(allowed.substr(0, allowed.size() - 1));
-  });
+  return std::any_of(always_allowed_paths_.begin(), always_allowed_paths_.end(),
+                     [&](std::string_view allowed) {
+                       if (!allowed.ends_with('*')) return request.path == allowed;
+                       return request.path.starts_with(allowed.substr(0, allowed.size() - 1));
+                     });
 }
 
-void AuthorizerChain::Authorize(const UserInfo& user, const api::RequestInfo& request, Done done) const {
-  if (std::find(user.groups.begin(), user.groups.end(), kMasters) != user.groups.end() || AlwaysAllowed(request)) {
+void AuthorizerChain::Authorize(const UserInfo& user, const api::RequestInfo& request,
+                                Done done) const {
+  if (std::find(user.groups.begin(), user.groups.end(), kMasters) != user.groups.end() ||
+      AlwaysAllowed(request)) {
     return done({Decision::Verdict::kAllow, ""});
   }
   Ask(0, user, request, {}, std::move(done));
 }
 
-void AuthorizerChain::Ask(size_t index, const UserInfo& user, const api::RequestInfo& request, Decision so_far,
-                          Done done) const {
+void AuthorizerChain::Ask(size_t index, const UserInfo& user, const api::RequestInfo& request,
+                          Decision so_far, Done done) const {
   if (index == authorizers_.size()) return done(std::move(so_far));
-  authorizers_[index]->Authorize(
-      user, request,
-      [this, index, &user, &request, so_far = std::move(so_far), done = std::move(done)](Decision one) mutable {
-        if (one.verdict != Decision::Verdict::kNoOpinion) return done(std::move(one));
-        const auto join = [](std::string& to, const std::string& text) {
-          if (!to.empty() && !text.empty()) to += '\n';
-          to += text;
-        };
-        join(so_far.reason, one.reason);
-        join(so_far.error, one.error);
-        Ask(index + 1, user, request, std::move(so_far), std::move(done));
-      });
+  authorizers_[index]->Authorize(user, request,
+                                 [this, index, &user, &request, so_far = std::move(so_far),
+                                  done = std::move(done)](Decision one) mutable {
+                                   if (one.verdict != Decision::Verdict::kNoOpinion)
+                                     return done(std::move(one));
+                                   const auto join = [](std::string& to, const std::string& text) {
+                                     if (!to.empty() && !text.empty()) to += '\n';
+                                     to += text;
+                                   };
+                                   join(so_far.reason, one.reason);
+                                   join(so_far.error, one.error);
+                                   Ask(index + 1, user, request, std::move(so_far),
+                                       std::move(done));
+                                 });
 }
 
 }  // namespace strata::auth

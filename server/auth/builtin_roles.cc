@@ -2,8 +2,8 @@
 
 namespace strata::auth {
 
-// Kubernetes: plugin/pkg/auth/authorizer/rbac/bootstrappolicy. OpenShift: openshift-apiserver pkg/bootstrappolicy/policy.go,
-// the rules that name imagestreams/layers, in both of its groups.
+// Kubernetes: plugin/pkg/auth/authorizer/rbac/bootstrappolicy. OpenShift: openshift-apiserver
+// pkg/bootstrappolicy/policy.go, the rules that name imagestreams/layers, in both of its groups.
 std::string_view BuiltinRoles() {
   return R"(
 apiVersion: rbac.authorization.k8s.io/v1

@@ -37,10 +37,13 @@ using StackPtr = std::unique_ptr<STACK_OF(X509), StackDeleter>;
 std::vector<std::string> SubjectValues(X509* certificate, int nid) {
   std::vector<std::string> values;
   const X509_NAME* name = X509_get_subject_name(certificate);
-  for (int at = X509_NAME_get_index_by_NID(name, nid, -1); at >= 0; at = X509_NAME_get_index_by_NID(name, nid, at)) {
+  for (int at = X509_NAME_get_index_by_NID(name, nid, -1); at >= 0;
+       at = X509_NAME_get_index_by_NID(name, nid, at)) {
     unsigned char* text = nullptr;
-    const int length = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-    if (length >= 0) values.emplace_back(reinterpret_cast<char*>(text), static_cast<size_t>(length));
+    const int length =
+        ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+    if (length >= 0)
+      values.emplace_back(reinterpret_cast<char*>(text), static_cast<size_t>(length));
     OPENSSL_free(text);
   }
   return values;
@@ -57,28 +60,30 @@ ClientCertificate::ClientCertificate(std::shared_ptr<State> state, const base::C
 
 ClientCertificate::~ClientCertificate() = default;
 
-base::StatusOr<std::unique_ptr<ClientCertificate>> ClientCertificate::Open(const std::string& ca_file,
-                                                                           files::FileWatcher& watcher,
-                                                                           const base::Clock& clock) {
+base::StatusOr<std::unique_ptr<ClientCertificate>> ClientCertificate::Open(
+    const std::string& ca_file, files::FileWatcher& watcher, const base::Clock& clock) {
   auto state = std::make_shared<State>();
-  STRATA_RETURN_IF_ERROR(watcher.Watch("client-ca-file", {ca_file}, [state, ca_file](const std::vector<std::string>& contents) {
-    auto roots = std::make_shared<Roots>();
-    const BioPtr bio(BIO_new_mem_buf(contents[0].data(), static_cast<int>(contents[0].size())));
-    int count = 0;
-    while (const X509Ptr certificate{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
-      X509_STORE_add_cert(roots->store.get(), certificate.get());
-      ++count;
-    }
-    if (count == 0) return base::InvalidArgumentError(fmt::format("{} holds no PEM certificate", ca_file));
-    absl::MutexLock lock(&state->mu);
-    state->roots = std::move(roots);
-    state->known.clear();
-    return base::OkStatus();
-  }));
+  STRATA_RETURN_IF_ERROR(watcher.Watch(
+      "client-ca-file", {ca_file}, [state, ca_file](const std::vector<std::string>& contents) {
+        auto roots = std::make_shared<Roots>();
+        const BioPtr bio(BIO_new_mem_buf(contents[0].data(), static_cast<int>(contents[0].size())));
+        int count = 0;
+        while (const X509Ptr certificate{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
+          X509_STORE_add_cert(roots->store.get(), certificate.get());
+          ++count;
+        }
+        if (count == 0)
+          return base::InvalidArgumentError(fmt::format("{} holds no PEM certificate", ca_file));
+        absl::MutexLock lock(&state->mu);
+        state->roots = std::move(roots);
+        state->known.clear();
+        return base::OkStatus();
+      }));
   return std::unique_ptr<ClientCertificate>(new ClientCertificate(std::move(state), clock));
 }
 
-Authentication ClientCertificate::Verify(const std::vector<std::string>& chain, const Roots& roots) const {
+Authentication ClientCertificate::Verify(const std::vector<std::string>& chain,
+                                         const Roots& roots) const {
   Authentication result;
   result.result = Authentication::Result::kError;
   const StackPtr certificates(sk_X509_new_null());
@@ -97,8 +102,9 @@ Authentication ClientCertificate::Verify(const std::vector<std::string>& chain, 
   X509_STORE_CTX_set_purpose(context.get(), X509_PURPOSE_SSL_CLIENT);
   X509_STORE_CTX_set_time(context.get(), 0, std::chrono::system_clock::to_time_t(clock_.WallNow()));
   if (X509_verify_cert(context.get()) != 1) {
-    result.error = fmt::format("verifying the client certificate failed: {}",
-                               X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get())));
+    result.error =
+        fmt::format("verifying the client certificate failed: {}",
+                    X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get())));
     return result;
   }
   const std::vector<std::string> names = SubjectValues(leaf, NID_commonName);

@@ -18,13 +18,15 @@
 
 namespace strata::auth {
 
-// A chain that doesn't verify against the CA, for client authentication and now, is an error; no certificate, no
-// opinion. Results are kept for ten seconds, for a connection shows one certificate with all of its requests.
+// A chain that doesn't verify against the CA, for client authentication and now, is an error; no
+// certificate, no opinion. Results are kept for ten seconds, for a connection shows one certificate
+// with all of its requests.
 class ClientCertificate final : public Authenticator {
  public:
   // Reads the PEM file `ca_file` (--client-ca-file) now, and again whenever it changes.
   static base::StatusOr<std::unique_ptr<ClientCertificate>> Open(const std::string& ca_file,
-                                                                 files::FileWatcher& watcher, const base::Clock& clock);
+                                                                 files::FileWatcher& watcher,
+                                                                 const base::Clock& clock);
   ~ClientCertificate() override;
 
   void Authenticate(const http::Request& request, Done done) const override;

@@ -40,8 +40,9 @@ void AddExtension(X509* certificate, X509* issuer, int nid, const char* value) {
   X509_EXTENSION_free(extension);
 }
 
-std::unique_ptr<Identity> Issue(const Identity* issuer, const std::string& name, const std::vector<std::string>& groups,
-                                int64_t not_before, int64_t not_after, const char* usage) {
+std::unique_ptr<Identity> Issue(const Identity* issuer, const std::string& name,
+                                const std::vector<std::string>& groups, int64_t not_before,
+                                int64_t not_after, const char* usage) {
   auto identity = std::make_unique<Identity>();
   X509* x = identity->certificate;
   X509_set_version(x, 2);
@@ -51,14 +52,16 @@ std::unique_ptr<Identity> Issue(const Identity* issuer, const std::string& name,
   X509_set_pubkey(x, identity->key);
   X509_NAME* subject = X509_get_subject_name(x);
   const auto add = [&](const char* field, const std::string& value) {
-    X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(value.data()),
+    X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8,
+                               reinterpret_cast<const unsigned char*>(value.data()),
                                static_cast<int>(value.size()), -1, 0);
   };
   for (const std::string& group : groups) add("O", group);
   if (!name.empty()) add("CN", name);
   const Identity* signer = issuer == nullptr ? identity.get() : issuer;
   X509_set_issuer_name(x, X509_get_subject_name(signer->certificate));
-  AddExtension(x, signer->certificate, NID_basic_constraints, issuer == nullptr ? "critical,CA:TRUE" : "CA:FALSE");
+  AddExtension(x, signer->certificate, NID_basic_constraints,
+               issuer == nullptr ? "critical,CA:TRUE" : "CA:FALSE");
   if (usage != nullptr) AddExtension(x, signer->certificate, NID_ext_key_usage, usage);
   X509_sign(x, signer->key, EVP_sha256());
   return identity;
@@ -95,18 +98,23 @@ class Certificates : public testing::Test {
 
   base::FakeClock clock;
   const int64_t now = std::chrono::system_clock::to_time_t(clock.WallNow());
-  const std::string path = (std::filesystem::temp_directory_path() / ("strata-ca-" + std::to_string(getpid()))).string();
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("strata-ca-" + std::to_string(getpid()))).string();
   const std::unique_ptr<Identity> ca = Issue(nullptr, "ca", {}, now - kDay, now + kDay, nullptr);
   obs::Metrics metrics;
-  files::FileWatcher watcher{{.poll_interval = std::chrono::milliseconds(0)}, obs::NullLogger(), metrics};
+  files::FileWatcher watcher{
+      {.poll_interval = std::chrono::milliseconds(0)}, obs::NullLogger(), metrics};
   std::unique_ptr<ClientCertificate> authenticator;
 };
 
 TEST_F(Certificates, TheCommonNameIsTheUserAndOrganizationsAreGroups) {
-  EXPECT_EQ(Who(Issue(ca.get(), "alice", {"devs", "ops"}, now - kDay, now + kDay, "clientAuth").get()), "alice,devs,ops");
+  EXPECT_EQ(
+      Who(Issue(ca.get(), "alice", {"devs", "ops"}, now - kDay, now + kDay, "clientAuth").get()),
+      "alice,devs,ops");
   EXPECT_EQ(Who(Issue(ca.get(), "bob", {}, now - kDay, now + kDay, nullptr).get()), "bob");
   EXPECT_EQ(Who(nullptr), "nobody");
-  EXPECT_EQ(Who(Issue(ca.get(), "", {"devs"}, now - kDay, now + kDay, "clientAuth").get()), "nobody");
+  EXPECT_EQ(Who(Issue(ca.get(), "", {"devs"}, now - kDay, now + kDay, "clientAuth").get()),
+            "nobody");
 }
 
 TEST_F(Certificates, WhatDoesNotVerifyIsAnError) {

@@ -22,7 +22,8 @@ class Parser {
       bool more = true;
       while (more) {
         std::string& field = row.fields.emplace_back();
-        STRATA_ASSIGN_OR_RETURN(more, rest_.starts_with('"') ? QuotedField(field) : PlainField(field));
+        STRATA_ASSIGN_OR_RETURN(more,
+                                rest_.starts_with('"') ? QuotedField(field) : PlainField(field));
       }
       rows.push_back(std::move(row));
     }
@@ -32,7 +33,8 @@ class Parser {
  private:
   base::Status Error(size_t column, std::string_view what) const {
     const std::string record = start_ == line_ ? "" : fmt::format("record on line {}; ", start_);
-    return base::InvalidArgumentError(fmt::format("{}parse error on line {}, column {}: {}", record, line_, column, what));
+    return base::InvalidArgumentError(
+        fmt::format("{}parse error on line {}, column {}: {}", record, line_, column, what));
   }
 
   // The next line with its line feed, "\r\n" as "\n"; false at the end of the text.
@@ -106,6 +108,8 @@ class Parser {
 
 }  // namespace
 
-base::StatusOr<std::vector<CsvRow>> ParseCsv(std::string_view text) { return Parser(text).Run(); }
+base::StatusOr<std::vector<CsvRow>> ParseCsv(std::string_view text) {
+  return Parser(text).Run();
+}
 
 }  // namespace strata::auth

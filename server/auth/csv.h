@@ -1,4 +1,5 @@
-// Comma-separated values as Go's encoding/csv reads them with a variable number of fields (RFC 4180).
+// Comma-separated values as Go's encoding/csv reads them with a variable number of fields (RFC
+// 4180).
 #pragma once
 
 #include <string>

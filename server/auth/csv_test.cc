@@ -10,7 +10,8 @@ std::string Say(std::string_view text) {
   const auto rows = ParseCsv(text);
   if (!rows.ok()) return std::string(base::Message(rows.status()));
   std::string out;
-  for (const CsvRow& row : *rows) out += fmt::format("{}:{}|", row.line, fmt::join(row.fields, ";"));
+  for (const CsvRow& row : *rows)
+    out += fmt::format("{}:{}|", row.line, fmt::join(row.fields, ";"));
   return out;
 }
 
@@ -27,7 +28,9 @@ TEST(Csv, ReadsRowsAsGoDoes) {
       {"a,b\"c\n", "parse error on line 1, column 4: bare \" in non-quoted-field"},
       {"x\n\"a\"b\n", "parse error on line 2, column 3: extraneous or missing \" in quoted-field"},
       {"\"a\n", "parse error on line 1, column 4: extraneous or missing \" in quoted-field"},
-      {"x\n\"a\nb", "record on line 2; parse error on line 3, column 2: extraneous or missing \" in quoted-field"},
+      {"x\n\"a\nb",
+       "record on line 2; parse error on line 3, column 2: extraneous or missing \" in "
+       "quoted-field"},
       {"\"a\r\nb\"\r", "1:a\nb|"},
       {"a\rb,c", "1:a\rb;c|"},
       {" a , b \n", "1: a ; b |"},

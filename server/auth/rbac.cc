@@ -19,11 +19,14 @@ using Selector = k8s::io::apimachinery::pkg::apis::meta::v1::LabelSelector;
 using Labels = google::protobuf::Map<std::string, std::string>;
 
 bool Has(const Strings& list, std::string_view value) {
-  return std::any_of(list.begin(), list.end(), [&](const std::string& one) { return one == value || one == "*"; });
+  return std::any_of(list.begin(), list.end(),
+                     [&](const std::string& one) { return one == value || one == "*"; });
 }
 
-// evaluation_helpers.go ResourceMatches: `*` is all, `*/sub` the subresource of any; `imagestreams` isn't its subresources.
-bool ResourceMatches(const Strings& resources, std::string_view resource, std::string_view subresource) {
+// evaluation_helpers.go ResourceMatches: `*` is all, `*/sub` the subresource of any; `imagestreams`
+// isn't its subresources.
+bool ResourceMatches(const Strings& resources, std::string_view resource,
+                     std::string_view subresource) {
   return std::any_of(resources.begin(), resources.end(), [&](std::string_view one) {
     if (one == "*") return true;
     const size_t slash = one.find('/');
@@ -58,10 +61,11 @@ bool SelectorMatches(const Selector& selector, const Labels& labels) {
   for (const auto& requirement : selector.match_expressions()) {
     const auto found = labels.find(requirement.key());
     const bool exists = found != labels.end();
-    const bool in = exists && std::find(requirement.values().begin(), requirement.values().end(), found->second) !=
-                                  requirement.values().end();
+    const bool in = exists && std::find(requirement.values().begin(), requirement.values().end(),
+                                        found->second) != requirement.values().end();
     const std::string& op = requirement.operator_();
-    if ((op == "In" && !in) || (op == "NotIn" && in) || (op == "Exists" && !exists) || (op == "DoesNotExist" && exists)) {
+    if ((op == "In" && !in) || (op == "NotIn" && in) || (op == "Exists" && !exists) ||
+        (op == "DoesNotExist" && exists)) {
       return false;
     }
     if (op != "In" && op != "NotIn" && op != "Exists" && op != "DoesNotExist") return false;
@@ -70,20 +74,22 @@ bool SelectorMatches(const Selector& selector, const Labels& labels) {
 }
 
 // The cluster roles that each aggregating one selects.
-std::map<std::string, std::vector<std::string>> Selected(const std::map<std::string, const rbac_v1::ClusterRole*>& roles) {
+std::map<std::string, std::vector<std::string>> Selected(
+    const std::map<std::string, const rbac_v1::ClusterRole*>& roles) {
   std::map<std::string, std::vector<std::string>> selected;
   for (const auto& [name, role] : roles) {
     for (const Selector& selector : role->aggregation_rule().cluster_role_selectors()) {
       for (const auto& [other, candidate] : roles) {
-        if (other != name && SelectorMatches(selector, candidate->metadata().labels())) selected[name].push_back(other);
+        if (other != name && SelectorMatches(selector, candidate->metadata().labels()))
+          selected[name].push_back(other);
       }
     }
   }
   return selected;
 }
 
-// The rules of each cluster role; those of one that aggregates are the ones of the roles it selects, each once. Aggregates
-// may select each other: rounds go on until nothing is added.
+// The rules of each cluster role; those of one that aggregates are the ones of the roles it
+// selects, each once. Aggregates may select each other: rounds go on until nothing is added.
 std::map<std::string, std::vector<rbac_v1::PolicyRule>> ClusterRules(const RbacObjects& objects) {
   std::map<std::string, const rbac_v1::ClusterRole*> roles;
   for (const auto& role : objects.cluster_roles) roles[role.metadata().name()] = &role;
@@ -105,7 +111,8 @@ std::map<std::string, std::vector<rbac_v1::PolicyRule>> ClusterRules(const RbacO
     for (const auto& [name, others] : selected) {
       std::set<size_t>& own = of_role[name];
       const size_t before = own.size();
-      for (const std::string& other : others) own.insert(of_role[other].begin(), of_role[other].end());
+      for (const std::string& other : others)
+        own.insert(of_role[other].begin(), of_role[other].end());
       grew = grew || own.size() > before;
     }
   }
@@ -127,9 +134,11 @@ base::StatusOr<std::vector<std::string>> FilesOf(const std::vector<std::string>&
       continue;
     }
     std::vector<std::string> inside;
-    for (fs::directory_iterator at(path, error); !error && at != fs::directory_iterator(); at.increment(error)) {
+    for (fs::directory_iterator at(path, error); !error && at != fs::directory_iterator();
+         at.increment(error)) {
       const std::string extension = at->path().extension();
-      if (extension == ".yaml" || extension == ".yml" || extension == ".json") inside.push_back(at->path());
+      if (extension == ".yaml" || extension == ".yml" || extension == ".json")
+        inside.push_back(at->path());
     }
     if (error) return base::InvalidArgumentError(fmt::format("{}: {}", path, error.message()));
     std::sort(inside.begin(), inside.end());
@@ -152,26 +161,30 @@ struct Policy::Binding {
 Policy::Policy(const RbacObjects& objects) {
   std::map<std::string, Rules> cluster_rules;
   for (auto& [name, rules] : ClusterRules(objects)) {
-    cluster_rules[name] = std::make_shared<const std::vector<rbac_v1::PolicyRule>>(std::move(rules));
+    cluster_rules[name] =
+        std::make_shared<const std::vector<rbac_v1::PolicyRule>>(std::move(rules));
   }
   std::map<std::string, Rules> role_rules;  // by "namespace/name"
   for (const auto& role : objects.roles) {
     role_rules[role.metadata().namespace_() + "/" + role.metadata().name()] =
-        std::make_shared<const std::vector<rbac_v1::PolicyRule>>(role.rules().begin(), role.rules().end());
+        std::make_shared<const std::vector<rbac_v1::PolicyRule>>(role.rules().begin(),
+                                                                 role.rules().end());
   }
   const auto find = [](const std::map<std::string, Rules>& rules, const std::string& name) {
     const auto found = rules.find(name);
     return found == rules.end() ? nullptr : found->second;
   };
   std::map<std::string, const rbac_v1::ClusterRoleBinding*> cluster_bindings;
-  for (const auto& binding : objects.cluster_role_bindings) cluster_bindings[binding.metadata().name()] = &binding;
+  for (const auto& binding : objects.cluster_role_bindings)
+    cluster_bindings[binding.metadata().name()] = &binding;
   std::map<std::string, const rbac_v1::RoleBinding*> bindings;
   for (const auto& binding : objects.role_bindings) {
     bindings[binding.metadata().namespace_() + "/" + binding.metadata().name()] = &binding;
   }
 
   for (const auto& [name, binding] : cluster_bindings) {
-    Add({binding->subjects(), binding->role_ref(), "", fmt::format("ClusterRoleBinding {}", api::Quote(name)),
+    Add({binding->subjects(), binding->role_ref(), "",
+         fmt::format("ClusterRoleBinding {}", api::Quote(name)),
          find(cluster_rules, binding->role_ref().name())});
   }
   for (const auto& [key, binding] : bindings) {
@@ -179,35 +192,43 @@ Policy::Policy(const RbacObjects& objects) {
     const rbac_v1::RoleRef& ref = binding->role_ref();
     Add({binding->subjects(), ref, ns,
          fmt::format("RoleBinding {}", api::Quote(binding->metadata().name() + "/" + ns)),
-         ref.kind() == "ClusterRole" ? find(cluster_rules, ref.name()) : find(role_rules, ns + "/" + ref.name())});
+         ref.kind() == "ClusterRole" ? find(cluster_rules, ref.name())
+                                     : find(role_rules, ns + "/" + ref.name())});
   }
 }
 
-// The texts are rbac.go's: clusterRoleBindingDescriber, roleBindingDescriber and the errors of its role getters.
+// The texts are rbac.go's: clusterRoleBindingDescriber, roleBindingDescriber and the errors of its
+// role getters.
 void Policy::Add(const Binding& binding) {
   for (const rbac_v1::Subject& subject : binding.subjects) {
     std::string name = subject.name();
     std::string who = fmt::format("{} {}", subject.kind(), api::Quote(name));
     if (subject.kind() == "ServiceAccount") {
-      const std::string& account_ns = subject.namespace_().empty() ? binding.ns : subject.namespace_();
+      const std::string& account_ns =
+          subject.namespace_().empty() ? binding.ns : subject.namespace_();
       who = fmt::format("ServiceAccount {}", api::Quote(name + "/" + account_ns));
       name = fmt::format("system:serviceaccount:{}:{}", account_ns, subject.name());
     }
     Grants& grants = (subject.kind() == "Group" ? groups_ : users_)[name];
-    Grant grant{binding.rules, fmt::format("RBAC: allowed by {} of {} {} to {}", binding.text, binding.ref.kind(),
-                                           api::Quote(binding.ref.name()), who)};
+    Grant grant{binding.rules,
+                fmt::format("RBAC: allowed by {} of {} {} to {}", binding.text, binding.ref.kind(),
+                            api::Quote(binding.ref.name()), who)};
     if (binding.rules == nullptr) {
       grant.reason = fmt::format("{}.rbac.authorization.k8s.io {} not found",
-                                 binding.ref.kind() == "ClusterRole" ? "clusterrole" : "role", api::Quote(binding.ref.name()));
+                                 binding.ref.kind() == "ClusterRole" ? "clusterrole" : "role",
+                                 api::Quote(binding.ref.name()));
     }
-    (binding.ns.empty() ? grants.everywhere : grants.in_namespace[binding.ns]).push_back(std::move(grant));
+    (binding.ns.empty() ? grants.everywhere : grants.in_namespace[binding.ns])
+        .push_back(std::move(grant));
   }
 }
 
-const Policy::Grant* Policy::Find(const std::vector<Grant>& grants, const api::RequestInfo& request, Missing& missing) {
+const Policy::Grant* Policy::Find(const std::vector<Grant>& grants, const api::RequestInfo& request,
+                                  Missing& missing) {
   for (const Grant& grant : grants) {
     if (grant.rules == nullptr) {
-      if (std::find(missing.begin(), missing.end(), grant.reason) == missing.end()) missing.push_back(grant.reason);
+      if (std::find(missing.begin(), missing.end(), grant.reason) == missing.end())
+        missing.push_back(grant.reason);
       continue;
     }
     for (const rbac_v1::PolicyRule& rule : *grant.rules) {
@@ -237,22 +258,27 @@ Decision Policy::Decide(const UserInfo& user, const api::RequestInfo& request) c
   if (grant != nullptr) return {Decision::Verdict::kAllow, grant->reason};
   if (missing.empty()) return {};
   const std::string list = fmt::format("{}", fmt::join(missing, ", "));
-  return {Decision::Verdict::kNoOpinion, missing.size() == 1 ? "RBAC: " + list : "RBAC: [" + list + "]"};
+  return {Decision::Verdict::kNoOpinion,
+          missing.size() == 1 ? "RBAC: " + list : "RBAC: [" + list + "]"};
 }
 
-base::StatusOr<std::unique_ptr<Rbac>> Rbac::Open(const std::vector<std::string>& paths, files::FileWatcher& watcher) {
+base::StatusOr<std::unique_ptr<Rbac>> Rbac::Open(const std::vector<std::string>& paths,
+                                                 files::FileWatcher& watcher) {
   auto state = std::make_shared<State>();
   const auto load = [state](const std::vector<files::FileWatcher::File>& files) {
     RbacObjects objects;
     STRATA_RETURN_IF_ERROR(AddRbacObjects(BuiltinRoles(), "built-in roles", objects));
-    for (const auto& file : files) STRATA_RETURN_IF_ERROR(AddRbacObjects(file.content, file.path, objects));
+    for (const auto& file : files)
+      STRATA_RETURN_IF_ERROR(AddRbacObjects(file.content, file.path, objects));
     auto policy = std::make_shared<const Policy>(objects);
     absl::MutexLock lock(&state->mu);
     state->policy = std::move(policy);
     return base::OkStatus();
   };
-  STRATA_RETURN_IF_ERROR(paths.empty() ? load({})
-                                       : watcher.WatchListed("rbac-file", [paths] { return FilesOf(paths); }, load));
+  STRATA_RETURN_IF_ERROR(paths.empty()
+                             ? load({})
+                             : watcher.WatchListed(
+                                   "rbac-file", [paths] { return FilesOf(paths); }, load));
   return std::unique_ptr<Rbac>(new Rbac(std::move(state)));
 }
 

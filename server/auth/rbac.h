@@ -1,4 +1,5 @@
-// Role-based access control on the real Kubernetes objects (k8s.io/kubernetes plugin/pkg/auth/authorizer/rbac).
+// Role-based access control on the real Kubernetes objects (k8s.io/kubernetes
+// plugin/pkg/auth/authorizer/rbac).
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -17,15 +18,16 @@
 
 namespace strata::auth {
 
-// All rules by the subjects that they are granted to, and of each by namespace: what a request costs doesn't grow with
-// what others may do, nor with what its user may do in other namespaces. Immutable.
+// All rules by the subjects that they are granted to, and of each by namespace: what a request
+// costs doesn't grow with what others may do, nor with what its user may do in other namespaces.
+// Immutable.
 class Policy {
  public:
   // Of objects with one name the last counts, so that files override what is built in.
   explicit Policy(const RbacObjects& objects);
 
-  // Allows, with the binding that does, or has no opinion. A binding whose role doesn't exist grants nothing; the reason
-  // then names the role, as kube-apiserver's 403s do.
+  // Allows, with the binding that does, or has no opinion. A binding whose role doesn't exist
+  // grants nothing; the reason then names the role, as kube-apiserver's 403s do.
   Decision Decide(const UserInfo& user, const api::RequestInfo& request) const;
 
  private:
@@ -42,7 +44,8 @@ class Policy {
 
   struct Binding;
   void Add(const Binding& binding);
-  static const Grant* Find(const std::vector<Grant>& grants, const api::RequestInfo& request, Missing& missing);
+  static const Grant* Find(const std::vector<Grant>& grants, const api::RequestInfo& request,
+                           Missing& missing);
   static const Grant* Find(const base::StringMap<Grants>& subjects, std::string_view name,
                            const api::RequestInfo& request, Missing& missing);
 
@@ -50,12 +53,14 @@ class Policy {
   base::StringMap<Grants> groups_;
 };
 
-// --authorization-mode=RBAC with --rbac-file: the built-in roles and those of the files, which are read again when they
-// change; a bad file leaves everything as it was.
+// --authorization-mode=RBAC with --rbac-file: the built-in roles and those of the files, which are
+// read again when they change; a bad file leaves everything as it was.
 class Rbac final : public Authorizer {
  public:
-  // Each path is a file, or a directory of *.yaml, *.yml and *.json (not below it), whose files may come and go.
-  static base::StatusOr<std::unique_ptr<Rbac>> Open(const std::vector<std::string>& paths, files::FileWatcher& watcher);
+  // Each path is a file, or a directory of *.yaml, *.yml and *.json (not below it), whose files may
+  // come and go.
+  static base::StatusOr<std::unique_ptr<Rbac>> Open(const std::vector<std::string>& paths,
+                                                    files::FileWatcher& watcher);
 
   void Authorize(const UserInfo& user, const api::RequestInfo& request, Done done) const override;
 
@@ -69,7 +74,8 @@ class Rbac final : public Authorizer {
   const std::shared_ptr<State> state_;  // shared with the watcher's loader
 };
 
-// What every cluster has: Kubernetes' discovery roles, cluster-admin, and OpenShift's roles that name imagestreams/layers.
+// What every cluster has: Kubernetes' discovery roles, cluster-admin, and OpenShift's roles that
+// name imagestreams/layers.
 std::string_view BuiltinRoles();
 
 }  // namespace strata::auth

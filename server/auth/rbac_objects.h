@@ -19,8 +19,8 @@ struct RbacObjects {
   std::vector<rbac_v1::ClusterRoleBinding> cluster_role_bindings;
 };
 
-// Adds the objects of one file: YAML or JSON, many documents, Lists. Objects of other groups are left out. An error
-// names `file`, the line where the document starts, and what is wrong.
+// Adds the objects of one file: YAML or JSON, many documents, Lists. Objects of other groups are
+// left out. An error names `file`, the line where the document starts, and what is wrong.
 base::Status AddRbacObjects(std::string_view text, std::string_view file, RbacObjects& objects);
 
 }  // namespace strata::auth

@@ -22,15 +22,22 @@ class RbacPolicy : public testing::Test {
   }
   // Binds user `u` to a cluster role of one rule, everywhere or in a namespace.
   void Grant(const std::string& rule, const std::string& ns = "") {
-    Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\nrules: [" + rule + "]\n");
-    Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: " + std::string(ns.empty() ? "Cluster" : "") +
-        "RoleBinding\nmetadata: {name: b" + (ns.empty() ? "" : ", namespace: " + ns) +
-        "}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: r}\nsubjects: [{kind: User, name: u}]\n");
+    Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\nrules: "
+        "[" +
+        rule + "]\n");
+    Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: " +
+        std::string(ns.empty() ? "Cluster" : "") + "RoleBinding\nmetadata: {name: b" +
+        (ns.empty() ? "" : ", namespace: " + ns) +
+        "}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: r}\nsubjects: "
+        "[{kind: User, name: u}]\n");
   }
   bool May(const UserInfo& user, const std::string& target, const char* method = "GET") {
-    return Policy(objects).Decide(user, *api::ParseRequestInfo(method, target)).verdict == Decision::Verdict::kAllow;
+    return Policy(objects).Decide(user, *api::ParseRequestInfo(method, target)).verdict ==
+           Decision::Verdict::kAllow;
   }
-  bool May(const std::string& target, const char* method = "GET") { return May({"u", "", {}, {}}, target, method); }
+  bool May(const std::string& target, const char* method = "GET") {
+    return May({"u", "", {}, {}}, target, method);
+  }
 
   RbacObjects objects;
 };
@@ -49,8 +56,10 @@ TEST_F(RbacPolicy, RulesMatchAsKubernetesMatchesThem) {
       {"{apiGroups: ['*'], resources: ['*'], verbs: [get]}", true, true},
       {"{apiGroups: [''], resources: ['*'], verbs: [get]}", false, false},
       {"{" + group + "resources: ['*'], verbs: [list]}", false, false},
-      {"{" + group + "resources: [imagestreams/layers], verbs: [get], resourceNames: [app]}", true, false},
-      {"{" + group + "resources: [imagestreams/layers], verbs: [get], resourceNames: [other]}", false, false},
+      {"{" + group + "resources: [imagestreams/layers], verbs: [get], resourceNames: [app]}", true,
+       false},
+      {"{" + group + "resources: [imagestreams/layers], verbs: [get], resourceNames: [other]}",
+       false, false},
       {"{" + group + "resources: ['*/lay'], verbs: [get]}", false, false},
       {"{" + group + "resources: ['imagestreams/layers/'], verbs: [get]}", false, false},
       {"{" + group + "resources: ['/layers', 'layers', '*/*'], verbs: [get]}", false, false},
@@ -62,7 +71,8 @@ TEST_F(RbacPolicy, RulesMatchAsKubernetesMatchesThem) {
     objects = {};
     Grant(c.rule);
     EXPECT_EQ(May(kLayers), c.layers) << c.rule;
-    EXPECT_EQ(May("/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app"), c.stream) << c.rule;
+    EXPECT_EQ(May("/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app"), c.stream)
+        << c.rule;
   }
 }
 
@@ -85,7 +95,9 @@ TEST_F(RbacPolicy, PathsMatchExactlyOrByPrefix) {
 }
 
 TEST_F(RbacPolicy, ABindingOfANamespaceGrantsThereAlone) {
-  Grant("{apiGroups: ['*'], resources: ['*'], verbs: ['*']}, {nonResourceURLs: ['*'], verbs: ['*']}", "ns");
+  Grant(
+      "{apiGroups: ['*'], resources: ['*'], verbs: ['*']}, {nonResourceURLs: ['*'], verbs: ['*']}",
+      "ns");
   EXPECT_TRUE(May(kLayers));
   EXPECT_FALSE(May("/apis/image.openshift.io/v1/namespaces/other/imagestreams/app/layers"));
   EXPECT_FALSE(May("/apis/image.openshift.io/v1/images/x"));
@@ -157,15 +169,18 @@ subjects: [{kind: User, name: w}]
   EXPECT_FALSE(May(kLayers, "PUT"));
 }
 
-// Kubernetes' controller takes each rule once; without that, aggregates that select each other would grow for ever.
+// Kubernetes' controller takes each rule once; without that, aggregates that select each other
+// would grow for ever.
 TEST_F(RbacPolicy, AggregatesMaySelectEachOther) {
   std::string yaml;
   for (int i = 0; i < 60; ++i) {
     const std::string n = std::to_string(i);
-    yaml += "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a" + n +
-            ", labels: {all: x}}\naggregationRule: {clusterRoleSelectors: [{matchLabels: {all: x}}]}\n"
-            "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r" + n +
-            ", labels: {all: x}}\nrules: [{apiGroups: [g], resources: [r" + n + "], verbs: [get]}]\n";
+    yaml +=
+        "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a" + n +
+        ", labels: {all: x}}\naggregationRule: {clusterRoleSelectors: [{matchLabels: {all: x}}]}\n"
+        "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r" +
+        n + ", labels: {all: x}}\nrules: [{apiGroups: [g], resources: [r" + n +
+        "], verbs: [get]}]\n";
   }
   Add(yaml);
   Add(R"(
@@ -195,7 +210,8 @@ roleRef: {kind: ClusterRole, name: a}
 subjects: [{kind: User, name: u}]
 )");
   EXPECT_FALSE(May(kLayers));
-  EXPECT_EQ(Policy(objects).Decide({"u", "", {}, {}}, *api::ParseRequestInfo("GET", kLayers)).reason, "");
+  EXPECT_EQ(
+      Policy(objects).Decide({"u", "", {}, {}}, *api::ParseRequestInfo("GET", kLayers)).reason, "");
 }
 
 TEST_F(RbacPolicy, LabelSelectorsSelectAsKubernetesDoes) {
@@ -218,10 +234,13 @@ TEST_F(RbacPolicy, LabelSelectorsSelectAsKubernetesDoes) {
   };
   for (const auto& c : kCases) {
     objects = {};
-    Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r, labels: {tier: gold}}\n"
+    Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r, labels: "
+        "{tier: gold}}\n"
         "rules: [{apiGroups: ['*'], resources: ['*'], verbs: ['*']}]\n---\n"
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a}\n"
-        "aggregationRule: {clusterRoleSelectors: [" + c.selector + "]}\n---\n"
+        "aggregationRule: {clusterRoleSelectors: [" +
+        c.selector +
+        "]}\n---\n"
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: b}\n"
         "roleRef: {kind: ClusterRole, name: a}\nsubjects: [{kind: User, name: u}]\n");
     EXPECT_EQ(May(kLayers), c.selected) << c.selector;
@@ -230,7 +249,8 @@ TEST_F(RbacPolicy, LabelSelectorsSelectAsKubernetesDoes) {
 
 TEST_F(RbacPolicy, FilesOverrideWhatIsBuiltIn) {
   Add(BuiltinRoles());
-  Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: 'system:discovery'}\n"
+  Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: "
+      "'system:discovery'}\n"
       "rules: [{nonResourceURLs: [/version], verbs: [get]}]\n");
   const UserInfo user{"u", "", {kAuthenticated}, {}};
   EXPECT_FALSE(May(user, "/apis"));
@@ -241,38 +261,52 @@ TEST_F(RbacPolicy, BuiltInRolesOfImages) {
   const struct {
     const char* role;
     bool get, put;
-  } kCases[] = {{"system:image-puller", true, false}, {"system:image-pusher", true, true},
-                {"system:image-builder", true, true}, {"system:image-signer", true, false},
-                {"system:registry", true, false},     {"registry-viewer", true, false},
-                {"registry-editor", true, true},      {"registry-admin", true, true},
-                {"admin", true, true},                {"edit", true, true},
-                {"view", false, false},               {"cluster-reader", true, false},
+  } kCases[] = {{"system:image-puller", true, false},
+                {"system:image-pusher", true, true},
+                {"system:image-builder", true, true},
+                {"system:image-signer", true, false},
+                {"system:registry", true, false},
+                {"registry-viewer", true, false},
+                {"registry-editor", true, true},
+                {"registry-admin", true, true},
+                {"admin", true, true},
+                {"edit", true, true},
+                {"view", false, false},
+                {"cluster-reader", true, false},
                 {"cluster-admin", true, true}};
   for (const auto& c : kCases) {
     objects = {};
     Add(BuiltinRoles());
-    Add(std::string("apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: b, namespace: ns}\n"
-                    "roleRef: {kind: ClusterRole, name: '") + c.role + "'}\nsubjects: [{kind: User, name: u}]\n");
+    Add(std::string("apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: "
+                    "b, namespace: ns}\n"
+                    "roleRef: {kind: ClusterRole, name: '") +
+        c.role + "'}\nsubjects: [{kind: User, name: u}]\n");
     EXPECT_EQ(May(kLayers), c.get) << c.role;
     EXPECT_EQ(May(kLayers, "PUT"), c.put) << c.role;
-    EXPECT_FALSE(May("/apis/image.openshift.io/v1/namespaces/other/imagestreams/app/layers")) << c.role;
+    EXPECT_FALSE(May("/apis/image.openshift.io/v1/namespaces/other/imagestreams/app/layers"))
+        << c.role;
   }
-  EXPECT_TRUE(May({"x", "", {kAuthenticated}, {}}, "/apis/image.openshift.io/v1/namespaces/openshift/imagestreams/a/layers"))
+  EXPECT_TRUE(May({"x", "", {kAuthenticated}, {}},
+                  "/apis/image.openshift.io/v1/namespaces/openshift/imagestreams/a/layers"))
       << "what everybody may pull";
   EXPECT_FALSE(May({"x", "", {kAuthenticated}, {}}, kLayers));
 }
 
 TEST_F(RbacPolicy, NamesTheRolesThatAreMissing) {
   for (const char* ns : {"ns", "other"}) {
-    Add(std::string("apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: b, namespace: ") + ns +
-        "}\nroleRef: {kind: Role, name: gone}\nsubjects: [{kind: User, name: u}, {kind: Group, name: g}]\n");
+    Add(std::string("apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: "
+                    "b, namespace: ") +
+        ns +
+        "}\nroleRef: {kind: Role, name: gone}\nsubjects: [{kind: User, name: u}, {kind: Group, "
+        "name: g}]\n");
   }
   const auto reason = [&](const UserInfo& user) {
     const Decision decision = Policy(objects).Decide(user, *api::ParseRequestInfo("GET", kLayers));
     EXPECT_EQ(decision.verdict, Decision::Verdict::kNoOpinion);
     return decision.reason;
   };
-  EXPECT_EQ(reason({"u", "", {"g"}, {}}), "RBAC: role.rbac.authorization.k8s.io \"gone\" not found");
+  EXPECT_EQ(reason({"u", "", {"g"}, {}}),
+            "RBAC: role.rbac.authorization.k8s.io \"gone\" not found");
   Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: c}\n"
       "roleRef: {kind: ClusterRole, name: too}\nsubjects: [{kind: User, name: u}]\n");
   EXPECT_EQ(reason({"u", "", {}, {}}),
@@ -283,18 +317,23 @@ TEST_F(RbacPolicy, NamesTheRolesThatAreMissing) {
 
 TEST_F(RbacPolicy, BuiltInRolesServeDiscoveryHealthAndNothingMore) {
   Add(BuiltinRoles());
-  const UserInfo anonymous{kAnonymous, "", {kUnauthenticated}, {}}, user{"u", "", {kAuthenticated}, {}};
-  for (const char* path : {"/healthz", "/livez", "/readyz", "/version"}) EXPECT_TRUE(May(anonymous, path)) << path;
-  for (const char* path : {"/apis", "/metrics", "/", kLayers}) EXPECT_FALSE(May(anonymous, path)) << path;
-  for (const char* path : {"/apis", "/apis/image.openshift.io/v1", "/openapi/v3"}) EXPECT_TRUE(May(user, path)) << path;
+  const UserInfo anonymous{kAnonymous, "", {kUnauthenticated}, {}},
+      user{"u", "", {kAuthenticated}, {}};
+  for (const char* path : {"/healthz", "/livez", "/readyz", "/version"})
+    EXPECT_TRUE(May(anonymous, path)) << path;
+  for (const char* path : {"/apis", "/metrics", "/", kLayers})
+    EXPECT_FALSE(May(anonymous, path)) << path;
+  for (const char* path : {"/apis", "/apis/image.openshift.io/v1", "/openapi/v3"})
+    EXPECT_TRUE(May(user, path)) << path;
   for (const char* path : {"/metrics", "/", kLayers}) EXPECT_FALSE(May(user, path)) << path;
   EXPECT_TRUE(May({"m", "", {kMasters}, {}}, "/metrics"));
 }
 
 TEST_F(RbacPolicy, SaysWhichBindingAllowed) {
   Grant("{apiGroups: ['*'], resources: ['*'], verbs: [get]}", "ns");
-  EXPECT_EQ(Policy(objects).Decide({"u", "", {}, {}}, *api::ParseRequestInfo("GET", kLayers)).reason,
-            "RBAC: allowed by RoleBinding \"b/ns\" of ClusterRole \"r\" to User \"u\"");
+  EXPECT_EQ(
+      Policy(objects).Decide({"u", "", {}, {}}, *api::ParseRequestInfo("GET", kLayers)).reason,
+      "RBAC: allowed by RoleBinding \"b/ns\" of ClusterRole \"r\" to User \"u\"");
 }
 
 TEST_F(RbacPolicy, BadObjectsAreErrorsThatNameFileLineAndField) {
@@ -304,30 +343,42 @@ TEST_F(RbacPolicy, BadObjectsAreErrorsThatNameFileLineAndField) {
   } kCases[] = {
       {head + "Pod\nmetadata: {name: x}\n", "test.yaml:2: kind \"Pod\" isn't one of"},
       {head + "ClusterRole\n", "test.yaml:2: metadata.name: Required value"},
-      {head + "ClusterRole\nmetadata: {name: x}\nrules: {}\n", "test.yaml:2: rules: expected a list"},
-      {head + "RoleBinding\nmetadata: {name: x, namespace: ns}\n", "roleRef.kind: Unsupported value: \"\""},
-      {head + "RoleBinding\nmetadata: {name: x, namespace: ns}\nroleRef: {kind: Role}\n", "roleRef.name: Required value"},
-      {head + "RoleBinding\nmetadata: {name: x}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}\n",
+      {head + "ClusterRole\nmetadata: {name: x}\nrules: {}\n",
+       "test.yaml:2: rules: expected a list"},
+      {head + "RoleBinding\nmetadata: {name: x, namespace: ns}\n",
+       "roleRef.kind: Unsupported value: \"\""},
+      {head + "RoleBinding\nmetadata: {name: x, namespace: ns}\nroleRef: {kind: Role}\n",
+       "roleRef.name: Required value"},
+      {head + "RoleBinding\nmetadata: {name: x}\nroleRef: {apiGroup: rbac.authorization.k8s.io, "
+              "kind: Role, name: r}\n",
        "metadata.namespace: Required value"},
-      {head + "ClusterRoleBinding\nmetadata: {name: x}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}\n",
+      {head + "ClusterRoleBinding\nmetadata: {name: x}\nroleRef: {apiGroup: "
+              "rbac.authorization.k8s.io, kind: Role, name: r}\n",
        "roleRef.kind: Unsupported value: \"Role\""},
-      {head + "ClusterRoleBinding\nmetadata: {name: x}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, "
+      {head + "ClusterRoleBinding\nmetadata: {name: x}\nroleRef: {apiGroup: "
+              "rbac.authorization.k8s.io, kind: ClusterRole, "
               "name: r}\nsubjects: [{kind: Robot, name: x}]\n",
        "subjects[0].kind: Unsupported value: \"Robot\""},
-      {head + "ClusterRole\nmetadata: {name: x}\nrules: [{apiGroups: [g], resources: [r]}]\n", "rules[0].verbs: Required value"},
+      {head + "ClusterRole\nmetadata: {name: x}\nrules: [{apiGroups: [g], resources: [r]}]\n",
+       "rules[0].verbs: Required value"},
       {head + "ClusterRole\nmetadata: {name: x}\nrules: [{apiGroups: [g], verbs: [get]}]\n",
        "rules[0].resources: Required value"},
       {head + "ClusterRole\nmetadata: {name: x}\nrules: [{resources: [r], verbs: [get]}]\n",
        "rules[0].apiGroups: Required value"},
-      {head + "ClusterRole\nmetadata: {name: x}\nrules: [{apiGroups: [g], resources: [r], verbs: [get], resourceName: [a]}]\n",
+      {head + "ClusterRole\nmetadata: {name: x}\nrules: [{apiGroups: [g], resources: [r], verbs: "
+              "[get], resourceName: [a]}]\n",
        "test.yaml:2: unknown field \"rules[0].resourceName\""},
-      {head + "ClusterRole\nmetadata: {name: x}\nrules: [{nonResourceURLs: [/a], resources: [r], verbs: [get]}]\n",
+      {head + "ClusterRole\nmetadata: {name: x}\nrules: [{nonResourceURLs: [/a], resources: [r], "
+              "verbs: [get]}]\n",
        "rules[0].nonResourceURLs: rules cannot apply to both"},
-      {head + "Role\nmetadata: {name: x, namespace: ns}\nrules: [{nonResourceURLs: [/a], verbs: [get]}]\n",
+      {head + "Role\nmetadata: {name: x, namespace: ns}\nrules: [{nonResourceURLs: [/a], verbs: "
+              "[get]}]\n",
        "rules[0].nonResourceURLs: namespaced rules cannot apply"},
       {head + "Role\nmetadata: {name: x}\n", "metadata.namespace: Required value"},
-      {head + "ClusterRole\nmetadata: {name: x}\naggregationRule: {}\n", "clusterRoleSelectors: Required value"},
-      {head + "ClusterRole\nmetadata: {name: x}\naggregationRule: {clusterRoleSelectors: [{matchExpressions: [{key: k, "
+      {head + "ClusterRole\nmetadata: {name: x}\naggregationRule: {}\n",
+       "clusterRoleSelectors: Required value"},
+      {head + "ClusterRole\nmetadata: {name: x}\naggregationRule: {clusterRoleSelectors: "
+              "[{matchExpressions: [{key: k, "
               "operator: Is}]}]}\n",
        "operator: Unsupported value: \"Is\""},
       {head + "ClusterRoleBinding\nmetadata: {name: x}\nroleRef: {kind: ClusterRole, name: r}\n"
@@ -336,10 +387,12 @@ TEST_F(RbacPolicy, BadObjectsAreErrorsThatNameFileLineAndField) {
       {head + "ClusterRoleBinding\nmetadata: {name: x}\nroleRef: {kind: ClusterRole, name: r}\n"
               "subjects: [{kind: User, name: x, apiGroup: user.openshift.io}]\n",
        "subjects[0].apiGroup: Unsupported value: \"user.openshift.io\""},
-      {"apiVersion: rbac.authorization.k8s.io/v1beta1\nkind: Role\nmetadata: {name: x, namespace: ns}\n",
+      {"apiVersion: rbac.authorization.k8s.io/v1beta1\nkind: Role\nmetadata: {name: x, namespace: "
+       "ns}\n",
        "test.yaml:1: apiVersion: Unsupported value: \"rbac.authorization.k8s.io/v1beta1\""},
-      {"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret}\n- " + std::string("{apiVersion: "
-       "rbac.authorization.k8s.io/v1, kind: Role}\n"),
+      {"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret}\n- " +
+           std::string("{apiVersion: "
+                       "rbac.authorization.k8s.io/v1, kind: Role}\n"),
        "test.yaml:1: items[1]: metadata.name: Required value"},
       {"a: [", "test.yaml: line"},
       {"a: b\n", "test.yaml:1: kind: Required value"},
@@ -362,18 +415,22 @@ TEST_F(RbacPolicy, ReadsWhatToolsWrite) {
 }
 
 TEST(Rbac, SeesFilesOfItsFoldersComeChangeAndGo) {
-  const auto folder = std::filesystem::temp_directory_path() / ("strata-rbac-" + std::to_string(getpid()));
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("strata-rbac-" + std::to_string(getpid()));
   std::filesystem::create_directory(folder);
   const auto binding = [](const std::string& name, const std::string& user) {
-    return "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: " + name +
-           "}\nroleRef: {kind: ClusterRole, name: cluster-admin}\nsubjects: [{kind: User, name: " + user + "}]\n";
+    return "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: " +
+           name +
+           "}\nroleRef: {kind: ClusterRole, name: cluster-admin}\nsubjects: [{kind: User, name: " +
+           user + "}]\n";
   };
   const auto write = [&](const char* name, const std::string& text) {
     std::ofstream(folder / ".new") << text;
     std::filesystem::rename(folder / ".new", folder / name);
   };
   obs::Metrics metrics;
-  files::FileWatcher watcher{{.poll_interval = std::chrono::milliseconds(0)}, obs::NullLogger(), metrics};
+  files::FileWatcher watcher{
+      {.poll_interval = std::chrono::milliseconds(0)}, obs::NullLogger(), metrics};
   write("a.yaml", binding("a", "alice"));
   write("notes.txt", "not YAML: [");
   auto rbac = Rbac::Open({folder.string()}, watcher);
@@ -420,7 +477,9 @@ TEST(AuthorizerChain, MastersAndAlwaysAllowedPathsAreNotAsked) {
 class Says final : public Authorizer {
  public:
   explicit Says(Decision decision) : decision_(std::move(decision)) {}
-  void Authorize(const UserInfo&, const api::RequestInfo&, Done done) const override { done(decision_); }
+  void Authorize(const UserInfo&, const api::RequestInfo&, Done done) const override {
+    done(decision_);
+  }
 
  private:
   const Decision decision_;
@@ -433,12 +492,16 @@ TEST(AuthorizerChain, TheFirstOpinionCountsAndReasonsOfTheOthersAreTold) {
     for (Decision& d : decisions) authorizers.push_back(std::make_unique<Says>(std::move(d)));
     Decision out;
     const auto info = api::ParseRequestInfo("GET", kLayers);
-    AuthorizerChain({}, std::move(authorizers)).Authorize({"u", "", {}, {}}, *info, [&](Decision d) { out = std::move(d); });
+    AuthorizerChain({}, std::move(authorizers))
+        .Authorize({"u", "", {}, {}}, *info, [&](Decision d) { out = std::move(d); });
     return out;
   };
-  EXPECT_EQ(ask({{Verdict::kNoOpinion, "x"}, {Verdict::kAllow, "yes"}, {Verdict::kDeny, "no"}}).reason, "yes");
+  EXPECT_EQ(
+      ask({{Verdict::kNoOpinion, "x"}, {Verdict::kAllow, "yes"}, {Verdict::kDeny, "no"}}).reason,
+      "yes");
   EXPECT_EQ(ask({{Verdict::kDeny, "no"}, {Verdict::kAllow, "yes"}}).verdict, Verdict::kDeny);
-  const Decision none = ask({{Verdict::kNoOpinion, "x", "e"}, {Verdict::kNoOpinion, ""}, {Verdict::kNoOpinion, "y"}});
+  const Decision none =
+      ask({{Verdict::kNoOpinion, "x", "e"}, {Verdict::kNoOpinion, ""}, {Verdict::kNoOpinion, "y"}});
   EXPECT_EQ(none.verdict, Verdict::kNoOpinion);
   EXPECT_EQ(none.reason, "x\ny");
   EXPECT_EQ(none.error, "e");

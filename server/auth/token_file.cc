@@ -32,7 +32,8 @@ TokenFile::Digest TokenFile::DigestOf(std::string_view token) {
   return digest;
 }
 
-base::StatusOr<std::shared_ptr<const TokenFile::Users>> TokenFile::Parse(const std::string& path, std::string_view text,
+base::StatusOr<std::shared_ptr<const TokenFile::Users>> TokenFile::Parse(const std::string& path,
+                                                                         std::string_view text,
                                                                          const obs::Logger& log) {
   const auto rows = ParseCsv(text);
   if (!rows.ok()) return base::Annotate(rows.status(), path);
@@ -41,11 +42,13 @@ base::StatusOr<std::shared_ptr<const TokenFile::Users>> TokenFile::Parse(const s
     // tokenfile.go NewCSV.
     if (row.fields.size() < 3) {
       return base::InvalidArgumentError(
-          fmt::format("token file '{}' must have at least 3 columns (token, user name, user uid), found {} in line {}",
+          fmt::format("token file '{}' must have at least 3 columns (token, user name, user uid), "
+                      "found {} in line {}",
                       path, row.fields.size(), row.line));
     }
     if (row.fields[0].empty()) {
-      log.Warning("A token of the token file is empty, and skipped", {{"file", path}, {"line", row.line}});
+      log.Warning("A token of the token file is empty, and skipped",
+                  {{"file", path}, {"line", row.line}});
       continue;
     }
     auto user = std::make_shared<UserInfo>();
@@ -53,17 +56,19 @@ base::StatusOr<std::shared_ptr<const TokenFile::Users>> TokenFile::Parse(const s
     user->uid = row.fields[2];
     if (row.fields.size() > 3) user->groups = SplitGroups(row.fields[3]);
     if (!users->insert_or_assign(DigestOf(row.fields[0]), std::move(user)).second) {
-      log.Warning("A token stands twice in the token file; the last one counts", {{"file", path}, {"line", row.line}});
+      log.Warning("A token stands twice in the token file; the last one counts",
+                  {{"file", path}, {"line", row.line}});
     }
   }
   return std::shared_ptr<const Users>(std::move(users));
 }
 
-base::StatusOr<std::unique_ptr<TokenFile>> TokenFile::Open(const std::string& path, files::FileWatcher& watcher,
+base::StatusOr<std::unique_ptr<TokenFile>> TokenFile::Open(const std::string& path,
+                                                           files::FileWatcher& watcher,
                                                            const obs::Logger& log) {
   auto state = std::make_shared<State>();
-  STRATA_RETURN_IF_ERROR(
-      watcher.Watch("token-auth-file", {path}, [state, path, &log](const std::vector<std::string>& contents) {
+  STRATA_RETURN_IF_ERROR(watcher.Watch(
+      "token-auth-file", {path}, [state, path, &log](const std::vector<std::string>& contents) {
         auto users = Parse(path, contents[0], log);
         if (!users.ok()) return users.status();
         absl::MutexLock lock(&state->mu);

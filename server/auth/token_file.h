@@ -1,7 +1,7 @@
 // Bearer tokens from --token-auth-file, kube-apiserver's CSV: token,user,uid[,"group1,group2"].
 //
-// Tokens are kept, and looked up, as SHA-256 digests: what is in memory can't be used, and comparing takes the same time
-// for any wrong token.
+// Tokens are kept, and looked up, as SHA-256 digests: what is in memory can't be used, and
+// comparing takes the same time for any wrong token.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -24,7 +24,8 @@ namespace strata::auth {
 class TokenFile final : public Authenticator {
  public:
   // Reads `path` now, and again whenever it changes: a bad file leaves the tokens as they were.
-  static base::StatusOr<std::unique_ptr<TokenFile>> Open(const std::string& path, files::FileWatcher& watcher,
+  static base::StatusOr<std::unique_ptr<TokenFile>> Open(const std::string& path,
+                                                         files::FileWatcher& watcher,
                                                          const obs::Logger& log);
 
   void Authenticate(const http::Request& request, Done done) const override;
@@ -38,7 +39,8 @@ class TokenFile final : public Authenticator {
   };
 
   explicit TokenFile(std::shared_ptr<State> state) : state_(std::move(state)) {}
-  static base::StatusOr<std::shared_ptr<const Users>> Parse(const std::string& path, std::string_view text,
+  static base::StatusOr<std::shared_ptr<const Users>> Parse(const std::string& path,
+                                                            std::string_view text,
                                                             const obs::Logger& log);
   static Digest DigestOf(std::string_view token);
 

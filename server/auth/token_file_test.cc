@@ -29,7 +29,7 @@ class Tokens : public testing::Test {
     if (!authorization.empty()) request.headers.Add("authorization", authorization);
     std::string who;
     tokens->Authenticate(request, [&](Authentication r) {
-      who = r.result == Authentication::Result::kUser ? r.user->name
+      who = r.result == Authentication::Result::kUser    ? r.user->name
             : r.result == Authentication::Result::kError ? "error: " + r.error
                                                          : "nobody";
       if (r.user != nullptr) groups = r.user->groups;
@@ -37,9 +37,12 @@ class Tokens : public testing::Test {
     return who;
   }
 
-  const std::string path = (std::filesystem::temp_directory_path() / ("strata-tokens-" + std::to_string(getpid()))).string();
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("strata-tokens-" + std::to_string(getpid())))
+          .string();
   obs::Metrics metrics;
-  files::FileWatcher watcher{{.poll_interval = std::chrono::milliseconds(0)}, obs::NullLogger(), metrics};
+  files::FileWatcher watcher{
+      {.poll_interval = std::chrono::milliseconds(0)}, obs::NullLogger(), metrics};
   std::unique_ptr<TokenFile> tokens;
   std::vector<std::string> groups;
 };
@@ -71,7 +74,8 @@ TEST_F(Tokens, ABadFileAtTheStartIsAnErrorThatSaysWhatIsWrong) {
   EXPECT_FALSE(Open().ok()) << "no file";
   Write("a,b,c\nx,y\n");
   EXPECT_THAT(std::string(base::Message(Open())),
-              testing::HasSubstr("must have at least 3 columns (token, user name, user uid), found 2 in line 2"));
+              testing::HasSubstr(
+                  "must have at least 3 columns (token, user name, user uid), found 2 in line 2"));
 }
 
 }  // namespace

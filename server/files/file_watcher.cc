@@ -63,7 +63,8 @@ struct FileWatcher::Group {
     for (const std::string& path : paths) now.push_back(IdentityOf(path));
     return now;
   }
-  static base::StatusOr<std::vector<File>> Read(const std::vector<std::string>& paths, size_t max_bytes) {
+  static base::StatusOr<std::vector<File>> Read(const std::vector<std::string>& paths,
+                                                size_t max_bytes) {
     std::vector<File> files;
     for (const std::string& path : paths) {
       STRATA_ASSIGN_OR_RETURN(std::string content, ReadFile(path, max_bytes));
@@ -78,7 +79,8 @@ struct FileWatcher::Group {
   }
 };
 
-FileWatcher::FileWatcher(FileWatcherOptions options, const obs::Logger& logger, obs::Metrics& metrics)
+FileWatcher::FileWatcher(FileWatcherOptions options, const obs::Logger& logger,
+                         obs::Metrics& metrics)
     : options_(options), logger_(logger), metrics_(metrics) {
   if (options_.poll_interval.count() > 0) thread_ = std::thread([this] { Run(); });
 }
@@ -91,9 +93,11 @@ FileWatcher::~FileWatcher() {
   if (thread_.joinable()) thread_.join();
 }
 
-base::Status FileWatcher::Watch(std::string_view name, std::vector<std::string> paths, Loader loader) {
+base::Status FileWatcher::Watch(std::string_view name, std::vector<std::string> paths,
+                                Loader loader) {
   return WatchListed(
-      name, [paths = std::move(paths)]() -> base::StatusOr<std::vector<std::string>> { return paths; },
+      name,
+      [paths = std::move(paths)]() -> base::StatusOr<std::vector<std::string>> { return paths; },
       [loader = std::move(loader)](const std::vector<File>& files) {
         std::vector<std::string> contents;
         for (const File& file : files) contents.push_back(file.content);
@@ -103,7 +107,8 @@ base::Status FileWatcher::Watch(std::string_view name, std::vector<std::string> 
 
 base::Status FileWatcher::WatchListed(std::string_view name, Lister list, FilesLoader loader) {
   const auto counter = [&](const char* result) {
-    return metrics_.AddCounter("strata_file_reloads_total", "Files that changed and were loaded again, by result.",
+    return metrics_.AddCounter("strata_file_reloads_total",
+                               "Files that changed and were loaded again, by result.",
                                {{"files", std::string(name)}, {"result", result}});
   };
   auto group = std::make_unique<Group>(Group{.name = std::string(name),
@@ -152,7 +157,8 @@ void FileWatcher::LookAt(Group& group) {
   const size_t hash = Group::HashOf(*files);
   if (hash == group.content_hash) return;
   group.content_hash = hash;
-  const std::string_view path = paths->empty() ? std::string_view() : std::string_view(paths->front());
+  const std::string_view path =
+      paths->empty() ? std::string_view() : std::string_view(paths->front());
   if (const base::Status status = group.loader(*files); !status.ok()) {
     group.failed.Increment();
     logger_.Error("Files changed but can't be used, what was loaded before stays in use",
@@ -166,7 +172,8 @@ void FileWatcher::LookAt(Group& group) {
 void FileWatcher::Run() {
   absl::MutexLock lock(&mu_);
   const auto stopping = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_; };
-  while (!mu_.AwaitWithTimeout(absl::Condition(&stopping), absl::FromChrono(options_.poll_interval))) {
+  while (
+      !mu_.AwaitWithTimeout(absl::Condition(&stopping), absl::FromChrono(options_.poll_interval))) {
     for (const auto& group : groups_) LookAt(*group);
   }
 }

@@ -20,7 +20,9 @@ class FileWatcherTest : public ::testing::Test {
   ~FileWatcherTest() override { std::filesystem::remove_all(folder_); }
 
   std::string Path(const std::string& name) const { return (folder_ / name).string(); }
-  void Write(const std::string& name, const std::string& content) { std::ofstream(Path(name)) << content; }
+  void Write(const std::string& name, const std::string& content) {
+    std::ofstream(Path(name)) << content;
+  }
 
   FileWatcher::Loader Record() {
     return [this](const std::vector<std::string>& contents) -> base::Status {
@@ -36,7 +38,8 @@ class FileWatcherTest : public ::testing::Test {
   obs::Metrics metrics_;
   std::vector<std::string> loaded_;
   FileWatcher watcher_{{.poll_interval = std::chrono::milliseconds(0), .looks_between_reads = 3},
-                       obs::NullLogger(), metrics_};
+                       obs::NullLogger(),
+                       metrics_};
 };
 
 TEST_F(FileWatcherTest, LoadsAtOnceAndAgainOnlyWhenTheContentChanges) {
@@ -65,7 +68,8 @@ TEST_F(FileWatcherTest, OffersABadContentOnce) {
   Write("a", "better");
   watcher_.Poll();
   EXPECT_THAT(loaded_, ElementsAre("good|", "bad!!|", "better|"));
-  EXPECT_NE(metrics_.Text().find(R"(strata_file_reloads_total{files="one",result="error"} 1)"), std::string::npos);
+  EXPECT_NE(metrics_.Text().find(R"(strata_file_reloads_total{files="one",result="error"} 1)"),
+            std::string::npos);
 }
 
 TEST_F(FileWatcherTest, SeesListedFilesComeAndGo) {
@@ -81,7 +85,8 @@ TEST_F(FileWatcherTest, SeesListedFilesComeAndGo) {
                                [this](const std::vector<FileWatcher::File>& files) {
                                  std::string all;
                                  for (const auto& file : files) {
-                                   all += std::filesystem::path(file.path).filename().string() + file.content + "|";
+                                   all += std::filesystem::path(file.path).filename().string() +
+                                          file.content + "|";
                                  }
                                  loaded_.push_back(all);
                                  return base::OkStatus();

@@ -55,8 +55,8 @@ http::Response Health::Answer(std::string_view path, bool verbose,
   const std::vector<const Named*> checks = ChecksOf(endpoint);
   if (slash != std::string_view::npos) {
     const std::string_view name = path.substr(slash + 1);
-    const auto named = std::find_if(checks.begin(), checks.end(),
-                                    [&](const Named* n) { return n->name == name; });
+    const auto named =
+        std::find_if(checks.begin(), checks.end(), [&](const Named* n) { return n->name == name; });
     const base::Status status =
         named == checks.end() ? base::NotFoundError("no such check") : (*named)->check();
     if (status.ok()) return PlainText(200, "ok");

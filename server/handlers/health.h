@@ -1,4 +1,5 @@
-// /healthz, /livez and /readyz, with their named checks (k8s.io/apiserver pkg/server/healthz/healthz.go).
+// /healthz, /livez and /readyz, with their named checks (k8s.io/apiserver
+// pkg/server/healthz/healthz.go).
 #pragma once
 
 #include <functional>
@@ -17,7 +18,8 @@ class Health {
   // Must not block. An error's message is shown only by the check's own path.
   using Check = std::function<base::Status()>;
 
-  // Which of the three endpoints ask a check. Liveness is what a restart can cure; the rest is readiness.
+  // Which of the three endpoints ask a check. Liveness is what a restart can cure; the rest is
+  // readiness.
   enum class Scope { kLiveness, kReadiness };
 
   void Add(std::string name, Scope scope, Check check);
@@ -25,7 +27,8 @@ class Health {
   // Every path served, sorted: /healthz, /healthz/ping, …
   std::vector<std::string> Paths() const;
 
-  // `path` is one of Paths(), `verbose` whether the query asks, `excluded` the values of its `exclude`.
+  // `path` is one of Paths(), `verbose` whether the query asks, `excluded` the values of its
+  // `exclude`.
   http::Response Answer(std::string_view path, bool verbose,
                         const std::vector<std::string>& excluded) const;
 

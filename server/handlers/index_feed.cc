@@ -8,7 +8,8 @@ namespace {
 layers::Change View(const records::Change& change) {
   using From = records::Change::State;
   using To = layers::Change::State;
-  return {change.id.kind == records::Kind::kImage ? layers::Change::Kind::kImage : layers::Change::Kind::kImageStream,
+  return {change.id.kind == records::Kind::kImage ? layers::Change::Kind::kImage
+                                                  : layers::Change::Kind::kImageStream,
           change.state == From::kPresent      ? To::kPresent
           : change.state == From::kUnreadable ? To::kUnreadable
                                               : To::kDeleted,
@@ -28,7 +29,9 @@ std::vector<layers::Change> Views(const std::vector<records::Change>& changes) {
 
 }  // namespace
 
-void IndexFeed::ListPage(std::vector<records::Change> page) { index_.AddToList(Views(page)); }
+void IndexFeed::ListPage(std::vector<records::Change> page) {
+  index_.AddToList(Views(page));
+}
 
 void IndexFeed::Apply(std::vector<reflector::Batch> batches, base::Revision) {
   for (const reflector::Batch& batch : batches) index_.Apply(Views(batch.changes));

@@ -22,13 +22,15 @@ struct AskedRevision {
 AskedRevision ParseRevision(std::string_view text) {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc::invalid_argument || end != text.data() + text.size()) return {.syntax_error = true};
+  if (error == std::errc::invalid_argument || end != text.data() + text.size())
+    return {.syntax_error = true};
   if (error == std::errc::result_out_of_range) return {.out_of_range = true};
   if (value > static_cast<uint64_t>(INT64_MAX)) return {.value = INT64_MAX};
   return {.value = static_cast<base::Revision>(value)};
 }
 
-http::Response ToResponse(const std::shared_ptr<const layers::Encoded>& answer, const layers::Form& form) {
+http::Response ToResponse(const std::shared_ptr<const layers::Encoded>& answer,
+                          const layers::Form& form) {
   http::Response response;
   if (answer->gzipped) response.headers.Add("content-encoding", "gzip");
   response.headers.Add("content-type", std::string(wire::ContentType(form.representation.type)));
@@ -40,9 +42,13 @@ http::Response ToResponse(const std::shared_ptr<const layers::Encoded>& answer, 
 
 }  // namespace
 
-LayersHandler::LayersHandler(layers::Index& index, reflector::Barrier& barrier, Submit submit, const base::Clock& clock,
-                             const Options& options)
-    : index_(index), barrier_(barrier), submit_(std::move(submit)), clock_(clock), options_(options) {}
+LayersHandler::LayersHandler(layers::Index& index, reflector::Barrier& barrier, Submit submit,
+                             const base::Clock& clock, const Options& options)
+    : index_(index),
+      barrier_(barrier),
+      submit_(std::move(submit)),
+      clock_(clock),
+      options_(options) {}
 
 void LayersHandler::Serve(std::shared_ptr<Call> call) {
   if (call->info.ns.empty()) return call->Fail(api::BadRequest("Namespace parameter required."));
@@ -52,7 +58,8 @@ void LayersHandler::Serve(std::shared_ptr<Call> call) {
   if (asked.syntax_error || asked.out_of_range) {
     return call->Fail(api::InvalidResourceVersion(text, asked.out_of_range));
   }
-  // Completions come on the barrier's threads; the look-up and the answer belong to the connection's.
+  // Completions come on the barrier's threads; the look-up and the answer belong to the
+  // connection's.
   auto answer = [this, call](base::StatusOr<base::Revision> fresh) {
     call->Post([this, call, status = fresh.status()] {
       if (status.ok()) {
@@ -63,7 +70,8 @@ void LayersHandler::Serve(std::shared_ptr<Call> call) {
     });
   };
   if (text.empty()) return barrier_.WaitFresh(call->deadline, std::move(answer));
-  barrier_.WaitFor(asked.value, std::min(call->deadline, clock_.Now() + options_.named_revision_timeout),
+  barrier_.WaitFor(asked.value,
+                   std::min(call->deadline, clock_.Now() + options_.named_revision_timeout),
                    std::move(answer));
 }
 
@@ -85,11 +93,14 @@ void LayersHandler::Refuse(Call& call, const base::Status& status) {
 
 void LayersHandler::Answer(const std::shared_ptr<Call>& call) {
   const wire::Negotiation negotiation = wire::Negotiate(call->preference());
-  if (negotiation.refusal != wire::Refusal::kNone) return call->Fail(api::NotAcceptable(negotiation.refusal));
+  if (negotiation.refusal != wire::Refusal::kNone)
+    return call->Fail(api::NotAcceptable(negotiation.refusal));
   const std::string* encoding = call->request.headers.Find("accept-encoding");
-  const layers::Form form{negotiation.representation, encoding != nullptr && wire::AcceptsGzip(*encoding)};
+  const layers::Form form{negotiation.representation,
+                          encoding != nullptr && wire::AcceptsGzip(*encoding)};
   Lookup lookup = index_.Find(call->info.ns, call->info.name, form);
-  if (lookup.result == Lookup::Result::kNotFound) return call->Fail(api::NotFound("imagestreams", call->info.name));
+  if (lookup.result == Lookup::Result::kNotFound)
+    return call->Fail(api::NotFound("imagestreams", call->info.name));
   if (form.representation.transform == wire::Transform::kPartialObjectMetadataList) {
     return call->Fail(api::NotAcceptableList("PartialObjectMetadataList"));
   }
@@ -103,14 +114,17 @@ void LayersHandler::Answer(const std::shared_ptr<Call>& call) {
   }
 }
 
-void LayersHandler::Build(const std::shared_ptr<Call>& call, Lookup lookup, const layers::Form& form) {
+void LayersHandler::Build(const std::shared_ptr<Call>& call, Lookup lookup,
+                          const layers::Form& form) {
   const size_t images = lookup.gathered.nodes.size();
-  std::function<void()> task = [this, call, form, lookup = std::make_shared<Lookup>(std::move(lookup))] {
+  std::function<void()> task = [this, call, form,
+                                lookup = std::make_shared<Lookup>(std::move(lookup))] {
     const auto built = index_.Build(lookup->gathered, form);
     if (built.ok()) {
       call->Respond(ToResponse(*built, form));
     } else {
-      call->Fail(api::InternalError("the image stream can't be read: " + std::string(base::Message(built.status()))));
+      call->Fail(api::InternalError("the image stream can't be read: " +
+                                    std::string(base::Message(built.status()))));
     }
   };
   if (images < options_.inline_images) return task();
@@ -119,7 +133,8 @@ void LayersHandler::Build(const std::shared_ptr<Call>& call, Lookup lookup, cons
 
 void AddIndexMetrics(const layers::Index& index, obs::Metrics& metrics) {
   using Stats = layers::Index::Stats;
-  const auto gauge = [&](const char* name, const char* help, const obs::Labels& labels, double (*read)(const Stats&)) {
+  const auto gauge = [&](const char* name, const char* help, const obs::Labels& labels,
+                         double (*read)(const Stats&)) {
     metrics.AddGaugeFunction(name, help, labels, [&index, read] { return read(index.stats()); });
   };
   const auto counter = [&](const char* name, const char* help, double (*read)(const Stats&)) {
@@ -137,7 +152,8 @@ void AddIndexMetrics(const layers::Index& index, obs::Metrics& metrics) {
         [](const Stats& s) { return static_cast<double>(s.unreadable_streams); });
   gauge("strata_names", "Names, digests above all, that the index holds.", {},
         [](const Stats& s) { return static_cast<double>(s.names); });
-  gauge("strata_name_bytes", "Bytes that they take.", {}, [](const Stats& s) { return static_cast<double>(s.name_bytes); });
+  gauge("strata_name_bytes", "Bytes that they take.", {},
+        [](const Stats& s) { return static_cast<double>(s.name_bytes); });
   gauge("strata_response_cache_bytes", "Bytes of the response cache.", {},
         [](const Stats& s) { return static_cast<double>(s.cache.bytes); });
   gauge("strata_response_cache_answers", "Encoded answers in the response cache.", {},

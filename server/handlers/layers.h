@@ -12,8 +12,8 @@
 
 namespace strata::handlers {
 
-// Thread-safe. Waits until the index is as new as the request asks, then answers from the cache on the connection's
-// thread; what has to be built for many images is built by a worker.
+// Thread-safe. Waits until the index is as new as the request asks, then answers from the cache on
+// the connection's thread; what has to be built for many images is built by a worker.
 class LayersHandler {
  public:
   struct Options {
@@ -26,8 +26,8 @@ class LayersHandler {
   // Runs a task elsewhere, or refuses and leaves it untouched.
   using Submit = std::function<bool(std::function<void()>& task)>;
 
-  LayersHandler(layers::Index& index, reflector::Barrier& barrier, Submit submit, const base::Clock& clock,
-                const Options& options);
+  LayersHandler(layers::Index& index, reflector::Barrier& barrier, Submit submit,
+                const base::Clock& clock, const Options& options);
 
   void Serve(std::shared_ptr<Call> call);
 

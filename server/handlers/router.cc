@@ -15,16 +15,19 @@ constexpr std::string_view kGroupRoot = "/apis/image.openshift.io/";
 
 bool Router::IsLayers(const api::RequestInfo& info) {
   const auto& p = info.parts;
-  return p.size() == 8 && p[0] == "apis" && p[1] == "image.openshift.io" && p[2] == "v1" && p[3] == "namespaces" &&
-         p[5] == "imagestreams" && p[7] == "layers";
+  return p.size() == 8 && p[0] == "apis" && p[1] == "image.openshift.io" && p[2] == "v1" &&
+         p[3] == "namespaces" && p[5] == "imagestreams" && p[7] == "layers";
 }
 
-void Router::AddPath(std::string path, CallHandler handler) { paths_[std::move(path)] = std::move(handler); }
+void Router::AddPath(std::string path, CallHandler handler) {
+  paths_[std::move(path)] = std::move(handler);
+}
 
 void Router::AddHealth(const Health& health) {
   for (const std::string& path : health.Paths()) {
     AddPath(path, [&health, path](const std::shared_ptr<Call>& call) {
-      call->Respond(health.Answer(path, call->info.query.Find("verbose").has_value(), call->info.query.All("exclude")));
+      call->Respond(health.Answer(path, call->info.query.Find("verbose").has_value(),
+                                  call->info.query.All("exclude")));
     });
   }
 }
@@ -51,14 +54,16 @@ void Router::Route(std::shared_ptr<Call> call) const {
   if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
   const auto found = paths_.find(path);
   if (found != paths_.end()) {
-    if (call->request.method != "GET" && call->request.method != "HEAD") return call->Fail(api::MethodNotAllowed());
+    if (call->request.method != "GET" && call->request.method != "HEAD")
+      return call->Fail(api::MethodNotAllowed());
     return found->second(std::move(call));
   }
   if (call->info.path.starts_with(kGroupRoot)) return call->Fail(api::NotFoundGeneric());
   AnswerPaths(*call, 404);
 }
 
-// What a path outside of all known roots is answered with, as the reference answers: what there is instead.
+// What a path outside of all known roots is answered with, as the reference answers: what there is
+// instead.
 void Router::AnswerPaths(Call& call, int status) const {
   std::string json = R"({"paths":[)";
   for (const auto& [path, handler] : paths_) {

@@ -1,5 +1,5 @@
-// From a request to the endpoint that answers it (go-restful's CurlyRouter and the path recorder mux of
-// k8s.io/apiserver, for the few routes that there are).
+// From a request to the endpoint that answers it (go-restful's CurlyRouter and the path recorder
+// mux of k8s.io/apiserver, for the few routes that there are).
 #pragma once
 
 #include <map>
@@ -27,7 +27,8 @@ class Router {
 
   void Route(std::shared_ptr<Call> call) const;
 
-  // What the call's metrics are labelled with: the resource that a route serves, or nothing of the request.
+  // What the call's metrics are labelled with: the resource that a route serves, or nothing of the
+  // request.
   static bool IsLayers(const api::RequestInfo& info);
 
  private:

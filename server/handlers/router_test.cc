@@ -27,7 +27,8 @@ class Routes : public testing::Test {
     router.AddVersion();
     router.SetLayers([](const std::shared_ptr<Call>& call) {
       http::Response response;
-      response.body = std::make_shared<const std::string>("layers of " + call->info.ns + "/" + call->info.name);
+      response.body =
+          std::make_shared<const std::string>("layers of " + call->info.ns + "/" + call->info.name);
       call->Respond(response);
     });
   }
@@ -59,9 +60,11 @@ TEST_F(Routes, LeadToTheirEndpoints) {
 
 TEST_F(Routes, ThereAreThreeKindsOfNotFoundAndMethodsAreChecked) {
   const std::string base = "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app";
-  for (const std::string& path : {base + "/Layers", base + "/layers/x", base, base + "/x/../app/layers",
-                                  std::string("/apis/image.openshift.io/v2/x")}) {
-    EXPECT_THAT(Ask(path), testing::HasSubstr("the server could not find the requested resource")) << path;
+  for (const std::string& path :
+       {base + "/Layers", base + "/layers/x", base, base + "/x/../app/layers",
+        std::string("/apis/image.openshift.io/v2/x")}) {
+    EXPECT_THAT(Ask(path), testing::HasSubstr("the server could not find the requested resource"))
+        << path;
   }
   for (const char* path : {"/foo", "/apis/other.group/v1", "/api", "/healthzz"}) {
     EXPECT_THAT(Ask(path), testing::StartsWith("404 {\n  \"paths\"")) << path;

@@ -14,7 +14,8 @@ http::Response AnswerVersion() {
   const base::BuildInfo& build = base::Build();
   http::Response response;
   response.headers.Add("content-type", "application/json");
-  response.body = std::make_shared<const std::string>(fmt::format(R"({{
+  response.body = std::make_shared<const std::string>(fmt::format(
+      R"({{
   "major": "{}",
   "minor": "{}",
   "gitVersion": "{}",
@@ -25,8 +26,7 @@ http::Response AnswerVersion() {
   "compiler": "{}",
   "platform": "{}"
 }})",
-                                                                  build.major, build.minor, build.version,
-                                                                  build.git_commit, build.compiler, build.platform));
+      build.major, build.minor, build.version, build.git_commit, build.compiler, build.platform));
   return response;
 }
 

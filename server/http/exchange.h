@@ -8,13 +8,15 @@
 
 namespace strata::http {
 
-// Owned by whoever will answer, on any thread. Destroying it unanswered resets the stream (HTTP/2) or closes the
-// connection (HTTP/1.1). It stays valid, and answering stays harmless, after the client has gone.
+// Owned by whoever will answer, on any thread. Destroying it unanswered resets the stream (HTTP/2)
+// or closes the connection (HTTP/1.1). It stays valid, and answering stays harmless, after the
+// client has gone.
 class Exchange {
  public:
   virtual ~Exchange() = default;
 
-  // Once, from any thread. On the connection's own thread the response is written in this turn of its loop.
+  // Once, from any thread. On the connection's own thread the response is written in this turn of
+  // its loop.
   virtual void Respond(Response response) = 0;
 
   // Runs `task` on the connection's thread, from any thread. Dropped when the connection is gone.

@@ -8,7 +8,8 @@
 namespace strata::http {
 namespace {
 
-// DATA that brings fewer bytes than its own header costs. Who sends a body in such pieces pays for each.
+// DATA that brings fewer bytes than its own header costs. Who sends a body in such pieces pays for
+// each.
 constexpr uint32_t kSmallData = 32;
 // Eight frames of 16 KiB are twice what a header block may decode to.
 constexpr int kMaxContinuations = 8;
@@ -23,7 +24,8 @@ bool FrameMeter::Pass(std::string_view bytes, base::MonotonicTime now) {
       bytes.remove_prefix(n);
       continue;
     }
-    const size_t n = std::min<size_t>(sizeof header_ - static_cast<size_t>(header_bytes_), bytes.size());
+    const size_t n =
+        std::min<size_t>(sizeof header_ - static_cast<size_t>(header_bytes_), bytes.size());
     std::memcpy(header_ + header_bytes_, bytes.data(), n);
     header_bytes_ += static_cast<int>(n);
     bytes.remove_prefix(n);
@@ -38,9 +40,10 @@ bool FrameMeter::PassFrame(base::MonotonicTime now) {
   const uint32_t length = static_cast<uint32_t>(header_[0] << 16 | header_[1] << 8 | header_[2]);
   const uint8_t type = header_[3];
   const uint8_t flags = header_[4];
-  const uint32_t stream = (static_cast<uint32_t>(header_[5]) << 24 | static_cast<uint32_t>(header_[6]) << 16 |
-                           static_cast<uint32_t>(header_[7]) << 8 | header_[8]) &
-                          0x7fffffff;
+  const uint32_t stream =
+      (static_cast<uint32_t>(header_[5]) << 24 | static_cast<uint32_t>(header_[6]) << 16 |
+       static_cast<uint32_t>(header_[7]) << 8 | header_[8]) &
+      0x7fffffff;
   skip_ = length;
   const bool ends_stream = (flags & NGHTTP2_FLAG_END_STREAM) != 0;
   const auto take = [&](TokenBucket& bucket, uint32_t tokens, std::string_view reason) {
@@ -62,14 +65,16 @@ bool FrameMeter::PassFrame(base::MonotonicTime now) {
         highest_stream_ = stream;
         if (ends_stream) return true;
         open_streams_.insert(stream);
-        return open_streams_.size() <= max_open_streams_ || Refuse("frame_flood", NGHTTP2_ENHANCE_YOUR_CALM);
+        return open_streams_.size() <= max_open_streams_ ||
+               Refuse("frame_flood", NGHTTP2_ENHANCE_YOUR_CALM);
       }
       // Trailers.
       if (!open_streams_.contains(stream)) return Refuse("malformed", NGHTTP2_STREAM_CLOSED);
       if (ends_stream) open_streams_.erase(stream);
       return idle(1);
     case NGHTTP2_CONTINUATION:
-      if (++continuations_ > kMaxContinuations) return Refuse("header_flood", NGHTTP2_ENHANCE_YOUR_CALM);
+      if (++continuations_ > kMaxContinuations)
+        return Refuse("header_flood", NGHTTP2_ENHANCE_YOUR_CALM);
       return idle(1);
     case NGHTTP2_RST_STREAM:
       open_streams_.erase(stream);

@@ -1,7 +1,8 @@
-// Counts the HTTP/2 frames that cost work and do none, and refuses those that come for streams which are over.
+// Counts the HTTP/2 frames that cost work and do none, and refuses those that come for streams
+// which are over.
 //
-// It reads frame headers ahead of nghttp2, which neither limits most of them nor tells about those it ignores: Debian's
-// 1.52 takes eleven million empty DATA frames a second from one connection.
+// It reads frame headers ahead of nghttp2, which neither limits most of them nor tells about those
+// it ignores: Debian's 1.52 takes eleven million empty DATA frames a second from one connection.
 #pragma once
 
 #include <absl/container/flat_hash_set.h>
@@ -20,10 +21,12 @@ class FrameMeter {
   FrameMeter(TokenBucket& idle_frames, TokenBucket& resets, size_t max_open_streams)
       : idle_frames_(idle_frames), resets_(resets), max_open_streams_(max_open_streams) {}
 
-  // Follows the stream of bytes, from the connection preface on. False once a bucket is empty, a header block has too
-  // many CONTINUATION frames (VU#421644), or a frame may not be (RFC 9113 §5.1).
+  // Follows the stream of bytes, from the connection preface on. False once a bucket is empty, a
+  // header block has too many CONTINUATION frames (VU#421644), or a frame may not be (RFC 9113
+  // §5.1).
   bool Pass(std::string_view bytes, base::MonotonicTime now);
-  // Once Pass has returned false: "frame_flood", "reset_flood", "header_flood" or "malformed", and the HTTP/2 error.
+  // Once Pass has returned false: "frame_flood", "reset_flood", "header_flood" or "malformed", and
+  // the HTTP/2 error.
   std::string_view reason() const { return reason_; }
   uint32_t error() const { return error_; }
 
@@ -34,8 +37,8 @@ class FrameMeter {
   TokenBucket& idle_frames_;
   TokenBucket& resets_;
   const size_t max_open_streams_;
-  // Whose end the client hasn't sent yet. Requests without a body never get here. They may outlive the stream: the
-  // client sends on until it hears of an early answer or a reset.
+  // Whose end the client hasn't sent yet. Requests without a body never get here. They may outlive
+  // the stream: the client sends on until it hears of an early answer or a reset.
   absl::flat_hash_set<uint32_t> open_streams_;
   uint32_t skip_ = 24;  // the preface, then payloads
   uint8_t header_[9];

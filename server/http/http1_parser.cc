@@ -13,14 +13,16 @@ namespace beast = boost::beast;
 using beast::error_code;
 using beast::string_view;
 
-// What a chunked body may spend on its framing: chunks of a few bytes are unusual, endless extensions hostile.
+// What a chunked body may spend on its framing: chunks of a few bytes are unusual, endless
+// extensions hostile.
 constexpr size_t kFramingAllowance = 64 << 10;
 constexpr size_t kFramingPerByte = 16;
 // RFC 9113 §6.5.2's measure, so that both protocols refuse the same request.
 constexpr size_t kHeaderOverhead = 32;
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view lower) {
-  return a.size() == lower.size() && std::equal(a.begin(), a.end(), lower.begin(), [](char x, char y) {
+  return a.size() == lower.size() &&
+         std::equal(a.begin(), a.end(), lower.begin(), [](char x, char y) {
            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x | 0x20) : x) == y;
          });
 }
@@ -35,18 +37,24 @@ std::string ToLower(std::string_view text) {
 
 // RFC 9110 §7.6.1: about this connection, not the request; and the framing, which has been read.
 bool IsDropped(std::string_view name) {
-  static constexpr std::string_view kDropped[] = {"connection", "content-length",    "expect", "host", "keep-alive", "te",
-                                                  "trailer",    "transfer-encoding", "upgrade", "proxy-connection"};
+  static constexpr std::string_view kDropped[] = {"connection", "content-length",
+                                                  "expect",     "host",
+                                                  "keep-alive", "te",
+                                                  "trailer",    "transfer-encoding",
+                                                  "upgrade",    "proxy-connection"};
   return std::find(std::begin(kDropped), std::end(kDropped), name) != std::end(kDropped);
 }
 
 bool IsHost(std::string_view host) {
   return std::all_of(host.begin(), host.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || std::string_view("-._~%!$&'()*+,;=:[]").find(static_cast<char>(c)) != std::string_view::npos;
+    return std::isalnum(c) != 0 ||
+           std::string_view("-._~%!$&'()*+,;=:[]").find(static_cast<char>(c)) !=
+               std::string_view::npos;
   });
 }
 
-// The path and query of a request target; nothing if it has another form than we serve (RFC 9112 §3.2).
+// The path and query of a request target; nothing if it has another form than we serve (RFC 9112
+// §3.2).
 std::optional<std::string> OriginForm(std::string_view method, std::string_view target) {
   if (target.starts_with('/')) return std::string(target);
   if (target == "*" && method == "OPTIONS") return "*";
@@ -66,7 +74,8 @@ std::optional<std::string> OriginForm(std::string_view method, std::string_view 
 class Http1Parser::Grammar final : public beast::http::basic_parser<true> {
  public:
   explicit Grammar(Http1Parser& owner) : owner_(owner) {
-    // The owner counts for itself: these would refuse in Beast's way, without saying what was too large.
+    // The owner counts for itself: these would refuse in Beast's way, without saying what was too
+    // large.
     header_limit(static_cast<std::uint32_t>(owner.limits_.max_header_bytes + 4096));
     body_limit(boost::none);
     eager(false);
@@ -81,8 +90,11 @@ class Http1Parser::Grammar final : public beast::http::basic_parser<true> {
     version_ = version;
     owner_.request_.version = version == 10 ? Version::kHttp10 : Version::kHttp11;
   }
-  void on_response_impl(int, string_view, int, error_code& ec) override { ec = beast::http::error::bad_method; }
-  void on_field_impl(beast::http::field, string_view name, string_view value, error_code& ec) override {
+  void on_response_impl(int, string_view, int, error_code& ec) override {
+    ec = beast::http::error::bad_method;
+  }
+  void on_field_impl(beast::http::field, string_view name, string_view value,
+                     error_code& ec) override {
     ec = {};
     if (in_trailers_) return;
     owner_.AddField({name.data(), name.size()}, {value.data(), value.size()});
@@ -93,7 +105,8 @@ class Http1Parser::Grammar final : public beast::http::basic_parser<true> {
   }
   void on_body_init_impl(boost::optional<std::uint64_t> const& length, error_code& ec) override {
     ec = {};
-    if (length.has_value() && *length > owner_.limits_.max_body_bytes) owner_.body_too_large_ = true;
+    if (length.has_value() && *length > owner_.limits_.max_body_bytes)
+      owner_.body_too_large_ = true;
   }
   std::size_t on_body_impl(string_view body, error_code& ec) override {
     ec = {};
@@ -126,7 +139,8 @@ size_t Http1Parser::Parse(std::string_view bytes) {
   return 0;
 }
 
-// Looks at whole lines from line_start_ on; true when the head is all there. Beast would join folded lines.
+// Looks at whole lines from line_start_ on; true when the head is all there. Beast would join
+// folded lines.
 bool Http1Parser::CheckLines(std::string_view bytes) {
   for (;;) {
     const size_t feed = bytes.find('\n', searched_);
@@ -153,7 +167,8 @@ bool Http1Parser::CheckLines(std::string_view bytes) {
       return false;
     }
     const size_t colon = line.find(':');
-    if (colon == std::string_view::npos || colon == 0 || line[colon - 1] == ' ' || line[colon - 1] == '\t') {
+    if (colon == std::string_view::npos || colon == 0 || line[colon - 1] == ' ' ||
+        line[colon - 1] == '\t') {
       Refuse(400, "a malformed header name");
       return false;
     }
@@ -221,14 +236,16 @@ void Http1Parser::CheckHead() {
   if (!IsHost(request_.authority)) return Refuse(400, "malformed Host header");
   if (lengths_ > 1) return Refuse(400, "more than one Content-Length");
   if (codings_ > 1) return Refuse(400, "unsupported transfer encoding");
-  if (codings_ > 0 && (lengths_ > 0 || version == 10)) return Refuse(400, "unexpected transfer encoding");
+  if (codings_ > 0 && (lengths_ > 0 || version == 10))
+    return Refuse(400, "unexpected transfer encoding");
   if (request_.method == "CONNECT") return Refuse(405, {});
   if (unknown_expectation_) return Refuse(417, {});
   auto target = OriginForm(request_.method, request_.target);
   if (!target) return Refuse(400, "malformed request target");
   request_.target = std::move(*target);
 
-  // An Upgrade that we ignore must not leave a connection that someone else takes for upgraded (CVE-2018-1002105).
+  // An Upgrade that we ignore must not leave a connection that someone else takes for upgraded
+  // (CVE-2018-1002105).
   keep_alive_ = grammar_->keep_alive() && !has_upgrade_;
   expects_continue_ = expects_continue_ && version == 11;
   state_ = grammar_->is_done() ? State::kComplete : State::kBody;

@@ -1,5 +1,5 @@
-// One HTTP/1.1 request, from its bytes. Beast's parser does the grammar; what it forgives and a proxy in front of us
-// might read differently (RFC 9112 §11.2, request smuggling) is refused here.
+// One HTTP/1.1 request, from its bytes. Beast's parser does the grammar; what it forgives and a
+// proxy in front of us might read differently (RFC 9112 §11.2, request smuggling) is refused here.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,9 @@ class Http1Parser {
   explicit Http1Parser(const Limits& limits);
   ~Http1Parser();
 
-  // Parses a prefix of `bytes` and returns its length; what it left must be offered again with more after it. Stops
-  // at the end of the head (state kBody or kComplete) and at the end of the request.
+  // Parses a prefix of `bytes` and returns its length; what it left must be offered again with more
+  // after it. Stops at the end of the head (state kBody or kComplete) and at the end of the
+  // request.
   size_t Parse(std::string_view bytes);
 
   State state() const { return state_; }

@@ -26,9 +26,13 @@ void AppendCanonical(std::string& out, std::string_view name) {
 
 class Http1Session final : public Session {
  public:
-  Http1Session(const SessionOptions& options, std::shared_ptr<const Peer> peer, SessionListener& listener,
-               const base::Clock& clock, MonotonicTime now)
-      : options_(options), peer_(std::move(peer)), listener_(listener), date_(clock), phase_start_(now) {}
+  Http1Session(const SessionOptions& options, std::shared_ptr<const Peer> peer,
+               SessionListener& listener, const base::Clock& clock, MonotonicTime now)
+      : options_(options),
+        peer_(std::move(peer)),
+        listener_(listener),
+        date_(clock),
+        phase_start_(now) {}
 
   void Receive(std::string_view bytes, MonotonicTime now) override {
     if (!reading_) return;
@@ -84,7 +88,8 @@ class Http1Session final : public Session {
   }
 
   bool wants_input() const override {
-    return reading_ && slots_.size() < options_.max_pipelined && held_bytes_ < options_.max_held_bytes;
+    return reading_ && slots_.size() < options_.max_pipelined &&
+           held_bytes_ < options_.max_held_bytes;
   }
   bool finished() const override { return closing_ && !HasOutput(); }
 
@@ -96,8 +101,8 @@ class Http1Session final : public Session {
   MonotonicTime next_deadline() const override {
     if (closing_) return kNever;
     if (parser_) {
-      return phase_start_ +
-             (parser_->state() == Http1Parser::State::kHead ? options_.header_timeout : options_.body_timeout);
+      return phase_start_ + (parser_->state() == Http1Parser::State::kHead ? options_.header_timeout
+                                                                           : options_.body_timeout);
     }
     return slots_.empty() && reading_ ? phase_start_ + options_.idle_timeout : kNever;
   }
@@ -163,7 +168,8 @@ class Http1Session final : public Session {
   size_t Consume(std::string_view bytes, MonotonicTime now) {
     size_t used = 0;
     while (wants_input() && used < bytes.size()) {
-      if (!parser_) parser_.emplace(Http1Parser::Limits{options_.max_header_bytes, options_.max_body_bytes});
+      if (!parser_)
+        parser_.emplace(Http1Parser::Limits{options_.max_header_bytes, options_.max_body_bytes});
       const bool had_started = parser_->started();
       const auto before = parser_->state();
       const size_t n = parser_->Parse(bytes.substr(used));
@@ -246,7 +252,8 @@ class Http1Session final : public Session {
                             !(draining_ && slots_.size() == 1 && !parser_);
     WriteHead(slot, keep_alive, now);
     body_sent_ = 0;
-    body_ = slot.is_head || !HasContent(slot.answer->status) ? nullptr : std::move(slot.answer->body);
+    body_ =
+        slot.is_head || !HasContent(slot.answer->status) ? nullptr : std::move(slot.answer->body);
     held_bytes_ -= slot.held_bytes;
     slots_.pop_front();
     phase_start_ = parser_ ? phase_start_ : now;
@@ -269,13 +276,15 @@ class Http1Session final : public Session {
     head_.clear();
     head_sent_ = 0;
     head_ += slot.version == Version::kHttp10 ? "HTTP/1.0 " : "HTTP/1.1 ";
-    fmt::format_to(std::back_inserter(head_), "{} {}\r\n", response.status, ReasonPhrase(response.status));
+    fmt::format_to(std::back_inserter(head_), "{} {}\r\n", response.status,
+                   ReasonPhrase(response.status));
     for (const Header& header : response.headers) {
       AppendCanonical(head_, header.name);
       head_ += ": ";
       const size_t start = head_.size();
       head_ += header.value;
-      std::replace_if(head_.begin() + static_cast<std::ptrdiff_t>(start), head_.end(), IsControl, ' ');
+      std::replace_if(head_.begin() + static_cast<std::ptrdiff_t>(start), head_.end(), IsControl,
+                      ' ');
       head_ += "\r\n";
     }
     head_ += "Date: ";
@@ -297,7 +306,8 @@ class Http1Session final : public Session {
   SessionListener& listener_;
   DateHeader date_;
 
-  std::string input_;  // received and not parsed: a part of a head, or requests beyond max_pipelined
+  std::string
+      input_;  // received and not parsed: a part of a head, or requests beyond max_pipelined
   std::optional<Http1Parser> parser_;
   std::deque<Slot> slots_;
   StreamId next_id_ = 1;
@@ -317,7 +327,8 @@ class Http1Session final : public Session {
 
 }  // namespace
 
-std::unique_ptr<Session> MakeHttp1Session(const SessionOptions& options, std::shared_ptr<const Peer> peer,
+std::unique_ptr<Session> MakeHttp1Session(const SessionOptions& options,
+                                          std::shared_ptr<const Peer> peer,
                                           SessionListener& listener, const base::Clock& clock,
                                           base::MonotonicTime now) {
   return std::make_unique<Http1Session>(options, std::move(peer), listener, clock, now);

@@ -19,7 +19,8 @@ class Http1SessionTest : public ::testing::Test {
 
   void Restart() {
     recorder_.requests.clear();
-    session_ = MakeHttp1Session(options_, std::make_shared<Peer>(), recorder_, clock_, clock_.Now());
+    session_ =
+        MakeHttp1Session(options_, std::make_shared<Peer>(), recorder_, clock_, clock_.Now());
     recorder_.session = session_.get();
     recorder_.now = clock_.Now();
   }
@@ -37,13 +38,14 @@ class Http1SessionTest : public ::testing::Test {
 };
 
 std::string Ok(std::string_view body, std::string_view more = {}) {
-  return fmt::format("HTTP/1.1 200 OK\r\nAudit-Id: 1\r\n{}Content-Length: {}\r\n{}\r\n{}", kDate, body.size(), more,
-                     body);
+  return fmt::format("HTTP/1.1 200 OK\r\nAudit-Id: 1\r\n{}Content-Length: {}\r\n{}\r\n{}", kDate,
+                     body.size(), more, body);
 }
 
 std::string Refused(std::string_view status, std::string_view text) {
   return fmt::format(
-      "HTTP/1.1 {}\r\nContent-Type: text/plain; charset=utf-8\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n{}",
+      "HTTP/1.1 {}\r\nContent-Type: text/plain; charset=utf-8\r\n{}Content-Length: "
+      "{}\r\nConnection: close\r\n\r\n{}",
       status, kDate, text.size(), text);
 }
 
@@ -61,12 +63,15 @@ struct Case {
 std::vector<Case> Cases() {
   return {
       {"get", "GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n", Ok("GET /a?b=c ")},
-      {"empty lines before a request are ignored", "\r\n\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n", Ok("GET /a ")},
+      {"empty lines before a request are ignored", "\r\n\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n",
+       Ok("GET /a ")},
       {"two in one piece", "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
        Ok("GET /a ") + Ok("GET /b ")},
-      {"body", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", Ok("POST /a hello")},
+      {"body", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+       Ok("POST /a hello")},
       {"body, then another",
-       "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
+       "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET /b HTTP/1.1\r\nHost: "
+       "x\r\n\r\n",
        Ok("POST /a hi") + Ok("GET /b ")},
       {"empty body", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", Ok("POST /a ")},
       {"chunks with extension and trailer",
@@ -77,45 +82,57 @@ std::vector<Case> Cases() {
        fmt::format("HTTP/1.1 200 OK\r\nAudit-Id: 1\r\n{}Content-Length: 8\r\n\r\n", kDate)},
       {"expect", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
        "HTTP/1.1 100 Continue\r\n\r\n"},
-      {"close", "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
+      {"close",
+       "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
        Ok("GET /a ", "Connection: close\r\n"), true},
       {"1.0", "GET /a HTTP/1.0\r\n\r\n",
-       fmt::format("HTTP/1.0 200 OK\r\nAudit-Id: 1\r\n{}Content-Length: 7\r\nConnection: close\r\n\r\nGET /a ", kDate),
+       fmt::format("HTTP/1.0 200 OK\r\nAudit-Id: 1\r\n{}Content-Length: 7\r\nConnection: "
+                   "close\r\n\r\nGET /a ",
+                   kDate),
        true},
       {"1.0 keep-alive", "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-       fmt::format("HTTP/1.0 200 OK\r\nAudit-Id: 1\r\n{}Content-Length: 7\r\nConnection: keep-alive\r\n\r\nGET /a ",
+       fmt::format("HTTP/1.0 200 OK\r\nAudit-Id: 1\r\n{}Content-Length: 7\r\nConnection: "
+                   "keep-alive\r\n\r\nGET /a ",
                    kDate)},
       {"absolute form", "GET http://evil/a?b HTTP/1.1\r\nHost: x\r\n\r\n", Ok("GET /a?b ")},
-      {"absolute form without path", "GET HTTPS://evil?b HTTP/1.1\r\nHost: x\r\n\r\n", Ok("GET /?b ")},
+      {"absolute form without path", "GET HTTPS://evil?b HTTP/1.1\r\nHost: x\r\n\r\n",
+       Ok("GET /?b ")},
       {"asterisk", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", Ok("OPTIONS * ")},
       {"unknown method", "FOO /a HTTP/1.1\r\nHost: x\r\n\r\n", Ok("FOO /a ")},
       {"upgrade is ignored, and the connection not trusted any more",
        "GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
        Ok("GET /a ", "Connection: close\r\n"), true},
       {"h2c is ignored",
-       "GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: "
+       "GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: "
+       "h2c\r\nHTTP2-Settings: "
        "AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
        Ok("GET /a ", "Connection: close\r\n"), true},
 
       {"no host", "GET /a HTTP/1.1\r\n\r\n", Bad("missing required Host header"), true},
-      {"two hosts", "GET /a HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", Bad("too many Host headers"), true},
-      {"host with a slash", "GET /a HTTP/1.1\r\nHost: x/y\r\n\r\n", Bad("malformed Host header"), true},
+      {"two hosts", "GET /a HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", Bad("too many Host headers"),
+       true},
+      {"host with a slash", "GET /a HTTP/1.1\r\nHost: x/y\r\n\r\n", Bad("malformed Host header"),
+       true},
       {"length and chunked",
-       "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+       "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n0\r\n\r\n",
        Bad("bad Transfer-Encoding"), true},
       {"chunked and length",
-       "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+       "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: "
+       "5\r\n\r\n0\r\n\r\n",
        Bad("bad Content-Length"), true},
-      {"two equal lengths", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
+      {"two equal lengths",
+       "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
        Bad("more than one Content-Length"), true},
       {"a list of lengths", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2, 2\r\n\r\nhi",
        Bad("more than one Content-Length"), true},
-      {"two lengths", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi",
+      {"two lengths",
+       "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi",
        Bad("multiple Content-Length"), true},
-      {"negative length", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: -2\r\n\r\nhi", Bad("bad Content-Length"),
-       true},
-      {"signed length", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\nhi", Bad("bad Content-Length"),
-       true},
+      {"negative length", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: -2\r\n\r\nhi",
+       Bad("bad Content-Length"), true},
+      {"signed length", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\nhi",
+       Bad("bad Content-Length"), true},
       {"not just chunked",
        "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
        Bad("unsupported transfer encoding"), true},
@@ -125,31 +142,40 @@ std::vector<Case> Cases() {
        "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
        Bad("unsupported transfer encoding"), true},
       {"chunked twice",
-       "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+       "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n0\r\n\r\n",
        Bad("bad Transfer-Encoding"), true},
       {"chunked in 1.0", "POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
        Bad("unexpected transfer encoding"), true},
-      {"bad chunk size", "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", Bad("bad chunk"),
-       true},
+      {"bad chunk size", "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+       Bad("bad chunk"), true},
       {"space before the colon", "GET /a HTTP/1.1\r\nHost: x\r\nX-Remote-User : admin\r\n\r\n",
        Bad("a malformed header name"), true},
-      {"no name", "GET /a HTTP/1.1\r\nHost: x\r\n: admin\r\n\r\n", Bad("a malformed header name"), true},
-      {"no colon", "GET /a HTTP/1.1\r\nHost: x\r\nadmin\r\n\r\n", Bad("a malformed header name"), true},
-      {"folded header", "GET /a HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", Bad("a folded header"), true},
+      {"no name", "GET /a HTTP/1.1\r\nHost: x\r\n: admin\r\n\r\n", Bad("a malformed header name"),
+       true},
+      {"no colon", "GET /a HTTP/1.1\r\nHost: x\r\nadmin\r\n\r\n", Bad("a malformed header name"),
+       true},
+      {"folded header", "GET /a HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", Bad("a folded header"),
+       true},
       {"folded first header", "GET /a HTTP/1.1\r\n Host: x\r\n\r\n", Bad("a folded header"), true},
       {"bare carriage return", "GET /a HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n",
        Bad("a control character in the header"), true},
       {"null", std::string("GET /a HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", 36),
        Bad("a control character in the header"), true},
-      {"bare line feed", "GET /a HTTP/1.1\nHost: x\n\n", Bad("a line feed without a carriage return"), true},
-      {"control character", "GET /a HTTP/1.1\r\nHost: x\r\nA: b\x01\r\n\r\n", Bad("bad value"), true},
+      {"bare line feed", "GET /a HTTP/1.1\nHost: x\n\n",
+       Bad("a line feed without a carriage return"), true},
+      {"control character", "GET /a HTTP/1.1\r\nHost: x\r\nA: b\x01\r\n\r\n", Bad("bad value"),
+       true},
       {"bad name", "GET /a HTTP/1.1\r\nHost: x\r\nA(: b\r\n\r\n", Bad("bad field"), true},
       {"connect", "CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n",
        Refused("405 Method Not Allowed", "405 Method Not Allowed"), true},
       {"no path", "GET a HTTP/1.1\r\nHost: x\r\n\r\n", Bad("malformed request target"), true},
-      {"asterisk of another method", "GET * HTTP/1.1\r\nHost: x\r\n\r\n", Bad("malformed request target"), true},
+      {"asterisk of another method", "GET * HTTP/1.1\r\nHost: x\r\n\r\n",
+       Bad("malformed request target"), true},
       {"unknown version", "GET /a HTTP/3.0\r\nHost: x\r\n\r\n",
-       Refused("505 HTTP Version Not Supported", "505 HTTP Version Not Supported: unsupported protocol version"), true},
+       Refused("505 HTTP Version Not Supported",
+               "505 HTTP Version Not Supported: unsupported protocol version"),
+       true},
       {"unknown expectation", "GET /a HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\n\r\n",
        Refused("417 Expectation Failed", "417 Expectation Failed"), true},
       {"good, then bad", "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\n\r\n",
@@ -172,7 +198,8 @@ TEST_F(Http1SessionTest, AnswersAsTheTableSays) {
 
 TEST_F(Http1SessionTest, GivesTheRequestWithoutItsFraming) {
   Receive(
-      "POST /a HTTP/1.1\r\nHOST: x:443\r\nX-Remote-Group: a\r\nX-Remote-Group: b \r\nTE: trailers\r\n"
+      "POST /a HTTP/1.1\r\nHOST: x:443\r\nX-Remote-Group: a\r\nX-Remote-Group: b \r\nTE: "
+      "trailers\r\n"
       "Connection: keep-alive\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n");
   ASSERT_EQ(recorder_.requests.size(), 1u);
   const Request& request = recorder_.requests[0].second;
@@ -186,8 +213,9 @@ TEST_F(Http1SessionTest, GivesTheRequestWithoutItsFraming) {
 
 TEST_F(Http1SessionTest, ContinuesOnlyWhenItsTurnHasCome) {
   recorder_.hold = true;
-  Receive("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
-          "POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+  Receive(
+      "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+      "POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
   EXPECT_EQ(Drain(), "");
   session_->Respond(1, Recorder::Echo(recorder_.requests[0].second), clock_.Now());
   EXPECT_EQ(Drain(), Ok("GET /a ") + "HTTP/1.1 100 Continue\r\n\r\n");
@@ -223,11 +251,13 @@ TEST_F(Http1SessionTest, AnswersInTheOrderAskedAndBoundsHowManyItTakes) {
 
 TEST_F(Http1SessionTest, RefusesAHeaderOverTheLimit) {
   options_.max_header_bytes = 1000;
-  const std::string large = "GET / HTTP/1.1\r\nHost: x\r\nA: " + std::string(2000, 'a') + "\r\n\r\n";
+  const std::string large =
+      "GET / HTTP/1.1\r\nHost: x\r\nA: " + std::string(2000, 'a') + "\r\n\r\n";
   std::string many = "GET / HTTP/1.1\r\nHost: x\r\n";
   for (int i = 0; i < 40; ++i) many += "a: b\r\n";
   many += "\r\n";
-  for (const std::string& in : {large, large.substr(0, 1500), many, "GET /" + std::string(2000, 'a')}) {
+  for (const std::string& in :
+       {large, large.substr(0, 1500), many, "GET /" + std::string(2000, 'a')}) {
     for (const size_t piece : {in.size(), size_t{1}}) {
       Restart();
       EXPECT_THAT(Exchange(*session_, in, clock_.Now(), piece), StartsWith("HTTP/1.1 431 "));
@@ -239,13 +269,15 @@ TEST_F(Http1SessionTest, RefusesAHeaderOverTheLimit) {
 
 TEST_F(Http1SessionTest, MarksABodyOverTheLimitAndClosesAfterTheAnswer) {
   options_.max_body_bytes = 10;
-  for (const std::string in : {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nhello world",
-                               "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n",
-                               "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                               "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"}) {
+  for (const std::string in :
+       {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nhello world",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"}) {
     for (const size_t piece : {in.size(), size_t{1}}) {
       Restart();
-      EXPECT_EQ(Exchange(*session_, in, clock_.Now(), piece), Ok("POST / (too large)", "Connection: close\r\n"));
+      EXPECT_EQ(Exchange(*session_, in, clock_.Now(), piece),
+                Ok("POST / (too large)", "Connection: close\r\n"));
       EXPECT_TRUE(session_->finished());
     }
   }
@@ -257,7 +289,8 @@ TEST_F(Http1SessionTest, BoundsTheFramingOfAChunkedBody) {
   for (int i = 0; i < 100; ++i) in += chunk;
   EXPECT_THAT(Exchange(*session_, in, clock_.Now(), 1000), StartsWith("HTTP/1.1 400 "));
   Restart();
-  in = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;" + std::string(100'000, 'e');
+  in = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;" +
+       std::string(100'000, 'e');
   EXPECT_THAT(Exchange(*session_, in, clock_.Now(), 1000), StartsWith("HTTP/1.1 400 "));
 }
 
@@ -270,7 +303,8 @@ TEST_F(Http1SessionTest, WritesNoContentWhereNoneMayBe) {
       response.body = std::make_shared<const std::string>("x");
       return response;
     };
-    const std::string out = Exchange(*session_, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", clock_.Now(), 1000);
+    const std::string out =
+        Exchange(*session_, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", clock_.Now(), 1000);
     EXPECT_THAT(out, Not(HasSubstr("Content-Length")));
     EXPECT_THAT(out, ::testing::EndsWith("GMT\r\n\r\n"));
   }
@@ -287,11 +321,14 @@ TEST_F(Http1SessionTest, LetsNoHeaderBreakALine) {
 }
 
 TEST_F(Http1SessionTest, RenewsTheDateEachSecond) {
-  EXPECT_THAT(Exchange(*session_, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", clock_.Now(), 1000), HasSubstr("22:13:20"));
+  EXPECT_THAT(Exchange(*session_, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", clock_.Now(), 1000),
+              HasSubstr("22:13:20"));
   clock_.Advance(std::chrono::milliseconds(999));
-  EXPECT_THAT(Exchange(*session_, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", clock_.Now(), 1000), HasSubstr("22:13:20"));
+  EXPECT_THAT(Exchange(*session_, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", clock_.Now(), 1000),
+              HasSubstr("22:13:20"));
   clock_.Advance(std::chrono::milliseconds(1));
-  EXPECT_THAT(Exchange(*session_, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", clock_.Now(), 1000), HasSubstr("22:13:21"));
+  EXPECT_THAT(Exchange(*session_, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", clock_.Now(), 1000),
+              HasSubstr("22:13:21"));
 }
 
 TEST_F(Http1SessionTest, ClosesWhenIdle) {
@@ -361,7 +398,9 @@ TEST_F(Http1SessionTest, AnAbandonedRequestClosesTheConnectionAfterEarlierAnswer
 
 TEST_F(Http1SessionTest, AnswersAfterTheClientHasClosedItsSide) {
   recorder_.hold = true;
-  Receive("GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe");
+  Receive(
+      "GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: "
+      "5\r\n\r\nhe");
   session_->ReceiveEnd(clock_.Now());
   EXPECT_FALSE(session_->finished());
   session_->Respond(1, Recorder::Echo(recorder_.requests[0].second), clock_.Now());

@@ -13,11 +13,14 @@ using base::MonotonicTime;
 constexpr std::chrono::milliseconds kCheckInterval{1'000};
 // RFC 9113 §6.5.2.
 constexpr size_t kHeaderOverhead = 32;
-// A header block that decodes to more than this many times the limit isn't a mistake: CVE-2016-6581.
+// A header block that decodes to more than this many times the limit isn't a mistake:
+// CVE-2016-6581.
 constexpr size_t kHeaderBomb = 4;
-// A body above this shares the connection with others, frame by frame; smaller ones go out one after the other.
+// A body above this shares the connection with others, frame by frame; smaller ones go out one
+// after the other.
 constexpr size_t kInterleavedBody = 64 << 10;
-// A window update is paid for by so many bytes sent; clients send one for 4 KiB at most, and one for the connection.
+// A window update is paid for by so many bytes sent; clients send one for 4 KiB at most, and one
+// for the connection.
 constexpr double kBytesPerEarnedFrame = 1024;
 constexpr uint8_t kDrainPing[8] = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
 
@@ -25,11 +28,14 @@ nghttp2_nv Field(std::string_view name, std::string_view value, uint8_t flags = 
   const auto bytes = [](std::string_view text) {
     return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(text.data()));
   };
-  return {bytes(name), bytes(value), name.size(), value.size(),
-          static_cast<uint8_t>(flags | NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)};
+  return {
+      bytes(name), bytes(value), name.size(), value.size(),
+      static_cast<uint8_t>(flags | NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)};
 }
 
-std::string_view View(const uint8_t* data, size_t size) { return {reinterpret_cast<const char*>(data), size}; }
+std::string_view View(const uint8_t* data, size_t size) {
+  return {reinterpret_cast<const char*>(data), size};
+}
 
 template <size_t N>
 std::string_view View(const std::array<char, N>& text, size_t size = N) {
@@ -45,7 +51,8 @@ struct Http2Session::Callbacks {
     Http2Session& self = Self(user);
     self.decoded_header_bytes_ = 0;
     // Trailers are accepted and ignored.
-    self.receiving_ = frame->headers.cat == NGHTTP2_HCAT_REQUEST ? self.Open(frame->hd.stream_id) : nullptr;
+    self.receiving_ =
+        frame->headers.cat == NGHTTP2_HCAT_REQUEST ? self.Open(frame->hd.stream_id) : nullptr;
     return 0;
   }
 
@@ -57,12 +64,13 @@ struct Http2Session::Callbacks {
       self.End(NGHTTP2_ENHANCE_YOUR_CALM, "header_flood");
       return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
-    if (self.receiving_ != nullptr) self.AddHeader(*self.receiving_, View(name, name_size), View(value, value_size));
+    if (self.receiving_ != nullptr)
+      self.AddHeader(*self.receiving_, View(name, name_size), View(value, value_size));
     return 0;
   }
 
-  static int OnInvalidHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size_t, const uint8_t*, size_t,
-                             uint8_t, void*) {
+  static int OnInvalidHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size_t,
+                             const uint8_t*, size_t, uint8_t, void*) {
     // nghttp2 would drop the field and go on; RFC 9113 §8.2.1 calls the request malformed.
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
@@ -73,7 +81,8 @@ struct Http2Session::Callbacks {
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
         if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-          if (Stream* stream = std::exchange(self.receiving_, nullptr)) self.EndHeaders(*stream, end_stream);
+          if (Stream* stream = std::exchange(self.receiving_, nullptr))
+            self.EndHeaders(*stream, end_stream);
           return 0;
         }
         [[fallthrough]];
@@ -95,7 +104,8 @@ struct Http2Session::Callbacks {
     }
   }
 
-  static int OnData(nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user) {
+  static int OnData(nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size,
+                    void* user) {
     Http2Session& self = Self(user);
     if (Stream* stream = self.Find(id)) self.AddBody(*stream, View(data, size));
     return 0;
@@ -115,11 +125,12 @@ struct Http2Session::Callbacks {
     return static_cast<ssize_t>(std::min(rest, size));
   }
 
-  static int SendBody(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t size, nghttp2_data_source* source,
-                      void* user) {
+  static int SendBody(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t size,
+                      nghttp2_data_source* source, void* user) {
     Http2Session& self = Self(user);
     Stream& stream = *static_cast<Stream*>(source->ptr);
-    const std::string_view part = std::string_view(*stream.response.body).substr(stream.body_sent, size);
+    const std::string_view part =
+        std::string_view(*stream.response.body).substr(stream.body_sent, size);
     stream.body_sent += size;
     stream.since = self.now_;
     self.idle_frames_.Earn(1 + static_cast<double>(size) / kBytesPerEarnedFrame);
@@ -149,7 +160,8 @@ struct Http2Session::Callbacks {
         if (self.confirm_drain_at_ != kNever && frame->goaway.error_code == NGHTTP2_NO_ERROR) {
           nghttp2_submit_ping(self.session_, NGHTTP2_FLAG_NONE, kDrainPing);
         }
-        if (frame->goaway.error_code != NGHTTP2_NO_ERROR && self.reason_.empty()) self.reason_ = "malformed";
+        if (frame->goaway.error_code != NGHTTP2_NO_ERROR && self.reason_.empty())
+          self.reason_ = "malformed";
         return 0;
       case NGHTTP2_HEADERS:
         self.idle_frames_.Earn(2);
@@ -157,7 +169,8 @@ struct Http2Session::Callbacks {
       case NGHTTP2_DATA:
         if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
         // RFC 9113 §8.1: answered before the request was whole; the client need not send the rest.
-        if (Stream* stream = self.Find(frame->hd.stream_id); stream != nullptr && !stream->request_ended) {
+        if (Stream* stream = self.Find(frame->hd.stream_id);
+            stream != nullptr && !stream->request_ended) {
           nghttp2_submit_rst_stream(self.session_, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
         }
         return 0;
@@ -171,13 +184,14 @@ struct Http2Session::Callbacks {
     if (frame->hd.type != NGHTTP2_HEADERS) return 0;
     // A response, that is: an interim one that came too late is no loss.
     Stream* stream = self.Find(frame->hd.stream_id);
-    if (stream != nullptr && stream->phase == Phase::kResponse) self.Reset(*stream, NGHTTP2_INTERNAL_ERROR);
+    if (stream != nullptr && stream->phase == Phase::kResponse)
+      self.Reset(*stream, NGHTTP2_INTERNAL_ERROR);
     return 0;
   }
 };
 
-Http2Session::Http2Session(const SessionOptions& options, std::shared_ptr<const Peer> peer, SessionListener& listener,
-                           const base::Clock& clock, MonotonicTime now)
+Http2Session::Http2Session(const SessionOptions& options, std::shared_ptr<const Peer> peer,
+                           SessionListener& listener, const base::Clock& clock, MonotonicTime now)
     : options_(options),
       peer_(std::move(peer)),
       listener_(listener),
@@ -201,8 +215,8 @@ Http2Session::Http2Session(const SessionOptions& options, std::shared_ptr<const 
   nghttp2_option* option = nullptr;
   nghttp2_option_new(&option);
   nghttp2_option_set_no_closed_streams(option, 1);
-  // Our own limits say why they close, count the resets of both sides, and a CONTINUATION once however many pieces its
-  // header came in; nghttp2's must not come first.
+  // Our own limits say why they close, count the resets of both sides, and a CONTINUATION once
+  // however many pieces its header came in; nghttp2's must not come first.
   constexpr uint32_t kNone = 1 << 30;
   nghttp2_option_set_stream_reset_rate_limit(option, kNone, kNone);
   nghttp2_option_set_max_continuations(option, kNone);
@@ -217,10 +231,13 @@ Http2Session::Http2Session(const SessionOptions& options, std::shared_ptr<const 
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
   };
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
-  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, static_cast<int32_t>(options.window_bytes));
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                        static_cast<int32_t>(options.window_bytes));
 }
 
-Http2Session::~Http2Session() { nghttp2_session_del(session_); }
+Http2Session::~Http2Session() {
+  nghttp2_session_del(session_);
+}
 
 void Http2Session::Receive(std::string_view bytes, MonotonicTime now) {
   if (ended_) return;
@@ -228,8 +245,8 @@ void Http2Session::Receive(std::string_view bytes, MonotonicTime now) {
   if (!meter_.Pass(bytes, now)) {
     return End(meter_.error(), meter_.reason());
   }
-  const ssize_t n =
-      nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  const ssize_t n = nghttp2_session_mem_recv(
+      session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   if (n >= 0 || ended_) return;
   if (n == NGHTTP2_ERR_FLOODED) return End(NGHTTP2_ENHANCE_YOUR_CALM, "frame_flood");
   End(NGHTTP2_PROTOCOL_ERROR, "malformed");
@@ -247,7 +264,8 @@ Http2Session::Stream* Http2Session::Find(int32_t id) {
 
 Http2Session::Stream* Http2Session::Open(int32_t id) {
   // Streams that the client has reset count for as long as their handlers run.
-  if (streams_.size() >= options_.max_concurrent_streams || held_bytes_ >= options_.max_held_bytes) {
+  if (streams_.size() >= options_.max_concurrent_streams ||
+      held_bytes_ >= options_.max_held_bytes) {
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
     return nullptr;
   }
@@ -300,7 +318,8 @@ void Http2Session::EndHeaders(Stream& stream, bool end_stream) {
     refusal = 431;
   } else if (request.method == "CONNECT") {
     refusal = 405;
-  } else if (!request.target.starts_with('/') && !(request.target == "*" && request.method == "OPTIONS")) {
+  } else if (!request.target.starts_with('/') &&
+             !(request.target == "*" && request.method == "OPTIONS")) {
     refusal = 400;
   }
   if (refusal != 0) {
@@ -366,7 +385,8 @@ void Http2Session::Submit(Stream& stream, Response response) {
   stream.response = std::move(response);
   stream.close_connection = stream.response.close_connection;
   const int status = std::clamp(stream.response.status, 200, 999);
-  std::to_chars(stream.status_text.data(), stream.status_text.data() + stream.status_text.size(), status);
+  std::to_chars(stream.status_text.data(), stream.status_text.data() + stream.status_text.size(),
+                status);
   std::ranges::copy(date_.At(now_), stream.date_text.begin());
 
   fields_.clear();
@@ -374,23 +394,26 @@ void Http2Session::Submit(Stream& stream, Response response) {
   for (Header& header : stream.response.headers) {
     std::ranges::replace_if(header.value, IsControl, ' ');
     // Each is another: in the table it would only drive out what comes again.
-    const uint8_t flags = header.name == "audit-id" ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+    const uint8_t flags =
+        header.name == "audit-id" ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
     fields_.push_back(Field(header.name, header.value, flags));
   }
   fields_.push_back(Field("date", View(stream.date_text)));
   const size_t size = stream.response.body == nullptr ? 0 : stream.response.body->size();
   if (HasContent(status)) {
-    const char* end = std::to_chars(stream.length_text.data(), stream.length_text.data() + 20, size).ptr;
+    const char* end =
+        std::to_chars(stream.length_text.data(), stream.length_text.data() + 20, size).ptr;
     fields_.push_back(
-        Field("content-length", View(stream.length_text, static_cast<size_t>(end - stream.length_text.data()))));
+        Field("content-length",
+              View(stream.length_text, static_cast<size_t>(end - stream.length_text.data()))));
   }
   const bool has_body = size > 0 && !stream.is_head && HasContent(status);
   if (!has_body) stream.response.body = nullptr;
   nghttp2_data_provider body;
   body.source.ptr = &stream;
   body.read_callback = Callbacks::ReadBody;
-  const int error =
-      nghttp2_submit_response(session_, stream.id, fields_.data(), fields_.size(), has_body ? &body : nullptr);
+  const int error = nghttp2_submit_response(session_, stream.id, fields_.data(), fields_.size(),
+                                            has_body ? &body : nullptr);
   if (error != 0) return Reset(stream, NGHTTP2_INTERNAL_ERROR);
   if (has_body && size > kInterleavedBody) {
     const nghttp2_extpri interleaved = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
@@ -459,13 +482,15 @@ size_t Http2Session::Produce(std::span<char> buffer, MonotonicTime now) {
 
 bool Http2Session::finished() const {
   if (broken_) return true;
-  return !pending() && nghttp2_session_want_write(session_) == 0 && nghttp2_session_want_read(session_) == 0;
+  return !pending() && nghttp2_session_want_write(session_) == 0 &&
+         nghttp2_session_want_read(session_) == 0;
 }
 
 void Http2Session::StartDrain(MonotonicTime now) {
   if (draining_ || ended_) return;
   draining_ = true;
-  // Two steps (RFC 9113 §6.8): a request that is on its way when the client hears of it is still served.
+  // Two steps (RFC 9113 §6.8): a request that is on its way when the client hears of it is still
+  // served.
   nghttp2_submit_shutdown_notice(session_);
   confirm_drain_at_ = now + options_.drain_notice;
 }
@@ -473,14 +498,16 @@ void Http2Session::StartDrain(MonotonicTime now) {
 void Http2Session::ConfirmDrain() {
   if (confirm_drain_at_ == kNever) return;
   confirm_drain_at_ = kNever;
-  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
-                        NGHTTP2_NO_ERROR, nullptr, 0);
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
+                        nullptr, 0);
 }
 
 MonotonicTime Http2Session::next_deadline() const {
   if (ended_) return kNever;
   const MonotonicTime next =
-      streams_.empty() ? idle_since_ + (greeted_ ? options_.idle_timeout : options_.header_timeout) : next_check_;
+      streams_.empty() ? idle_since_ + (greeted_ ? options_.idle_timeout : options_.header_timeout)
+                       : next_check_;
   return std::min(next, confirm_drain_at_);
 }
 
@@ -517,7 +544,8 @@ void Http2Session::OnDeadline(MonotonicTime now) {
   }
 }
 
-std::unique_ptr<Session> MakeHttp2Session(const SessionOptions& options, std::shared_ptr<const Peer> peer,
+std::unique_ptr<Session> MakeHttp2Session(const SessionOptions& options,
+                                          std::shared_ptr<const Peer> peer,
                                           SessionListener& listener, const base::Clock& clock,
                                           base::MonotonicTime now) {
   return std::make_unique<Http2Session>(options, std::move(peer), listener, clock, now);

@@ -18,8 +18,8 @@ namespace strata::http {
 
 class Http2Session final : public Session {
  public:
-  Http2Session(const SessionOptions& options, std::shared_ptr<const Peer> peer, SessionListener& listener,
-               const base::Clock& clock, base::MonotonicTime now);
+  Http2Session(const SessionOptions& options, std::shared_ptr<const Peer> peer,
+               SessionListener& listener, const base::Clock& clock, base::MonotonicTime now);
   ~Http2Session() override;
 
   void Receive(std::string_view bytes, base::MonotonicTime now) override;
@@ -43,13 +43,13 @@ class Http2Session final : public Session {
     explicit Stream(int32_t stream_id) : id(stream_id) {}
     const int32_t id;
     Phase phase = Phase::kHeaders;
-    base::MonotonicTime since;     // of the phase; of the last progress in kResponse
-    bool closed = false;           // nghttp2 knows it no more
-    bool request_ended = false;    // END_STREAM was received
+    base::MonotonicTime since;   // of the phase; of the last progress in kResponse
+    bool closed = false;         // nghttp2 knows it no more
+    bool request_ended = false;  // END_STREAM was received
     bool expects_continue = false;
     bool is_head = false;
     bool close_connection = false;
-    bool refused = false;          // answered here, without the listener
+    bool refused = false;  // answered here, without the listener
     size_t header_bytes = 0;
     size_t held_bytes = 0;
     Request request;
@@ -96,14 +96,14 @@ class Http2Session final : public Session {
   TokenBucket resets_;
   FrameMeter meter_;
 
-  base::MonotonicTime now_;        // of the call that is running
+  base::MonotonicTime now_;  // of the call that is running
   base::MonotonicTime idle_since_;
   base::MonotonicTime next_check_ = kNever;  // of the streams' deadlines
   base::MonotonicTime confirm_drain_at_ = kNever;
-  bool greeted_ = false;           // a request has come
+  bool greeted_ = false;  // a request has come
   bool draining_ = false;
   bool ended_ = false;
-  bool broken_ = false;            // nothing more can be sent
+  bool broken_ = false;  // nothing more can be sent
   std::string_view reason_;
 
   // The buffer of the running Produce, and what didn't fit into it: a frame's rest, then a body's.

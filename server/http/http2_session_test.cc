@@ -24,7 +24,9 @@ std::string Frame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view
   return out.append(payload);
 }
 
-std::string Start() { return std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, ""); }
+std::string Start() {
+  return std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, "");
+}
 
 // A literal without indexing and without Huffman coding (RFC 7541 §6.2.2); lengths below 127.
 std::string Literal(std::string_view name, std::string_view value) {
@@ -41,7 +43,9 @@ std::string Get(std::string_view path = "/a", std::string_view method = "GET") {
 }
 
 std::string Headers(uint32_t stream, std::string_view block, bool end_stream = true) {
-  return Frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | (end_stream ? NGHTTP2_FLAG_END_STREAM : 0), stream, block);
+  return Frame(NGHTTP2_HEADERS,
+               NGHTTP2_FLAG_END_HEADERS | (end_stream ? NGHTTP2_FLAG_END_STREAM : 0), stream,
+               block);
 }
 
 struct Sent {
@@ -58,30 +62,45 @@ struct Sent {
 };
 
 std::vector<Sent> Split(std::string_view bytes) {
-  const auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<uint8_t>(bytes.at(i))); };
+  const auto byte = [&](size_t i) {
+    return static_cast<uint32_t>(static_cast<uint8_t>(bytes.at(i)));
+  };
   std::vector<Sent> frames;
   while (bytes.size() >= 9) {
     const size_t length = byte(0) << 16 | byte(1) << 8 | byte(2);
     frames.push_back({static_cast<uint8_t>(byte(3)), static_cast<uint8_t>(byte(4)),
-                      byte(5) << 24 | byte(6) << 16 | byte(7) << 8 | byte(8), std::string(bytes.substr(9, length))});
+                      byte(5) << 24 | byte(6) << 16 | byte(7) << 8 | byte(8),
+                      std::string(bytes.substr(9, length))});
     bytes.remove_prefix(std::min(bytes.size(), 9 + length));
   }
   return frames;
 }
 
-// "RST_STREAM 1 7", "GOAWAY 3 0": the frames that end something, in short, and answers without their headers.
+// "RST_STREAM 1 7", "GOAWAY 3 0": the frames that end something, in short, and answers without
+// their headers.
 std::string Summary(std::string_view bytes) {
   std::string out;
   for (const Sent& frame : Split(bytes)) {
     const char* end = (frame.flags & NGHTTP2_FLAG_END_STREAM) != 0 ? "." : "";
     std::string line;
     switch (frame.type) {
-      case NGHTTP2_HEADERS: line = fmt::format("HEADERS {}{}", frame.stream, end); break;
-      case NGHTTP2_DATA: line = fmt::format("DATA {}{} {}", frame.stream, end, frame.payload); break;
-      case NGHTTP2_RST_STREAM: line = fmt::format("RST_STREAM {} {}", frame.stream, frame.Number(0)); break;
-      case NGHTTP2_GOAWAY: line = fmt::format("GOAWAY {} {}", frame.Number(0), frame.Number(4)); break;
-      case NGHTTP2_PING: line = fmt::format("PING {} {}", frame.flags, frame.payload); break;
-      default: continue;
+      case NGHTTP2_HEADERS:
+        line = fmt::format("HEADERS {}{}", frame.stream, end);
+        break;
+      case NGHTTP2_DATA:
+        line = fmt::format("DATA {}{} {}", frame.stream, end, frame.payload);
+        break;
+      case NGHTTP2_RST_STREAM:
+        line = fmt::format("RST_STREAM {} {}", frame.stream, frame.Number(0));
+        break;
+      case NGHTTP2_GOAWAY:
+        line = fmt::format("GOAWAY {} {}", frame.Number(0), frame.Number(4));
+        break;
+      case NGHTTP2_PING:
+        line = fmt::format("PING {} {}", frame.flags, frame.payload);
+        break;
+      default:
+        continue;
     }
     if (!out.empty()) out += ", ";
     out += line;
@@ -95,12 +114,15 @@ class Http2SessionTest : public ::testing::Test {
 
   void Restart() {
     recorder_.requests.clear();
-    session_ = MakeHttp2Session(options_, std::make_shared<Peer>(), recorder_, clock_, clock_.Now());
+    session_ =
+        MakeHttp2Session(options_, std::make_shared<Peer>(), recorder_, clock_, clock_.Now());
     recorder_.session = session_.get();
     recorder_.now = clock_.Now();
   }
   // What is sent in answer to `bytes`.
-  std::string Receive(std::string_view bytes) { return Exchange(*session_, bytes, clock_.Now(), bytes.size()); }
+  std::string Receive(std::string_view bytes) {
+    return Exchange(*session_, bytes, clock_.Now(), bytes.size());
+  }
   std::string Pass(milliseconds time) {
     clock_.Advance(time);
     recorder_.now = clock_.Now();
@@ -123,7 +145,8 @@ TEST_F(Http2SessionTest, StartsWithItsSettings) {
   ASSERT_EQ(frames.size(), 2u);
   EXPECT_EQ(frames[0].type, NGHTTP2_SETTINGS);
   std::map<int, uint32_t> settings;
-  for (size_t i = 0; i < frames[0].payload.size(); i += 6) settings[frames[0].payload[i + 1]] = frames[0].Number(i + 2);
+  for (size_t i = 0; i < frames[0].payload.size(); i += 6)
+    settings[frames[0].payload[i + 1]] = frames[0].Number(i + 2);
   EXPECT_EQ(settings[NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS], 1000u);
   EXPECT_EQ(settings[NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE], 256u << 10);
   EXPECT_EQ(settings[NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE], 64u << 10);
@@ -138,47 +161,62 @@ TEST_F(Http2SessionTest, AnswersAsTheTableSays) {
     std::string out;
   } cases[] = {
       {"get", Headers(1, Get()), "HEADERS 1, DATA 1. GET /a "},
-      {"padded", Frame(NGHTTP2_HEADERS, 0xd, 1, "\x02" + Get() + "xx"), "HEADERS 1, DATA 1. GET /a "},
+      {"padded", Frame(NGHTTP2_HEADERS, 0xd, 1, "\x02" + Get() + "xx"),
+       "HEADERS 1, DATA 1. GET /a "},
       {"continued",
-       Frame(NGHTTP2_HEADERS, 1, 1, Get().substr(0, 20)) + Frame(NGHTTP2_CONTINUATION, 4, 1, Get().substr(20)),
+       Frame(NGHTTP2_HEADERS, 1, 1, Get().substr(0, 20)) +
+           Frame(NGHTTP2_CONTINUATION, 4, 1, Get().substr(20)),
        "HEADERS 1, DATA 1. GET /a "},
       {"two", Headers(1, Get("/a")) + Headers(3, Get("/b")),
        "HEADERS 1, HEADERS 3, DATA 1. GET /a , DATA 3. GET /b "},
       {"head", Headers(1, Get("/a", "HEAD")), "HEADERS 1."},
       {"unknown method", Headers(1, Get("/a", "FOO")), "HEADERS 1, DATA 1. FOO /a "},
-      {"body", Headers(1, Get("/a", "POST"), false) + Frame(NGHTTP2_DATA, 0, 1, "he") + Frame(NGHTTP2_DATA, 1, 1, "llo"),
+      {"body",
+       Headers(1, Get("/a", "POST"), false) + Frame(NGHTTP2_DATA, 0, 1, "he") +
+           Frame(NGHTTP2_DATA, 1, 1, "llo"),
        "HEADERS 1, DATA 1. POST /a hello"},
       {"body and trailers",
-       Headers(1, Get("/a", "POST"), false) + Frame(NGHTTP2_DATA, 0, 1, "hello") + Headers(1, Literal("x-t", "1")),
+       Headers(1, Get("/a", "POST"), false) + Frame(NGHTTP2_DATA, 0, 1, "hello") +
+           Headers(1, Literal("x-t", "1")),
        "HEADERS 1, DATA 1. POST /a hello"},
       {"expect",
-       Headers(1, Get("/a", "POST") + Literal("expect", "100-continue"), false) + Frame(NGHTTP2_DATA, 1, 1, "x"),
+       Headers(1, Get("/a", "POST") + Literal("expect", "100-continue"), false) +
+           Frame(NGHTTP2_DATA, 1, 1, "x"),
        "HEADERS 1, HEADERS 1, DATA 1. POST /a x"},
       {"asterisk", Headers(1, Get("*", "OPTIONS")), "HEADERS 1, DATA 1. OPTIONS * "},
       {"ping", Frame(NGHTTP2_PING, 0, 0, "12345678"), "PING 1 12345678"},
       {"priority and unknown frames",
-       Frame(NGHTTP2_PRIORITY, 0, 1, std::string(5, '\0')) + Frame(0xbe, 0, 0, "xyz") + Headers(1, Get()),
+       Frame(NGHTTP2_PRIORITY, 0, 1, std::string(5, '\0')) + Frame(0xbe, 0, 0, "xyz") +
+           Headers(1, Get()),
        "HEADERS 1, DATA 1. GET /a "},
 
       {"connect", Headers(1, Literal(":method", "CONNECT") + Literal(":authority", "x:443")),
        "HEADERS 1, DATA 1. 405 Method Not Allowed"},
-      {"no path", Headers(1, Literal(":method", "GET") + Literal(":scheme", "https") + Literal(":authority", "x")),
+      {"no path",
+       Headers(
+           1, Literal(":method", "GET") + Literal(":scheme", "https") + Literal(":authority", "x")),
        "RST_STREAM 1 1"},
       {"path without slash", Headers(1, Get("a")), "RST_STREAM 1 1"},
       {"two paths", Headers(1, Get() + Literal(":path", "/b")), "RST_STREAM 1 1"},
-      {"unknown pseudo-header", Headers(1, Get() + Literal(":protocol", "websocket")), "RST_STREAM 1 1"},
+      {"unknown pseudo-header", Headers(1, Get() + Literal(":protocol", "websocket")),
+       "RST_STREAM 1 1"},
       {"pseudo-header after a header",
-       Headers(1, Literal(":method", "GET") + Literal("a", "b") + Literal(":path", "/")), "RST_STREAM 1 1"},
+       Headers(1, Literal(":method", "GET") + Literal("a", "b") + Literal(":path", "/")),
+       "RST_STREAM 1 1"},
       {"upper case", Headers(1, Get() + Literal("X-Remote-User", "admin")), "RST_STREAM 1 1"},
       {"connection header", Headers(1, Get() + Literal("connection", "close")), "RST_STREAM 1 1"},
-      {"transfer-encoding", Headers(1, Get() + Literal("transfer-encoding", "chunked")), "RST_STREAM 1 1"},
+      {"transfer-encoding", Headers(1, Get() + Literal("transfer-encoding", "chunked")),
+       "RST_STREAM 1 1"},
       {"line break in a value", Headers(1, Get() + Literal("a", "b\r\nc")), "RST_STREAM 1 1"},
-      {"null in a value", Headers(1, Get() + Literal("a", std::string_view("b\0c", 3))), "RST_STREAM 1 1"},
+      {"null in a value", Headers(1, Get() + Literal("a", std::string_view("b\0c", 3))),
+       "RST_STREAM 1 1"},
       {"space in a name", Headers(1, Get() + Literal("a ", "b")), "RST_STREAM 1 1"},
-      {"two lengths", Headers(1, Get() + Literal("content-length", "1") + Literal("content-length", "1"), false),
+      {"two lengths",
+       Headers(1, Get() + Literal("content-length", "1") + Literal("content-length", "1"), false),
        "RST_STREAM 1 1"},
       {"length that isn't that of the body",
-       Headers(1, Get() + Literal("content-length", "1"), false) + Frame(NGHTTP2_DATA, 1, 1, "xx"), "RST_STREAM 1 1"},
+       Headers(1, Get() + Literal("content-length", "1"), false) + Frame(NGHTTP2_DATA, 1, 1, "xx"),
+       "RST_STREAM 1 1"},
 
       {"data after the end", Headers(1, Get()) + Frame(NGHTTP2_DATA, 1, 1, "x"), "GOAWAY 0 5"},
       {"headers after the end", Headers(1, Get()) + Headers(1, Get()), "GOAWAY 0 5"},
@@ -187,8 +225,10 @@ TEST_F(Http2SessionTest, AnswersAsTheTableSays) {
       {"even stream", Headers(2, Get()), "GOAWAY 0 1"},
       {"frame too large", Frame(NGHTTP2_DATA, 1, 1, std::string(16385, 'x')), "GOAWAY 0 6"},
       {"broken header block", Headers(1, "\xff\xff\xff\xff\xff\xff"), "GOAWAY 1 9"},
-      {"push promise", Frame(NGHTTP2_PUSH_PROMISE, 4, 1, std::string(4, '\0') + Get()), "GOAWAY 0 1"},
-      {"headers inside headers", Frame(NGHTTP2_HEADERS, 1, 1, Get()) + Headers(3, Get()), "GOAWAY 1 1"},
+      {"push promise", Frame(NGHTTP2_PUSH_PROMISE, 4, 1, std::string(4, '\0') + Get()),
+       "GOAWAY 0 1"},
+      {"headers inside headers", Frame(NGHTTP2_HEADERS, 1, 1, Get()) + Headers(3, Get()),
+       "GOAWAY 1 1"},
   };
   for (const auto& c : cases) {
     const std::string in = Start() + c.in;
@@ -211,8 +251,9 @@ TEST_F(Http2SessionTest, RefusesWhatIsNotHttp2) {
 }
 
 TEST_F(Http2SessionTest, GivesTheRequestWithItsHeaders) {
-  Receive(Start() + Headers(1, Get() + Literal("x-remote-group", "a") + Literal("x-remote-group", "b") +
-                                   Literal("te", "trailers") + Literal("host", "other")));
+  Receive(Start() +
+          Headers(1, Get() + Literal("x-remote-group", "a") + Literal("x-remote-group", "b") +
+                         Literal("te", "trailers") + Literal("host", "other")));
   ASSERT_EQ(recorder_.requests.size(), 1u);
   const Request& request = recorder_.requests[0].second;
   EXPECT_EQ(request.authority, "x:443");
@@ -228,16 +269,19 @@ class Client {
     nghttp2_session_callbacks* callbacks = nullptr;
     nghttp2_session_callbacks_new(&callbacks);
     nghttp2_session_callbacks_set_on_header_callback(
-        callbacks, [](nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
-                      const uint8_t* value, size_t value_size, uint8_t, void* user) {
+        callbacks,
+        [](nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
+           const uint8_t* value, size_t value_size, uint8_t, void* user) {
           auto& text = static_cast<Client*>(user)->answers_[frame->hd.stream_id].first;
           text.append(reinterpret_cast<const char*>(name), name_size).append("=");
           text.append(reinterpret_cast<const char*>(value), value_size).append("\n");
           return 0;
         });
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
-        callbacks, [](nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user) {
-          static_cast<Client*>(user)->answers_[id].second.append(reinterpret_cast<const char*>(data), size);
+        callbacks,
+        [](nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user) {
+          static_cast<Client*>(user)->answers_[id].second.append(
+              reinterpret_cast<const char*>(data), size);
           return 0;
         });
     nghttp2_session_client_new(&session_, callbacks, this);
@@ -252,7 +296,8 @@ class Client {
     std::vector<nghttp2_nv> nv;
     for (const auto& [name, value] : fields) {
       nv.push_back({reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
-                    reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(), 0});
+                    reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(),
+                    value.size(), 0});
     }
     return nghttp2_submit_request(session_, nullptr, nv.data(), nv.size(), nullptr, nullptr);
   }
@@ -268,7 +313,8 @@ class Client {
       }
       const std::string sent = Drain(server_, now_, piece);
       if (sent.empty()) continue;
-      EXPECT_EQ(nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(sent.data()), sent.size()),
+      EXPECT_EQ(nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(sent.data()),
+                                         sent.size()),
                 static_cast<ssize_t>(sent.size()));
       moved = true;
     }
@@ -309,7 +355,8 @@ TEST_F(Http2SessionTest, SendsLargeBodiesWholeWhateverTheBuffer) {
   const auto body = std::make_shared<const std::string>(large);
   recorder_.answer = [&](const Request& request) {
     Response response;
-    response.body = request.target == "/small" ? std::make_shared<const std::string>("small") : body;
+    response.body =
+        request.target == "/small" ? std::make_shared<const std::string>("small") : body;
     return response;
   };
   for (const size_t piece : {16u << 10, 9u, 1000u, 65536u}) {
@@ -341,7 +388,8 @@ TEST_F(Http2SessionTest, SendsNoContentWhereNoneMayBe) {
 TEST_F(Http2SessionTest, ASmallAnswerOvertakesALargeOne) {
   recorder_.answer = [](const Request& request) {
     Response response;
-    response.body = std::make_shared<const std::string>(request.target == "/small" ? 5 : 1'000'000, 'x');
+    response.body =
+        std::make_shared<const std::string>(request.target == "/small" ? 5 : 1'000'000, 'x');
     return response;
   };
   const std::string window = std::string("\x00\x7f\x00\x00", 4);
@@ -365,7 +413,8 @@ TEST_F(Http2SessionTest, RefusesAHeaderOverTheLimitAndGoesOn) {
 
 TEST_F(Http2SessionTest, EndsTheConnectionOnAHeaderBomb) {
   // One entry of 4,000 bytes in the dynamic table, then named again and again, one byte each.
-  std::string block = Get() + std::string("\x40\x01", 2) + "a" + std::string("\x7f\x81\x1e", 3) + std::string(3968, 'x');
+  std::string block = Get() + std::string("\x40\x01", 2) + "a" + std::string("\x7f\x81\x1e", 3) +
+                      std::string(3968, 'x');
   block += std::string(10'000, '\xbe');
   EXPECT_EQ(Summary(Receive(Start() + Headers(1, block))), "GOAWAY 1 11");
   EXPECT_EQ(session_->close_reason(), "header_flood");
@@ -384,9 +433,11 @@ TEST_F(Http2SessionTest, MarksABodyOverTheLimitAndTellsTheClientToStop) {
   options_.max_body_bytes = 10;
   for (const std::string& in :
        {Headers(1, Get("/a", "POST") + Literal("content-length", "11"), false),
-        Headers(1, Get("/a", "POST"), false) + Frame(NGHTTP2_DATA, 0, 1, "hello") + Frame(NGHTTP2_DATA, 0, 1, " world")}) {
+        Headers(1, Get("/a", "POST"), false) + Frame(NGHTTP2_DATA, 0, 1, "hello") +
+            Frame(NGHTTP2_DATA, 0, 1, " world")}) {
     Restart();
-    EXPECT_EQ(Summary(Receive(Start() + in)), "HEADERS 1, DATA 1. POST /a (too large), RST_STREAM 1 0");
+    EXPECT_EQ(Summary(Receive(Start() + in)),
+              "HEADERS 1, DATA 1. POST /a (too large), RST_STREAM 1 0");
   }
 }
 
@@ -416,7 +467,8 @@ TEST_F(Http2SessionTest, ARequestThatWasResetCountsUntilItsHandlerIsDone) {
   Restart();
   recorder_.hold = true;
   const std::string cancel("\0\0\0\x08", 4);
-  EXPECT_EQ(Summary(Receive(Start() + Headers(1, Get()) + Headers(3, Get()) + Frame(NGHTTP2_RST_STREAM, 0, 1, cancel) +
+  EXPECT_EQ(Summary(Receive(Start() + Headers(1, Get()) + Headers(3, Get()) +
+                            Frame(NGHTTP2_RST_STREAM, 0, 1, cancel) +
                             Frame(NGHTTP2_RST_STREAM, 0, 3, cancel) + Headers(5, Get()))),
             "RST_STREAM 5 7");
   EXPECT_EQ(session_->in_progress(), 2u);
@@ -434,17 +486,20 @@ TEST_F(Http2SessionTest, CutsFloodsOfFramesThatDoNothing) {
     std::string frame;
     std::string_view reason;
   } cases[] = {
-      {"empty data", Headers(1, Get("/a", "POST"), false), Frame(NGHTTP2_DATA, 0, 1, ""), "frame_flood"},
-      {"padding only", Headers(1, Get("/a", "POST"), false), Frame(NGHTTP2_DATA, 8, 1, "\x0a" + std::string(10, '\0')),
+      {"empty data", Headers(1, Get("/a", "POST"), false), Frame(NGHTTP2_DATA, 0, 1, ""),
        "frame_flood"},
-      {"a byte at a time", Headers(1, Get("/a", "POST"), false), Frame(NGHTTP2_DATA, 0, 1, "x"), "frame_flood"},
+      {"padding only", Headers(1, Get("/a", "POST"), false),
+       Frame(NGHTTP2_DATA, 8, 1, "\x0a" + std::string(10, '\0')), "frame_flood"},
+      {"a byte at a time", Headers(1, Get("/a", "POST"), false), Frame(NGHTTP2_DATA, 0, 1, "x"),
+       "frame_flood"},
       {"priority", "", Frame(NGHTTP2_PRIORITY, 0, 1, std::string(5, '\0')), "frame_flood"},
       {"unknown", "", Frame(0xee, 0, 0, ""), "frame_flood"},
       {"ping", "", Frame(NGHTTP2_PING, 0, 0, "12345678"), "frame_flood"},
       {"ping ack", "", Frame(NGHTTP2_PING, 1, 0, "12345678"), "frame_flood"},
       {"settings", "", Frame(NGHTTP2_SETTINGS, 0, 0, ""), "frame_flood"},
       {"window update", "", Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, one), "frame_flood"},
-      {"reset of streams that never were", Headers(1, Get()), Frame(NGHTTP2_RST_STREAM, 0, 1, zero), "reset_flood"},
+      {"reset of streams that never were", Headers(1, Get()), Frame(NGHTTP2_RST_STREAM, 0, 1, zero),
+       "reset_flood"},
   };
   for (const auto& c : cases) {
     Restart();
@@ -488,7 +543,8 @@ TEST_F(Http2SessionTest, CutsResetsThatTheClientMakesUsSend) {
   int requests = 0;
   for (uint32_t stream = 1; !session_->finished() && requests < 3'000; stream += 2, ++requests) {
     // CVE-2025-8671: a window that overflows is an error of the stream, which we have to reset.
-    Receive(Headers(stream, Get(), false) + Frame(NGHTTP2_WINDOW_UPDATE, 0, stream, "\x7f\xff\xff\xff"));
+    Receive(Headers(stream, Get(), false) +
+            Frame(NGHTTP2_WINDOW_UPDATE, 0, stream, "\x7f\xff\xff\xff"));
   }
   EXPECT_LE(requests, 1'005);
   EXPECT_EQ(session_->close_reason(), "reset_flood");
@@ -506,7 +562,8 @@ TEST_F(Http2SessionTest, WindowUpdatesThatPayForWhatWasSentAreFree) {
     Receive(Headers(stream, Get()));
     // As Go's client: each 4 KiB, for the stream and for the connection.
     for (int i = 0; i < 3; ++i) {
-      Receive(Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, update) + Frame(NGHTTP2_WINDOW_UPDATE, 0, stream, update));
+      Receive(Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, update) +
+              Frame(NGHTTP2_WINDOW_UPDATE, 0, stream, update));
     }
   }
   EXPECT_FALSE(session_->finished());
@@ -549,7 +606,8 @@ TEST_F(Http2SessionTest, GivesUpAnAnswerThatTheClientDoesNotLetOut) {
     response.body = std::make_shared<const std::string>(100'000, 'x');
     return response;
   };
-  Receive(std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\4\0\0\0\0", 6)) + Headers(1, Get()));
+  Receive(std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\4\0\0\0\0", 6)) +
+          Headers(1, Get()));
   EXPECT_EQ(Pass(seconds(59)), "");
   Receive(Frame(NGHTTP2_WINDOW_UPDATE, 0, 1, std::string("\0\0\x10\0", 4)));
   EXPECT_EQ(Pass(seconds(59)), "");
@@ -594,7 +652,8 @@ TEST_F(Http2SessionTest, AResponseMayCloseTheConnectionAfterItsStream) {
     response.close_connection = true;
     return response;
   };
-  EXPECT_EQ(Summary(Receive(Start() + Headers(1, Get()))), "HEADERS 1., GOAWAY 2147483647 0, PING 0 draining");
+  EXPECT_EQ(Summary(Receive(Start() + Headers(1, Get()))),
+            "HEADERS 1., GOAWAY 2147483647 0, PING 0 draining");
   EXPECT_EQ(Summary(Receive(Frame(NGHTTP2_PING, 1, 0, "draining"))), "GOAWAY 1 0");
   EXPECT_TRUE(session_->finished());
 }

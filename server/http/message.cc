@@ -5,7 +5,8 @@
 namespace strata::http {
 
 const std::string* Headers::Find(std::string_view name) const {
-  const auto it = std::find_if(headers_.begin(), headers_.end(), [&](const Header& h) { return h.name == name; });
+  const auto it = std::find_if(headers_.begin(), headers_.end(),
+                               [&](const Header& h) { return h.name == name; });
   return it == headers_.end() ? nullptr : &it->value;
 }
 

@@ -1,4 +1,5 @@
-// A request as it was received and the response to it, the same for HTTP/1.1 and HTTP/2. Values: no I/O, no parsing.
+// A request as it was received and the response to it, the same for HTTP/1.1 and HTTP/2. Values: no
+// I/O, no parsing.
 #pragma once
 
 #include <memory>
@@ -17,7 +18,9 @@ struct Header {
 // Headers in the order received. A message has few: look-ups are linear.
 class Headers {
  public:
-  void Add(std::string name, std::string value) { headers_.push_back({std::move(name), std::move(value)}); }
+  void Add(std::string name, std::string value) {
+    headers_.push_back({std::move(name), std::move(value)});
+  }
   // The first value of `name` (lower-case), or null.
   const std::string* Find(std::string_view name) const;
   std::vector<std::string_view> All(std::string_view name) const;
@@ -38,8 +41,9 @@ class Headers {
 
 // The other end of the connection, shared by its requests.
 struct Peer {
-  std::string address;                          // "192.0.2.1:5312", "[2001:db8::1]:5312"
-  std::vector<std::string> certificate_chain;   // DER, leaf first, as presented and not verified; empty if none
+  std::string address;  // "192.0.2.1:5312", "[2001:db8::1]:5312"
+  std::vector<std::string>
+      certificate_chain;  // DER, leaf first, as presented and not verified; empty if none
 };
 
 enum class Version { kHttp10, kHttp11, kHttp2 };
@@ -49,10 +53,12 @@ struct Request {
   std::string target;     // path and query, as sent: "/apis?x=y"; "*" for OPTIONS *
   std::string authority;  // :authority or Host
   Version version = Version::kHttp11;
-  Headers headers;        // without pseudo-headers, Host, and those that frame a message or concern one hop
+  Headers
+      headers;  // without pseudo-headers, Host, and those that frame a message or concern one hop
   std::string body;
-  // More was sent, or announced, than the session's limit: `body` is empty. For a method that has a use for its body the
-  // answer is 413; the rest of the body is read and dropped, or the connection closed.
+  // More was sent, or announced, than the session's limit: `body` is empty. For a method that has a
+  // use for its body the answer is 413; the rest of the body is read and dropped, or the connection
+  // closed.
   bool body_too_large = false;
   std::shared_ptr<const Peer> peer;
 };
@@ -60,9 +66,11 @@ struct Request {
 struct Response {
   int status = 200;
   Headers headers;  // without content-length, date and connection: the session adds them
-  // Null: no body. Shared, since an answer goes out many times; it is never copied on the way to TLS.
+  // Null: no body. Shared, since an answer goes out many times; it is never copied on the way to
+  // TLS.
   std::shared_ptr<const std::string> body;
-  // HTTP/1.1: `Connection: close`. HTTP/2: GOAWAY once this stream is done, streams in flight are finished.
+  // HTTP/1.1: `Connection: close`. HTTP/2: GOAWAY once this stream is done, streams in flight are
+  // finished.
   bool close_connection = false;
 };
 

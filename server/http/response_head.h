@@ -1,4 +1,5 @@
-// What the two protocols' responses have in common: Date, Content-Length, the names of statuses, clean values.
+// What the two protocols' responses have in common: Date, Content-Length, the names of statuses,
+// clean values.
 #pragma once
 
 #include <string>
@@ -31,10 +32,14 @@ std::string_view ReasonPhrase(int status);
 // Whether a response may have content and so a Content-Length (RFC 9110 §6.4.1, §8.6).
 bool HasContent(int status);
 
-// What a header's value must not hold; it becomes a space, as Go's server writes it: no header can break a line.
-constexpr bool IsControl(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
+// What a header's value must not hold; it becomes a space, as Go's server writes it: no header can
+// break a line.
+constexpr bool IsControl(char c) {
+  return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+}
 
-// text/plain, as Go's server answers what doesn't reach a handler; the connection closes afterwards.
+// text/plain, as Go's server answers what doesn't reach a handler; the connection closes
+// afterwards.
 Response PlainError(int status, std::string_view detail = {});
 
 }  // namespace strata::http

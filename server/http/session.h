@@ -1,8 +1,8 @@
 // HTTP without I/O: bytes in, requests out; responses in, bytes out.
 //
-// A session is one connection's end of HTTP/1.1 or HTTP/2. It knows neither sockets nor threads nor timers: its owner
-// hands it the bytes that arrived and the time, asks it for the bytes to send, and wakes it at its deadline. All
-// methods, and the listener's, belong to one thread.
+// A session is one connection's end of HTTP/1.1 or HTTP/2. It knows neither sockets nor threads nor
+// timers: its owner hands it the bytes that arrived and the time, asks it for the bytes to send,
+// and wakes it at its deadline. All methods, and the listener's, belong to one thread.
 #pragma once
 
 #include <chrono>
@@ -20,17 +20,20 @@ namespace strata::http {
 
 // What a peer may cost us. Each limit is per connection unless it says otherwise.
 struct SessionOptions {
-  // Requests that are being received or answered. HTTP/2 also counts those that the client has reset while their
-  // handler still runs; more are refused (SETTINGS_MAX_CONCURRENT_STREAMS, REFUSED_STREAM).
+  // Requests that are being received or answered. HTTP/2 also counts those that the client has
+  // reset while their handler still runs; more are refused (SETTINGS_MAX_CONCURRENT_STREAMS,
+  // REFUSED_STREAM).
   uint32_t max_concurrent_streams = 1000;
   // HTTP/1.1: requests that are answered at the same time. Reading stops at the limit.
   uint32_t max_pipelined = 16;
 
-  // Of one request: names, values and 32 bytes for each (RFC 9113 §6.5.2). Over it the answer is 431.
+  // Of one request: names, values and 32 bytes for each (RFC 9113 §6.5.2). Over it the answer is
+  // 431.
   size_t max_header_bytes = 64 << 10;
   // Of one request. Over it Request::body_too_large is set and the body is dropped.
   size_t max_body_bytes = 3 << 20;
-  // Headers and bodies of all requests that aren't answered yet. Over it new HTTP/2 requests are refused.
+  // Headers and bodies of all requests that aren't answered yet. Over it new HTTP/2 requests are
+  // refused.
   size_t max_held_bytes = 16 << 20;
   // HTTP/2's flow-control window, of a stream and of the connection.
   uint32_t window_bytes = 256 << 10;
@@ -43,11 +46,13 @@ struct SessionOptions {
   std::chrono::milliseconds body_timeout{60'000};
   // HTTP/2: a response that the client's flow control doesn't let progress is reset.
   std::chrono::milliseconds stall_timeout{60'000};
-  // HTTP/2: between the notice that a connection will go and its last stream id, if the client is slow to confirm.
+  // HTTP/2: between the notice that a connection will go and its last stream id, if the client is
+  // slow to confirm.
   std::chrono::milliseconds drain_notice{1'000};
 
-  // HTTP/2 frames that do no work (empty DATA, PRIORITY, PING, SETTINGS, WINDOW_UPDATE beyond what was sent, unknown
-  // types, CONTINUATION, …): a bucket of `burst` that refills at `rate` a second. Empty: GOAWAY, ENHANCE_YOUR_CALM.
+  // HTTP/2 frames that do no work (empty DATA, PRIORITY, PING, SETTINGS, WINDOW_UPDATE beyond what
+  // was sent, unknown types, CONTINUATION, …): a bucket of `burst` that refills at `rate` a second.
+  // Empty: GOAWAY, ENHANCE_YOUR_CALM.
   uint32_t idle_frame_burst = 10'000;
   uint32_t idle_frame_rate = 330;
   // The same for streams reset by either side (CVE-2023-44487, CVE-2025-8671).
@@ -81,8 +86,9 @@ class Session {
   // There will be no response: resets the stream, or closes the connection (HTTP/1.1).
   virtual void Abandon(StreamId stream, base::MonotonicTime now) = 0;
 
-  // Writes the next bytes for the peer, as many as there are and fit; 0 if there are none for now. Bodies are copied
-  // here and nowhere else, straight from the shared string into the record that TLS encrypts.
+  // Writes the next bytes for the peer, as many as there are and fit; 0 if there are none for now.
+  // Bodies are copied here and nowhere else, straight from the shared string into the record that
+  // TLS encrypts.
   virtual size_t Produce(std::span<char> buffer, base::MonotonicTime now) = 0;
   // Whether Receive would get further. False holds the peer back through TCP.
   virtual bool wants_input() const = 0;
@@ -98,19 +104,22 @@ class Session {
 
   // Requests handed out and not answered.
   virtual size_t in_progress() const = 0;
-  // Why the session ended other than in the ordinary way ("idle", "header_timeout", "frame_flood", …); empty if it
-  // didn't. One of kCloseReasons.
+  // Why the session ended other than in the ordinary way ("idle", "header_timeout", "frame_flood",
+  // …); empty if it didn't. One of kCloseReasons.
   virtual std::string_view close_reason() const = 0;
 };
 
 inline constexpr std::string_view kCloseReasons[] = {
-    "idle", "header_timeout", "body_timeout", "malformed", "frame_flood", "reset_flood", "header_flood", "abandoned"};
+    "idle",        "header_timeout", "body_timeout", "malformed",
+    "frame_flood", "reset_flood",    "header_flood", "abandoned"};
 
 // `options`, `listener` and `clock` outlive the session.
-std::unique_ptr<Session> MakeHttp1Session(const SessionOptions& options, std::shared_ptr<const Peer> peer,
+std::unique_ptr<Session> MakeHttp1Session(const SessionOptions& options,
+                                          std::shared_ptr<const Peer> peer,
                                           SessionListener& listener, const base::Clock& clock,
                                           base::MonotonicTime now);
-std::unique_ptr<Session> MakeHttp2Session(const SessionOptions& options, std::shared_ptr<const Peer> peer,
+std::unique_ptr<Session> MakeHttp2Session(const SessionOptions& options,
+                                          std::shared_ptr<const Peer> peer,
                                           SessionListener& listener, const base::Clock& clock,
                                           base::MonotonicTime now);
 

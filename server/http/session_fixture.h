@@ -1,4 +1,5 @@
-// For this folder's tests: a listener that records requests and answers them, and a session driven by hand.
+// For this folder's tests: a listener that records requests and answers them, and a session driven
+// by hand.
 #pragma once
 
 #include <fmt/format.h>
@@ -46,8 +47,8 @@ inline std::string Drain(Session& session, base::MonotonicTime now, size_t piece
 }
 
 // Feeds `bytes` in pieces, as far as the session takes them, and returns what it sends meanwhile.
-inline std::string Exchange(Session& session, std::string_view bytes, base::MonotonicTime now, size_t piece,
-                            size_t out_piece = 16 << 10) {
+inline std::string Exchange(Session& session, std::string_view bytes, base::MonotonicTime now,
+                            size_t piece, size_t out_piece = 16 << 10) {
   std::string out = Drain(session, now, out_piece);
   while (!bytes.empty() && session.wants_input()) {
     const size_t n = std::min(piece, bytes.size());

@@ -1,4 +1,5 @@
-// What both sessions' fuzz targets do: the first byte says how the rest is cut, answered and drained.
+// What both sessions' fuzz targets do: the first byte says how the rest is cut, answered and
+// drained.
 #pragma once
 
 #include <cstdint>

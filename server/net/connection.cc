@@ -1,8 +1,8 @@
 #include "server/net/connection.h"
 
-#include <boost/asio/post.hpp>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -19,12 +19,14 @@ constexpr uint64_t kOverheadPerByte = 4;
 // Of turn_bytes each, before other connections have theirs.
 constexpr int kRoundsPerTurn = 4;
 
-void SetOption(int fd, int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); }
+void SetOption(int fd, int level, int name, int value) {
+  setsockopt(fd, level, name, &value, sizeof value);
+}
 
 }  // namespace
 
-Connection::Connection(IoThread& thread, tcp::socket socket, std::string peer_address, std::shared_ptr<SSL_CTX> tls,
-                       bool over_limit, MonotonicTime now)
+Connection::Connection(IoThread& thread, tcp::socket socket, std::string peer_address,
+                       std::shared_ptr<SSL_CTX> tls, bool over_limit, MonotonicTime now)
     : thread_(thread),
       options_(thread.options()),
       counts_(thread.counts()),
@@ -44,9 +46,13 @@ Connection::Connection(IoThread& thread, tcp::socket socket, std::string peer_ad
   SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
 }
 
-Connection::~Connection() { --*gauge_; }
+Connection::~Connection() {
+  --*gauge_;
+}
 
-void Connection::Start() { Arm(); }
+void Connection::Start() {
+  Arm();
+}
 
 void Connection::FlushSoon() {
   if (in_turn_ || flush_queued_ || state_ != State::kOpen) return;
@@ -56,7 +62,8 @@ void Connection::FlushSoon() {
 
 void Connection::StartDrain(MonotonicTime now) {
   draining_ = true;
-  // One that hasn't said a word has nothing to lose; a handshake that has begun is a request on its way.
+  // One that hasn't said a word has nothing to lose; a handshake that has begun is a request on its
+  // way.
   if (state_ == State::kHandshake && wire_bytes_ == 0) return Close();
   if (state_ != State::kOpen) return;
   protocol_->StartDrain(now);
@@ -79,7 +86,8 @@ void Connection::CheckDeadline(MonotonicTime now) {
   if (now < deadline_) return;
   if (state_ == State::kHandshake) {
     ++counts_.handshake_errors;
-    thread_.logger().Verbose(2, "TLS handshake error", {{"peer", peer_address_}, {"err", "timeout"}});
+    thread_.logger().Verbose(2, "TLS handshake error",
+                             {{"peer", peer_address_}, {"err", "timeout"}});
   }
   Close();
 }
@@ -144,7 +152,8 @@ void Connection::OnReadable() {
     } else {
       if (state_ == State::kHandshake) {
         ++counts_.handshake_errors;
-        thread_.logger().Verbose(4, "TLS handshake error", {{"peer", peer_address_}, {"err", "EOF"}});
+        thread_.logger().Verbose(4, "TLS handshake error",
+                                 {{"peer", peer_address_}, {"err", "EOF"}});
       }
       Close();
     }
@@ -197,7 +206,8 @@ void Connection::Handshake(MonotonicTime now) {
     case TlsStream::Result::kClosed:
     case TlsStream::Result::kFailed:
       ++counts_.handshake_errors;
-      thread_.logger().Verbose(2, "TLS handshake error", {{"peer", peer_address_}, {"err", tls_.Error()}});
+      thread_.logger().Verbose(2, "TLS handshake error",
+                               {{"peer", peer_address_}, {"err", tls_.Error()}});
       if (tls_.was_plain_http()) thread_.records = options_.answer_to_plaintext;
       return Linger(now);
   }
@@ -295,8 +305,8 @@ void Connection::Send(MonotonicTime now) {
 void Connection::OnWritable() {
   const MonotonicTime now = thread_.now();
   if (!unsent_.empty()) {
-    const ssize_t n = send(socket_.native_handle(), unsent_.data() + unsent_from_, unsent_.size() - unsent_from_,
-                           MSG_NOSIGNAL);
+    const ssize_t n = send(socket_.native_handle(), unsent_.data() + unsent_from_,
+                           unsent_.size() - unsent_from_, MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN && errno != EINTR) return Close();
     if (n > 0) {
       counts_.bytes_sent.fetch_add(static_cast<uint64_t>(n), std::memory_order_relaxed);

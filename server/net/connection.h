@@ -66,9 +66,9 @@ class Connection final : private Channel {
   int operations_ = 0;  // handlers that the io_context holds
   bool waits_readable_ = false, waits_writable_ = false;
   bool end_received_ = false;
-  bool in_turn_ = false;       // its own turn ends with a flush
+  bool in_turn_ = false;  // its own turn ends with a flush
   bool flush_queued_ = false;
-  bool yielded_ = false;       // has more to send, after the others
+  bool yielded_ = false;  // has more to send, after the others
   bool draining_ = false;
 
   std::string unsent_;  // what the socket didn't take

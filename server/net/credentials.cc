@@ -22,7 +22,8 @@ namespace {
 constexpr const char* kTls12Ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-constexpr const char* kTls13Ciphers = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+constexpr const char* kTls13Ciphers =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 base::Status SslError(std::string_view what) {
   const char* reason = ERR_reason_error_string(ERR_peek_last_error());
@@ -53,15 +54,16 @@ std::vector<Certificate> ReadCertificates(const std::string& pem) {
   return certificates;
 }
 
-int SelectAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
-               void* http2) {
+int SelectAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
+               unsigned in_size, void* http2) {
   // RFC 7301 §3.2: the server's preference; no common protocol ends the handshake.
   static constexpr unsigned char kHttp2[] = "\x02h2\x08http/1.1";
   static constexpr unsigned char kHttp1[] = "\x08http/1.1";
   unsigned char* selected = nullptr;
-  const int result = http2 != nullptr
-                         ? SSL_select_next_proto(&selected, out_size, kHttp2, sizeof kHttp2 - 1, in, in_size)
-                         : SSL_select_next_proto(&selected, out_size, kHttp1, sizeof kHttp1 - 1, in, in_size);
+  const int result =
+      http2 != nullptr
+          ? SSL_select_next_proto(&selected, out_size, kHttp2, sizeof kHttp2 - 1, in, in_size)
+          : SSL_select_next_proto(&selected, out_size, kHttp1, sizeof kHttp1 - 1, in, in_size);
   *out = selected;
   return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -71,7 +73,8 @@ base::StatusOr<std::string> Tls12Ciphers(const std::vector<std::string>& iana_na
   std::string list;
   for (const std::string& name : iana_names) {
     const std::string_view own = OPENSSL_cipher_name(name.c_str());
-    if (own == "(NONE)") return base::InvalidArgumentError(fmt::format("cipher suite {} is not supported", name));
+    if (own == "(NONE)")
+      return base::InvalidArgumentError(fmt::format("cipher suite {} is not supported", name));
     if (name.starts_with("TLS_AES_") || name.starts_with("TLS_CHACHA20_")) continue;
     if (std::string_view(kTls12Ciphers).find(own) == std::string_view::npos) {
       return base::InvalidArgumentError(fmt::format("cipher suite {} is not secure", name));
@@ -86,13 +89,15 @@ base::StatusOr<std::shared_ptr<SSL_CTX>> NewContext(const TlsOptions& options) {
   const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   if (context == nullptr) return SslError("TLS");
   if (options.min_version != "VersionTLS12" && options.min_version != "VersionTLS13") {
-    return base::InvalidArgumentError(
-        fmt::format("TLS version {} is not supported: VersionTLS12 or VersionTLS13", options.min_version));
+    return base::InvalidArgumentError(fmt::format(
+        "TLS version {} is not supported: VersionTLS12 or VersionTLS13", options.min_version));
   }
   SSL_CTX* c = context.get();
-  SSL_CTX_set_min_proto_version(c, options.min_version == "VersionTLS13" ? TLS1_3_VERSION : TLS1_2_VERSION);
-  SSL_CTX_set_options(c, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                             SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_min_proto_version(
+      c, options.min_version == "VersionTLS13" ? TLS1_3_VERSION : TLS1_2_VERSION);
+  SSL_CTX_set_options(c, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                             SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_TICKET |
+                             SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(c, 0);
   SSL_CTX_set_max_early_data(c, 0);
@@ -100,13 +105,15 @@ base::StatusOr<std::shared_ptr<SSL_CTX>> NewContext(const TlsOptions& options) {
   SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(c, 1);
   STRATA_ASSIGN_OR_RETURN(const std::string ciphers, Tls12Ciphers(options.cipher_suites));
-  if (SSL_CTX_set_cipher_list(c, ciphers.c_str()) != 1 || SSL_CTX_set_ciphersuites(c, kTls13Ciphers) != 1 ||
+  if (SSL_CTX_set_cipher_list(c, ciphers.c_str()) != 1 ||
+      SSL_CTX_set_ciphersuites(c, kTls13Ciphers) != 1 ||
       SSL_CTX_set1_groups_list(c, "X25519:P-256:P-384") != 1) {
     return SslError("cipher suites");
   }
   // Ask for a certificate, take any or none: the authenticators verify what is handed up.
   SSL_CTX_set_verify(c, SSL_VERIFY_PEER, nullptr);
-  SSL_CTX_set_cert_verify_callback(c, [](X509_STORE_CTX*, void*) { return 1; }, nullptr);
+  SSL_CTX_set_cert_verify_callback(
+      c, [](X509_STORE_CTX*, void*) { return 1; }, nullptr);
   // Not dereferenced: null means HTTP/1.1 alone.
   SSL_CTX_set_alpn_select_cb(c, SelectAlpn, options.http2 ? c : nullptr);
   return context;
@@ -127,19 +134,23 @@ struct Credentials::State {
   base::Status Rebuild() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     STRATA_ASSIGN_OR_RETURN(const std::shared_ptr<SSL_CTX> next, NewContext(options));
     const auto chain = ReadCertificates(certificate);
-    if (chain.empty()) return base::InvalidArgumentError("the certificate file holds no certificate");
+    if (chain.empty())
+      return base::InvalidArgumentError("the certificate file holds no certificate");
     for (size_t i = 0; i < chain.size(); ++i) {
-      const int used = i == 0 ? SSL_CTX_use_certificate(next.get(), chain[i].get())
-                              : static_cast<int>(SSL_CTX_add1_chain_cert(next.get(), chain[i].get()));
+      const int used = i == 0
+                           ? SSL_CTX_use_certificate(next.get(), chain[i].get())
+                           : static_cast<int>(SSL_CTX_add1_chain_cert(next.get(), chain[i].get()));
       if (used != 1) return SslError("certificate");
     }
     EVP_PKEY* private_key = PEM_read_bio_PrivateKey(Memory(key).get(), nullptr, nullptr, nullptr);
     if (private_key == nullptr) return SslError("private key");
-    const bool fits = SSL_CTX_use_PrivateKey(next.get(), private_key) == 1 && SSL_CTX_check_private_key(next.get()) == 1;
+    const bool fits = SSL_CTX_use_PrivateKey(next.get(), private_key) == 1 &&
+                      SSL_CTX_check_private_key(next.get()) == 1;
     EVP_PKEY_free(private_key);
     if (!fits) return SslError("private key");
     for (const std::string& pem : client_cas) {
-      for (const Certificate& ca : ReadCertificates(pem)) SSL_CTX_add_client_CA(next.get(), ca.get());
+      for (const Certificate& ca : ReadCertificates(pem))
+        SSL_CTX_add_client_CA(next.get(), ca.get());
     }
     expires = ExpiryOf(chain.front().get());
     context = next;
@@ -148,7 +159,8 @@ struct Credentials::State {
 
   base::Status SetPair(const std::vector<std::string>& contents) ABSL_LOCKS_EXCLUDED(mu) {
     absl::MutexLock lock(&mu);
-    const std::string old_certificate = std::exchange(certificate, contents[0]), old_key = std::exchange(key, contents[1]);
+    const std::string old_certificate = std::exchange(certificate, contents[0]),
+                      old_key = std::exchange(key, contents[1]);
     const base::Status status = Rebuild();
     if (!status.ok()) {
       certificate = old_certificate;
@@ -159,7 +171,8 @@ struct Credentials::State {
 
   base::Status SetClientCas(const std::vector<std::string>& contents) ABSL_LOCKS_EXCLUDED(mu) {
     for (const std::string& pem : contents) {
-      if (ReadCertificates(pem).empty()) return base::InvalidArgumentError("a CA file holds no certificate");
+      if (ReadCertificates(pem).empty())
+        return base::InvalidArgumentError("a CA file holds no certificate");
     }
     absl::MutexLock lock(&mu);
     client_cas = contents;
@@ -175,23 +188,32 @@ struct Credentials::State {
   std::shared_ptr<SSL_CTX> context ABSL_GUARDED_BY(mu);
 };
 
-base::StatusOr<std::unique_ptr<Credentials>> Credentials::Load(const TlsOptions& options, files::FileWatcher& watcher,
-                                                               const base::Clock& clock, obs::Metrics& metrics) {
+base::StatusOr<std::unique_ptr<Credentials>> Credentials::Load(const TlsOptions& options,
+                                                               files::FileWatcher& watcher,
+                                                               const base::Clock& clock,
+                                                               obs::Metrics& metrics) {
   if (options.cert_file.empty() != options.key_file.empty()) {
     return base::InvalidArgumentError("--tls-cert-file and --tls-private-key-file go together");
   }
   std::vector<std::string> pair = {options.cert_file, options.key_file};
   if (options.cert_file.empty()) {
-    STRATA_RETURN_IF_ERROR(base::Annotate(EnsureSelfSignedPair(options.cert_dir, clock.WallNow()), "--cert-dir"));
+    STRATA_RETURN_IF_ERROR(
+        base::Annotate(EnsureSelfSignedPair(options.cert_dir, clock.WallNow()), "--cert-dir"));
     pair = {options.cert_dir + "/apiserver.crt", options.cert_dir + "/apiserver.key"};
   }
   const auto state = std::make_shared<State>(options);
-  const auto set_pair = [state](const std::vector<std::string>& contents) { return state->SetPair(contents); };
-  STRATA_RETURN_IF_ERROR(base::Annotate(watcher.Watch("serving-certificate", pair, set_pair), pair[0]));
+  const auto set_pair = [state](const std::vector<std::string>& contents) {
+    return state->SetPair(contents);
+  };
+  STRATA_RETURN_IF_ERROR(
+      base::Annotate(watcher.Watch("serving-certificate", pair, set_pair), pair[0]));
   if (!options.client_ca_files.empty()) {
-    const auto set_cas = [state](const std::vector<std::string>& contents) { return state->SetClientCas(contents); };
+    const auto set_cas = [state](const std::vector<std::string>& contents) {
+      return state->SetClientCas(contents);
+    };
     STRATA_RETURN_IF_ERROR(
-        base::Annotate(watcher.Watch("client-ca-names", options.client_ca_files, set_cas), options.client_ca_files[0]));
+        base::Annotate(watcher.Watch("client-ca-names", options.client_ca_files, set_cas),
+                       options.client_ca_files[0]));
   }
   metrics.AddGaugeFunction("strata_serving_certificate_expiration_timestamp_seconds",
                            "When the serving certificate ends, in seconds since 1970.", {},

@@ -15,16 +15,19 @@ namespace strata::net {
 
 using Task = absl::AnyInvocable<void()>;
 
-// All methods from any thread. Shared by whoever may have something to say to the thread, and outlives it: tasks that
-// come after its end, or haven't run by then, are dropped.
+// All methods from any thread. Shared by whoever may have something to say to the thread, and
+// outlives it: tasks that come after its end, or haven't run by then, are dropped.
 class Executor {
  public:
-  // In the order posted. Many posts wake the thread once, and what they write to a connection is one send.
+  // In the order posted. Many posts wake the thread once, and what they write to a connection is
+  // one send.
   void Post(Task task) ABSL_LOCKS_EXCLUDED(mu_);
   void RunAfter(std::chrono::nanoseconds delay, Task task) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Whether the caller is on the thread.
-  bool InThread() const { return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
+  bool InThread() const {
+    return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
 
  private:
   friend class IoThread;

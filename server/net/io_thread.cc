@@ -1,9 +1,9 @@
 #include "server/net/io_thread.h"
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/post.hpp>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 
 #include <utility>
 
@@ -16,8 +16,9 @@ constexpr size_t kReceiveBytes = 64 << 10;
 
 }  // namespace
 
-IoThread::IoThread(const ConnectionOptions& options, const Credentials& credentials, const ProtocolFactory& factory,
-                   const base::Clock& clock, const obs::Logger& logger, std::shared_ptr<Counts> counts)
+IoThread::IoThread(const ConnectionOptions& options, const Credentials& credentials,
+                   const ProtocolFactory& factory, const base::Clock& clock,
+                   const obs::Logger& logger, std::shared_ptr<Counts> counts)
     : received(kReceiveBytes, '\0'),
       // A part of a record may have been waiting inside of OpenSSL.
       decrypted(kReceiveBytes + (32 << 10), '\0'),
@@ -31,7 +32,9 @@ IoThread::IoThread(const ConnectionOptions& options, const Credentials& credenti
   records.reserve(options.turn_bytes + (64 << 10));
 }
 
-IoThread::~IoThread() { Stop(); }
+IoThread::~IoThread() {
+  Stop();
+}
 
 void IoThread::Start() {
   {
@@ -69,8 +72,8 @@ void IoThread::Adopt(int fd, std::string peer_address, bool is_ipv6, bool over_l
     }
     int fd;
   };
-  executor_->Post([this, descriptor = std::make_unique<Descriptor>(fd), peer = std::move(peer_address), is_ipv6,
-                   over_limit]() mutable {
+  executor_->Post([this, descriptor = std::make_unique<Descriptor>(fd),
+                   peer = std::move(peer_address), is_ipv6, over_limit]() mutable {
     using boost::asio::ip::tcp;
     tcp::socket socket(context_);
     boost::system::error_code error;
@@ -81,8 +84,8 @@ void IoThread::Adopt(int fd, std::string peer_address, bool is_ipv6, bool over_l
       return;
     }
     descriptor->fd = -1;
-    auto connection = std::make_unique<Connection>(*this, std::move(socket), std::move(peer), credentials_.context(),
-                                                   over_limit, now());
+    auto connection = std::make_unique<Connection>(*this, std::move(socket), std::move(peer),
+                                                   credentials_.context(), over_limit, now());
     Connection& added = *connection;
     added.index = connections_.size();
     connections_.push_back(std::move(connection));

@@ -1,4 +1,5 @@
-// A thread with its own io_context, and the connections that live and die on it. Private to this folder.
+// A thread with its own io_context, and the connections that live and die on it. Private to this
+// folder.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -25,8 +26,9 @@ class Connection;
 class IoThread {
  public:
   // References outlive this.
-  IoThread(const ConnectionOptions& options, const Credentials& credentials, const ProtocolFactory& factory,
-           const base::Clock& clock, const obs::Logger& logger, std::shared_ptr<Counts> counts);
+  IoThread(const ConnectionOptions& options, const Credentials& credentials,
+           const ProtocolFactory& factory, const base::Clock& clock, const obs::Logger& logger,
+           std::shared_ptr<Counts> counts);
   ~IoThread();  // Stop
 
   void Start();
@@ -50,7 +52,8 @@ class IoThread {
   void QueueFlush(Connection& connection) { to_flush_.push_back(&connection); }
   void NoteDead(Connection& connection) { dead_.push_back(&connection); }
 
-  // Shared by all connections, empty between turns: ciphertext in, plaintext in, plaintext out, ciphertext out.
+  // Shared by all connections, empty between turns: ciphertext in, plaintext in, plaintext out,
+  // ciphertext out.
   std::string received, decrypted, produced, records;
 
  private:

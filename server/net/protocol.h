@@ -1,4 +1,5 @@
-// What speaks on a connection. The seam between sockets and HTTP: net knows no more of a protocol than this.
+// What speaks on a connection. The seam between sockets and HTTP: net knows no more of a protocol
+// than this.
 #pragma once
 
 #include <functional>
@@ -35,8 +36,8 @@ class Protocol {
 // What a connection is to its protocol. Valid as long as the protocol.
 class Channel {
  public:
-  // Produce will be called before the thread waits again. Needed after anything that happens outside of the protocol's
-  // own methods.
+  // Produce will be called before the thread waits again. Needed after anything that happens
+  // outside of the protocol's own methods.
   virtual void FlushSoon() = 0;
   virtual const std::shared_ptr<Executor>& executor() const = 0;
 
@@ -45,13 +46,14 @@ class Channel {
 };
 
 struct ConnectionInfo {
-  std::string peer_address;                    // "192.0.2.1:5312", "[2001:db8::1]:5312"
-  std::vector<std::string> certificate_chain;  // DER, leaf first, as presented and not verified; empty if none
-  std::string alpn;                            // "h2", "http/1.1", or empty if the client offered none
+  std::string peer_address;  // "192.0.2.1:5312", "[2001:db8::1]:5312"
+  std::vector<std::string>
+      certificate_chain;  // DER, leaf first, as presented and not verified; empty if none
+  std::string alpn;       // "h2", "http/1.1", or empty if the client offered none
 };
 
 // Called on the connection's thread once TLS is established. `channel` outlives the protocol.
-using ProtocolFactory =
-    std::function<std::unique_ptr<Protocol>(ConnectionInfo info, Channel& channel, base::MonotonicTime now)>;
+using ProtocolFactory = std::function<std::unique_ptr<Protocol>(
+    ConnectionInfo info, Channel& channel, base::MonotonicTime now)>;
 
 }  // namespace strata::net

@@ -33,7 +33,8 @@ struct SocketAddress {
   std::string Text() const {
     char text[INET6_ADDRSTRLEN] = {};
     if (!is_ipv6()) {
-      inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr, text, sizeof text);
+      inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr, text,
+                sizeof text);
       return fmt::format("{}:{}", text, port());
     }
     const in6_addr& address = reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr;
@@ -73,8 +74,8 @@ struct Server::Listener {
   int fd = -1;
 };
 
-Server::Server(ServerOptions options, const Credentials& credentials, ProtocolFactory factory, const base::Clock& clock,
-               const obs::Logger& logger, obs::Metrics& metrics)
+Server::Server(ServerOptions options, const Credentials& credentials, ProtocolFactory factory,
+               const base::Clock& clock, const obs::Logger& logger, obs::Metrics& metrics)
     : options_(std::move(options)),
       credentials_(credentials),
       factory_(std::move(factory)),
@@ -83,7 +84,9 @@ Server::Server(ServerOptions options, const Credentials& credentials, ProtocolFa
   RegisterMetrics(metrics);
 }
 
-Server::~Server() { Stop(); }
+Server::~Server() {
+  Stop();
+}
 
 base::Status Server::Listen(const ListenAddress& address) {
   STRATA_ASSIGN_OR_RETURN(SocketAddress socket_address, Parse(address));
@@ -92,12 +95,14 @@ base::Status Server::Listen(const ListenAddress& address) {
         fmt::format("{} {}:{}: {}", what, address.address, address.port, std::strerror(errno)));
   };
   auto listener = std::make_unique<Listener>();
-  listener->fd = socket(socket_address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  listener->fd =
+      socket(socket_address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (listener->fd < 0) return error("socket");
   const int on = 1, off = 0;
   setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (options_.reuse_port) setsockopt(listener->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  if (socket_address.is_ipv6()) setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (socket_address.is_ipv6())
+    setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   if (bind(listener->fd, socket_address.get(), socket_address.size) != 0) return error("bind");
   if (listen(listener->fd, options_.backlog) != 0) return error("listen on");
   SocketAddress bound;
@@ -115,11 +120,12 @@ base::Status Server::Start(const std::vector<ListenAddress>& addresses) {
       return status;
     }
   }
-  const int threads =
-      options_.io_threads > 0 ? options_.io_threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int threads = options_.io_threads > 0
+                          ? options_.io_threads
+                          : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   for (int i = 0; i < threads; ++i) {
-    threads_.push_back(
-        std::make_unique<IoThread>(options_.connection, credentials_, factory_, clock_, logger_, counts_));
+    threads_.push_back(std::make_unique<IoThread>(options_.connection, credentials_, factory_,
+                                                  clock_, logger_, counts_));
     threads_.back()->Start();
   }
   stop_accepting_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -204,34 +210,44 @@ void Server::Stop() {
   threads_.clear();
 }
 
-size_t Server::open_connections() const { return static_cast<size_t>(std::max<int64_t>(0, counts_->open.load())); }
+size_t Server::open_connections() const {
+  return static_cast<size_t>(std::max<int64_t>(0, counts_->open.load()));
+}
 
 void Server::RegisterMetrics(obs::Metrics& metrics) {
   const auto counts = counts_;
   const auto gauge = [&](const char* protocol, std::atomic<int64_t> Counts::*member) {
     metrics.AddGaugeFunction("strata_connections", "Connections that are open, by what they speak.",
-                             {{"protocol", protocol}},
-                             [counts, member] { return static_cast<double>(((*counts).*member).load()); });
+                             {{"protocol", protocol}}, [counts, member] {
+                               return static_cast<double>(((*counts).*member).load());
+                             });
   };
   gauge("h2", &Counts::http2);
   gauge("http/1.1", &Counts::http1);
   gauge("handshake", &Counts::handshaking);
   const auto counter = [&](const char* name, const char* help, obs::Labels labels,
                            std::atomic<uint64_t> Counts::*member) {
-    metrics.AddCounterFunction(name, help, labels,
-                               [counts, member] { return static_cast<double>(((*counts).*member).load()); });
+    metrics.AddCounterFunction(name, help, labels, [counts, member] {
+      return static_cast<double>(((*counts).*member).load());
+    });
   };
   counter("strata_connections_accepted_total", "Connections accepted.", {}, &Counts::accepted);
-  counter("apiserver_tls_handshake_errors_total", "Number of requests dropped with 'TLS handshake error from' error",
-          {}, &Counts::handshake_errors);
+  counter("apiserver_tls_handshake_errors_total",
+          "Number of requests dropped with 'TLS handshake error from' error", {},
+          &Counts::handshake_errors);
   const char* bytes = "Bytes on the wire, TLS included.";
-  counter("strata_network_bytes_total", bytes, {{"direction", "received"}}, &Counts::bytes_received);
+  counter("strata_network_bytes_total", bytes, {{"direction", "received"}},
+          &Counts::bytes_received);
   counter("strata_network_bytes_total", bytes, {{"direction", "sent"}}, &Counts::bytes_sent);
   const char* rejected = "Connections refused or cut before or beside any request, by reason.";
-  counter("strata_connections_rejected_total", rejected, {{"reason", "limit"}}, &Counts::rejected_over_limit);
-  counter("strata_connections_rejected_total", rejected, {{"reason", "accept_error"}}, &Counts::accept_errors);
-  counter("strata_connections_rejected_total", rejected, {{"reason", "write_timeout"}}, &Counts::write_timeouts);
-  counter("strata_connections_rejected_total", rejected, {{"reason", "tls_flood"}}, &Counts::tls_floods);
+  counter("strata_connections_rejected_total", rejected, {{"reason", "limit"}},
+          &Counts::rejected_over_limit);
+  counter("strata_connections_rejected_total", rejected, {{"reason", "accept_error"}},
+          &Counts::accept_errors);
+  counter("strata_connections_rejected_total", rejected, {{"reason", "write_timeout"}},
+          &Counts::write_timeouts);
+  counter("strata_connections_rejected_total", rejected, {{"reason", "tls_flood"}},
+          &Counts::tls_floods);
 }
 
 }  // namespace strata::net

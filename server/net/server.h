@@ -19,7 +19,8 @@ namespace strata::net {
 
 struct ServerOptions {
   int io_threads = 0;  // 0: one for each CPU
-  // Open at the same time. So many more are let through TLS, and stay if ConnectionOptions::is_privileged says so.
+  // Open at the same time. So many more are let through TLS, and stay if
+  // ConnectionOptions::is_privileged says so.
   size_t max_connections = 20'000;
   size_t reserved_connections = 64;
   bool reuse_port = false;  // --permit-port-sharing
@@ -40,8 +41,8 @@ class IoThread;
 class Server {
  public:
   // `credentials`, `clock`, `logger` and `metrics` outlive this.
-  Server(ServerOptions options, const Credentials& credentials, ProtocolFactory factory, const base::Clock& clock,
-         const obs::Logger& logger, obs::Metrics& metrics);
+  Server(ServerOptions options, const Credentials& credentials, ProtocolFactory factory,
+         const base::Clock& clock, const obs::Logger& logger, obs::Metrics& metrics);
   ~Server();  // Stop
 
   // Listens on all of `addresses` or on none.
@@ -49,8 +50,8 @@ class Server {
   // Where it listens, in the order of the addresses.
   const std::vector<uint16_t>& ports() const { return ports_; }
 
-  // Stops listening, tells all connections to finish, and waits until they have or `patience` is over. Returns how many
-  // are left.
+  // Stops listening, tells all connections to finish, and waits until they have or `patience` is
+  // over. Returns how many are left.
   size_t Drain(std::chrono::milliseconds patience);
   // Closes everything. What is posted to an executor later is dropped.
   void Stop();
@@ -77,9 +78,9 @@ class Server {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<uint16_t> ports_;
   std::vector<std::unique_ptr<IoThread>> threads_;
-  size_t next_thread_ = 0;      // among equals
+  size_t next_thread_ = 0;                   // among equals
   base::MonotonicTime last_accept_error_{};  // logged
-  int stop_accepting_ = -1;     // an eventfd
+  int stop_accepting_ = -1;                  // an eventfd
   std::thread acceptor_;
 };
 

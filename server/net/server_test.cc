@@ -25,7 +25,8 @@ class LineProtocol final : public Protocol {
 
   void Receive(std::string_view bytes, base::MonotonicTime) override {
     in_ += bytes;
-    for (size_t end; (end = in_.find('\n')) != std::string::npos; in_.erase(0, end + 1)) Line(in_.substr(0, end));
+    for (size_t end; (end = in_.find('\n')) != std::string::npos; in_.erase(0, end + 1))
+      Line(in_.substr(0, end));
   }
   void ReceiveEnd(base::MonotonicTime) override { finished_ = true; }
   size_t Produce(std::span<char> buffer, base::MonotonicTime) override {
@@ -53,7 +54,8 @@ class LineProtocol final : public Protocol {
  private:
   void Line(const std::string& line) {
     if (line == "who") {
-      out_ += info_.peer_address + " " + info_.alpn + " " + std::to_string(info_.certificate_chain.size()) + "\n";
+      out_ += info_.peer_address + " " + info_.alpn + " " +
+              std::to_string(info_.certificate_chain.size()) + "\n";
     } else if (line.starts_with("big ")) {
       const size_t size = std::stoul(line.substr(4));
       while (out_.size() - sent_ < size) out_ += static_cast<char>('a' + out_.size() % 26);
@@ -98,12 +100,14 @@ class ServerTest : public ::testing::Test {
         absl::MutexLock lock(&mu_);
         last_chain_ = info.certificate_chain;
       }
-      return std::make_unique<LineProtocol>(std::move(info), channel, [this, &channel](LineProtocol* protocol) {
-        absl::MutexLock lock(&mu_);
-        held_.push_back({protocol, channel.executor()});
-      });
+      return std::make_unique<LineProtocol>(std::move(info), channel,
+                                            [this, &channel](LineProtocol* protocol) {
+                                              absl::MutexLock lock(&mu_);
+                                              held_.push_back({protocol, channel.executor()});
+                                            });
     };
-    server_ = std::make_unique<Server>(options_, *credentials_, factory, clock_, obs::NullLogger(), metrics_);
+    server_ = std::make_unique<Server>(options_, *credentials_, factory, clock_, obs::NullLogger(),
+                                       metrics_);
     const base::Status status = server_->Start({{"127.0.0.1", 0}});
     ASSERT_TRUE(status.ok()) << status;
     port_ = server_->ports()[0];
@@ -245,7 +249,8 @@ TEST_F(ServerTest, ReloadsItsCertificateWithoutDroppingAConnection) {
   watcher_.Poll();
   EXPECT_THAT(TlsClient(port_).ServerCertificate(), HasSubstr("second"));
   EXPECT_EQ(Ask(before, "still here"), "still here\n");
-  EXPECT_EQ(Metric("strata_file_reloads_total{files=\"serving-certificate\",result=\"success\"}"), 1);
+  EXPECT_EQ(Metric("strata_file_reloads_total{files=\"serving-certificate\",result=\"success\"}"),
+            1);
   EXPECT_EQ(Metric("strata_file_reloads_total{files=\"serving-certificate\",result=\"error\"}"), 2);
 }
 
@@ -325,7 +330,9 @@ TEST_F(ServerTest, KeepsAReserveForThePrivileged) {
   const PemPair proxy = NewPair("front-proxy");
   options_.max_connections = 2;
   options_.reserved_connections = 2;
-  options_.connection.is_privileged = [](const ConnectionInfo& info) { return !info.certificate_chain.empty(); };
+  options_.connection.is_privileged = [](const ConnectionInfo& info) {
+    return !info.certificate_chain.empty();
+  };
   Start();
   TlsClient one(port_), two(port_);
   EXPECT_EQ(Ask(one, "1"), "1\n");
@@ -434,8 +441,10 @@ TEST_F(ServerTest, DrainsTheIdleAtOnceAndTheBusyWhenTheyAreDone) {
 TEST_F(ServerTest, ListensOnAllOrNothing) {
   Start();
   Server other(options_, *credentials_, nullptr, clock_, obs::NullLogger(), metrics_);
-  EXPECT_THAT(std::string(base::Message(other.Start({{"127.0.0.1", 0}, {"127.0.0.1", port_}}))), HasSubstr("in use"));
-  EXPECT_THAT(std::string(base::Message(other.Start({{"localhost", 0}}))), HasSubstr("not an IP address"));
+  EXPECT_THAT(std::string(base::Message(other.Start({{"127.0.0.1", 0}, {"127.0.0.1", port_}}))),
+              HasSubstr("in use"));
+  EXPECT_THAT(std::string(base::Message(other.Start({{"localhost", 0}}))),
+              HasSubstr("not an IP address"));
   EXPECT_TRUE(other.ports().empty());
 }
 
@@ -453,7 +462,8 @@ TEST_F(ServerTest, KeepsItsSelfSignedPair) {
 
 TEST_F(ServerTest, SaysWhatIsWrongWithItsTls) {
   const auto error = [&](const TlsOptions& options) {
-    return std::string(base::Message(Credentials::Load(options, watcher_, clock_, metrics_).status()));
+    return std::string(
+        base::Message(Credentials::Load(options, watcher_, clock_, metrics_).status()));
   };
   TlsOptions options = tls_;
   options.cert_file = folder_ + "/missing.crt";

@@ -25,7 +25,8 @@ std::string Der(X509* certificate) {
 
 }  // namespace
 
-// OpenSSL's view of in_ and out_. A memory BIO would copy what arrives once more and grow without bound.
+// OpenSSL's view of in_ and out_. A memory BIO would copy what arrives once more and grow without
+// bound.
 struct TlsStream::Bio {
   static TlsStream& Self(BIO* bio) { return *static_cast<TlsStream*>(BIO_get_data(bio)); }
 
@@ -72,7 +73,9 @@ TlsStream::TlsStream(SSL_CTX& context, std::string& out) : out_(out), ssl_(SSL_n
   SSL_set_accept_state(ssl_);
 }
 
-TlsStream::~TlsStream() { SSL_free(ssl_); }
+TlsStream::~TlsStream() {
+  SSL_free(ssl_);
+}
 
 TlsStream::Result TlsStream::Judge(int result) {
   if (result > 0) return Result::kOk;
@@ -92,11 +95,14 @@ TlsStream::Result TlsStream::Judge(int result) {
   return Result::kFailed;
 }
 
-TlsStream::Result TlsStream::Handshake() { return Judge(SSL_do_handshake(ssl_)); }
+TlsStream::Result TlsStream::Handshake() {
+  return Judge(SSL_do_handshake(ssl_));
+}
 
 TlsStream::Result TlsStream::Read(std::span<char> buffer, size_t& read) {
   read = 0;
-  const int n = SSL_read(ssl_, buffer.data(), static_cast<int>(std::min<size_t>(buffer.size(), INT_MAX)));
+  const int n =
+      SSL_read(ssl_, buffer.data(), static_cast<int>(std::min<size_t>(buffer.size(), INT_MAX)));
   if (n > 0) read = static_cast<size_t>(n);
   return Judge(n);
 }
@@ -110,7 +116,9 @@ void TlsStream::CloseNotify() {
   ERR_clear_error();
 }
 
-std::string TlsStream::Error() { return std::exchange(error_, {}); }
+std::string TlsStream::Error() {
+  return std::exchange(error_, {});
+}
 
 std::string TlsStream::Alpn() const {
   const unsigned char* name = nullptr;

@@ -1,4 +1,5 @@
-// TLS over memory: records in, plaintext out, and back. Knows no socket, so that all records of a turn are one send.
+// TLS over memory: records in, plaintext out, and back. Knows no socket, so that all records of a
+// turn are one send.
 #pragma once
 
 #include <openssl/types.h>
@@ -16,7 +17,8 @@ class TlsStream {
  public:
   enum class Result { kOk, kWantInput, kClosed, kFailed };
 
-  // Records are appended to `out`, which outlives this and may be shared by all streams of a thread.
+  // Records are appended to `out`, which outlives this and may be shared by all streams of a
+  // thread.
   TlsStream(SSL_CTX& context, std::string& out);
   ~TlsStream();
   TlsStream(const TlsStream&) = delete;

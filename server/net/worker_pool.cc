@@ -16,9 +16,11 @@ WorkerPool::WorkerPool(WorkerPoolOptions options, obs::Metrics& metrics)
   const auto counts = counts_;
   metrics.AddGaugeFunction("strata_worker_queue_length", "Tasks that wait for a worker.", {},
                            [counts] { return static_cast<double>(counts->queued); });
-  metrics.AddCounterFunction("strata_worker_tasks_total", "Tasks given to the workers.", {{"result", "accepted"}},
+  metrics.AddCounterFunction("strata_worker_tasks_total", "Tasks given to the workers.",
+                             {{"result", "accepted"}},
                              [counts] { return static_cast<double>(counts->submitted); });
-  metrics.AddCounterFunction("strata_worker_tasks_total", "Tasks given to the workers.", {{"result", "rejected"}},
+  metrics.AddCounterFunction("strata_worker_tasks_total", "Tasks given to the workers.",
+                             {{"result", "rejected"}},
                              [counts] { return static_cast<double>(counts->rejected); });
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });
 }
@@ -44,7 +46,9 @@ bool WorkerPool::TrySubmit(Task&& task) {
 }
 
 void WorkerPool::Run() {
-  const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || !queue_.empty(); };
+  const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return stopping_ || !queue_.empty();
+  };
   for (;;) {
     Task task;
     {

@@ -32,14 +32,16 @@ TEST(WorkerPool, RunsTasksAndRefusesThoseBeyondItsQueue) {
     ASSERT_TRUE(done.WaitForNotificationWithTimeout(absl::Seconds(10)));
     EXPECT_EQ(ran, 2);
   }
-  EXPECT_THAT(metrics.Text(), ::testing::HasSubstr("strata_worker_tasks_total{result=\"rejected\"} 1"));
+  EXPECT_THAT(metrics.Text(),
+              ::testing::HasSubstr("strata_worker_tasks_total{result=\"rejected\"} 1"));
 }
 
 TEST(WorkerPool, DropsWhatWaitsWhenItEnds) {
   obs::Metrics metrics;
   const auto token = std::make_shared<int>(1);
   absl::Notification started, go;
-  auto pool = std::make_unique<WorkerPool>(WorkerPoolOptions{.threads = 1, .max_queued = 10'000'000}, metrics);
+  auto pool = std::make_unique<WorkerPool>(
+      WorkerPoolOptions{.threads = 1, .max_queued = 10'000'000}, metrics);
   ASSERT_TRUE(pool->TrySubmit([&] {
     started.Notify();
     go.WaitForNotification();

@@ -40,8 +40,9 @@ class Chain::ServedCall final : public handlers::Call {
     const size_t bytes = response.body == nullptr ? 0 : response.body->size();
     const auto took = chain_.clock_.Now() - started_;
     const bool layers = handlers::Router::IsLayers(info);
-    chain_.metrics_.Finished(layers ? RequestMetrics::Route::kLayers : RequestMetrics::Route::kOther, response.status,
-                             took, bytes);
+    chain_.metrics_.Finished(
+        layers ? RequestMetrics::Route::kLayers : RequestMetrics::Route::kOther, response.status,
+        took, bytes);
     Log(response.status, took);
     exchange_->Respond(std::move(response));
   }
@@ -55,14 +56,16 @@ class Chain::ServedCall final : public handlers::Call {
   // klog's access log, at -v=3. The target may hold anything; the logger quotes and cuts it.
   void Log(int status, std::chrono::nanoseconds took) const {
     const std::string* agent = request.headers.Find("user-agent");
-    chain_.log_.Verbose(3, "HTTP",
-                        {{"verb", request.method},
-                         {"URI", request.target},
-                         {"latency_us", std::chrono::duration_cast<std::chrono::microseconds>(took).count()},
-                         {"userAgent", agent == nullptr ? std::string_view() : std::string_view(*agent)},
-                         {"audit-ID", audit_id_},
-                         {"srcIP", request.peer == nullptr ? std::string_view() : std::string_view(request.peer->address)},
-                         {"resp", status}});
+    chain_.log_.Verbose(
+        3, "HTTP",
+        {{"verb", request.method},
+         {"URI", request.target},
+         {"latency_us", std::chrono::duration_cast<std::chrono::microseconds>(took).count()},
+         {"userAgent", agent == nullptr ? std::string_view() : std::string_view(*agent)},
+         {"audit-ID", audit_id_},
+         {"srcIP",
+          request.peer == nullptr ? std::string_view() : std::string_view(request.peer->address)},
+         {"resp", status}});
   }
 
   Chain& chain_;
@@ -72,8 +75,9 @@ class Chain::ServedCall final : public handlers::Call {
   bool counted_ = false;
 };
 
-Chain::Chain(const Options& options, const auth::Authenticator& authenticator, const auth::Authorizer& authorizer,
-             const handlers::Router& router, const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics)
+Chain::Chain(const Options& options, const auth::Authenticator& authenticator,
+             const auth::Authorizer& authorizer, const handlers::Router& router,
+             const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics)
     : options_(options),
       authenticator_(authenticator),
       authorizer_(authorizer),
@@ -82,7 +86,8 @@ Chain::Chain(const Options& options, const auth::Authenticator& authenticator, c
       log_(log),
       metrics_(metrics) {
   metrics.AddGaugeFunction("apiserver_current_inflight_requests", "Requests that are being served.",
-                           {{"request_kind", "readOnly"}}, [this] { return static_cast<double>(in_flight()); });
+                           {{"request_kind", "readOnly"}},
+                           [this] { return static_cast<double>(in_flight()); });
 }
 
 void Chain::Serve(http::Request request, std::unique_ptr<http::Exchange> exchange) {
@@ -96,12 +101,13 @@ void Chain::Serve(http::Request request, std::unique_ptr<http::Exchange> exchang
     }
     call->info = *std::move(info);
     if (!call->info.problem.empty()) {
-      return call->Fail(
-          api::InternalErrorText(call->request.target, "failed to create RequestInfo: " + call->info.problem));
+      return call->Fail(api::InternalErrorText(
+          call->request.target, "failed to create RequestInfo: " + call->info.problem));
     }
     if (SetDeadline(*call)) Authenticate(call);
   } catch (const std::exception& error) {
-    log_.Error("A request ended with an exception", {{"err", std::string_view(error.what())}, {"URI", call->request.target}});
+    log_.Error("A request ended with an exception",
+               {{"err", std::string_view(error.what())}, {"URI", call->request.target}});
     call->Fail(api::Panic());
   }
 }
@@ -127,7 +133,8 @@ void Chain::Authenticate(const std::shared_ptr<ServedCall>& call) {
     metrics_.AuthenticationResult(known);
     call->warnings = std::move(result.warnings);
     if (!known) {
-      if (!result.error.empty()) log_.Verbose(2, "Unable to authenticate the request", {{"err", result.error}});
+      if (!result.error.empty())
+        log_.Verbose(2, "Unable to authenticate the request", {{"err", result.error}});
       // An unauthenticated HTTP/2 connection isn't kept (UnauthenticatedHTTP2DOSMitigation).
       call->close = call->request.version == http::Version::kHttp2;
       return call->Fail(api::Unauthorized());
@@ -136,7 +143,9 @@ void Chain::Authenticate(const std::shared_ptr<ServedCall>& call) {
     auth::StripCredentials(call->request.headers);
     for (const http::Header& header : call->request.headers) {
       if (!header.name.starts_with("impersonate-")) continue;
-      return call->Fail({403, "Forbidden", "impersonation is forbidden: this server doesn't impersonate", api::Details{}});
+      return call->Fail({403, "Forbidden",
+                         "impersonation is forbidden: this server doesn't impersonate",
+                         api::Details{}});
     }
     Authorize(call);
   });
@@ -148,7 +157,8 @@ void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
     const bool allowed = decision.verdict == auth::Decision::Verdict::kAllow;
     metrics_.AuthorizationResult(allowed);
     if (!allowed && !decision.error.empty()) {
-      log_.Warning("Could not tell whether a request is allowed", {{"err", decision.error}, {"URI", call->request.target}});
+      log_.Warning("Could not tell whether a request is allowed",
+                   {{"err", decision.error}, {"URI", call->request.target}});
       return call->Fail(api::InternalErrorText(call->request.target, decision.error));
     }
     if (!allowed) return call->Fail(api::Forbidden(call->user->name, call->info, decision.reason));

@@ -1,6 +1,6 @@
 // The filter chain: what a request passes between HTTP and its handler, in kube-apiserver's order
-// (k8s.io/apiserver pkg/server/config.go DefaultBuildHandlerChain): audit id, barrier against exceptions, request info,
-// deadline, authentication, in-flight limit, authorization, route.
+// (k8s.io/apiserver pkg/server/config.go DefaultBuildHandlerChain): audit id, barrier against
+// exceptions, request info, deadline, authentication, in-flight limit, authorization, route.
 #pragma once
 
 #include <atomic>
@@ -23,11 +23,12 @@ class Chain {
  public:
   struct Options {
     std::chrono::nanoseconds request_timeout = std::chrono::seconds(60);  // --request-timeout
-    int max_requests_inflight = 3000;                                     // --max-requests-inflight; 0: no limit
+    int max_requests_inflight = 3000;  // --max-requests-inflight; 0: no limit
   };
 
-  Chain(const Options& options, const auth::Authenticator& authenticator, const auth::Authorizer& authorizer,
-        const handlers::Router& router, const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics);
+  Chain(const Options& options, const auth::Authenticator& authenticator,
+        const auth::Authorizer& authorizer, const handlers::Router& router,
+        const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics);
 
   // For http::Handler: on the connection's thread.
   void Serve(http::Request request, std::unique_ptr<http::Exchange> exchange);

@@ -39,9 +39,12 @@ class Tokens final : public auth::Authenticator {
   void Authenticate(const http::Request& request, Done done) const override {
     const auth::BearerToken bearer = auth::FindBearerToken(request.headers);
     if (bearer.token.empty()) return done({});
-    if (bearer.token == "bad") return done({auth::Authentication::Result::kError, nullptr, "no", {}});
+    if (bearer.token == "bad")
+      return done({auth::Authentication::Result::kError, nullptr, "no", {}});
     done({auth::Authentication::Result::kUser,
-          std::make_shared<auth::UserInfo>(auth::UserInfo{std::string(bearer.token), "", {}, {}}), "", {}});
+          std::make_shared<auth::UserInfo>(auth::UserInfo{std::string(bearer.token), "", {}, {}}),
+          "",
+          {}});
   }
 };
 
@@ -49,7 +52,9 @@ class OnlyAlice final : public auth::Authorizer {
  public:
   void Authorize(const auth::UserInfo& user, const api::RequestInfo&, Done done) const override {
     if (user.name == "carol") return done({auth::Decision::Verdict::kNoOpinion, "", "no <answer>"});
-    done({user.name == "alice" ? auth::Decision::Verdict::kAllow : auth::Decision::Verdict::kNoOpinion, ""});
+    done({user.name == "alice" ? auth::Decision::Verdict::kAllow
+                               : auth::Decision::Verdict::kNoOpinion,
+          ""});
   }
 };
 
@@ -57,18 +62,21 @@ class FilterChain : public testing::Test {
  protected:
   FilterChain() {
     router.AddPath("/echo", [this](const std::shared_ptr<handlers::Call>& call) {
-      EXPECT_EQ(call->request.headers.Find("authorization"), nullptr) << "credentials go no further";
+      EXPECT_EQ(call->request.headers.Find("authorization"), nullptr)
+          << "credentials go no further";
       http::Response response;
       response.headers.Add("content-type", "text/plain");
       response.body = std::make_shared<const std::string>("hello " + call->user->name);
       call->Respond(std::move(response));
     });
-    router.AddPath("/hold", [this](const std::shared_ptr<handlers::Call>& call) { held.push_back(call); });
-    router.AddPath("/throw", [](const std::shared_ptr<handlers::Call>&) { throw std::runtime_error("oops"); });
+    router.AddPath("/hold",
+                   [this](const std::shared_ptr<handlers::Call>& call) { held.push_back(call); });
+    router.AddPath(
+        "/throw", [](const std::shared_ptr<handlers::Call>&) { throw std::runtime_error("oops"); });
   }
 
-  Answer& Ask(const std::string& target, const std::string& token = "alice", http::Headers headers = {},
-              http::Version version = http::Version::kHttp11) {
+  Answer& Ask(const std::string& target, const std::string& token = "alice",
+              http::Headers headers = {}, http::Version version = http::Version::kHttp11) {
     Answer& answer = answers.emplace_back();
     http::Request request;
     request.method = "GET";
@@ -87,7 +95,8 @@ class FilterChain : public testing::Test {
   handlers::Router router;
   std::vector<std::shared_ptr<handlers::Call>> held;
   std::deque<Answer> answers;
-  Chain chain{{.max_requests_inflight = 2}, tokens, authorizer, router, clock, obs::NullLogger(), metrics};
+  Chain chain{
+      {.max_requests_inflight = 2}, tokens, authorizer, router, clock, obs::NullLogger(), metrics};
 };
 
 TEST_F(FilterChain, LeadsToTheHandlerAndAddsWhatEveryAnswerHas) {
@@ -101,13 +110,17 @@ TEST_F(FilterChain, LeadsToTheHandlerAndAddsWhatEveryAnswerHas) {
 
 TEST_F(FilterChain, RefusesInTheOrderOfTheChain) {
   EXPECT_THAT(Ask("/%zz").Text(), StartsWith("400 400 Bad Request"));
-  EXPECT_THAT(Ask("/echo?timeout=xyz", "").Text(), HasSubstr("invalid timeout specified in the request URL"));
+  EXPECT_THAT(Ask("/echo?timeout=xyz", "").Text(),
+              HasSubstr("invalid timeout specified in the request URL"));
   EXPECT_THAT(Ask("/echo", "bad").Text(), StartsWith("401 "));
   EXPECT_THAT(Ask("/echo", "").Text(), StartsWith("401 ")) << "nobody is anonymous here";
-  EXPECT_THAT(Ask("/echo", "bob").Text(), HasSubstr("User \\\"bob\\\" cannot get path \\\"/echo\\\""));
-  EXPECT_EQ(Ask("/echo", "carol").Text(), "500 Internal Server Error: \"/echo\": no &lt;answer&gt;\n");
+  EXPECT_THAT(Ask("/echo", "bob").Text(),
+              HasSubstr("User \\\"bob\\\" cannot get path \\\"/echo\\\""));
+  EXPECT_EQ(Ask("/echo", "carol").Text(),
+            "500 Internal Server Error: \"/echo\": no &lt;answer&gt;\n");
   EXPECT_EQ(Ask("/apis/g/v1/watch", "").Text(),
-            "500 Internal Server Error: \"/apis/g/v1/watch\": failed to create RequestInfo: unable to determine kind and "
+            "500 Internal Server Error: \"/apis/g/v1/watch\": failed to create RequestInfo: unable "
+            "to determine kind and "
             "namespace from url, /apis/g/v1/watch\n");
   EXPECT_THAT(Ask("/nothing").Text(), StartsWith("404 "));
   EXPECT_THAT(Ask("/echo?timeout=-1s").Text(), StartsWith("504 "));

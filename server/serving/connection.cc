@@ -30,8 +30,11 @@ struct Link {
 
 class HttpProtocol final : public net::Protocol, private http::SessionListener {
  public:
-  HttpProtocol(const Shared& shared, net::ConnectionInfo info, net::Channel& channel, MonotonicTime now)
-      : shared_(shared), channel_(channel), link_(std::make_shared<Link>(Link{channel.executor(), this})) {
+  HttpProtocol(const Shared& shared, net::ConnectionInfo info, net::Channel& channel,
+               MonotonicTime now)
+      : shared_(shared),
+        channel_(channel),
+        link_(std::make_shared<Link>(Link{channel.executor(), this})) {
     const bool http2 = info.alpn == "h2";
     auto peer = std::make_shared<const http::Peer>(
         http::Peer{std::move(info.peer_address), std::move(info.certificate_chain)});
@@ -67,7 +70,8 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener {
 
   // On the connection's thread: no response abandons the request.
   void Answer(StreamId stream, std::optional<http::Response> response) {
-    // Inside of Receive the time of its turn is good enough, and a clock read less for each request.
+    // Inside of Receive the time of its turn is good enough, and a clock read less for each
+    // request.
     if (!in_request_) now_ = shared_.clock.Now();
     if (response) {
       session_->Respond(stream, *std::move(response), now_);
@@ -90,7 +94,8 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener {
 
 class HttpExchange final : public http::Exchange {
  public:
-  HttpExchange(std::shared_ptr<Link> link, StreamId stream) : link_(std::move(link)), stream_(stream) {}
+  HttpExchange(std::shared_ptr<Link> link, StreamId stream)
+      : link_(std::move(link)), stream_(stream) {}
   ~HttpExchange() override {
     if (!answered_) Finish(std::nullopt);
   }
@@ -130,14 +135,15 @@ void HttpProtocol::OnRequest(StreamId stream, http::Request request) {
 
 }  // namespace
 
-net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, http::Handler handler, const base::Clock& clock,
-                               obs::Metrics& metrics) {
+net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, http::Handler handler,
+                               const base::Clock& clock, obs::Metrics& metrics) {
   const auto shared = std::make_shared<Shared>(Shared{options, std::move(handler), clock, {}});
   for (const std::string_view reason : http::kCloseReasons) {
     shared->closes.emplace_back(
-        reason, metrics.AddCounter("strata_http_connection_closes_total",
-                                   "Connections that ended other than in the ordinary way, by reason.",
-                                   {{"reason", std::string(reason)}}));
+        reason,
+        metrics.AddCounter("strata_http_connection_closes_total",
+                           "Connections that ended other than in the ordinary way, by reason.",
+                           {{"reason", std::string(reason)}}));
   }
   return [shared](net::ConnectionInfo info, net::Channel& channel, MonotonicTime now) {
     return std::make_unique<HttpProtocol>(*shared, std::move(info), channel, now);

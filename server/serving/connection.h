@@ -13,9 +13,10 @@ namespace strata::serving {
 inline constexpr const char* kAnswerToPlaintext =
     "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
-// Speaks HTTP/2 where ALPN agreed on it, else HTTP/1.1, and gives each request to `handler`, which is called on the
-// connection's thread by any of the io threads. `clock` and `metrics` outlive the connections.
-net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, http::Handler handler, const base::Clock& clock,
-                               obs::Metrics& metrics);
+// Speaks HTTP/2 where ALPN agreed on it, else HTTP/1.1, and gives each request to `handler`, which
+// is called on the connection's thread by any of the io threads. `clock` and `metrics` outlive the
+// connections.
+net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, http::Handler handler,
+                               const base::Clock& clock, obs::Metrics& metrics);
 
 }  // namespace strata::serving

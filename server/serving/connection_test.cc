@@ -32,8 +32,8 @@ class HttpConnectionTest : public ::testing::Test {
       Handle(std::move(request), std::move(exchange));
     };
     server_ = std::make_unique<net::Server>(options, *credentials_,
-                                            SpeakHttp(session_options_, handle, clock_, metrics_), clock_,
-                                            obs::NullLogger(), metrics_);
+                                            SpeakHttp(session_options_, handle, clock_, metrics_),
+                                            clock_, obs::NullLogger(), metrics_);
     EXPECT_TRUE(server_->Start({{"127.0.0.1", 0}}).ok());
     port_ = server_->ports()[0];
   }
@@ -75,7 +75,9 @@ class HttpConnectionTest : public ::testing::Test {
     return std::exchange(kept_, {});
   }
 
-  static std::string Get(const std::string& path) { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n"; }
+  static std::string Get(const std::string& path) {
+    return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n";
+  }
   // A request over HTTP/2, with the preface if it is the first.
   static std::string Get2(const std::string& path, uint8_t stream = 1) {
     const auto literal = [](std::string_view name, std::string_view value) {
@@ -85,17 +87,21 @@ class HttpConnectionTest : public ::testing::Test {
       out.push_back(static_cast<char>(value.size()));
       return out.append(value);
     };
-    const std::string block = literal(":method", "GET") + literal(":scheme", "https") + literal(":path", path) +
-                              literal(":authority", "x");
+    const std::string block = literal(":method", "GET") + literal(":scheme", "https") +
+                              literal(":path", path) + literal(":authority", "x");
     const auto length = static_cast<char>(block.size());
-    std::string out = stream == 1 ? std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 33) : std::string();
-    return out + std::string("\0\0", 2) + length + "\x01\x05" + std::string(3, '\0') + static_cast<char>(stream) + block;
+    std::string out = stream == 1
+                          ? std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 33)
+                          : std::string();
+    return out + std::string("\0\0", 2) + length + "\x01\x05" + std::string(3, '\0') +
+           static_cast<char>(stream) + block;
   }
 
   std::string folder_;
   base::SystemClock clock_;
   obs::Metrics metrics_;
-  files::FileWatcher watcher_{{.poll_interval = std::chrono::milliseconds(0)}, obs::NullLogger(), metrics_};
+  files::FileWatcher watcher_{
+      {.poll_interval = std::chrono::milliseconds(0)}, obs::NullLogger(), metrics_};
   http::SessionOptions session_options_;
   absl::Mutex mu_;
   std::vector<std::unique_ptr<http::Exchange>> kept_ ABSL_GUARDED_BY(mu_);
@@ -108,7 +114,8 @@ class HttpConnectionTest : public ::testing::Test {
 TEST_F(HttpConnectionTest, AnswersAtOnceFromAWorkerAndFromATask) {
   net::TlsClient client(port_);
   client.Write(Get("/now") + Get("/later") + Get("/posted"));
-  EXPECT_THAT(client.ReadUntil("now 127.0.0.1:"), StartsWith("HTTP/1.1 200 OK\r\nAudit-Id: 7\r\nDate: "));
+  EXPECT_THAT(client.ReadUntil("now 127.0.0.1:"),
+              StartsWith("HTTP/1.1 200 OK\r\nAudit-Id: 7\r\nDate: "));
   client.ReadUntil("\r\n\r\n");
   EXPECT_EQ(client.Read(5), "later");
   client.ReadUntil("\r\n\r\n");
@@ -192,7 +199,8 @@ TEST_F(HttpConnectionTest, CountsWhyConnectionsEnd) {
   EXPECT_THAT(client.ReadUntil("Host header"), StartsWith("HTTP/1.1 400 "));
   EXPECT_TRUE(client.ReadEnd());
   server_->Stop();
-  EXPECT_THAT(metrics_.Text(), HasSubstr("strata_http_connection_closes_total{reason=\"malformed\"} 1"));
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("strata_http_connection_closes_total{reason=\"malformed\"} 1"));
 }
 
 }  // namespace

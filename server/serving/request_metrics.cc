@@ -6,28 +6,36 @@
 namespace strata::serving {
 namespace {
 
-const std::vector<double> kDurationBuckets = {0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1,  1.25, 1.5, 2,
-                                              3,     4,     5,    6,   8,   10,  15,  20,  30, 45,   60};
+const std::vector<double> kDurationBuckets = {0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8,
+                                              1,     1.25,  1.5,  2,   3,   4,   5,   6,
+                                              8,     10,    15,   20,  30,  45,  60};
 const std::vector<double> kSizeBuckets = {1000, 10'000, 100'000, 1e6, 1e7, 1e8, 1e9};
 
 }  // namespace
 
 RequestMetrics::RequestMetrics(obs::Metrics& metrics)
     : metrics_(metrics),
-      authenticated_(metrics.AddCounter("authentication_attempts", "Authentications by result.", {{"result", "success"}})),
-      unauthenticated_(metrics.AddCounter("authentication_attempts", "Authentications by result.", {{"result", "failure"}})),
-      allowed_(metrics.AddCounter("authorization_attempts_total", "Authorizations by result.", {{"result", "allowed"}})),
-      denied_(metrics.AddCounter("authorization_attempts_total", "Authorizations by result.", {{"result", "denied"}})) {
-  routes_[0].labels = {{"verb", "GET"},           {"group", "image.openshift.io"}, {"version", "v1"},
-                       {"resource", "imagestreams"}, {"subresource", "layers"},       {"scope", "resource"},
+      authenticated_(metrics.AddCounter("authentication_attempts", "Authentications by result.",
+                                        {{"result", "success"}})),
+      unauthenticated_(metrics.AddCounter("authentication_attempts", "Authentications by result.",
+                                          {{"result", "failure"}})),
+      allowed_(metrics.AddCounter("authorization_attempts_total", "Authorizations by result.",
+                                  {{"result", "allowed"}})),
+      denied_(metrics.AddCounter("authorization_attempts_total", "Authorizations by result.",
+                                 {{"result", "denied"}})) {
+  routes_[0].labels = {{"verb", "GET"},           {"group", "image.openshift.io"},
+                       {"version", "v1"},         {"resource", "imagestreams"},
+                       {"subresource", "layers"}, {"scope", "resource"},
                        {"component", "apiserver"}};
-  routes_[1].labels = {{"verb", "GET"},  {"group", ""}, {"version", ""},           {"resource", ""},
-                       {"subresource", ""}, {"scope", ""}, {"component", "apiserver"}};
+  routes_[1].labels = {{"verb", "GET"},           {"group", ""},       {"version", ""},
+                       {"resource", ""},          {"subresource", ""}, {"scope", ""},
+                       {"component", "apiserver"}};
   for (OfRoute& route : routes_) {
-    route.duration = std::make_unique<obs::Histogram>(metrics.AddHistogram(
-        "apiserver_request_duration_seconds", "Time to answer requests.", kDurationBuckets, route.labels));
-    route.sizes = std::make_unique<obs::Histogram>(
-        metrics.AddHistogram("apiserver_response_sizes", "Bytes of responses.", kSizeBuckets, route.labels));
+    route.duration = std::make_unique<obs::Histogram>(
+        metrics.AddHistogram("apiserver_request_duration_seconds", "Time to answer requests.",
+                             kDurationBuckets, route.labels));
+    route.sizes = std::make_unique<obs::Histogram>(metrics.AddHistogram(
+        "apiserver_response_sizes", "Bytes of responses.", kSizeBuckets, route.labels));
   }
 }
 
@@ -39,7 +47,8 @@ const obs::Counter& RequestMetrics::CounterOf(OfRoute& route, int code) {
   labels["code"] = std::to_string(code);
   labels["dry_run"] = "";
   // Once for each code; two threads that come at the same time leave one small object behind.
-  auto* made = new obs::Counter(metrics_.AddCounter("apiserver_request_total", "Requests by their result.", labels));
+  auto* made = new obs::Counter(
+      metrics_.AddCounter("apiserver_request_total", "Requests by their result.", labels));
   slot.store(made, std::memory_order_release);
   return *made;
 }
@@ -51,8 +60,12 @@ void RequestMetrics::Finished(Route route, int code, std::chrono::nanoseconds to
   of.sizes->Observe(static_cast<double>(bytes));
 }
 
-void RequestMetrics::AuthenticationResult(bool success) { (success ? authenticated_ : unauthenticated_).Increment(); }
+void RequestMetrics::AuthenticationResult(bool success) {
+  (success ? authenticated_ : unauthenticated_).Increment();
+}
 
-void RequestMetrics::AuthorizationResult(bool allowed) { (allowed ? allowed_ : denied_).Increment(); }
+void RequestMetrics::AuthorizationResult(bool allowed) {
+  (allowed ? allowed_ : denied_).Increment();
+}
 
 }  // namespace strata::serving

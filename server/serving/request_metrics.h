@@ -1,5 +1,6 @@
 // What is counted of requests, under the names that dashboards of API servers use
-// (k8s.io/apiserver pkg/endpoints/metrics/metrics.go). Handles are bound once: nothing is looked up per request.
+// (k8s.io/apiserver pkg/endpoints/metrics/metrics.go). Handles are bound once: nothing is looked up
+// per request.
 #pragma once
 
 #include <array>

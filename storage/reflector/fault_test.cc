@@ -490,7 +490,8 @@ TEST_P(EverythingAtOnce, TheIndexIsAlwaysTrueAndNeverBehindARequest) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, EverythingAtOnce,
                          testing::Combine(testing::Values(1, 2, 3, 4),
-                                          testing::Values(std::string("3.6.5"), std::string("3.4.23"))));
+                                          testing::Values(std::string("3.6.5"),
+                                                          std::string("3.4.23"))));
 
 }  // namespace
 }  // namespace strata::reflector

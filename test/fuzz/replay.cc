@@ -1,5 +1,6 @@
-// Runs a fuzz target's entry point without libFuzzer, so that ordinary builds exercise it: every file of the given
-// folders, and of each file its prefixes and a fixed set of single-byte changes. Deterministic; seconds at most.
+// Runs a fuzz target's entry point without libFuzzer, so that ordinary builds exercise it: every
+// file of the given folders, and of each file its prefixes and a fixed set of single-byte changes.
+// Deterministic; seconds at most.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -39,7 +40,8 @@ int main(int argc, char** argv) {
   std::vector<std::filesystem::path> seeds;
   for (int i = 1; i < argc; ++i) {
     if (!std::filesystem::is_directory(argv[i])) continue;
-    for (const auto& entry : std::filesystem::directory_iterator(argv[i])) seeds.push_back(entry.path());
+    for (const auto& entry : std::filesystem::directory_iterator(argv[i]))
+      seeds.push_back(entry.path());
   }
   if (seeds.empty()) {
     std::fprintf(stderr, "no corpus: give at least one folder that holds seeds\n");
@@ -50,7 +52,8 @@ int main(int argc, char** argv) {
   const auto share = std::chrono::milliseconds(20'000) / static_cast<int>(seeds.size());
   for (const auto& path : seeds) {
     std::ifstream file(path, std::ios::binary);
-    RunWithMutations({std::istreambuf_iterator<char>(file), {}}, std::chrono::steady_clock::now() + share);
+    RunWithMutations({std::istreambuf_iterator<char>(file), {}},
+                     std::chrono::steady_clock::now() + share);
   }
   std::printf("%zu seeds replayed\n", seeds.size());
   return 0;

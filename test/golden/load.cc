@@ -1,5 +1,6 @@
-// strata-golden-load URL: writes records so that each gets the revision it was recorded at, with fillers between.
-// Stdin has a record a line, `REVISION KEY BASE64-VALUE`, by rising revision. The store must be new and nobody else's.
+// strata-golden-load URL: writes records so that each gets the revision it was recorded at, with
+// fillers between. Stdin has a record a line, `REVISION KEY BASE64-VALUE`, by rising revision. The
+// store must be new and nobody else's.
 #include <absl/strings/escaping.h>
 #include <fmt/format.h>
 
@@ -27,7 +28,9 @@ constexpr base::Revision kEmptyStore = 1;
 constexpr char kFiller[] = "/filler";
 constexpr int64_t kCheckedAtOnce = 500;
 
-base::MonotonicTime Deadline() { return std::chrono::steady_clock::now() + kTimeout; }
+base::MonotonicTime Deadline() {
+  return std::chrono::steady_clock::now() + kTimeout;
+}
 
 struct Record {
   base::Revision revision = 0;
@@ -60,18 +63,21 @@ class Loader {
   base::Status Begin() {
     const base::MonotonicTime deadline = Deadline();
     base::StatusOr<client::RangeResult> range = client_.Range({.key = kFiller}, deadline);
-    while (range.status().code() == base::StatusCode::kUnavailable && std::chrono::steady_clock::now() < deadline) {
+    while (range.status().code() == base::StatusCode::kUnavailable &&
+           std::chrono::steady_clock::now() < deadline) {
       std::this_thread::sleep_for(kBetweenTries);
       range = client_.Range({.key = kFiller}, deadline);
     }
     if (!range.ok()) return range.status();
     if (range->revision == kEmptyStore) return base::OkStatus();
-    return base::FailedPreconditionError(fmt::format("the store is at revision {}, not new", range->revision));
+    return base::FailedPreconditionError(
+        fmt::format("the store is at revision {}, not new", range->revision));
   }
 
   base::Status Write(Record record) {
     if (record.revision <= revision_) {
-      return base::InvalidArgumentError(fmt::format("{}: revision {} is taken", record.key, record.revision));
+      return base::InvalidArgumentError(
+          fmt::format("{}: revision {} is taken", record.key, record.revision));
     }
     while (revision_ + 1 < record.revision) {
       STRATA_RETURN_IF_ERROR(Put({.key = kFiller, .value = "", .expected = filled_}));
@@ -88,12 +94,15 @@ class Loader {
     for (bool more = true; more;) {
       STRATA_ASSIGN_OR_RETURN(
           const client::RangeResult page,
-          client_.Range({.key = from, .end = everything, .limit = kCheckedAtOnce, .keys_only = true}, Deadline()));
+          client_.Range(
+              {.key = from, .end = everything, .limit = kCheckedAtOnce, .keys_only = true},
+              Deadline()));
       for (const client::KeyValue& kv : page.kvs) {
         const auto it = wanted_.find(kv.key);
         if (it == wanted_.end()) continue;
         if (it->second != kv.mod_revision) {
-          return base::InternalError(fmt::format("{} is at {}, not {}", kv.key, kv.mod_revision, it->second));
+          return base::InternalError(
+              fmt::format("{} is at {}, not {}", kv.key, kv.mod_revision, it->second));
         }
         ++found;
       }
@@ -101,7 +110,8 @@ class Loader {
       if (more) from = page.kvs.back().key + '\0';
     }
     if (found != wanted_.size()) {
-      return base::InternalError(fmt::format("{} of {} records are in the store", found, wanted_.size()));
+      return base::InternalError(
+          fmt::format("{} of {} records are in the store", found, wanted_.size()));
     }
     return base::OkStatus();
   }
@@ -112,7 +122,9 @@ class Loader {
  private:
   base::Status Put(client::Put put) {
     STRATA_ASSIGN_OR_RETURN(const bool done, client_.Commit({put}, Deadline()));
-    if (!done) return base::InternalError(fmt::format("{} isn't at {}: someone else writes", put.key, put.expected));
+    if (!done)
+      return base::InternalError(
+          fmt::format("{} isn't at {}: someone else writes", put.key, put.expected));
     ++revision_;
     return base::OkStatus();
   }
@@ -127,7 +139,8 @@ base::Status Run(const std::string& url) {
   obs::Metrics metrics;
   client::Options options;
   options.endpoints = {url};
-  STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> client, client::Client::Create(options, metrics));
+  STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> client,
+                          client::Client::Create(options, metrics));
   Loader loader(*client);
   STRATA_RETURN_IF_ERROR(loader.Begin());
   for (std::string line; std::getline(std::cin, line);) {
