@@ -98,7 +98,7 @@ std::string JsonBeside(const fs::path& path, const std::string& yaml) {
       error ? "" : ReadEither(name.substr(0, name.find(".yaml.yaml")) + ".json.json");
   if (!json.empty()) json.pop_back();
   if (json.empty()) {
-    EXPECT_TRUE(ForEachYamlDocument(yaml, [&](YamlDocument document) {
+    EXPECT_TRUE(ForEachYamlDocument(yaml, [&](const YamlDocument& document) {
                   json = document.json;
                   return true;
                 }).ok());

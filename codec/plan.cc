@@ -30,6 +30,7 @@ FieldPlan MakeField(const FieldDescriptor* field) {
 std::unique_ptr<const Plan> MakePlan(const Descriptor* type) {
   auto plan = std::make_unique<Plan>();
   plan->form = type->options().GetExtension(json::form);
+  plan->protobuf.reserve(static_cast<size_t>(type->field_count()));
   for (int i = 0; i < type->field_count(); ++i) plan->protobuf.push_back(MakeField(type->field(i)));
   std::sort(
       plan->protobuf.begin(), plan->protobuf.end(),

@@ -30,8 +30,8 @@ std::string AnyText() {
   return *rc::gen::oneOf(
       rc::gen::element<std::string>(
           "", "a", "sha256:0f", "true", "12", "1.5", "2026-11-23T08:12:32Z", "x: y", "- x", " x ",
-          "<&>", "größe", "😀", "l1\nl2\n", "l1\n l2", "\n", "\\ \"'", "#", "a #b", "~", "{x}", "\t",
-          "\x01\x7f", "\xEF\xBB\xBF", "\r\n", std::string("\0", 1), std::string(130, 'k'),
+          "<&>", "größe", "😀", "l1\nl2\n", "l1\n l2", "\n", "\\ \"'", "#", "a #b", "~", "{x}",
+          "\t", "\x01\x7f", "\xEF\xBB\xBF", "\r\n", std::string("\0", 1), std::string(130, 'k'),
           "a sentence of words that is longer than the eighty "
           "characters at which YAML is folded, and has  two spaces: and a colon"),
       rc::gen::container<std::string>(rc::gen::inRange<char>(0x20, 0x7f)));

@@ -28,7 +28,7 @@ int64_t DaysFromCivil(int64_t year, int month, int day) {
   const int64_t era = (year >= 0 ? year : year - 399) / 400;
   const auto yoe = static_cast<int>(year - era * 400);
   const int doy = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-  return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+  return era * 146097 + int64_t{yoe} * 365 + yoe / 4 - yoe / 100 + doy - 719468;
 }
 
 // Takes a text apart from the left. Once something isn't there, nothing more is.
@@ -104,9 +104,9 @@ std::optional<ParsedTime> ParseTime(std::string_view text) {
   scanner.Expect('-');
   const int day = scanner.Number(2, 31);
   scanner.Expect('T');
-  int64_t seconds = scanner.Number(2, 23) * 3600;
+  int64_t seconds = int64_t{scanner.Number(2, 23)} * 3600;
   scanner.Expect(':');
-  seconds += scanner.Number(2, 59) * 60;
+  seconds += int64_t{scanner.Number(2, 59)} * 60;
   scanner.Expect(':');
   seconds += scanner.Number(2, 59);
   const int32_t nanos = scanner.Take('.') ? scanner.Nanos() : 0;

@@ -61,7 +61,7 @@ class OnlyAlice final : public auth::Authorizer {
 class FilterChain : public testing::Test {
  protected:
   FilterChain() {
-    router.AddPath("/echo", [this](const std::shared_ptr<handlers::Call>& call) {
+    router.AddPath("/echo", [](const std::shared_ptr<handlers::Call>& call) {
       EXPECT_EQ(call->request.headers.Find("authorization"), nullptr)
           << "credentials go no further";
       http::Response response;

@@ -17,6 +17,8 @@ template <typename... Ts>
 struct Overloaded : Ts... {
   using Ts::operator()...;
 };
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
 
 base::Status CheckShape(const TxnRequest& request, size_t max_ops) {
   const size_t ops =

@@ -92,9 +92,9 @@ struct Compare {
 struct Op;
 
 struct TxnRequest {
-  std::vector<Compare> compares{};
-  std::vector<Op> success{};
-  std::vector<Op> failure{};
+  std::vector<Compare> compares;
+  std::vector<Op> success;
+  std::vector<Op> failure;
 };
 
 // Empty is what a request without its oneof decodes to: refused.
@@ -107,7 +107,7 @@ struct OpResult;
 struct TxnResult {
   Revision revision = 0;
   bool succeeded = false;
-  std::vector<OpResult> results{};  // one for each operation of the branch that was taken
+  std::vector<OpResult> results;  // one for each operation of the branch that was taken
 };
 
 struct OpResult {

@@ -91,8 +91,7 @@ struct Server::Services {
 };
 
 Server::Server(engine::Store& store, Options options, const obs::Logger& log, obs::Metrics& metrics)
-    : store_(store),
-      options_(std::move(options)),
+    : options_(std::move(options)),
       log_(log),
       services_(std::make_unique<Services>(store, *this, metrics)) {}
 

@@ -1,212 +1,178 @@
 #!/usr/bin/env python3
 """Measures the release binaries: see README.md beside this file.
 
-    bench.py [--quick] [--bin-dir=build/bin] [--etcd=build/release/go/etcd]
+    bench.py [--quick] [--only=NAME] [--bin-dir=build/bin] [--etcd=build/release/go/etcd]
 """
 
 import argparse
+import base64
 import contextlib
-import http.client
 import json
-import os
-import pathlib
 import re
-import socket
-import ssl
 import statistics
-import subprocess
 import tempfile
 import time
+import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TICK = os.sysconf("SC_CLK_TCK")
-PATIENCE_S = 120
-RBAC = """apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: pullers}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'system:image-puller'}
-subjects: [{kind: User, name: puller}]
-"""
+from rig import ROOT, Rig, percentile, resident_bytes, until
 
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def resident_bytes(pid):
-    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
-@contextlib.contextmanager
-def process(*command, core=None):
-    pinned = ["taskset", "-c", str(core)] if core is not None else []
-    p = subprocess.Popen([*pinned, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield p
-    finally:
-        p.terminate()
-        try:
-            p.wait(20)
-        except subprocess.TimeoutExpired:
-            p.kill()
-            p.wait()
+GZIP = ("-H", "Accept-Encoding: gzip")
 
 
 class Bench:
-    def __init__(self, options, work):
-        self.options, self.work = options, pathlib.Path(work)
-        self.bin = pathlib.Path(options.bin_dir)
-        self.testdata = ROOT / "build/release/test/support/strata-testdata"
-        subprocess.run([ROOT / "certs/make-dev-certs.sh", self.work / "certs"], check=True, capture_output=True)
-        (self.work / "tokens.csv").write_text('token,puller,1,"devs"\nadmin,admin,2,"system:masters"\n')
-        (self.work / "rbac.yaml").write_text(RBAC)
-        self.context = ssl.create_default_context(cafile=self.work / "certs/ca.crt")
+    def __init__(self, options, rig):
+        self.quick, self.only, self.rig = options.quick, options.only, rig
+        self.etcd = options.etcd
         self.rows = []
-
-    @contextlib.contextmanager
-    def backend(self, *data):
-        port, peer = free_port(), free_port()
-        url = f"http://127.0.0.1:{port}"
-        directory = tempfile.mkdtemp(dir=self.work)
-        command = [self.bin / "strata-storage", "serve", f"--data-dir={directory}/store", f"--listen-client-urls={url}"]
-        if self.options.etcd:
-            command = [self.options.etcd, f"--data-dir={directory}/etcd", f"--listen-client-urls={url}", "--log-level=error",
-                       f"--advertise-client-urls={url}", f"--listen-peer-urls=http://127.0.0.1:{peer}", "--quota-backend-bytes=8000000000"]
-        with process(*command, core=1) as p:
-            self.until(lambda: socket.create_connection(("127.0.0.1", port), 1).close())
-            time.sleep(1)
-            if data:
-                subprocess.run([self.testdata, *data, f"--etcd-servers={url}"], check=True, capture_output=True)
-            yield url, p
-
-    @contextlib.contextmanager
-    def server(self, url):
-        port = free_port()
-        with process(self.bin / "strata-apiserver", f"--etcd-servers={url}", "--bind-address=127.0.0.1", f"--secure-port={port}",
-                     f"--tls-cert-file={self.work}/certs/serving.crt", f"--tls-private-key-file={self.work}/certs/serving.key",
-                     f"--token-auth-file={self.work}/tokens.csv", f"--rbac-file={self.work}/rbac.yaml", core=0) as p:
-            p.port = port
-            yield p
-
-    def until(self, attempt):
-        end = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return attempt()
-            except (OSError, AssertionError, http.client.HTTPException):
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.005)
-
-    def get(self, port, path, **headers):
-        connection = http.client.HTTPSConnection("localhost", port, timeout=30, context=self.context)
-        connection.request("GET", path, headers={"Authorization": "Bearer token", **headers})
-        response = connection.getresponse()
-        body = response.read()
-        connection.close()
-        assert response.status == 200, f"{path}: {response.status} {body[:200]}"
-        return body
-
-    def stream_path(self, *data):
-        """The path of one stream of a data set, found in its files' form."""
-        directory = tempfile.mkdtemp(dir=self.work)
-        subprocess.run([self.testdata, *data, f"--files={directory}"], check=True, capture_output=True)
-        for file in sorted(pathlib.Path(directory).rglob("*")):
-            if file.is_file():
-                match = re.search(r'"kind":\s*"ImageStream"', file.read_text(errors="replace"))
-                if match:
-                    text = file.read_text()[match.start():]
-                    ns = re.search(r'"namespace":\s*"([^"]+)"', text)[1]
-                    name = re.search(r'"name":\s*"([^"]+)"', text)[1]
-                    return f"/apis/image.openshift.io/v1/namespaces/{ns}/imagestreams/{name}/layers"
-        raise SystemExit("strata-testdata wrote no stream")
-
-    def load(self, pid, url, in_flight, seconds, *headers):
-        """Requests done, and CPU seconds of `pid` for each. A machine too busy to connect in time is asked again."""
-        for _ in range(3):
-            before = cpu_seconds(pid)
-            out = subprocess.run(["taskset", "-c", "1", "h2load", "-c1", f"-m{in_flight}", f"-D{seconds}", *headers, url],
-                                 check=True, capture_output=True, text=True).stdout
-            done = int(re.search(r"(\d+) succeeded", out)[1])
-            assert " 0 failed" in out, f"{url}: {out}"
-            if done > 0:
-                return done, (cpu_seconds(pid) - before) / done
-        raise SystemExit(f"{url}: no request was answered in three rounds:\n{out}")
 
     def row(self, name, target, measured, detail):
         self.rows.append({"figure": name, "target": target, "measured": measured, "detail": detail})
-        print(f"{name:<58} {target:<16} {measured:<16} {detail}", flush=True)
+        print(f"{name:<52} {target:<16} {measured:<16} {detail}", flush=True)
 
-    def beside_static(self, name, target, data, in_flight, headers=()):
-        rounds, seconds = (3, 2) if self.options.quick else (5, 3)
-        path = self.stream_path(*data)
-        with self.backend(*data) as (url, _), self.server(url) as server:
-            body = self.until(lambda: self.get(server.port, path))
-            root = self.work / "static"
-            root.mkdir(exist_ok=True)
-            (root / "body").write_bytes(body)
-            port = free_port()
-            with process("nghttpd", f"-d{root}", "-n1", port, self.work / "certs/serving.key", self.work / "certs/serving.crt", core=0) as static:
-                self.until(lambda: socket.create_connection(("127.0.0.1", port), 1).close())
-                ours, theirs = [], []
-                for _ in range(rounds):
-                    ours.append(self.load(server.pid, f"https://127.0.0.1:{server.port}{path}", in_flight, seconds,
-                                          "-H", "Authorization: Bearer token", *headers)[1])
-                    theirs.append(self.load(static.pid, f"https://127.0.0.1:{port}/body", in_flight, seconds)[1])
+    @contextlib.contextmanager
+    def beside_static(self, *data):
+        """A server, nghttpd with the same bytes, and the path of both."""
+        path = self.rig.stream_path(*data)
+        with self.rig.backend(*data) as url, self.rig.server(url) as server:
+            body = until(lambda: self.rig.client(server.port).get(path))
+            with self.rig.static(body) as static:
+                yield url, server, path, static, len(body)
+
+    def rounds(self, seconds, measure):
+        """Alternating rounds: lists of what each of `measure` returns. Requests of a round are such that it lasts that long."""
+        counts = [max(10, int(seconds * one(200) ** -1)) for one in measure]
+        results = [[] for _ in measure]
+        for _ in range(3 if self.quick else 5):
+            for out, one, count in zip(results, measure, counts):
+                out.append(one(count))
+        return results
+
+    def seconds(self):
+        return 1 if self.quick else 3
+
+    def small_answer(self):
+        rig = self.rig
+        with self.beside_static("--data-set", "A", "--streams", "50") as (_, server, path, static, size):
+            ours, theirs = self.rounds(self.seconds(), [
+                lambda n: rig.cpu_a_request(server, path, n, 64),
+                lambda n: rig.cpu_a_request(static, "/body", n, 64)])
+            self.ratio("layers of a 5-image stream, h2, 64 in flight", ">= 0.9 x static", ours, theirs, size)
+            rate = int(rig.h2load(server.port, path, 20_000, 64)) // 2
+            log = rig.work / "latencies"
+            rig.h2load(server.port, path, rate * (3 if self.quick else 10), 64, f"--rps={rate}", f"--log-file={log}")
+            times = sorted(int(line.split()[2]) / 1000 for line in log.read_text().splitlines())
+            self.row("the same at half of the saturation rate, p99", "< 1 ms", f"{percentile(times, 0.99):.2f} ms",
+                     f"p50 {percentile(times, 0.5):.2f} ms at {rate} requests/s; backend and load share a core")
+
+    def ratio(self, name, target, ours, theirs, size):
         ratios = sorted(t / o for o, t in zip(ours, theirs))
         self.row(name, target, f"{statistics.median(ratios):.2f} x static",
-                 f"{ratios[0]:.2f}..{ratios[-1]:.2f}; {statistics.median(ours) * 1e6:.1f} us, static {statistics.median(theirs) * 1e6:.1f} us; {len(body)} bytes")
+                 f"{ratios[0]:.2f}..{ratios[-1]:.2f}; {statistics.median(ours) * 1e6:.1f} us, static {statistics.median(theirs) * 1e6:.1f} us; {size} bytes")
+
+    def large_answer(self):
+        rig = self.rig
+        with self.beside_static("--data-set", "C") as (url, server, path, static, size), \
+                rig.server(url, "--response-cache-bytes=0") as uncached:
+            until(lambda: rig.client(uncached.port).get(path))
+            ours, zipped, theirs, built = self.rounds(self.seconds(), [
+                lambda n: rig.cpu_a_request(server, path, n, 1),
+                lambda n: rig.cpu_a_request(server, path, n, 1, *GZIP),
+                lambda n: rig.cpu_a_request(static, "/body", n, 1),
+                lambda n: rig.cpu_a_request(uncached, path, n, 1)])
+            self.ratio("layers of a 2,000-image stream, cached", ">= 0.9 x static", ours, theirs, size)
+            self.row("the same with gzip accepted", "<= 1.5 ms", f"{statistics.median(zipped) * 1e3:.2f} ms", "CPU; compressed once, then cached")
+            above = sorted(b - o for b, o in zip(built, ours))
+            self.row("the same, built for each request", "< 5 ms more", f"{statistics.median(above) * 1e3:.2f} ms more",
+                     f"CPU; {above[0] * 1e3:.2f}..{above[-1] * 1e3:.2f}; --response-cache-bytes=0")
+
+    def missing_images(self):
+        whole, missing = (self.rig.stream_path("--data-set", "A", "--streams", "1", *more) for more in ((), ("--missing", "1")))
+        figures = []
+        for path, more in ((whole, ()), (missing, ("--missing", "1"))):
+            with self.rig.backend("--data-set", "A", "--streams", "1", *more) as url, self.rig.server(url) as server:
+                client = self.rig.client(server.port)
+                until(lambda: self.rig.client(server.port).get(path))
+                figures.append(sorted(timed(lambda: client.get(path)) for _ in range(100 if self.quick else 1000)))
+        usual, lacking = (statistics.median(times) * 1e3 for times in figures)
+        self.row("a stream of 5 missing images, one at a time", "as any other", f"{lacking / usual:.2f} x", f"p50 {lacking:.2f} ms, of present ones {usual:.2f} ms")
 
     def memory_and_start(self):
-        data = ["--data-set", "B"] + (["--streams", "2000"] if self.options.quick else [])
-        with self.backend() as (url, _), self.server(url) as server:
-            self.until(lambda: self.get(server.port, "/readyz"))
+        data = ["--data-set", "B"] + (["--streams", "2000"] if self.quick else [])
+        rig = self.rig
+        with rig.backend() as url, rig.server(url) as server:
+            until(lambda: rig.client(server.port).get("/readyz"))
             empty = resident_bytes(server.pid)
         self.row("resident memory, empty", "<= 40 MiB", f"{empty / 2**20:.1f} MiB", "")
-        path = self.stream_path("--data-set", "B", "--streams", "1")
-        with self.backend(*data) as (url, _):
+        path = rig.stream_path("--data-set", "B", "--streams", "1")
+        with rig.backend(*data) as url:
             start = time.monotonic()
-            with self.server(url) as server:
-                self.until(lambda: self.get(server.port, "/readyz"))
+            with rig.server(url) as server:
+                until(lambda: rig.client(server.port).get("/readyz"))
                 ready = time.monotonic() - start
-                self.until(lambda: self.get(server.port, path))
+                until(lambda: rig.client(server.port).get(path))
                 answer = time.monotonic() - start
-                images = int(float(re.search(rb'apiserver_storage_objects\{resource="images[^}]*\} ([\d.e+]+)', self.metrics(server))[1]))
+                metrics = rig.client(server.port).get("/metrics", "admin")
+                images = int(float(re.search(rb'apiserver_storage_objects\{resource="images[^}]*\} ([\d.e+]+)', metrics)[1]))
                 full = resident_bytes(server.pid)
-        self.row(f"resident memory per image, at {images:,}", "<= 600 bytes", f"{(full - empty) / images:.0f} bytes", f"{full / 2**20:.0f} MiB in all")
+        self.row(f"resident memory an image, at {images:,}", "<= 600 bytes", f"{(full - empty) / images:.0f} bytes", f"{full / 2**20:.0f} MiB in all")
         self.row(f"start to first right answer, {images:,} images", "< 2 s", f"{answer:.2f} s", f"ready after {ready:.2f} s")
 
-    def metrics(self, server):
-        connection = http.client.HTTPSConnection("localhost", server.port, context=self.context)
-        connection.request("GET", "/metrics", headers={"Authorization": "Bearer admin"})
-        return connection.getresponse().read()
+    def freshness(self):
+        """From the acknowledgement of a write by etcd to the last byte of an answer that shows it."""
+        if not self.etcd:
+            return print("freshness is written through etcd's HTTP gateway: not without --etcd")
+        path = "/apis/image.openshift.io/v1/namespaces/bench/imagestreams/fresh/layers"
+        times = []
+        with self.rig.backend("--data-set", "A", "--streams", "50") as url, self.rig.server(url) as server:
+            client = self.rig.client(server.port)
+            for round_ in range(200 if self.quick else 1000):
+                image = f"sha256:{round_:064x}"
+                put_stream(url, image)
+                written = time.monotonic()
+                body = client.get(path) if round_ else until(lambda: self.rig.client(server.port).get(path))
+                times.append((time.monotonic() - written) * 1e3)
+                if image.encode() not in body:
+                    raise SystemExit(f"round {round_}: an answer does not show what was written before it was asked for")
+        times = sorted(times[1:])
+        self.row("from a commit in etcd to an answer that shows it, p99", "< 10 ms", f"{percentile(times, 0.99):.2f} ms",
+                 f"p50 {percentile(times, 0.5):.2f} ms, longest {times[-1]:.2f} ms of {len(times)}; every answer showed it")
 
     def run(self):
-        print(f"{'figure':<58} {'target':<16} {'measured':<16} spread, absolute figures")
-        self.beside_static("layers of a 5-image stream, h2, 64 in flight", ">= 0.9 x static", ["--data-set", "A", "--streams", "50"], 64)
-        self.beside_static("layers of a 2,000-image stream, cached", ">= 0.9 x static", ["--data-set", "C"], 1)
-        self.beside_static("the same with gzip accepted (static sends it plain)", "", ["--data-set", "C"], 1, ["-H", "Accept-Encoding: gzip"])
-        self.memory_and_start()
+        print(f"{'figure':<52} {'target':<16} {'measured':<16} spread, absolute figures")
+        for part in (self.small_answer, self.large_answer, self.missing_images, self.memory_and_start, self.freshness):
+            if self.only in part.__name__:
+                part()
         out = ROOT / "build/bench"
         out.mkdir(parents=True, exist_ok=True)
         (out / "results.json").write_text(json.dumps(self.rows, indent=1) + "\n")
 
 
+def timed(action):
+    start = time.monotonic()
+    action()
+    return time.monotonic() - start
+
+
+def put_stream(etcd_url, image):
+    stream = {"kind": "ImageStream", "apiVersion": "image.openshift.io/v1",
+              "metadata": {"name": "fresh", "namespace": "bench"},
+              "status": {"dockerImageRepository": "", "tags": [{"tag": "latest", "items": [
+                  {"created": "2026-01-01T00:00:00Z", "dockerImageReference": "", "image": image, "generation": 1}]}]}}
+    encode = lambda text: base64.b64encode(text.encode()).decode()
+    body = {"key": encode("/openshift.io/imagestreams/bench/fresh"), "value": encode(json.dumps(stream))}
+    request = urllib.request.Request(f"{etcd_url}/v3/kv/put", json.dumps(body).encode())
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10).read()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="short rounds, a tenth of the data")
+    parser.add_argument("--only", default="", help="the part whose name contains this: small_answer, large_answer, missing_images, memory_and_start, freshness")
     parser.add_argument("--bin-dir", default=ROOT / "build/bin")
     parser.add_argument("--etcd", default=next((str(p) for p in [ROOT / "build/release/go/etcd"] if p.exists()), ""))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        Bench(options, work).run()
+        Bench(options, Rig(options.bin_dir, options.etcd, work)).run()
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
     response->set_count(static_cast<int64_t>(found.size()));
     if (request->count_only()) return grpc::Status::OK;
     if (request->limit() > 0 && found.size() > static_cast<size_t>(request->limit())) {
-      found.resize(static_cast<size_t>(request->limit()));
+      found.erase(found.begin() + request->limit(), found.end());
       response->set_more(true);
     }
     if (etcd.behaviour_.most_values_per_answer > 0 && !request->keys_only() &&
@@ -185,9 +185,10 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
     grpc::CallbackServerContext& context;
     WatchRequest incoming;
     std::thread thread;
-    std::deque<WatchRequest> requests ABSL_GUARDED_BY(mu);
-    bool closed ABSL_GUARDED_BY(mu) = false;
-    bool written ABSL_GUARDED_BY(mu) = false;
+    // Guarded by mu; that it is the etcd's own is more than the analysis can follow.
+    std::deque<WatchRequest> requests;
+    bool closed = false;
+    bool written = false;
     WatchRequest create;
     Revision next = 0;
     int responses = 0;
@@ -253,7 +254,7 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
       int delay = 0;
       {
         absl::MutexLock lock(&etcd.mu_);
-        const auto ready = [&] {
+        const auto ready = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(etcd.mu_) {
           return stream.closed || epoch != etcd.epoch_ || !stream.requests.empty() ||
                  (!etcd.behaviour_.hold_watches && stream.next <= etcd.revision_);
         };
