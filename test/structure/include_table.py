@@ -21,6 +21,7 @@ LIBRARIES = {
     "RapidJSON": ("rapidjson/",),
     "yaml-cpp": ("yaml-cpp/",),
     "libdeflate": ("libdeflate.h",),
+    "libcurl": ("curl/",),
     "zlib": ("zlib.h",),
     "protobuf": ("google/protobuf/",),
     "spdlog": ("spdlog/",),

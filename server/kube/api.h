@@ -1,0 +1,52 @@
+// Requests to kube-apiserver, as those see it who make them.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace strata::kube {
+
+struct Request {
+  std::string method = "GET";
+  std::string path;  // with its query: "/api/v1/namespaces?limit=1"
+  std::string body{};
+  std::string content_type = "application/json";  // of the body
+  std::string accept = "application/json";
+  std::chrono::milliseconds timeout{10'000};  // of one attempt; of a stream, without a byte
+  // Whether another attempt is made, with backoff, where client-go's webhooks make one: the
+  // connection was reset, or the answer is 429, 500, 504 or has Retry-After
+  // (apiserver pkg/util/webhook/webhook.go DefaultShouldRetry).
+  bool retry = false;
+};
+
+struct Response {
+  int status = 0;
+  std::string body;
+};
+
+// The error that an answer is: its Status' message, with the code of its HTTP status. OK for 2xx.
+base::Status ErrorOf(const Response& response);
+
+// Thread-safe. `done` is called once, on a thread that must not be blocked. An error says that
+// there was no answer: kUnavailable, kDeadlineExceeded, kResourceExhausted (too many requests in
+// flight, or too large an answer), kCancelled at the end.
+class Api {
+ public:
+  using Done = std::function<void(base::StatusOr<Response>)>;
+  // The next bytes of an answer with status 200. False: no more of them.
+  using Data = std::function<bool(std::string_view bytes)>;
+
+  virtual ~Api() = default;
+  virtual void Send(Request request, Done done) = 0;
+  // An answer that goes on: its bytes go to `data` as they come. `done` gets the status, and the
+  // body where that isn't 200.
+  virtual void Stream(Request request, Data data, Done done) = 0;
+  // Calls `task` on the same thread after `delay`, or never if the end comes first.
+  virtual void RunAfter(std::chrono::milliseconds delay, std::function<void()> task) = 0;
+};
+
+}  // namespace strata::kube

@@ -1,0 +1,214 @@
+#include "server/kube/informer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "proto/k8s/list.pb.h"
+#include "proto/k8s/meta_v1.pb.h"
+#include "proto/k8s/runtime.pb.h"
+
+namespace strata::kube {
+namespace {
+
+namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
+using ::k8s::io::apimachinery::pkg::runtime::Unknown;
+
+constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
+constexpr std::string_view kMagic("k8s\0", 4);
+constexpr size_t kLengthBytes = 4;
+constexpr std::chrono::seconds kWatchGrace{30};
+constexpr int kExpired = 410;
+
+bool Parse(google::protobuf::Message& message, std::string_view bytes) {
+  return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
+
+// The object in the envelope of Kubernetes protobuf.
+bool Open(std::string_view bytes, Unknown& unknown) {
+  return bytes.starts_with(kMagic) && Parse(unknown, bytes.substr(kMagic.size()));
+}
+
+std::string KeyOf(const meta::ObjectMeta& metadata) {
+  return metadata.namespace_().empty() ? metadata.name()
+                                       : metadata.namespace_() + "/" + metadata.name();
+}
+
+}  // namespace
+
+Informer::Informer(Api& api, Source source, const Options& options, Update update,
+                   const obs::Logger& log)
+    : api_(api),
+      source_(std::move(source)),
+      options_(options),
+      update_(std::move(update)),
+      log_(log),
+      backoff_(options.first_backoff),
+      status_(base::UnavailableError("nothing has been listed yet")) {}
+
+void Informer::Start() {
+  api_.RunAfter({}, [this] { List(); });
+}
+
+bool Informer::synced() const {
+  absl::MutexLock lock(&mu_);
+  return synced_;
+}
+
+base::Status Informer::status() const {
+  absl::MutexLock lock(&mu_);
+  return status_;
+}
+
+std::string Informer::Url(const std::string& query) const {
+  std::string selector;
+  // Of what stands in a selector only this isn't itself in a query.
+  for (const char c : source_.field_selector) selector += c == '=' ? "%3D" : std::string(1, c);
+  return fmt::format("{}?{}{}{}", source_.path, query,
+                     selector.empty() ? "" : "&fieldSelector=", selector);
+}
+
+void Informer::List() {
+  Request request;
+  request.path = Url(fmt::format("limit={}", options_.page_size));
+  if (!continue_.empty()) request.path += "&continue=" + continue_;
+  request.accept = kProtobuf;
+  api_.Send(std::move(request), [this](base::StatusOr<Response> page) {
+    if (!page.ok()) return Retry(page.status());
+    if (const base::Status status = ErrorOf(*page); !status.ok()) return Retry(status);
+    OnPage(*page);
+  });
+}
+
+void Informer::OnPage(const Response& page) {
+  Unknown unknown;
+  meta::RawList list;
+  if (!Open(page.body, unknown) || !Parse(list, unknown.raw()))
+    return Retry(base::DataLossError("the answer isn't a list in Kubernetes protobuf"));
+  for (const std::string& item : list.items()) {
+    meta::AnyObject object;
+    if (!Parse(object, item)) return Retry(base::DataLossError("an item of the list is malformed"));
+    listing_[KeyOf(object.metadata())] = item;
+  }
+  continue_ = list.metadata().continue_();
+  if (!continue_.empty()) return List();
+  revision_ = list.metadata().resource_version();
+  objects_ = std::exchange(listing_, {});
+  Deliver();
+  Watch();
+}
+
+void Informer::Watch() {
+  buffer_.clear();
+  watch_error_ = base::OkStatus();
+  Request request;
+  request.path =
+      Url(fmt::format("watch=1&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}",
+                      revision_, options_.watch_time.count()));
+  request.accept = kProtobuf;
+  request.timeout = options_.watch_time + kWatchGrace;
+  api_.Stream(
+      std::move(request), [this](std::string_view bytes) { return OnData(bytes); },
+      [this](const base::StatusOr<Response>& end) { OnWatchEnd(end); });
+}
+
+// Frames with their length in front (apimachinery pkg/util/framer LengthDelimitedFramer).
+bool Informer::OnData(std::string_view bytes) {
+  buffer_ += bytes;
+  size_t at = 0;
+  while (buffer_.size() - at >= kLengthBytes) {
+    size_t length = 0;
+    for (size_t i = 0; i < kLengthBytes; ++i)
+      length = length << 8 | static_cast<uint8_t>(buffer_[at + i]);
+    if (length > options_.max_frame_bytes) {
+      watch_error_ = base::DataLossError(fmt::format("a frame of {} bytes", length));
+      return false;
+    }
+    if (buffer_.size() - at - kLengthBytes < length) break;
+    if (!OnFrame(std::string_view(buffer_).substr(at + kLengthBytes, length))) return false;
+    at += kLengthBytes + length;
+  }
+  buffer_.erase(0, at);
+  // Once for all that came together.
+  if (std::exchange(changed_, false)) Deliver();
+  return true;
+}
+
+bool Informer::OnFrame(std::string_view frame) {
+  meta::WatchEvent event;
+  Unknown unknown;
+  if (!Parse(event, frame) || !Open(event.object().raw(), unknown)) {
+    watch_error_ = base::DataLossError("a malformed event");
+    return false;
+  }
+  if (event.type() != "ERROR") return Change(event.type(), unknown.raw());
+  meta::Status status;
+  Parse(status, unknown.raw());
+  watch_error_ = base::UnavailableError(status.message());
+  if (status.code() == kExpired) revision_.clear();
+  return false;
+}
+
+bool Informer::Change(std::string_view type, std::string_view bytes) {
+  meta::AnyObject object;
+  if (!Parse(object, bytes)) {
+    watch_error_ = base::DataLossError("a malformed object");
+    return false;
+  }
+  revision_ = object.metadata().resource_version();
+  if (type == "BOOKMARK") return true;
+  changed_ = true;
+  if (type == "DELETED") {
+    objects_.erase(KeyOf(object.metadata()));
+  } else {
+    objects_[KeyOf(object.metadata())] = bytes;
+  }
+  return true;
+}
+
+void Informer::OnWatchEnd(const base::StatusOr<Response>& end) {
+  base::Status why = watch_error_;
+  if (!end.ok()) {
+    if (end.status().code() == base::StatusCode::kCancelled) return;
+    why = end.status();
+  } else if (why.ok() && end->status != 200) {
+    why = ErrorOf(*end);
+    if (end->status == kExpired) revision_.clear();
+  }
+  // The end of its time: go on where it stood.
+  if (why.ok()) return Watch();
+  Retry(why);
+}
+
+void Informer::Deliver() {
+  backoff_ = options_.first_backoff;
+  const base::Status taken = update_(objects_);
+  if (!taken.ok())
+    log_.Warning("What kube-apiserver has can't be used", {{"path", source_.path}, {"err", taken}});
+  absl::MutexLock lock(&mu_);
+  synced_ = synced_ || taken.ok();
+  status_ = taken;
+}
+
+// Lists anew, which also ends what a broken watch may have missed.
+void Informer::Retry(const base::Status& why) {
+  if (why.code() == base::StatusCode::kCancelled) return;
+  bool first;
+  {
+    absl::MutexLock lock(&mu_);
+    first = base::Message(status_) != base::Message(why);
+    status_ = why;
+  }
+  // Once for each reason, however long it lasts.
+  if (first)
+    log_.Warning("kube-apiserver can't be watched; trying again",
+                 {{"path", source_.path}, {"err", why}});
+  listing_.clear();
+  continue_.clear();
+  api_.RunAfter(backoff_, [this] { List(); });
+  backoff_ = std::min(backoff_ * 2, options_.max_backoff);
+}
+
+}  // namespace strata::kube

@@ -1,0 +1,80 @@
+// The objects of one kind in kube-apiserver, listed and watched, as client-go's informers do.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "base/string_map.h"
+#include "obs/log.h"
+#include "server/kube/api.h"
+
+namespace strata::kube {
+
+// Ends before its Api does, or after Api::Stop, but not between.
+class Informer {
+ public:
+  struct Source {
+    std::string path;                 // "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+    std::string field_selector = {};  // "metadata.name=…"
+  };
+  struct Options {
+    int page_size = 500;
+    std::chrono::milliseconds first_backoff{1'000}, max_backoff{30'000};
+    // A watch is opened again after this; a silent one is broken a little later.
+    std::chrono::seconds watch_time{290};
+    size_t max_frame_bytes = 16 << 20;
+  };
+  // The protobuf form of each object, by "namespace/name" or "name".
+  using Objects = base::StringMap<std::string>;
+  // All objects, once there is a complete list and after each change; on the Api's thread. An error
+  // is logged, and these objects are as good as none before.
+  using Update = std::function<base::Status(const Objects& objects)>;
+
+  Informer(Api& api, Source source, const Options& options, Update update, const obs::Logger& log);
+
+  void Start();
+
+  // Whether an update has been taken.
+  bool synced() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Why there is no fresh list or watch at the moment; OK if there is.
+  base::Status status() const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  void List();
+  void OnPage(const Response& page);
+  void Watch();
+  bool OnData(std::string_view bytes);
+  // What one frame of the watch says. False: it can't go on.
+  bool OnFrame(std::string_view frame);
+  bool Change(std::string_view type, std::string_view object);
+  void OnWatchEnd(const base::StatusOr<Response>& end);
+  void Deliver();
+  void Retry(const base::Status& why);
+  std::string Url(const std::string& query) const;
+
+  Api& api_;
+  const Source source_;
+  const Options options_;
+  const Update update_;
+  const obs::Logger& log_;
+
+  // The Api's thread's.
+  Objects objects_;
+  Objects listing_;
+  std::string continue_, revision_, buffer_;
+  base::Status watch_error_;
+  bool changed_ = false;
+  std::chrono::milliseconds backoff_;
+
+  mutable absl::Mutex mu_;
+  bool synced_ ABSL_GUARDED_BY(mu_) = false;
+  base::Status status_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace strata::kube

@@ -1,0 +1,50 @@
+// A kube-apiserver that answers by hand: requests wait until the test answers them, in its thread.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <utility>
+
+#include "server/kube/api.h"
+
+namespace strata::testing_support {
+
+// For one thread.
+class FakeKube final : public kube::Api {
+ public:
+  struct Pending {
+    kube::Request request;
+    Data data;  // of a stream
+    Done done;
+  };
+
+  void Send(kube::Request request, Done done) override {
+    pending.push_back({std::move(request), nullptr, std::move(done)});
+  }
+  void Stream(kube::Request request, Data data, Done done) override {
+    pending.push_back({std::move(request), std::move(data), std::move(done)});
+  }
+  void RunAfter(std::chrono::milliseconds delay, std::function<void()> task) override {
+    tasks.emplace_back(delay, std::move(task));
+  }
+
+  // The oldest request, which is then the caller's to answer.
+  Pending Take() {
+    Pending taken = std::move(pending.front());
+    pending.pop_front();
+    return taken;
+  }
+  void Answer(base::StatusOr<kube::Response> answer) { Take().done(std::move(answer)); }
+  // Runs the oldest task, however long it was to wait; that time.
+  std::chrono::milliseconds RunTask() {
+    auto [delay, task] = std::move(tasks.front());
+    tasks.pop_front();
+    task();
+    return delay;
+  }
+
+  std::deque<Pending> pending;
+  std::deque<std::pair<std::chrono::milliseconds, std::function<void()>>> tasks;
+};
+
+}  // namespace strata::testing_support
