@@ -431,6 +431,28 @@ base::StatusOr<DecodedType> DecodeJson(std::string_view json, Message& message,
   return type;
 }
 
+base::StatusOr<std::vector<std::string>> DecodeStrings(std::string_view json) {
+  // Only objects are documents to the parser's caller.
+  const std::string wrapped = fmt::format("{{\"list\":{}}}", json);
+  Text text(wrapped);
+  std::vector<std::string> strings;
+  STRATA_RETURN_IF_ERROR(text.ReadObject([&](od::object object) -> base::Status {
+    for (auto member : object) {
+      od::array list;
+      if (member.value().get_array().get(list) != simdjson::SUCCESS)
+        return base::InvalidArgumentError("expected a list of strings");
+      for (auto element : list) {
+        std::string_view string;
+        if (element.get_string().get(string) != simdjson::SUCCESS)
+          return base::InvalidArgumentError("expected a list of strings");
+        strings.emplace_back(string);
+      }
+    }
+    return base::OkStatus();
+  }));
+  return strings;
+}
+
 base::Status ForEachString(
     std::string_view json,
     const std::function<void(std::string_view key, std::string_view value)>& member) {

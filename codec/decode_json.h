@@ -34,6 +34,9 @@ base::StatusOr<DecodedType> DecodeType(std::string_view json);
 base::Status ForEachItem(std::string_view json,
                          const std::function<void(std::string_view item)>& item);
 
+// A list of strings, as ConfigMaps hold them.
+base::StatusOr<std::vector<std::string>> DecodeStrings(std::string_view json);
+
 // Calls `member` with each member of the object `json` whose value is a string. An error if `json`
 // isn't an object.
 base::Status ForEachString(

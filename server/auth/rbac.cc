@@ -262,24 +262,24 @@ Decision Policy::Decide(const UserInfo& user, const api::RequestInfo& request) c
           missing.size() == 1 ? "RBAC: " + list : "RBAC: [" + list + "]"};
 }
 
-base::StatusOr<std::unique_ptr<Rbac>> Rbac::Open(const std::vector<std::string>& paths,
-                                                 files::FileWatcher& watcher) {
-  auto state = std::make_shared<State>();
-  const auto load = [state](const std::vector<files::FileWatcher::File>& files) {
+void Rbac::State::Set(const RbacObjects& objects) {
+  auto next = std::make_shared<const Policy>(objects);
+  absl::MutexLock lock(&mu);
+  policy = std::move(next);
+}
+
+base::Status Rbac::Follow(const std::vector<std::string>& paths, files::FileWatcher& watcher) {
+  const auto load = [state = state_](const std::vector<files::FileWatcher::File>& files) {
     RbacObjects objects;
     STRATA_RETURN_IF_ERROR(AddRbacObjects(BuiltinRoles(), "built-in roles", objects));
     for (const auto& file : files)
       STRATA_RETURN_IF_ERROR(AddRbacObjects(file.content, file.path, objects));
-    auto policy = std::make_shared<const Policy>(objects);
-    absl::MutexLock lock(&state->mu);
-    state->policy = std::move(policy);
+    state->Set(objects);
     return base::OkStatus();
   };
-  STRATA_RETURN_IF_ERROR(paths.empty()
-                             ? load({})
-                             : watcher.WatchListed(
-                                   "rbac-file", [paths] { return FilesOf(paths); }, load));
-  return std::unique_ptr<Rbac>(new Rbac(std::move(state)));
+  if (paths.empty()) return load({});
+  return watcher.WatchListed(
+      "rbac-file", [paths] { return FilesOf(paths); }, load);
 }
 
 void Rbac::Authorize(const UserInfo& user, const api::RequestInfo& request, Done done) const {
@@ -288,6 +288,8 @@ void Rbac::Authorize(const UserInfo& user, const api::RequestInfo& request, Done
     absl::ReaderMutexLock lock(&state_->mu);
     policy = state_->policy;
   }
+  if (policy == nullptr)
+    return done({Decision::Verdict::kNoOpinion, "", "the cluster's roles haven't been read yet"});
   done(policy->Decide(user, request));
 }
 

@@ -53,23 +53,28 @@ class Policy {
   base::StringMap<Grants> groups_;
 };
 
-// --authorization-mode=RBAC with --rbac-file: the built-in roles and those of the files, which are
-// read again when they change; a bad file leaves everything as it was.
+// --authorization-mode=RBAC. Thread-safe.
 class Rbac final : public Authorizer {
  public:
-  // Each path is a file, or a directory of *.yaml, *.yml and *.json (not below it), whose files may
-  // come and go.
-  static base::StatusOr<std::unique_ptr<Rbac>> Open(const std::vector<std::string>& paths,
-                                                    files::FileWatcher& watcher);
+  // Without any objects yet: nothing can be told.
+  Rbac() : state_(std::make_shared<State>()) {}
+
+  // The built-in roles and those of --rbac-file, which are read again when they change; a bad file
+  // leaves everything as it was. Each path is a file, or a directory of *.yaml, *.yml and *.json
+  // (not below it), whose files may come and go.
+  base::Status Follow(const std::vector<std::string>& paths, files::FileWatcher& watcher);
+
+  // Replaces all objects.
+  void Set(const RbacObjects& objects) { state_->Set(objects); }
 
   void Authorize(const UserInfo& user, const api::RequestInfo& request, Done done) const override;
 
  private:
   struct State {
+    void Set(const RbacObjects& objects) ABSL_LOCKS_EXCLUDED(mu);
     mutable absl::Mutex mu;
     std::shared_ptr<const Policy> policy ABSL_GUARDED_BY(mu);
   };
-  explicit Rbac(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
   const std::shared_ptr<State> state_;  // shared with the watcher's loader
 };

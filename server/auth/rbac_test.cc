@@ -433,13 +433,14 @@ TEST(Rbac, SeesFilesOfItsFoldersComeChangeAndGo) {
       {.poll_interval = std::chrono::milliseconds(0)}, obs::NullLogger(), metrics};
   write("a.yaml", binding("a", "alice"));
   write("notes.txt", "not YAML: [");
-  auto rbac = Rbac::Open({folder.string()}, watcher);
-  ASSERT_TRUE(rbac.ok()) << rbac.status();
+  Rbac rbac;
+  const base::Status opened = rbac.Follow({folder.string()}, watcher);
+  ASSERT_TRUE(opened.ok()) << opened;
   const auto may = [&](const std::string& name) {
     bool allowed = false;
     const auto info = api::ParseRequestInfo("GET", kLayers);
-    (*rbac)->Authorize({name, "", {}, {}}, *info,
-                       [&](Decision d) { allowed = d.verdict == Decision::Verdict::kAllow; });
+    rbac.Authorize({name, "", {}, {}}, *info,
+                   [&](Decision d) { allowed = d.verdict == Decision::Verdict::kAllow; });
     return allowed;
   };
   EXPECT_TRUE(may("alice"));
@@ -455,7 +456,7 @@ TEST(Rbac, SeesFilesOfItsFoldersComeChangeAndGo) {
   watcher.Poll();
   EXPECT_FALSE(may("alice"));
   EXPECT_TRUE(may("bob"));
-  EXPECT_FALSE(Rbac::Open({(folder / "none").string()}, watcher).ok());
+  EXPECT_FALSE(Rbac().Follow({(folder / "none").string()}, watcher).ok());
   std::filesystem::remove_all(folder);
 }
 

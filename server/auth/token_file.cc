@@ -1,7 +1,6 @@
 #include "server/auth/token_file.h"
 
 #include <fmt/format.h>
-#include <openssl/sha.h>
 
 #include <vector>
 
@@ -26,12 +25,6 @@ std::vector<std::string> SplitGroups(std::string_view text) {
 
 }  // namespace
 
-TokenFile::Digest TokenFile::DigestOf(std::string_view token) {
-  Digest digest;
-  SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), digest.data());
-  return digest;
-}
-
 base::StatusOr<std::shared_ptr<const TokenFile::Users>> TokenFile::Parse(const std::string& path,
                                                                          std::string_view text,
                                                                          const obs::Logger& log) {
@@ -55,7 +48,7 @@ base::StatusOr<std::shared_ptr<const TokenFile::Users>> TokenFile::Parse(const s
     user->name = row.fields[1];
     user->uid = row.fields[2];
     if (row.fields.size() > 3) user->groups = SplitGroups(row.fields[3]);
-    if (!users->insert_or_assign(DigestOf(row.fields[0]), std::move(user)).second) {
+    if (!users->insert_or_assign(DigestOf("", row.fields[0]), std::move(user)).second) {
       log.Warning("A token stands twice in the token file; the last one counts",
                   {{"file", path}, {"line", row.line}});
     }
@@ -88,7 +81,7 @@ void TokenFile::Authenticate(const http::Request& request, Done done) const {
     absl::ReaderMutexLock lock(&state_->mu);
     users = state_->users;
   }
-  const auto found = users->find(DigestOf(bearer.token));
+  const auto found = users->find(DigestOf("", bearer.token));
   if (found == users->end()) {
     result.result = Authentication::Result::kError;
     result.error = "invalid bearer token";

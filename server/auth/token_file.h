@@ -8,8 +8,6 @@
 #include <absl/container/flat_hash_map.h>
 #include <absl/synchronization/mutex.h>
 
-#include <array>
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +15,7 @@
 #include "base/status.h"
 #include "obs/log.h"
 #include "server/auth/authenticator.h"
+#include "server/auth/token_digest.h"
 #include "server/files/file_watcher.h"
 
 namespace strata::auth {
@@ -31,8 +30,7 @@ class TokenFile final : public Authenticator {
   void Authenticate(const http::Request& request, Done done) const override;
 
  private:
-  using Digest = std::array<uint8_t, 32>;
-  using Users = absl::flat_hash_map<Digest, std::shared_ptr<const UserInfo>>;
+  using Users = absl::flat_hash_map<TokenDigest, std::shared_ptr<const UserInfo>>;
   struct State {
     mutable absl::Mutex mu;
     std::shared_ptr<const Users> users ABSL_GUARDED_BY(mu);
@@ -42,7 +40,6 @@ class TokenFile final : public Authenticator {
   static base::StatusOr<std::shared_ptr<const Users>> Parse(const std::string& path,
                                                             std::string_view text,
                                                             const obs::Logger& log);
-  static Digest DigestOf(std::string_view token);
 
   const std::shared_ptr<State> state_;  // shared with the watcher's loader
 };

@@ -1,0 +1,137 @@
+// What kube-apiserver answered to reviews, kept for a while, with one question a key in flight.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
+#include <absl/synchronization/mutex.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "base/string_map.h"
+
+namespace strata::auth {
+
+// Thread-safe. Callbacks run without the lock: inline, or on the thread that brings the answer.
+template <typename Value>
+class ReviewCache {
+ public:
+  struct Options {
+    size_t max_entries = 8192;  // the least recently used makes place
+    size_t max_waiting = 10'000;
+  };
+  using Result = base::StatusOr<std::shared_ptr<const Value>>;
+  using Done = std::function<void(const Result& result)>;
+  // Asks, and calls `answered` once with the result and how long it may be kept.
+  using Answered = std::function<void(Result result, std::chrono::nanoseconds keep)>;
+  using Ask = std::function<void(Answered answered)>;
+
+  struct Stats {
+    uint64_t hits = 0, misses = 0, joined = 0;
+    size_t entries = 0, waiting = 0;
+  };
+
+  ReviewCache(const Options& options, const base::Clock& clock)
+      : options_(options), clock_(clock) {}
+
+  // What is kept, or null.
+  std::shared_ptr<const Value> Find(std::string_view key) ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    return FindLocked(key);
+  }
+
+  // What is kept; or what whoever asked first is told; or what `ask` brings. kResourceExhausted if
+  // too many wait.
+  void Get(std::string_view key, const Ask& ask, Done done) ABSL_LOCKS_EXCLUDED(mu_) {
+    Result result = std::shared_ptr<const Value>();
+    bool first = false;
+    {
+      absl::MutexLock lock(&mu_);
+      if (auto found = FindLocked(key)) {
+        result = std::move(found);
+      } else if (stats_.waiting >= options_.max_waiting) {
+        result = base::ResourceExhaustedError("too many requests wait for kube-apiserver's reviews");
+      } else {
+        auto& waiting = in_flight_[std::string(key)];
+        first = waiting.empty();
+        waiting.push_back(std::move(done));
+        ++stats_.waiting;
+        ++(first ? stats_.misses : stats_.joined);
+        done = nullptr;
+      }
+    }
+    if (done) return done(result);
+    if (!first) return;
+    ask([this, key = std::string(key)](Result answer, std::chrono::nanoseconds keep) {
+      Complete(key, std::move(answer), keep);
+    });
+  }
+
+  Stats stats() const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    return stats_;
+  }
+
+ private:
+  struct Entry {
+    std::string key;
+    std::shared_ptr<const Value> value;
+    base::MonotonicTime until;
+  };
+  using Entries = std::list<Entry>;  // the most recently used first
+
+  std::shared_ptr<const Value> FindLocked(std::string_view key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const auto found = index_.find(key);
+    if (found == index_.end()) return nullptr;
+    if (clock_.Now() >= found->second->until) {
+      Drop(found->second);
+      return nullptr;
+    }
+    entries_.splice(entries_.begin(), entries_, found->second);
+    ++stats_.hits;
+    return found->second->value;
+  }
+
+  void Drop(typename Entries::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    index_.erase(std::string_view(entry->key));
+    entries_.erase(entry);
+    stats_.entries = entries_.size();
+  }
+
+  void Complete(const std::string& key, Result result, std::chrono::nanoseconds keep)
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    std::vector<Done> waiting;
+    {
+      absl::MutexLock lock(&mu_);
+      waiting = std::move(in_flight_.extract(key).mapped());
+      stats_.waiting -= waiting.size();
+      if (result.ok() && keep.count() > 0) {
+        if (const auto old = index_.find(key); old != index_.end()) Drop(old->second);
+        if (entries_.size() >= options_.max_entries) Drop(std::prev(entries_.end()));
+        entries_.push_front({key, *result, clock_.Now() + keep});
+        index_.emplace(key, entries_.begin());
+        stats_.entries = entries_.size();
+      }
+    }
+    for (const Done& done : waiting) done(result);
+  }
+
+  const Options options_;
+  const base::Clock& clock_;
+  mutable absl::Mutex mu_;
+  Entries entries_ ABSL_GUARDED_BY(mu_);
+  base::StringMap<typename Entries::iterator> index_ ABSL_GUARDED_BY(mu_);
+  base::StringMap<std::vector<Done>> in_flight_ ABSL_GUARDED_BY(mu_);
+  Stats stats_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace strata::auth

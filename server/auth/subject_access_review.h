@@ -1,0 +1,50 @@
+// Whether a user may do something, by kube-apiserver's SubjectAccessReview API (k8s.io/apiserver
+// plugin/pkg/authorizer/webhook).
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "obs/metrics.h"
+#include "server/auth/authorizer.h"
+#include "server/auth/review_cache.h"
+#include "server/kube/api.h"
+
+namespace strata::auth {
+
+// Answers are kept for a while, errors aren't. `api` must have ended before this does.
+//
+// A request for one object is first asked about all names at once, which an empty name means: whoever
+// may read every stream of a namespace costs one review for all of them, and not one a stream. Only
+// if that isn't allowed is the object itself asked about.
+class SubjectAccessReview final : public Authorizer {
+ public:
+  struct Options {
+    std::chrono::nanoseconds allowed_ttl = std::chrono::seconds(10);
+    std::chrono::nanoseconds denied_ttl = std::chrono::seconds(10);
+    bool all_names_first = true;
+    size_t max_cached = 8192;
+    std::chrono::milliseconds timeout{10'000};
+  };
+  SubjectAccessReview(kube::Api& api, const Options& options, const base::Clock& clock,
+                      obs::Metrics& metrics);
+
+  void Authorize(const UserInfo& user, const api::RequestInfo& request, Done done) const override;
+
+ private:
+  using Cache = ReviewCache<Decision>;
+  // `name` instead of the request's.
+  void Review(const UserInfo& user, const api::RequestInfo& request, std::string_view name,
+              Done done) const;
+  void Ask(const std::string& body, bool cacheable, const Cache::Answered& answered) const;
+  static base::StatusOr<std::shared_ptr<const Decision>> Read(const kube::Response& response);
+
+  kube::Api& api_;
+  const Options options_;
+  obs::Metrics& metrics_;
+  mutable Cache cache_;
+};
+
+}  // namespace strata::auth

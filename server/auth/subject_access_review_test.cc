@@ -1,0 +1,185 @@
+#include "server/auth/subject_access_review.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "test/support/fake_kube.h"
+
+namespace strata::auth {
+namespace {
+
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kApp = "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app/layers";
+constexpr const char* kOther =
+    "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/other/layers";
+
+kube::Response Review(const std::string& status) {
+  return {201,
+          R"({"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":)" +
+              status + "}"};
+}
+const kube::Response kYes = Review(R"({"allowed":true,"reason":"by binding b"})");
+const kube::Response kNo = Review(R"({"allowed":false,"reason":"no"})");
+
+class SubjectAccessReviews : public testing::Test {
+ protected:
+  void Ask(const SubjectAccessReview& reviewer, const UserInfo& user, const char* target,
+           const char* method = "GET") {
+    // As long as the answer isn't there, the request is.
+    auto held = std::make_shared<std::pair<UserInfo, api::RequestInfo>>(
+        user, *api::ParseRequestInfo(method, target));
+    reviewer.Authorize(held->first, held->second, [this, held](const Decision& d) {
+      answers.push_back(!d.error.empty()                            ? "error: " + d.error
+                        : d.verdict == Decision::Verdict::kAllow    ? "allow: " + d.reason
+                        : d.verdict == Decision::Verdict::kDeny     ? "deny: " + d.reason
+                                                                    : "no opinion: " + d.reason);
+    });
+  }
+  void Ask(const UserInfo& user, const char* target) { Ask(review, user, target); }
+  std::vector<std::string> Taken() { return std::exchange(answers, {}); }
+
+  testing_support::FakeKube kube;
+  base::FakeClock clock;
+  obs::Metrics metrics;
+  SubjectAccessReview review{kube, {}, clock, metrics};
+  const UserInfo alice{"alice", "1", {"devs"}, {{"scope", {"a", "b"}}}};
+  std::vector<std::string> answers;
+};
+
+TEST_F(SubjectAccessReviews, OneReviewForAllNamesServesAWholeNamespace) {
+  Ask(alice, kApp);
+  ASSERT_EQ(kube.pending.size(), 1u);
+  EXPECT_EQ(kube.pending[0].request.path, "/apis/authorization.k8s.io/v1/subjectaccessreviews");
+  EXPECT_THAT(
+      kube.pending[0].request.body,
+      HasSubstr(R"("resourceAttributes":{"namespace":"ns","verb":"get","group":"image.openshift.io",)"
+                R"("version":"v1","resource":"imagestreams","subresource":"layers"},)"
+                R"("user":"alice","groups":["devs"],"extra":{"scope":["a","b"]},"uid":"1")"));
+  kube.Answer(kYes);
+  EXPECT_THAT(Taken(), ElementsAre("allow: by binding b"));
+  Ask(alice, kOther);
+  EXPECT_THAT(Taken(), ElementsAre("allow: by binding b"));
+  EXPECT_TRUE(kube.pending.empty());
+}
+
+TEST_F(SubjectAccessReviews, WhoMayNotReadAllIsAskedAboutByName) {
+  Ask(alice, kApp);
+  kube.Answer(kNo);
+  ASSERT_EQ(kube.pending.size(), 1u);
+  EXPECT_THAT(kube.pending[0].request.body, HasSubstr(R"("name":"app")"));
+  kube.Answer(kYes);
+  EXPECT_THAT(Taken(), ElementsAre("allow: by binding b"));
+  Ask(alice, kOther);
+  ASSERT_EQ(kube.pending.size(), 1u);
+  EXPECT_THAT(kube.pending[0].request.body, HasSubstr(R"("name":"other")"));
+  kube.Answer(kNo);
+  EXPECT_THAT(Taken(), ElementsAre("no opinion: no"));
+}
+
+TEST_F(SubjectAccessReviews, ByNameAloneWhereThatIsAskedFor) {
+  const SubjectAccessReview by_name(kube, {.all_names_first = false}, clock, metrics);
+  Ask(by_name, alice, kApp);
+  ASSERT_EQ(kube.pending.size(), 1u);
+  EXPECT_THAT(kube.pending[0].request.body, HasSubstr(R"("name":"app")"));
+  kube.Answer(kYes);
+  Ask(by_name, alice, kOther);
+  EXPECT_EQ(kube.pending.size(), 1u);
+}
+
+TEST_F(SubjectAccessReviews, APathIsReviewedAsAPath) {
+  Ask(alice, "/metrics?x=y");
+  EXPECT_THAT(kube.pending[0].request.body,
+              HasSubstr(R"("nonResourceAttributes":{"path":"/metrics","verb":"get"})"));
+  kube.Answer(Review(R"({"allowed":false,"denied":true,"reason":"never"})"));
+  EXPECT_THAT(Taken(), ElementsAre("deny: never"));
+}
+
+// Everything that a review tells of the user and the request is part of what its answer is kept
+// under.
+TEST_F(SubjectAccessReviews, NoAnswerLeaksToAnotherUserOrRequest) {
+  Ask(alice, kApp);
+  kube.Answer(kYes);
+  UserInfo uid = alice, groups = alice, more_groups = alice, extra = alice, joined = alice;
+  uid.uid = "2";
+  groups.groups = {"ops"};
+  more_groups.groups = {"devs", ""};
+  extra.extra = {{"scope", {"a"}}};
+  joined.extra = {{"scope", {"ab"}}};
+  const struct {
+    UserInfo user;
+    const char* method;
+    const char* target;
+  } kCases[] = {
+      {{"alic", "e1", {"devs"}, alice.extra}, "GET", kApp},
+      {{"bob", "1", {"devs"}, alice.extra}, "GET", kApp},
+      {uid, "GET", kApp},
+      {groups, "GET", kApp},
+      {more_groups, "GET", kApp},
+      {extra, "GET", kApp},
+      {joined, "GET", kApp},
+      {alice, "DELETE", kApp},
+      {alice, "GET", "/apis/image.openshift.io/v1/namespaces/n/imagestreams/app/layers"},
+      {alice, "GET", "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app"},
+      {alice, "GET", "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app/secrets"},
+      {alice, "GET", "/apis/image.openshift.io/v1/namespaces/ns/imagestreamtags/app/layers"},
+      {alice, "GET", "/apis/image.openshift.io/v2/namespaces/ns/imagestreams/app/layers"},
+      {alice, "GET", "/apis/build.openshift.io/v1/namespaces/ns/imagestreams/app/layers"},
+      {alice, "GET", "/metrics"},
+  };
+  answers.clear();
+  for (const auto& c : kCases) {
+    Ask(review, c.user, c.target, c.method);
+    EXPECT_TRUE(answers.empty()) << c.user.name << " " << c.method << " " << c.target;
+  }
+}
+
+TEST_F(SubjectAccessReviews, ARevocationIsSeenAfterTheCachesTime) {
+  Ask(alice, kApp);
+  kube.Answer(kYes);
+  clock.Advance(seconds(10));
+  Ask(alice, kApp);
+  kube.Answer(kNo);
+  kube.Answer(kNo);
+  EXPECT_THAT(Taken(), ElementsAre("allow: by binding b", "no opinion: no"));
+  clock.Advance(seconds(9));
+  Ask(alice, kApp);
+  EXPECT_THAT(Taken(), ElementsAre("no opinion: no"));
+}
+
+TEST_F(SubjectAccessReviews, WhatIsNoAnswerIsAnErrorAndNotKept) {
+  const struct {
+    base::StatusOr<kube::Response> answer;
+    const char* error;
+  } kCases[] = {
+      {base::DeadlineExceededError("no answer within 10s"), "no answer within 10s"},
+      {kube::Response{503, "busy"}, "busy"},
+      {kube::Response{201, "null"}, "something else"},
+      {kube::Response{201, R"({"kind":"SubjectAccessReview"})"}, "something else"},
+      {kube::Response{201, R"({"kind":"TokenReview","status":{"allowed":true}})"},
+       "something else"},
+      {Review(R"({"allowed":1})"), "something else"},
+      {Review(R"({"allowed":true,"denied":true})"), "both allow and deny"},
+  };
+  for (const auto& c : kCases) {
+    Ask(alice, "/metrics");
+    ASSERT_EQ(kube.pending.size(), 1u) << c.error;
+    kube.Answer(c.answer);
+    EXPECT_THAT(Taken(), ElementsAre(testing::AllOf(testing::StartsWith("error: "),
+                                                    HasSubstr(c.error))));
+  }
+}
+
+TEST_F(SubjectAccessReviews, RequestsThatAreAllTooLongAreNotKept) {
+  const std::string path = "/" + std::string(10'000, 'x');
+  Ask(alice, path.c_str());
+  kube.Answer(kYes);
+  Ask(alice, path.c_str());
+  EXPECT_EQ(kube.pending.size(), 1u);
+}
+
+}  // namespace
+}  // namespace strata::auth

@@ -1,0 +1,120 @@
+#include "server/auth/token_review.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "codec/decode_json.h"
+#include "codec/encode_json.h"
+#include "proto/k8s/authentication_v1.pb.h"
+#include "server/auth/review_metrics.h"
+#include "server/auth/token_digest.h"
+
+namespace strata::auth {
+namespace {
+
+namespace v1 = ::k8s::io::api::authentication::v1;
+
+constexpr codec::TypeMeta kType{"TokenReview", "authentication.k8s.io/v1"};
+
+std::shared_ptr<const UserInfo> ToUser(const v1::UserInfo& from) {
+  auto user = std::make_shared<UserInfo>();
+  user->name = from.username();
+  user->uid = from.uid();
+  user->groups.assign(from.groups().begin(), from.groups().end());
+  for (const auto& [name, value] : from.extra())
+    user->extra[name].assign(value.items().begin(), value.items().end());
+  return user;
+}
+
+}  // namespace
+
+TokenReview::TokenReview(kube::Api& api, const Options& options, const base::Clock& clock,
+                         obs::Metrics& metrics)
+    : api_(api),
+      options_(options),
+      metrics_(metrics),
+      key_(RandomKey()),
+      cache_({.max_entries = options.max_cached}, clock) {
+  AddCacheMetrics(metrics, "token_review", [this] { return cache_.stats(); });
+}
+
+void TokenReview::Authenticate(const http::Request& request, Done done) const {
+  BearerToken bearer = FindBearerToken(request.headers);
+  Authentication none;
+  if (!bearer.warning.empty()) none.warnings.push_back(std::move(bearer.warning));
+  if (bearer.token.empty()) return done(std::move(none));
+  const TokenDigest digest = DigestOf(key_, bearer.token);
+  const std::string_view key(reinterpret_cast<const char*>(digest.data()), digest.size());
+  cache_.Get(
+      key,
+      [this, token = std::string(bearer.token)](Cache::Answered answered) { Ask(token, answered); },
+      [done = std::move(done)](const Cache::Result& answer) {
+        Authentication result;
+        result.result = Authentication::Result::kError;
+        if (!answer.ok()) {
+          result.error = base::Message(answer.status());
+        } else if ((*answer)->user == nullptr) {
+          result.error = (*answer)->error;
+        } else {
+          result.result = Authentication::Result::kUser;
+          result.user = (*answer)->user;
+        }
+        done(std::move(result));
+      });
+}
+
+void TokenReview::Ask(const std::string& token, const Cache::Answered& answered) const {
+  v1::TokenReview review;
+  review.mutable_spec()->set_token(token);
+  for (const std::string& audience : options_.audiences)
+    review.mutable_spec()->add_audiences(audience);
+  kube::Request request;
+  request.method = "POST";
+  request.path = "/apis/authentication.k8s.io/v1/tokenreviews";
+  request.body = codec::EncodeJson(review, kType);
+  request.timeout = options_.timeout;
+  request.retry = true;
+  const ReviewTimer timer(metrics_, "authn");
+  api_.Send(std::move(request),
+            [this, answered, timer](const base::StatusOr<kube::Response>& response) {
+              timer.Observe(response);
+              if (!response.ok()) return answered(response.status(), {});
+              auto answer = Read(*response);
+              const auto keep = answer.ok() ? options_.ttl : std::chrono::nanoseconds(0);
+              answered(std::move(answer), keep);
+            });
+}
+
+base::StatusOr<std::shared_ptr<const TokenReview::Answer>> TokenReview::Read(
+    const kube::Response& response) const {
+  STRATA_RETURN_IF_ERROR(kube::ErrorOf(response));
+  v1::TokenReview review;
+  const auto type = codec::DecodeJson(response.body, review);
+  if (!type.ok() || type->kind != kType.kind || !review.has_status())
+    return base::DataLossError("kube-apiserver answered a TokenReview with something else");
+  const v1::TokenReviewStatus& status = review.status();
+  auto answer = std::make_shared<Answer>();
+  if (!status.authenticated()) {
+    answer->error = status.error().empty() ? "invalid bearer token" : status.error();
+    return std::shared_ptr<const Answer>(std::move(answer));
+  }
+  // One that knows nothing of audiences answers none: its own are meant, which aren't ours.
+  const auto& wanted = options_.audiences;
+  const bool for_us =
+      wanted.empty() || std::any_of(status.audiences().begin(), status.audiences().end(),
+                                    [&](const std::string& one) {
+                                      return std::find(wanted.begin(), wanted.end(), one) !=
+                                             wanted.end();
+                                    });
+  if (status.user().username().empty()) {
+    return base::DataLossError("kube-apiserver authenticated a token without telling its user");
+  }
+  if (for_us) {
+    answer->user = ToUser(status.user());
+  } else {
+    answer->error = "invalid bearer token";
+  }
+  return std::shared_ptr<const Answer>(std::move(answer));
+}
+
+}  // namespace strata::auth
