@@ -78,6 +78,8 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   AddDuration(group, "--request-timeout", flags.chain.request_timeout,
               "Longest time for one request");
+  AddDuration(group, "--shutdown-delay-duration", flags.shutdown_delay,
+              "How long it is served on after SIGTERM, unready, for balancers to notice");
   group.add_option("--max-connections", flags.server.max_connections, "Connections open at a time")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -162,8 +164,30 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
 }
 
-void AddAuthFlags(CLI::App& app, Flags& flags) {
-  CLI::App& group = *app.add_option_group("Authentication and authorization");
+void AddAuthenticationFlags(CLI::App& app, Flags& flags) {
+  CLI::App& group = *app.add_option_group("Authentication");
+  group
+      .add_option("--kubeconfig", flags.kubeconfig,
+                  "kubeconfig of the kube-apiserver that is asked about tokens, rights and "
+                  "--requestheader-*; without it a pod asks its own cluster's")
+      ->type_name("FILE");
+  group
+      .add_option("--authentication-kubeconfig", flags.authentication_kubeconfig,
+                  "The same, for authentication alone")
+      ->type_name("FILE");
+  group.add_option("--authentication-skip-lookup", flags.authentication_skip_lookup,
+                   "Leave ConfigMap kube-system/extension-apiserver-authentication alone")
+      ->capture_default_str();
+  group.add_option("--authentication-tolerate-lookup-failure",
+                   flags.authentication_tolerate_lookup_failure,
+                   "Be ready even if that ConfigMap couldn't be read yet")
+      ->capture_default_str();
+  AddDuration(group, "--authentication-token-webhook-cache-ttl", flags.token_review.ttl,
+              "How long kube-apiserver's word on a token is kept");
+  group
+      .add_option("--api-audiences", flags.token_review.audiences,
+                  "Audiences that tokens must be for; none: kube-apiserver's own")
+      ->delimiter(',');
   group
       .add_option("--client-ca-file", flags.client_ca_file,
                   "CA whose certificates are users: CN is the user, O the groups; PEM")
@@ -177,12 +201,50 @@ void AddAuthFlags(CLI::App& app, Flags& flags) {
                   "Whether requests without credentials are system:anonymous's")
       ->capture_default_str();
   group
+      .add_option("--requestheader-client-ca-file", flags.requestheader_client_ca_file,
+                  "CA of the proxies whose word on users is taken; PEM. Without it the ConfigMap's")
+      ->type_name("FILE");
+  auth::RequestHeaderConfig& header = flags.request_header;
+  const auto list = [&](const char* name, std::vector<std::string>& to, const char* help) {
+    group.add_option(name, to, help)->delimiter(',')->capture_default_str();
+  };
+  list("--requestheader-allowed-names", header.allowed_names,
+       "Common names of those proxies; none: any");
+  list("--requestheader-username-headers", header.username_headers, "Headers with the user's name");
+  list("--requestheader-uid-headers", header.uid_headers, "Headers with the user's UID");
+  list("--requestheader-group-headers", header.group_headers, "Headers with the user's groups");
+  list("--requestheader-extra-headers-prefix", header.extra_header_prefixes,
+       "Prefixes of headers with extra attributes of the user");
+}
+
+void AddAuthorizationFlags(CLI::App& app, Flags& flags) {
+  CLI::App& group = *app.add_option_group("Authorization");
+  group
       .add_option("--authorization-mode", flags.authorization_modes,
-                  "Who decides, in order: RBAC, AlwaysAllow")
+                  "Who decides, in order: Webhook (kube-apiserver), RBAC, AlwaysAllow. Without it "
+                  "Webhook where there is a kube-apiserver, else RBAC")
       ->delimiter(',')
-      ->check(CLI::IsMember({"RBAC", "AlwaysAllow"}))
-      ->type_name("MODE,...")
-      ->default_str("RBAC");
+      ->check(CLI::IsMember({"Webhook", "RBAC", "AlwaysAllow"}))
+      ->type_name("MODE,...");
+  group
+      .add_option("--authorization-kubeconfig", flags.authorization_kubeconfig,
+                  "As --kubeconfig, for authorization alone")
+      ->type_name("FILE");
+  AddDuration(group, "--authorization-webhook-cache-authorized-ttl",
+              flags.subject_access_review.allowed_ttl, "How long a yes of kube-apiserver is kept");
+  AddDuration(group, "--authorization-webhook-cache-unauthorized-ttl",
+              flags.subject_access_review.denied_ttl, "How long a no of kube-apiserver is kept");
+  group
+      .add_option("--authorization-webhook-all-names-first",
+                  flags.subject_access_review.all_names_first,
+                  "Ask about all names of a namespace first, and only then about the one: one "
+                  "review serves a user's whole namespace")
+      ->capture_default_str();
+  group
+      .add_option("--rbac-source", flags.rbac_source,
+                  "Where mode RBAC has its roles from: files, or the cluster")
+      ->check(CLI::IsMember({"files", "cluster"}))
+      ->capture_default_str();
   group
       .add_option("--rbac-file", flags.rbac_files,
                   "Roles and bindings: a YAML or JSON file or a directory of them; may be repeated")
@@ -195,12 +257,43 @@ void AddAuthFlags(CLI::App& app, Flags& flags) {
       ->default_str("/healthz,/readyz,/livez");
 }
 
+base::Status CompleteAuth(Flags& flags) {
+  if (flags.authentication_kubeconfig.empty()) flags.authentication_kubeconfig = flags.kubeconfig;
+  if (flags.authorization_kubeconfig.empty()) flags.authorization_kubeconfig = flags.kubeconfig;
+  const auto& modes = flags.authorization_modes;
+  const auto has = [&](const char* mode) {
+    return std::find(modes.begin(), modes.end(), mode) != modes.end();
+  };
+  // Without modes RBAC may still come of there being no kube-apiserver.
+  const bool rbac = has("RBAC") || modes.empty();
+  if (!flags.rbac_files.empty() && !rbac) {
+    return base::InvalidArgumentError(
+        "--rbac-file has no effect without --authorization-mode=RBAC");
+  }
+  if (!flags.rbac_files.empty() && modes.empty()) flags.authorization_modes = {"RBAC"};
+  if (flags.rbac_source == "cluster" && !has("RBAC")) {
+    return base::InvalidArgumentError(
+        "--rbac-source=cluster has no effect without --authorization-mode=RBAC");
+  }
+  if (flags.rbac_source == "cluster" && !flags.rbac_files.empty()) {
+    return base::InvalidArgumentError("--rbac-source=cluster and --rbac-file exclude each other");
+  }
+  for (const std::string* file : {&flags.client_ca_file, &flags.requestheader_client_ca_file}) {
+    if (!file->empty()) flags.tls.client_ca_files.push_back(*file);
+  }
+  return base::OkStatus();
+}
+
 }  // namespace
 
 void AddFlags(CLI::App& app, Flags& flags) {
+  // Read before the parser sees anything (arguments.h); here for --help.
+  app.add_option("--config", "File of flags, YAML: their names without dashes, and values")
+      ->type_name("FILE");
   AddServingFlags(app, flags);
   AddStorageFlags(app, flags);
-  AddAuthFlags(app, flags);
+  AddAuthenticationFlags(app, flags);
+  AddAuthorizationFlags(app, flags);
   CLI::App& group = *app.add_option_group("Log");
   group
       .add_option("-v,--v", flags.verbosity,
@@ -225,19 +318,13 @@ base::Status Complete(Flags& flags) {
   if (flags.etcd.username.empty() != flags.etcd_password_file.empty()) {
     return base::InvalidArgumentError("--etcd-username and --etcd-password-file go together");
   }
-  const bool rbac = std::find(flags.authorization_modes.begin(), flags.authorization_modes.end(),
-                              "RBAC") != flags.authorization_modes.end();
-  if (!flags.rbac_files.empty() && !rbac) {
-    return base::InvalidArgumentError(
-        "--rbac-file has no effect without --authorization-mode=RBAC");
-  }
+  STRATA_RETURN_IF_ERROR(CompleteAuth(flags));
   if (!flags.etcd_password_file.empty()) {
     auto password = files::ReadFile(flags.etcd_password_file, 4096);
     if (!password.ok()) return base::Annotate(password.status(), "--etcd-password-file");
     while (password->ends_with('\n') || password->ends_with('\r')) password->pop_back();
     flags.etcd.password = *std::move(password);
   }
-  if (!flags.client_ca_file.empty()) flags.tls.client_ca_files = {flags.client_ca_file};
   flags.tls.http2 = !flags.disable_http2;
   return base::OkStatus();
 }

@@ -2,10 +2,14 @@
 // the same.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "server/auth/request_header.h"
+#include "server/auth/subject_access_review.h"
+#include "server/auth/token_review.h"
 #include "server/files/file_watcher.h"
 #include "server/handlers/layers.h"
 #include "server/http/session.h"
@@ -33,6 +37,7 @@ struct Flags {
   net::WorkerPoolOptions workers;
   serving::Chain::Options chain;
   bool disable_http2 = false;
+  std::chrono::milliseconds shutdown_delay{0};
   files::FileWatcherOptions files;
 
   // Storage.
@@ -47,8 +52,17 @@ struct Flags {
   std::string client_ca_file;
   std::string token_auth_file;
   bool anonymous_auth = true;
-  std::vector<std::string> authorization_modes = {"RBAC"};
+  std::string requestheader_client_ca_file;
+  auth::RequestHeaderConfig request_header;
+  std::string kubeconfig;
+  std::string authentication_kubeconfig, authorization_kubeconfig;  // empty: kubeconfig
+  bool authentication_skip_lookup = false;
+  bool authentication_tolerate_lookup_failure = false;
+  auth::TokenReview::Options token_review;
+  std::vector<std::string> authorization_modes;  // empty: Webhook with a kube-apiserver, else RBAC
+  std::string rbac_source = "files";
   std::vector<std::string> rbac_files;
+  auth::SubjectAccessReview::Options subject_access_review;
   std::vector<std::string> always_allow_paths = {"/healthz", "/readyz", "/livez"};
 
   // Log.

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -19,17 +20,15 @@
 #include "obs/metrics.h"
 #include "obs/process.h"
 #include "server/api/discovery.h"
-#include "server/auth/authenticator.h"
-#include "server/auth/authorizer.h"
-#include "server/auth/client_certificate.h"
-#include "server/auth/rbac.h"
-#include "server/auth/token_file.h"
+#include "server/api/openapi.h"
+#include "server/arguments.h"
 #include "server/files/file_watcher.h"
 #include "server/flags.h"
 #include "server/handlers/health.h"
 #include "server/handlers/index_feed.h"
 #include "server/handlers/layers.h"
 #include "server/handlers/router.h"
+#include "server/identity.h"
 #include "server/layers/index.h"
 #include "server/net/credentials.h"
 #include "server/net/server.h"
@@ -75,40 +74,6 @@ base::StatusOr<std::unique_ptr<Backend>> OpenBackend(const Flags& flags, const b
   STRATA_RETURN_IF_ERROR(base::Annotate(backend->rpc->Start(), "--data-dir"));
   backend->client = client::Client::OverChannel(backend->rpc->InProcessChannel(), metrics);
   return backend;
-}
-
-base::StatusOr<std::unique_ptr<auth::Authenticator>> MakeAuthenticator(const Flags& flags,
-                                                                       files::FileWatcher& watcher,
-                                                                       const base::Clock& clock,
-                                                                       const obs::Logger& log) {
-  std::vector<std::unique_ptr<auth::Authenticator>> authenticators;
-  if (!flags.client_ca_file.empty()) {
-    auto certificates = auth::ClientCertificate::Open(flags.client_ca_file, watcher, clock);
-    if (!certificates.ok()) return base::Annotate(certificates.status(), "--client-ca-file");
-    authenticators.push_back(*std::move(certificates));
-  }
-  if (!flags.token_auth_file.empty()) {
-    auto tokens = auth::TokenFile::Open(flags.token_auth_file, watcher, log);
-    if (!tokens.ok()) return base::Annotate(tokens.status(), "--token-auth-file");
-    authenticators.push_back(*std::move(tokens));
-  }
-  return std::make_unique<auth::AuthenticatorChain>(std::move(authenticators),
-                                                    flags.anonymous_auth);
-}
-
-base::StatusOr<std::unique_ptr<auth::Authorizer>> MakeAuthorizer(const Flags& flags,
-                                                                 files::FileWatcher& watcher) {
-  std::vector<std::unique_ptr<auth::Authorizer>> authorizers;
-  for (const std::string& mode : flags.authorization_modes) {
-    if (mode == "AlwaysAllow") {
-      authorizers.push_back(std::make_unique<auth::AlwaysAllow>());
-      continue;
-    }
-    auto rbac = auth::Rbac::Open(flags.rbac_files, watcher);
-    if (!rbac.ok()) return base::Annotate(rbac.status(), "--rbac-file");
-    authorizers.push_back(*std::move(rbac));
-  }
-  return std::make_unique<auth::AuthorizerChain>(flags.always_allow_paths, std::move(authorizers));
 }
 
 void AddHealthChecks(handlers::Health& health, const reflector::Reflector& reflector,
@@ -177,10 +142,8 @@ int Run(Flags flags) {
   files::FileWatcher watcher(flags.files, log, metrics);
   auto credentials = net::Credentials::Load(flags.tls, watcher, clock, metrics);
   if (!credentials.ok()) return Fail(credentials.status());
-  auto authenticator = MakeAuthenticator(flags, watcher, clock, log);
-  if (!authenticator.ok()) return Fail(authenticator.status());
-  auto authorizer = MakeAuthorizer(flags, watcher);
-  if (!authorizer.ok()) return Fail(authorizer.status());
+  auto identity = Identity::Create(flags, watcher, **credentials, clock, log, metrics);
+  if (!identity.ok()) return Fail(identity.status());
   auto backend = OpenBackend(flags, clock, log, metrics);
   if (!backend.ok()) return Fail(backend.status());
 
@@ -193,7 +156,9 @@ int Run(Flags flags) {
   std::atomic<bool> stopping = false;
   handlers::Health health;
   AddHealthChecks(health, reflector, stopping);
+  (*identity)->AddHealthChecks(health);
   const api::Discovery discovery(api::ServedResources());
+  const api::OpenApi openapi;
   net::WorkerPool workers(flags.workers, metrics);
   handlers::LayersHandler layers(index, reflector.barrier(),
                                  [&workers](std::function<void()>& task) {
@@ -205,11 +170,12 @@ int Run(Flags flags) {
   router.AddHealth(health);
   router.AddVersion();
   router.AddDiscovery(discovery);
+  router.AddOpenApi(openapi);
   router.AddPath("/metrics", ServeMetrics(metrics, workers));
   router.SetLayers(
       [&layers](std::shared_ptr<handlers::Call> call) { layers.Serve(std::move(call)); });
 
-  serving::Chain chain(flags.chain, **authenticator, **authorizer, router, clock, log, metrics);
+  serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router, clock, log, metrics);
   flags.server.connection.answer_to_plaintext = serving::kAnswerToPlaintext;
   net::Server server(flags.server, **credentials,
                      serving::SpeakHttp(
@@ -220,10 +186,12 @@ int Run(Flags flags) {
                          clock, metrics),
                      clock, log, metrics);
 
+  (*identity)->Start();
   reflector.Start();
   const std::vector<net::ListenAddress> addresses = {
       {flags.bind_address, static_cast<uint16_t>(flags.secure_port)}};
   if (const base::Status status = server.Start(addresses); !status.ok()) {
+    (*identity)->Stop();
     reflector.Stop();
     return Fail(base::Annotate(status, "--bind-address, --secure-port"));
   }
@@ -234,8 +202,10 @@ int Run(Flags flags) {
   pthread_sigmask(SIG_UNBLOCK, &end_signals, nullptr);
   log.Info("Shutting down", {{"signal", strsignal(signal_number)}});
   stopping = true;
+  std::this_thread::sleep_for(flags.shutdown_delay);
   const size_t left = server.Drain(
       std::chrono::duration_cast<std::chrono::milliseconds>(flags.chain.request_timeout));
+  (*identity)->Stop();
   reflector.Stop();
   server.Stop();
   log.Info("Stopped", {{"connections_cut", left}});
@@ -254,8 +224,14 @@ int main(int argc, char** argv) {
   app.allow_extras(false);
   strata::Flags flags;
   strata::AddFlags(app, flags);
+  auto arguments = strata::ReadArguments(argc, argv);
+  if (!arguments.ok()) {
+    strata::Fail(arguments.status());
+    return strata::kBadUsage;
+  }
+  std::reverse(arguments->begin(), arguments->end());  // as CLI11 wants them
   try {
-    app.parse(argc, argv);
+    app.parse(*std::move(arguments));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : strata::kBadUsage;
   }

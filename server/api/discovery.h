@@ -1,4 +1,5 @@
-// The legacy discovery documents, made once from what is served and sent from memory.
+// The discovery documents, made once from what is served and sent from memory: they don't depend on
+// any backend, and are the same on every replica.
 #pragma once
 
 #include <map>
@@ -18,7 +19,9 @@ struct Resource {
   std::string singular;  // empty for subresources
   bool namespaced;
   std::string kind;
-  std::vector<std::string> verbs;  // in alphabetical order
+  // In alphabetical order. Without any a resource is named only as the parent of its subresources,
+  // so that clients can map its name to a group; nobody watches, lists or deletes it.
+  std::vector<std::string> verbs;
   std::vector<std::string> short_names = {};
   std::vector<std::string> categories = {};
   // Of what is stored: base64 of the first 8 bytes of SHA-256 of "image.openshift.io/v1/Kind"
@@ -34,10 +37,23 @@ class Discovery {
  public:
   explicit Discovery(const std::vector<Resource>& resources);
 
-  // `path` is /apis, /apis/image.openshift.io or /apis/image.openshift.io/v1.
-  http::Response Answer(std::string_view path, const wire::Preference& preference) const;
+  // `path` is /apis, /apis/image.openshift.io or /apis/image.openshift.io/v1; `if_none_match` the
+  // request's, which matters for the aggregated form of /apis alone.
+  http::Response Answer(std::string_view path, const wire::Preference& preference,
+                        std::string_view if_none_match = {}) const;
 
  private:
+  // The form that kube-aggregator and client-go ask for (k8s.io/apiserver
+  // pkg/endpoints/discovery/aggregated).
+  struct Aggregated {
+    std::string etag;
+    std::map<std::string, std::shared_ptr<const std::string>, std::less<>> bodies;
+  };
+  static http::Response AnswerAggregated(const Aggregated& document,
+                                         const wire::Representation& form,
+                                         std::string_view if_none_match);
+
+  Aggregated v2_, v2beta1_;
   std::map<std::string, std::map<std::string, std::shared_ptr<const std::string>>, std::less<>>
       bodies_;
 };

@@ -9,6 +9,9 @@
 namespace strata::api {
 namespace {
 
+constexpr const char* kV2 =
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
 std::string Golden(const std::string& path) {
   std::ifstream file("test/golden/discovery/" + path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
@@ -31,8 +34,11 @@ TEST(Discovery, EveryServedResourceStandsInTheReferencesListAsItIs) {
   const std::string ours = *discovery.Answer("/apis/image.openshift.io/v1", {}).body;
   EXPECT_TRUE(ours.starts_with(
       R"({"kind":"APIResourceList","apiVersion":"v1","groupVersion":"image.openshift.io/v1","resources":[)"));
-  const size_t first = ours.find("[{") + 1;
-  const std::string entry = ours.substr(first, ours.find("}]") + 1 - first);
+  EXPECT_THAT(ours, testing::HasSubstr(R"({"name":"imagestreams","singularName":"imagestream",)"
+                                       R"("namespaced":true,"kind":"ImageStream","verbs":[]},)"))
+      << "the parent, which isn't served: no verbs";
+  const size_t first = ours.find("},{") + 2;
+  const std::string entry = ours.substr(first, ours.find("}]", first) + 1 - first);
   EXPECT_THAT(Golden("groupversion.json"), testing::HasSubstr(entry));
 }
 
@@ -56,6 +62,49 @@ TEST(Discovery, TheReferencesResourcesGiveTheReferencesDocument) {
       {"imagetags", "imagetag", true, "ImageTag", tags, {"itag"}},
   });
   EXPECT_EQ(*discovery.Answer("/apis/image.openshift.io/v1", {}).body, Golden("groupversion.json"));
+
+  const std::string aggregated = *discovery.Answer("/apis", {.accept = kV2}).body;
+  const std::string head =
+      R"({"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2","metadata":{},"items":[)";
+  ASSERT_TRUE(aggregated.starts_with(head));
+  ASSERT_TRUE(aggregated.ends_with("]}\n"));
+  EXPECT_THAT(Golden("apis-aggregated-client-go.json"),
+              testing::HasSubstr(aggregated.substr(head.size(), aggregated.size() - head.size() - 3)))
+      << "the group as it stands among the reference's";
+}
+
+TEST(Discovery, TheAggregatedFormIsAskedForByItsParameters) {
+  const Discovery discovery(ServedResources());
+  const std::string v2beta1 = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+  const std::string both = std::string(kV2) + "," + v2beta1 + ",application/json";
+  const http::Response v2 = discovery.Answer("/apis", {.accept = both});
+  EXPECT_EQ(*v2.headers.Find("content-type"), kV2);
+  EXPECT_EQ(*v2.headers.Find("vary"), "Accept");
+  EXPECT_EQ(*v2.headers.Find("cache-control"), "public");
+  const std::string etag = *v2.headers.Find("etag");
+  EXPECT_THAT(etag, testing::MatchesRegex("\"[0-9A-F]{128}\""));
+
+  const http::Response beta = discovery.Answer("/apis", {.accept = v2beta1});
+  EXPECT_EQ(*beta.headers.Find("content-type"), v2beta1);
+  EXPECT_THAT(*beta.body, testing::HasSubstr(R"("apiVersion":"apidiscovery.k8s.io/v2beta1")"));
+  EXPECT_NE(*beta.headers.Find("etag"), etag);
+
+  const http::Response same = discovery.Answer("/apis", {.accept = kV2}, etag);
+  EXPECT_EQ(same.status, 304);
+  EXPECT_EQ(same.body, nullptr);
+  EXPECT_EQ(*same.headers.Find("etag"), etag);
+  EXPECT_EQ(discovery.Answer("/apis", {.accept = kV2}, "\"other\"").status, 200);
+  EXPECT_EQ(discovery.Answer("/apis", {.accept = "application/json"}, etag).status, 200)
+      << "the plain list has no entity tag";
+  EXPECT_EQ(*discovery
+                 .Answer("/apis", {.accept = "application/vnd.kubernetes.protobuf;"
+                                             "g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"})
+                 .headers.Find("etag"),
+            etag);
+  const http::Response plain =
+      discovery.Answer("/apis", {.accept = "application/json;g=apidiscovery.k8s.io;v=v3;as=APIGroupDiscoveryList,"
+                                           "application/json"});
+  EXPECT_EQ(*plain.headers.Find("content-type"), "application/json");
 }
 
 TEST(Discovery, TheGroupListNamesTheGroup) {

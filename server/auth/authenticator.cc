@@ -89,6 +89,7 @@ BearerToken FindBearerToken(const http::Headers& headers) {
 void StripCredentials(http::Headers& headers) {
   headers.Remove("authorization");
   headers.RemovePrefix("x-remote-");
+  headers.RemovePrefix("impersonate-");
 }
 
 }  // namespace strata::auth

@@ -54,8 +54,8 @@ struct BearerToken {
 };
 BearerToken FindBearerToken(const http::Headers& headers);
 
-// Removes what must not be believed, logged or passed on after authentication: Authorization,
-// X-Remote-*.
+// Removes what must not be believed, logged or passed on once it is known whose request this is:
+// Authorization, X-Remote-*, Impersonate-*.
 void StripCredentials(http::Headers& headers);
 
 }  // namespace strata::auth

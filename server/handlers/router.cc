@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::string_view kGroupRoot = "/apis/image.openshift.io/";
 
+std::string_view HeaderOf(const Call& call, std::string_view name) {
+  const std::string* value = call.request.headers.Find(name);
+  return value == nullptr ? std::string_view() : std::string_view(*value);
+}
+
 }  // namespace
 
 bool Router::IsLayers(const api::RequestInfo& info) {
@@ -33,13 +38,27 @@ void Router::AddHealth(const Health& health) {
 }
 
 void Router::AddVersion() {
-  AddPath("/version", [](const std::shared_ptr<Call>& call) { call->Respond(AnswerVersion()); });
+  // OpenShift's clients ask the second one.
+  for (const char* path : {"/version", "/version/openshift"}) {
+    AddPath(path, [](const std::shared_ptr<Call>& call) { call->Respond(AnswerVersion()); });
+  }
 }
 
 void Router::AddDiscovery(const api::Discovery& discovery) {
   for (const char* path : {"/apis", "/apis/image.openshift.io", "/apis/image.openshift.io/v1"}) {
     AddPath(path, [&discovery, path](const std::shared_ptr<Call>& call) {
-      call->Respond(discovery.Answer(path, call->preference()));
+      call->Respond(
+          discovery.Answer(path, call->preference(), HeaderOf(*call, "if-none-match")));
+    });
+  }
+}
+
+void Router::AddOpenApi(const api::OpenApi& openapi) {
+  for (const std::string_view path : openapi.Paths()) {
+    AddPath(std::string(path), [&openapi, path](const std::shared_ptr<Call>& call) {
+      call->Respond(openapi.Answer(path, {.accept = HeaderOf(*call, "accept"),
+                                          .if_none_match = HeaderOf(*call, "if-none-match"),
+                                          .hash = call->info.query.Get("hash")}));
     });
   }
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "server/api/discovery.h"
+#include "server/api/openapi.h"
 #include "server/handlers/call.h"
 #include "server/handlers/health.h"
 
@@ -20,10 +21,11 @@ class Router {
   void AddPath(std::string path, CallHandler handler);
   void SetLayers(CallHandler handler) { layers_ = std::move(handler); }
 
-  // Health, version, discovery and the list of paths.
+  // Health, version, discovery, OpenAPI and the list of paths.
   void AddHealth(const Health& health);
   void AddVersion();
   void AddDiscovery(const api::Discovery& discovery);
+  void AddOpenApi(const api::OpenApi& openapi);
 
   void Route(std::shared_ptr<Call> call) const;
 

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "codec/decode_json.h"
 #include "proto/k8s/meta_v1.pb.h"
+#include "server/kube/envelope.h"
 #include "server/files/file_watcher.h"
 
 namespace strata::kube {
@@ -49,11 +50,16 @@ base::StatusCode CodeOf(int status) {
 
 base::Status ErrorOf(const Response& response) {
   if (response.status >= 200 && response.status < 300) return base::OkStatus();
+  // A Status, in whichever form was asked for; or what something in between says.
   k8s::io::apimachinery::pkg::apis::meta::v1::Status status;
-  const auto type = codec::DecodeJson(response.body, status);
-  const std::string& message = type.ok() && type->kind == "Status" && !status.message().empty()
-                                   ? status.message()
-                                   : response.body;
+  k8s::io::apimachinery::pkg::runtime::Unknown unknown;
+  if (OpenEnvelope(response.body, unknown)) {
+    status.ParseFromString(unknown.raw());
+  } else if (const auto type = codec::DecodeJson(response.body, status);
+             !type.ok() || type->kind != "Status") {
+    status.clear_message();
+  }
+  const std::string& message = status.message().empty() ? response.body : status.message();
   return base::Error(CodeOf(response.status),
                      fmt::format("kube-apiserver answered {}: {}", response.status,
                                  base::Printable(message, 300)));

@@ -9,6 +9,7 @@
 #include "proto/k8s/list.pb.h"
 #include "proto/k8s/meta_v1.pb.h"
 #include "proto/k8s/runtime.pb.h"
+#include "server/kube/envelope.h"
 
 namespace strata::kube {
 namespace {
@@ -17,18 +18,12 @@ namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 using ::k8s::io::apimachinery::pkg::runtime::Unknown;
 
 constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
-constexpr std::string_view kMagic("k8s\0", 4);
 constexpr size_t kLengthBytes = 4;
 constexpr std::chrono::seconds kWatchGrace{30};
 constexpr int kExpired = 410;
 
 bool Parse(google::protobuf::Message& message, std::string_view bytes) {
   return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-}
-
-// The object in the envelope of Kubernetes protobuf.
-bool Open(std::string_view bytes, Unknown& unknown) {
-  return bytes.starts_with(kMagic) && Parse(unknown, bytes.substr(kMagic.size()));
 }
 
 std::string KeyOf(const meta::ObjectMeta& metadata) {
@@ -85,7 +80,7 @@ void Informer::List() {
 void Informer::OnPage(const Response& page) {
   Unknown unknown;
   meta::RawList list;
-  if (!Open(page.body, unknown) || !Parse(list, unknown.raw()))
+  if (!OpenEnvelope(page.body, unknown) || !Parse(list, unknown.raw()))
     return Retry(base::DataLossError("the answer isn't a list in Kubernetes protobuf"));
   for (const std::string& item : list.items()) {
     meta::AnyObject object;
@@ -139,7 +134,7 @@ bool Informer::OnData(std::string_view bytes) {
 bool Informer::OnFrame(std::string_view frame) {
   meta::WatchEvent event;
   Unknown unknown;
-  if (!Parse(event, frame) || !Open(event.object().raw(), unknown)) {
+  if (!Parse(event, frame) || !OpenEnvelope(event.object().raw(), unknown)) {
     watch_error_ = base::DataLossError("a malformed event");
     return false;
   }

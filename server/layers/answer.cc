@@ -376,7 +376,7 @@ std::string PartialBody(const ObjectMeta& metadata, const wire::Representation& 
   PartialObjectMetadata partial;
   *partial.mutable_metadata() = metadata;
   const std::string_view version =
-      representation.v1beta1 ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
+      representation.beta ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
   return wire::Encode(partial, {"PartialObjectMetadata", version}, representation);
 }
 

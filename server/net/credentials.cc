@@ -148,9 +148,11 @@ struct Credentials::State {
                       SSL_CTX_check_private_key(next.get()) == 1;
     EVP_PKEY_free(private_key);
     if (!fits) return SslError("private key");
-    for (const std::string& pem : client_cas) {
-      for (const Certificate& ca : ReadCertificates(pem))
-        SSL_CTX_add_client_CA(next.get(), ca.get());
+    for (const auto* pems : {&client_cas, &cluster_cas}) {
+      for (const std::string& pem : *pems) {
+        for (const Certificate& ca : ReadCertificates(pem))
+          SSL_CTX_add_client_CA(next.get(), ca.get());
+      }
     }
     expires = ExpiryOf(chain.front().get());
     context = next;
@@ -185,6 +187,7 @@ struct Credentials::State {
   std::string certificate ABSL_GUARDED_BY(mu);
   std::string key ABSL_GUARDED_BY(mu);
   std::vector<std::string> client_cas ABSL_GUARDED_BY(mu);
+  std::vector<std::string> cluster_cas ABSL_GUARDED_BY(mu);
   std::shared_ptr<SSL_CTX> context ABSL_GUARDED_BY(mu);
 };
 
@@ -219,6 +222,12 @@ base::StatusOr<std::unique_ptr<Credentials>> Credentials::Load(const TlsOptions&
                            "When the serving certificate ends, in seconds since 1970.", {},
                            [state] { return state->expires.load(); });
   return std::unique_ptr<Credentials>(new Credentials(state));
+}
+
+base::Status Credentials::SetClusterCas(const std::string& pem) {
+  absl::MutexLock lock(&state_->mu);
+  state_->cluster_cas = {pem};
+  return state_->Rebuild();
 }
 
 std::shared_ptr<SSL_CTX> Credentials::context() const {

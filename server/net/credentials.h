@@ -40,6 +40,10 @@ class Credentials {
                                                            const base::Clock& clock,
                                                            obs::Metrics& metrics);
 
+  // More CAs whose certificates clients are told to present, as a cluster names them. An error
+  // leaves everything as it is.
+  base::Status SetClusterCas(const std::string& pem);
+
   // For the next handshake.
   std::shared_ptr<SSL_CTX> context() const;
 

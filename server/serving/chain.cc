@@ -1,7 +1,9 @@
 #include "server/serving/chain.h"
 
+#include <algorithm>
 #include <exception>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "server/api/duration.h"
@@ -11,7 +13,8 @@
 namespace strata::serving {
 
 // One request from its arrival to its answer. Counted as in flight until its last owner lets go.
-class Chain::ServedCall final : public handlers::Call {
+class Chain::ServedCall final : public handlers::Call,
+                                public std::enable_shared_from_this<ServedCall> {
  public:
   ServedCall(Chain& chain, http::Request r, std::unique_ptr<http::Exchange> exchange)
       : chain_(chain), exchange_(std::move(exchange)), started_(chain.clock_.Now()) {
@@ -32,7 +35,9 @@ class Chain::ServedCall final : public handlers::Call {
   void Respond(http::Response response) override {
     http::Headers headers;
     headers.Add("audit-id", audit_id_);
-    headers.Add("cache-control", "no-store");
+    // cachecontrol.go: unless the answer says otherwise.
+    if (response.headers.Find("cache-control") == nullptr)
+      headers.Add("cache-control", "no-store");
     api::AddWarnings(warnings, headers);
     for (const http::Header& header : response.headers) headers.Add(header.name, header.value);
     response.headers = std::move(headers);
@@ -47,7 +52,14 @@ class Chain::ServedCall final : public handlers::Call {
     exchange_->Respond(std::move(response));
   }
 
-  void Post(std::function<void()> task) override { exchange_->Post(std::move(task)); }
+  void Post(std::function<void()> task) override {
+    exchange_->Post([self = shared_from_this(), task = std::move(task)] {
+      self->chain_.Guarded(self, task);
+    });
+  }
+
+  // Authenticators and authorizers may answer on a thread of theirs.
+  bool IsItsThread() const { return std::this_thread::get_id() == thread_; }
 
   std::vector<std::string> warnings;  // of authentication
   bool close = false;                 // the connection, after this answer
@@ -71,6 +83,7 @@ class Chain::ServedCall final : public handlers::Call {
   Chain& chain_;
   const std::unique_ptr<http::Exchange> exchange_;
   const base::MonotonicTime started_;
+  const std::thread::id thread_ = std::this_thread::get_id();  // the connection's
   std::string audit_id_;
   bool counted_ = false;
 };
@@ -91,25 +104,34 @@ Chain::Chain(const Options& options, const auth::Authenticator& authenticator,
 }
 
 void Chain::Serve(http::Request request, std::unique_ptr<http::Exchange> exchange) {
-  auto call = std::make_shared<ServedCall>(*this, std::move(request), std::move(exchange));
+  const auto call = std::make_shared<ServedCall>(*this, std::move(request), std::move(exchange));
+  Guarded(call, [&] { Parse(call); });
+}
+
+void Chain::Guarded(const std::shared_ptr<ServedCall>& call,
+                    const std::function<void()>& step) const {
   // Ours throws nothing; what libraries throw at a request ends that request alone.
   try {
-    auto info = api::ParseRequestInfo(call->request.method, call->request.target);
-    if (!info) {
-      call->close = true;
-      return call->Fail({400, "", "400 Bad Request", {}, api::Error::Form::kText});
-    }
-    call->info = *std::move(info);
-    if (!call->info.problem.empty()) {
-      return call->Fail(api::InternalErrorText(
-          call->request.target, "failed to create RequestInfo: " + call->info.problem));
-    }
-    if (SetDeadline(*call)) Authenticate(call);
+    step();
   } catch (const std::exception& error) {
     log_.Error("A request ended with an exception",
                {{"err", std::string_view(error.what())}, {"URI", call->request.target}});
     call->Fail(api::Panic());
   }
+}
+
+void Chain::Parse(const std::shared_ptr<ServedCall>& call) {
+  auto info = api::ParseRequestInfo(call->request.method, call->request.target);
+  if (!info) {
+    call->close = true;
+    return call->Fail({400, "", "400 Bad Request", {}, api::Error::Form::kText});
+  }
+  call->info = *std::move(info);
+  if (!call->info.problem.empty()) {
+    return call->Fail(api::InternalErrorText(
+        call->request.target, "failed to create RequestInfo: " + call->info.problem));
+  }
+  if (SetDeadline(*call)) Authenticate(call);
 }
 
 bool Chain::SetDeadline(ServedCall& call) const {
@@ -129,41 +151,76 @@ bool Chain::SetDeadline(ServedCall& call) const {
 
 void Chain::Authenticate(const std::shared_ptr<ServedCall>& call) {
   authenticator_.Authenticate(call->request, [this, call](auth::Authentication result) {
-    const bool known = result.result == auth::Authentication::Result::kUser;
-    metrics_.AuthenticationResult(known);
-    call->warnings = std::move(result.warnings);
-    if (!known) {
-      if (!result.error.empty())
-        log_.Verbose(2, "Unable to authenticate the request", {{"err", result.error}});
-      // An unauthenticated HTTP/2 connection isn't kept (UnauthenticatedHTTP2DOSMitigation).
-      call->close = call->request.version == http::Version::kHttp2;
-      return call->Fail(api::Unauthorized());
-    }
-    call->user = std::move(result.user);
-    auth::StripCredentials(call->request.headers);
-    for (const http::Header& header : call->request.headers) {
-      if (!header.name.starts_with("impersonate-")) continue;
-      return call->Fail({403, "Forbidden",
-                         "impersonation is forbidden: this server doesn't impersonate",
-                         api::Details{}});
-    }
-    Authorize(call);
+    if (call->IsItsThread()) return Authenticated(call, std::move(result));
+    call->Post([this, call, result = std::move(result)] { Authenticated(call, result); });
   });
 }
 
+void Chain::Authenticated(const std::shared_ptr<ServedCall>& call, auth::Authentication result) {
+  const bool known = result.result == auth::Authentication::Result::kUser;
+  metrics_.AuthenticationResult(known);
+  call->warnings = std::move(result.warnings);
+  if (!known) {
+    if (!result.error.empty())
+      log_.Verbose(2, "Unable to authenticate the request", {{"err", result.error}});
+    // An unauthenticated HTTP/2 connection isn't kept (UnauthenticatedHTTP2DOSMitigation).
+    call->close = call->request.version == http::Version::kHttp2;
+    return call->Fail(api::Unauthorized());
+  }
+  call->user = std::move(result.user);
+  auto wanted = auth::FindImpersonation(call->request.headers);
+  auth::StripCredentials(call->request.headers);
+  if (!wanted.ok()) {
+    return call->Fail(api::InternalErrorText(call->request.target,
+                                             std::string(base::Message(wanted.status()))));
+  }
+  if (!wanted->has_value()) return Authorize(call);
+  Impersonate(call, std::make_shared<const auth::Impersonation>(**std::move(wanted)), 0);
+}
+
+void Chain::Impersonate(const std::shared_ptr<ServedCall>& call,
+                        const std::shared_ptr<const auth::Impersonation>& wanted, size_t index) {
+  if (index == wanted->needed.size()) {
+    log_.Verbose(3, "Impersonation",
+                 {{"user", call->user->name}, {"impersonated", wanted->user->name}});
+    call->user = wanted->user;
+    return Authorize(call);
+  }
+  authorizer_.Authorize(
+      *call->user, wanted->needed[index],
+      [this, call, wanted, index](const auth::Decision& decision) {
+        if (decision.verdict != auth::Decision::Verdict::kAllow) {
+          return call->Fail(
+              api::Forbidden(call->user->name, wanted->needed[index], decision.reason));
+        }
+        if (call->IsItsThread()) return Impersonate(call, wanted, index + 1);
+        call->Post([this, call, wanted, index] { Impersonate(call, wanted, index + 1); });
+      });
+}
+
 void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
-  if (!call->TakeSlot(options_.max_requests_inflight)) return call->Fail(api::TooManyRequests());
-  authorizer_.Authorize(*call->user, call->info, [this, call](auth::Decision decision) {
-    const bool allowed = decision.verdict == auth::Decision::Verdict::kAllow;
-    metrics_.AuthorizationResult(allowed);
-    if (!allowed && !decision.error.empty()) {
-      log_.Warning("Could not tell whether a request is allowed",
-                   {{"err", decision.error}, {"URI", call->request.target}});
-      return call->Fail(api::InternalErrorText(call->request.target, decision.error));
-    }
-    if (!allowed) return call->Fail(api::Forbidden(call->user->name, call->info, decision.reason));
-    Dispatch(call);
+  // maxinflight.go: who keeps the cluster running isn't turned away.
+  const auto& groups = call->user->groups;
+  if (!call->TakeSlot(options_.max_requests_inflight) &&
+      std::find(groups.begin(), groups.end(), auth::kMasters) == groups.end()) {
+    return call->Fail(api::TooManyRequests());
+  }
+  authorizer_.Authorize(*call->user, call->info, [this, call](const auth::Decision& decision) {
+    if (call->IsItsThread()) return Authorized(call, decision);
+    call->Post([this, call, decision] { Authorized(call, decision); });
   });
+}
+
+void Chain::Authorized(const std::shared_ptr<ServedCall>& call, const auth::Decision& decision) {
+  const bool allowed = decision.verdict == auth::Decision::Verdict::kAllow;
+  metrics_.AuthorizationResult(allowed);
+  if (!allowed && !decision.error.empty()) {
+    log_.Warning("Could not tell whether a request is allowed",
+                 {{"err", decision.error}, {"URI", call->request.target}});
+    return call->Fail(api::InternalErrorText(call->request.target, decision.error));
+  }
+  if (!allowed) return call->Fail(api::Forbidden(call->user->name, call->info, decision.reason));
+  Dispatch(call);
 }
 
 void Chain::Dispatch(const std::shared_ptr<ServedCall>& call) {

@@ -1,10 +1,12 @@
 // The filter chain: what a request passes between HTTP and its handler, in kube-apiserver's order
 // (k8s.io/apiserver pkg/server/config.go DefaultBuildHandlerChain): audit id, barrier against
-// exceptions, request info, deadline, authentication, in-flight limit, authorization, route.
+// exceptions, request info, deadline, authentication, impersonation, in-flight limit, authorization,
+// route.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 
 #include "base/clock.h"
@@ -12,6 +14,7 @@
 #include "obs/metrics.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/authorizer.h"
+#include "server/auth/impersonation.h"
 #include "server/handlers/router.h"
 #include "server/http/exchange.h"
 #include "server/serving/request_metrics.h"
@@ -39,8 +42,16 @@ class Chain {
   class ServedCall;
   friend class ServedCall;
 
+  // Takes the step; what it throws ends this request alone.
+  void Guarded(const std::shared_ptr<ServedCall>& call, const std::function<void()>& step) const;
+  void Parse(const std::shared_ptr<ServedCall>& call);
   void Authenticate(const std::shared_ptr<ServedCall>& call);
+  void Authenticated(const std::shared_ptr<ServedCall>& call, auth::Authentication result);
+  // Asks whether the user may do what the impersonation needs, from the `index`-th question on.
+  void Impersonate(const std::shared_ptr<ServedCall>& call,
+                   const std::shared_ptr<const auth::Impersonation>& wanted, size_t index);
   void Authorize(const std::shared_ptr<ServedCall>& call);
+  void Authorized(const std::shared_ptr<ServedCall>& call, const auth::Decision& decision);
   void Dispatch(const std::shared_ptr<ServedCall>& call);
   // The request's deadline from `?timeout` and --request-timeout; false if it was answered.
   bool SetDeadline(ServedCall& call) const;

@@ -129,7 +129,7 @@ std::optional<Representation> Accept(const Clause& clause, const Served& served,
       continue;
     }
     wanted.transform = offered.transform;
-    wanted.v1beta1 = offered.version == "v1beta1";
+    wanted.beta = offered.version.ends_with("beta1");
     return wanted;
   }
   return std::nullopt;
@@ -205,6 +205,14 @@ Negotiation Negotiate(const Preference& preference, std::span<const Conversion> 
 
 std::optional<Representation> NegotiatePlain(const Preference& preference) {
   return NegotiateClauses(preference, {});
+}
+
+std::optional<Representation> NegotiateGroups(const Preference& preference) {
+  static constexpr Conversion kOffered[] = {
+      {"APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2", Transform::kGroupDiscovery},
+      {"APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1", Transform::kGroupDiscovery},
+  };
+  return NegotiateClauses(preference, {kOffered, ""});
 }
 
 std::string_view ContentType(MediaType type) {

@@ -12,13 +12,18 @@ namespace strata::wire {
 enum class MediaType { kJson, kYaml, kProtobuf };
 
 // What of the object is sent: `as=` in an Accept clause.
-enum class Transform { kNone, kPartialObjectMetadata, kPartialObjectMetadataList };
+enum class Transform {
+  kNone,
+  kPartialObjectMetadata,
+  kPartialObjectMetadataList,
+  kGroupDiscovery,  // of /apis: all groups with their resources in one document
+};
 
 struct Representation {
   MediaType type = MediaType::kJson;
   bool pretty = false;  // of JSON alone
   Transform transform = Transform::kNone;
-  bool v1beta1 = false;  // of the transform's meta.k8s.io version
+  bool beta = false;  // the transform's version is v1beta1, or v2beta1 of the group discovery
 
   friend bool operator==(const Representation&, const Representation&) = default;
 };
@@ -59,6 +64,9 @@ Negotiation Negotiate(const Preference& preference,
 // Of a Status or another plain object. Nothing: the client accepts none of ours; an error is then
 // sent as indented JSON.
 std::optional<Representation> NegotiatePlain(const Preference& preference);
+
+// Of /apis: the plain list of groups, or kGroupDiscovery. Nothing: the client accepts none of ours.
+std::optional<Representation> NegotiateGroups(const Preference& preference);
 
 // `application/json` and so on: what goes into Content-Type.
 std::string_view ContentType(MediaType type);

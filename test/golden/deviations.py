@@ -6,8 +6,10 @@ reference answers elsewhere. ours/ holds our bodies of the streams that the refe
 
 import dataclasses
 import gzip
+import hashlib
 import json
 import pathlib
+import re
 import typing
 
 import yaml
@@ -37,6 +39,7 @@ def recorded_json_of_stream(case_name):
 class Deviation:
     why: str
     check: typing.Callable  # (case, answer) -> problems
+    own_headers: tuple = ()  # lower-case names of those that the check judges
 
 
 def expect(problems, what, want, got):
@@ -116,9 +119,67 @@ def resources_are_a_part(case, answer):
     document = json.loads(answer.body)
     expect(problems, "all but resources", {**recorded, "resources": 0}, {**document, "resources": 0})
     expect(problems, "order of fields", list(recorded), list(document))
-    ours = [resource["name"] for resource in document["resources"]]
-    expect(problems, "resources", [each for each in recorded["resources"] if each["name"] in ours], document["resources"])
+    # Without verbs a resource is named only as the parent of what is served.
+    served = [resource for resource in document["resources"] if resource["verbs"]]
+    ours = [resource["name"] for resource in served]
+    parents = [{k: resource[k] for k in ("name", "singularName", "namespaced", "kind")}
+               for resource in document["resources"] if not resource["verbs"]]
+    expect(problems, "parents", [{k: resource[k] for k in ("name", "singularName", "namespaced", "kind")}
+                                 for resource in recorded["resources"] if resource["name"] == "imagestreams"], parents)
+    expect(problems, "resources", [each for each in recorded["resources"] if each["name"] in ours], served)
     expect(problems, "has imagestreams/layers", True, "imagestreams/layers" in ours)
+    return problems
+
+
+def aggregated_discovery(case, answer):
+    problems = []
+    recorded_headers = {name.lower(): value for name, value in case["response"]["headers"]}
+    expect(problems, "status", 200, answer.status)
+    for name in ("Content-Type", "Cache-Control", "Vary"):
+        expect(problems, name, recorded_headers[name.lower()], answer.header(name))
+    expect(problems, "ETag is quoted SHA-512", True, bool(re.fullmatch('"[0-9A-F]{128}"', answer.header("Etag") or "")))
+    if not case["response"]["file"].endswith(".json"):
+        expect(problems, "envelope", (HERE / case["response"]["file"]).read_bytes()[:55], answer.body[:55])
+        return problems
+    recorded = json.loads((HERE / case["response"]["file"]).read_bytes())
+    document = json.loads(answer.body)
+    expect(problems, "ETag", f'"{hashlib.sha512(answer.body.rstrip()).hexdigest().upper()}"', answer.header("Etag"))
+    expect(problems, "all but items", {**recorded, "items": 0}, {**document, "items": 0})
+    expect(problems, "groups", ["image.openshift.io"], [item["metadata"]["name"] for item in document["items"]])
+    theirs = next(item for item in recorded["items"] if item["metadata"]["name"] == "image.openshift.io")
+    layers = [sub for resource in theirs["versions"][0]["resources"] for sub in resource.get("subresources", [])
+              if sub["subresource"] == "layers"]
+    expect(problems, "layers", layers, document["items"][0]["versions"][0]["resources"][0]["subresources"])
+    return problems
+
+
+def openapi_root(case, answer):
+    problems = []
+    expect(problems, "status", 200, answer.status)
+    expect(problems, "Content-Type", dict(case["response"]["headers"])["Content-Type"], answer.header("Content-Type"))
+    paths = json.loads(answer.body)["paths"]
+    expect(problems, "keys", ["apis/image.openshift.io/v1"], list(paths))
+    expect(problems, "URL", True, bool(re.fullmatch(r"/openapi/v3/apis/image\.openshift\.io/v1\?hash=[0-9A-F]{128}",
+                                                    paths["apis/image.openshift.io/v1"]["serverRelativeURL"])))
+    return problems
+
+
+LAYERS_PATH = "/apis/image.openshift.io/v1/namespaces/{namespace}/imagestreams/{name}/layers"
+
+
+def openapi(case, answer):
+    problems = []
+    expect(problems, "status", 200, answer.status)
+    expect(problems, "Content-Type", dict(case["response"]["headers"])["Content-Type"], answer.header("Content-Type"))
+    expect(problems, "ETag", f'"{hashlib.sha512(answer.body).hexdigest().upper()}"', answer.header("Etag"))
+    recorded = json.loads(gzip.decompress((HERE / case["response"]["file"]).read_bytes()))
+    document = json.loads(answer.body)
+    expect(problems, "paths that the reference doesn't have", set(), set(document["paths"]) - set(recorded["paths"]))
+    expect(problems, "operation", recorded["paths"][LAYERS_PATH]["get"], document["paths"][LAYERS_PATH]["get"])
+    schemas = lambda whole: whole.get("definitions") or whole["components"]["schemas"]
+    for name, schema in schemas(document).items():
+        expect(problems, f"members of {name}", set(schemas(recorded)[name].get("properties", {})),
+               set(schema.get("properties", {})))
     return problems
 
 
@@ -158,7 +219,13 @@ DEVIATIONS = {
     "apis-pb": Deviation("the group is listed (the reference leaves that to kube-aggregator)", our_group_is_listed),
     "groupversion": Deviation("only resources that we serve", resources_are_a_part),
     "groupversion-noaccept": Deviation("only resources that we serve", resources_are_a_part),
+    "apis-aggregated-client-go": Deviation("only our group", aggregated_discovery, ("etag",)),
+    "apis-aggregated-v2-pb": Deviation("only our group", aggregated_discovery, ("etag",)),
+    "openapi-v3": Deviation("only our group", openapi_root),
+    "openapi-v3-image": Deviation("only what we serve, in our words", openapi, ("etag",)),
+    "openapi-v2": Deviation("only what we serve, in our words", openapi, ("etag",)),
     "version": Deviation("our version", version),
+    "version-openshift": Deviation("our version", version),
     "readyz-verbose": Deviation("our checks", readyz_verbose),
 }
 for _name in ("path-root", "path-unknown-root", "path-oapi-legacy", "path-wrong-group", "api", "api-aggregated"):

@@ -15,17 +15,19 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"strata/test/rig"
 )
 
 // One bad record of each kind among a thousand good ones: the others answer right, before and after a restart.
 func TestBadRecordsHurtNobodyElse(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, name string) {
-		b := startBackend(t, name)
-		c := b.client(t)
-		good := imageValue(t, digest(1), digest(11))
+	rig.ForEachBackend(t, func(t *testing.T, name string) {
+		b := rig.StartBackend(t, name)
+		c := b.Client(t)
+		good := rig.ImageValue(t, rig.Digest(1), rig.Digest(11))
 		bad := map[string]string{
 			"encrypted":  "k8s:enc:aescbc:v1:key1:\x01\x02\x03",
-			"wrong-kind": streamValue(t, "demo", "x"),
+			"wrong-kind": rig.StreamValue(t, "demo", "x"),
 			"truncated":  good[:len(good)/2],
 			"random":     "\xde\xad\xbe\xef\x00\xff",
 			"empty":      "",
@@ -36,40 +38,40 @@ func TestBadRecordsHurtNobodyElse(t *testing.T) {
 		}
 		var values []string
 		for i := 1; i <= 1000; i++ {
-			values = append(values, imageKey(digest(i)), imageValue(t, digest(i), digest(10_000+i)))
+			values = append(values, rig.ImageKey(rig.Digest(i)), rig.ImageValue(t, rig.Digest(i), rig.Digest(10_000+i)))
 			if len(values) == 200 {
 				putAll(t, c, values...)
 				values = nil
 			}
 		}
 		for kind, value := range bad {
-			put(t, c, imageKey(kind), value)
+			rig.Put(t, c, rig.ImageKey(kind), value)
 			if kind == "wrong-kind" {
 				value = good // an Image where a stream is kept
 			}
-			put(t, c, streamKey("bad", kind), value)
-			put(t, c, streamKey("demo", "with-"+kind), streamValue(t, "demo", "with-"+kind, digest(5), kind))
+			rig.Put(t, c, rig.StreamKey("bad", kind), value)
+			rig.Put(t, c, rig.StreamKey("demo", "with-"+kind), rig.StreamValue(t, "demo", "with-"+kind, rig.Digest(5), kind))
 		}
 		for i := 1; i <= 50; i++ {
-			put(t, c, streamKey("demo", fmt.Sprint("app-", i)), streamValue(t, "demo", fmt.Sprint("app-", i), digest(i)))
+			rig.Put(t, c, rig.StreamKey("demo", fmt.Sprint("app-", i)), rig.StreamValue(t, "demo", fmt.Sprint("app-", i), rig.Digest(i)))
 		}
-		s := startServer(t, "--etcd-servers="+b.url)
+		s := startServer(t, "--etcd-servers="+b.URL)
 		check := func() {
 			t.Helper()
 			for i := 1; i <= 50; i++ {
-				contains(t, s.layers(t, "demo", fmt.Sprint("app-", i)), digest(10_000+i))
+				rig.Contains(t, s.layers(t, "demo", fmt.Sprint("app-", i)), rig.Digest(10_000+i))
 			}
 			for kind := range bad {
 				body := s.layers(t, "demo", "with-"+kind)
-				contains(t, body, digest(10_005), fmt.Sprintf(`%q:{"imageMissing":true,"layers":null,"config":null}`, kind))
-				if code, body := s.get(layersPath("bad", kind), adminToken); code != 500 || !strings.Contains(body, "can't be read") {
+				rig.Contains(t, body, rig.Digest(10_005), fmt.Sprintf(`%q:{"imageMissing":true,"layers":null,"config":null}`, kind))
+				if code, body := s.get(rig.LayersPath("bad", kind), adminToken); code != 500 || !strings.Contains(body, "can't be read") {
 					t.Errorf("stream %s: %d %s", kind, code, body)
 				}
 			}
 		}
 		check()
-		s.stop(syscall.SIGTERM)
-		s.launch()
+		s.Stop(syscall.SIGTERM)
+		s.Launch()
 		s.awaitReady(t)
 		check()
 	})
@@ -146,10 +148,10 @@ func (h *history) judge(t *testing.T, before int64, body string) {
 // Watches cut at every byte, compactions under the watch and restarts of the backend, while somebody writes and others
 // read: every answer is right for its revision, and in the end the index equals a fresh server's.
 func TestNoAnswerIsWrongWhileTheBackendMisbehaves(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, name string) {
-		b := startBackend(t, name)
-		c := b.client(t)
-		proxy := newCutter(t, strings.TrimPrefix(b.url, "http://"))
+	rig.ForEachBackend(t, func(t *testing.T, name string) {
+		b := rig.StartBackend(t, name)
+		c := b.Client(t)
+		proxy := newCutter(t, strings.TrimPrefix(b.URL, "http://"))
 		s := startServer(t, "--etcd-servers=http://"+proxy.listener.Addr().String())
 		h := &history{image: map[int64]string{}}
 		var stop atomic.Bool
@@ -158,14 +160,14 @@ func TestNoAnswerIsWrongWhileTheBackendMisbehaves(t *testing.T) {
 		go func() { // the writer
 			defer group.Done()
 			for i := 1; !stop.Load(); i++ {
-				layer := digest(500_000 + i)
-				ctx, cancel := context.WithTimeout(context.Background(), patience)
-				if _, err := c.Put(ctx, imageKey(digest(i)), imageValue(t, digest(i), layer)); err != nil {
+				layer := rig.Digest(500_000 + i)
+				ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
+				if _, err := c.Put(ctx, rig.ImageKey(rig.Digest(i)), rig.ImageValue(t, rig.Digest(i), layer)); err != nil {
 					cancel()
 					continue
 				}
 				h.mu.Lock()
-				response, err := c.Put(ctx, streamKey("demo", "app"), streamValue(t, "demo", "app", digest(i)))
+				response, err := c.Put(ctx, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(i)))
 				if err == nil {
 					h.image[response.Header.Revision] = layer
 					h.acked = response.Header.Revision
@@ -184,7 +186,7 @@ func TestNoAnswerIsWrongWhileTheBackendMisbehaves(t *testing.T) {
 					h.mu.Lock()
 					before := h.acked
 					h.mu.Unlock()
-					code, body := s.get(layersPath("demo", "app")+"?timeout=5s", adminToken)
+					code, body := s.get(rig.LayersPath("demo", "app")+"?timeout=5s", adminToken)
 					if code == 200 {
 						h.judge(t, before, body)
 						answers.Add(1)
@@ -202,23 +204,23 @@ func TestNoAnswerIsWrongWhileTheBackendMisbehaves(t *testing.T) {
 				revision := h.acked
 				h.mu.Unlock()
 				if revision > 0 {
-					ctx, cancel := context.WithTimeout(context.Background(), patience)
+					ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
 					_, _ = c.Compact(ctx, revision)
 					cancel()
 				}
 			}
 		}
 		proxy.limit.Store(0)
-		b.stop(syscall.SIGKILL)
-		b.launch()
-		eventually(t, "the backend is back", func() error {
+		b.Stop(syscall.SIGKILL)
+		b.Launch()
+		rig.Eventually(t, "the backend is back", func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
 			_, err := c.Get(ctx, "/")
 			return err
 		})
-		eventually(t, "reads go on", func() error {
-			code, body := s.get(layersPath("demo", "app"), adminToken)
+		rig.Eventually(t, "reads go on", func() error {
+			code, body := s.get(rig.LayersPath("demo", "app"), adminToken)
 			if code != 200 {
 				return fmt.Errorf("%d %s", code, body)
 			}
@@ -229,7 +231,7 @@ func TestNoAnswerIsWrongWhileTheBackendMisbehaves(t *testing.T) {
 		if answers.Load() == 0 {
 			t.Error("not one answer")
 		}
-		fresh := startServer(t, "--etcd-servers="+b.url)
+		fresh := startServer(t, "--etcd-servers="+b.URL)
 		if got, want := s.layers(t, "demo", "app"), fresh.layers(t, "demo", "app"); got != want {
 			t.Errorf("after all:\n%s\na fresh server:\n%s", got, want)
 		}
@@ -239,30 +241,30 @@ func TestNoAnswerIsWrongWhileTheBackendMisbehaves(t *testing.T) {
 // A backend that is put back to an older state: the index follows, and its answers are the old state's.
 func TestARestoredBackendIsFollowedBack(t *testing.T) {
 	dir := t.TempDir()
-	b := startBackendIn(t, "strata-storage", filepath.Join(dir, "data"), freePort(t))
-	c := b.client(t)
-	put(t, c, streamKey("demo", "app"), streamValue(t, "demo", "app", digest(1)))
-	b.stop(syscall.SIGTERM)
-	if out, err := exec.Command("cp", "-a", b.dir, filepath.Join(dir, "snapshot")).CombinedOutput(); err != nil {
+	b := rig.StartBackendIn(t, "strata-storage", filepath.Join(dir, "data"), rig.FreePort(t))
+	c := b.Client(t)
+	rig.Put(t, c, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(1)))
+	b.Stop(syscall.SIGTERM)
+	if out, err := exec.Command("cp", "-a", b.Dir, filepath.Join(dir, "snapshot")).CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
-	b.launch()
-	s := startServer(t, "--etcd-servers="+b.url)
+	b.Launch()
+	s := startServer(t, "--etcd-servers="+b.URL)
 	for i := 0; i < 20; i++ {
-		put(t, c, streamKey("demo", "app"), streamValue(t, "demo", "app", digest(100+i)))
+		rig.Put(t, c, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(100+i)))
 	}
-	contains(t, s.layers(t, "demo", "app"), digest(119))
-	b.stop(syscall.SIGTERM)
-	if err := os.RemoveAll(b.dir); err != nil {
+	rig.Contains(t, s.layers(t, "demo", "app"), rig.Digest(119))
+	b.Stop(syscall.SIGTERM)
+	if err := os.RemoveAll(b.Dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(filepath.Join(dir, "snapshot"), b.dir); err != nil {
+	if err := os.Rename(filepath.Join(dir, "snapshot"), b.Dir); err != nil {
 		t.Fatal(err)
 	}
-	b.launch()
-	eventually(t, "the old state is answered", func() error {
-		code, body := s.get(layersPath("demo", "app"), adminToken)
-		if code != 200 || !strings.Contains(body, digest(1)) || strings.Contains(body, digest(119)) {
+	b.Launch()
+	rig.Eventually(t, "the old state is answered", func() error {
+		code, body := s.get(rig.LayersPath("demo", "app"), adminToken)
+		if code != 200 || !strings.Contains(body, rig.Digest(1)) || strings.Contains(body, rig.Digest(119)) {
 			return fmt.Errorf("%d %s", code, body)
 		}
 		return nil

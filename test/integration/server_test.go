@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+
+	"strata/test/rig"
 )
 
 func (s *server) restConfig(token string) *rest.Config {
@@ -21,12 +23,12 @@ func (s *server) restConfig(token string) *rest.Config {
 
 // What image-registry does before each pull, with its own client library, over protobuf.
 func TestTypedClientReadsLayersOverProtobuf(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, name string) {
-		b := startBackend(t, name)
-		c := b.client(t)
-		put(t, c, imageKey(digest(1)), imageValue(t, digest(1), digest(11), digest(12)))
-		put(t, c, streamKey("demo", "app"), streamValue(t, "demo", "app", digest(1), digest(2)))
-		s := startServer(t, "--etcd-servers="+b.url)
+	rig.ForEachBackend(t, func(t *testing.T, name string) {
+		b := rig.StartBackend(t, name)
+		c := b.Client(t)
+		rig.Put(t, c, rig.ImageKey(rig.Digest(1)), rig.ImageValue(t, rig.Digest(1), rig.Digest(11), rig.Digest(12)))
+		rig.Put(t, c, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(1), rig.Digest(2)))
+		s := startServer(t, "--etcd-servers="+b.URL)
 
 		config := s.restConfig(pullerToken)
 		config.ContentType = "application/vnd.kubernetes.protobuf"
@@ -38,14 +40,14 @@ func TestTypedClientReadsLayersOverProtobuf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		image := layers.Images[digest(1)]
-		if fmt.Sprint(image.Layers) != fmt.Sprint([]string{digest(11), digest(12)}) || image.Config == nil {
+		image := layers.Images[rig.Digest(1)]
+		if fmt.Sprint(image.Layers) != fmt.Sprint([]string{rig.Digest(11), rig.Digest(12)}) || image.Config == nil {
 			t.Errorf("image %+v", image)
 		}
-		if !layers.Images[digest(2)].ImageMissing {
+		if !layers.Images[rig.Digest(2)].ImageMissing {
 			t.Error("the image without a record isn't missing")
 		}
-		if blob := layers.Blobs[digest(11)]; blob.LayerSize == nil || *blob.LayerSize != 10 {
+		if blob := layers.Blobs[rig.Digest(11)]; blob.LayerSize == nil || *blob.LayerSize != 10 {
 			t.Errorf("blob %+v", blob)
 		}
 
@@ -67,32 +69,32 @@ func TestTypedClientReadsLayersOverProtobuf(t *testing.T) {
 }
 
 func TestKubectlGetsRawLayers(t *testing.T) {
-	b := startBackend(t, "etcd-3.6")
-	c := b.client(t)
-	put(t, c, imageKey(digest(1)), imageValue(t, digest(1), digest(11)))
-	put(t, c, streamKey("demo", "app"), streamValue(t, "demo", "app", digest(1)))
-	s := startServer(t, "--etcd-servers="+b.url)
+	b := rig.StartBackend(t, "etcd-3.6")
+	c := b.Client(t)
+	rig.Put(t, c, rig.ImageKey(rig.Digest(1)), rig.ImageValue(t, rig.Digest(1), rig.Digest(11)))
+	rig.Put(t, c, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(1)))
+	s := startServer(t, "--etcd-servers="+b.URL)
 	s.id.write(t, "ca.crt", s.id.ca)
-	out, err := exec.Command(peer(t, "kubectl"), "--kubeconfig=/dev/null", "--server="+s.url,
+	out, err := exec.Command(rig.Peer(t, "kubectl"), "--kubeconfig=/dev/null", "--server="+s.url,
 		"--certificate-authority="+s.id.path("ca.crt"), "--token="+pullerToken, "get", "--raw",
-		layersPath("demo", "app")).CombinedOutput()
+		rig.LayersPath("demo", "app")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	contains(t, string(out), `"kind":"ImageStreamLayers"`, digest(11))
+	rig.Contains(t, string(out), `"kind":"ImageStreamLayers"`, rig.Digest(11))
 }
 
 // A read that starts after a write was acknowledged shows it, always.
 func TestEveryReadShowsWhatWasAcknowledgedBefore(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, name string) {
-		b := startBackend(t, name)
-		c := b.client(t)
-		s := startServer(t, "--etcd-servers="+b.url)
+	rig.ForEachBackend(t, func(t *testing.T, name string) {
+		b := rig.StartBackend(t, name)
+		c := b.Client(t)
+		s := startServer(t, "--etcd-servers="+b.URL)
 		for i := 1; i <= 100; i++ {
-			put(t, c, imageKey(digest(i)), imageValue(t, digest(i), digest(1000+i)))
-			revision := put(t, c, streamKey("demo", "app"), streamValue(t, "demo", "app", digest(i)))
+			rig.Put(t, c, rig.ImageKey(rig.Digest(i)), rig.ImageValue(t, rig.Digest(i), rig.Digest(1000+i)))
+			revision := rig.Put(t, c, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(i)))
 			body := s.layers(t, "demo", "app")
-			contains(t, body, fmt.Sprintf(`"resourceVersion":"%d"`, revision), digest(1000+i))
+			rig.Contains(t, body, fmt.Sprintf(`"resourceVersion":"%d"`, revision), rig.Digest(1000+i))
 			if t.Failed() {
 				return
 			}
@@ -101,21 +103,21 @@ func TestEveryReadShowsWhatWasAcknowledgedBefore(t *testing.T) {
 }
 
 func TestManyKeysOfOneRevisionAreSeenTogether(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, name string) {
-		b := startBackend(t, name)
-		c := b.client(t)
-		s := startServer(t, "--etcd-servers="+b.url)
+	rig.ForEachBackend(t, func(t *testing.T, name string) {
+		b := rig.StartBackend(t, name)
+		c := b.Client(t)
+		s := startServer(t, "--etcd-servers="+b.URL)
 		var images []string
 		for batch := 0; batch < 20; batch++ {
 			var values []string
 			for i := 0; i < 100; i++ {
 				n := batch*100 + i + 1
-				images = append(images, digest(n))
-				values = append(values, imageKey(digest(n)), imageValue(t, digest(n), digest(100_000+n)))
+				images = append(images, rig.Digest(n))
+				values = append(values, rig.ImageKey(rig.Digest(n)), rig.ImageValue(t, rig.Digest(n), rig.Digest(100_000+n)))
 			}
 			putAll(t, c, values...)
 		}
-		put(t, c, streamKey("demo", "app"), streamValue(t, "demo", "app", images...))
+		rig.Put(t, c, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", images...))
 		body := s.layers(t, "demo", "app")
 		if strings.Contains(body, `"imageMissing":true`) || strings.Count(body, `"imageMissing":false`) != 2000 {
 			t.Errorf("%d of 2000 images arrived", strings.Count(body, `"imageMissing":false`))
@@ -125,35 +127,35 @@ func TestManyKeysOfOneRevisionAreSeenTogether(t *testing.T) {
 
 func TestTheEmbeddedStoreServesWithoutAnotherProcess(t *testing.T) {
 	dir := t.TempDir() + "/store"
-	b := startBackendIn(t, "strata-storage", dir, freePort(t))
-	c := b.client(t)
-	put(t, c, streamKey("demo", "app"), streamValue(t, "demo", "app", digest(1)))
-	if code := b.stop(syscall.SIGTERM); code != 0 {
+	b := rig.StartBackendIn(t, "strata-storage", dir, rig.FreePort(t))
+	c := b.Client(t)
+	rig.Put(t, c, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(1)))
+	if code := b.Stop(syscall.SIGTERM); code != 0 {
 		t.Errorf("strata-storage ended with %d", code)
 	}
 	s := startServer(t, "--data-dir="+dir)
-	contains(t, s.layers(t, "demo", "app"), `"imageMissing":true`)
-	if code := s.stop(syscall.SIGTERM); code != 0 {
+	rig.Contains(t, s.layers(t, "demo", "app"), `"imageMissing":true`)
+	if code := s.Stop(syscall.SIGTERM); code != 0 {
 		t.Errorf("strata-apiserver ended with %d", code)
 	}
 }
 
 func TestABackendThatIsAwayGives504AndNeverOldData(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, name string) {
-		b := startBackend(t, name)
-		c := b.client(t)
-		put(t, c, streamKey("demo", "app"), streamValue(t, "demo", "app"))
-		s := startServer(t, "--etcd-servers="+b.url)
+	rig.ForEachBackend(t, func(t *testing.T, name string) {
+		b := rig.StartBackend(t, name)
+		c := b.Client(t)
+		rig.Put(t, c, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app"))
+		s := startServer(t, "--etcd-servers="+b.URL)
 		s.layers(t, "demo", "app")
-		b.stop(syscall.SIGKILL)
-		code, body := s.get(layersPath("demo", "app")+"?timeout=10s", adminToken)
+		b.Stop(syscall.SIGKILL)
+		code, body := s.get(rig.LayersPath("demo", "app")+"?timeout=10s", adminToken)
 		if code != 504 {
 			t.Errorf("%d %s", code, body)
 		}
-		if code, _ := s.get(layersPath("demo", "app")+"?resourceVersion=0", adminToken); code != 200 {
+		if code, _ := s.get(rig.LayersPath("demo", "app")+"?resourceVersion=0", adminToken); code != 200 {
 			t.Errorf("resourceVersion=0: %d", code)
 		}
-		eventually(t, "readyz fails", func() error {
+		rig.Eventually(t, "readyz fails", func() error {
 			if code, _ := s.get("/readyz", ""); code == 200 {
 				return fmt.Errorf("still ready")
 			}
@@ -162,10 +164,10 @@ func TestABackendThatIsAwayGives504AndNeverOldData(t *testing.T) {
 		if code, _ := s.get("/livez", ""); code != 200 {
 			t.Errorf("livez: %d", code)
 		}
-		b.launch()
+		b.Launch()
 		s.awaitReady(t)
-		eventually(t, "answers again", func() error {
-			if code, body := s.get(layersPath("demo", "app"), adminToken); code != 200 {
+		rig.Eventually(t, "answers again", func() error {
+			if code, body := s.get(rig.LayersPath("demo", "app"), adminToken); code != 200 {
 				return fmt.Errorf("%d %s", code, body)
 			}
 			return nil
@@ -174,13 +176,13 @@ func TestABackendThatIsAwayGives504AndNeverOldData(t *testing.T) {
 }
 
 func TestAServerStartsWithoutItsBackendAndBecomesReady(t *testing.T) {
-	port := freePort(t)
-	b := startBackendIn(t, "etcd-3.6", t.TempDir()+"/data", port)
-	put(t, b.client(t), streamKey("demo", "app"), streamValue(t, "demo", "app"))
-	b.stop(syscall.SIGKILL)
+	port := rig.FreePort(t)
+	b := rig.StartBackendIn(t, "etcd-3.6", t.TempDir()+"/data", port)
+	rig.Put(t, b.Client(t), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app"))
+	b.Stop(syscall.SIGKILL)
 	go func() {
 		time.Sleep(2 * time.Second)
-		b.launch()
+		b.Launch()
 	}()
 	s := startServer(t, fmt.Sprintf("--etcd-servers=http://127.0.0.1:%d", port))
 	s.layers(t, "demo", "app")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"strata/test/rig"
 )
 
 func putAll(t *testing.T, c *clientv3.Client, keysAndValues ...string) int64 {
@@ -17,7 +19,7 @@ func putAll(t *testing.T, c *clientv3.Client, keysAndValues ...string) int64 {
 	for i := 0; i < len(keysAndValues); i += 2 {
 		ops = append(ops, clientv3.OpPut(keysAndValues[i], keysAndValues[i+1]))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
 	defer cancel()
 	response, err := c.Txn(ctx).Then(ops...).Commit()
 	if err != nil {
@@ -115,10 +117,10 @@ func TestTheStoreAnswersAsEtcdDoes(t *testing.T) {
 		}},
 	}
 	results := map[string][]string{}
-	for _, name := range backends(t) {
-		c := startBackend(t, name).client(t)
+	for _, name := range rig.Backends(t) {
+		c := rig.StartBackend(t, name).Client(t)
 		for _, one := range calls {
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
 			result, err := one.do(ctx, c)
 			cancel()
 			text := fmt.Sprintf("%s: %v", one.name, err)
@@ -128,7 +130,7 @@ func TestTheStoreAnswersAsEtcdDoes(t *testing.T) {
 			results[name] = append(results[name], text)
 		}
 	}
-	for _, name := range backends(t) {
+	for _, name := range rig.Backends(t) {
 		for i, want := range results["etcd-3.6"] {
 			if got := results[name][i]; got != want {
 				t.Errorf("%s: %s\n   etcd 3.6: %s", name, got, want)
@@ -138,11 +140,11 @@ func TestTheStoreAnswersAsEtcdDoes(t *testing.T) {
 }
 
 func TestWatchesDeliverEveryRevisionOnceAndInOrder(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, name string) {
-		c := startBackend(t, name).client(t)
+	rig.ForEachBackend(t, func(t *testing.T, name string) {
+		c := rig.StartBackend(t, name).Client(t)
 		const writes = 300
-		first := put(t, c, "w/0", "0")
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		first := rig.Put(t, c, "w/0", "0")
+		ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
 		defer cancel()
 		watch := c.Watch(ctx, "w/", clientv3.WithPrefix(), clientv3.WithRev(first), clientv3.WithPrevKV())
 		go func() {
@@ -177,12 +179,12 @@ func TestWatchesDeliverEveryRevisionOnceAndInOrder(t *testing.T) {
 }
 
 func TestACompactedWatchSaysSo(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, name string) {
-		c := startBackend(t, name).client(t)
+	rig.ForEachBackend(t, func(t *testing.T, name string) {
+		c := rig.StartBackend(t, name).Client(t)
 		for i := 0; i < 5; i++ {
-			put(t, c, "k", fmt.Sprint(i))
+			rig.Put(t, c, "k", fmt.Sprint(i))
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
 		defer cancel()
 		if _, err := c.Compact(ctx, 4); err != nil {
 			t.Fatal(err)
@@ -195,23 +197,23 @@ func TestACompactedWatchSaysSo(t *testing.T) {
 }
 
 func TestEtcdctlWorksOnTheStore(t *testing.T) {
-	b := startBackend(t, "strata-storage")
+	b := rig.StartBackend(t, "strata-storage")
 	run := func(args ...string) string {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		out, err := exec.CommandContext(ctx, peer(t, "etcdctl"), append([]string{"--endpoints=" + b.url}, args...)...).CombinedOutput()
+		out, err := exec.CommandContext(ctx, rig.Peer(t, "etcdctl"), append([]string{"--endpoints=" + b.URL}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Errorf("etcdctl %s: %v: %s", strings.Join(args, " "), err, out)
 		}
 		return string(out)
 	}
-	contains(t, run("put", "a", "1"), "OK")
-	contains(t, run("get", "a"), "a\n1")
-	contains(t, run("del", "a"), "1")
-	contains(t, run("endpoint", "health"), "is healthy")
-	contains(t, run("endpoint", "status"), b.url)
-	contains(t, run("member", "list"), "started")
-	contains(t, run("compaction", "2"), "compacted revision 2")
-	contains(t, run("lease", "grant", "60"), "granted with TTL(60s)")
+	rig.Contains(t, run("put", "a", "1"), "OK")
+	rig.Contains(t, run("get", "a"), "a\n1")
+	rig.Contains(t, run("del", "a"), "1")
+	rig.Contains(t, run("endpoint", "health"), "is healthy")
+	rig.Contains(t, run("endpoint", "status"), b.URL)
+	rig.Contains(t, run("member", "list"), "started")
+	rig.Contains(t, run("compaction", "2"), "compacted revision 2")
+	rig.Contains(t, run("lease", "grant", "60"), "granted with TTL(60s)")
 }

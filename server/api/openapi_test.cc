@@ -1,0 +1,128 @@
+#include "server/api/openapi.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include "codec/json_tree.h"
+
+namespace strata::api {
+namespace {
+
+using codec::JsonTree;
+using testing::HasSubstr;
+
+constexpr const char* kGroup = "/openapi/v3/apis/image.openshift.io/v1";
+constexpr const char* kLayers =
+    "/apis/image.openshift.io/v1/namespaces/{namespace}/imagestreams/{name}/layers";
+
+std::string Golden(const std::string& path) {
+  gzFile file = gzopen(("test/golden/discovery/" + path).c_str(), "rb");
+  std::string text;
+  char buffer[65536];
+  for (int n; (n = gzread(file, buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<size_t>(n));
+  gzclose(file);
+  return text;
+}
+
+const JsonTree* Find(const JsonTree* tree, std::string_view key) {
+  for (size_t i = 0; tree != nullptr && i < tree->keys.size(); ++i) {
+    if (tree->keys[i] == key) return &tree->items[i];
+  }
+  return nullptr;
+}
+
+// The same value, whatever the order of keys.
+bool Same(const JsonTree* a, const JsonTree* b) {
+  if (a == nullptr || b == nullptr || a->kind != b->kind || a->text != b->text ||
+      a->items.size() != b->items.size()) {
+    return false;
+  }
+  for (size_t i = 0; i < a->items.size(); ++i) {
+    const JsonTree* other = a->kind == JsonTree::Kind::kObject ? Find(b, a->keys[i]) : &b->items[i];
+    if (!Same(&a->items[i], other)) return false;
+  }
+  return true;
+}
+
+std::vector<std::string> Keys(const JsonTree* tree) {
+  return tree == nullptr ? std::vector<std::string>() : tree->keys;
+}
+
+TEST(OpenApi, TheOperationIsTheReferences) {
+  const OpenApi api;
+  const JsonTree v3 = codec::ParseTree(*api.Answer(kGroup, {}).body);
+  const JsonTree golden = codec::ParseTree(Golden("openapi-v3-image.json.gz"));
+  const JsonTree* path = Find(Find(&v3, "paths"), kLayers);
+  EXPECT_TRUE(Same(path, Find(Find(&golden, "paths"), kLayers)));
+  const JsonTree v2 = codec::ParseTree(*api.Answer("/openapi/v2", {}).body);
+  const JsonTree golden2 = codec::ParseTree(Golden("openapi-v2.json.gz"));
+  EXPECT_TRUE(Same(Find(Find(Find(&v2, "paths"), kLayers), "get"),
+                   Find(Find(Find(&golden2, "paths"), kLayers), "get")));
+}
+
+TEST(OpenApi, SchemasHaveTheReferencesMembersWithOurDescriptions) {
+  const OpenApi api;
+  const JsonTree v3 = codec::ParseTree(*api.Answer(kGroup, {}).body);
+  const JsonTree golden = codec::ParseTree(Golden("openapi-v3-image.json.gz"));
+  const JsonTree* ours = Find(Find(&v3, "components"), "schemas");
+  const JsonTree* theirs = Find(Find(&golden, "components"), "schemas");
+  for (const std::string& name : Keys(ours)) {
+    const JsonTree* schema = Find(ours, name);
+    const JsonTree* reference = Find(theirs, name);
+    ASSERT_NE(reference, nullptr) << name;
+    EXPECT_THAT(Keys(Find(schema, "properties")),
+                testing::UnorderedElementsAreArray(Keys(Find(reference, "properties"))))
+        << name;
+    EXPECT_NE(Find(schema, "description"), nullptr) << name;
+    for (const std::string& property : Keys(Find(schema, "properties"))) {
+      EXPECT_NE(Find(Find(Find(schema, "properties"), property), "description"), nullptr)
+          << name << "." << property << " has no comment in its .proto file";
+    }
+  }
+  const JsonTree* layers = Find(ours, "com.github.openshift.api.image.v1.ImageStreamLayers");
+  EXPECT_TRUE(Same(Find(layers, "x-kubernetes-group-version-kind"),
+                   Find(Find(theirs, "com.github.openshift.api.image.v1.ImageStreamLayers"),
+                        "x-kubernetes-group-version-kind")));
+}
+
+TEST(OpenApi, TheRootNamesOurGroupAloneByItsHash) {
+  const OpenApi api;
+  const http::Response root = api.Answer("/openapi/v3", {});
+  const std::string etag = *api.Answer(kGroup, {}).headers.Find("etag");
+  const std::string hash = etag.substr(1, etag.size() - 2);
+  EXPECT_EQ(*root.body,
+            R"({"paths":{"apis/image.openshift.io/v1":{"serverRelativeURL":"/openapi/v3/apis/)"
+            R"(image.openshift.io/v1?hash=)" +
+                hash + "\"}}}");
+  const http::Response named = api.Answer(kGroup, {.hash = hash});
+  EXPECT_EQ(*named.headers.Find("cache-control"), "public, immutable");
+  EXPECT_NE(named.headers.Find("expires"), nullptr);
+  const http::Response old = api.Answer(kGroup, {.hash = "ABC"});
+  EXPECT_EQ(old.status, 200) << "a redirect would become 502";
+  EXPECT_EQ(*old.headers.Find("cache-control"), "no-cache, private");
+}
+
+TEST(OpenApi, EntityTagsAndAcceptAreHonoured) {
+  const OpenApi api;
+  for (const std::string_view path : {"/openapi/v2", kGroup}) {
+    const std::string etag = *api.Answer(path, {}).headers.Find("etag");
+    for (const std::string& match : {etag, "W/" + etag, "\"x\", " + etag, std::string("*")})
+      EXPECT_EQ(api.Answer(path, {.if_none_match = match}).status, 304) << match;
+    EXPECT_EQ(api.Answer(path, {.if_none_match = "\"x\""}).status, 200);
+  }
+  for (const char* taken : {"", "application/json", "*/*", "text/html, application/*;q=0.5"})
+    EXPECT_EQ(api.Answer(kGroup, {.accept = taken}).status, 200) << taken;
+  EXPECT_EQ(api.Answer(kGroup, {.accept = "application/yaml"}).status, 406);
+  EXPECT_EQ(api.Answer("/openapi/v3", {.accept = "application/yaml"}).status, 200);
+}
+
+TEST(OpenApi, IsTheSameOnEveryReplica) {
+  const OpenApi one, other;
+  for (const std::string_view path : one.Paths())
+    EXPECT_EQ(*one.Answer(path, {}).body, *other.Answer(path, {}).body);
+}
+
+}  // namespace
+}  // namespace strata::api

@@ -1,0 +1,177 @@
+#include "server/identity.h"
+
+#include <string>
+#include <utility>
+
+#include "server/auth/client_certificate.h"
+#include "server/auth/request_header.h"
+#include "server/auth/subject_access_review.h"
+#include "server/auth/token_file.h"
+#include "server/auth/token_review.h"
+#include "server/kube/config.h"
+
+namespace strata {
+namespace {
+
+// A client by the kubeconfig, or as the pod that this is. Null: neither.
+base::StatusOr<std::shared_ptr<kube::Client>> Connect(const std::string& kubeconfig,
+                                                      obs::Metrics& metrics) {
+  auto config = kubeconfig.empty() ? kube::InClusterConfig() : kube::LoadKubeconfig(kubeconfig);
+  if (kubeconfig.empty() && config.status().code() == base::StatusCode::kNotFound)
+    return std::shared_ptr<kube::Client>();
+  if (!config.ok()) return config.status();
+  return std::make_shared<kube::Client>(*std::move(config), kube::Client::Options{}, metrics);
+}
+
+base::Status FollowCas(const std::string& file, std::string_view name,
+                       const std::shared_ptr<auth::CaPool>& pool, files::FileWatcher& watcher) {
+  return watcher.Watch(name, {file}, [pool, file](const std::vector<std::string>& contents) {
+    return base::Annotate(pool->Set(contents[0]), file);
+  });
+}
+
+}  // namespace
+
+// What both halves are made of.
+struct Identity::Parts {
+  const Flags& flags;
+  files::FileWatcher& watcher;
+  net::Credentials& credentials;
+  const base::Clock& clock;
+  const obs::Logger& log;
+  obs::Metrics& metrics;
+};
+
+base::StatusOr<std::unique_ptr<Identity>> Identity::Create(
+    const Flags& flags, files::FileWatcher& watcher, net::Credentials& credentials,
+    const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics) {
+  std::unique_ptr<Identity> identity(new Identity());
+  auto api = Connect(flags.authentication_kubeconfig, metrics);
+  if (!api.ok()) return base::Annotate(api.status(), "--authentication-kubeconfig");
+  identity->authentication_api_ = *api;
+  if (flags.authorization_kubeconfig == flags.authentication_kubeconfig) {
+    identity->authorization_api_ = *std::move(api);
+  } else {
+    api = Connect(flags.authorization_kubeconfig, metrics);
+    if (!api.ok()) return base::Annotate(api.status(), "--authorization-kubeconfig");
+    identity->authorization_api_ = *std::move(api);
+  }
+  const Parts parts{flags, watcher, credentials, clock, log, metrics};
+  STRATA_RETURN_IF_ERROR(identity->MakeAuthenticator(parts));
+  STRATA_RETURN_IF_ERROR(identity->MakeAuthorizer(parts));
+  return identity;
+}
+
+base::Status Identity::MakeAuthenticator(const Parts& parts) {
+  const Flags& flags = parts.flags;
+  client_cas_ = std::make_shared<auth::CaPool>(parts.clock);
+  proxy_cas_ = std::make_shared<auth::CaPool>(parts.clock);
+  auto header = std::make_unique<auth::RequestHeader>(proxy_cas_, flags.request_header);
+  const bool client_ca_given = !flags.client_ca_file.empty();
+  const bool proxy_ca_given = !flags.requestheader_client_ca_file.empty();
+  if (client_ca_given) {
+    STRATA_RETURN_IF_ERROR(base::Annotate(
+        FollowCas(flags.client_ca_file, "client-ca-file", client_cas_, parts.watcher),
+        "--client-ca-file"));
+  }
+  if (proxy_ca_given) {
+    STRATA_RETURN_IF_ERROR(
+        base::Annotate(FollowCas(flags.requestheader_client_ca_file, "requestheader-client-ca-file",
+                                 proxy_cas_, parts.watcher),
+                       "--requestheader-client-ca-file"));
+  }
+  if (authentication_api_ != nullptr && !flags.authentication_skip_lookup &&
+      !(client_ca_given && proxy_ca_given)) {
+    auth::ClusterTrust::Targets targets;
+    if (!client_ca_given) targets.client_cas = client_cas_;
+    if (!proxy_ca_given) {
+      targets.proxy_cas = proxy_cas_;
+      targets.headers = header.get();
+    }
+    targets.ca_names = [&credentials = parts.credentials, &log = parts.log](const auto& pem) {
+      if (const base::Status status = credentials.SetClusterCas(pem); !status.ok())
+        log.Warning("Handshakes don't name the cluster's CAs", {{"err", status}});
+    };
+    trust_ = std::make_unique<auth::ClusterTrust>(*authentication_api_, std::move(targets),
+                                                  parts.log);
+    trust_must_come_ = !flags.authentication_tolerate_lookup_failure;
+  }
+
+  // k8s.io/apiserver authenticatorfactory/delegating.go, with kube-apiserver's token file between.
+  std::vector<std::unique_ptr<auth::Authenticator>> chain;
+  chain.push_back(std::move(header));
+  chain.push_back(std::make_unique<auth::ClientCertificate>(client_cas_));
+  if (!flags.token_auth_file.empty()) {
+    auto tokens = auth::TokenFile::Open(flags.token_auth_file, parts.watcher, parts.log);
+    if (!tokens.ok()) return base::Annotate(tokens.status(), "--token-auth-file");
+    chain.push_back(*std::move(tokens));
+  }
+  if (authentication_api_ != nullptr) {
+    chain.push_back(std::make_unique<auth::TokenReview>(*authentication_api_, flags.token_review,
+                                                        parts.clock, parts.metrics));
+  }
+  authenticator_ =
+      std::make_unique<auth::AuthenticatorChain>(std::move(chain), flags.anonymous_auth);
+  return base::OkStatus();
+}
+
+base::Status Identity::MakeAuthorizer(const Parts& parts) {
+  const Flags& flags = parts.flags;
+  std::vector<std::string> modes = flags.authorization_modes;
+  if (modes.empty()) modes = {authorization_api_ == nullptr ? "RBAC" : "Webhook"};
+  std::vector<std::unique_ptr<auth::Authorizer>> authorizers;
+  for (const std::string& mode : modes) {
+    if (mode == "AlwaysAllow") {
+      authorizers.push_back(std::make_unique<auth::AlwaysAllow>());
+      continue;
+    }
+    const bool cluster = mode == "Webhook" || flags.rbac_source == "cluster";
+    if (cluster && authorization_api_ == nullptr) {
+      return base::InvalidArgumentError(
+          "--authorization-mode=Webhook and --rbac-source=cluster ask kube-apiserver: give "
+          "--kubeconfig where this is no pod");
+    }
+    if (mode == "Webhook") {
+      authorizers.push_back(std::make_unique<auth::SubjectAccessReview>(
+          *authorization_api_, flags.subject_access_review, parts.clock, parts.metrics));
+      continue;
+    }
+    auto rbac = std::make_unique<auth::Rbac>();
+    if (cluster) {
+      cluster_rbac_ = std::make_unique<auth::ClusterRbac>(*authorization_api_, *rbac, parts.log);
+    } else {
+      STRATA_RETURN_IF_ERROR(
+          base::Annotate(rbac->Follow(flags.rbac_files, parts.watcher), "--rbac-file"));
+    }
+    authorizers.push_back(std::move(rbac));
+  }
+  authorizer_ =
+      std::make_unique<auth::AuthorizerChain>(flags.always_allow_paths, std::move(authorizers));
+  return base::OkStatus();
+}
+
+void Identity::AddHealthChecks(handlers::Health& health) const {
+  const auto arrived = [](const auto& source) {
+    return source.synced() ? base::OkStatus() : source.status();
+  };
+  if (trust_ != nullptr && trust_must_come_) {
+    health.Add("authentication-config", handlers::Health::Scope::kReadiness,
+               [this, arrived] { return arrived(*trust_); });
+  }
+  if (cluster_rbac_ != nullptr) {
+    health.Add("cluster-rbac", handlers::Health::Scope::kReadiness,
+               [this, arrived] { return arrived(*cluster_rbac_); });
+  }
+}
+
+void Identity::Start() {
+  if (trust_ != nullptr) trust_->Start();
+  if (cluster_rbac_ != nullptr) cluster_rbac_->Start();
+}
+
+void Identity::Stop() {
+  if (authentication_api_ != nullptr) authentication_api_->Stop();
+  if (authorization_api_ != nullptr) authorization_api_->Stop();
+}
+
+}  // namespace strata

@@ -1,0 +1,75 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// A Backend speaks the etcd v3 API.
+type Backend struct {
+	*Process
+	URL string
+	Dir string
+}
+
+// Backends names those that are there: always etcd 3.6 and our own store.
+func Backends(t *testing.T) []string {
+	names := []string{"etcd-3.6", "strata-storage"}
+	if os.Getenv("STRATA_ETCD34") != "" {
+		names = append(names, "etcd-3.4")
+	}
+	return names
+}
+
+func ForEachBackend(t *testing.T, test func(t *testing.T, name string)) {
+	for _, name := range Backends(t) {
+		t.Run(name, func(t *testing.T) { test(t, name) })
+	}
+}
+
+func StartBackend(t *testing.T, name string) *Backend {
+	t.Helper()
+	return StartBackendIn(t, name, filepath.Join(t.TempDir(), "data"), FreePort(t))
+}
+
+func StartBackendIn(t *testing.T, name, dir string, port int) *Backend {
+	t.Helper()
+	url := fmt.Sprintf("http://127.0.0.1:%d", port)
+	var p *Process
+	if name == "strata-storage" {
+		p = Start(t, Strata(t, "strata-storage"), "serve", "--data-dir="+dir, "--listen-client-urls="+url)
+	} else {
+		path := os.Getenv("STRATA_ETCD34")
+		if name == "etcd-3.6" {
+			path = Peer(t, "etcd")
+		}
+		p = Start(t, path, "--data-dir="+dir, "--listen-client-urls="+url, "--advertise-client-urls="+url,
+			fmt.Sprintf("--listen-peer-urls=http://127.0.0.1:%d", FreePort(t)), "--log-level=error")
+	}
+	b := &Backend{Process: p, URL: url, Dir: dir}
+	b.Client(t)
+	return b
+}
+
+// Client is a connection of clientv3, once the backend answers.
+func (b *Backend) Client(t *testing.T) *clientv3.Client {
+	t.Helper()
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{b.URL}, DialTimeout: Patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	Eventually(t, "the backend answers", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		_, err := c.Get(ctx, "/")
+		return err
+	})
+	return c
+}

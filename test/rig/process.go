@@ -1,0 +1,122 @@
+// Package rig is what tests against real peers share: processes, backends, records, certificates.
+package rig
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Patience is how long anything may take.
+const Patience = 30 * time.Second
+
+func binary(t *testing.T, env, fallback, name string) string {
+	t.Helper()
+	dir := os.Getenv(env)
+	if dir == "" {
+		dir = fallback
+	}
+	path, err := filepath.Abs(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%s is needed; build it, or set %s to its folder", path, env)
+	}
+	return path
+}
+
+func Strata(t *testing.T, name string) string {
+	return binary(t, "STRATA_BIN", "../../build/bin", name)
+}
+func Peer(t *testing.T, name string) string { return binary(t, "STRATA_PEERS", "../../build/go", name) }
+
+var nextPort atomic.Int32
+
+// FreePort is a port that nobody listens on, and that no other call gives. It lies below the ports that the kernel
+// gives to connections, and each test process begins elsewhere: tests run beside each other.
+func FreePort(t *testing.T) int {
+	t.Helper()
+	nextPort.CompareAndSwap(0, 12000+int32(os.Getpid()%1000)*20)
+	for {
+		port := int(nextPort.Add(1))
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			listener.Close()
+			return port
+		}
+		if port > 32000 {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A Process of the rig; its output is shown when the test fails.
+type Process struct {
+	t      *testing.T
+	name   string
+	args   []string
+	cmd    *exec.Cmd
+	output bytes.Buffer
+	done   chan struct{}
+}
+
+func Start(t *testing.T, name string, args ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, name: name, args: args}
+	p.Launch()
+	t.Cleanup(func() {
+		p.Stop(syscall.SIGKILL)
+		if t.Failed() {
+			text := p.output.String()
+			if len(text) > 4000 {
+				text = text[len(text)-4000:]
+			}
+			t.Logf("%s said:\n%s", filepath.Base(p.name), text)
+		}
+	})
+	return p
+}
+
+func (p *Process) Launch() {
+	p.cmd = exec.Command(p.name, p.args...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.done = make(chan struct{})
+	go func(cmd *exec.Cmd, done chan struct{}) {
+		_ = cmd.Wait()
+		close(done)
+	}(p.cmd, p.done)
+}
+
+// Stop ends the process and returns its exit code.
+func (p *Process) Stop(signal syscall.Signal) int {
+	_ = p.cmd.Process.Signal(signal)
+	select {
+	case <-p.done:
+	case <-time.After(Patience):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func Eventually(t *testing.T, what string, try func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if err = try(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: %v", what, err)
+}
