@@ -1,0 +1,26 @@
+# The Debian package: `./dev package`.
+include(GNUInstallDirs)
+install(TARGETS strata-apiserver strata-storage RUNTIME DESTINATION usr/bin)
+install(FILES README.md docs/compatibility.md certs/README.md DESTINATION usr/share/doc/strata)
+install(DIRECTORY deploy/samples DESTINATION usr/share/doc/strata)
+install(FILES deploy/systemd/strata-apiserver.service deploy/systemd/strata-storage.service
+        DESTINATION lib/systemd/system)
+install(FILES deploy/systemd/apiserver.yaml DESTINATION etc/strata)
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME strata)
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_CONTACT "The Strata authors <strata@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Aggregated API server for image.openshift.io/v1")
+set(CPACK_PACKAGE_DESCRIPTION
+    "Serves the layers of image streams behind kube-apiserver, from records in an etcd or in its own store.")
+set(CPACK_PACKAGING_INSTALL_PREFIX /)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS adduser)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
+    "${CMAKE_SOURCE_DIR}/deploy/debian/postinst;${CMAKE_SOURCE_DIR}/deploy/debian/prerm;${CMAKE_SOURCE_DIR}/deploy/debian/conffiles")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+include(CPack)

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Builds the container image and runs it as a pod would: as user 65532, with a read-only root and no capability, serving
+# from its own store in a volume.
+#
+#   image_test.sh BIN_FOLDER
+set -euo pipefail
+bin=$(readlink -f "$1")
+root=$(dirname "$(readlink -f "$0")")/../..
+work=$(mktemp -d)
+container=
+end_with_children() {
+  local child
+  for child in $(pgrep -P "$1"); do end_with_children "$child"; done
+  kill "$1" 2>/dev/null || true
+}
+cleanup() {
+  [[ -z ${server:-} ]] || end_with_children "$server"
+  [[ -z $container ]] || buildah rm "$container" >/dev/null 2>&1 || true
+  buildah rmi --all --force >/dev/null 2>&1 || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+fail() { echo "image_test: $*" >&2; [[ ! -s $work/log ]] || tail -n 20 "$work/log" >&2; exit 1; }
+
+# A storage of this test's own.
+mkdir -p "$work/run" "$work/data"
+printf '[storage]\ndriver = "vfs"\ngraphroot = "%s/graph"\nrunroot = "%s/run"\n' "$work" "$work" >"$work/storage.conf"
+export CONTAINERS_STORAGE_CONF=$work/storage.conf BUILDAH_ISOLATION=chroot
+
+"$root/deploy/image/build.sh" --bin="$bin" --tag=localhost/strata:test --archive="$work/strata.tar" >/dev/null
+[[ $(stat -c %s "$work/strata.tar") -lt 100000000 ]] || fail "the image is larger than 100 MB"
+
+container=$(buildah from localhost/strata:test)
+in_image() { buildah run --cap-drop=all --volume "$work/data:/var/lib/strata" "$container" "$@"; }
+[[ $(in_image /usr/bin/strata-apiserver --version) == "strata-apiserver "* ]] || fail "no version"
+[[ $(in_image /usr/bin/strata-storage --version) == "strata-storage "* ]] || fail "no version"
+[[ $(buildah inspect --format '{{.OCIv1.Config.User}}' "$container") == 65532:65532 ]] || fail "runs as another user"
+
+chown 65532:65532 "$work/data"
+chmod 755 "$work"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+in_image /usr/bin/strata-apiserver --data-dir=/var/lib/strata/store --cert-dir=/var/lib/strata/certificates \
+  --bind-address=127.0.0.1 --secure-port="$port" >"$work/log" 2>&1 &
+server=$!
+for _ in $(seq 100); do
+  kill -0 $server 2>/dev/null || fail "it ended"
+  if [[ $(curl --silent --insecure "https://127.0.0.1:$port/readyz") == ok ]]; then
+    [[ $(stat -c %u "$work/data/store") == 65532 ]] || fail "the store isn't the user's"
+    echo "image_test: passed, $(stat -c %s "$work/strata.tar") bytes"
+    exit 0
+  fi
+  sleep 0.2
+done
+fail "it never got ready"

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Makes the Debian package, looks at what is in it, and serves with the configuration that it brings.
+#
+#   package_test.sh BUILD_FOLDER
+set -euo pipefail
+build=$(readlink -f "$1")
+work=$(mktemp -d)
+cleanup() {
+  [[ -z ${server:-} ]] || kill "$server" 2>/dev/null || true
+  [[ -z ${store:-} ]] || kill "$store" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+fail() { echo "package_test: $*" >&2; cat "$work"/log* >&2 2>/dev/null || true; exit 1; }
+
+(cd "$build" && cpack -G DEB -B "$work" >"$work/log" 2>&1) || fail "cpack"
+package=$(echo "$work"/*.deb)
+info=$(dpkg-deb --info "$package")
+for field in 'Package: strata' 'Depends: .*libgrpc' 'Depends: .*adduser' postinst prerm conffiles; do
+  grep -q "$field" <<<"$info" || fail "no $field in: $info"
+done
+dpkg-deb --extract "$package" "$work/root"
+for file in usr/bin/strata-apiserver usr/bin/strata-storage lib/systemd/system/strata-apiserver.service \
+  lib/systemd/system/strata-storage.service etc/strata/apiserver.yaml usr/share/doc/strata/README.md; do
+  [[ -e $work/root/$file ]] || fail "no $file"
+done
+for script in postinst prerm; do
+  dpkg-deb --ctrl-tarfile "$package" | tar -xO "./$script" | sh -n || fail "$script"
+done
+
+# The services' command lines, with this machine's paths and ports.
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+store_port=$(free_port) port=$(free_port)
+read -r -a command < <(sed -n 's/^ExecStart=//p' "$work/root/lib/systemd/system/strata-storage.service" |
+  sed "s|/var/lib/strata|$work|; s|:2379|:$store_port|")
+"$work/root${command[0]}" "${command[@]:1}" >"$work/log-store" 2>&1 &
+store=$!
+sed -i "s|:2379|:$store_port|; s|^secure-port: .*|secure-port: $port|; s|/var/lib/strata|$work|" "$work/root/etc/strata/apiserver.yaml"
+read -r -a command < <(sed -n 's/^ExecStart=//p' "$work/root/lib/systemd/system/strata-apiserver.service" |
+  sed "s|/etc/strata|$work/root/etc/strata|")
+"$work/root${command[0]}" "${command[@]:1}" --bind-address=127.0.0.1 >"$work/log-server" 2>&1 &
+server=$!
+for _ in $(seq 100); do
+  if [[ $(curl --silent --insecure "https://127.0.0.1:$port/readyz") == ok ]]; then
+    echo "package_test: passed"
+    exit 0
+  fi
+  kill -0 $server 2>/dev/null || fail "the server ended"
+  sleep 0.2
+done
+fail "it never got ready"
