@@ -186,8 +186,22 @@ void AddAuthenticationFlags(CLI::App& app, Flags& flags) {
               "How long kube-apiserver's word on a token is kept");
   group
       .add_option("--api-audiences", flags.token_review.audiences,
-                  "Audiences that tokens must be for; none: kube-apiserver's own")
+                  "Audiences that tokens must be for; none: kube-apiserver's own, or the issuers")
       ->delimiter(',');
+  auth::ServiceAccountToken::Options& accounts = flags.service_account;
+  group
+      .add_option("--service-account-key-file", accounts.key_files,
+                  "Public keys, PEM, of service account tokens, which are then verified here and not "
+                  "by kube-apiserver; may be repeated")
+      ->type_name("FILE");
+  group
+      .add_option("--service-account-jwks-file", accounts.jwks_files,
+                  "The same as a JWK set (kube-apiserver's /openid/v1/jwks)")
+      ->type_name("FILE");
+  group
+      .add_option("--service-account-issuer", accounts.issuers,
+                  "Issuer of those tokens, as kube-apiserver's flag of this name; may be repeated")
+      ->type_name("URL");
   group
       .add_option("--client-ca-file", flags.client_ca_file,
                   "CA whose certificates are users: CN is the user, O the groups; PEM")
@@ -260,6 +274,14 @@ void AddAuthorizationFlags(CLI::App& app, Flags& flags) {
 base::Status CompleteAuth(Flags& flags) {
   if (flags.authentication_kubeconfig.empty()) flags.authentication_kubeconfig = flags.kubeconfig;
   if (flags.authorization_kubeconfig.empty()) flags.authorization_kubeconfig = flags.kubeconfig;
+  auth::ServiceAccountToken::Options& accounts = flags.service_account;
+  const bool keys = !accounts.key_files.empty() || !accounts.jwks_files.empty();
+  if (keys == accounts.issuers.empty()) {
+    return base::InvalidArgumentError(
+        "--service-account-issuer goes together with --service-account-key-file or "
+        "--service-account-jwks-file");
+  }
+  accounts.audiences = flags.token_review.audiences;
   const auto& modes = flags.authorization_modes;
   const auto has = [&](const char* mode) {
     return std::find(modes.begin(), modes.end(), mode) != modes.end();

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "server/auth/request_header.h"
+#include "server/auth/service_account_token.h"
 #include "server/auth/subject_access_review.h"
 #include "server/auth/token_review.h"
 #include "server/files/file_watcher.h"
@@ -59,6 +60,7 @@ struct Flags {
   bool authentication_skip_lookup = false;
   bool authentication_tolerate_lookup_failure = false;
   auth::TokenReview::Options token_review;
+  auth::ServiceAccountToken::Options service_account;
   std::vector<std::string> authorization_modes;  // empty: Webhook with a kube-apiserver, else RBAC
   std::string rbac_source = "files";
   std::vector<std::string> rbac_files;

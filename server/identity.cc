@@ -5,6 +5,7 @@
 
 #include "server/auth/client_certificate.h"
 #include "server/auth/request_header.h"
+#include "server/auth/service_account_token.h"
 #include "server/auth/subject_access_review.h"
 #include "server/auth/token_file.h"
 #include "server/auth/token_review.h"
@@ -97,7 +98,8 @@ base::Status Identity::MakeAuthenticator(const Parts& parts) {
     trust_must_come_ = !flags.authentication_tolerate_lookup_failure;
   }
 
-  // k8s.io/apiserver authenticatorfactory/delegating.go, with kube-apiserver's token file between.
+  // k8s.io/apiserver authenticatorfactory/delegating.go, with kube-apiserver's own kinds of tokens
+  // between.
   std::vector<std::unique_ptr<auth::Authenticator>> chain;
   chain.push_back(std::move(header));
   chain.push_back(std::make_unique<auth::ClientCertificate>(client_cas_));
@@ -105,6 +107,12 @@ base::Status Identity::MakeAuthenticator(const Parts& parts) {
     auto tokens = auth::TokenFile::Open(flags.token_auth_file, parts.watcher, parts.log);
     if (!tokens.ok()) return base::Annotate(tokens.status(), "--token-auth-file");
     chain.push_back(*std::move(tokens));
+  }
+  if (!flags.service_account.issuers.empty()) {
+    auto accounts = auth::ServiceAccountToken::Open(flags.service_account, parts.watcher,
+                                                    parts.clock, parts.metrics);
+    if (!accounts.ok()) return base::Annotate(accounts.status(), "--service-account-key-file");
+    chain.push_back(*std::move(accounts));
   }
   if (authentication_api_ != nullptr) {
     chain.push_back(std::make_unique<auth::TokenReview>(*authentication_api_, flags.token_review,

@@ -197,7 +197,10 @@ func (c *cluster) startStrata(flags ...string) {
 	}
 	args = append(args, "--kubeconfig="+c.path("strata.kubeconfig"), "--etcd-servers="+c.records.URL,
 		"--file-poll-interval=1s", "-v=2")
-	c.strata = rig.Start(c.t, rig.Strata(c.t, "strata-apiserver"), append(args, flags...)...)
+	for _, flag := range flags {
+		args = append(args, strings.Replace(flag, "=sa.pub", "="+c.path("sa.pub"), 1))
+	}
+	c.strata = rig.Start(c.t, rig.Strata(c.t, "strata-apiserver"), args...)
 }
 
 // register applies what deploy/ would: the delegation's bindings, the users' rights, Service and APIService.

@@ -163,3 +163,36 @@ func TestRolesOfTheClusterAreFollowed(t *testing.T) {
 	c.check(c.client.RbacV1().RoleBindings(namespace).Delete(context.Background(), "pullers", metav1.DeleteOptions{}))
 	eventually(t, 20*time.Second, "its deletion is seen", func() error { return c.expect(path, "pullertoken", 403) })
 }
+
+// With kube-apiserver's keys at hand nobody is asked whether a service account's token is good.
+func TestServiceAccountTokensAreVerifiedHere(t *testing.T) {
+	c := newCluster(t, "--service-account-key-file=sa.pub", "--service-account-issuer=https://kubernetes.default.svc",
+		"--api-audiences=https://kubernetes.default.svc,strata")
+	c.storeApp()
+	ctx := context.Background()
+	path := rig.LayersPath(namespace, "app")
+	_, err := c.client.RbacV1().RoleBindings(namespace).Create(ctx, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "account"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:image-puller"},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: "default", Namespace: namespace}},
+	}, metav1.CreateOptions{})
+	c.check(err)
+	eventually(t, time.Minute, "the account is there", func() error {
+		_, err := c.client.CoreV1().ServiceAccounts(namespace).Get(ctx, "default", metav1.GetOptions{})
+		return err
+	})
+	token := func(audience string) string {
+		request, err := c.client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, "default",
+			&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience}}},
+			metav1.CreateOptions{})
+		c.check(err)
+		return request.Status.Token
+	}
+	for audience, want := range map[string]int{"https://kubernetes.default.svc": 200, "strata": 200, "vault": 401} {
+		if err := c.expect(path, token(audience), want); err != nil {
+			t.Errorf("audience %s: %v", audience, err)
+		}
+	}
+	_, metrics := c.ask("/metrics", bearer("admintoken"))
+	rig.Contains(t, metrics, `strata_review_cache_requests_total{cache="service_account_token",result="miss"}`)
+}
