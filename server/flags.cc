@@ -271,6 +271,37 @@ void AddAuthorizationFlags(CLI::App& app, Flags& flags) {
       ->default_str("/healthz,/readyz,/livez");
 }
 
+void AddAuditFlags(CLI::App& app, Flags& flags) {
+  CLI::App& group = *app.add_option_group("Auditing");
+  group
+      .add_option("--audit-policy-file", flags.audit_policy_file,
+                  "Which requests are logged: a Policy of audit.k8s.io/v1")
+      ->type_name("FILE");
+  group
+      .add_option("--audit-log-path", flags.audit.path,
+                  "Where they are logged, a line of JSON for each event; -: standard output")
+      ->type_name("FILE");
+  group
+      .add_option("--audit-log-maxsize", flags.audit.max_size_mb,
+                  "Megabytes after which the file is turned over; 0: never")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  group
+      .add_option("--audit-log-maxbackup", flags.audit.max_backups, "Old files that stay; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  group
+      .add_option("--audit-log-maxage", flags.audit.max_age_days,
+                  "Days that old files stay; 0: for ever")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  group
+      .add_option("--audit-log-batch-buffer-size", flags.audit.max_queued,
+                  "Events that may wait for the disk; more are dropped, and counted")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
 base::Status CompleteAuth(Flags& flags) {
   if (flags.authentication_kubeconfig.empty()) flags.authentication_kubeconfig = flags.kubeconfig;
   if (flags.authorization_kubeconfig.empty()) flags.authorization_kubeconfig = flags.kubeconfig;
@@ -316,6 +347,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
   AddStorageFlags(app, flags);
   AddAuthenticationFlags(app, flags);
   AddAuthorizationFlags(app, flags);
+  AddAuditFlags(app, flags);
   CLI::App& group = *app.add_option_group("Log");
   group
       .add_option("-v,--v", flags.verbosity,
@@ -346,6 +378,10 @@ base::Status Complete(Flags& flags) {
     if (!password.ok()) return base::Annotate(password.status(), "--etcd-password-file");
     while (password->ends_with('\n') || password->ends_with('\r')) password->pop_back();
     flags.etcd.password = *std::move(password);
+  }
+  if (flags.audit_policy_file.empty() != flags.audit.path.empty()) {
+    return base::InvalidArgumentError(
+        "--audit-policy-file and --audit-log-path go together: what is logged, and where");
   }
   flags.tls.http2 = !flags.disable_http2;
   return base::OkStatus();

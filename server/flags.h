@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "server/audit/log.h"
 #include "server/auth/request_header.h"
 #include "server/auth/service_account_token.h"
 #include "server/auth/subject_access_review.h"
@@ -66,6 +67,10 @@ struct Flags {
   std::vector<std::string> rbac_files;
   auth::SubjectAccessReview::Options subject_access_review;
   std::vector<std::string> always_allow_paths = {"/healthz", "/readyz", "/livez"};
+
+  // Audit.
+  std::string audit_policy_file;
+  audit::Log::Options audit;  // without a path: none
 
   // Log.
   int verbosity = 0;

@@ -22,6 +22,7 @@
 #include "server/api/discovery.h"
 #include "server/api/openapi.h"
 #include "server/arguments.h"
+#include "server/audit/log.h"
 #include "server/files/file_watcher.h"
 #include "server/flags.h"
 #include "server/handlers/health.h"
@@ -118,6 +119,24 @@ int Fail(const base::Status& status) {
   return 1;
 }
 
+// Null where nothing is to be audited.
+base::StatusOr<std::unique_ptr<audit::Log>> OpenAudit(const Flags& flags, const base::Clock& clock,
+                                                      const obs::Logger& log,
+                                                      obs::Metrics& metrics) {
+  if (flags.audit.path.empty()) return std::unique_ptr<audit::Log>();
+  constexpr size_t kMaxPolicyBytes = 1 << 20;
+  const auto text = files::ReadFile(flags.audit_policy_file, kMaxPolicyBytes);
+  if (!text.ok()) return base::Annotate(text.status(), "--audit-policy-file");
+  auto policy = audit::Policy::Parse(*text);
+  if (!policy.ok()) {
+    return base::Annotate(base::Annotate(policy.status(), flags.audit_policy_file),
+                          "--audit-policy-file");
+  }
+  auto opened = audit::Log::Open(flags.audit, *std::move(policy), clock, log, metrics);
+  if (!opened.ok()) return base::Annotate(opened.status(), "--audit-log-path");
+  return opened;
+}
+
 int Run(Flags flags) {
   const sigset_t end_signals = EndSignals();
   pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
@@ -144,6 +163,8 @@ int Run(Flags flags) {
   if (!credentials.ok()) return Fail(credentials.status());
   auto identity = Identity::Create(flags, watcher, **credentials, clock, log, metrics);
   if (!identity.ok()) return Fail(identity.status());
+  auto audit_log = OpenAudit(flags, clock, log, metrics);
+  if (!audit_log.ok()) return Fail(audit_log.status());
   auto backend = OpenBackend(flags, clock, log, metrics);
   if (!backend.ok()) return Fail(backend.status());
 
@@ -175,7 +196,8 @@ int Run(Flags flags) {
   router.SetLayers(
       [&layers](std::shared_ptr<handlers::Call> call) { layers.Serve(std::move(call)); });
 
-  serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router, clock, log, metrics);
+  serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router, clock, log, metrics,
+                       audit_log->get());
   flags.server.connection.answer_to_plaintext = serving::kAnswerToPlaintext;
   net::Server server(flags.server, **credentials,
                      serving::SpeakHttp(

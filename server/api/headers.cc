@@ -50,6 +50,23 @@ std::string AuditId(const http::Headers& request) {
   return given != nullptr && IsFit(*given) ? *given : NewUuid();
 }
 
+std::string_view TraceId(std::string_view traceparent) {
+  // version-trace-parent-flags; a later version may have more behind it.
+  constexpr size_t kWhole = 55, kTraceAt = 3, kTraceSize = 32;
+  const auto hex = [&](size_t at, size_t size) {
+    const std::string_view part = traceparent.substr(at, size);
+    return part.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  };
+  const bool fit = traceparent.size() >= kWhole && hex(0, 2) && traceparent[2] == '-' &&
+                   hex(kTraceAt, kTraceSize) && traceparent[35] == '-' && hex(36, 16) &&
+                   traceparent[52] == '-' && hex(53, 2) && traceparent.substr(0, 2) != "ff" &&
+                   (traceparent.size() == kWhole ||
+                    (traceparent.substr(0, 2) != "00" && traceparent[kWhole] == '-'));
+  if (!fit) return {};
+  const std::string_view trace = traceparent.substr(kTraceAt, kTraceSize);
+  return trace.find_first_not_of('0') == std::string_view::npos ? std::string_view() : trace;
+}
+
 void AddWarnings(const std::vector<std::string>& warnings, http::Headers& headers) {
   for (const std::string& warning : warnings) {
     std::string text;

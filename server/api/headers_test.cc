@@ -26,6 +26,17 @@ TEST(Headers, OthersGetAUuidOfTheirOwn) {
   EXPECT_NE(AuditId({}), AuditId({}));
 }
 
+TEST(Headers, TheTraceIsReadFromATraceparentOfTheRightForm) {
+  const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736", rest = "-00f067aa0ba902b7-01";
+  EXPECT_EQ(TraceId("00-" + trace + rest), trace);
+  EXPECT_EQ(TraceId("01-" + trace + rest + "-more"), trace);
+  for (const std::string& bad :
+       {std::string(), "00-" + trace, "00-" + trace + rest + "-more", "ff-" + trace + rest,
+        "00-" + std::string(32, '0') + rest, "00-" + std::string(32, 'G') + rest,
+        "00_" + trace + rest, "00-" + trace + rest + "x"})
+    EXPECT_EQ(TraceId(bad), "") << bad;
+}
+
 TEST(Headers, WarningsAreQuotedAndCut) {
   http::Headers headers;
   AddWarnings({"a \"b\"\r\nX: y", std::string(300, 'w')}, headers);

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,13 @@ class Call {
 
   // What the client says of the form it wants. Views into the request.
   wire::Preference preference() const;
-  void Fail(const api::Error& error) { Respond(api::ToResponse(error, preference())); }
+  void Fail(const api::Error& error) {
+    if (keep_failure) failure = error;
+    Respond(api::ToResponse(error, preference()));
+  }
+
+  bool keep_failure = false;          // it is logged
+  std::optional<api::Error> failure;  // the one that was answered
 };
 
 // Called on the connection's thread; must not block.

@@ -49,6 +49,7 @@ class Chain::ServedCall final : public handlers::Call,
         layers ? RequestMetrics::Route::kLayers : RequestMetrics::Route::kOther, response.status,
         took, bytes);
     Log(response.status, took);
+    if (verdict_.level != audit::Level::kNone) Audit(audit::Stage::kResponseComplete, response.status);
     exchange_->Respond(std::move(response));
   }
 
@@ -61,6 +62,36 @@ class Chain::ServedCall final : public handlers::Call,
   // Authenticators and authorizers may answer on a thread of theirs.
   bool IsItsThread() const { return std::this_thread::get_id() == thread_; }
 
+  // The request is its user's from here on: whether and how much of it is logged is decided.
+  void BeginAudit() {
+    if (chain_.audit_ == nullptr) return;
+    requester_ = user;
+    verdict_ = chain_.audit_->policy().Evaluate(*user, info);
+    if (verdict_.level == audit::Level::kNone) return;
+    keep_failure = true;
+    received_ = chain_.clock_.WallNow();
+    Audit(audit::Stage::kRequestReceived, 0);
+  }
+
+  // audit.go WithFailedAuthentication: one event, of nobody.
+  void AuditFailedAuthentication() {
+    if (chain_.audit_ == nullptr) return;
+    verdict_ = chain_.audit_->policy().Evaluate({}, info);
+    received_ = chain_.clock_.WallNow();
+    const bool bearer = request.headers.Find("authorization") != nullptr;
+    failure = api::Unauthorized();
+    failure->message = std::string("Authentication failed, attempted: ") +
+                       (bearer ? "bearer" : "x509");
+    Audit(audit::Stage::kResponseStarted, failure->code);
+    verdict_ = {};
+  }
+
+  void Decided(const auth::Decision& decision) {
+    if (verdict_.level == audit::Level::kNone) return;
+    decision_ = decision.verdict == auth::Decision::Verdict::kAllow ? "allow" : "forbid";
+    reason_ = decision.reason;
+  }
+
   std::vector<std::string> warnings;  // of authentication
   bool close = false;                 // the connection, after this answer
 
@@ -68,6 +99,7 @@ class Chain::ServedCall final : public handlers::Call,
   // klog's access log, at -v=3. The target may hold anything; the logger quotes and cuts it.
   void Log(int status, std::chrono::nanoseconds took) const {
     const std::string* agent = request.headers.Find("user-agent");
+    const std::string* trace = request.headers.Find("traceparent");
     chain_.log_.Verbose(
         3, "HTTP",
         {{"verb", request.method},
@@ -75,9 +107,29 @@ class Chain::ServedCall final : public handlers::Call,
          {"latency_us", std::chrono::duration_cast<std::chrono::microseconds>(took).count()},
          {"userAgent", agent == nullptr ? std::string_view() : std::string_view(*agent)},
          {"audit-ID", audit_id_},
+         {"traceID", trace == nullptr ? std::string_view() : api::TraceId(*trace)},
          {"srcIP",
           request.peer == nullptr ? std::string_view() : std::string_view(request.peer->address)},
          {"resp", status}});
+  }
+
+  void Audit(audit::Stage stage, int code) const {
+    if (!verdict_.Logs(stage)) return;
+    audit::Event event;
+    event.level = verdict_.level;
+    event.stage = stage;
+    event.audit_id = audit_id_;
+    event.request = &request;
+    event.info = &info;
+    event.user = requester_.get();
+    event.impersonated = user == requester_ ? nullptr : user.get();
+    event.code = code;
+    event.failure = failure ? &*failure : nullptr;
+    event.received = received_;
+    event.now = chain_.clock_.WallNow();
+    event.decision = decision_;
+    event.reason = reason_;
+    chain_.audit_->Write(event);
   }
 
   Chain& chain_;
@@ -86,17 +138,24 @@ class Chain::ServedCall final : public handlers::Call,
   const std::thread::id thread_ = std::this_thread::get_id();  // the connection's
   std::string audit_id_;
   bool counted_ = false;
+  audit::Policy::Verdict verdict_;
+  std::shared_ptr<const auth::UserInfo> requester_;  // who impersonates, or the user
+  base::WallTime received_;
+  std::string_view decision_;
+  std::string reason_;
 };
 
 Chain::Chain(const Options& options, const auth::Authenticator& authenticator,
              const auth::Authorizer& authorizer, const handlers::Router& router,
-             const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics)
+             const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics,
+             audit::Log* audit)
     : options_(options),
       authenticator_(authenticator),
       authorizer_(authorizer),
       router_(router),
       clock_(clock),
       log_(log),
+      audit_(audit),
       metrics_(metrics) {
   metrics.AddGaugeFunction("apiserver_current_inflight_requests", "Requests that are being served.",
                            {{"request_kind", "readOnly"}},
@@ -163,11 +222,13 @@ void Chain::Authenticated(const std::shared_ptr<ServedCall>& call, auth::Authent
   if (!known) {
     if (!result.error.empty())
       log_.Verbose(2, "Unable to authenticate the request", {{"err", result.error}});
+    call->AuditFailedAuthentication();
     // An unauthenticated HTTP/2 connection isn't kept (UnauthenticatedHTTP2DOSMitigation).
     call->close = call->request.version == http::Version::kHttp2;
     return call->Fail(api::Unauthorized());
   }
   call->user = std::move(result.user);
+  call->BeginAudit();
   auto wanted = auth::FindImpersonation(call->request.headers);
   auth::StripCredentials(call->request.headers);
   if (!wanted.ok()) {
@@ -214,6 +275,7 @@ void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
 void Chain::Authorized(const std::shared_ptr<ServedCall>& call, const auth::Decision& decision) {
   const bool allowed = decision.verdict == auth::Decision::Verdict::kAllow;
   metrics_.AuthorizationResult(allowed);
+  call->Decided(decision);
   if (!allowed && !decision.error.empty()) {
     log_.Warning("Could not tell whether a request is allowed",
                  {{"err", decision.error}, {"URI", call->request.target}});

@@ -1,6 +1,6 @@
 // The filter chain: what a request passes between HTTP and its handler, in kube-apiserver's order
 // (k8s.io/apiserver pkg/server/config.go DefaultBuildHandlerChain): audit id, barrier against
-// exceptions, request info, deadline, authentication, impersonation, in-flight limit, authorization,
+// exceptions, request info, deadline, authentication, audit, impersonation, in-flight limit, authorization,
 // route.
 #pragma once
 
@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "server/audit/log.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/authorizer.h"
 #include "server/auth/impersonation.h"
@@ -31,7 +32,8 @@ class Chain {
 
   Chain(const Options& options, const auth::Authenticator& authenticator,
         const auth::Authorizer& authorizer, const handlers::Router& router,
-        const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics);
+        const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics,
+        audit::Log* audit = nullptr);
 
   // For http::Handler: on the connection's thread.
   void Serve(http::Request request, std::unique_ptr<http::Exchange> exchange);
@@ -62,6 +64,7 @@ class Chain {
   const handlers::Router& router_;
   const base::Clock& clock_;
   const obs::Logger& log_;
+  audit::Log* const audit_;  // null: nothing is audited
   RequestMetrics metrics_;
   std::atomic<int> in_flight_ = 0;
 };

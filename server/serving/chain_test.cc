@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <deque>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 namespace strata::serving {
@@ -207,6 +211,57 @@ TEST_F(FilterChain, GoesOnOnTheConnectionsThreadWhereverAnAnswerComesFrom) {
   std::exchange(posted, {})[0]();
   EXPECT_EQ(routed, std::this_thread::get_id());
   EXPECT_TRUE(answer.answered);
+}
+
+TEST_F(FilterChain, RequestsAreAuditedAsTheirPolicySays) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("strata-chain-" + std::to_string(getpid())))
+          .string();
+  auto audit = audit::Log::Open(
+      {.path = path},
+      *audit::Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n"
+                            "- {level: None, nonResourceURLs: [/hold]}\n- {level: Metadata}\n"),
+      clock, obs::NullLogger(), metrics);
+  ASSERT_TRUE(audit.ok()) << audit.status();
+  Chain audited({}, tokens, authorizer, router, clock, obs::NullLogger(), metrics, audit->get());
+  const auto ask = [&](const std::string& target, const std::string& token,
+                       const std::string& impersonated = "") {
+    http::Request request;
+    request.method = "GET";
+    request.target = target;
+    request.headers.Add("authorization", "Bearer " + token);
+    request.headers.Add("audit-id", "front");
+    if (!impersonated.empty()) request.headers.Add("impersonate-user", impersonated);
+    audited.Serve(std::move(request), std::make_unique<Recorded>(answers.emplace_back()));
+  };
+  ask("/echo", "alice");
+  ask("/hold", "alice");
+  ask("/echo", "bad");
+  ask("/echo", "alice", "bob");
+  held.clear();
+  audit->reset();
+  std::ifstream file(path);
+  std::vector<std::string> seen;
+  for (std::string line; std::getline(file, line);) {
+    EXPECT_THAT(line, HasSubstr(R"("auditID":"front")"));
+    EXPECT_THAT(line, testing::Not(HasSubstr("Bearer")));
+    std::string what;
+    for (const char* part :
+         {"RequestReceived", "ResponseStarted", "ResponseComplete", R"("username":"alice")",
+          R"("impersonatedUser":{"username":"bob")", R"("code":200)", R"("code":401)",
+          R"("code":403)", R"(decision":"allow")", R"(decision":"forbid")"}) {
+      if (line.find(part) != std::string::npos) what += std::string(what.empty() ? "" : " ") + part;
+    }
+    seen.push_back(what);
+  }
+  std::filesystem::remove(path);
+  EXPECT_THAT(seen,
+              testing::ElementsAre(
+                  R"(RequestReceived "username":"alice")",
+                  R"(ResponseComplete "username":"alice" "code":200 decision":"allow")",
+                  R"(ResponseStarted "code":401)", R"(RequestReceived "username":"alice")",
+                  R"(ResponseComplete "username":"alice" "impersonatedUser":{"username":"bob" )"
+                  R"("code":403 decision":"forbid")"));
 }
 
 TEST_F(FilterChain, CountsUnderTheNamesOfDashboards) {

@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +22,12 @@ import (
 )
 
 func TestUsersReadLayersThroughTheAggregator(t *testing.T) {
-	c := newCluster(t)
+	policy, auditLog := filepath.Join(t.TempDir(), "policy.yaml"), filepath.Join(t.TempDir(), "audit.log")
+	if err := os.WriteFile(policy, []byte("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}"),
+		0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := newCluster(t, "--audit-policy-file="+policy, "--audit-log-path="+auditLog)
 	c.storeApp()
 	path := rig.LayersPath(namespace, "app")
 
@@ -117,6 +124,25 @@ func TestUsersReadLayersThroughTheAggregator(t *testing.T) {
 		if err != nil || !review.Status.Allowed {
 			t.Errorf("%v %+v", err, review)
 		}
+	})
+
+	t.Run("audit events share the front's id and its user", func(t *testing.T) {
+		request := c.client.RESTClient().Get().AbsPath(path).SetHeader("Audit-ID", "traced-from-the-front")
+		c.check(request.Do(context.Background()).Error())
+		eventually(t, 10*time.Second, "the event is logged", func() error {
+			text, err := os.ReadFile(auditLog)
+			if err != nil {
+				return err
+			}
+			for _, line := range strings.Split(string(text), "\n") {
+				if strings.Contains(line, `"auditID":"traced-from-the-front"`) &&
+					strings.Contains(line, `"stage":"ResponseComplete"`) &&
+					strings.Contains(line, `"username":"admin"`) && strings.Contains(line, `"code":200`) {
+					return nil
+				}
+			}
+			return fmt.Errorf("not in %d bytes", len(text))
+		})
 	})
 
 	t.Run("OpenAPI", func(t *testing.T) {

@@ -1,0 +1,188 @@
+#include "server/audit/event.h"
+
+#include <arpa/inet.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "codec/json_text.h"
+
+namespace strata::audit {
+namespace {
+
+constexpr size_t kMaxText = 64 << 10;
+
+void AppendText(std::string_view text, std::string& line) {
+  codec::AppendJsonString(text.substr(0, kMaxText), line);
+}
+
+// `,"name":"value"`, unless the value is empty.
+void Add(std::string_view name, std::string_view value, std::string& line) {
+  if (value.empty()) return;
+  line += ",\"";
+  line += name;
+  line += "\":";
+  AppendText(value, line);
+}
+
+template <typename List>
+void AddList(std::string_view name, const List& values, std::string& line) {
+  if (values.empty()) return;
+  line += ",\"";
+  line += name;
+  line += "\":[";
+  bool first = true;
+  for (const auto& value : values) {
+    if (!std::exchange(first, false)) line += ',';
+    AppendText(value, line);
+  }
+  line += ']';
+}
+
+// Takes the comma away that the first member of an object has before it.
+void Close(size_t start, std::string& line) {
+  if (line.size() > start && line[start] == ',') line.erase(start, 1);
+  line += '}';
+}
+
+void AddUser(std::string_view name, const auth::UserInfo* user, std::string& line) {
+  line += ",\"";
+  line += name;
+  line += "\":{";
+  const size_t start = line.size();
+  if (user != nullptr) {
+    Add("username", user->name, line);
+    Add("uid", user->uid, line);
+    AddList("groups", user->groups, line);
+    if (!user->extra.empty()) {
+      line += ",\"extra\":{";
+      const size_t extra = line.size();
+      for (const auto& [key, values] : user->extra) {
+        line += ',';
+        AppendText(key, line);
+        line += ":[";
+        for (size_t i = 0; i < values.size(); ++i) {
+          if (i > 0) line += ',';
+          AppendText(values[i], line);
+        }
+        line += ']';
+      }
+      Close(extra, line);
+    }
+  }
+  Close(start, line);
+}
+
+bool IsIp(std::string_view text) {
+  unsigned char address[sizeof(in6_addr)];
+  const std::string copy(text);
+  return inet_pton(AF_INET, copy.c_str(), address) == 1 ||
+         inet_pton(AF_INET6, copy.c_str(), address) == 1;
+}
+
+std::string_view Trim(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+// k8s.io/apimachinery pkg/util/net SourceIPs: whom proxies name, then who is connected.
+std::vector<std::string_view> SourceIps(const http::Request& request) {
+  std::vector<std::string_view> ips;
+  if (const std::string* forwarded = request.headers.Find("x-forwarded-for")) {
+    std::string_view rest = *forwarded;
+    while (!rest.empty()) {
+      const size_t comma = std::min(rest.find(','), rest.size());
+      if (const std::string_view ip = Trim(rest.substr(0, comma)); IsIp(ip)) ips.push_back(ip);
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
+    }
+  }
+  const auto add = [&](std::string_view ip) {
+    if (IsIp(ip) && std::find(ips.begin(), ips.end(), ip) == ips.end()) ips.push_back(ip);
+  };
+  if (const std::string* real = request.headers.Find("x-real-ip")) add(*real);
+  if (request.peer != nullptr) {
+    std::string_view address = request.peer->address;
+    address = address.substr(0, address.rfind(':'));
+    if (address.starts_with('[')) address = address.substr(1, address.size() - 2);
+    if (IsIp(address) && (ips.empty() || ips.back() != address)) ips.push_back(address);
+  }
+  return ips;
+}
+
+void AddObject(const api::RequestInfo& info, std::string& line) {
+  if (!info.is_resource) return;
+  line += ",\"objectRef\":{";
+  const size_t start = line.size();
+  Add("resource", info.resource, line);
+  Add("namespace", info.ns, line);
+  Add("name", info.name, line);
+  Add("apiGroup", info.api_group, line);
+  Add("apiVersion", info.api_version, line);
+  Add("subresource", info.subresource, line);
+  Close(start, line);
+}
+
+void AddStatus(const Event& event, std::string& line) {
+  if (event.code == 0) return;
+  line += R"(,"responseStatus":{"metadata":{})";
+  if (event.failure != nullptr && event.failure->form == api::Error::Form::kStatus) {
+    line += R"(,"status":"Failure")";
+    Add("message", event.failure->message, line);
+    Add("reason", event.failure->reason, line);
+    if (event.failure->details) {
+      line += ",\"details\":{";
+      const size_t start = line.size();
+      Add("name", event.failure->details->name, line);
+      Add("group", event.failure->details->group, line);
+      Add("kind", event.failure->details->kind, line);
+      Close(start, line);
+    }
+  }
+  line += fmt::format(R"(,"code":{}}})", event.code);
+}
+
+void AddTime(std::string_view name, base::WallTime time, std::string& line) {
+  const auto micros =
+      std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+  line += fmt::format(R"(,"{}":"{:%Y-%m-%dT%H:%M:%S}.{:06}Z")", name,
+                      fmt::gmtime(static_cast<std::time_t>(micros / 1'000'000)),
+                      micros % 1'000'000);
+}
+
+}  // namespace
+
+std::string LineOf(const Event& event) {
+  std::string line;
+  line.reserve(1024);
+  line += R"({"kind":"Event","apiVersion":"audit.k8s.io/v1")";
+  Add("level", NameOf(event.level), line);
+  Add("auditID", event.audit_id, line);
+  Add("stage", NameOf(event.stage), line);
+  Add("requestURI", event.request->target, line);
+  Add("verb", event.info->verb, line);
+  AddUser("user", event.user, line);
+  if (event.impersonated != nullptr) AddUser("impersonatedUser", event.impersonated, line);
+  AddList("sourceIPs", SourceIps(*event.request), line);
+  const std::string* agent = event.request->headers.Find("user-agent");
+  if (agent != nullptr) Add("userAgent", std::string_view(*agent).substr(0, 1024), line);
+  AddObject(*event.info, line);
+  AddStatus(event, line);
+  AddTime("requestReceivedTimestamp", event.received, line);
+  AddTime("stageTimestamp", event.now, line);
+  if (!event.decision.empty()) {
+    line += R"(,"annotations":{)";
+    const size_t start = line.size();
+    Add("authorization.k8s.io/decision", event.decision, line);
+    line += R"(,"authorization.k8s.io/reason":)";
+    AppendText(event.reason, line);
+    Close(start, line);
+  }
+  line += "}\n";
+  return line;
+}
+
+}  // namespace strata::audit

@@ -1,0 +1,73 @@
+#include "server/audit/event.h"
+
+#include <gtest/gtest.h>
+
+namespace strata::audit {
+namespace {
+
+TEST(AuditEvent, IsALineOfTheReferencesJson) {
+  http::Request request;
+  request.target = "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app/layers?a=\"\n";
+  request.headers.Add("user-agent", "oc/4");
+  request.headers.Add("x-forwarded-for", "203.0.113.7, nonsense, 10.0.0.1");
+  request.headers.Add("x-real-ip", "203.0.113.7");
+  request.peer = std::make_shared<http::Peer>(http::Peer{"[2001:db8::1]:5312", {}});
+  const auto info = api::ParseRequestInfo(
+      "GET", "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app/layers");
+  const auth::UserInfo alice{"alice", "1", {"devs"}, {{"scope", {"a", "b"}}}}, bob{"bob", "", {}, {}};
+  const api::Error failure = api::Forbidden("bob", *info, "no");
+  Event event;
+  event.stage = Stage::kResponseComplete;
+  event.audit_id = "id";
+  event.request = &request;
+  event.info = &*info;
+  event.user = &alice;
+  event.impersonated = &bob;
+  event.code = 403;
+  event.failure = &failure;
+  event.received = base::WallTime(std::chrono::microseconds(1'700'000'000'000'001));
+  event.now = base::WallTime(std::chrono::microseconds(1'700'000'000'123'456));
+  event.decision = "forbid";
+  event.reason = "no";
+  EXPECT_EQ(
+      LineOf(event),
+      R"({"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"id",)"
+      R"("stage":"ResponseComplete",)"
+      R"("requestURI":"/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app/layers?a=\"\n",)"
+      R"("verb":"get","user":{"username":"alice","uid":"1","groups":["devs"],)"
+      R"("extra":{"scope":["a","b"]}},"impersonatedUser":{"username":"bob"},)"
+      R"("sourceIPs":["203.0.113.7","10.0.0.1","2001:db8::1"],"userAgent":"oc/4",)"
+      R"("objectRef":{"resource":"imagestreams","namespace":"ns","name":"app",)"
+      R"("apiGroup":"image.openshift.io","apiVersion":"v1","subresource":"layers"},)"
+      R"("responseStatus":{"metadata":{},"status":"Failure","message":)"
+      R"("imagestreams.image.openshift.io \"app\" is forbidden: User \"bob\" cannot get resource )"
+      R"(\"imagestreams/layers\" in API group \"image.openshift.io\" in the namespace \"ns\": no",)"
+      R"("reason":"Forbidden","details":{"name":"app","group":"image.openshift.io",)"
+      R"("kind":"imagestreams"},"code":403},)"
+      R"("requestReceivedTimestamp":"2023-11-14T22:13:20.000001Z",)"
+      R"("stageTimestamp":"2023-11-14T22:13:20.123456Z",)"
+      R"("annotations":{"authorization.k8s.io/decision":"forbid",)"
+      R"("authorization.k8s.io/reason":"no"}})"
+      "\n");
+}
+
+TEST(AuditEvent, ARequestThatIsBeingServedHasNoStatusYet) {
+  http::Request request;
+  request.target = "/metrics";
+  const auto info = api::ParseRequestInfo("GET", "/metrics");
+  const auth::UserInfo user{"u", "", {}, {}};
+  Event event;
+  event.audit_id = "id";
+  event.request = &request;
+  event.info = &*info;
+  event.user = &user;
+  EXPECT_EQ(LineOf(event),
+            R"({"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"id",)"
+            R"("stage":"RequestReceived","requestURI":"/metrics","verb":"get",)"
+            R"("user":{"username":"u"},"requestReceivedTimestamp":"1970-01-01T00:00:00.000000Z",)"
+            R"("stageTimestamp":"1970-01-01T00:00:00.000000Z"})"
+            "\n");
+}
+
+}  // namespace
+}  // namespace strata::audit

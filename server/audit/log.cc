@@ -1,0 +1,188 @@
+#include "server/audit/log.h"
+
+#include <fcntl.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace strata::audit {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr int64_t kMegabyte = 1 << 20;
+
+// lumberjack.go backupName: audit-2026-11-23T08-41-09.123.log.
+std::string BackupName(const fs::path& path, base::WallTime now) {
+  const auto millis =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
+  return fmt::format("{}-{:%Y-%m-%dT%H-%M-%S}.{:03}{}", path.stem().string(),
+                     fmt::gmtime(static_cast<std::time_t>(millis / 1000)), millis % 1000,
+                     path.extension().string());
+}
+
+bool IsBackup(const fs::path& path, const std::string& name) {
+  const std::string stem = path.stem().string() + "-", extension = path.extension().string();
+  return name.starts_with(stem) && name.ends_with(extension) &&
+         name.size() == stem.size() + std::strlen("2026-11-23T08-41-09.123") + extension.size();
+}
+
+}  // namespace
+
+base::StatusOr<std::unique_ptr<Log>> Log::Open(const Options& options, Policy policy,
+                                               const base::Clock& clock, const obs::Logger& log,
+                                               obs::Metrics& metrics) {
+  std::unique_ptr<Log> opened(new Log(options, std::move(policy), clock, log, metrics));
+  STRATA_RETURN_IF_ERROR(opened->OpenFile());
+  opened->thread_ = std::thread([raw = opened.get()] { raw->Run(); });
+  return opened;
+}
+
+Log::Log(const Options& options, Policy policy, const base::Clock& clock, const obs::Logger& log,
+         obs::Metrics& metrics)
+    : options_(options),
+      policy_(std::move(policy)),
+      clock_(clock),
+      log_(log),
+      events_(metrics.AddCounter("apiserver_audit_event_total",
+                                 "Audit events generated and sent to the audit backend.", {})),
+      dropped_(metrics.AddCounter(
+          "apiserver_audit_error_total",
+          "Audit events that were not written: the queue was full, or the file failed.",
+          {{"plugin", "log"}})) {}
+
+Log::~Log() {
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+  if (file_ > STDOUT_FILENO) close(file_);
+}
+
+base::Status Log::OpenFile() {
+  if (options_.path == "-") {
+    file_ = STDOUT_FILENO;
+    return base::OkStatus();
+  }
+  file_ = open(options_.path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  struct stat status {};
+  if (file_ < 0 || fstat(file_, &status) != 0) {
+    return base::UnavailableError(fmt::format("{}: {}", options_.path, std::strerror(errno)));
+  }
+  size_ = status.st_size;
+  return base::OkStatus();
+}
+
+void Log::Write(const Event& event) {
+  std::string line = LineOf(event);
+  absl::MutexLock lock(&mu_);
+  if (queue_.size() >= options_.max_queued) return dropped_.Increment();
+  events_.Increment();
+  queue_.push_back(std::move(line));
+}
+
+void Log::Run() {
+  for (;;) {
+    std::vector<std::string> lines;
+    bool last;
+    {
+      absl::MutexLock lock(&mu_);
+      const auto wake = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+        return stopping_ || !queue_.empty();
+      };
+      mu_.Await(absl::Condition(&wake));
+      lines.swap(queue_);
+      last = stopping_;
+    }
+    WriteAll(lines);
+    if (last) return;
+  }
+}
+
+void Log::WriteAll(const std::vector<std::string>& lines) {
+  for (size_t i = 0; i < lines.size();) {
+    // As many lines as fit into the file, in one write.
+    const int64_t limit = options_.max_size_mb * kMegabyte;
+    std::string batch;
+    const size_t first = i;
+    while (i < lines.size() && batch.size() < static_cast<size_t>(kMegabyte)) {
+      const auto after = size_ + static_cast<int64_t>(batch.size() + lines[i].size());
+      if (limit > 0 && file_ != STDOUT_FILENO && after > limit && (size_ > 0 || !batch.empty()))
+        break;
+      batch += lines[i++];
+    }
+    if (batch.empty()) {
+      TurnOver();
+      continue;
+    }
+    std::string_view rest = batch;
+    while (!rest.empty()) {
+      const ssize_t written = write(file_, rest.data(), rest.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) break;
+      rest.remove_prefix(static_cast<size_t>(written));
+      size_ += written;
+    }
+    if (!rest.empty()) {
+      dropped_.Increment(static_cast<double>(i - first));
+      if (!std::exchange(failing_, true)) {
+        log_.Error("The audit log can't be written; events are lost until it can",
+                   {{"path", options_.path}, {"err", std::string_view(std::strerror(errno))}});
+      }
+    } else {
+      failing_ = false;
+    }
+  }
+}
+
+// A file that can't be turned over is written on.
+void Log::TurnOver() {
+  const fs::path path(options_.path);
+  const fs::path backup = path.parent_path() / BackupName(path, clock_.WallNow());
+  std::error_code error;
+  fs::rename(path, backup, error);
+  const int old = file_;
+  if (const base::Status status = error ? base::UnavailableError(error.message()) : OpenFile();
+      !status.ok()) {
+    log_.Error("The audit log can't be turned over",
+               {{"path", options_.path}, {"err", status}});
+    file_ = old;
+    size_ = 0;  // for another try only after as many bytes
+    return;
+  }
+  close(old);
+  RemoveOld();
+}
+
+void Log::RemoveOld() const {
+  const fs::path path(options_.path);
+  const fs::path folder = path.parent_path().empty() ? fs::path(".") : path.parent_path();
+  std::error_code error;
+  std::vector<fs::path> backups;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (IsBackup(path, entry.path().filename().string())) backups.push_back(entry.path());
+  }
+  // Newest first: the names hold the time.
+  std::sort(backups.rbegin(), backups.rend());
+  const auto oldest = options_.max_age_days == 0
+                          ? base::WallTime::min()
+                          : clock_.WallNow() - std::chrono::hours(24 * options_.max_age_days);
+  for (size_t i = 0; i < backups.size(); ++i) {
+    const bool too_many =
+        options_.max_backups > 0 && i >= static_cast<size_t>(options_.max_backups);
+    const fs::path limit = folder / BackupName(path, std::max(oldest, base::WallTime{}));
+    const bool too_old = options_.max_age_days > 0 && backups[i] < limit;
+    if (too_many || too_old) fs::remove(backups[i], error);
+  }
+}
+
+}  // namespace strata::audit
