@@ -7,8 +7,11 @@
 #include <future>
 #include <map>
 #include <optional>
+#include <thread>
+#include <vector>
 
 #include "storage/reflector/reflector.h"
+#include "test/support/cutting_proxy.h"
 #include "test/support/fake_etcd.h"
 #include "test/support/random.h"
 
@@ -80,16 +83,16 @@ std::string Image(const std::string& name) {
   return "/openshift.io/images/" + name;
 }
 
-class FaultyEtcd : public testing::Test {
- protected:
-  ~FaultyEtcd() override {
+// An etcd, a reflector that follows it, and who judges what it hears.
+struct Followed {
+  ~Followed() {
     if (reflector != nullptr) reflector->Stop();
     EXPECT_EQ(judge.wrong, tolerated)
         << "the index was wrong for its revision, or went out of order";
   }
 
-  void Start(Reflector::Options options = {}) {
-    client = *client::Client::Create({.endpoints = {etcd.url()}}, metrics);
+  void Start(Reflector::Options options = {}, const std::string& url = "") {
+    client = *client::Client::Create({.endpoints = {url.empty() ? etcd.url() : url}}, metrics);
     options.backoff = {.first = milliseconds(2), .most = milliseconds(20)};
     reflector = std::make_unique<Reflector>(*client, records::Keys("openshift.io"), judge, options,
                                             clock, obs::NullLogger(), metrics);
@@ -126,6 +129,8 @@ class FaultyEtcd : public testing::Test {
   std::unique_ptr<Reflector> reflector;
 };
 
+class FaultyEtcd : public testing::Test, protected Followed {};
+
 TEST_F(FaultyEtcd, AStreamThatIsCutAfterEachResponseStillGivesEverythingOnce) {
   etcd.Put(Image("a"), "x");
   Start();
@@ -149,6 +154,62 @@ TEST_F(FaultyEtcd, AStreamThatIsCutAfterEachResponseStillGivesEverythingOnce) {
     }
   }
   EXPECT_EQ(judge.lists, 1);
+}
+
+// A connection that is broken after one byte more each time.
+struct Cut : Followed {
+  Cut() : proxy(etcd.url()) {
+    etcd.Put(Image("a"), "x");
+    Start({}, proxy.url());
+  }
+  // What happens on a connection: one revision of two keys, one of one, a deletion; then a read.
+  void ChangeAndAwait(int64_t round) {
+    const std::string of_round = Image("of-" + std::to_string(round));
+    etcd.Commit({{of_round, "x"}, {Image("a"), std::to_string(round)}});
+    etcd.Put(Image("b"), std::to_string(round));
+    etcd.Delete(of_round);
+    const Revision committed = etcd.revision();
+    // A read that is cut is an error to who asked; the next one is answered.
+    for (const auto until = clock.Now() + std::chrono::seconds(20); clock.Now() < until;) {
+      const auto at = Ask().get();
+      if (!at.ok()) continue;
+      EXPECT_GE(*at, committed);
+      return;
+    }
+    ADD_FAILURE() << "never fresh again";
+  }
+  testing_support::CuttingProxy proxy;
+};
+
+// Whichever byte of a connection is the last: in the settings, in the watch's creation, between and
+// within events, in the answer to the barrier's read. What was cut comes again, once.
+TEST(FaultyNetwork, AConnectionThatIsCutAtAnyByteLosesNothing) {
+  int64_t whole = 0;
+  {
+    Cut measured;
+    measured.proxy.CutNextAfter(0);
+    measured.ChangeAndAwait(0);
+    whole = measured.proxy.passed();
+  }
+  ASSERT_GT(whole, 100);
+  // gRPC waits a tenth of a second before it connects anew: many wait beside each other.
+  constexpr int kAtOnce = 16;
+  std::atomic<int> cut = 0;
+  std::vector<std::thread> threads;
+  for (int first = 1; first <= kAtOnce; ++first) {
+    threads.emplace_back([&, first] {
+      Cut one;
+      for (int64_t bytes = first; bytes <= whole && !testing::Test::HasFailure();
+           bytes += kAtOnce) {
+        one.proxy.CutNextAfter(bytes);
+        one.ChangeAndAwait(bytes);
+      }
+      EXPECT_EQ(one.judge.lists, 1) << "a broken watch goes on where it was";
+      cut += one.proxy.cut();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(cut, whole * 9 / 10) << "of " << whole << " connections, almost each came to its limit";
 }
 
 TEST_F(FaultyEtcd, ThousandsOfKeysOfOneRevisionArriveTogether) {

@@ -40,12 +40,20 @@ class Bench:
 
     def rounds(self, seconds, measure):
         """Alternating rounds: lists of what each of `measure` returns. Requests of a round are such that it lasts that long."""
-        counts = [max(10, int(seconds * one(200) ** -1)) for one in measure]
+        counts = [self.requests_for(seconds, one) for one in measure]
         results = [[] for _ in measure]
         for _ in range(3 if self.quick else 5):
             for out, one, count in zip(results, measure, counts):
                 out.append(one(count))
         return results
+
+    @staticmethod
+    def requests_for(seconds, cost_of_one):
+        """How many requests take so many seconds of CPU. The clock of /proc ticks 100 times a second: a probe must last."""
+        requests = 200
+        while (cost := cost_of_one(requests)) * requests < 0.2:
+            requests *= 4
+        return max(10, int(seconds / cost))
 
     def seconds(self):
         return 1 if self.quick else 3

@@ -1,0 +1,128 @@
+#include "test/support/cutting_proxy.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace strata::testing_support {
+namespace {
+
+sockaddr_in Loopback(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+}  // namespace
+
+CuttingProxy::CuttingProxy(const std::string& target)
+    : target_port_(std::stoi(target.substr(target.rfind(':') + 1))),
+      listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  sockaddr_in address = Loopback(0);
+  socklen_t size = sizeof address;
+  bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
+  listen(listener_, 64);
+  getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+  port_ = ntohs(address.sin_port);
+  acceptor_ = std::thread([this] { Accept(); });
+}
+
+CuttingProxy::~CuttingProxy() {
+  std::vector<std::thread> threads;
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+    for (const int fd : open_) shutdown(fd, SHUT_RDWR);
+  }
+  shutdown(listener_, SHUT_RDWR);
+  acceptor_.join();
+  close(listener_);
+  {
+    absl::MutexLock lock(&mu_);
+    threads.swap(threads_);
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+void CuttingProxy::CutNextAfter(int64_t bytes) {
+  absl::MutexLock lock(&mu_);
+  limit_ = bytes;
+  for (const int fd : open_) shutdown(fd, SHUT_RDWR);
+}
+
+int64_t CuttingProxy::passed() const {
+  absl::MutexLock lock(&mu_);
+  return passed_;
+}
+
+int CuttingProxy::cut() const {
+  absl::MutexLock lock(&mu_);
+  return cut_;
+}
+
+void CuttingProxy::Accept() {
+  for (;;) {
+    const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    absl::MutexLock lock(&mu_);
+    if (stopping_ || client < 0) {
+      if (client >= 0) close(client);
+      return;
+    }
+    threads_.emplace_back([this, client] { Serve(client); });
+  }
+}
+
+void CuttingProxy::Serve(int client) {
+  const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_in address = Loopback(target_port_);
+  const bool connected =
+      connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  int64_t limit;
+  {
+    absl::MutexLock lock(&mu_);
+    limit = std::exchange(limit_, 0);
+    passed_ = 0;
+    open_.insert(open_.end(), {client, server});
+    if (stopping_) shutdown(client, SHUT_RDWR);
+  }
+  if (connected) {
+    std::thread up([&] { Pump(client, server, false, 0); });
+    Pump(server, client, true, limit);
+    up.join();
+  }
+  absl::MutexLock lock(&mu_);
+  open_.erase(std::remove_if(open_.begin(), open_.end(),
+                             [&](int fd) { return fd == client || fd == server; }),
+              open_.end());
+  close(client);
+  close(server);
+}
+
+void CuttingProxy::Pump(int from, int to, bool counted, int64_t limit) {
+  std::array<char, 16'384> buffer;
+  int64_t sent = 0;
+  for (;;) {
+    const ssize_t got = read(from, buffer.data(), buffer.size());
+    if (got <= 0) break;
+    const int64_t may = limit == 0 ? got : std::min<int64_t>(got, limit - sent);
+    if (send(to, buffer.data(), static_cast<size_t>(may), MSG_NOSIGNAL) != may) break;
+    sent += may;
+    if (!counted) continue;
+    absl::MutexLock lock(&mu_);
+    passed_ += may;
+    if (limit == 0 || sent < limit) continue;
+    ++cut_;
+    break;
+  }
+  shutdown(from, SHUT_RDWR);
+  shutdown(to, SHUT_RDWR);
+}
+
+}  // namespace strata::testing_support

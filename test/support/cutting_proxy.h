@@ -1,0 +1,49 @@
+// A TCP proxy that breaks connections after as many bytes as a test wants.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace strata::testing_support {
+
+// Thread-safe.
+class CuttingProxy {
+ public:
+  // `target` is http://127.0.0.1:PORT.
+  explicit CuttingProxy(const std::string& target);
+  ~CuttingProxy();
+
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+
+  // Breaks all connections. The next one is broken after `bytes` from the target; 0: never.
+  void CutNextAfter(int64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Bytes that the target has sent over the newest connection.
+  int64_t passed() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Connections that were broken because of their limit.
+  int cut() const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  void Accept();
+  void Serve(int client);
+  void Pump(int from, int to, bool counted, int64_t limit);
+
+  const int target_port_;
+  int listener_ = -1;
+  int port_ = 0;
+  mutable absl::Mutex mu_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  int64_t limit_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t passed_ ABSL_GUARDED_BY(mu_) = 0;
+  int cut_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<int> open_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::thread> threads_ ABSL_GUARDED_BY(mu_);
+  std::thread acceptor_;
+};
+
+}  // namespace strata::testing_support
