@@ -13,7 +13,7 @@ std::string Sha512Hex(std::string_view document) {
     std::abort();  // out of memory
   static constexpr char kDigits[] = "0123456789ABCDEF";
   std::string hex;
-  hex.reserve(size * 2);
+  hex.reserve(size_t{2} * size);
   for (unsigned i = 0; i < size; ++i) {
     hex += kDigits[digest[i] >> 4];
     hex += kDigits[digest[i] & 15];

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -148,9 +149,18 @@ void AddStatus(const Event& event, std::string& line) {
 void AddTime(std::string_view name, base::WallTime time, std::string& line) {
   const auto micros =
       std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
-  line += fmt::format(R"(,"{}":"{:%Y-%m-%dT%H:%M:%S}.{:06}Z")", name,
-                      fmt::gmtime(static_cast<std::time_t>(micros / 1'000'000)),
-                      micros % 1'000'000);
+  // A date is worked out once a second.
+  thread_local int64_t formatted = -1;
+  thread_local std::string date;
+  const int64_t second = micros / 1'000'000;
+  if (second != std::exchange(formatted, second)) {
+    date = fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(second)));
+  }
+  line += ",\"";
+  line += name;
+  line += "\":\"";
+  line += date;
+  fmt::format_to(std::back_inserter(line), ".{:06}Z\"", micros % 1'000'000);
 }
 
 }  // namespace

@@ -19,6 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr int64_t kMegabyte = 1 << 20;
+constexpr std::chrono::milliseconds kGather{100};
+constexpr size_t kEnough = 500;
 
 // lumberjack.go backupName: audit-2026-11-23T08-41-09.123.log.
 std::string BackupName(const fs::path& path, base::WallTime now) {
@@ -97,13 +99,14 @@ void Log::Run() {
     {
       absl::MutexLock lock(&mu_);
       const auto wake = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-        return stopping_ || !queue_.empty();
+        return stopping_ || queue_.size() >= kEnough;
       };
-      mu_.Await(absl::Condition(&wake));
+      // Events are gathered for a moment: one wake-up and one write for many.
+      mu_.AwaitWithTimeout(absl::Condition(&wake), absl::FromChrono(kGather));
       lines.swap(queue_);
       last = stopping_;
     }
-    WriteAll(lines);
+    if (!lines.empty()) WriteAll(lines);
     if (last) return;
   }
 }

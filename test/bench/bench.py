@@ -145,9 +145,33 @@ class Bench:
         self.row("from a commit in etcd to an answer that shows it, p99", "< 10 ms", f"{percentile(times, 0.99):.2f} ms",
                  f"p50 {percentile(times, 0.5):.2f} ms, longest {times[-1]:.2f} ms of {len(times)}; every answer showed it")
 
+    def delegation(self):
+        """The small answer with kube-apiserver's reviews warm, and with every request audited, beside the token file."""
+        rig = self.rig
+        if not rig.etcd or not (rig.etcd.parent / "kube-apiserver").exists():
+            return print("delegation needs the kube-apiserver that the build makes beside etcd")
+        data = ["--data-set", "A", "--streams", "50"]
+        path = rig.stream_path(*data)
+        policy = rig.work / "policy.yaml"
+        policy.write_text("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}")
+        with rig.kube_apiserver() as kubeconfig, rig.backend(*data) as url, rig.server(url) as files, \
+                rig.server(url, kubeconfig=kubeconfig) as asked, \
+                rig.server(url, f"--audit-policy-file={policy}", f"--audit-log-path={rig.work}/audit.log") as audited:
+            for server in (files, asked, audited):
+                until(lambda: rig.client(server.port).get(path))
+            by_files, by_reviews, with_audit = self.rounds(self.seconds(), [
+                lambda n, server=server: rig.cpu_a_request(server, path, n, 64) for server in (files, asked, audited)])
+            self.beside("reviews by kube-apiserver, warm, beside token file", ">= 0.95 x files", by_reviews, by_files)
+            self.beside("the same as files, audited at Metadata", "none yet", with_audit, by_files)
+
+    def beside(self, name, target, ours, theirs):
+        ratios = sorted(t / o for o, t in zip(ours, theirs))
+        self.row(name, target, f"{statistics.median(ratios):.2f} x files",
+                 f"{ratios[0]:.2f}..{ratios[-1]:.2f}; {statistics.median(ours) * 1e6:.1f} us, files {statistics.median(theirs) * 1e6:.1f} us")
+
     def run(self):
         print(f"{'figure':<52} {'target':<16} {'measured':<16} spread, absolute figures")
-        for part in (self.small_answer, self.large_answer, self.missing_images, self.memory_and_start, self.freshness):
+        for part in (self.small_answer, self.large_answer, self.missing_images, self.memory_and_start, self.freshness, self.delegation):
             if self.only in part.__name__:
                 part()
         out = ROOT / "build/bench"
@@ -175,7 +199,7 @@ def put_stream(etcd_url, image):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="short rounds, a tenth of the data")
-    parser.add_argument("--only", default="", help="the part whose name contains this: small_answer, large_answer, missing_images, memory_and_start, freshness")
+    parser.add_argument("--only", default="", help="the part whose name contains this: small_answer, large_answer, missing_images, memory_and_start, freshness, delegation")
     parser.add_argument("--bin-dir", default=ROOT / "build/bin")
     parser.add_argument("--etcd", default=next((str(p) for p in [ROOT / "build/release/go/etcd"] if p.exists()), ""))
     options = parser.parse_args()

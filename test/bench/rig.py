@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import pathlib
 import re
@@ -82,9 +83,17 @@ class Client:
         return body
 
 
+    def post(self, path, document, token):
+        self.connection.request("POST", path, json.dumps(document), {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+        response = self.connection.getresponse()
+        body = response.read()
+        assert response.status in (200, 201), f"{path}: {response.status} {body[:200]}"
+
+
 class Rig:
     def __init__(self, bin_dir, etcd, work):
-        self.bin, self.etcd, self.work = pathlib.Path(bin_dir), etcd, pathlib.Path(work)
+        self.bin, self.work = pathlib.Path(bin_dir), pathlib.Path(work)
+        self.etcd = pathlib.Path(etcd) if etcd else None
         self.testdata = ROOT / "build/release/test/support/strata-testdata"
         subprocess.run([ROOT / "certs/make-dev-certs.sh", self.work / "certs"], check=True, capture_output=True)
         (self.work / "tokens.csv").write_text('token,puller,1,"devs"\nadmin,admin,2,"system:masters"\n')
@@ -113,13 +122,43 @@ class Rig:
         assert made.returncode == 0, made.stderr
 
     @contextlib.contextmanager
-    def server(self, url, *flags):
+    def server(self, url, *flags, kubeconfig=None):
+        """With a kubeconfig it asks a kube-apiserver who its users are and what they may do; without, files."""
         port = free_port()
+        identity = [f"--token-auth-file={self.work}/tokens.csv", f"--rbac-file={self.work}/rbac.yaml"]
+        if kubeconfig:
+            identity = [f"--kubeconfig={kubeconfig}"]
         with process(self.bin / "strata-apiserver", f"--etcd-servers={url}", "--bind-address=127.0.0.1", f"--secure-port={port}",
                      f"--tls-cert-file={self.work}/certs/serving.crt", f"--tls-private-key-file={self.work}/certs/serving.key",
-                     f"--token-auth-file={self.work}/tokens.csv", f"--rbac-file={self.work}/rbac.yaml", *flags, core=SERVER_CORE) as p:
+                     *identity, *flags, core=SERVER_CORE) as p:
             p.port = port
             yield p
+
+    @contextlib.contextmanager
+    def kube_apiserver(self):
+        """A kube-apiserver that knows the same users, and lets `puller` read layers; yields a kubeconfig file."""
+        port, certs = free_port(), self.work / "certs"
+        kubeconfig = self.work / "kubeconfig"
+        kubeconfig.write_text(json.dumps({
+            "apiVersion": "v1", "kind": "Config", "current-context": "x",
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "clusters": [{"name": "c", "cluster": {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(certs / "ca.crt")}}],
+            "users": [{"name": "u", "user": {"token": "admin"}}]}))
+        subprocess.run(["openssl", "pkey", "-in", certs / "serving.key", "-pubout", "-out", certs / "sa.pub"], check=True, capture_output=True)
+        with self.backend() as url, process(
+                self.etcd.parent / "kube-apiserver", f"--etcd-servers={url}", "--bind-address=127.0.0.1", f"--secure-port={port}",
+                f"--tls-cert-file={certs}/serving.crt", f"--tls-private-key-file={certs}/serving.key", f"--token-auth-file={self.work}/tokens.csv",
+                "--authorization-mode=RBAC", "--endpoint-reconciler-type=none", "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={certs}/sa.pub", f"--service-account-signing-key-file={certs}/serving.key",
+                f"--client-ca-file={certs}/ca.crt", "--service-cluster-ip-range=10.0.0.0/24", core=LOAD_CORE):
+            client = Client(port, self.context)
+            until(lambda: Client(port, self.context).get("/readyz", "admin"))
+            rbac = "/apis/rbac.authorization.k8s.io/v1/"
+            client.post(rbac + "clusterroles", {"metadata": {"name": "layers-reader"}, "rules": [
+                {"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}]}, "admin")
+            client.post(rbac + "clusterrolebindings", {"metadata": {"name": "pullers"}, "subjects": [{"kind": "User", "name": "puller"}],
+                        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "layers-reader"}}, "admin")
+            yield kubeconfig
 
     @contextlib.contextmanager
     def static(self, body):
