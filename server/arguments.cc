@@ -70,11 +70,12 @@ base::StatusOr<std::vector<std::string>> ReadConfig(const std::string& path,
   std::vector<std::string> arguments;
   int documents = 0;
   base::Status status;
-  const base::Status parsed = codec::ForEachYamlDocument(text, [&](const codec::YamlDocument& document) {
-    status = ++documents == 1 ? ReadDocument(document.json, given, arguments)
-                              : base::InvalidArgumentError("one document is expected");
-    return status.ok();
-  });
+  const base::Status parsed =
+      codec::ForEachYamlDocument(text, [&](const codec::YamlDocument& document) {
+        status = ++documents == 1 ? ReadDocument(document.json, given, arguments)
+                                  : base::InvalidArgumentError("one document is expected");
+        return status.ok();
+      });
   status.Update(parsed);
   if (!status.ok()) return base::Annotate(status, path);
   return arguments;

@@ -31,9 +31,9 @@ class Arguments : public testing::Test {
 };
 
 TEST_F(Arguments, SpellingsOfPflagAreUnderstood) {
-  EXPECT_THAT(*Read({"--secure_port=1", "--tls_cert-file", "a_b", "-v=2", "-v", "3", "--x_y=a_b"}),
-              ElementsAre("--secure-port=1", "--tls-cert-file", "a_b", "-v2", "-v", "3",
-                          "--x-y=a_b"));
+  EXPECT_THAT(
+      *Read({"--secure_port=1", "--tls_cert-file", "a_b", "-v=2", "-v", "3", "--x_y=a_b"}),
+      ElementsAre("--secure-port=1", "--tls-cert-file", "a_b", "-v2", "-v", "3", "--x-y=a_b"));
 }
 
 TEST_F(Arguments, AFilesFlagsStandBeforeTheLinesAndYieldToThem) {

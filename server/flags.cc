@@ -175,12 +175,14 @@ void AddAuthenticationFlags(CLI::App& app, Flags& flags) {
       .add_option("--authentication-kubeconfig", flags.authentication_kubeconfig,
                   "The same, for authentication alone")
       ->type_name("FILE");
-  group.add_option("--authentication-skip-lookup", flags.authentication_skip_lookup,
-                   "Leave ConfigMap kube-system/extension-apiserver-authentication alone")
+  group
+      .add_option("--authentication-skip-lookup", flags.authentication_skip_lookup,
+                  "Leave ConfigMap kube-system/extension-apiserver-authentication alone")
       ->capture_default_str();
-  group.add_option("--authentication-tolerate-lookup-failure",
-                   flags.authentication_tolerate_lookup_failure,
-                   "Be ready even if that ConfigMap couldn't be read yet")
+  group
+      .add_option("--authentication-tolerate-lookup-failure",
+                  flags.authentication_tolerate_lookup_failure,
+                  "Be ready even if that ConfigMap couldn't be read yet")
       ->capture_default_str();
   AddDuration(group, "--authentication-token-webhook-cache-ttl", flags.token_review.ttl,
               "How long kube-apiserver's word on a token is kept");
@@ -190,9 +192,10 @@ void AddAuthenticationFlags(CLI::App& app, Flags& flags) {
       ->delimiter(',');
   auth::ServiceAccountToken::Options& accounts = flags.service_account;
   group
-      .add_option("--service-account-key-file", accounts.key_files,
-                  "Public keys, PEM, of service account tokens, which are then verified here and not "
-                  "by kube-apiserver; may be repeated")
+      .add_option(
+          "--service-account-key-file", accounts.key_files,
+          "Public keys, PEM, of service account tokens, which are then verified here and not "
+          "by kube-apiserver; may be repeated")
       ->type_name("FILE");
   group
       .add_option("--service-account-jwks-file", accounts.jwks_files,
@@ -286,8 +289,7 @@ void AddAuditFlags(CLI::App& app, Flags& flags) {
                   "Megabytes after which the file is turned over; 0: never")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  group
-      .add_option("--audit-log-maxbackup", flags.audit.max_backups, "Old files that stay; 0: all")
+  group.add_option("--audit-log-maxbackup", flags.audit.max_backups, "Old files that stay; 0: all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   group

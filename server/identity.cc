@@ -93,8 +93,8 @@ base::Status Identity::MakeAuthenticator(const Parts& parts) {
       if (const base::Status status = credentials.SetClusterCas(pem); !status.ok())
         log.Warning("Handshakes don't name the cluster's CAs", {{"err", status}});
     };
-    trust_ = std::make_unique<auth::ClusterTrust>(*authentication_api_, std::move(targets),
-                                                  parts.log);
+    trust_ =
+        std::make_unique<auth::ClusterTrust>(*authentication_api_, std::move(targets), parts.log);
     trust_must_come_ = !flags.authentication_tolerate_lookup_failure;
   }
 

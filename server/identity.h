@@ -26,12 +26,9 @@ namespace strata {
 class Identity {
  public:
   // An error names the flag. `credentials` are told whose certificates to ask clients for.
-  static base::StatusOr<std::unique_ptr<Identity>> Create(const Flags& flags,
-                                                          files::FileWatcher& watcher,
-                                                          net::Credentials& credentials,
-                                                          const base::Clock& clock,
-                                                          const obs::Logger& log,
-                                                          obs::Metrics& metrics);
+  static base::StatusOr<std::unique_ptr<Identity>> Create(
+      const Flags& flags, files::FileWatcher& watcher, net::Credentials& credentials,
+      const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics);
   ~Identity() { Stop(); }
 
   const auth::Authenticator& authenticator() const { return *authenticator_; }

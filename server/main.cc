@@ -155,6 +155,15 @@ int Run(Flags flags) {
                         flags.verbosity);
   obs::Metrics metrics;
   obs::AddProcessMetrics(metrics);
+  const base::BuildInfo& build = base::Build();
+  metrics.AddGaugeFunction("kubernetes_build_info", "Which build this is; always 1.",
+                           {{"major", build.major},
+                            {"minor", build.minor},
+                            {"git_version", build.version},
+                            {"git_commit", build.git_commit},
+                            {"compiler", build.compiler},
+                            {"platform", build.platform}},
+                           [] { return 1.0; });
   log.Info("Starting strata-apiserver",
            {{"version", base::Build().version}, {"commit", base::Build().git_commit}});
 
@@ -178,6 +187,7 @@ int Run(Flags flags) {
   handlers::Health health;
   AddHealthChecks(health, reflector, stopping);
   (*identity)->AddHealthChecks(health);
+  health.AddMetrics(metrics);
   const api::Discovery discovery(api::ServedResources());
   const api::OpenApi openapi;
   net::WorkerPool workers(flags.workers, metrics);
@@ -196,8 +206,8 @@ int Run(Flags flags) {
   router.SetLayers(
       [&layers](std::shared_ptr<handlers::Call> call) { layers.Serve(std::move(call)); });
 
-  serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router, clock, log, metrics,
-                       audit_log->get());
+  serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router,
+                       clock, log, metrics, audit_log->get());
   flags.server.connection.answer_to_plaintext = serving::kAnswerToPlaintext;
   net::Server server(flags.server, **credentials,
                      serving::SpeakHttp(

@@ -118,8 +118,7 @@ Discovery::Discovery(const std::vector<Resource>& resources) {
     // One for all forms, as in the reference.
     to.etag = Etag(codec::EncodeJson(all, type));
     for (const wire::Representation& form : kForms) {
-      to.bodies[KeyOf(form)] =
-          std::make_shared<const std::string>(wire::Encode(all, type, form));
+      to.bodies[KeyOf(form)] = std::make_shared<const std::string>(wire::Encode(all, type, form));
     }
   };
   aggregate("apidiscovery.k8s.io/v2", v2_);

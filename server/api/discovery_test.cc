@@ -9,8 +9,7 @@
 namespace strata::api {
 namespace {
 
-constexpr const char* kV2 =
-    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+constexpr const char* kV2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 std::string Golden(const std::string& path) {
   std::ifstream file("test/golden/discovery/" + path, std::ios::binary);
@@ -68,14 +67,16 @@ TEST(Discovery, TheReferencesResourcesGiveTheReferencesDocument) {
       R"({"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2","metadata":{},"items":[)";
   ASSERT_TRUE(aggregated.starts_with(head));
   ASSERT_TRUE(aggregated.ends_with("]}\n"));
-  EXPECT_THAT(Golden("apis-aggregated-client-go.json"),
-              testing::HasSubstr(aggregated.substr(head.size(), aggregated.size() - head.size() - 3)))
+  EXPECT_THAT(
+      Golden("apis-aggregated-client-go.json"),
+      testing::HasSubstr(aggregated.substr(head.size(), aggregated.size() - head.size() - 3)))
       << "the group as it stands among the reference's";
 }
 
 TEST(Discovery, TheAggregatedFormIsAskedForByItsParameters) {
   const Discovery discovery(ServedResources());
-  const std::string v2beta1 = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+  const std::string v2beta1 =
+      "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
   const std::string both = std::string(kV2) + "," + v2beta1 + ",application/json";
   const http::Response v2 = discovery.Answer("/apis", {.accept = both});
   EXPECT_EQ(*v2.headers.Find("content-type"), kV2);
@@ -101,9 +102,9 @@ TEST(Discovery, TheAggregatedFormIsAskedForByItsParameters) {
                                              "g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"})
                  .headers.Find("etag"),
             etag);
-  const http::Response plain =
-      discovery.Answer("/apis", {.accept = "application/json;g=apidiscovery.k8s.io;v=v3;as=APIGroupDiscoveryList,"
-                                           "application/json"});
+  const http::Response plain = discovery.Answer(
+      "/apis", {.accept = "application/json;g=apidiscovery.k8s.io;v=v3;as=APIGroupDiscoveryList,"
+                          "application/json"});
   EXPECT_EQ(*plain.headers.Find("content-type"), "application/json");
 }
 

@@ -13,8 +13,8 @@ namespace strata::api {
 // UUID.
 std::string AuditId(const http::Headers& request);
 
-// The trace that `traceparent` names, 32 hexadecimal digits (W3C Trace Context §3.2); empty if it is
-// malformed.
+// The trace that `traceparent` names, 32 hexadecimal digits (W3C Trace Context §3.2); empty if it
+// is malformed.
 std::string_view TraceId(std::string_view traceparent);
 
 // Appends `Warning: 299 - "…"` for each (k8s.io/apimachinery pkg/util/net NewWarningHeader).

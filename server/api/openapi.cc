@@ -42,8 +42,7 @@ const Operation& ReadLayers() {
 }
 
 const Operation& ListResources() {
-  static const Operation operation{"get available resources",
-                                   "getImageOpenshiftIoV1APIResources",
+  static const Operation operation{"get available resources", "getImageOpenshiftIoV1APIResources",
                                    meta::APIResourceList::descriptor(), ""};
   return operation;
 }
@@ -116,9 +115,8 @@ std::string OperationV3(const Operation& operation, const SchemaSet& schemas) {
 std::string OperationV2(const Operation& operation, const SchemaSet& schemas) {
   const char* kForms =
       R"(["application/json","application/yaml","application/vnd.kubernetes.protobuf"])";
-  const std::string ok =
-      JsonObject({{"description", R"("OK")"},
-                  {"schema", "{" + schemas.Reference(operation.answer) + "}"}});
+  const std::string ok = JsonObject(
+      {{"description", R"("OK")"}, {"schema", "{" + schemas.Reference(operation.answer) + "}"}});
   return JsonObject({{"description", JsonString(operation.description)},
                      {"consumes", R"(["*/*"])"},
                      {"produces", kForms},
@@ -131,8 +129,9 @@ std::string OperationV2(const Operation& operation, const SchemaSet& schemas) {
 }
 
 std::string SecurityScheme() {
-  return JsonObject({{"BearerToken", R"({"type":"apiKey","description":"Bearer Token authentication",)"
-                                     R"("name":"authorization","in":"header"})"}});
+  return JsonObject(
+      {{"BearerToken", R"({"type":"apiKey","description":"Bearer Token authentication",)"
+                       R"("name":"authorization","in":"header"})"}});
 }
 
 std::string DocumentOf(SchemaSet::Version version) {
@@ -145,8 +144,8 @@ std::string DocumentOf(SchemaSet::Version version) {
   };
   const std::string paths = JsonObject(
       {{kRoot, JsonObject({{"get", operation(ListResources())}})},
-       {kLayers, JsonObject({{"get", operation(ReadLayers())},
-                             {"parameters", LayersParameters(v3)}})}});
+       {kLayers,
+        JsonObject({{"get", operation(ReadLayers())}, {"parameters", LayersParameters(v3)}})}});
   if (!v3) {
     return JsonObject({{"swagger", R"("2.0")"},
                        {"info", Info()},
@@ -215,9 +214,10 @@ OpenApi::OpenApi() {
   add(kGroup, DocumentOf(SchemaSet::Version::kV3));
   // Our own group alone: kube-aggregator merges the keys of all servers without asking whose they
   // are (openapiv3/aggregator).
-  add(kV3, fmt::format(
-               R"({{"paths":{{"apis/image.openshift.io/v1":{{"serverRelativeURL":"{}?hash={}"}}}}}})",
-               kGroup, documents_.back().hash));
+  add(kV3,
+      fmt::format(
+          R"({{"paths":{{"apis/image.openshift.io/v1":{{"serverRelativeURL":"{}?hash={}"}}}}}})",
+          kGroup, documents_.back().hash));
   documents_.back().is_root = true;
 }
 

@@ -32,7 +32,8 @@ class OpenApi {
     std::string_view path;
     std::shared_ptr<const std::string> body;
     std::string hash;
-    // The root takes any Accept, has no entity tag, and its label is what Go's sniffing makes of it.
+    // The root takes any Accept, has no entity tag, and its label is what Go's sniffing makes of
+    // it.
     bool is_root = false;
   };
   std::vector<Document> documents_;

@@ -73,8 +73,7 @@ std::string Scalar(const FieldDescriptor* field) {
 }
 
 std::string Named(std::string_view name, const std::string& description) {
-  return fmt::format(R"("{}":{{"description":{},"type":"string"}})", name,
-                     JsonString(description));
+  return fmt::format(R"("{}":{{"description":{},"type":"string"}})", name, JsonString(description));
 }
 
 }  // namespace
@@ -122,8 +121,7 @@ std::string SchemaSet::Description(const std::string& element) const {
 
 std::string SchemaSet::Reference(const Descriptor* type) const {
   return fmt::format(R"("$ref":"#/{}/{}")",
-                     version_ == Version::kV2 ? "definitions" : "components/schemas",
-                     NameOf(type));
+                     version_ == Version::kV2 ? "definitions" : "components/schemas", NameOf(type));
 }
 
 std::string SchemaSet::Value(const FieldDescriptor* field, bool element) {
@@ -160,9 +158,8 @@ void SchemaSet::Add(const Descriptor* type, std::string_view group, std::string_
   switch (plan.form) {
     case strata::json::TIME:
     case strata::json::MICRO_TIME:
-      at->second = JsonObject({{"description", described},
-                               {"type", R"("string")"},
-                               {"format", R"("date-time")"}});
+      at->second = JsonObject(
+          {{"description", described}, {"type", R"("string")"}, {"format", R"("date-time")"}});
       return;
     case strata::json::RAW:
       at->second = JsonObject({{"description", described}, {"type", R"("object")"}});
@@ -185,12 +182,11 @@ void SchemaSet::Add(const Descriptor* type, std::string_view group, std::string_
   if (!kind.empty()) {
     kinds = fmt::format(R"([{{"group":"{}","kind":"{}","version":"{}"}}])", group, kind, version);
   }
-  schemas_[NameOf(type)] =
-      JsonObject({{"description", described},
-                  {"type", R"("object")"},
-                  {"required", required.empty() ? "" : "[" + required + "]"},
-                  {"properties", members.empty() ? "" : "{" + members + "}"},
-                  {"x-kubernetes-group-version-kind", kinds}});
+  schemas_[NameOf(type)] = JsonObject({{"description", described},
+                                       {"type", R"("object")"},
+                                       {"required", required.empty() ? "" : "[" + required + "]"},
+                                       {"properties", members.empty() ? "" : "{" + members + "}"},
+                                       {"x-kubernetes-group-version-kind", kinds}});
 }
 
 std::string SchemaSet::Json() const {

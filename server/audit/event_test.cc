@@ -14,7 +14,8 @@ TEST(AuditEvent, IsALineOfTheReferencesJson) {
   request.peer = std::make_shared<http::Peer>(http::Peer{"[2001:db8::1]:5312", {}});
   const auto info = api::ParseRequestInfo(
       "GET", "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app/layers");
-  const auth::UserInfo alice{"alice", "1", {"devs"}, {{"scope", {"a", "b"}}}}, bob{"bob", "", {}, {}};
+  const auth::UserInfo alice{"alice", "1", {"devs"}, {{"scope", {"a", "b"}}}},
+      bob{"bob", "", {}, {}};
   const api::Error failure = api::Forbidden("bob", *info, "no");
   Event event;
   event.stage = Stage::kResponseComplete;

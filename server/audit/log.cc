@@ -156,8 +156,7 @@ void Log::TurnOver() {
   const int old = file_;
   if (const base::Status status = error ? base::UnavailableError(error.message()) : OpenFile();
       !status.ok()) {
-    log_.Error("The audit log can't be turned over",
-               {{"path", options_.path}, {"err", status}});
+    log_.Error("The audit log can't be turned over", {{"path", options_.path}, {"err", status}});
     file_ = old;
     size_ = 0;  // for another try only after as many bytes
     return;

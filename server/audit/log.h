@@ -25,16 +25,16 @@ namespace strata::audit {
 class Log {
  public:
   struct Options {
-    std::string path;          // "-": standard output
-    int max_size_mb = 100;     // of one file; 0: without end
-    int max_backups = 0;       // old files kept; 0: all
-    int max_age_days = 0;      // 0: for ever
+    std::string path;            // "-": standard output
+    int max_size_mb = 100;       // of one file; 0: without end
+    int max_backups = 0;         // old files kept; 0: all
+    int max_age_days = 0;        // 0: for ever
     size_t max_queued = 10'000;  // lines; more are dropped, and counted
   };
   // Opens the file now. `policy` decides.
   static base::StatusOr<std::unique_ptr<Log>> Open(const Options& options, Policy policy,
-                                                   const base::Clock& clock,
-                                                   const obs::Logger& log, obs::Metrics& metrics);
+                                                   const base::Clock& clock, const obs::Logger& log,
+                                                   obs::Metrics& metrics);
   // Writes what is queued.
   ~Log();
 

@@ -96,12 +96,11 @@ TEST_F(AuditLog, WhatDoesNotFitIntoTheQueueIsCounted) {
   for (int i = 0; i < 2000; ++i) Write(*log, std::to_string(i));
   log.reset();
   const auto [lines, files] = Count();
-  EXPECT_THAT(metrics.Text(), testing::HasSubstr("apiserver_audit_event_total " +
-                                                 std::to_string(lines)));
+  EXPECT_THAT(metrics.Text(),
+              testing::HasSubstr("apiserver_audit_event_total " + std::to_string(lines)));
   if (lines < 2000) {
-    EXPECT_THAT(metrics.Text(),
-                testing::HasSubstr("apiserver_audit_error_total{plugin=\"log\"} " +
-                                   std::to_string(2000 - lines)));
+    EXPECT_THAT(metrics.Text(), testing::HasSubstr("apiserver_audit_error_total{plugin=\"log\"} " +
+                                                   std::to_string(2000 - lines)));
   }
 }
 
@@ -110,7 +109,8 @@ TEST_F(AuditLog, AFileThatCannotBeOpenedIsAnError) {
                              *Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\n"
                                             "rules: [{level: None}]"),
                              clock, obs::NullLogger(), metrics);
-  EXPECT_THAT(std::string(base::Message(log.status())), testing::StartsWith("/nowhere/audit.log: "));
+  EXPECT_THAT(std::string(base::Message(log.status())),
+              testing::StartsWith("/nowhere/audit.log: "));
 }
 
 }  // namespace

@@ -47,9 +47,8 @@ bool PathMatches(std::string_view spec, std::string_view path) {
 }
 
 bool ResourceMatches(std::string_view spec, const api::RequestInfo& request) {
-  const std::string combined = request.subresource.empty()
-                                   ? request.resource
-                                   : request.resource + "/" + request.subresource;
+  const std::string combined =
+      request.subresource.empty() ? request.resource : request.resource + "/" + request.subresource;
   if (spec == "*" || spec == combined) return true;
   if (!request.subresource.empty() && spec.starts_with("*/") &&
       spec.substr(2) == request.subresource)
@@ -67,9 +66,8 @@ bool MatchesResource(const v1::PolicyRule& rule, const api::RequestInfo& request
         if (one.group() != request.api_group) return false;
         if (one.resources().empty()) return true;
         if (!one.resource_names().empty() && !Has(one.resource_names(), request.name)) return false;
-        return std::any_of(
-            one.resources().begin(), one.resources().end(),
-            [&](const std::string& spec) { return ResourceMatches(spec, request); });
+        return std::any_of(one.resources().begin(), one.resources().end(),
+                           [&](const std::string& spec) { return ResourceMatches(spec, request); });
       });
 }
 
@@ -110,9 +108,9 @@ base::Status Check(const v1::Policy& policy) {
     const v1::PolicyRule& rule = policy.rules(i);
     const std::string where = fmt::format("rules[{}]", i);
     if (!IndexOf(kLevels, rule.level())) {
-      return base::InvalidArgumentError(fmt::format(
-          "{}.level: {} is none of None, Metadata, Request, RequestResponse", where,
-          rule.level().empty() ? "nothing" : rule.level()));
+      return base::InvalidArgumentError(
+          fmt::format("{}.level: {} is none of None, Metadata, Request, RequestResponse", where,
+                      rule.level().empty() ? "nothing" : rule.level()));
     }
     if (!rule.non_resource_urls().empty() &&
         (!rule.resources().empty() || !rule.namespaces().empty())) {
@@ -132,8 +130,7 @@ base::Status Check(const v1::Policy& policy) {
 
 base::Status Read(std::string_view json, v1::Policy& policy) {
   std::vector<std::string> unknown;
-  STRATA_ASSIGN_OR_RETURN(const codec::DecodedType type,
-                          codec::DecodeJson(json, policy, &unknown));
+  STRATA_ASSIGN_OR_RETURN(const codec::DecodedType type, codec::DecodeJson(json, policy, &unknown));
   if (type.kind != "Policy" || type.api_version != "audit.k8s.io/v1") {
     return base::InvalidArgumentError(
         fmt::format("kind Policy of audit.k8s.io/v1 is expected, not {} of {}",
@@ -147,9 +144,13 @@ base::Status Read(std::string_view json, v1::Policy& policy) {
 
 }  // namespace
 
-std::string_view NameOf(Level level) { return kLevels.at(static_cast<size_t>(level)); }
+std::string_view NameOf(Level level) {
+  return kLevels.at(static_cast<size_t>(level));
+}
 
-std::string_view NameOf(Stage stage) { return kStages.at(static_cast<size_t>(stage)); }
+std::string_view NameOf(Stage stage) {
+  return kStages.at(static_cast<size_t>(stage));
+}
 
 base::StatusOr<Policy> Policy::Parse(std::string_view text) {
   Policy policy;
@@ -172,8 +173,7 @@ Policy::Verdict Policy::Evaluate(const auth::UserInfo& user,
   for (const v1::PolicyRule& rule : policy_.rules()) {
     if (!Matches(rule, user, request)) continue;
     return {static_cast<Level>(*IndexOf(kLevels, rule.level())),
-            static_cast<uint8_t>(StageBits(rule.omit_stages()) |
-                                 StageBits(policy_.omit_stages()))};
+            static_cast<uint8_t>(StageBits(rule.omit_stages()) | StageBits(policy_.omit_stages()))};
   }
   return {};
 }

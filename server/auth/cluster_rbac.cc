@@ -25,8 +25,7 @@ void Read(const kube::Informer::Objects& from, std::vector<Object>& to) {
 ClusterRbac::ClusterRbac(kube::Api& api, Rbac& rbac, const obs::Logger& log) : rbac_(rbac) {
   const auto follow = [&](size_t kind, const char* resource, auto& objects) {
     informers_[kind] = std::make_unique<kube::Informer>(
-        api,
-        kube::Informer::Source{std::string("/apis/rbac.authorization.k8s.io/v1/") + resource},
+        api, kube::Informer::Source{std::string("/apis/rbac.authorization.k8s.io/v1/") + resource},
         kube::Informer::Options{},
         [this, kind, &objects](const kube::Informer::Objects& all) {
           Read(all, objects);

@@ -1,5 +1,6 @@
-// What a cluster says of whom to believe: its ConfigMap kube-system/extension-apiserver-authentication
-// (k8s.io/apiserver pkg/server/options/authentication_dynamic_request_header.go).
+// What a cluster says of whom to believe: its ConfigMap
+// kube-system/extension-apiserver-authentication (k8s.io/apiserver
+// pkg/server/options/authentication_dynamic_request_header.go).
 #pragma once
 
 #include <functional>

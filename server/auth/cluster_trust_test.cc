@@ -86,9 +86,10 @@ class ClusterTrusts : public testing::Test {
   RequestHeader header{proxies, {}};
   std::string ca_names;
   bool listed = false;
-  ClusterTrust trust{kube,
-                     {clients, proxies, &header, [this](const std::string& pem) { ca_names = pem; }},
-                     obs::NullLogger()};
+  ClusterTrust trust{
+      kube,
+      {clients, proxies, &header, [this](const std::string& pem) { ca_names = pem; }},
+      obs::NullLogger()};
 };
 
 TEST_F(ClusterTrusts, BothCasAndTheHeadersComeFromTheConfigMapAndChangeWithIt) {
@@ -107,8 +108,8 @@ TEST_F(ClusterTrusts, BothCasAndTheHeadersComeFromTheConfigMapAndChangeWithIt) {
   EXPECT_EQ(Who(header, *proxy), "alice");
   EXPECT_EQ(Who(certificate, *bob), "bob");
   EXPECT_EQ(Who(header, *bob), "error");
-  EXPECT_THAT(ca_names, testing::AllOf(testing::HasSubstr(ca->Pem()),
-                                       testing::HasSubstr(proxy_ca->Pem())));
+  EXPECT_THAT(ca_names,
+              testing::AllOf(testing::HasSubstr(ca->Pem()), testing::HasSubstr(proxy_ca->Pem())));
 
   data["requestheader-client-ca-file"] = next_ca->Pem();
   Publish(data);

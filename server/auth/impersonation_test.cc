@@ -18,8 +18,8 @@ std::string Read(const Given& given) {
   if (!found.ok()) return "error: " + std::string(base::Message(found.status()));
   if (!found->has_value()) return "none";
   const Impersonation& wanted = **found;
-  std::string text = fmt::format("{}[{}] needs", wanted.user->name,
-                                 fmt::join(wanted.user->groups, ","));
+  std::string text =
+      fmt::format("{}[{}] needs", wanted.user->name, fmt::join(wanted.user->groups, ","));
   for (const api::RequestInfo& info : wanted.needed) {
     EXPECT_EQ(info.verb, "impersonate");
     EXPECT_TRUE(info.is_resource);
@@ -49,7 +49,8 @@ TEST(Impersonation, IsReadFromTheHeaders) {
       {{{"impersonate-user", "system:serviceaccount:ns:sa"}, {"impersonate-group", "g"}},
        "system:serviceaccount:ns:sa[g,system:authenticated] needs serviceaccounts:ns/sa groups:g"},
       {{{"impersonate-user", "system:serviceaccount:ns:s:a"}},
-       "system:serviceaccount:ns:s:a[system:authenticated] needs users:system:serviceaccount:ns:s:a"},
+       "system:serviceaccount:ns:s:a[system:authenticated] needs "
+       "users:system:serviceaccount:ns:s:a"},
       {{{"impersonate-user", "bob"},
         {"impersonate-extra-example.com%2fscope", "x"},
         {"impersonate-uid", "7"}},

@@ -35,10 +35,11 @@ struct Algorithm {
   int coordinate_bytes;  // of an EC signature's r and s
   const char* curve;
 };
-constexpr Algorithm kAlgorithms[] = {
-    {"RS256", "SHA256", true, 0, ""},           {"RS384", "SHA384", true, 0, ""},
-    {"RS512", "SHA512", true, 0, ""},           {"ES256", "SHA256", false, 32, "prime256v1"},
-    {"ES384", "SHA384", false, 48, "secp384r1"}};
+constexpr Algorithm kAlgorithms[] = {{"RS256", "SHA256", true, 0, ""},
+                                     {"RS384", "SHA384", true, 0, ""},
+                                     {"RS512", "SHA512", true, 0, ""},
+                                     {"ES256", "SHA256", false, 32, "prime256v1"},
+                                     {"ES384", "SHA384", false, 48, "secp384r1"}};
 
 template <auto Free>
 struct Deleter {
@@ -105,9 +106,8 @@ std::optional<JsonTree> ParseObject(std::string_view json) {
 
 const JsonTree* Find(const JsonTree& object, std::string_view key) {
   const auto at = std::find(object.keys.begin(), object.keys.end(), key);
-  return at == object.keys.end()
-             ? nullptr
-             : &object.items[static_cast<size_t>(at - object.keys.begin())];
+  return at == object.keys.end() ? nullptr
+                                 : &object.items[static_cast<size_t>(at - object.keys.begin())];
 }
 
 std::string StringOf(const JsonTree& object, std::string_view key) {
@@ -127,7 +127,8 @@ std::string IdOf(EVP_PKEY* key) {
 
 KeyPtr FromPem(const std::string& name, const unsigned char* der, long size) {
   if (name == PEM_STRING_PUBLIC) return KeyPtr(d2i_PUBKEY(nullptr, &der, size));
-  if (name == PEM_STRING_RSA_PUBLIC) return KeyPtr(d2i_PublicKey(EVP_PKEY_RSA, nullptr, &der, size));
+  if (name == PEM_STRING_RSA_PUBLIC)
+    return KeyPtr(d2i_PublicKey(EVP_PKEY_RSA, nullptr, &der, size));
   if (name == PEM_STRING_X509) {
     const Owned<X509, X509_free> certificate(d2i_X509(nullptr, &der, size));
     return KeyPtr(certificate == nullptr ? nullptr : X509_get_pubkey(certificate.get()));
@@ -251,8 +252,7 @@ base::StatusOr<std::vector<VerifyKey>> ReadJwks(std::string_view json) {
     if (jwk.kind != JsonTree::Kind::kObject) continue;
     KeyPtr key = FromJwk(jwk);
     if (key == nullptr) continue;
-    keys.push_back(
-        {std::shared_ptr<EVP_PKEY>(key.release(), EVP_PKEY_free), StringOf(jwk, "kid")});
+    keys.push_back({std::shared_ptr<EVP_PKEY>(key.release(), EVP_PKEY_free), StringOf(jwk, "kid")});
   }
   ERR_clear_error();
   if (keys.empty()) return base::InvalidArgumentError("no key for RS256…512, ES256 or ES384");

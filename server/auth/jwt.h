@@ -1,4 +1,5 @@
-// JSON Web Tokens: their form (RFC 7515, RFC 7519), and signatures by the algorithms that service account tokens have.
+// JSON Web Tokens: their form (RFC 7515, RFC 7519), and signatures by the algorithms that service
+// account tokens have.
 #pragma once
 
 #include <openssl/types.h>
@@ -19,7 +20,8 @@ struct VerifyKey {
 };
 
 // The public keys of a PEM text: public keys, certificates, and private keys, whose public half
-// counts. The id of a key is what kube-apiserver makes of it (serviceaccount/jwt.go keyIDFromPublicKey).
+// counts. The id of a key is what kube-apiserver makes of it (serviceaccount/jwt.go
+// keyIDFromPublicKey).
 base::StatusOr<std::vector<VerifyKey>> ReadPemKeys(std::string_view pem);
 
 // The keys of a JWK set (RFC 7517) that are for signatures: RSA, and EC on P-256 and P-384. Others

@@ -138,13 +138,15 @@ class ServiceAccountTokens : public testing::Test {
 TEST_F(ServiceAccountTokens, AreTheAccountThatTheyName) {
   EXPECT_EQ(Who(rsa.Token(Claims())), "system:serviceaccount:ns:sa");
   EXPECT_EQ(user.uid, "u");
-  EXPECT_THAT(user.groups, testing::ElementsAre("system:serviceaccounts", "system:serviceaccounts:ns"));
-  EXPECT_THAT(user.extra,
-              testing::ElementsAre(
-                  testing::Pair("authentication.kubernetes.io/credential-id",
-                                testing::ElementsAre("JTI=id")),
-                  testing::Pair("authentication.kubernetes.io/pod-name", testing::ElementsAre("p")),
-                  testing::Pair("authentication.kubernetes.io/pod-uid", testing::ElementsAre("pu"))));
+  EXPECT_THAT(user.groups,
+              testing::ElementsAre("system:serviceaccounts", "system:serviceaccounts:ns"));
+  EXPECT_THAT(
+      user.extra,
+      testing::ElementsAre(
+          testing::Pair("authentication.kubernetes.io/credential-id",
+                        testing::ElementsAre("JTI=id")),
+          testing::Pair("authentication.kubernetes.io/pod-name", testing::ElementsAre("p")),
+          testing::Pair("authentication.kubernetes.io/pod-uid", testing::ElementsAre("pu"))));
   EXPECT_EQ(Who(ec.Token(Claims())), "system:serviceaccount:ns:sa");
   EXPECT_EQ(Who("opaque"), "nobody");
   EXPECT_EQ(Who(ec.Token(R"({"iss":"https://elsewhere","exp":1})")), "nobody")
@@ -156,8 +158,8 @@ TEST_F(ServiceAccountTokens, EndAndBeginWhenTheySay) {
   EXPECT_EQ(Who(token), "system:serviceaccount:ns:sa");
   clock.Advance(std::chrono::seconds(5));
   EXPECT_EQ(Who(token), "error: service account token has expired");
-  EXPECT_EQ(Who(ec.Token(fmt::format(R"({{"iss":"{}","exp":{},"nbf":{}}})", kIssuer, now + 99,
-                                     now + 60))),
+  EXPECT_EQ(Who(ec.Token(
+                fmt::format(R"({{"iss":"{}","exp":{},"nbf":{}}})", kIssuer, now + 99, now + 60))),
             "error: service account token is not valid yet");
   EXPECT_EQ(Who(ec.Token(fmt::format(R"({{"iss":"{}"}})", kIssuer))),
             "error: the service account token has no expiry");
@@ -209,7 +211,8 @@ TEST_F(ServiceAccountTokens, ForgeriesAreRefused) {
 }
 
 TEST_F(ServiceAccountTokens, NewKeysCountFromTheNextTokenOn) {
-  EXPECT_EQ(Who(other.Token(Claims())), "error: the service account token's signature is not valid");
+  EXPECT_EQ(Who(other.Token(Claims())),
+            "error: the service account token's signature is not valid");
   Write(other.PublicPem());
   watcher.Poll();
   EXPECT_EQ(Who(other.Token(Claims())), "system:serviceaccount:ns:sa");
@@ -249,22 +252,25 @@ TEST(ParseJwt, TakesOneFormAlone) {
 
 // RFC 7515 appendix A.3: its key and its token.
 TEST(Jwks, KeysVerifyTheRfcsOwnToken) {
-  const auto keys = ReadJwks(
-      R"({"keys":[{"kty":"oct","k":"AA"},{"kty":"EC","crv":"P-521","x":"AA","y":"AA"},)"
-      R"({"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",)"
-      R"("y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","kid":"a3"}]})");
+  const auto keys =
+      ReadJwks(R"({"keys":[{"kty":"oct","k":"AA"},{"kty":"EC","crv":"P-521","x":"AA","y":"AA"},)"
+               R"({"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",)"
+               R"("y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","kid":"a3"}]})");
   ASSERT_TRUE(keys.ok()) << keys.status();
   ASSERT_EQ(keys->size(), 1u);
   const auto jwt = ParseJwt(
       "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLm"
-      "NvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQ"
+      "NvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-"
+      "F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQ"
       "xfKTUJqPP3-Kg6NU1Q");
   ASSERT_TRUE(jwt.ok()) << jwt.status();
   EXPECT_TRUE(HasValidSignature(*jwt, *keys));
-  for (const char* bad : {"", "[]", "{}", R"({"keys":{}})", R"({"keys":[]})",
-                          R"({"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]})",
-                          // Not on the curve.
-                          R"({"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"}]})"})
+  for (
+      const char* bad :
+      {"", "[]", "{}", R"({"keys":{}})", R"({"keys":[]})",
+       R"({"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]})",
+       // Not on the curve.
+       R"({"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"}]})"})
     EXPECT_FALSE(ReadJwks(bad).ok()) << bad;
 }
 

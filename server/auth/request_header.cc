@@ -86,13 +86,12 @@ void RequestHeader::Authenticate(const http::Request& request, Done done) const 
   const auto& allowed = config->allowed_names;
   if (!verdict->error.empty()) {
     result.error = verdict->error;
-  } else if (!allowed.empty() &&
-             std::find(allowed.begin(), allowed.end(), name) == allowed.end()) {
+  } else if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), name) == allowed.end()) {
     result.error = fmt::format("x509: subject with cn={} is not in the allowed list", name);
   } else {
     result.user = UserOf(request.headers, *config);
-    result.result = result.user == nullptr ? Authentication::Result::kNoOpinion
-                                           : Authentication::Result::kUser;
+    result.result =
+        result.user == nullptr ? Authentication::Result::kNoOpinion : Authentication::Result::kUser;
   }
   done(std::move(result));
 }

@@ -74,10 +74,12 @@ TEST_F(RequestHeaders, NobodyElseIsBelieved) {
   const Given alice = {{"x-remote-user", "alice"}, {"x-remote-group", "system:masters"}};
   const auto other_ca = Issue(nullptr, "ca", {}, now - kDay, now + kDay, nullptr);
   EXPECT_EQ(Who(nullptr, alice), "nobody");
-  EXPECT_THAT(Who(Proxy("front-proxy", other_ca.get()).get(), alice), HasSubstr("error: verifying"));
+  EXPECT_THAT(Who(Proxy("front-proxy", other_ca.get()).get(), alice),
+              HasSubstr("error: verifying"));
   EXPECT_EQ(Who(Proxy("alice").get(), alice),
             "error: x509: subject with cn=alice is not in the allowed list");
-  EXPECT_EQ(Who(Proxy("").get(), alice), "error: x509: subject with cn= is not in the allowed list");
+  EXPECT_EQ(Who(Proxy("").get(), alice),
+            "error: x509: subject with cn= is not in the allowed list");
   EXPECT_THAT(
       Who(Issue(ca.get(), "front-proxy", {}, now - kDay, now - 1, "clientAuth").get(), alice),
       HasSubstr("expired"));

@@ -59,7 +59,8 @@ class ReviewCache {
       if (auto found = FindLocked(key)) {
         result = std::move(found);
       } else if (stats_.waiting >= options_.max_waiting) {
-        result = base::ResourceExhaustedError("too many requests wait for kube-apiserver's reviews");
+        result =
+            base::ResourceExhaustedError("too many requests wait for kube-apiserver's reviews");
       } else {
         auto& waiting = in_flight_[std::string(key)];
         first = waiting.empty();

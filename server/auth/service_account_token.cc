@@ -22,9 +22,8 @@ constexpr seconds kKept{10};
 const JsonTree* Find(const JsonTree* object, std::string_view key) {
   if (object == nullptr || object->kind != JsonTree::Kind::kObject) return nullptr;
   const auto at = std::find(object->keys.begin(), object->keys.end(), key);
-  return at == object->keys.end()
-             ? nullptr
-             : &object->items[static_cast<size_t>(at - object->keys.begin())];
+  return at == object->keys.end() ? nullptr
+                                  : &object->items[static_cast<size_t>(at - object->keys.begin())];
 }
 
 std::string StringOf(const JsonTree* object, std::string_view key) {
@@ -176,7 +175,9 @@ void ServiceAccountToken::Authenticate(const http::Request& request, Done done) 
       // On whichever thread verifies the same token at this moment.
       [done = std::move(done)](const ReviewCache<Authentication>::Result& result) {
         if (result.ok()) return done(**result);
-        done({Authentication::Result::kError, nullptr, std::string(base::Message(result.status())),
+        done({Authentication::Result::kError,
+              nullptr,
+              std::string(base::Message(result.status())),
               {}});
       });
 }

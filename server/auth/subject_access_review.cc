@@ -104,11 +104,10 @@ void SubjectAccessReview::Authorize(const UserInfo& user, const api::RequestInfo
                                     Done done) const {
   if (!options_.all_names_first || !request.is_resource || request.name.empty())
     return Review(user, request, request.name, std::move(done));
-  Review(user, request, "",
-         [this, &user, &request, done = std::move(done)](Decision all) mutable {
-           if (all.verdict == Decision::Verdict::kAllow) return done(std::move(all));
-           Review(user, request, request.name, std::move(done));
-         });
+  Review(user, request, "", [this, &user, &request, done = std::move(done)](Decision all) mutable {
+    if (all.verdict == Decision::Verdict::kAllow) return done(std::move(all));
+    Review(user, request, request.name, std::move(done));
+  });
 }
 
 void SubjectAccessReview::Review(const UserInfo& user, const api::RequestInfo& request,
@@ -135,18 +134,18 @@ void SubjectAccessReview::Ask(const std::string& body, bool cacheable,
   request.timeout = options_.timeout;
   request.retry = true;
   const ReviewTimer timer(metrics_, "authz");
-  api_.Send(std::move(request), [this, cacheable, answered,
-                                 timer](const base::StatusOr<kube::Response>& response) {
-    timer.Observe(response);
-    if (!response.ok()) return answered(response.status(), {});
-    auto decision = Read(*response);
-    std::chrono::nanoseconds keep{0};
-    if (decision.ok() && cacheable) {
-      keep = (*decision)->verdict == Decision::Verdict::kAllow ? options_.allowed_ttl
-                                                               : options_.denied_ttl;
-    }
-    answered(std::move(decision), keep);
-  });
+  api_.Send(std::move(request),
+            [this, cacheable, answered, timer](const base::StatusOr<kube::Response>& response) {
+              timer.Observe(response);
+              if (!response.ok()) return answered(response.status(), {});
+              auto decision = Read(*response);
+              std::chrono::nanoseconds keep{0};
+              if (decision.ok() && cacheable) {
+                keep = (*decision)->verdict == Decision::Verdict::kAllow ? options_.allowed_ttl
+                                                                         : options_.denied_ttl;
+              }
+              answered(std::move(decision), keep);
+            });
 }
 
 base::StatusOr<std::shared_ptr<const Decision>> SubjectAccessReview::Read(

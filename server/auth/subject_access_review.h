@@ -16,9 +16,9 @@ namespace strata::auth {
 
 // Answers are kept for a while, errors aren't. `api` must have ended before this does.
 //
-// A request for one object is first asked about all names at once, which an empty name means: whoever
-// may read every stream of a namespace costs one review for all of them, and not one a stream. Only
-// if that isn't allowed is the object itself asked about.
+// A request for one object is first asked about all names at once, which an empty name means:
+// whoever may read every stream of a namespace costs one review for all of them, and not one a
+// stream. Only if that isn't allowed is the object itself asked about.
 class SubjectAccessReview final : public Authorizer {
  public:
   struct Options {

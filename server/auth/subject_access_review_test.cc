@@ -18,9 +18,8 @@ constexpr const char* kOther =
     "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/other/layers";
 
 kube::Response Review(const std::string& status) {
-  return {201,
-          R"({"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":)" +
-              status + "}"};
+  return {201, R"({"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":)" +
+                   status + "}"};
 }
 const kube::Response kYes = Review(R"({"allowed":true,"reason":"by binding b"})");
 const kube::Response kNo = Review(R"({"allowed":false,"reason":"no"})");
@@ -33,10 +32,10 @@ class SubjectAccessReviews : public testing::Test {
     auto held = std::make_shared<std::pair<UserInfo, api::RequestInfo>>(
         user, *api::ParseRequestInfo(method, target));
     reviewer.Authorize(held->first, held->second, [this, held](const Decision& d) {
-      answers.push_back(!d.error.empty()                            ? "error: " + d.error
-                        : d.verdict == Decision::Verdict::kAllow    ? "allow: " + d.reason
-                        : d.verdict == Decision::Verdict::kDeny     ? "deny: " + d.reason
-                                                                    : "no opinion: " + d.reason);
+      answers.push_back(!d.error.empty()                         ? "error: " + d.error
+                        : d.verdict == Decision::Verdict::kAllow ? "allow: " + d.reason
+                        : d.verdict == Decision::Verdict::kDeny  ? "deny: " + d.reason
+                                                                 : "no opinion: " + d.reason);
     });
   }
   void Ask(const UserInfo& user, const char* target) { Ask(review, user, target); }
@@ -56,9 +55,10 @@ TEST_F(SubjectAccessReviews, OneReviewForAllNamesServesAWholeNamespace) {
   EXPECT_EQ(kube.pending[0].request.path, "/apis/authorization.k8s.io/v1/subjectaccessreviews");
   EXPECT_THAT(
       kube.pending[0].request.body,
-      HasSubstr(R"("resourceAttributes":{"namespace":"ns","verb":"get","group":"image.openshift.io",)"
-                R"("version":"v1","resource":"imagestreams","subresource":"layers"},)"
-                R"("user":"alice","groups":["devs"],"extra":{"scope":["a","b"]},"uid":"1")"));
+      HasSubstr(
+          R"("resourceAttributes":{"namespace":"ns","verb":"get","group":"image.openshift.io",)"
+          R"("version":"v1","resource":"imagestreams","subresource":"layers"},)"
+          R"("user":"alice","groups":["devs"],"extra":{"scope":["a","b"]},"uid":"1")"));
   kube.Answer(kYes);
   EXPECT_THAT(Taken(), ElementsAre("allow: by binding b"));
   Ask(alice, kOther);
@@ -168,8 +168,8 @@ TEST_F(SubjectAccessReviews, WhatIsNoAnswerIsAnErrorAndNotKept) {
     Ask(alice, "/metrics");
     ASSERT_EQ(kube.pending.size(), 1u) << c.error;
     kube.Answer(c.answer);
-    EXPECT_THAT(Taken(), ElementsAre(testing::AllOf(testing::StartsWith("error: "),
-                                                    HasSubstr(c.error))));
+    EXPECT_THAT(Taken(),
+                ElementsAre(testing::AllOf(testing::StartsWith("error: "), HasSubstr(c.error))));
   }
 }
 

@@ -16,7 +16,8 @@ struct FreeContext {
 }  // namespace
 
 TokenDigest DigestOf(std::string_view key, std::string_view token) {
-  // OpenSSL's one-shot SHA256 looks its algorithm up each time, under a lock that all threads share.
+  // OpenSSL's one-shot SHA256 looks its algorithm up each time, under a lock that all threads
+  // share.
   static EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> context(EVP_MD_CTX_new());
   TokenDigest digest;

@@ -101,11 +101,11 @@ base::StatusOr<std::shared_ptr<const TokenReview::Answer>> TokenReview::Read(
   // One that knows nothing of audiences answers none: its own are meant, which aren't ours.
   const auto& wanted = options_.audiences;
   const bool for_us =
-      wanted.empty() || std::any_of(status.audiences().begin(), status.audiences().end(),
-                                    [&](const std::string& one) {
-                                      return std::find(wanted.begin(), wanted.end(), one) !=
-                                             wanted.end();
-                                    });
+      wanted.empty() ||
+      std::any_of(status.audiences().begin(), status.audiences().end(),
+                  [&](const std::string& one) {
+                    return std::find(wanted.begin(), wanted.end(), one) != wanted.end();
+                  });
   if (status.user().username().empty()) {
     return base::DataLossError("kube-apiserver authenticated a token without telling its user");
   }

@@ -17,9 +17,9 @@ std::string Review(const std::string& status) {
          R"("status":)" +
          status + "}";
 }
-const std::string kAlice = Review(
-    R"({"authenticated":true,"user":{"username":"alice","uid":"1","groups":["g1","g2"],)"
-    R"("extra":{"k":["v1","v2"]}},"audiences":["strata"]})");
+const std::string kAlice =
+    Review(R"({"authenticated":true,"user":{"username":"alice","uid":"1","groups":["g1","g2"],)"
+           R"("extra":{"k":["v1","v2"]}},"audiences":["strata"]})");
 
 class TokenReviews : public testing::Test {
  protected:
@@ -105,8 +105,8 @@ TEST_F(TokenReviews, WhatIsNoAnswerIsAnErrorAndNotKept) {
     Ask("t");
     ASSERT_EQ(kube.pending.size(), 1u) << c.error;
     kube.Answer(c.answer);
-    EXPECT_THAT(Taken(), ElementsAre(testing::AllOf(testing::StartsWith("error: "),
-                                                    HasSubstr(c.error))));
+    EXPECT_THAT(Taken(),
+                ElementsAre(testing::AllOf(testing::StartsWith("error: "), HasSubstr(c.error))));
   }
 }
 

@@ -35,6 +35,16 @@ std::vector<const Health::Named*> Health::ChecksOf(std::string_view endpoint) co
   return checks;
 }
 
+void Health::AddMetrics(obs::Metrics& metrics) const {
+  for (const char* endpoint : {"healthz", "livez", "readyz"}) {
+    for (const Named* named : ChecksOf(endpoint)) {
+      metrics.AddGaugeFunction("kubernetes_healthcheck", "Whether a check of health is ok.",
+                               {{"name", named->name}, {"type", endpoint}},
+                               [named] { return named->check().ok() ? 1.0 : 0.0; });
+    }
+  }
+}
+
 std::vector<std::string> Health::Paths() const {
   std::vector<std::string> paths;
   for (const std::string_view endpoint : kEndpoints) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "obs/metrics.h"
 #include "server/http/message.h"
 
 namespace strata::handlers {
@@ -23,6 +24,10 @@ class Health {
   enum class Scope { kLiveness, kReadiness };
 
   void Add(std::string name, Scope scope, Check check);
+
+  // kubernetes_healthcheck{name,type}: 1 or 0, as a scrape finds it. After the last Add; this must
+  // outlive the scrapes.
+  void AddMetrics(obs::Metrics& metrics) const;
 
   // Every path served, sorted: /healthz, /healthz/ping, …
   std::vector<std::string> Paths() const;

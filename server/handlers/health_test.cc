@@ -56,5 +56,24 @@ TEST(Health, PathsNameEveryCheckOfEachEndpoint) {
                                    "/livez/ping", "/readyz", "/readyz/etcd", "/readyz/ping"));
 }
 
+TEST(HealthMetrics, TellEachCheckOfEachEndpoint) {
+  obs::Metrics metrics;
+  Health health;
+  bool well = true;
+  health.Add("ping", Health::Scope::kLiveness, [] { return base::OkStatus(); });
+  health.Add("etcd", Health::Scope::kReadiness,
+             [&] { return well ? base::OkStatus() : base::UnavailableError("away"); });
+  health.AddMetrics(metrics);
+  EXPECT_THAT(metrics.Text(),
+              testing::HasSubstr("kubernetes_healthcheck{name=\"etcd\",type=\"readyz\"} 1"));
+  well = false;
+  const std::string text = metrics.Text();
+  EXPECT_THAT(text, testing::HasSubstr("kubernetes_healthcheck{name=\"etcd\",type=\"readyz\"} 0"));
+  EXPECT_THAT(text, testing::HasSubstr("kubernetes_healthcheck{name=\"ping\",type=\"livez\"} 1"));
+  EXPECT_THAT(
+      text,
+      testing::Not(testing::HasSubstr("kubernetes_healthcheck{name=\"etcd\",type=\"livez\"}")));
+}
+
 }  // namespace
 }  // namespace strata::handlers

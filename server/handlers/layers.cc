@@ -146,6 +146,12 @@ void AddIndexMetrics(const layers::Index& index, obs::Metrics& metrics) {
         [](const Stats& s) { return static_cast<double>(s.images); });
   gauge("apiserver_storage_objects", kObjects, {{"resource", "imagestreams.image.openshift.io"}},
         [](const Stats& s) { return static_cast<double>(s.streams); });
+  const obs::Labels images = {{"group", "image.openshift.io"}, {"resource", "images"}};
+  const obs::Labels streams = {{"group", "image.openshift.io"}, {"resource", "imagestreams"}};
+  gauge("apiserver_resource_objects", kObjects, images,
+        [](const Stats& s) { return static_cast<double>(s.images); });
+  gauge("apiserver_resource_objects", kObjects, streams,
+        [](const Stats& s) { return static_cast<double>(s.streams); });
   gauge("strata_unreadable_records", kUnreadable, {{"resource", "images"}},
         [](const Stats& s) { return static_cast<double>(s.unreadable_images); });
   gauge("strata_unreadable_records", kUnreadable, {{"resource", "imagestreams"}},

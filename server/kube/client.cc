@@ -13,8 +13,8 @@
 #include "base/bytes.h"
 #include "codec/decode_json.h"
 #include "proto/k8s/meta_v1.pb.h"
-#include "server/kube/envelope.h"
 #include "server/files/file_watcher.h"
+#include "server/kube/envelope.h"
 
 namespace strata::kube {
 namespace {

@@ -375,8 +375,7 @@ std::vector<std::string> WarningsOf(const NameTable& names, const Gathered& gath
 std::string PartialBody(const ObjectMeta& metadata, const wire::Representation& representation) {
   PartialObjectMetadata partial;
   *partial.mutable_metadata() = metadata;
-  const std::string_view version =
-      representation.beta ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
+  const std::string_view version = representation.beta ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
   return wire::Encode(partial, {"PartialObjectMetadata", version}, representation);
 }
 

@@ -36,8 +36,7 @@ class Chain::ServedCall final : public handlers::Call,
     http::Headers headers;
     headers.Add("audit-id", audit_id_);
     // cachecontrol.go: unless the answer says otherwise.
-    if (response.headers.Find("cache-control") == nullptr)
-      headers.Add("cache-control", "no-store");
+    if (response.headers.Find("cache-control") == nullptr) headers.Add("cache-control", "no-store");
     api::AddWarnings(warnings, headers);
     for (const http::Header& header : response.headers) headers.Add(header.name, header.value);
     response.headers = std::move(headers);
@@ -49,14 +48,14 @@ class Chain::ServedCall final : public handlers::Call,
         layers ? RequestMetrics::Route::kLayers : RequestMetrics::Route::kOther, response.status,
         took, bytes);
     Log(response.status, took);
-    if (verdict_.level != audit::Level::kNone) Audit(audit::Stage::kResponseComplete, response.status);
+    if (verdict_.level != audit::Level::kNone)
+      Audit(audit::Stage::kResponseComplete, response.status);
     exchange_->Respond(std::move(response));
   }
 
   void Post(std::function<void()> task) override {
-    exchange_->Post([self = shared_from_this(), task = std::move(task)] {
-      self->chain_.Guarded(self, task);
-    });
+    exchange_->Post(
+        [self = shared_from_this(), task = std::move(task)] { self->chain_.Guarded(self, task); });
   }
 
   // Authenticators and authorizers may answer on a thread of theirs.
@@ -80,8 +79,8 @@ class Chain::ServedCall final : public handlers::Call,
     received_ = chain_.clock_.WallNow();
     const bool bearer = request.headers.Find("authorization") != nullptr;
     failure = api::Unauthorized();
-    failure->message = std::string("Authentication failed, attempted: ") +
-                       (bearer ? "bearer" : "x509");
+    failure->message =
+        std::string("Authentication failed, attempted: ") + (bearer ? "bearer" : "x509");
     Audit(audit::Stage::kResponseStarted, failure->code);
     verdict_ = {};
   }
@@ -232,8 +231,8 @@ void Chain::Authenticated(const std::shared_ptr<ServedCall>& call, auth::Authent
   auto wanted = auth::FindImpersonation(call->request.headers);
   auth::StripCredentials(call->request.headers);
   if (!wanted.ok()) {
-    return call->Fail(api::InternalErrorText(call->request.target,
-                                             std::string(base::Message(wanted.status()))));
+    return call->Fail(
+        api::InternalErrorText(call->request.target, std::string(base::Message(wanted.status()))));
   }
   if (!wanted->has_value()) return Authorize(call);
   Impersonate(call, std::make_shared<const auth::Impersonation>(**std::move(wanted)), 0);

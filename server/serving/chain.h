@@ -1,7 +1,7 @@
 // The filter chain: what a request passes between HTTP and its handler, in kube-apiserver's order
 // (k8s.io/apiserver pkg/server/config.go DefaultBuildHandlerChain): audit id, barrier against
-// exceptions, request info, deadline, authentication, audit, impersonation, in-flight limit, authorization,
-// route.
+// exceptions, request info, deadline, authentication, audit, impersonation, in-flight limit,
+// authorization, route.
 #pragma once
 
 #include <atomic>

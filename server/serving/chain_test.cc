@@ -55,7 +55,8 @@ class Tokens final : public auth::Authenticator {
     const std::string token(bearer.token);
     auth::UserInfo user{token.substr(0, token.find(':')), "", {}, {}};
     if (token.find(':') != std::string::npos) user.groups = {token.substr(token.find(':') + 1)};
-    done({auth::Authentication::Result::kUser, std::make_shared<auth::UserInfo>(std::move(user)),
+    done({auth::Authentication::Result::kUser,
+          std::make_shared<auth::UserInfo>(std::move(user)),
           "",
           {}});
   }

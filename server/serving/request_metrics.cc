@@ -17,6 +17,9 @@ RequestMetrics::RequestMetrics(obs::Metrics& metrics)
     : metrics_(metrics),
       authenticated_(metrics.AddCounter("authentication_attempts", "Authentications by result.",
                                         {{"result", "success"}})),
+      // Names of users are no labels: there is no end of them.
+      users_(metrics.AddCounter("authenticated_user_requests", "Requests of authenticated users.",
+                                {{"username", "other"}})),
       unauthenticated_(metrics.AddCounter("authentication_attempts", "Authentications by result.",
                                           {{"result", "failure"}})),
       allowed_(metrics.AddCounter("authorization_attempts_total", "Authorizations by result.",
@@ -62,6 +65,7 @@ void RequestMetrics::Finished(Route route, int code, std::chrono::nanoseconds to
 
 void RequestMetrics::AuthenticationResult(bool success) {
   (success ? authenticated_ : unauthenticated_).Increment();
+  if (success) users_.Increment();
 }
 
 void RequestMetrics::AuthorizationResult(bool allowed) {

@@ -36,7 +36,7 @@ class RequestMetrics {
 
   obs::Metrics& metrics_;
   std::array<OfRoute, 2> routes_;
-  obs::Counter authenticated_, unauthenticated_, allowed_, denied_;
+  obs::Counter authenticated_, users_, unauthenticated_, allowed_, denied_;
 };
 
 }  // namespace strata::serving

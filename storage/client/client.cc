@@ -40,6 +40,8 @@ Client::Operation::Operation(obs::Metrics& metrics, const char* name)
           "etcd_request_duration_seconds", "Duration of requests to the storage backend.",
           {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
           {{"operation", name}})),
+      requests(metrics.AddCounter("etcd_requests_total", "Requests to the storage backend.",
+                                  {{"operation", name}})),
       errors(metrics.AddCounter("etcd_request_errors_total",
                                 "Requests to the storage backend that failed.",
                                 {{"operation", name}})) {}
@@ -145,6 +147,7 @@ base::Status Client::Try(const Operation& operation, base::MonotonicTime deadlin
     Leave(endpoint);
     ++tried;
   }
+  operation.requests.Increment();
   operation.seconds.Observe(duration<double>(steady_clock::now() - start).count());
   if (!status.ok()) operation.errors.Increment();
   return status;

@@ -126,6 +126,7 @@ class Client {
   struct Operation {
     Operation(obs::Metrics& metrics, const char* name);
     const obs::Histogram seconds;
+    const obs::Counter requests;
     const obs::Counter errors;
   };
   Client(std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options,

@@ -46,10 +46,11 @@ inline void AddExtension(X509* certificate, X509* issuer, int nid, const char* v
   X509_EXTENSION_free(extension);
 }
 
-// Signed by `issuer`, or by itself as a CA. Times are seconds since 1970; `usage`: extendedKeyUsage.
+// Signed by `issuer`, or by itself as a CA. Times are seconds since 1970; `usage`:
+// extendedKeyUsage.
 inline std::unique_ptr<Identity> Issue(const Identity* issuer, const std::string& name,
-                                const std::vector<std::string>& groups, int64_t not_before,
-                                int64_t not_after, const char* usage) {
+                                       const std::vector<std::string>& groups, int64_t not_before,
+                                       int64_t not_after, const char* usage) {
   auto identity = std::make_unique<Identity>();
   X509* x = identity->certificate;
   X509_set_version(x, 2);
