@@ -95,10 +95,12 @@ void AddHealthChecks(handlers::Health& health, const reflector::Reflector& refle
 handlers::CallHandler ServeMetrics(const obs::Metrics& metrics, net::WorkerPool& workers) {
   return [&metrics, &workers](const std::shared_ptr<handlers::Call>& call) {
     const bool taken = workers.TrySubmit([&metrics, call] {
-      http::Response response;
-      response.headers.Add("content-type", "text/plain; version=0.0.4; charset=utf-8");
-      response.body = std::make_shared<const std::string>(metrics.Text());
-      call->Respond(std::move(response));
+      call->Guard([&] {
+        http::Response response;
+        response.headers.Add("content-type", "text/plain; version=0.0.4; charset=utf-8");
+        response.body = std::make_shared<const std::string>(metrics.Text());
+        call->Respond(std::move(response));
+      });
     });
     if (!taken) call->Fail(api::TooManyRequests());
   };

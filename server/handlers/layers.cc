@@ -119,15 +119,17 @@ void LayersHandler::Build(const std::shared_ptr<Call>& call, Lookup lookup,
   const size_t images = lookup.gathered.nodes.size();
   std::function<void()> task = [this, call, form,
                                 lookup = std::make_shared<Lookup>(std::move(lookup))] {
-    const auto built = index_.Build(lookup->gathered, form);
-    if (built.ok()) {
-      call->Respond(ToResponse(*built, form));
-    } else {
+    call->Guard([&] {
+      const auto built = index_.Build(lookup->gathered, form);
+      if (built.ok()) return call->Respond(ToResponse(*built, form));
       call->Fail(api::InternalError("the image stream can't be read: " +
                                     std::string(base::Message(built.status()))));
-    }
+    });
   };
-  if (images < options_.inline_images) return task();
+  // YAML costs some ten times as much.
+  const size_t few =
+      form.representation.type == wire::MediaType::kYaml ? 1 : options_.inline_images;
+  if (images < few) return task();
   if (!submit_(task)) call->Fail(api::TooManyRequests());
 }
 

@@ -54,8 +54,11 @@ class Chain::ServedCall final : public handlers::Call,
   }
 
   void Post(std::function<void()> task) override {
-    exchange_->Post(
-        [self = shared_from_this(), task = std::move(task)] { self->chain_.Guarded(self, task); });
+    exchange_->Post([self = shared_from_this(), task = std::move(task)] { self->Guard(task); });
+  }
+
+  void Guard(const std::function<void()>& task) override {
+    chain_.Guarded(shared_from_this(), task);
   }
 
   // Authenticators and authorizers may answer on a thread of theirs.

@@ -151,6 +151,13 @@ TEST_F(FilterChain, AnExceptionEndsItsRequestAlone) {
   EXPECT_EQ(chain.in_flight(), 0);
 }
 
+TEST_F(FilterChain, AnExceptionOnAnotherThreadEndsItsRequestAlone) {
+  router.AddPath("/worker", [](const std::shared_ptr<handlers::Call>& call) {
+    std::thread([call] { call->Guard([] { throw std::runtime_error("oops"); }); }).join();
+  });
+  EXPECT_THAT(Ask("/worker").Text(), StartsWith("500 This request caused apiserver to panic."));
+}
+
 TEST_F(FilterChain, RequestsOverTheLimitAreRefusedUntilOthersEnd) {
   Ask("/hold");
   Ask("/hold");

@@ -129,7 +129,7 @@ func TestUsersReadLayersThroughTheAggregator(t *testing.T) {
 	t.Run("audit events share the front's id and its user", func(t *testing.T) {
 		request := c.client.RESTClient().Get().AbsPath(path).SetHeader("Audit-ID", "traced-from-the-front")
 		c.check(request.Do(context.Background()).Error())
-		eventually(t, 10*time.Second, "the event is logged", func() error {
+		rig.EventuallyWithin(t, 10*time.Second, "the event is logged", func() error {
 			text, err := os.ReadFile(auditLog)
 			if err != nil {
 				return err
@@ -146,7 +146,7 @@ func TestUsersReadLayersThroughTheAggregator(t *testing.T) {
 	})
 
 	t.Run("OpenAPI", func(t *testing.T) {
-		eventually(t, time.Minute, "kube-apiserver has our schemas", func() error {
+		rig.EventuallyWithin(t, time.Minute, "kube-apiserver has our schemas", func() error {
 			out, err := c.tryKubectl("puller", "get", "--raw", "/openapi/v3/apis/"+group+"/v1")
 			if err != nil {
 				return fmt.Errorf("%v: %s", err, out)
@@ -156,7 +156,7 @@ func TestUsersReadLayersThroughTheAggregator(t *testing.T) {
 			}
 			return nil
 		})
-		eventually(t, 2*time.Minute, "the merged document has them too", func() error {
+		rig.EventuallyWithin(t, 2*time.Minute, "the merged document has them too", func() error {
 			document, err := c.client.Discovery().OpenAPISchema()
 			if err != nil {
 				return err
@@ -179,7 +179,7 @@ func TestNamespacesComeAndGo(t *testing.T) {
 			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 		c.check(err)
 		c.check(c.client.CoreV1().Namespaces().Delete(context.Background(), name, metav1.DeleteOptions{}))
-		eventually(t, time.Minute, "the namespace is gone", func() error {
+		rig.EventuallyWithin(t, time.Minute, "the namespace is gone", func() error {
 			_, err := c.client.CoreV1().Namespaces().Get(context.Background(), name, metav1.GetOptions{})
 			if apierrors.IsNotFound(err) {
 				return nil

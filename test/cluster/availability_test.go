@@ -45,7 +45,7 @@ func (c *cluster) watchAvailability() (end func(t *testing.T, during string)) {
 // awaitLayers waits until a read through the aggregator answers.
 func (c *cluster) awaitLayers(what string) {
 	c.t.Helper()
-	eventually(c.t, time.Minute, what, func() error {
+	rig.EventuallyWithin(c.t, time.Minute, what, func() error {
 		out, err := c.tryKubectl("puller", "get", "--raw", rig.LayersPath(namespace, "app"))
 		if err != nil {
 			return fmt.Errorf("%v: %s", err, out)
@@ -62,7 +62,7 @@ func TestTheAPIServiceStaysAvailableWhileTheBackendIsAway(t *testing.T) {
 	end := c.watchAvailability()
 	c.records.Stop(syscall.SIGKILL)
 	stopped := time.Now()
-	eventually(t, time.Minute, "layers fail", func() error {
+	rig.EventuallyWithin(t, time.Minute, "layers fail", func() error {
 		if out, err := c.tryKubectl("puller", "get", "--raw", rig.LayersPath(namespace, "app")); err == nil {
 			return fmt.Errorf("still answered: %s", out)
 		}
@@ -102,7 +102,7 @@ func TestTheAPIServiceComesBackAfterRestarts(t *testing.T) {
 		c.kube.Stop(syscall.SIGTERM)
 		c.strata.Stop(syscall.SIGTERM)
 		c.strata.Launch()
-		eventually(t, time.Minute, "Strata serves but isn't ready", func() error {
+		rig.EventuallyWithin(t, time.Minute, "Strata serves but isn't ready", func() error {
 			code, body := c.ask("/readyz", direct{})
 			if code != 500 {
 				return fmt.Errorf("%d %s", code, body)
@@ -115,7 +115,7 @@ func TestTheAPIServiceComesBackAfterRestarts(t *testing.T) {
 		}
 		c.kube.Launch()
 		c.awaitKube()
-		eventually(t, time.Minute, "Strata is ready by itself", func() error {
+		rig.EventuallyWithin(t, time.Minute, "Strata is ready by itself", func() error {
 			if code, body := c.ask("/readyz", direct{}); code != 200 {
 				return fmt.Errorf("%d %s", code, body)
 			}
@@ -135,7 +135,7 @@ func TestCertificatesRotateWithoutLosingTheAPIService(t *testing.T) {
 		end := c.watchAvailability()
 		before := c.servingSerial()
 		c.pair("strata", c.ca.Serving, "strata.strata.svc")
-		eventually(t, time.Minute, "the new certificate is served", func() error {
+		rig.EventuallyWithin(t, time.Minute, "the new certificate is served", func() error {
 			if c.servingSerial() == before {
 				return fmt.Errorf("still the old one")
 			}
@@ -161,7 +161,7 @@ func TestCertificatesRotateWithoutLosingTheAPIService(t *testing.T) {
 		c.publishProxyCA(string(next.PEM))
 		c.awaitLayers("layers under the new CA")
 		old, oldKey := c.proxyCA.Client(t, "front-proxy-client")
-		eventually(t, time.Minute, "the old CA isn't believed any more", func() error {
+		rig.EventuallyWithin(t, time.Minute, "the old CA isn't believed any more", func() error {
 			code, body := c.ask(rig.LayersPath(namespace, "app"), c.asProxy(old, oldKey, "puller"))
 			if code != 401 {
 				return fmt.Errorf("%d %s", code, body)
@@ -176,7 +176,7 @@ func TestCertificatesRotateWithoutLosingTheAPIService(t *testing.T) {
 // publishProxyCA writes the CA into the ConfigMap that Strata follows.
 func (c *cluster) publishProxyCA(pem string) {
 	c.t.Helper()
-	eventually(c.t, time.Minute, "the ConfigMap is written", func() error {
+	rig.EventuallyWithin(c.t, time.Minute, "the ConfigMap is written", func() error {
 		maps := c.client.CoreV1().ConfigMaps("kube-system")
 		config, err := maps.Get(context.Background(), "extension-apiserver-authentication", metav1.GetOptions{})
 		if err != nil {

@@ -145,7 +145,7 @@ func (c *cluster) startKube() {
 
 func (c *cluster) awaitKube() {
 	c.t.Helper()
-	eventually(c.t, time.Minute, "kube-apiserver is ready", func() error {
+	rig.EventuallyWithin(c.t, time.Minute, "kube-apiserver is ready", func() error {
 		return c.client.RESTClient().Get().AbsPath("/readyz").Do(context.Background()).Error()
 	})
 }
@@ -182,11 +182,16 @@ func manifestArgs(t *testing.T) []string {
 // startStrata runs the container's command line: its paths, its port and the pod's identity are this machine's instead.
 func (c *cluster) startStrata(flags ...string) {
 	c.t.Helper()
+	c.strata = c.startStrataOn(c.port, flags...)
+}
+
+func (c *cluster) startStrataOn(port int, flags ...string) *rig.Process {
+	c.t.Helper()
 	var args []string
 	for _, arg := range manifestArgs(c.t) {
 		switch {
 		case strings.HasPrefix(arg, "--secure-port="):
-			arg = fmt.Sprintf("--secure-port=%d", c.port)
+			arg = fmt.Sprintf("--secure-port=%d", port)
 		case strings.HasPrefix(arg, "--bind-address="):
 			arg = "--bind-address=127.0.0.1"
 		case strings.HasPrefix(arg, "--shutdown-delay-duration="):
@@ -200,7 +205,7 @@ func (c *cluster) startStrata(flags ...string) {
 	for _, flag := range flags {
 		args = append(args, strings.Replace(flag, "=sa.pub", "="+c.path("sa.pub"), 1))
 	}
-	c.strata = rig.Start(c.t, rig.Strata(c.t, "strata-apiserver"), args...)
+	return rig.Start(c.t, rig.Strata(c.t, "strata-apiserver"), args...)
 }
 
 // register applies what deploy/ would: the delegation's bindings, the users' rights, Service and APIService.
@@ -264,14 +269,14 @@ func (c *cluster) available() (bool, string) {
 
 func (c *cluster) awaitAvailable() {
 	c.t.Helper()
-	eventually(c.t, time.Minute, "the APIService is available", func() error {
+	rig.EventuallyWithin(c.t, time.Minute, "the APIService is available", func() error {
 		if ok, why := c.available(); !ok {
 			return fmt.Errorf("%s", why)
 		}
 		return nil
 	})
 	// The aggregator routes a little later than it says so.
-	eventually(c.t, time.Minute, "the group is discovered", func() error {
+	rig.EventuallyWithin(c.t, time.Minute, "the group is discovered", func() error {
 		_, err := c.client.Discovery().ServerResourcesForGroupVersion(group + "/v1")
 		return err
 	})
@@ -321,7 +326,9 @@ type direct struct {
 	http1       bool
 }
 
-func (c *cluster) ask(path string, how direct) (int, string) {
+func (c *cluster) ask(path string, how direct) (int, string) { return c.askOn(c.port, path, how) }
+
+func (c *cluster) askOn(port int, path string, how direct) (int, string) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(c.ca.PEM)
 	config := &tls.Config{RootCAs: roots, ServerName: "strata.strata.svc"}
@@ -333,7 +340,7 @@ func (c *cluster) ask(path string, how direct) (int, string) {
 	}
 	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: !how.http1}
 	defer transport.CloseIdleConnections()
-	request, err := http.NewRequest("GET", fmt.Sprintf("https://127.0.0.1:%d%s", c.port, path), nil)
+	request, err := http.NewRequest("GET", fmt.Sprintf("https://127.0.0.1:%d%s", port, path), nil)
 	c.check(err)
 	if how.headers != nil {
 		request.Header = how.headers
@@ -348,15 +355,4 @@ func (c *cluster) ask(path string, how direct) (int, string) {
 		return 0, err.Error()
 	}
 	return response.StatusCode, string(body)
-}
-
-func eventually(t *testing.T, within time.Duration, what string, try func() error) {
-	t.Helper()
-	var err error
-	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if err = try(); err == nil {
-			return
-		}
-	}
-	t.Fatalf("%s: %v", what, err)
 }

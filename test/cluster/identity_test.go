@@ -99,7 +99,7 @@ func TestTokensAreKubeApiserversToJudge(t *testing.T) {
 
 	t.Run("a service account's", func(t *testing.T) {
 		ctx := context.Background()
-		eventually(t, time.Minute, "the account is there", func() error {
+		rig.EventuallyWithin(t, time.Minute, "the account is there", func() error {
 			_, err := c.client.CoreV1().ServiceAccounts(namespace).Get(ctx, "default", metav1.GetOptions{})
 			return err
 		})
@@ -116,10 +116,10 @@ func TestTokensAreKubeApiserversToJudge(t *testing.T) {
 			Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: "default", Namespace: namespace}},
 		}, metav1.CreateOptions{})
 		c.check(err)
-		eventually(t, 20*time.Second, "the right is seen", func() error { return c.expect(path, token, 200) })
+		rig.EventuallyWithin(t, 20*time.Second, "the right is seen", func() error { return c.expect(path, token, 200) })
 		c.check(c.client.RbacV1().RoleBindings(namespace).Delete(ctx, binding.Name, metav1.DeleteOptions{}))
 		// The cache keeps a yes for 10 seconds.
-		eventually(t, 20*time.Second, "its withdrawal is seen", func() error { return c.expect(path, token, 403) })
+		rig.EventuallyWithin(t, 20*time.Second, "its withdrawal is seen", func() error { return c.expect(path, token, 403) })
 	})
 
 	t.Run("in another's name", func(t *testing.T) {
@@ -156,12 +156,12 @@ func TestRolesOfTheClusterAreFollowed(t *testing.T) {
 	c.kubectl("admin", "apply", "-f", "../../deploy/components/cluster-rbac/role.yaml")
 	c.storeApp()
 	path := rig.LayersPath(namespace, "app")
-	eventually(t, time.Minute, "the binding is seen", func() error { return c.expect(path, "pullertoken", 200) })
+	rig.EventuallyWithin(t, time.Minute, "the binding is seen", func() error { return c.expect(path, "pullertoken", 200) })
 	if err := c.expect(path, "nobodytoken", 403); err != nil {
 		t.Error(err)
 	}
 	c.check(c.client.RbacV1().RoleBindings(namespace).Delete(context.Background(), "pullers", metav1.DeleteOptions{}))
-	eventually(t, 20*time.Second, "its deletion is seen", func() error { return c.expect(path, "pullertoken", 403) })
+	rig.EventuallyWithin(t, 20*time.Second, "its deletion is seen", func() error { return c.expect(path, "pullertoken", 403) })
 }
 
 // With kube-apiserver's keys at hand nobody is asked whether a service account's token is good.
@@ -177,7 +177,7 @@ func TestServiceAccountTokensAreVerifiedHere(t *testing.T) {
 		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: "default", Namespace: namespace}},
 	}, metav1.CreateOptions{})
 	c.check(err)
-	eventually(t, time.Minute, "the account is there", func() error {
+	rig.EventuallyWithin(t, time.Minute, "the account is there", func() error {
 		_, err := c.client.CoreV1().ServiceAccounts(namespace).Get(ctx, "default", metav1.GetOptions{})
 		return err
 	})

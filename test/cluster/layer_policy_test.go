@@ -68,7 +68,7 @@ func TestAnAdmissionWebhookDecidesByLayers(t *testing.T) {
 		return err
 	}
 	bad := "registry:5000/" + namespace + "/bad@" + rig.Digest(2)
-	eventually(t, time.Minute, "the webhook refuses the denied layer", func() error {
+	rig.EventuallyWithin(t, time.Minute, "the webhook refuses the denied layer", func() error {
 		err := create(bad)
 		if err == nil || !strings.Contains(err.Error(), "contains the denied layer "+rig.Digest(66)) {
 			return fmt.Errorf("got %v", err)

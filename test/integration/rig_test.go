@@ -59,14 +59,18 @@ type server struct {
 	http *http.Client
 }
 
-func startServer(t *testing.T, backendFlag string) *server {
+func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
 	id := newIdentity(t)
+	return startServerAs(t, id, append(flags, "--rbac-file="+id.path("rbac.yaml"))...)
+}
+
+func startServerAs(t *testing.T, id *identity, flags ...string) *server {
+	t.Helper()
 	port := rig.FreePort(t)
-	p := rig.Start(t, rig.Strata(t, "strata-apiserver"), backendFlag, "--bind-address=127.0.0.1",
+	p := rig.Start(t, rig.Strata(t, "strata-apiserver"), append(flags, "--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", port), "--tls-cert-file="+id.path("serving.crt"),
-		"--tls-private-key-file="+id.path("serving.key"), "--token-auth-file="+id.path("tokens.csv"),
-		"--rbac-file="+id.path("rbac.yaml"))
+		"--tls-private-key-file="+id.path("serving.key"), "--token-auth-file="+id.path("tokens.csv"))...)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(id.ca)
 	s := &server{Process: p, id: id, url: fmt.Sprintf("https://127.0.0.1:%d", port), http: &http.Client{

@@ -110,10 +110,17 @@ func (p *Process) Stop(signal syscall.Signal) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// Eventually tries until there is no error; the test fails if that takes longer than Patience.
 func Eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
+	EventuallyWithin(t, Patience, what, try)
+}
+
+// EventuallyWithin is Eventually with another patience.
+func EventuallyWithin(t *testing.T, within time.Duration, what string, try func() error) {
+	t.Helper()
 	var err error
-	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if err = try(); err == nil {
 			return
 		}
