@@ -274,6 +274,31 @@ void AddAuthorizationFlags(CLI::App& app, Flags& flags) {
       ->default_str("/healthz,/readyz,/livez");
 }
 
+void AddReviewFlags(CLI::App& app, Flags& flags) {
+  CLI::App& group = *app.add_option_group("Requests to kube-apiserver");
+  group
+      .add_option("--review-cache-size", flags.review_cache.max_entries,
+                  "Answers on tokens, and on rights, that are kept; the least recently used makes "
+                  "place")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  group
+      .add_option("--max-review-waiters", flags.review_cache.max_waiting,
+                  "Requests that may wait for kube-apiserver's answers; more are refused")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  group
+      .add_option("--kube-api-max-in-flight", flags.kube.max_in_flight,
+                  "Requests to kube-apiserver at a time; more are refused. Nothing else limits them")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  group
+      .add_option("--kube-api-max-response-bytes", flags.kube.max_response_bytes,
+                  "Bytes of one of its answers")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
 void AddAuditFlags(CLI::App& app, Flags& flags) {
   CLI::App& group = *app.add_option_group("Auditing");
   group
@@ -307,6 +332,8 @@ void AddAuditFlags(CLI::App& app, Flags& flags) {
 base::Status CompleteAuth(Flags& flags) {
   if (flags.authentication_kubeconfig.empty()) flags.authentication_kubeconfig = flags.kubeconfig;
   if (flags.authorization_kubeconfig.empty()) flags.authorization_kubeconfig = flags.kubeconfig;
+  flags.token_review.cache = flags.subject_access_review.cache = flags.review_cache;
+  flags.service_account.cache = flags.review_cache;
   auth::ServiceAccountToken::Options& accounts = flags.service_account;
   const bool keys = !accounts.key_files.empty() || !accounts.jwks_files.empty();
   if (keys == accounts.issuers.empty()) {
@@ -349,6 +376,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
   AddStorageFlags(app, flags);
   AddAuthenticationFlags(app, flags);
   AddAuthorizationFlags(app, flags);
+  AddReviewFlags(app, flags);
   AddAuditFlags(app, flags);
   CLI::App& group = *app.add_option_group("Log");
   group

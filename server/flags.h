@@ -15,6 +15,7 @@
 #include "server/files/file_watcher.h"
 #include "server/handlers/layers.h"
 #include "server/http/session.h"
+#include "server/kube/client.h"
 #include "server/layers/index.h"
 #include "server/net/credentials.h"
 #include "server/net/server.h"
@@ -66,6 +67,8 @@ struct Flags {
   std::string rbac_source = "files";
   std::vector<std::string> rbac_files;
   auth::SubjectAccessReview::Options subject_access_review;
+  auth::ReviewCacheOptions review_cache;  // of tokens and of rights, each
+  kube::Client::Options kube;
   std::vector<std::string> always_allow_paths = {"/healthz", "/readyz", "/livez"};
 
   // Audit.

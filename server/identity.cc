@@ -16,12 +16,14 @@ namespace {
 
 // A client by the kubeconfig, or as the pod that this is. Null: neither.
 base::StatusOr<std::shared_ptr<kube::Client>> Connect(const std::string& kubeconfig,
-                                                      obs::Metrics& metrics) {
+                                                      kube::Client::Options options,
+                                                      std::string name, obs::Metrics& metrics) {
   auto config = kubeconfig.empty() ? kube::InClusterConfig() : kube::LoadKubeconfig(kubeconfig);
   if (kubeconfig.empty() && config.status().code() == base::StatusCode::kNotFound)
     return std::shared_ptr<kube::Client>();
   if (!config.ok()) return config.status();
-  return std::make_shared<kube::Client>(*std::move(config), kube::Client::Options{}, metrics);
+  options.name = std::move(name);
+  return std::make_shared<kube::Client>(*std::move(config), options, metrics);
 }
 
 base::Status FollowCas(const std::string& file, std::string_view name,
@@ -47,13 +49,13 @@ base::StatusOr<std::unique_ptr<Identity>> Identity::Create(
     const Flags& flags, files::FileWatcher& watcher, net::Credentials& credentials,
     const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics) {
   std::unique_ptr<Identity> identity(new Identity());
-  auto api = Connect(flags.authentication_kubeconfig, metrics);
+  auto api = Connect(flags.authentication_kubeconfig, flags.kube, "authentication", metrics);
   if (!api.ok()) return base::Annotate(api.status(), "--authentication-kubeconfig");
   identity->authentication_api_ = *api;
   if (flags.authorization_kubeconfig == flags.authentication_kubeconfig) {
     identity->authorization_api_ = *std::move(api);
   } else {
-    api = Connect(flags.authorization_kubeconfig, metrics);
+    api = Connect(flags.authorization_kubeconfig, flags.kube, "authorization", metrics);
     if (!api.ok()) return base::Annotate(api.status(), "--authorization-kubeconfig");
     identity->authorization_api_ = *std::move(api);
   }

@@ -21,14 +21,16 @@
 
 namespace strata::auth {
 
+struct ReviewCacheOptions {
+  size_t max_entries = 16'384;  // the least recently used makes place
+  size_t max_waiting = 10'000;  // for answers; more are refused
+};
+
 // Thread-safe. Callbacks run without the lock: inline, or on the thread that brings the answer.
 template <typename Value>
 class ReviewCache {
  public:
-  struct Options {
-    size_t max_entries = 8192;  // the least recently used makes place
-    size_t max_waiting = 10'000;
-  };
+  using Options = ReviewCacheOptions;
   using Result = base::StatusOr<std::shared_ptr<const Value>>;
   using Done = std::function<void(const Result& result)>;
   // Asks, and calls `answered` once with the result and how long it may be kept.

@@ -55,6 +55,9 @@ void AddCacheMetrics(obs::Metrics& metrics, const std::string& cache, Read read)
   metrics.AddGaugeFunction("strata_review_cache_entries", "Answers that are kept.",
                            {{"cache", cache}},
                            [read] { return static_cast<double>(read().entries); });
+  metrics.AddGaugeFunction("strata_review_cache_waiting", "Requests that wait for an answer.",
+                           {{"cache", cache}},
+                           [read] { return static_cast<double>(read().waiting); });
 }
 
 }  // namespace strata::auth

@@ -116,7 +116,7 @@ ServiceAccountToken::ServiceAccountToken(const Options& options, std::shared_ptr
       state_(std::move(state)),
       clock_(clock),
       key_(RandomKey()),
-      cache_({.max_entries = options.max_cached}, clock) {
+      cache_(options.cache, clock) {
   AddCacheMetrics(metrics, "service_account_token", [this] { return cache_.stats(); });
 }
 

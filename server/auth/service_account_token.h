@@ -30,7 +30,7 @@ class ServiceAccountToken final : public Authenticator {
     std::vector<std::string> jwks_files;
     std::vector<std::string> issuers;
     std::vector<std::string> audiences;  // a token must be for one of these; empty: the issuers
-    size_t max_cached = 16'384;
+    ReviewCacheOptions cache{};
   };
   // The files are read now, and again whenever one of them changes.
   static base::StatusOr<std::unique_ptr<ServiceAccountToken>> Open(const Options& options,

@@ -96,7 +96,7 @@ SubjectAccessReview::SubjectAccessReview(kube::Api& api, const Options& options,
     : api_(api),
       options_(options),
       metrics_(metrics),
-      cache_({.max_entries = options.max_cached}, clock) {
+      cache_(options.cache, clock) {
   AddCacheMetrics(metrics, "subject_access_review", [this] { return cache_.stats(); });
 }
 

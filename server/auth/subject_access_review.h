@@ -25,7 +25,7 @@ class SubjectAccessReview final : public Authorizer {
     std::chrono::nanoseconds allowed_ttl = std::chrono::seconds(10);
     std::chrono::nanoseconds denied_ttl = std::chrono::seconds(10);
     bool all_names_first = true;
-    size_t max_cached = 8192;
+    ReviewCacheOptions cache{};
     std::chrono::milliseconds timeout{10'000};
   };
   SubjectAccessReview(kube::Api& api, const Options& options, const base::Clock& clock,

@@ -34,7 +34,7 @@ TokenReview::TokenReview(kube::Api& api, const Options& options, const base::Clo
       options_(options),
       metrics_(metrics),
       key_(RandomKey()),
-      cache_({.max_entries = options.max_cached}, clock) {
+      cache_(options.cache, clock) {
   AddCacheMetrics(metrics, "token_review", [this] { return cache_.stats(); });
 }
 

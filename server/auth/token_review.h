@@ -22,7 +22,7 @@ class TokenReview final : public Authenticator {
     std::chrono::nanoseconds ttl = std::chrono::seconds(10);
     // A token must be for one of these; empty: kube-apiserver's own.
     std::vector<std::string> audiences{};
-    size_t max_cached = 16'384;
+    ReviewCacheOptions cache{};
     std::chrono::milliseconds timeout{10'000};
   };
   TokenReview(kube::Api& api, const Options& options, const base::Clock& clock,

@@ -405,6 +405,12 @@ class Client::Loop {
 
 Client::Client(Config config, const Options& options, obs::Metrics& metrics)
     : options_(options), loop_(std::make_unique<Loop>(*this, std::move(config), metrics)) {
+  metrics.AddGaugeFunction("strata_kube_requests_in_flight",
+                           "Requests to kube-apiserver that aren't answered yet, watches too.",
+                           {{"for", options.name}}, [this] {
+                             absl::MutexLock lock(&mu_);
+                             return static_cast<double>(in_flight_);
+                           });
   thread_ = std::thread([this] { loop_->Run(); });
 }
 

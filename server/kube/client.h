@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -21,6 +22,7 @@ namespace strata::kube {
 class Client final : public Api {
  public:
   struct Options {
+    std::string name = "kube-apiserver";  // in metrics: what it is used for
     size_t max_in_flight = 1000;  // requests; more are refused
     size_t max_response_bytes = 32 << 20;
     std::chrono::milliseconds connect_timeout{5'000};
@@ -30,6 +32,7 @@ class Client final : public Api {
     std::chrono::seconds connection_lifetime{300};
   };
 
+  // It must outlive the scrapes of `metrics`.
   Client(Config config, const Options& options, obs::Metrics& metrics);
   // Whoever waits is answered with kCancelled, on the client's thread.
   ~Client() override;
