@@ -49,14 +49,23 @@ base::StatusOr<std::unique_ptr<Identity>> Identity::Create(
     const Flags& flags, files::FileWatcher& watcher, net::Credentials& credentials,
     const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics) {
   std::unique_ptr<Identity> identity(new Identity());
+  const auto flag_of = [&](const std::string& kubeconfig, const char* own_flag) {
+    return kubeconfig == flags.kubeconfig ? "--kubeconfig" : own_flag;
+  };
   auto api = Connect(flags.authentication_kubeconfig, flags.kube, "authentication", metrics);
-  if (!api.ok()) return base::Annotate(api.status(), "--authentication-kubeconfig");
+  if (!api.ok()) {
+    return base::Annotate(api.status(), flag_of(flags.authentication_kubeconfig,
+                                                "--authentication-kubeconfig"));
+  }
   identity->authentication_api_ = *api;
   if (flags.authorization_kubeconfig == flags.authentication_kubeconfig) {
     identity->authorization_api_ = *std::move(api);
   } else {
     api = Connect(flags.authorization_kubeconfig, flags.kube, "authorization", metrics);
-    if (!api.ok()) return base::Annotate(api.status(), "--authorization-kubeconfig");
+    if (!api.ok()) {
+      return base::Annotate(api.status(), flag_of(flags.authorization_kubeconfig,
+                                                  "--authorization-kubeconfig"));
+    }
     identity->authorization_api_ = *std::move(api);
   }
   const Parts parts{flags, watcher, credentials, clock, log, metrics};

@@ -54,18 +54,25 @@ type cluster struct {
 // deploy/.
 func newCluster(t *testing.T, flags ...string) *cluster {
 	t.Helper()
+	c := newControlPlane(t, "etcd-3.6")
+	c.records = rig.StartBackend(t, "etcd-3.6")
+	c.startStrata(flags...)
+	c.register()
+	c.awaitAvailable()
+	return c
+}
+
+// newControlPlane starts all but Strata, on a backend by its name.
+func newControlPlane(t *testing.T, backend string) *cluster {
+	t.Helper()
 	c := &cluster{
 		t: t, dir: t.TempDir(), ca: rig.NewCA(t, "ca"), proxyCA: rig.NewCA(t, "front-proxy-ca"),
 		kubePort: rig.FreePort(t), port: rig.FreePort(t),
 	}
-	c.etcd = rig.StartBackend(t, "etcd-3.6")
-	c.records = rig.StartBackend(t, "etcd-3.6")
+	c.etcd = rig.StartBackend(t, backend)
 	c.writeIdentities()
 	c.startKube()
 	c.startControllers()
-	c.startStrata(flags...)
-	c.register()
-	c.awaitAvailable()
 	return c
 }
 

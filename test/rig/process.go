@@ -127,3 +127,6 @@ func EventuallyWithin(t *testing.T, within time.Duration, what string, try func(
 	}
 	t.Fatalf("%s: %v", what, err)
 }
+
+// Output is what the process has said; complete only once it has ended.
+func (p *Process) Output() string { return p.output.String() }
