@@ -288,8 +288,9 @@ void AddReviewFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   group
-      .add_option("--kube-api-max-in-flight", flags.kube.max_in_flight,
-                  "Requests to kube-apiserver at a time; more are refused. Nothing else limits them")
+      .add_option(
+          "--kube-api-max-in-flight", flags.kube.max_in_flight,
+          "Requests to kube-apiserver at a time; more are refused. Nothing else limits them")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   group

@@ -54,8 +54,8 @@ base::StatusOr<std::unique_ptr<Identity>> Identity::Create(
   };
   auto api = Connect(flags.authentication_kubeconfig, flags.kube, "authentication", metrics);
   if (!api.ok()) {
-    return base::Annotate(api.status(), flag_of(flags.authentication_kubeconfig,
-                                                "--authentication-kubeconfig"));
+    return base::Annotate(api.status(),
+                          flag_of(flags.authentication_kubeconfig, "--authentication-kubeconfig"));
   }
   identity->authentication_api_ = *api;
   if (flags.authorization_kubeconfig == flags.authentication_kubeconfig) {
@@ -63,8 +63,8 @@ base::StatusOr<std::unique_ptr<Identity>> Identity::Create(
   } else {
     api = Connect(flags.authorization_kubeconfig, flags.kube, "authorization", metrics);
     if (!api.ok()) {
-      return base::Annotate(api.status(), flag_of(flags.authorization_kubeconfig,
-                                                  "--authorization-kubeconfig"));
+      return base::Annotate(api.status(),
+                            flag_of(flags.authorization_kubeconfig, "--authorization-kubeconfig"));
     }
     identity->authorization_api_ = *std::move(api);
   }

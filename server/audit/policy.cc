@@ -172,7 +172,7 @@ Policy::Verdict Policy::Evaluate(const auth::UserInfo& user,
                                  const api::RequestInfo& request) const {
   for (const v1::PolicyRule& rule : policy_.rules()) {
     if (!Matches(rule, user, request)) continue;
-    return {static_cast<Level>(*IndexOf(kLevels, rule.level())),
+    return {static_cast<Level>(IndexOf(kLevels, rule.level()).value_or(0)),
             static_cast<uint8_t>(StageBits(rule.omit_stages()) | StageBits(policy_.omit_stages()))};
   }
   return {};

@@ -93,10 +93,7 @@ std::string BodyOf(const UserInfo& user, const api::RequestInfo& request, std::s
 
 SubjectAccessReview::SubjectAccessReview(kube::Api& api, const Options& options,
                                          const base::Clock& clock, obs::Metrics& metrics)
-    : api_(api),
-      options_(options),
-      metrics_(metrics),
-      cache_(options.cache, clock) {
+    : api_(api), options_(options), metrics_(metrics), cache_(options.cache, clock) {
   AddCacheMetrics(metrics, "subject_access_review", [this] { return cache_.stats(); });
 }
 

@@ -47,7 +47,9 @@ void TokenReview::Authenticate(const http::Request& request, Done done) const {
   const std::string_view key(reinterpret_cast<const char*>(digest.data()), digest.size());
   cache_.Get(
       key,
-      [this, token = std::string(bearer.token)](Cache::Answered answered) { Ask(token, answered); },
+      [this, token = std::string(bearer.token)](const Cache::Answered& answered) {
+        Ask(token, answered);
+      },
       [done = std::move(done)](const Cache::Result& answer) {
         Authentication result;
         result.result = Authentication::Result::kError;

@@ -30,8 +30,8 @@ class Call {
   // Runs `task` on the connection's thread, where answering is cheapest.
   virtual void Post(std::function<void()> task) = 0;
 
-  // Runs `task` here and now, on any thread; what libraries throw in it is answered with 500 and ends
-  // this request alone.
+  // Runs `task` here and now, on any thread; what libraries throw in it is answered with 500 and
+  // ends this request alone.
   virtual void Guard(const std::function<void()>& task) { task(); }
 
   // What the client says of the form it wants. Views into the request.

@@ -429,6 +429,7 @@ void Client::Stop() {
 
 void Client::Enqueue(std::unique_ptr<Transfer> transfer) {
   base::Status refused;
+  const Done done = transfer->done;
   {
     absl::MutexLock lock(&mu_);
     const bool is_task = static_cast<bool>(transfer->task);
@@ -442,7 +443,7 @@ void Client::Enqueue(std::unique_ptr<Transfer> transfer) {
     }
   }
   if (refused.ok()) return loop_->Wake();
-  if (transfer->done) transfer->done(refused);
+  if (done) done(refused);
 }
 
 void Client::Send(Request request, Done done) {

@@ -23,7 +23,7 @@ class Client final : public Api {
  public:
   struct Options {
     std::string name = "kube-apiserver";  // in metrics: what it is used for
-    size_t max_in_flight = 1000;  // requests; more are refused
+    size_t max_in_flight = 1000;          // requests; more are refused
     size_t max_response_bytes = 32 << 20;
     std::chrono::milliseconds connect_timeout{5'000};
     // All attempts of one request together.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -237,8 +238,9 @@ void Chain::Authenticated(const std::shared_ptr<ServedCall>& call, auth::Authent
     return call->Fail(
         api::InternalErrorText(call->request.target, std::string(base::Message(wanted.status()))));
   }
-  if (!wanted->has_value()) return Authorize(call);
-  Impersonate(call, std::make_shared<const auth::Impersonation>(**std::move(wanted)), 0);
+  std::optional<auth::Impersonation> impersonation = *std::move(wanted);
+  if (!impersonation) return Authorize(call);
+  Impersonate(call, std::make_shared<const auth::Impersonation>(*std::move(impersonation)), 0);
 }
 
 void Chain::Impersonate(const std::shared_ptr<ServedCall>& call,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <lmdb.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -240,6 +241,13 @@ base::Status Environment::Grow() {
   }
   map_bytes_ = bytes;
   return base::OkStatus();
+}
+
+base::Status Environment::CopyTo(int file) {
+  absl::ReaderMutexLock lock(&map_mu_);
+  if (const int code = mdb_env_copyfd2(env_, file, MDB_CP_COMPACT); code != 0)
+    return Error(code, "copying");
+  return fsync(file) == 0 ? base::OkStatus() : Error(errno, "copying");
 }
 
 base::StatusOr<Usage> Environment::Measure() {

@@ -123,6 +123,10 @@ class Environment {
   // max_map_bytes. Called by the writing thread, between transactions.
   base::Status Grow() ABSL_LOCKS_EXCLUDED(map_mu_);
 
+  // Writes the store as it is now into `file`, without its free pages, and syncs it. The map can't
+  // grow meanwhile.
+  base::Status CopyTo(int file) ABSL_LOCKS_EXCLUDED(map_mu_);
+
   base::StatusOr<Usage> Measure() ABSL_LOCKS_EXCLUDED(pool_mu_);
 
  private:

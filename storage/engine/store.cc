@@ -153,13 +153,19 @@ base::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
                 {{"directory", directory}});
   }
   STRATA_ASSIGN_OR_RETURN(auto env,
-                          lmdb::Environment::Open(dir->FilePath("records.mdb"), options.map));
+                          lmdb::Environment::Open(dir->FilePath(kStoreFile), options.map));
   STRATA_RETURN_IF_ERROR(dir->Sync());
   std::unique_ptr<Store> store(
       new Store(std::move(dir), std::move(env), options, clock, log, metrics));
   STRATA_RETURN_IF_ERROR(base::Annotate(store->Load(), directory));
   store->writer_ = std::thread([s = store.get()] { s->Run(); });
   return store;
+}
+
+base::StatusOr<std::unique_ptr<engine::Snapshot>> Store::TakeSnapshot() const {
+  STRATA_ASSIGN_OR_RETURN(auto snapshot, Snapshot::Create(dir_->FilePath(".")));
+  STRATA_RETURN_IF_ERROR(env_->CopyTo(snapshot->file()));
+  return snapshot;
 }
 
 Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> env,

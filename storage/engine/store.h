@@ -26,6 +26,7 @@
 #include "storage/engine/data_dir.h"
 #include "storage/engine/leases.h"
 #include "storage/engine/lmdb.h"
+#include "storage/engine/snapshot.h"
 #include "storage/engine/types.h"
 #include "storage/engine/view.h"
 
@@ -123,6 +124,8 @@ class Store {
   // 0 is the newest.
   base::StatusOr<HashResult> Hash(Revision revision) const;
   base::StatusOr<StoreStatus> Status() const;
+  // All of it at one revision. Takes as long as the disk needs; reads and writes go on.
+  base::StatusOr<std::unique_ptr<engine::Snapshot>> TakeSnapshot() const;
 
   // Seconds; nothing if there is no such lease.
   std::optional<int64_t> KeepAlive(int64_t lease);

@@ -205,14 +205,52 @@ TEST_F(ServerTest, TellsItsStatusAndItsOneMember) {
   EXPECT_EQ(list.members(0).clienturls(0), server_->urls().at(0));
 }
 
+TEST_F(ServerTest, SendsASnapshotWithItsDigestOneAtATime) {
+  Start();
+  const auto maintenance = pb::Maintenance::NewStub(channel_);
+  const auto take = [&](std::string& bytes) {
+    grpc::ClientContext context;
+    const auto stream = maintenance->Snapshot(&context, {});
+    pb::SnapshotResponse piece;
+    uint64_t remaining = ~uint64_t{0};
+    while (stream->Read(&piece)) {
+      EXPECT_LE(piece.remaining_bytes(), remaining);
+      remaining = piece.remaining_bytes();
+      bytes += piece.blob();
+    }
+    EXPECT_EQ(remaining, 0u);
+    return stream->Finish();
+  };
+  for (int round = 0; round < 3; ++round) {
+    std::string bytes;
+    ASSERT_TRUE(take(bytes).ok());
+    EXPECT_EQ(bytes.size() % 512, 32u) << "whole pages and a SHA-256";
+  }
+  // Who leaves in the middle leaves the way free.
+  {
+    grpc::ClientContext context;
+    const auto stream = maintenance->Snapshot(&context, {});
+    pb::SnapshotResponse piece;
+    EXPECT_TRUE(stream->Read(&piece));
+    context.TryCancel();
+    (void)stream->Finish();
+  }
+  grpc::Status last;
+  for (int i = 0; i < 100 && (i == 0 || !last.ok()); ++i) {
+    std::string bytes;
+    grpc::ClientContext context;
+    const auto stream = maintenance->Snapshot(&context, {});
+    pb::SnapshotResponse piece;
+    while (stream->Read(&piece)) bytes += piece.blob();
+    last = stream->Finish();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(last.ok()) << last.error_message();
+}
+
 TEST_F(ServerTest, SaysWhatItDoesNotDo) {
   Start();
   const auto maintenance = pb::Maintenance::NewStub(channel_);
-  grpc::ClientContext snapshot_context;
-  const auto stream = maintenance->Snapshot(&snapshot_context, {});
-  pb::SnapshotResponse blob;
-  EXPECT_FALSE(stream->Read(&blob));
-  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
   grpc::ClientContext defragment_context;
   pb::DefragmentResponse defragmented;
   EXPECT_EQ(maintenance->Defragment(&defragment_context, {}, &defragmented).error_code(),

@@ -1,8 +1,14 @@
 #include "storage/rpc/services.h"
 
+#include <openssl/evp.h>
+
+#include <memory>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "storage/engine/errors.h"
+#include "storage/engine/snapshot.h"
 
 namespace strata::rpc {
 namespace {
@@ -222,20 +228,88 @@ ServerUnaryReactor* MaintenanceService::HashKV(CallbackServerContext* context,
 
 namespace {
 
-class NoSnapshot final : public grpc::ServerWriteReactor<pb::SnapshotResponse> {
+// Sends a snapshot in pieces and its SHA-256 behind it, as etcd does (v3rpc/maintenance.go). The
+// copy is made on a thread of its own, for it waits on the disk.
+class SnapshotStream final : public grpc::ServerWriteReactor<pb::SnapshotResponse> {
  public:
-  NoSnapshot() {
-    Finish({grpc::StatusCode::UNIMPLEMENTED,
-            "this store sends no snapshots: stop it and copy its data directory"});
+  SnapshotStream(const engine::Store& store, const Identity& identity, std::atomic<bool>& busy)
+      : store_(store), busy_(busy), digest_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    if (busy_.exchange(true)) {
+      Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "another snapshot is being sent"});
+      return;
+    }
+    identity.Fill(response_.mutable_header(), store.revision());
+    response_.set_version(kStorageVersion);
+    EVP_DigestInit_ex2(digest_.get(), EVP_sha256(), nullptr);
+    copying_ = std::thread([this] { Copy(); });
   }
-  void OnDone() override { delete this; }
+
+  void OnWriteDone(bool ok) override {
+    if (!ok) return End(grpc::Status::CANCELLED);
+    Next();
+  }
+  void OnDone() override {
+    // gRPC may call this from within the copying thread's own last call.
+    if (copying_.get_id() == std::this_thread::get_id()) {
+      copying_.detach();
+    } else if (copying_.joinable()) {
+      copying_.join();
+    }
+    delete this;
+  }
+
+ private:
+  static constexpr size_t kPiece = 64 << 10;
+
+  void Copy() {
+    auto snapshot = store_.TakeSnapshot();
+    auto size = snapshot.ok() ? (*snapshot)->size() : snapshot.status();
+    if (!size.ok()) return End(ToGrpc(size.status()));
+    snapshot_ = *std::move(snapshot);
+    size_ = *size;
+    Next();
+  }
+
+  // The way is free for the next one before the client knows that this one has ended.
+  void End(const grpc::Status& status) {
+    busy_ = false;
+    Finish(status);
+  }
+
+  void Next() {
+    if (ended_) return End(grpc::Status::OK);
+    auto piece = snapshot_->Read(sent_, kPiece);
+    if (!piece.ok()) return End(ToGrpc(piece.status()));
+    if (piece->empty()) {
+      piece->resize(EVP_MAX_MD_SIZE);
+      unsigned length = 0;
+      EVP_DigestFinal_ex(digest_.get(), reinterpret_cast<unsigned char*>(piece->data()), &length);
+      piece->resize(length);
+      ended_ = true;
+    } else {
+      EVP_DigestUpdate(digest_.get(), piece->data(), piece->size());
+      sent_ += static_cast<int64_t>(piece->size());
+    }
+    response_.set_remaining_bytes(static_cast<uint64_t>(size_ - sent_));
+    response_.set_blob(*std::move(piece));
+    StartWrite(&response_);
+  }
+
+  const engine::Store& store_;
+  std::atomic<bool>& busy_;
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest_;
+  bool ended_ = false;
+  std::unique_ptr<engine::Snapshot> snapshot_;
+  int64_t size_ = 0, sent_ = 0;
+  pb::SnapshotResponse response_;
+  std::thread copying_;
 };
 
 }  // namespace
 
 grpc::ServerWriteReactor<pb::SnapshotResponse>* MaintenanceService::Snapshot(
     CallbackServerContext* /*context*/, const pb::SnapshotRequest* /*request*/) {
-  return new NoSnapshot;
+  return new SnapshotStream(store_, identity_, snapshotting_);
 }
 
 ServerUnaryReactor* MaintenanceService::MoveLeader(CallbackServerContext* context,

@@ -3,6 +3,7 @@
 // store's writing thread.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -95,7 +96,7 @@ class ClusterService final : public etcdserverpb::Cluster::CallbackService {
   const std::function<std::vector<std::string>()> client_urls_;
 };
 
-// Snapshot, Defragment and Downgrade say that they aren't there.
+// Defragment and Downgrade say that they aren't there.
 class MaintenanceService final : public etcdserverpb::Maintenance::CallbackService {
  public:
   MaintenanceService(const engine::Store& store, const Identity& identity)
@@ -125,6 +126,7 @@ class MaintenanceService final : public etcdserverpb::Maintenance::CallbackServi
  private:
   const engine::Store& store_;
   const Identity identity_;
+  std::atomic<bool> snapshotting_ = false;
 };
 
 // There are no users here: clients that have a password learn that they need none.

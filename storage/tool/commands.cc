@@ -22,6 +22,7 @@
 #include "storage/tool/console.h"
 #include "storage/tool/dump.h"
 #include "storage/tool/load.h"
+#include "storage/tool/restore.h"
 
 namespace strata::tool {
 namespace {
@@ -263,12 +264,40 @@ void AddGet(CLI::App& app, int& exit_code) {
   });
 }
 
+void AddRestore(CLI::App& app, int& exit_code) {
+  CLI::App* command =
+      app.add_subcommand("restore", "Make a data directory of a snapshot that a store has sent");
+  command->footer(
+      "  etcdctl --endpoints=http://127.0.0.1:2379 snapshot save strata.db\n"
+      "  strata-storage restore strata.db --data-dir=/var/lib/strata/restored");
+  struct Flags {
+    std::string file, directory;
+  };
+  auto flags = std::make_shared<Flags>();
+  command->add_option("FILE", flags->file, "The snapshot")->required();
+  command
+      ->add_option("--data-dir", flags->directory,
+                   "Directory to make; it may not be there, or be empty")
+      ->required()
+      ->type_name("DIR");
+  command->callback([flags, &exit_code] {
+    const auto restored = Restore(flags->file, flags->directory, base::SystemClock());
+    if (!restored.ok()) {
+      exit_code = Fail(fmt::format("restore: {}", base::Message(restored.status())));
+      return;
+    }
+    fmt::print(stderr, "restored revision {}, {} bytes, into {}\n", restored->revision,
+               restored->bytes, flags->directory);
+  });
+}
+
 }  // namespace
 
 void AddCommands(CLI::App& app, int& exit_code) {
   AddLoad(app, exit_code);
   AddDump(app, exit_code);
   AddGet(app, exit_code);
+  AddRestore(app, exit_code);
 }
 
 }  // namespace strata::tool

@@ -1,0 +1,23 @@
+// `strata-storage restore`: a data directory from a snapshot (`etcdctl snapshot save`).
+#pragma once
+
+#include <string>
+
+#include "base/clock.h"
+#include "base/revision.h"
+#include "base/status.h"
+
+namespace strata::tool {
+
+struct Restored {
+  base::Revision revision = 0;
+  int64_t bytes = 0;
+};
+
+// Makes `directory`, which must not be there or be empty, the store that `file` is a snapshot of.
+// The checksum at the file's end is verified, and the store opened, before it says yes; after an
+// error nothing is left behind. The error of what isn't a snapshot of ours, etcd's say, tells so.
+base::StatusOr<Restored> Restore(const std::string& file, const std::string& directory,
+                                 const base::Clock& clock);
+
+}  // namespace strata::tool
