@@ -23,7 +23,9 @@ base::StatusOr<std::unique_ptr<Snapshot>> Snapshot::Create(const std::string& di
   return std::unique_ptr<Snapshot>(new Snapshot(file));
 }
 
-Snapshot::~Snapshot() { close(file_); }
+Snapshot::~Snapshot() {
+  close(file_);
+}
 
 base::StatusOr<int64_t> Snapshot::size() const {
   struct stat status {};

@@ -10,7 +10,8 @@
 
 namespace strata::engine {
 
-// A file without a name: it is gone with this object, or with the process. For one thread at a time.
+// A file without a name: it is gone with this object, or with the process. For one thread at a
+// time.
 class Snapshot {
  public:
   // In the directory, whose file system must have room for it.

@@ -94,9 +94,8 @@ base::StatusOr<Restored> Fill(const std::string& file, const std::string& direct
   obs::Metrics metrics;
   const auto store = engine::Store::Open(directory, {}, clock, obs::NullLogger(), metrics);
   if (!store.ok()) {
-    return base::Error(store.status().code(),
-                       fmt::format("{}: no snapshot of this store: {}", file,
-                                   base::Message(store.status())));
+    return base::Error(store.status().code(), fmt::format("{}: no snapshot of this store: {}", file,
+                                                          base::Message(store.status())));
   }
   return Restored{(*store)->revision(), size};
 }

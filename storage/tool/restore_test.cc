@@ -58,8 +58,7 @@ TEST_F(Restores, TheStoreOfTheSnapshotAndNothingLater) {
   ASSERT_TRUE(restored.ok()) << restored.status();
   EXPECT_EQ(restored->revision, 101);
   obs::Metrics other;
-  const auto again =
-      engine::Store::Open(root / "restored", {}, clock, obs::NullLogger(), other);
+  const auto again = engine::Store::Open(root / "restored", {}, clock, obs::NullLogger(), other);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ((*again)->Range({.key = "/k7"})->kvs.size(), 1u);
   EXPECT_EQ((*again)->Range({.key = "/later"})->kvs.size(), 0u);
