@@ -1,5 +1,6 @@
 #include "codec/json_tree.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 
@@ -144,6 +145,18 @@ class TreeParser {
 
 JsonTree ParseTree(std::string_view json) {
   return TreeParser(json).Value(0);
+}
+
+const JsonTree* Member(const JsonTree* tree, std::string_view key) {
+  if (tree == nullptr || tree->kind != JsonTree::Kind::kObject) return nullptr;
+  const auto at = std::find(tree->keys.begin(), tree->keys.end(), key);
+  return at == tree->keys.end() ? nullptr
+                                : &tree->items[static_cast<size_t>(at - tree->keys.begin())];
+}
+
+std::string StringMember(const JsonTree* tree, std::string_view key) {
+  const JsonTree* value = Member(tree, key);
+  return value != nullptr && value->kind == JsonTree::Kind::kString ? value->text : std::string();
 }
 
 }  // namespace strata::codec

@@ -29,4 +29,11 @@ inline constexpr size_t kMaxTreeDepth = 200;
 // `json` must be one compact, valid JSON value; of anything else the tree is meaningless, but made.
 JsonTree ParseTree(std::string_view json);
 
+// The first member of an object called `key`; null if there is none, or `tree` is null or no
+// object.
+const JsonTree* Member(const JsonTree* tree, std::string_view key);
+
+// The text of such a member that is a string; empty if there is none.
+std::string StringMember(const JsonTree* tree, std::string_view key);
+
 }  // namespace strata::codec

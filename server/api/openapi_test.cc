@@ -26,13 +26,6 @@ std::string Golden(const std::string& path) {
   return text;
 }
 
-const JsonTree* Find(const JsonTree* tree, std::string_view key) {
-  for (size_t i = 0; tree != nullptr && i < tree->keys.size(); ++i) {
-    if (tree->keys[i] == key) return &tree->items[i];
-  }
-  return nullptr;
-}
-
 // The same value, whatever the order of keys.
 bool Same(const JsonTree* a, const JsonTree* b) {
   if (a == nullptr || b == nullptr || a->kind != b->kind || a->text != b->text ||
@@ -40,7 +33,8 @@ bool Same(const JsonTree* a, const JsonTree* b) {
     return false;
   }
   for (size_t i = 0; i < a->items.size(); ++i) {
-    const JsonTree* other = a->kind == JsonTree::Kind::kObject ? Find(b, a->keys[i]) : &b->items[i];
+    const JsonTree* other =
+        a->kind == JsonTree::Kind::kObject ? codec::Member(b, a->keys[i]) : &b->items[i];
     if (!Same(&a->items[i], other)) return false;
   }
   return true;
@@ -54,37 +48,41 @@ TEST(OpenApi, TheOperationIsTheReferences) {
   const OpenApi api;
   const JsonTree v3 = codec::ParseTree(*api.Answer(kGroup, {}).body);
   const JsonTree golden = codec::ParseTree(Golden("openapi-v3-image.json.gz"));
-  const JsonTree* path = Find(Find(&v3, "paths"), kLayers);
-  EXPECT_TRUE(Same(path, Find(Find(&golden, "paths"), kLayers)));
+  const JsonTree* path = codec::Member(codec::Member(&v3, "paths"), kLayers);
+  EXPECT_TRUE(Same(path, codec::Member(codec::Member(&golden, "paths"), kLayers)));
   const JsonTree v2 = codec::ParseTree(*api.Answer("/openapi/v2", {}).body);
   const JsonTree golden2 = codec::ParseTree(Golden("openapi-v2.json.gz"));
-  EXPECT_TRUE(Same(Find(Find(Find(&v2, "paths"), kLayers), "get"),
-                   Find(Find(Find(&golden2, "paths"), kLayers), "get")));
+  EXPECT_TRUE(Same(codec::Member(codec::Member(codec::Member(&v2, "paths"), kLayers), "get"),
+                   codec::Member(codec::Member(codec::Member(&golden2, "paths"), kLayers), "get")));
 }
 
 TEST(OpenApi, SchemasHaveTheReferencesMembersWithOurDescriptions) {
   const OpenApi api;
   const JsonTree v3 = codec::ParseTree(*api.Answer(kGroup, {}).body);
   const JsonTree golden = codec::ParseTree(Golden("openapi-v3-image.json.gz"));
-  const JsonTree* ours = Find(Find(&v3, "components"), "schemas");
-  const JsonTree* theirs = Find(Find(&golden, "components"), "schemas");
+  const JsonTree* ours = codec::Member(codec::Member(&v3, "components"), "schemas");
+  const JsonTree* theirs = codec::Member(codec::Member(&golden, "components"), "schemas");
   for (const std::string& name : Keys(ours)) {
-    const JsonTree* schema = Find(ours, name);
-    const JsonTree* reference = Find(theirs, name);
+    const JsonTree* schema = codec::Member(ours, name);
+    const JsonTree* reference = codec::Member(theirs, name);
     ASSERT_NE(reference, nullptr) << name;
-    EXPECT_THAT(Keys(Find(schema, "properties")),
-                testing::UnorderedElementsAreArray(Keys(Find(reference, "properties"))))
+    EXPECT_THAT(Keys(codec::Member(schema, "properties")),
+                testing::UnorderedElementsAreArray(Keys(codec::Member(reference, "properties"))))
         << name;
-    EXPECT_NE(Find(schema, "description"), nullptr) << name;
-    for (const std::string& property : Keys(Find(schema, "properties"))) {
-      EXPECT_NE(Find(Find(Find(schema, "properties"), property), "description"), nullptr)
+    EXPECT_NE(codec::Member(schema, "description"), nullptr) << name;
+    for (const std::string& property : Keys(codec::Member(schema, "properties"))) {
+      EXPECT_NE(codec::Member(codec::Member(codec::Member(schema, "properties"), property),
+                              "description"),
+                nullptr)
           << name << "." << property << " has no comment in its .proto file";
     }
   }
-  const JsonTree* layers = Find(ours, "com.github.openshift.api.image.v1.ImageStreamLayers");
-  EXPECT_TRUE(Same(Find(layers, "x-kubernetes-group-version-kind"),
-                   Find(Find(theirs, "com.github.openshift.api.image.v1.ImageStreamLayers"),
-                        "x-kubernetes-group-version-kind")));
+  const JsonTree* layers =
+      codec::Member(ours, "com.github.openshift.api.image.v1.ImageStreamLayers");
+  EXPECT_TRUE(Same(
+      codec::Member(layers, "x-kubernetes-group-version-kind"),
+      codec::Member(codec::Member(theirs, "com.github.openshift.api.image.v1.ImageStreamLayers"),
+                    "x-kubernetes-group-version-kind")));
 }
 
 TEST(OpenApi, TheRootNamesOurGroupAloneByItsHash) {

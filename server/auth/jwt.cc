@@ -104,17 +104,6 @@ std::optional<JsonTree> ParseObject(std::string_view json) {
   return tree;
 }
 
-const JsonTree* Find(const JsonTree& object, std::string_view key) {
-  const auto at = std::find(object.keys.begin(), object.keys.end(), key);
-  return at == object.keys.end() ? nullptr
-                                 : &object.items[static_cast<size_t>(at - object.keys.begin())];
-}
-
-std::string StringOf(const JsonTree& object, std::string_view key) {
-  const JsonTree* value = Find(object, key);
-  return value != nullptr && value->kind == JsonTree::Kind::kString ? value->text : std::string();
-}
-
 std::string IdOf(EVP_PKEY* key) {
   unsigned char* der = nullptr;
   const int size = i2d_PUBKEY(key, &der);
@@ -154,11 +143,11 @@ KeyPtr FromParameters(const char* type, OSSL_PARAM_BLD* builder) {
 }
 
 KeyPtr FromJwk(const JsonTree& jwk) {
-  const std::string type = StringOf(jwk, "kty"), use = StringOf(jwk, "use");
+  const std::string type = codec::StringMember(&jwk, "kty"), use = codec::StringMember(&jwk, "use");
   if (!use.empty() && use != "sig") return nullptr;
   const Owned<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free> builder(OSSL_PARAM_BLD_new());
   const auto bytes = [&](std::string_view name) {
-    return FromBase64Url(StringOf(jwk, name)).value_or(std::string());
+    return FromBase64Url(codec::StringMember(&jwk, name)).value_or(std::string());
   };
   const auto data = [](const std::string& text) {
     return reinterpret_cast<const unsigned char*>(text.data());
@@ -172,7 +161,7 @@ KeyPtr FromJwk(const JsonTree& jwk) {
     OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, exponent.get());
     return FromParameters("RSA", builder.get());
   }
-  const std::string curve = StringOf(jwk, "crv");
+  const std::string curve = codec::StringMember(&jwk, "crv");
   if (type != "EC" || (curve != "P-256" && curve != "P-384")) return nullptr;
   const size_t size = curve == "P-256" ? 32 : 48;
   const std::string x = bytes("x"), y = bytes("y");
@@ -244,7 +233,7 @@ base::StatusOr<std::vector<VerifyKey>> ReadPemKeys(std::string_view pem) {
 
 base::StatusOr<std::vector<VerifyKey>> ReadJwks(std::string_view json) {
   const auto document = ParseObject(json);
-  const JsonTree* list = document ? Find(*document, "keys") : nullptr;
+  const JsonTree* list = document ? codec::Member(&*document, "keys") : nullptr;
   if (list == nullptr || list->kind != JsonTree::Kind::kList)
     return base::InvalidArgumentError("a JSON object with a list `keys` is expected");
   std::vector<VerifyKey> keys;
@@ -252,7 +241,8 @@ base::StatusOr<std::vector<VerifyKey>> ReadJwks(std::string_view json) {
     if (jwk.kind != JsonTree::Kind::kObject) continue;
     KeyPtr key = FromJwk(jwk);
     if (key == nullptr) continue;
-    keys.push_back({std::shared_ptr<EVP_PKEY>(key.release(), EVP_PKEY_free), StringOf(jwk, "kid")});
+    keys.push_back({std::shared_ptr<EVP_PKEY>(key.release(), EVP_PKEY_free),
+                    codec::StringMember(&jwk, "kid")});
   }
   ERR_clear_error();
   if (keys.empty()) return base::InvalidArgumentError("no key for RS256…512, ES256 or ES384");
@@ -275,12 +265,12 @@ base::StatusOr<Jwt> ParseJwt(std::string_view token) {
   auto claims = ParseObject(*claims_json);
   if (!header || !claims) return malformed("JSON objects are expected");
   Jwt jwt;
-  jwt.algorithm = StringOf(*header, "alg");
+  jwt.algorithm = codec::StringMember(&*header, "alg");
   if (AlgorithmOf(jwt.algorithm) == nullptr)
     return malformed("algorithm " + jwt.algorithm + " is not accepted");
   // RFC 7515 §4.1.11: what must be understood, and isn't.
-  if (Find(*header, "crit") != nullptr) return malformed("crit is not accepted");
-  jwt.key_id = StringOf(*header, "kid");
+  if (codec::Member(&*header, "crit") != nullptr) return malformed("crit is not accepted");
+  jwt.key_id = codec::StringMember(&*header, "kid");
   jwt.signed_part = token.substr(0, last);
   jwt.signature = *std::move(signature);
   jwt.claims = *std::move(claims);

@@ -19,21 +19,9 @@ using std::chrono::seconds;
 
 constexpr seconds kKept{10};
 
-const JsonTree* Find(const JsonTree* object, std::string_view key) {
-  if (object == nullptr || object->kind != JsonTree::Kind::kObject) return nullptr;
-  const auto at = std::find(object->keys.begin(), object->keys.end(), key);
-  return at == object->keys.end() ? nullptr
-                                  : &object->items[static_cast<size_t>(at - object->keys.begin())];
-}
-
-std::string StringOf(const JsonTree* object, std::string_view key) {
-  const JsonTree* value = Find(object, key);
-  return value != nullptr && value->kind == JsonTree::Kind::kString ? value->text : std::string();
-}
-
 // NumericDate (RFC 7519 §2), whole seconds; fractions are cut. Nothing: absent, or no such number.
 std::optional<int64_t> DateOf(const JsonTree& claims, std::string_view key) {
-  const JsonTree* value = Find(&claims, key);
+  const JsonTree* value = codec::Member(&claims, key);
   if (value == nullptr || value->kind != JsonTree::Kind::kLiteral) return std::nullopt;
   int64_t date = 0;
   const char* end = value->text.data() + value->text.size();
@@ -43,7 +31,7 @@ std::optional<int64_t> DateOf(const JsonTree& claims, std::string_view key) {
 }
 
 std::vector<std::string> AudiencesOf(const JsonTree& claims) {
-  const JsonTree* value = Find(&claims, "aud");
+  const JsonTree* value = codec::Member(&claims, "aud");
   if (value == nullptr) return {};
   if (value->kind == JsonTree::Kind::kString) return {value->text};
   std::vector<std::string> audiences;
@@ -55,26 +43,26 @@ std::vector<std::string> AudiencesOf(const JsonTree& claims) {
 
 // claims.go Validate and ServiceAccountInfo.UserInfo.
 std::shared_ptr<const UserInfo> UserOf(const JsonTree& claims) {
-  const JsonTree* kubernetes = Find(&claims, "kubernetes.io");
-  const std::string ns = StringOf(kubernetes, "namespace");
-  const JsonTree* account = Find(kubernetes, "serviceaccount");
-  const std::string name = StringOf(account, "name");
+  const JsonTree* kubernetes = codec::Member(&claims, "kubernetes.io");
+  const std::string ns = codec::StringMember(kubernetes, "namespace");
+  const JsonTree* account = codec::Member(kubernetes, "serviceaccount");
+  const std::string name = codec::StringMember(account, "name");
   if (ns.empty() || name.empty()) return nullptr;
   auto user = std::make_shared<UserInfo>();
   user->name = fmt::format("system:serviceaccount:{}:{}", ns, name);
-  if (StringOf(&claims, "sub") != user->name) return nullptr;
-  user->uid = StringOf(account, "uid");
+  if (codec::StringMember(&claims, "sub") != user->name) return nullptr;
+  user->uid = codec::StringMember(account, "uid");
   user->groups = {"system:serviceaccounts", "system:serviceaccounts:" + ns};
   const auto add = [&](const char* key, std::string value) {
     if (!value.empty())
       user->extra[std::string("authentication.kubernetes.io/") + key] = {std::move(value)};
   };
   for (const char* bound : {"pod", "node"}) {
-    const JsonTree* object = Find(kubernetes, bound);
-    add(fmt::format("{}-name", bound).c_str(), StringOf(object, "name"));
-    add(fmt::format("{}-uid", bound).c_str(), StringOf(object, "uid"));
+    const JsonTree* object = codec::Member(kubernetes, bound);
+    add(fmt::format("{}-name", bound).c_str(), codec::StringMember(object, "name"));
+    add(fmt::format("{}-uid", bound).c_str(), codec::StringMember(object, "uid"));
   }
-  if (const std::string id = StringOf(&claims, "jti"); !id.empty())
+  if (const std::string id = codec::StringMember(&claims, "jti"); !id.empty())
     add("credential-id", "JTI=" + id);
   return user;
 }
@@ -126,7 +114,8 @@ ServiceAccountToken::Verdict ServiceAccountToken::Verify(std::string_view token)
   // Another kind of token, or another issuer's: somebody else's to judge.
   if (!jwt.ok()) return verdict;
   const auto& issuers = options_.issuers;
-  if (std::find(issuers.begin(), issuers.end(), StringOf(&jwt->claims, "iss")) == issuers.end())
+  if (std::find(issuers.begin(), issuers.end(), codec::StringMember(&jwt->claims, "iss")) ==
+      issuers.end())
     return verdict;
 
   verdict.result.result = Authentication::Result::kError;
