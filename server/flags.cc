@@ -110,6 +110,24 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
                   "Builds that may wait for a thread; more get 429")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  group
+      .add_option("--read-threads", flags.readers.threads,
+                  "Whole image streams that are read from the backend at a time")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  group
+      .add_option("--read-queue", flags.readers.max_queued,
+                  "Such reads that may wait for a thread; more get 429")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  group
+      .add_option("--internal-registry-hostname", flags.registry.internal,
+                  "Where pods reach the registry; shown in status.dockerImageRepository")
+      ->type_name("HOST[:PORT]");
+  group
+      .add_option("--external-registry-hostname", flags.registry.external,
+                  "Where others do; shown in status.publicDockerImageRepository")
+      ->type_name("HOST[:PORT]");
   AddDuration(group, "--file-poll-interval", flags.files.poll_interval,
               "How often certificates, tokens and roles are looked at for changes");
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "server/api/image_stream.h"
 #include "server/audit/log.h"
 #include "server/auth/request_header.h"
 #include "server/auth/service_account_token.h"
@@ -37,7 +38,8 @@ struct Flags {
   net::TlsOptions tls;
   net::ServerOptions server;
   http::SessionOptions session;
-  net::WorkerPoolOptions workers;
+  net::WorkerPoolOptions workers;                // build answers
+  net::WorkerPoolOptions readers{.threads = 8};  // wait for the backend
   serving::Chain::Options chain;
   bool disable_http2 = false;
   std::chrono::milliseconds shutdown_delay{0};
@@ -50,6 +52,7 @@ struct Flags {
   std::string data_dir;
   reflector::Reflector::Options reflector;
   layers::Index::Options index;
+  api::RegistryHostnames registry;
 
   // Authentication and authorization.
   std::string client_ca_file;

@@ -113,7 +113,8 @@ base::Status Identity::MakeAuthenticator(const Parts& parts) {
   // between.
   std::vector<std::unique_ptr<auth::Authenticator>> chain;
   chain.push_back(std::move(header));
-  chain.push_back(std::make_unique<auth::ClientCertificate>(client_cas_));
+  chain.push_back(
+      std::make_unique<auth::ClientCertificate>(client_cas_, parts.clock, parts.metrics));
   if (!flags.token_auth_file.empty()) {
     auto tokens = auth::TokenFile::Open(flags.token_auth_file, parts.watcher, parts.log);
     if (!tokens.ok()) return base::Annotate(tokens.status(), "--token-auth-file");

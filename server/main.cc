@@ -25,7 +25,9 @@
 #include "server/audit/log.h"
 #include "server/files/file_watcher.h"
 #include "server/flags.h"
+#include "server/handlers/freshness.h"
 #include "server/handlers/health.h"
+#include "server/handlers/image_stream.h"
 #include "server/handlers/index_feed.h"
 #include "server/handlers/layers.h"
 #include "server/handlers/router.h"
@@ -103,6 +105,13 @@ handlers::CallHandler ServeMetrics(const obs::Metrics& metrics, net::WorkerPool&
       });
     });
     if (!taken) call->Fail(api::TooManyRequests());
+  };
+}
+
+std::function<bool(std::function<void()>&)> SubmitTo(net::WorkerPool& pool) {
+  return [&pool](std::function<void()>& task) {
+    net::Task wrapped = [task] { task(); };
+    return pool.TrySubmit(std::move(wrapped));
   };
 }
 
@@ -192,13 +201,12 @@ int Run(Flags flags) {
   health.AddMetrics(metrics);
   const api::Discovery discovery(api::ServedResources());
   const api::OpenApi openapi;
-  net::WorkerPool workers(flags.workers, metrics);
-  handlers::LayersHandler layers(index, reflector.barrier(),
-                                 [&workers](std::function<void()>& task) {
-                                   net::Task wrapped = [task] { task(); };
-                                   return workers.TrySubmit(std::move(wrapped));
-                                 },
-                                 clock, {});
+  net::WorkerPool workers(flags.workers, "build", metrics);
+  net::WorkerPool readers(flags.readers, "read", metrics);
+  handlers::Freshness freshness(reflector.barrier(), clock);
+  handlers::LayersHandler layers(index, freshness, SubmitTo(workers));
+  handlers::ImageStreamHandler image_stream(*(*backend)->client, records::Keys(flags.etcd_prefix),
+                                            freshness, SubmitTo(readers), flags.registry);
   handlers::Router router;
   router.AddHealth(health);
   router.AddVersion();
@@ -207,6 +215,9 @@ int Run(Flags flags) {
   router.AddPath("/metrics", ServeMetrics(metrics, workers));
   router.SetLayers(
       [&layers](std::shared_ptr<handlers::Call> call) { layers.Serve(std::move(call)); });
+  router.SetImageStream([&image_stream](std::shared_ptr<handlers::Call> call) {
+    image_stream.Serve(std::move(call));
+  });
 
   serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router,
                        clock, log, metrics, audit_log->get());

@@ -88,9 +88,11 @@ v2::APIGroupDiscoveryList GroupDiscovery(const std::vector<Resource>& resources)
 
 }  // namespace
 
+// Image streams can't be listed, so they aren't in the category `all`: `kubectl get all` would list
+// them, and fail.
 const std::vector<Resource>& ServedResources() {
   static const std::vector<Resource> resources = {
-      {"imagestreams", "imagestream", true, "ImageStream", {}},
+      {"imagestreams", "imagestream", true, "ImageStream", {"get"}, {"is"}, {}, "mwmf9lCqOiA="},
       {"imagestreams/layers", "", true, "ImageStreamLayers", {"get"}}};
   return resources;
 }

@@ -15,12 +15,15 @@ namespace strata::api {
 namespace {
 
 namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
+using ::github::com::openshift::api::image::v1::ImageStream;
 using ::github::com::openshift::api::image::v1::ImageStreamLayers;
 
 constexpr std::string_view kV2 = "/openapi/v2";
 constexpr std::string_view kV3 = "/openapi/v3";
 constexpr std::string_view kGroup = "/openapi/v3/apis/image.openshift.io/v1";
 constexpr const char* kRoot = "/apis/image.openshift.io/v1/";
+constexpr const char* kImageStream =
+    "/apis/image.openshift.io/v1/namespaces/{namespace}/imagestreams/{name}";
 constexpr const char* kLayers =
     "/apis/image.openshift.io/v1/namespaces/{namespace}/imagestreams/{name}/layers";
 constexpr const char* kJson = "application/json";
@@ -33,6 +36,13 @@ struct Operation {
   const google::protobuf::Descriptor* answer;
   const char* action;  // empty: none, and no kind
 };
+
+const Operation& ReadImageStream() {
+  static const Operation operation{"read the specified ImageStream",
+                                   "readImageOpenshiftIoV1NamespacedImageStream",
+                                   ImageStream::descriptor(), "get"};
+  return operation;
+}
 
 const Operation& ReadLayers() {
   static const Operation operation{"read layers of the specified ImageStream",
@@ -84,8 +94,9 @@ std::string Parameter(const char* name, const char* in, const char* description,
                      {"schema", R"({"type":"string","uniqueItems":true})"}});
 }
 
-std::string LayersParameters(bool v3) {
-  return "[" + Parameter("name", "path", "name of the ImageStreamLayers", v3) + "," +
+std::string Parameters(const Operation& operation, bool v3) {
+  const std::string name = "name of the " + std::string(operation.answer->name());
+  return "[" + Parameter("name", "path", name.c_str(), v3) + "," +
          Parameter("namespace", "path",
                    "object name and auth scope, such as for teams and projects", v3) +
          "," +
@@ -138,14 +149,17 @@ std::string DocumentOf(SchemaSet::Version version) {
   const bool v3 = version == SchemaSet::Version::kV3;
   SchemaSet schemas(version);
   schemas.Add(ListResources().answer, "", "v1", "APIResourceList");
+  schemas.Add(ReadImageStream().answer, "image.openshift.io", "v1", "ImageStream");
   schemas.Add(ReadLayers().answer, "image.openshift.io", "v1", "ImageStreamLayers");
   const auto operation = [&](const Operation& one) {
     return v3 ? OperationV3(one, schemas) : OperationV2(one, schemas);
   };
-  const std::string paths = JsonObject(
-      {{kRoot, JsonObject({{"get", operation(ListResources())}})},
-       {kLayers,
-        JsonObject({{"get", operation(ReadLayers())}, {"parameters", LayersParameters(v3)}})}});
+  const auto item = [&](const Operation& read) {
+    return JsonObject({{"get", operation(read)}, {"parameters", Parameters(read, v3)}});
+  };
+  const std::string paths = JsonObject({{kRoot, JsonObject({{"get", operation(ListResources())}})},
+                                        {kImageStream, item(ReadImageStream())},
+                                        {kLayers, item(ReadLayers())}});
   if (!v3) {
     return JsonObject({{"swagger", R"("2.0")"},
                        {"info", Info()},

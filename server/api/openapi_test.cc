@@ -13,6 +13,8 @@ using codec::JsonTree;
 using testing::HasSubstr;
 
 constexpr const char* kGroup = "/openapi/v3/apis/image.openshift.io/v1";
+constexpr const char* kImageStream =
+    "/apis/image.openshift.io/v1/namespaces/{namespace}/imagestreams/{name}";
 constexpr const char* kLayers =
     "/apis/image.openshift.io/v1/namespaces/{namespace}/imagestreams/{name}/layers";
 
@@ -44,16 +46,23 @@ std::vector<std::string> Keys(const JsonTree* tree) {
   return tree == nullptr ? std::vector<std::string>() : tree->keys;
 }
 
-TEST(OpenApi, TheOperationIsTheReferences) {
+TEST(OpenApi, TheOperationsAreTheReferences) {
   const OpenApi api;
   const JsonTree v3 = codec::ParseTree(*api.Answer(kGroup, {}).body);
   const JsonTree golden = codec::ParseTree(Golden("openapi-v3-image.json.gz"));
-  const JsonTree* path = codec::Member(codec::Member(&v3, "paths"), kLayers);
-  EXPECT_TRUE(Same(path, codec::Member(codec::Member(&golden, "paths"), kLayers)));
   const JsonTree v2 = codec::ParseTree(*api.Answer("/openapi/v2", {}).body);
   const JsonTree golden2 = codec::ParseTree(Golden("openapi-v2.json.gz"));
-  EXPECT_TRUE(Same(codec::Member(codec::Member(codec::Member(&v2, "paths"), kLayers), "get"),
-                   codec::Member(codec::Member(codec::Member(&golden2, "paths"), kLayers), "get")));
+  for (const char* path : {kImageStream, kLayers}) {
+    const auto get = [&](const JsonTree& document) {
+      return codec::Member(codec::Member(codec::Member(&document, "paths"), path), "get");
+    };
+    EXPECT_TRUE(Same(get(v3), get(golden))) << path;
+    EXPECT_TRUE(Same(get(v2), get(golden2))) << path;
+    const auto parameters = [&](const JsonTree& document) {
+      return codec::Member(codec::Member(codec::Member(&document, "paths"), path), "parameters");
+    };
+    EXPECT_TRUE(Same(parameters(v3), parameters(golden))) << path;
+  }
 }
 
 TEST(OpenApi, SchemasHaveTheReferencesMembersWithOurDescriptions) {

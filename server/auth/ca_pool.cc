@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include <chrono>
+#include <ctime>
 #include <utility>
 
 #include "base/bytes.h"
@@ -48,6 +49,12 @@ std::vector<std::string> SubjectValues(X509* certificate, int nid) {
   return values;
 }
 
+base::WallTime NotAfter(const X509* certificate) {
+  std::tm utc{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &utc) != 1) return {};
+  return std::chrono::system_clock::from_time_t(timegm(&utc));
+}
+
 }  // namespace
 
 struct CaPool::Roots {
@@ -75,10 +82,11 @@ CaPool::Verdict CaPool::Judge(const std::vector<std::string>& chain, const Roots
   for (const std::string& der : chain) {
     const auto* at = reinterpret_cast<const unsigned char*>(der.data());
     X509* certificate = d2i_X509(nullptr, &at, static_cast<long>(der.size()));
-    if (certificate == nullptr) return {"the client certificate can't be parsed", nullptr};
+    if (certificate == nullptr) return {"the client certificate can't be parsed", nullptr, {}};
     sk_X509_push(certificates.get(), certificate);
   }
   X509* leaf = sk_X509_value(certificates.get(), 0);
+  const base::WallTime not_after = NotAfter(leaf);
   const ContextPtr context(X509_STORE_CTX_new());
   X509_STORE_CTX_init(context.get(), roots.store.get(), leaf, certificates.get());
   X509_STORE_CTX_set_purpose(context.get(), X509_PURPOSE_SSL_CLIENT);
@@ -86,17 +94,17 @@ CaPool::Verdict CaPool::Judge(const std::vector<std::string>& chain, const Roots
   if (X509_verify_cert(context.get()) != 1) {
     return {fmt::format("verifying the client certificate failed: {}",
                         X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()))),
-            nullptr};
+            nullptr, not_after};
   }
   const std::vector<std::string> names = SubjectValues(leaf, NID_commonName);
-  if (names.empty() || names.back().empty()) return {};
+  if (names.empty() || names.back().empty()) return {"", nullptr, not_after};
   auto user = std::make_shared<UserInfo>();
   user->name = names.back();
   user->groups = SubjectValues(leaf, NID_organizationName);
   const TokenDigest digest = DigestOf("", chain[0]);
   user->extra["authentication.kubernetes.io/credential-id"] = {
       "X509SHA256=" + base::ToHex({reinterpret_cast<const char*>(digest.data()), digest.size()})};
-  return {"", std::move(user)};
+  return {"", std::move(user), not_after};
 }
 
 std::shared_ptr<const CaPool::Verdict> CaPool::Verify(const std::vector<std::string>& chain) const {

@@ -24,6 +24,7 @@ class CaPool {
   struct Verdict {
     std::string error;                     // why the chain doesn't verify; empty: it does
     std::shared_ptr<const UserInfo> user;  // CN and organizations; null without a CN
+    base::WallTime not_after{};            // the leaf's; 1970 if it can't be parsed
   };
 
   explicit CaPool(const base::Clock& clock) : clock_(clock) {}

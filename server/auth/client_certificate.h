@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "base/clock.h"
+#include "obs/metrics.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/ca_pool.h"
 
@@ -12,11 +14,14 @@ namespace strata::auth {
 // A chain that doesn't verify against the CAs is an error; no certificate, or no CA, no opinion.
 class ClientCertificate final : public Authenticator {
  public:
-  explicit ClientCertificate(std::shared_ptr<const CaPool> cas) : cas_(std::move(cas)) {}
+  ClientCertificate(std::shared_ptr<const CaPool> cas, const base::Clock& clock,
+                    obs::Metrics& metrics);
   void Authenticate(const http::Request& request, Done done) const override;
 
  private:
   const std::shared_ptr<const CaPool> cas_;
+  const base::Clock& clock_;
+  const obs::Histogram expiration_;
 };
 
 }  // namespace strata::auth

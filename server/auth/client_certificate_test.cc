@@ -36,7 +36,8 @@ class Certificates : public testing::Test {
   const int64_t now = std::chrono::system_clock::to_time_t(clock.WallNow());
   const std::unique_ptr<Identity> ca = Issue(nullptr, "ca", {}, now - kDay, now + kDay, nullptr);
   const std::shared_ptr<CaPool> pool = std::make_shared<CaPool>(clock);
-  const ClientCertificate authenticator{pool};
+  obs::Metrics metrics;
+  const ClientCertificate authenticator{pool, clock, metrics};
 };
 
 TEST_F(Certificates, TheCommonNameIsTheUserAndOrganizationsAreGroups) {
@@ -77,6 +78,16 @@ TEST_F(Certificates, ExpiryAndANewCaAreSeen) {
   const auto other = Issue(nullptr, "other", {}, now - kDay, now + kDay, nullptr);
   ASSERT_TRUE(pool->Set(other->Pem()).ok());
   EXPECT_THAT(Who(bob.get()), testing::HasSubstr("error: verifying"));
+}
+
+TEST_F(Certificates, HowLongTheyAreGoodForIsSeenInMetrics) {
+  Who(Issue(ca.get(), "alice", {}, now - kDay, now + kDay + 60, "clientAuth").get());
+  Who(Issue(ca.get(), "alice", {}, now - 2 * kDay, now - kDay, "clientAuth").get());
+  const std::string text = metrics.Text();
+  const std::string name = "apiserver_client_certificate_expiration_seconds_";
+  EXPECT_THAT(text, testing::HasSubstr(name + "bucket{le=\"0\"} 1\n"));
+  EXPECT_THAT(text, testing::HasSubstr(name + "bucket{le=\"86400\"} 1\n"));
+  EXPECT_THAT(text, testing::HasSubstr(name + "bucket{le=\"172800\"} 2\n"));
 }
 
 }  // namespace

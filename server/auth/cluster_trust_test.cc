@@ -82,7 +82,8 @@ class ClusterTrusts : public testing::Test {
       Issue(nullptr, "next-ca", {}, now - kDay, now + kDay, nullptr);
   const std::shared_ptr<CaPool> clients = std::make_shared<CaPool>(clock);
   const std::shared_ptr<CaPool> proxies = std::make_shared<CaPool>(clock);
-  const ClientCertificate certificate{clients};
+  obs::Metrics metrics;
+  const ClientCertificate certificate{clients, clock, metrics};
   RequestHeader header{proxies, {}};
   std::string ca_names;
   bool listed = false;

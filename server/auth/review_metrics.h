@@ -38,6 +38,21 @@ class ReviewTimer {
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 
+// authentication_token_cache_*, of k8s.io/apiserver pkg/authentication/token/cache/stats.go.
+template <typename Read>
+void AddTokenCacheMetrics(obs::Metrics& metrics, Read read) {
+  const auto requests = [&](const char* status, auto get) {
+    metrics.AddCounterFunction("authentication_token_cache_request_total",
+                               "Tokens looked up in the cache.", {{"status", status}},
+                               [read, get] { return static_cast<double>(get(read())); });
+  };
+  requests("hit", [](const auto& s) { return s.hits; });
+  requests("miss", [](const auto& s) { return s.misses + s.joined; });
+  metrics.AddGaugeFunction("authentication_token_cache_active_fetch_count",
+                           "Requests that wait for the review of a token.", {{"status", "blocked"}},
+                           [read] { return static_cast<double>(read().waiting); });
+}
+
 // `read` is a ReviewCache's stats; it must outlive the scrapes.
 template <typename Read>
 void AddCacheMetrics(obs::Metrics& metrics, const std::string& cache, Read read) {

@@ -36,6 +36,7 @@ TokenReview::TokenReview(kube::Api& api, const Options& options, const base::Clo
       key_(RandomKey()),
       cache_(options.cache, clock) {
   AddCacheMetrics(metrics, "token_review", [this] { return cache_.stats(); });
+  AddTokenCacheMetrics(metrics, [this] { return cache_.stats(); });
 }
 
 void TokenReview::Authenticate(const http::Request& request, Done done) const {

@@ -1,7 +1,5 @@
 #include "server/handlers/layers.h"
 
-#include <charconv>
-#include <optional>
 #include <utility>
 
 #include "server/api/headers.h"
@@ -11,23 +9,6 @@ namespace strata::handlers {
 namespace {
 
 using layers::Lookup;
-
-// strconv.ParseUint(…, 10, 64).
-struct AskedRevision {
-  base::Revision value = 0;
-  bool syntax_error = false;
-  bool out_of_range = false;
-};
-
-AskedRevision ParseRevision(std::string_view text) {
-  uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc::invalid_argument || end != text.data() + text.size())
-    return {.syntax_error = true};
-  if (error == std::errc::result_out_of_range) return {.out_of_range = true};
-  if (value > static_cast<uint64_t>(INT64_MAX)) return {.value = INT64_MAX};
-  return {.value = static_cast<base::Revision>(value)};
-}
 
 http::Response ToResponse(const std::shared_ptr<const layers::Encoded>& answer,
                           const layers::Form& form) {
@@ -42,53 +23,13 @@ http::Response ToResponse(const std::shared_ptr<const layers::Encoded>& answer,
 
 }  // namespace
 
-LayersHandler::LayersHandler(layers::Index& index, reflector::Barrier& barrier, Submit submit,
-                             const base::Clock& clock, const Options& options)
-    : index_(index),
-      barrier_(barrier),
-      submit_(std::move(submit)),
-      clock_(clock),
-      options_(options) {}
+LayersHandler::LayersHandler(layers::Index& index, Freshness& freshness, Submit submit)
+    : index_(index), freshness_(freshness), submit_(std::move(submit)) {}
 
 void LayersHandler::Serve(std::shared_ptr<Call> call) {
   if (call->info.ns.empty()) return call->Fail(api::BadRequest("Namespace parameter required."));
   if (call->info.name.empty()) return call->Fail(api::BadRequest("name must be provided"));
-  const std::string_view text = call->info.query.Get("resourceVersion");
-  const AskedRevision asked = text.empty() ? AskedRevision{} : ParseRevision(text);
-  if (asked.syntax_error || asked.out_of_range) {
-    return call->Fail(api::InvalidResourceVersion(text, asked.out_of_range));
-  }
-  // Completions come on the barrier's threads; the look-up and the answer belong to the
-  // connection's.
-  auto answer = [this, call](base::StatusOr<base::Revision> fresh) {
-    call->Post([this, call, status = fresh.status()] {
-      if (status.ok()) {
-        Answer(call);
-      } else {
-        Refuse(*call, status);
-      }
-    });
-  };
-  if (text.empty()) return barrier_.WaitFresh(call->deadline, std::move(answer));
-  barrier_.WaitFor(asked.value,
-                   std::min(call->deadline, clock_.Now() + options_.named_revision_timeout),
-                   std::move(answer));
-}
-
-void LayersHandler::Refuse(Call& call, const base::Status& status) {
-  switch (status.code()) {
-    case base::StatusCode::kFailedPrecondition:
-      return call.Fail(api::ServerTimeout());
-    case base::StatusCode::kOutOfRange:
-      return call.Fail(
-          api::TooLargeResourceVersion(call.info.query.Get("resourceVersion"), barrier_.current()));
-    case base::StatusCode::kDeadlineExceeded:
-      return call.Fail(api::RequestTimeout());
-    case base::StatusCode::kResourceExhausted:
-      return call.Fail(api::TooManyRequests());
-    default:
-      return call.Fail(api::StorageTimeout("the storage backend can't be read"));
-  }
+  freshness_.Wait(std::move(call), [this](const std::shared_ptr<Call>& fresh) { Answer(fresh); });
 }
 
 void LayersHandler::Answer(const std::shared_ptr<Call>& call) {
@@ -127,8 +68,7 @@ void LayersHandler::Build(const std::shared_ptr<Call>& call, Lookup lookup,
     });
   };
   // YAML costs some ten times as much.
-  const size_t few =
-      form.representation.type == wire::MediaType::kYaml ? 1 : options_.inline_images;
+  const size_t few = form.representation.type == wire::MediaType::kYaml ? 1 : kInlineImages;
   if (images < few) return task();
   if (!submit_(task)) call->Fail(api::TooManyRequests());
 }

@@ -1,14 +1,13 @@
 // GET …/imagestreams/{name}/layers.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
 
 #include "obs/metrics.h"
 #include "server/handlers/call.h"
+#include "server/handlers/freshness.h"
 #include "server/layers/index.h"
-#include "storage/reflector/barrier.h"
 
 namespace strata::handlers {
 
@@ -16,31 +15,23 @@ namespace strata::handlers {
 // the connection's thread; what has to be built for many images is built by a worker.
 class LayersHandler {
  public:
-  struct Options {
-    // How long a resourceVersion that hasn't come yet is waited for (cacher.go blockTimeout).
-    std::chrono::milliseconds named_revision_timeout{3'000};
-    // A build of fewer images than this, about 20 µs, stays on the connection's thread.
-    size_t inline_images = 12;
-  };
+  // A build of fewer images than this, about 20 µs, stays on the connection's thread.
+  static constexpr size_t kInlineImages = 12;
 
   // Runs a task elsewhere, or refuses and leaves it untouched.
   using Submit = std::function<bool(std::function<void()>& task)>;
 
-  LayersHandler(layers::Index& index, reflector::Barrier& barrier, Submit submit,
-                const base::Clock& clock, const Options& options);
+  LayersHandler(layers::Index& index, Freshness& freshness, Submit submit);
 
   void Serve(std::shared_ptr<Call> call);
 
  private:
   void Answer(const std::shared_ptr<Call>& call);
   void Build(const std::shared_ptr<Call>& call, layers::Lookup lookup, const layers::Form& form);
-  void Refuse(Call& call, const base::Status& status);
 
   layers::Index& index_;
-  reflector::Barrier& barrier_;
+  Freshness& freshness_;
   const Submit submit_;
-  const base::Clock& clock_;
-  const Options options_;
 };
 
 // What the index holds, under strata_* names; `index` must outlive the scrapes.

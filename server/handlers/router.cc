@@ -18,10 +18,14 @@ std::string_view HeaderOf(const Call& call, std::string_view name) {
 
 }  // namespace
 
-bool Router::IsLayers(const api::RequestInfo& info) {
+Router::Target Router::TargetOf(const api::RequestInfo& info) {
   const auto& p = info.parts;
-  return p.size() == 8 && p[0] == "apis" && p[1] == "image.openshift.io" && p[2] == "v1" &&
-         p[3] == "namespaces" && p[5] == "imagestreams" && p[7] == "layers";
+  if (p.size() < 7 || p[0] != "apis" || p[1] != "image.openshift.io" || p[2] != "v1" ||
+      p[3] != "namespaces" || p[5] != "imagestreams") {
+    return Target::kOther;
+  }
+  if (p.size() == 7) return Target::kImageStream;
+  return p.size() == 8 && p[7] == "layers" ? Target::kLayers : Target::kOther;
 }
 
 void Router::AddPath(std::string path, CallHandler handler) {
@@ -63,9 +67,9 @@ void Router::AddOpenApi(const api::OpenApi& openapi) {
 }
 
 void Router::Route(std::shared_ptr<Call> call) const {
-  if (IsLayers(call->info)) {
+  if (const Target target = TargetOf(call->info); target != Target::kOther) {
     if (call->request.method != "GET") return call->Fail(api::MethodNotAllowed());
-    return layers_(std::move(call));
+    return target == Target::kLayers ? layers_(std::move(call)) : image_stream_(std::move(call));
   }
   std::string_view path = call->info.path;
   if (path == "/") return AnswerPaths(*call, 200);

@@ -20,6 +20,7 @@ class Router {
   // A path answered exactly, and with a slash behind it. GET and HEAD reach the handler.
   void AddPath(std::string path, CallHandler handler);
   void SetLayers(CallHandler handler) { layers_ = std::move(handler); }
+  void SetImageStream(CallHandler handler) { image_stream_ = std::move(handler); }
 
   // Health, version, discovery, OpenAPI and the list of paths.
   void AddHealth(const Health& health);
@@ -29,15 +30,16 @@ class Router {
 
   void Route(std::shared_ptr<Call> call) const;
 
+  enum class Target { kLayers, kImageStream, kOther };
   // What the call's metrics are labelled with: the resource that a route serves, or nothing of the
   // request.
-  static bool IsLayers(const api::RequestInfo& info);
+  static Target TargetOf(const api::RequestInfo& info);
 
  private:
   void AnswerPaths(Call& call, int status) const;
 
   std::map<std::string, CallHandler, std::less<>> paths_;
-  CallHandler layers_;
+  CallHandler layers_, image_stream_;
 };
 
 }  // namespace strata::handlers

@@ -25,12 +25,16 @@ class Routes : public testing::Test {
     router.AddHealth(health);
     router.AddDiscovery(discovery);
     router.AddVersion();
-    router.SetLayers([](const std::shared_ptr<Call>& call) {
+    router.SetLayers(Says("layers of "));
+    router.SetImageStream(Says("record of "));
+  }
+  static CallHandler Says(const std::string& what) {
+    return [what](const std::shared_ptr<Call>& call) {
       http::Response response;
       response.body =
-          std::make_shared<const std::string>("layers of " + call->info.ns + "/" + call->info.name);
+          std::make_shared<const std::string>(what + call->info.ns + "/" + call->info.name);
       call->Respond(response);
-    });
+    };
   }
   std::string Ask(const std::string& target, const std::string& method = "GET") {
     std::string answer;
@@ -51,6 +55,8 @@ TEST_F(Routes, LeadToTheirEndpoints) {
   const std::string base = "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app";
   EXPECT_EQ(Ask(base + "/layers"), "200 layers of ns/app");
   EXPECT_EQ(Ask(base + "/layers/"), "200 layers of ns/app");
+  EXPECT_EQ(Ask(base), "200 record of ns/app");
+  EXPECT_EQ(Ask(base + "/"), "200 record of ns/app");
   EXPECT_EQ(Ask("/readyz"), "200 ok");
   EXPECT_EQ(Ask("/readyz/ping"), "200 ok");
   EXPECT_THAT(Ask("/apis/"), testing::StartsWith("200 {\"kind\":\"APIGroupList\""));
@@ -61,7 +67,7 @@ TEST_F(Routes, LeadToTheirEndpoints) {
 TEST_F(Routes, ThereAreThreeKindsOfNotFoundAndMethodsAreChecked) {
   const std::string base = "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app";
   for (const std::string& path :
-       {base + "/Layers", base + "/layers/x", base, base + "/x/../app/layers",
+       {base + "/Layers", base + "/layers/x", base + "/status", base + "/x/../app/layers",
         std::string("/apis/image.openshift.io/v2/x")}) {
     EXPECT_THAT(Ask(path), testing::HasSubstr("the server could not find the requested resource"))
         << path;
@@ -71,6 +77,7 @@ TEST_F(Routes, ThereAreThreeKindsOfNotFoundAndMethodsAreChecked) {
   }
   for (const char* method : {"HEAD", "POST", "PUT", "DELETE", "OPTIONS", "FOO"}) {
     EXPECT_THAT(Ask(base + "/layers", method), testing::StartsWith("405 ")) << method;
+    EXPECT_THAT(Ask(base, method), testing::StartsWith("405 ")) << method;
   }
   EXPECT_THAT(Ask("/version", "POST"), testing::StartsWith("405 "));
 }

@@ -11,16 +11,17 @@ struct WorkerPool::Counts {
   std::atomic<size_t> rejected = 0;
 };
 
-WorkerPool::WorkerPool(WorkerPoolOptions options, obs::Metrics& metrics)
+WorkerPool::WorkerPool(WorkerPoolOptions options, const std::string& name, obs::Metrics& metrics)
     : options_(options), counts_(std::make_shared<Counts>()) {
   const auto counts = counts_;
-  metrics.AddGaugeFunction("strata_worker_queue_length", "Tasks that wait for a worker.", {},
+  metrics.AddGaugeFunction("strata_worker_queue_length", "Tasks that wait for a worker.",
+                           {{"pool", name}},
                            [counts] { return static_cast<double>(counts->queued); });
   metrics.AddCounterFunction("strata_worker_tasks_total", "Tasks given to the workers.",
-                             {{"result", "accepted"}},
+                             {{"pool", name}, {"result", "accepted"}},
                              [counts] { return static_cast<double>(counts->submitted); });
   metrics.AddCounterFunction("strata_worker_tasks_total", "Tasks given to the workers.",
-                             {{"result", "rejected"}},
+                             {{"pool", name}, {"result", "rejected"}},
                              [counts] { return static_cast<double>(counts->rejected); });
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });
 }

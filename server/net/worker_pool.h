@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct WorkerPoolOptions {
 // All methods from any thread.
 class WorkerPool {
  public:
-  WorkerPool(WorkerPoolOptions options, obs::Metrics& metrics);
+  // `name` is the label of its metrics.
+  WorkerPool(WorkerPoolOptions options, const std::string& name, obs::Metrics& metrics);
   // Waits for the tasks that run; those that wait are dropped.
   ~WorkerPool();
 

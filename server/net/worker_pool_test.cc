@@ -12,7 +12,7 @@ TEST(WorkerPool, RunsTasksAndRefusesThoseBeyondItsQueue) {
   obs::Metrics metrics;
   absl::Notification started, go;
   {
-    WorkerPool pool({.threads = 1, .max_queued = 2}, metrics);
+    WorkerPool pool({.threads = 1, .max_queued = 2}, "test", metrics);
     std::atomic<int> ran = 0;
     absl::Notification done;
     ASSERT_TRUE(pool.TrySubmit([&] {
@@ -32,8 +32,9 @@ TEST(WorkerPool, RunsTasksAndRefusesThoseBeyondItsQueue) {
     ASSERT_TRUE(done.WaitForNotificationWithTimeout(absl::Seconds(10)));
     EXPECT_EQ(ran, 2);
   }
-  EXPECT_THAT(metrics.Text(),
-              ::testing::HasSubstr("strata_worker_tasks_total{result=\"rejected\"} 1"));
+  EXPECT_THAT(
+      metrics.Text(),
+      ::testing::HasSubstr("strata_worker_tasks_total{pool=\"test\",result=\"rejected\"} 1"));
 }
 
 TEST(WorkerPool, DropsWhatWaitsWhenItEnds) {
@@ -41,7 +42,7 @@ TEST(WorkerPool, DropsWhatWaitsWhenItEnds) {
   const auto token = std::make_shared<int>(1);
   absl::Notification started, go;
   auto pool = std::make_unique<WorkerPool>(
-      WorkerPoolOptions{.threads = 1, .max_queued = 10'000'000}, metrics);
+      WorkerPoolOptions{.threads = 1, .max_queued = 10'000'000}, "test", metrics);
   ASSERT_TRUE(pool->TrySubmit([&] {
     started.Notify();
     go.WaitForNotification();

@@ -44,10 +44,7 @@ class Chain::ServedCall final : public handlers::Call,
     response.close_connection = response.close_connection || close;
     const size_t bytes = response.body == nullptr ? 0 : response.body->size();
     const auto took = chain_.clock_.Now() - started_;
-    const bool layers = handlers::Router::IsLayers(info);
-    chain_.metrics_.Finished(
-        layers ? RequestMetrics::Route::kLayers : RequestMetrics::Route::kOther, response.status,
-        took, bytes);
+    chain_.metrics_.Finished(handlers::Router::TargetOf(info), response.status, took, bytes);
     Log(response.status, took);
     if (verdict_.level != audit::Level::kNone)
       Audit(audit::Stage::kResponseComplete, response.status);

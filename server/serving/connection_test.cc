@@ -107,7 +107,7 @@ class HttpConnectionTest : public ::testing::Test {
   std::vector<std::unique_ptr<http::Exchange>> kept_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<net::Credentials> credentials_;
   std::unique_ptr<net::Server> server_;
-  net::WorkerPool workers_{{.threads = 2}, metrics_};
+  net::WorkerPool workers_{{.threads = 2}, "test", metrics_};
   uint16_t port_ = 0;
 };
 

@@ -11,6 +11,22 @@ const std::vector<double> kDurationBuckets = {0.005, 0.025, 0.05, 0.1, 0.2, 0.4,
                                               8,     10,    15,   20,  30,  45,  60};
 const std::vector<double> kSizeBuckets = {1000, 10'000, 100'000, 1e6, 1e7, 1e8, 1e9};
 
+size_t IndexOf(RequestMetrics::Target target) {
+  return static_cast<size_t>(target);
+}
+
+// Without a resource: of paths that are none.
+obs::Labels LabelsOf(const std::string& resource, const std::string& subresource) {
+  const bool is_resource = !resource.empty();
+  return {{"verb", "GET"},
+          {"group", is_resource ? "image.openshift.io" : ""},
+          {"version", is_resource ? "v1" : ""},
+          {"resource", resource},
+          {"subresource", subresource},
+          {"scope", is_resource ? "resource" : ""},
+          {"component", "apiserver"}};
+}
+
 }  // namespace
 
 RequestMetrics::RequestMetrics(obs::Metrics& metrics)
@@ -26,13 +42,9 @@ RequestMetrics::RequestMetrics(obs::Metrics& metrics)
                                   {{"result", "allowed"}})),
       denied_(metrics.AddCounter("authorization_attempts_total", "Authorizations by result.",
                                  {{"result", "denied"}})) {
-  routes_[0].labels = {{"verb", "GET"},           {"group", "image.openshift.io"},
-                       {"version", "v1"},         {"resource", "imagestreams"},
-                       {"subresource", "layers"}, {"scope", "resource"},
-                       {"component", "apiserver"}};
-  routes_[1].labels = {{"verb", "GET"},           {"group", ""},       {"version", ""},
-                       {"resource", ""},          {"subresource", ""}, {"scope", ""},
-                       {"component", "apiserver"}};
+  routes_[IndexOf(Target::kLayers)].labels = LabelsOf("imagestreams", "layers");
+  routes_[IndexOf(Target::kImageStream)].labels = LabelsOf("imagestreams", "");
+  routes_[IndexOf(Target::kOther)].labels = LabelsOf("", "");
   for (OfRoute& route : routes_) {
     route.duration = std::make_unique<obs::Histogram>(
         metrics.AddHistogram("apiserver_request_duration_seconds", "Time to answer requests.",
@@ -56,8 +68,9 @@ const obs::Counter& RequestMetrics::CounterOf(OfRoute& route, int code) {
   return *made;
 }
 
-void RequestMetrics::Finished(Route route, int code, std::chrono::nanoseconds took, size_t bytes) {
-  OfRoute& of = routes_[route == Route::kLayers ? 0 : 1];
+void RequestMetrics::Finished(Target target, int code, std::chrono::nanoseconds took,
+                              size_t bytes) {
+  OfRoute& of = routes_[IndexOf(target)];
   CounterOf(of, code).Increment();
   of.duration->Observe(std::chrono::duration<double>(took).count());
   of.sizes->Observe(static_cast<double>(bytes));

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "obs/metrics.h"
+#include "server/handlers/router.h"
 
 namespace strata::serving {
 
@@ -17,10 +18,10 @@ class RequestMetrics {
  public:
   explicit RequestMetrics(obs::Metrics& metrics);
 
-  // Labels come from this list alone, never from a request.
-  enum class Route { kLayers, kOther };
+  // Labels come from the list of targets alone, never from a request.
+  using Target = handlers::Router::Target;
 
-  void Finished(Route route, int code, std::chrono::nanoseconds took, size_t bytes);
+  void Finished(Target target, int code, std::chrono::nanoseconds took, size_t bytes);
   void AuthenticationResult(bool success);
   void AuthorizationResult(bool allowed);
 
@@ -35,7 +36,7 @@ class RequestMetrics {
   const obs::Counter& CounterOf(OfRoute& route, int code);
 
   obs::Metrics& metrics_;
-  std::array<OfRoute, 2> routes_;
+  std::array<OfRoute, 3> routes_;
   obs::Counter authenticated_, users_, unauthenticated_, allowed_, denied_;
 };
 

@@ -33,7 +33,12 @@ func TestOldAndNewKubectl(t *testing.T) {
 			}{
 				{"puller", []string{"get", "--raw", rig.LayersPath(namespace, "app")}, rig.Digest(12)},
 				{"puller", []string{"api-versions"}, group + "/v1"},
-				{"puller", []string{"api-resources"}, "configmaps"},
+				{"puller", []string{"api-resources", "--api-group=" + group}, "imagestreams"},
+				{"nobody", []string{"explain", "imagestreams"}, "Tags, and what each of them has pointed at."},
+				{"nobody", []string{"explain", "is.status.tags.items"}, "What a tag pointed at from a time on."},
+				{"admin", []string{"get", "is", "app", "-n", namespace}, "app"},
+				{"admin", []string{"get", "imagestream/app", "-n", namespace, "-o", "jsonpath={.status.tags[0].items[0].image}"},
+					rig.Digest(1)},
 				{"admin", []string{"get", "apiservice", "v1." + group}, "strata/strata"},
 				{"puller", []string{"auth", "can-i", "get", "imagestreams." + group, "--subresource=layers", "-n",
 					namespace}, "yes"},

@@ -93,8 +93,16 @@ func (s *server) awaitReady(t *testing.T) {
 }
 
 // get is one GET; an error of the transport is code 0.
-func (s *server) get(path, token string) (int, string) {
-	request, _ := http.NewRequest("GET", s.url+path, nil)
+func (s *server) get(path, token string) (int, string) { return s.getAs(path, token, "") }
+
+func (s *server) getAs(path, token, accept string) (int, string) {
+	request, err := http.NewRequest("GET", s.url+path, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	if accept != "" {
+		request.Header.Set("Accept", accept)
+	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}

@@ -15,7 +15,7 @@ import (
 // Records as OpenShift's own encoder stores them.
 type marshaler interface{ Marshal() ([]byte, error) }
 
-func encode(t *testing.T, kind string, object marshaler) string {
+func Encode(t *testing.T, kind string, object marshaler) string {
 	t.Helper()
 	raw, err := object.Marshal()
 	if err != nil {
@@ -45,7 +45,7 @@ func ImageValue(t *testing.T, name string, layers ...string) string {
 		image.DockerImageLayers = append(image.DockerImageLayers,
 			imagev1.ImageLayer{Name: layer, LayerSize: 10, MediaType: "application/vnd.docker.image.rootfs.diff.tar.gzip"})
 	}
-	return encode(t, "Image", image)
+	return Encode(t, "Image", image)
 }
 
 func StreamValue(t *testing.T, ns, name string, images ...string) string {
@@ -55,7 +55,7 @@ func StreamValue(t *testing.T, ns, name string, images ...string) string {
 		tag.Items = append(tag.Items, imagev1.TagEvent{Image: image})
 	}
 	stream.Status.Tags = []imagev1.NamedTagEventList{tag}
-	return encode(t, "ImageStream", stream)
+	return Encode(t, "ImageStream", stream)
 }
 
 func Put(t *testing.T, c *clientv3.Client, key, value string) int64 {

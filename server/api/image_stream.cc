@@ -1,0 +1,54 @@
+#include "server/api/image_stream.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace strata::api {
+namespace {
+
+namespace v1 = ::github::com::openshift::api::image::v1;
+
+// The reference holds tags in a map: of those with one name the last counts, and they come out
+// sorted.
+template <typename Tag, typename Name>
+void SortByName(google::protobuf::RepeatedPtrField<Tag>& tags, const Name& name) {
+  std::stable_sort(tags.begin(), tags.end(),
+                   [&](const Tag& a, const Tag& b) { return name(a) < name(b); });
+  int kept = 0;
+  for (int i = 0; i < tags.size(); ++i) {
+    if (i + 1 < tags.size() && name(tags[i]) == name(tags[i + 1])) continue;
+    if (i != kept) tags.SwapElements(i, kept);
+    ++kept;
+  }
+  tags.DeleteSubrange(kept, tags.size() - kept);
+}
+
+// defaults.go.
+void SetDefaults(v1::TagReference& tag) {
+  if (tag.reference_policy().type().empty()) tag.mutable_reference_policy()->set_type("Source");
+  if (tag.import_policy().import_mode().empty())
+    tag.mutable_import_policy()->set_import_mode("Legacy");
+}
+
+std::string Repository(const std::string& host, const v1::ImageStream& stream) {
+  if (host.empty()) return {};
+  return fmt::format("{}/{}/{}", host, stream.metadata().namespace_(), stream.metadata().name());
+}
+
+}  // namespace
+
+void Present(const RegistryHostnames& registry, base::Revision revision, v1::ImageStream& stream) {
+  stream.mutable_metadata()->set_resource_version(std::to_string(revision));
+  v1::ImageStreamSpec& spec = *stream.mutable_spec();
+  for (v1::TagReference& tag : *spec.mutable_tags()) SetDefaults(tag);
+  SortByName(*spec.mutable_tags(), [](const v1::TagReference& tag) { return tag.name(); });
+  v1::ImageStreamStatus& status = *stream.mutable_status();
+  SortByName(*status.mutable_tags(), [](const v1::NamedTagEventList& tag) { return tag.tag(); });
+  status.set_docker_image_repository(registry.internal.empty() ? spec.docker_image_repository()
+                                                               : Repository(registry.internal, stream));
+  status.set_public_docker_image_repository(Repository(registry.external, stream));
+}
+
+}  // namespace strata::api

@@ -1,0 +1,23 @@
+// An image stream's record as clients see it (openshift-apiserver pkg/image/apis/image/v1 and
+// pkg/image/apiserver/registry/imagestream/strategy.go).
+#pragma once
+
+#include <string>
+
+#include "base/revision.h"
+#include "proto/image/image_v1.pb.h"
+
+namespace strata::api {
+
+// Where the integrated registry is reached; empty: there is none.
+struct RegistryHostnames {
+  std::string internal;  // from within the cluster
+  std::string external;
+};
+
+// Makes of the stored record the object that is served: its revision, the defaults of version v1,
+// tags once each and in order of their names, the repositories of `registry`.
+void Present(const RegistryHostnames& registry, base::Revision revision,
+             ::github::com::openshift::api::image::v1::ImageStream& stream);
+
+}  // namespace strata::api

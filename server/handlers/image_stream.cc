@@ -1,0 +1,93 @@
+#include "server/handlers/image_stream.h"
+
+#include <string>
+#include <utility>
+
+#include "proto/k8s/meta_v1.pb.h"
+#include "server/api/headers.h"
+#include "server/wire/encode.h"
+#include "server/wire/gzip.h"
+#include "storage/records/record.h"
+
+namespace strata::handlers {
+namespace {
+
+namespace v1 = ::github::com::openshift::api::image::v1;
+namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
+
+std::string Encode(const v1::ImageStream& stream, const wire::Representation& form) {
+  if (form.transform == wire::Transform::kNone)
+    return wire::Encode(stream, {"ImageStream", "image.openshift.io/v1"}, form);
+  meta::PartialObjectMetadata partial;
+  *partial.mutable_metadata() = stream.metadata();
+  return wire::Encode(
+      partial,
+      {"PartialObjectMetadata", form.beta ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1"}, form);
+}
+
+}  // namespace
+
+ImageStreamHandler::ImageStreamHandler(client::Client& client, records::Keys keys,
+                                       Freshness& freshness, Submit submit,
+                                       api::RegistryHostnames registry)
+    : client_(client),
+      keys_(std::move(keys)),
+      freshness_(freshness),
+      submit_(std::move(submit)),
+      registry_(std::move(registry)) {}
+
+void ImageStreamHandler::Serve(std::shared_ptr<Call> call) {
+  if (call->info.ns.empty()) return call->Fail(api::BadRequest("Namespace parameter required."));
+  if (call->info.name.empty()) return call->Fail(api::BadRequest("name must be provided"));
+  // Such a name would be another key's path.
+  if (!records::IsValidName(call->info.ns) || !records::IsValidName(call->info.name))
+    return call->Fail(api::NotFound("imagestreams", call->info.name));
+  freshness_.Wait(std::move(call), [this](const std::shared_ptr<Call>& fresh) {
+    std::function<void()> task = [this, fresh] { fresh->Guard([&] { Read(*fresh); }); };
+    if (!submit_(task)) fresh->Fail(api::TooManyRequests());
+  });
+}
+
+void ImageStreamHandler::Read(Call& call) const {
+  const std::string key = keys_.KeyOf({records::Kind::kImageStream, call.info.ns, call.info.name});
+  const auto found = client_.Range({.key = key}, call.deadline);
+  if (!found.ok()) {
+    if (found.status().code() == base::StatusCode::kDeadlineExceeded)
+      return call.Fail(api::RequestTimeout());
+    return call.Fail(api::StorageTimeout("the storage backend can't be read"));
+  }
+  if (found->kvs.empty()) return call.Fail(api::NotFound("imagestreams", call.info.name));
+  Answer(call, found->kvs.front());
+}
+
+void ImageStreamHandler::Answer(Call& call, const client::KeyValue& stored) const {
+  const wire::Negotiation negotiation = wire::Negotiate(call.preference());
+  if (negotiation.refusal != wire::Refusal::kNone)
+    return call.Fail(api::NotAcceptable(negotiation.refusal));
+  const wire::Representation& form = negotiation.representation;
+  if (form.transform == wire::Transform::kPartialObjectMetadataList)
+    return call.Fail(api::NotAcceptableList("PartialObjectMetadataList"));
+  const records::Change record =
+      records::Decode({records::Kind::kImageStream, call.info.ns, call.info.name}, stored.value,
+                      stored.mod_revision);
+  v1::ImageStream stream;
+  if (record.state != records::Change::State::kPresent || !stream.ParseFromString(record.object)) {
+    return call.Fail(api::InternalError("the image stream can't be read: " +
+                                        (record.reason.empty() ? "it doesn't parse" : record.reason)));
+  }
+  api::Present(registry_, stored.mod_revision, stream);
+
+  http::Response response;
+  std::string body = Encode(stream, form);
+  const std::string* encoding = call.request.headers.Find("accept-encoding");
+  const bool gzip = encoding != nullptr && wire::AcceptsGzip(*encoding) &&
+                    body.size() > wire::kGzipThreshold;
+  if (gzip) body = wire::Gzip(body);
+  if (gzip) response.headers.Add("content-encoding", "gzip");
+  response.headers.Add("content-type", std::string(wire::ContentType(form.type)));
+  if (gzip) response.headers.Add("vary", "Accept-Encoding");
+  response.body = std::make_shared<const std::string>(std::move(body));
+  call.Respond(std::move(response));
+}
+
+}  // namespace strata::handlers

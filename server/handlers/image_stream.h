@@ -1,0 +1,38 @@
+// GET …/imagestreams/{name}: the record itself.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "server/api/image_stream.h"
+#include "server/handlers/call.h"
+#include "server/handlers/freshness.h"
+#include "storage/client/client.h"
+#include "storage/records/keys.h"
+
+namespace strata::handlers {
+
+// Thread-safe. The index doesn't hold whole records: each is read from the backend, by a worker,
+// for it waits there.
+class ImageStreamHandler {
+ public:
+  // Runs a task elsewhere, or refuses and leaves it untouched.
+  using Submit = std::function<bool(std::function<void()>& task)>;
+
+  ImageStreamHandler(client::Client& client, records::Keys keys, Freshness& freshness,
+                     Submit submit, api::RegistryHostnames registry);
+
+  void Serve(std::shared_ptr<Call> call);
+
+ private:
+  void Read(Call& call) const;
+  void Answer(Call& call, const client::KeyValue& stored) const;
+
+  client::Client& client_;
+  const records::Keys keys_;
+  Freshness& freshness_;
+  const Submit submit_;
+  const api::RegistryHostnames registry_;
+};
+
+}  // namespace strata::handlers
