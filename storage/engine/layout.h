@@ -23,7 +23,8 @@
 
 namespace strata::engine {
 
-inline constexpr int64_t kFormatVersion = 1;
+// 2: values carry checksums. 1 was never released.
+inline constexpr int64_t kFormatVersion = 2;
 
 // LMDB's keys end at 511 bytes; the escaped form needs 10 more than the key.
 inline constexpr size_t kMaxKeyBytes = 480;

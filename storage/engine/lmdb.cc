@@ -1,13 +1,20 @@
 #include "storage/engine/lmdb.h"
 
+#include <endian.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <libdeflate.h>
 #include <lmdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <utility>
+
+#include "base/bytes.h"
 
 namespace strata::engine::lmdb {
 namespace {
@@ -22,6 +29,34 @@ MDB_val Value(std::string_view bytes) {
 
 std::string_view View(const MDB_val& value) {
   return {static_cast<const char*>(value.mv_data), value.mv_size};
+}
+
+constexpr const char* kCopySuffix = ".defragmented";
+constexpr size_t kSum = 4;  // bytes of a checksum
+
+// CRC-32: every flip of one bit, and of a run of up to 32, changes it.
+uint32_t Sum(Table table, std::string_view key, std::string_view value) {
+  const auto first = static_cast<uint32_t>(table);
+  const uint32_t of_key = libdeflate_crc32(first, key.data(), key.size());
+  if (value.empty()) return of_key;  // a null pointer would start anew
+  return libdeflate_crc32(of_key, value.data(), value.size());
+}
+
+// The value without its checksum; nothing if that is wrong.
+std::optional<std::string_view> Verified(Table table, std::string_view key,
+                                         std::string_view stored) {
+  if (stored.size() < kSum) return std::nullopt;
+  const std::string_view value = stored.substr(0, stored.size() - kSum);
+  uint32_t sum;
+  std::memcpy(&sum, stored.data() + value.size(), kSum);
+  if (le32toh(sum) != Sum(table, key, value)) return std::nullopt;
+  return value;
+}
+
+base::Status Damaged(Table table, std::string_view key) {
+  return base::DataLossError(fmt::format("the store is damaged: the checksum of {} {} is wrong",
+                                         kNames[static_cast<size_t>(table)],
+                                         base::Printable(key, 200)));
 }
 
 base::Status Error(int code, std::string_view what) {
@@ -65,7 +100,8 @@ base::Status Txn::Failed(int code, const char* what) {
   return Error(code, what);
 }
 
-base::StatusOr<std::optional<std::string_view>> Txn::Get(Table table, std::string_view key) const {
+base::StatusOr<std::optional<std::string_view>> Txn::GetBare(Table table,
+                                                             std::string_view key) const {
   MDB_val k = Value(key);
   MDB_val v;
   const int code = mdb_get(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v);
@@ -74,18 +110,41 @@ base::StatusOr<std::optional<std::string_view>> Txn::Get(Table table, std::strin
   return View(v);
 }
 
-base::Status Txn::Put(Table table, std::string_view key, std::string_view value) {
+base::StatusOr<std::optional<std::string_view>> Txn::Get(Table table, std::string_view key) const {
+  STRATA_ASSIGN_OR_RETURN(const auto stored, GetBare(table, key));
+  if (!stored) return std::nullopt;
+  const auto value = Verified(table, key, *stored);
+  if (!value) return Damaged(table, key);
+  return value;
+}
+
+base::Status Txn::PutBare(Table table, std::string_view key, std::string_view value) {
   MDB_val k = Value(key);
   MDB_val v = Value(value);
   const int code = mdb_put(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v, 0);
   return code == 0 ? base::OkStatus() : Failed(code, "writing");
 }
 
-base::Status Txn::Append(Table table, std::string_view key, std::string_view value) {
+base::Status Txn::PutChecked(Table table, std::string_view key, std::string_view value,
+                             unsigned flags) {
   MDB_val k = Value(key);
-  MDB_val v = Value(value);
-  const int code = mdb_put(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v, MDB_APPEND);
-  return code == 0 ? base::OkStatus() : Failed(code, "appending");
+  MDB_val v{value.size() + kSum, nullptr};
+  const int code =
+      mdb_put(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v, MDB_RESERVE | flags);
+  if (code != 0) return Failed(code, "writing");
+  auto* out = static_cast<char*>(v.mv_data);
+  if (!value.empty()) std::memcpy(out, value.data(), value.size());
+  const uint32_t sum = htole32(Sum(table, key, value));
+  std::memcpy(out + value.size(), &sum, kSum);
+  return base::OkStatus();
+}
+
+base::Status Txn::Put(Table table, std::string_view key, std::string_view value) {
+  return PutChecked(table, key, value, 0);
+}
+
+base::Status Txn::Append(Table table, std::string_view key, std::string_view value) {
+  return PutChecked(table, key, value, MDB_APPEND);
 }
 
 base::Status Txn::Delete(Table table, std::string_view key) {
@@ -99,7 +158,7 @@ base::Status Txn::Commit() {
   return code == 0 ? base::OkStatus() : Failed(code, "committing");
 }
 
-Cursor::Cursor(const Txn& txn, Table table) {
+Cursor::Cursor(const Txn& txn, Table table) : table_(table) {
   const int code =
       mdb_cursor_open(txn.txn_, txn.env_->tables_[static_cast<size_t>(table)], &cursor_);
   if (code != 0) status_ = Error(code, "opening a cursor");
@@ -116,9 +175,14 @@ void Cursor::Move(int op, std::string_view to) {
   MDB_val v{};
   const int code = mdb_cursor_get(cursor_, &k, &v, static_cast<MDB_cursor_op>(op));
   if (code == 0) {
-    valid_ = true;
     key_ = View(k);
-    value_ = View(v);
+    const auto value = Verified(table_, key_, View(v));
+    if (!value) {
+      status_ = Damaged(table_, key_);
+      return;
+    }
+    valid_ = true;
+    value_ = *value;
   } else if (code != MDB_NOTFOUND) {
     status_ = Error(code, "reading");
   }
@@ -149,16 +213,17 @@ void Cursor::Prev() {
 
 base::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string& path,
                                                                const Options& options) {
-  std::unique_ptr<Environment> env(new Environment(options));
-  STRATA_RETURN_IF_ERROR(base::Annotate(env->OpenFile(path), path));
+  std::unique_ptr<Environment> env(new Environment(path, options));
+  unlink((path + kCopySuffix).c_str());  // of a defragmentation that was cut off
+  STRATA_RETURN_IF_ERROR(base::Annotate(env->OpenFile(), path));
   return env;
 }
 
-base::Status Environment::OpenFile(const std::string& path) {
+base::Status Environment::OpenFile() {
   if (const int code = mdb_env_create(&env_); code != 0) return Error(code, "opening");
   struct stat file {};
-  const int64_t size = stat(path.c_str(), &file) == 0 ? file.st_size : 0;
-  map_bytes_ = options_.initial_map_bytes;
+  const int64_t size = stat(path_.c_str(), &file) == 0 ? file.st_size : 0;
+  map_bytes_ = std::max(map_bytes_, options_.initial_map_bytes);
   while (map_bytes_ < size * 2 && map_bytes_ < options_.max_map_bytes) map_bytes_ *= 2;
   map_bytes_ = std::min(map_bytes_, std::max(options_.max_map_bytes, size));
 
@@ -167,7 +232,7 @@ base::Status Environment::OpenFile(const std::string& path) {
   mdb_env_set_maxreaders(env_, static_cast<unsigned>(options_.max_snapshots) + 2);
   // MDB_NOTLS: a snapshot belongs to its Txn object, not to the thread, so that the pool can hand
   // it on.
-  if (const int code = mdb_env_open(env_, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS, 0600);
+  if (const int code = mdb_env_open(env_, path_.c_str(), MDB_NOSUBDIR | MDB_NOTLS, 0600);
       code != 0) {
     return Error(code, "opening");
   }
@@ -187,12 +252,19 @@ base::Status Environment::OpenFile(const std::string& path) {
 }
 
 Environment::~Environment() {
+  absl::WriterMutexLock lock(&map_mu_);
+  CloseFile();
+}
+
+void Environment::CloseFile() {
+  absl::MutexLock lock(&pool_mu_);
   for (MDB_txn* txn : idle_) mdb_txn_abort(txn);
+  idle_.clear();
   if (env_ != nullptr) mdb_env_close(env_);
+  env_ = nullptr;
 }
 
 base::StatusOr<Txn> Environment::Snapshot() {
-  MDB_txn* txn = nullptr;
   {
     absl::MutexLock lock(&pool_mu_);
     const auto free = [this]() ABSL_SHARED_LOCKS_REQUIRED(pool_mu_) {
@@ -200,17 +272,22 @@ base::StatusOr<Txn> Environment::Snapshot() {
     };
     pool_mu_.Await(absl::Condition(&free));
     ++in_use_;
+  }
+  map_mu_.ReaderLock();
+  MDB_txn* txn = nullptr;
+  {
+    absl::MutexLock lock(&pool_mu_);
     if (!idle_.empty()) {
       txn = idle_.back();
       idle_.pop_back();
     }
   }
-  map_mu_.ReaderLock();
-  const int code =
-      txn != nullptr ? mdb_txn_renew(txn) : mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn);
+  int code = MDB_BAD_TXN;
+  if (env_ != nullptr)
+    code = txn != nullptr ? mdb_txn_renew(txn) : mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn);
   if (code == 0) return Txn(*this, txn, /*write=*/false);
-  map_mu_.ReaderUnlock();
   if (txn != nullptr) mdb_txn_abort(txn);
+  map_mu_.ReaderUnlock();
   absl::MutexLock lock(&pool_mu_);
   --in_use_;
   return Error(code, "taking a snapshot");
@@ -218,14 +295,17 @@ base::StatusOr<Txn> Environment::Snapshot() {
 
 void Environment::Return(MDB_txn* snapshot) {
   mdb_txn_reset(snapshot);
+  {
+    absl::MutexLock lock(&pool_mu_);
+    --in_use_;
+    idle_.push_back(snapshot);
+  }
   map_mu_.ReaderUnlock();
-  absl::MutexLock lock(&pool_mu_);
-  --in_use_;
-  idle_.push_back(snapshot);
 }
 
 base::StatusOr<Txn> Environment::Write() {
   MDB_txn* txn = nullptr;
+  if (env_ == nullptr) return Error(MDB_BAD_TXN, "beginning to write");
   if (const int code = mdb_txn_begin(env_, nullptr, 0, &txn); code != 0) {
     return Error(code, "beginning to write");
   }
@@ -245,9 +325,33 @@ base::Status Environment::Grow() {
 
 base::Status Environment::CopyTo(int file) {
   absl::ReaderMutexLock lock(&map_mu_);
+  if (env_ == nullptr) return Error(MDB_BAD_TXN, "copying");
   if (const int code = mdb_env_copyfd2(env_, file, MDB_CP_COMPACT); code != 0)
     return Error(code, "copying");
   return fsync(file) == 0 ? base::OkStatus() : Error(errno, "copying");
+}
+
+base::Status Environment::Defragment() {
+  const std::string copy = path_ + kCopySuffix;
+  const int file = open(copy.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (file < 0) return Error(errno, copy);
+  base::Status copied = CopyTo(file);
+  close(file);
+  if (!copied.ok()) {
+    unlink(copy.c_str());
+    return copied;
+  }
+  absl::WriterMutexLock lock(&map_mu_);
+  CloseFile();
+  const bool renamed = rename(copy.c_str(), path_.c_str()) == 0;
+  const int failure = errno;
+  if (!renamed) unlink(copy.c_str());
+  // The old file, or the new one.
+  if (const base::Status opened = OpenFile(); !opened.ok()) {
+    CloseFile();
+    return base::UnavailableError(fmt::format("{}: {}", path_, base::Message(opened)));
+  }
+  return renamed ? base::OkStatus() : Error(failure, path_);
 }
 
 base::StatusOr<Usage> Environment::Measure() {

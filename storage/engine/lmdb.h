@@ -1,6 +1,10 @@
 // LMDB as this store uses it: one file, five tables, one writer and many snapshots. The only place
 // that includes lmdb.h.
 //
+// LMDB believes what it reads. So every value carries a checksum of its table, key and value, which
+// is verified whenever it is read: a flipped bit makes an error that names the record, and nothing
+// else. Damage to the tree itself is LMDB's to notice (DataLoss too, where it does).
+//
 // Bytes that come out of a transaction point into the map: valid until the transaction ends, and in
 // a write transaction until its next write.
 #pragma once
@@ -39,6 +43,10 @@ class Txn {
 
   base::StatusOr<std::optional<std::string_view>> Get(Table table, std::string_view key) const;
 
+  // Without a checksum, to be read by any version of this program: the number of the format.
+  base::StatusOr<std::optional<std::string_view>> GetBare(Table table, std::string_view key) const;
+  base::Status PutBare(Table table, std::string_view key, std::string_view value);
+
   // Those of a write transaction. `Append` is Put for a key that is greater than all in the table.
   base::Status Put(Table table, std::string_view key, std::string_view value);
   base::Status Append(Table table, std::string_view key, std::string_view value);
@@ -56,6 +64,8 @@ class Txn {
   friend class Cursor;
   Txn(Environment& env, MDB_txn* txn, bool write) : env_(&env), txn_(txn), write_(write) {}
   base::Status Failed(int code, const char* what);
+  base::Status PutChecked(Table table, std::string_view key, std::string_view value,
+                          unsigned flags);
 
   Environment* env_;
   MDB_txn* txn_;
@@ -89,6 +99,7 @@ class Cursor {
   void Move(int op, std::string_view to);
 
   MDB_cursor* cursor_ = nullptr;
+  const Table table_;
   bool valid_ = false;
   std::string_view key_;
   std::string_view value_;
@@ -127,20 +138,29 @@ class Environment {
   // grow meanwhile.
   base::Status CopyTo(int file) ABSL_LOCKS_EXCLUDED(map_mu_);
 
+  // Replaces the file by a copy without free pages. Waits until the snapshots in use have ended;
+  // new ones wait until it is done. Called by the writing thread, between transactions.
+  // Unavailable if the store can't be used any more: the file is there, but wouldn't open.
+  base::Status Defragment() ABSL_LOCKS_EXCLUDED(map_mu_);
+
   base::StatusOr<Usage> Measure() ABSL_LOCKS_EXCLUDED(pool_mu_);
 
  private:
   friend class Txn;
   friend class Cursor;
-  explicit Environment(const Options& options) : options_(options) {}
-  base::Status OpenFile(const std::string& path);
+  Environment(std::string path, const Options& options)
+      : path_(std::move(path)), options_(options) {}
+  base::Status OpenFile();
+  void CloseFile() ABSL_EXCLUSIVE_LOCKS_REQUIRED(map_mu_) ABSL_LOCKS_EXCLUDED(pool_mu_);
   void Return(MDB_txn* snapshot) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
+  const std::string path_;
   const Options options_;
-  MDB_env* env_ = nullptr;                  // constant after Open
-  std::array<unsigned, kTables> tables_{};  // constant after Open
+  // Change only while map_mu_ is held alone, by the writing thread. Null: Defragment failed.
+  MDB_env* env_ = nullptr;
+  std::array<unsigned, kTables> tables_{};
 
-  // Held shared by every snapshot: the map moves when it grows.
+  // Held shared by every snapshot: the map moves when it grows, and ends when it is defragmented.
   absl::Mutex map_mu_;
   int64_t map_bytes_ = 0;  // the writing thread's
 

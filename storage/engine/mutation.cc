@@ -251,6 +251,16 @@ base::StatusOr<CompactResult> Mutation::Compact(const CompactRequest& request) {
   return End(written.ok() ? base::StatusOr<CompactResult>(CompactResult{}) : written);
 }
 
+base::StatusOr<AlarmResult> Mutation::Set(const AlarmRequest& request) {
+  STRATA_ASSIGN_OR_RETURN(const int64_t before, ReadNumber(txn_, kMetaAlarms));
+  const auto bit = static_cast<int64_t>(request.alarm);
+  const int64_t after = request.raise ? before | bit : before & ~bit;
+  if (after == before) return End(base::StatusOr<AlarmResult>(AlarmResult{}));
+  dirty_ = true;
+  const base::Status written = txn_.Put(Table::kMeta, kMetaAlarms, EncodeNumber(after));
+  return End(written.ok() ? base::StatusOr<AlarmResult>(AlarmResult{.changed = true}) : written);
+}
+
 base::StatusOr<LeaseGrantResult> Mutation::Grant(const LeaseGrantRequest& request) {
   if (request.ttl > kMaxLeaseTtl) return LeaseTtlTooLarge();
   const std::string key = EncodeNumber(request.id);

@@ -33,6 +33,7 @@ class Mutation {
   // These leave the revision as it is.
   base::StatusOr<LeaseGrantResult> Grant(const LeaseGrantRequest& request);
   base::StatusOr<CompactResult> Compact(const CompactRequest& request);
+  base::StatusOr<AlarmResult> Set(const AlarmRequest& request);
 
   Revision revision() const { return base_; }
   Revision compacted() const { return compacted_; }

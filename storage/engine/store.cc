@@ -29,6 +29,13 @@ constexpr size_t kLeasesPerBatch = 100;
 // How much of the history may be read for each byte that is wanted.
 constexpr size_t kReadPerWantedByte = 16;
 
+// As etcd's: a millisecond to eight seconds.
+std::vector<double> CommitBuckets() {
+  std::vector<double> buckets;
+  for (double bound = .001; buckets.size() < 14; bound *= 2) buckets.push_back(bound);
+  return buckets;
+}
+
 int64_t RandomId() {
   std::random_device device;
   std::uniform_int_distribution<int64_t> ids(1, INT64_MAX);
@@ -56,6 +63,12 @@ size_t Bytes(const LeaseGrantRequest&) {
 size_t Bytes(const LeaseRevokeRequest&) {
   return 0;
 }
+size_t Bytes(const AlarmRequest&) {
+  return 0;
+}
+size_t Bytes(const DefragmentRequest&) {
+  return 0;
+}
 size_t Bytes(const TxnRequest& request) {
   size_t bytes = 0;
   for (const Compare& compare : request.compares) {
@@ -68,6 +81,27 @@ size_t Bytes(const TxnRequest& request) {
     }
   }
   return bytes;
+}
+
+// What a write is charged for against the quota (etcd storage/quota.go): 0 for one that puts
+// nothing.
+constexpr size_t kPutOverhead = 256;
+constexpr size_t kLeaseOverhead = 64;
+
+size_t CostOf(const TxnRequest& request);
+
+size_t CostOf(const Op& op) {
+  if (const auto* put = std::get_if<PutRequest>(&op.request))
+    return kPutOverhead + put->key.size() + put->value.size();
+  if (const auto* txn = std::get_if<TxnRequest>(&op.request)) return CostOf(*txn);
+  return 0;
+}
+
+size_t CostOf(const TxnRequest& request) {
+  size_t success = 0, failure = 0;
+  for (const Op& op : request.success) success += CostOf(op);
+  for (const Op& op : request.failure) failure += CostOf(op);
+  return std::max(success, failure);
 }
 
 base::StatusOr<PutResult> Do(Mutation& mutation, const PutRequest& request) {
@@ -88,6 +122,13 @@ base::StatusOr<LeaseGrantResult> Do(Mutation& mutation, const LeaseGrantRequest&
 base::StatusOr<LeaseRevokeResult> Do(Mutation& mutation, const LeaseRevokeRequest& request) {
   return mutation.Revoke(request);
 }
+base::StatusOr<AlarmResult> Do(Mutation& mutation, const AlarmRequest& request) {
+  return mutation.Set(request);
+}
+// Done outside of the transaction.
+base::StatusOr<DefragmentResult> Do(Mutation& mutation, const DefragmentRequest&) {
+  return DefragmentResult{.revision = mutation.revision()};
+}
 
 }  // namespace
 
@@ -106,6 +147,7 @@ class Store::Write {
   virtual void Committed(Store& store) = 0;   // before Answer, if what Apply did is durable
   virtual void Answer() = 0;
   virtual bool wants_scrub() const { return false; }
+  virtual bool wants_defragment() const { return false; }
 
   const size_t bytes;
 };
@@ -130,12 +172,19 @@ class Store::TypedWrite final : public Store::Write {
       store.leases_.Add(result_->id, result_->ttl);
     } else if constexpr (std::is_same_v<Request, LeaseRevokeRequest>) {
       store.leases_.Remove(request_.id);
+    } else if constexpr (std::is_same_v<Request, AlarmRequest>) {
+      const auto bit = static_cast<uint32_t>(request_.alarm);
+      store.alarms_ = request_.raise ? store.alarms_ | bit : store.alarms_ & ~bit;
     }
   }
 
   bool wants_scrub() const override {
     if constexpr (std::is_same_v<Request, CompactRequest>) return request_.physical && result_.ok();
     return false;
+  }
+
+  bool wants_defragment() const override {
+    return std::is_same_v<Request, DefragmentRequest> && result_.ok();
   }
 
  private:
@@ -158,6 +207,7 @@ base::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
   std::unique_ptr<Store> store(
       new Store(std::move(dir), std::move(env), options, clock, log, metrics));
   STRATA_RETURN_IF_ERROR(base::Annotate(store->Load(), directory));
+  store->MeasureSize();
   store->writer_ = std::thread([s = store.get()] { s->Run(); });
   return store;
 }
@@ -176,40 +226,45 @@ Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> en
       options_(options),
       clock_(clock),
       log_(log),
-      writes_(metrics.AddCounter("strata_store_writes_total", "Writes that were committed.")),
+      writes_(metrics.AddCounter("etcd_server_proposals_committed_total",
+                                 "Writes that were committed.")),
       commits_(metrics.AddCounter("strata_store_commits_total",
                                   "Commits; writes that wait together share one.")),
-      commit_seconds_(metrics.AddHistogram("strata_store_commit_duration_seconds",
+      commit_seconds_(metrics.AddHistogram("etcd_disk_backend_commit_duration_seconds",
                                            "From taking the writes to their fsync.",
-                                           {.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3})),
-      revision_gauge_(metrics.AddGauge("strata_store_revision", "The newest revision.")),
-      size_gauge_(metrics.AddGauge("strata_store_size_bytes", "Size of the file.")),
-      size_in_use_gauge_(metrics.AddGauge("strata_store_size_in_use_bytes",
+                                           CommitBuckets())),
+      revision_gauge_(
+          metrics.AddGauge("etcd_debugging_mvcc_current_revision", "The newest revision.")),
+      compacted_gauge_(metrics.AddGauge("etcd_debugging_mvcc_compact_revision",
+                                        "The revision that history begins at.")),
+      size_gauge_(metrics.AddGauge("etcd_mvcc_db_total_size_in_bytes", "Size of the file.")),
+      size_in_use_gauge_(metrics.AddGauge("etcd_mvcc_db_total_size_in_use_in_bytes",
                                           "Bytes of the file that hold something.")),
-      pending_gauge_(metrics.AddGauge("strata_store_pending_writes", "Writes that wait.")),
-      refused_(metrics.AddCounter("strata_store_refused_writes_total",
-                                  "Writes refused because too many were waiting.")),
+      pending_gauge_(metrics.AddGauge("etcd_server_proposals_pending", "Writes that wait.")),
+      refused_(
+          metrics.AddCounter("etcd_server_proposals_failed_total",
+                             "Writes refused because too many were waiting, or for want of room.")),
       leases_(clock) {}
 
 base::Status Store::InitMeta(lmdb::Txn& txn) {
-  STRATA_RETURN_IF_ERROR(txn.Put(Table::kMeta, kMetaFormat, EncodeNumber(kFormatVersion)));
+  STRATA_RETURN_IF_ERROR(txn.PutBare(Table::kMeta, kMetaFormat, EncodeNumber(kFormatVersion)));
   STRATA_RETURN_IF_ERROR(txn.Put(Table::kMeta, kMetaCluster, EncodeNumber(RandomId())));
   STRATA_RETURN_IF_ERROR(txn.Put(Table::kMeta, kMetaMember, EncodeNumber(RandomId())));
   return txn.Commit();
 }
 
 base::Status Store::Load() {
-  int64_t format = 0;
   {
     STRATA_ASSIGN_OR_RETURN(auto txn, env_->Write());
-    STRATA_ASSIGN_OR_RETURN(format, ReadNumber(txn, kMetaFormat));
-    if (format == 0) STRATA_RETURN_IF_ERROR(InitMeta(txn));
-  }
-  if (format > kFormatVersion) {
-    return base::FailedPreconditionError(
-        fmt::format("the store has format {}, and this program knows formats up to {}: "
-                    "use the version of Strata that wrote it, or a newer one",
-                    format, kFormatVersion));
+    STRATA_ASSIGN_OR_RETURN(const auto stored, txn.GetBare(Table::kMeta, kMetaFormat));
+    const auto format = stored ? ParseNumber(*stored) : kFormatVersion;
+    if (format != kFormatVersion) {
+      return base::FailedPreconditionError(fmt::format(
+          "the store has format {}, and this program knows format {}: use the version of Strata "
+          "that wrote it, there `dump` it, and `load` that here",
+          format ? fmt::to_string(*format) : "unknown", kFormatVersion));
+    }
+    if (!stored) STRATA_RETURN_IF_ERROR(InitMeta(txn));
   }
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
   STRATA_ASSIGN_OR_RETURN(const int64_t cluster, ReadNumber(txn, kMetaCluster));
@@ -220,6 +275,8 @@ base::Status Store::Load() {
   Publish(view.revision(), view.compacted());
   STRATA_ASSIGN_OR_RETURN(const bool scrubbed, IsScrubbed(txn));
   scrubbing_ = !scrubbed;
+  STRATA_ASSIGN_OR_RETURN(const int64_t alarms, ReadNumber(txn, kMetaAlarms));
+  alarms_ = static_cast<uint32_t>(alarms);
   Cursor cursor(txn, Table::kLease);
   for (cursor.First(); cursor.valid(); cursor.Next()) {
     const auto id = ParseNumber(cursor.key());
@@ -241,6 +298,22 @@ Store::~Store() {
 template <typename Request, typename Result>
 void Store::Enqueue(Request request, Done<Result> done) {
   EnqueueWrite(std::make_unique<TypedWrite<Request, Result>>(std::move(request), std::move(done)));
+}
+
+template <typename Request, typename Result>
+void Store::EnqueueGrowing(size_t cost, Request request, Done<Result> done) {
+  const bool over =
+      options_.quota_bytes > 0 && used_bytes_ + static_cast<int64_t>(cost) > options_.quota_bytes;
+  if (!over && !has_alarm(Alarm::kNoSpace)) return Enqueue(std::move(request), std::move(done));
+  if (over && !has_alarm(Alarm::kNoSpace)) {
+    log_.Warning("The quota is used up: writes are refused until room is made and the alarm ended",
+                 {{"quota_bytes", options_.quota_bytes}, {"used_bytes", used_bytes_.load()}});
+    // Kept, so that writes don't begin again by themselves whenever a little room is made.
+    Submit(AlarmRequest{.alarm = Alarm::kNoSpace, .raise = true},
+           [](const base::StatusOr<AlarmResult>&) {});
+  }
+  refused_.Increment();
+  done(NoSpace());
 }
 
 void Store::EnqueueWrite(std::unique_ptr<Write> write) {
@@ -266,7 +339,8 @@ void Store::EnqueueWrite(std::unique_ptr<Write> write) {
 
 void Store::Submit(PutRequest request, Done<PutResult> done) {
   if (const auto status = Check(request); !status.ok()) return done(status);
-  Enqueue(std::move(request), std::move(done));
+  const size_t cost = kPutOverhead + request.key.size() + request.value.size();
+  EnqueueGrowing(cost, std::move(request), std::move(done));
 }
 
 void Store::Submit(DeleteRequest request, Done<DeleteResult> done) {
@@ -277,7 +351,9 @@ void Store::Submit(DeleteRequest request, Done<DeleteResult> done) {
 void Store::Submit(TxnRequest request, Done<TxnResult> done) {
   if (const auto status = Check(request, options_.max_txn_ops); !status.ok()) return done(status);
   if (IsReadOnly(request)) return done(ReadTxn(request));
-  Enqueue(std::move(request), std::move(done));
+  const size_t cost = CostOf(request);
+  if (cost == 0) return Enqueue(std::move(request), std::move(done));
+  EnqueueGrowing(cost, std::move(request), std::move(done));
 }
 
 void Store::Submit(CompactRequest request, Done<CompactResult> done) {
@@ -286,10 +362,18 @@ void Store::Submit(CompactRequest request, Done<CompactResult> done) {
 
 void Store::Submit(LeaseGrantRequest request, Done<LeaseGrantResult> done) {
   if (request.id == 0) request.id = RandomId();
-  Enqueue(request, std::move(done));
+  EnqueueGrowing(kLeaseOverhead, request, std::move(done));
 }
 
 void Store::Submit(LeaseRevokeRequest request, Done<LeaseRevokeResult> done) {
+  Enqueue(request, std::move(done));
+}
+
+void Store::Submit(AlarmRequest request, Done<AlarmResult> done) {
+  Enqueue(request, std::move(done));
+}
+
+void Store::Submit(DefragmentRequest request, Done<DefragmentResult> done) {
   Enqueue(request, std::move(done));
 }
 
@@ -329,11 +413,22 @@ base::StatusOr<LeaseRevokeResult> Store::Revoke(LeaseRevokeRequest request) {
   return SubmitAndWait<LeaseRevokeResult>(*this, request);
 }
 
+template <typename Result>
+base::StatusOr<Result> Store::Noted(base::StatusOr<Result> result) const {
+  if (!absl::IsDataLoss(result.status())) return result;
+  const auto bit = static_cast<uint32_t>(Alarm::kCorrupt);
+  if ((alarms_.fetch_or(bit) & bit) == 0) {
+    log_.Error("The store is damaged; restore it from a snapshot. What isn't damaged is served on",
+               {{"err", result.status()}});
+  }
+  return result;
+}
+
 base::StatusOr<RangeResult> Store::Range(const RangeRequest& request) const {
   STRATA_RETURN_IF_ERROR(Check(request));
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
   STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
-  STRATA_ASSIGN_OR_RETURN(RangeResult result, view.Range(request));
+  STRATA_ASSIGN_OR_RETURN(RangeResult result, Noted(view.Range(request)));
   result.revision = view.revision();
   return result;
 }
@@ -342,7 +437,7 @@ base::StatusOr<TxnResult> Store::ReadTxn(const TxnRequest& request) const {
   STRATA_RETURN_IF_ERROR(Check(request, options_.max_txn_ops));
   STRATA_ASSIGN_OR_RETURN(auto txn, env_->Snapshot());
   STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
-  return Mutation(txn, view).Run(request);
+  return Noted(Mutation(txn, view).Run(request));
 }
 
 base::StatusOr<ChangesEnd> Store::Changes(
@@ -354,7 +449,7 @@ base::StatusOr<ChangesEnd> Store::Changes(
   ChangesEnd end{.next = std::max(from, view.revision() + 1), .current = view.revision()};
   size_t wanted = 0;
   size_t read = 0;
-  STRATA_RETURN_IF_ERROR(
+  const base::Status visited =
       view.History(from, [&](const ChangeRef& ref, bool last) -> base::StatusOr<bool> {
         const Change change(view, ref);
         STRATA_ASSIGN_OR_RETURN(const size_t taken, visit(change));
@@ -363,8 +458,8 @@ base::StatusOr<ChangesEnd> Store::Changes(
         if (!last || (wanted < max_bytes && read / kReadPerWantedByte < max_bytes)) return true;
         end.next = change.revision() + 1;
         return false;
-      }));
-  return end;
+      });
+  return Noted(visited.ok() ? base::StatusOr<ChangesEnd>(end) : visited);
 }
 
 base::StatusOr<HashResult> Store::Hash(Revision revision) const {
@@ -377,6 +472,11 @@ base::StatusOr<HashResult> Store::Hash(Revision revision) const {
   result.compact_revision = view.compacted();
   STRATA_ASSIGN_OR_RETURN(result.hash, HashHistory(view, result.hash_revision));
   return result;
+}
+
+base::StatusOr<Verified> Store::Verify() const {
+  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
+  return Noted(VerifyTables(txn));
 }
 
 base::StatusOr<StoreStatus> Store::Status() const {
@@ -424,6 +524,11 @@ Revision Store::revision() const {
   return revision_;
 }
 
+base::Status Store::failure() const {
+  absl::MutexLock lock(&published_mu_);
+  return failure_;
+}
+
 Revision Store::compacted() const {
   absl::MutexLock lock(&published_mu_);
   return compacted_;
@@ -458,6 +563,7 @@ void Store::Run() {
     AddEndedLeases(batch);
     if (!batch.empty()) CommitBatch(std::move(batch));
     if (scrubbing_) Scrub();
+    if (!awaiting_defragment_.empty()) Defragment();
   }
   // Nothing is added to the queue any more.
   Batch rest;
@@ -511,8 +617,8 @@ void Store::CommitBatch(Batch batch) {
   commit_seconds_.Observe(std::chrono::duration<double>(clock_.Now() - start).count());
   MeasureSize();
   std::erase_if(batch, [this](std::unique_ptr<Write>& write) {
-    if (!write->wants_scrub()) return false;
-    awaiting_scrub_.push_back(std::move(write));
+    if (!write->wants_scrub() && !write->wants_defragment()) return false;
+    (write->wants_scrub() ? awaiting_scrub_ : awaiting_defragment_).push_back(std::move(write));
     return true;
   });
   Answer(batch);
@@ -550,8 +656,8 @@ bool Store::TryCommit(Batch& batch) {
           // (https://wiki.postgresql.org/wiki/Fsync_Errors): no more writes until a restart has
           // read the file anew.
           log_.Error("The disk failed; writes are refused until a restart", {{"error", failure}});
-          dead_ = base::UnavailableError(
-              fmt::format("etcdserver: the store's disk failed: {}", base::Message(failure)));
+          Die(base::UnavailableError(
+              fmt::format("etcdserver: the store's disk failed: {}", base::Message(failure))));
           failure = *dead_;
         }
       } else {
@@ -578,8 +684,15 @@ void Store::Publish(Revision revision, Revision compacted) {
     compacted_ = compacted;
   }
   revision_gauge_.Set(static_cast<double>(revision));
+  compacted_gauge_.Set(static_cast<double>(compacted));
   absl::MutexLock lock(&listeners_mu_);
   for (CommitListener* listener : listeners_) listener->OnCommit(revision);
+}
+
+void Store::Die(base::Status why) {
+  dead_ = why;
+  absl::MutexLock lock(&published_mu_);
+  failure_ = std::move(why);
 }
 
 void Store::Answer(Batch& batch) {
@@ -620,8 +733,33 @@ void Store::Scrub() {
   MeasureSize();
 }
 
+// One for all that asked.
+void Store::Defragment() {
+  const auto start = clock_.Now();
+  const int64_t before = static_cast<int64_t>(size_gauge_.value());
+  base::Status done = dead_ ? *dead_ : env_->Defragment();
+  // Before any write: after a power cut the old file must not come back.
+  if (done.ok()) {
+    if (const base::Status synced = dir_->Sync(); !synced.ok())
+      done = base::UnavailableError(std::string(base::Message(synced)));
+  }
+  MeasureSize();
+  if (done.ok()) {
+    log_.Info("Defragmented",
+              {{"bytes_before", before},
+               {"bytes_after", static_cast<int64_t>(size_gauge_.value())},
+               {"seconds", std::chrono::duration<double>(clock_.Now() - start).count()}});
+  } else {
+    log_.Error("Defragmentation failed", {{"err", done}});
+    if (absl::IsUnavailable(done)) Die(done);
+    for (const auto& write : awaiting_defragment_) write->Refuse(done);
+  }
+  Answer(awaiting_defragment_);
+}
+
 void Store::MeasureSize() {
   if (const auto usage = env_->Measure(); usage.ok()) {
+    used_bytes_ = usage->used_bytes;
     size_gauge_.Set(static_cast<double>(usage->file_bytes));
     size_in_use_gauge_.Set(static_cast<double>(usage->used_bytes));
   }

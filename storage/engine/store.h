@@ -10,6 +10,7 @@
 #include <absl/functional/function_ref.h>
 #include <absl/synchronization/mutex.h>
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -28,6 +29,7 @@
 #include "storage/engine/lmdb.h"
 #include "storage/engine/snapshot.h"
 #include "storage/engine/types.h"
+#include "storage/engine/verify.h"
 #include "storage/engine/view.h"
 
 namespace strata::engine {
@@ -40,6 +42,9 @@ struct Options {
   // What one fsync may be shared by.
   size_t max_batch_writes = 1024;
   size_t max_batch_bytes = size_t{16} << 20;
+  // Bytes that records may take. A write that would go over it raises the alarm NOSPACE: from then
+  // on writes that need room are refused, until the alarm is ended. 0: no limit.
+  int64_t quota_bytes = 0;
   // Changes that the clean-up after a compaction looks at before it lets writes through.
   size_t scrub_changes = 1000;
   lmdb::Environment::Options map{};
@@ -103,6 +108,10 @@ class Store {
   void Submit(CompactRequest request, Done<CompactResult> done);
   void Submit(LeaseGrantRequest request, Done<LeaseGrantResult> done);  // id 0: one is chosen
   void Submit(LeaseRevokeRequest request, Done<LeaseRevokeResult> done);
+  void Submit(AlarmRequest request, Done<AlarmResult> done);
+  // Reads and writes wait while the file is replaced, which takes as long as writing what is in
+  // use.
+  void Submit(DefragmentRequest request, Done<DefragmentResult> done);
 
   // The same, waiting for the answer.
   base::StatusOr<PutResult> Put(PutRequest request);
@@ -124,6 +133,9 @@ class Store {
   // 0 is the newest.
   base::StatusOr<HashResult> Hash(Revision revision) const;
   base::StatusOr<StoreStatus> Status() const;
+  // Reads everything; DataLoss names the first thing that is damaged. For minutes, if need be;
+  // reads and writes go on.
+  base::StatusOr<Verified> Verify() const;
   // All of it at one revision. Takes as long as the disk needs; reads and writes go on.
   base::StatusOr<std::unique_ptr<engine::Snapshot>> TakeSnapshot() const;
 
@@ -132,9 +144,17 @@ class Store {
   base::StatusOr<LeaseTimeToLive> TimeToLive(int64_t lease, bool with_keys) const;
   base::StatusOr<LeaseList> ListLeases() const;
 
+  // kCorrupt also holds once a read has met a damaged record; others are served on.
+  bool has_alarm(Alarm alarm) const {
+    return (alarms_.load(std::memory_order_relaxed) & static_cast<uint32_t>(alarm)) != 0;
+  }
+
   // Of the last commit. Never ahead of what a read sees.
   Revision revision() const ABSL_LOCKS_EXCLUDED(published_mu_);
   Revision compacted() const ABSL_LOCKS_EXCLUDED(published_mu_);
+
+  // Why nothing can be written any more until a restart; OK as long as it can.
+  base::Status failure() const ABSL_LOCKS_EXCLUDED(published_mu_);
 
   // Chosen when the store was made.
   uint64_t cluster_id() const { return cluster_id_; }
@@ -157,8 +177,15 @@ class Store {
   base::Status Load();
   base::Status InitMeta(lmdb::Txn& txn);
 
+  // Passes a result of reading on; damage that it tells of raises the alarm and is logged.
+  template <typename Result>
+  base::StatusOr<Result> Noted(base::StatusOr<Result> result) const;
+
   template <typename Request, typename Result>
   void Enqueue(Request request, Done<Result> done);
+  // The same for a write that needs room for `cost` bytes.
+  template <typename Request, typename Result>
+  void EnqueueGrowing(size_t cost, Request request, Done<Result> done);
   void EnqueueWrite(std::unique_ptr<Write> write);
 
   // The writing thread's.
@@ -170,9 +197,11 @@ class Store {
   // writes.
   bool TryCommit(Batch& batch);
   void Publish(Revision revision, Revision compacted);
+  void Die(base::Status why) ABSL_LOCKS_EXCLUDED(published_mu_);
   void Answer(Batch& batch);
   bool GrowMap();
   void Scrub();
+  void Defragment();
   void MeasureSize();
 
   const std::unique_ptr<DataDir> dir_;
@@ -187,16 +216,22 @@ class Store {
   obs::Counter commits_;
   obs::Histogram commit_seconds_;
   obs::Gauge revision_gauge_;
+  obs::Gauge compacted_gauge_;
   obs::Gauge size_gauge_;
   obs::Gauge size_in_use_gauge_;
   obs::Gauge pending_gauge_;
   obs::Counter refused_;
+
+  // Bits. The writing thread's to change, but that any reader may add kCorrupt.
+  mutable std::atomic<uint32_t> alarms_ = 0;
+  std::atomic<int64_t> used_bytes_ = 0;  // as of the last commit
 
   Leases leases_;
 
   mutable absl::Mutex published_mu_;
   Revision revision_ ABSL_GUARDED_BY(published_mu_) = 0;
   Revision compacted_ ABSL_GUARDED_BY(published_mu_) = 0;
+  base::Status failure_ ABSL_GUARDED_BY(published_mu_);
 
   absl::Mutex listeners_mu_;
   std::vector<CommitListener*> listeners_ ABSL_GUARDED_BY(listeners_mu_);
@@ -208,7 +243,8 @@ class Store {
 
   // The writing thread's own.
   bool scrubbing_ = false;
-  Batch awaiting_scrub_;              // compactions that asked for it
+  Batch awaiting_scrub_;  // compactions that asked for it
+  Batch awaiting_defragment_;
   std::optional<base::Status> dead_;  // a disk that failed once isn't trusted again
 
   std::thread writer_;

@@ -479,13 +479,13 @@ TEST(Store, KeepsItsFilesPrivate) {
   }
 }
 
-TEST(Store, RefusesAFormatThatIsNewerThanItKnows) {
+TEST(Store, RefusesAFormatThatItDoesNotKnow) {
   StoreFixture store;
   store.Close();
   {
     auto env = lmdb::Environment::Open(store.path() + "/records.mdb", {});
     auto txn = (*env)->Write();
-    ASSERT_TRUE(txn->Put(lmdb::Table::kMeta, kMetaFormat, EncodeNumber(2)).ok());
+    ASSERT_TRUE(txn->PutBare(lmdb::Table::kMeta, kMetaFormat, EncodeNumber(3)).ok());
     ASSERT_TRUE(txn->Commit().ok());
   }
   obs::Metrics metrics;
@@ -494,8 +494,8 @@ TEST(Store, RefusesAFormatThatIsNewerThanItKnows) {
   EXPECT_EQ(
       base::Message(opened.status()),
       store.path() +
-          ": the store has format 2, and this program knows formats up to 1: use the version of "
-          "Strata that wrote it, or a newer one");
+          ": the store has format 3, and this program knows format 2: use the version of Strata "
+          "that wrote it, there `dump` it, and `load` that here");
 }
 
 TEST(Store, RefusesAFileThatIsSomethingElse) {

@@ -142,6 +142,26 @@ struct LeaseRevokeResult {
   Revision revision = 0;
 };
 
+// What holds until somebody looks after it, over restarts too; the number is its bit.
+enum class Alarm : uint32_t { kNoSpace = 1, kCorrupt = 2 };
+
+struct AlarmRequest {
+  Alarm alarm = Alarm::kNoSpace;
+  bool raise = false;  // or end it
+};
+
+struct AlarmResult {
+  Revision revision = 0;
+  bool changed = false;
+};
+
+// Gives the space of free pages back to the file system.
+struct DefragmentRequest {};
+
+struct DefragmentResult {
+  Revision revision = 0;
+};
+
 struct LeaseTimeToLive {
   Revision revision = 0;
   int64_t ttl = -1;  // seconds left; -1: no such lease

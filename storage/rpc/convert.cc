@@ -200,6 +200,10 @@ base::StatusOr<engine::LeaseRevokeRequest> Decode(const pb::LeaseRevokeRequest& 
   return engine::LeaseRevokeRequest{.id = request.id()};
 }
 
+base::StatusOr<engine::DefragmentRequest> Decode(const pb::DefragmentRequest& /*request*/) {
+  return engine::DefragmentRequest{};
+}
+
 void Encode(engine::KeyValue kv, mvccpb::KeyValue* out) {
   out->set_key(std::move(kv.key));
   out->set_value(std::move(kv.value));
@@ -247,6 +251,10 @@ void Encode(const engine::LeaseGrantResult& result, pb::LeaseGrantResponse* out)
 }
 
 void Encode(const engine::LeaseRevokeResult& result, pb::LeaseRevokeResponse* out) {
+  out->mutable_header()->set_revision(result.revision);
+}
+
+void Encode(const engine::DefragmentResult& result, pb::DefragmentResponse* out) {
   out->mutable_header()->set_revision(result.revision);
 }
 

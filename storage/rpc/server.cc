@@ -5,16 +5,14 @@
 #include <grpcpp/grpcpp.h>
 #include <sys/stat.h>
 
-#include <cerrno>
 #include <climits>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <string_view>
 #include <utility>
 
+#include "storage/rpc/maintenance.h"
 #include "storage/rpc/services.h"
+#include "storage/rpc/tls.h"
 
 namespace strata::rpc {
 namespace {
@@ -30,13 +28,6 @@ constexpr size_t kRequestOverhead = 512 * 1024;
 constexpr int kMinPingIntervalMs = 5'000;
 constexpr int kPingIntervalMs = 2 * 3600 * 1000;
 constexpr int kPingTimeoutMs = 20'000;
-
-base::StatusOr<std::string> ReadFile(const std::string& name) {
-  std::ifstream file(name, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file) return base::NotFoundError(fmt::format("{}: {}", name, std::strerror(errno)));
-  return text;
-}
 
 // As gRPC writes addresses; nothing if it isn't a URL that we know.
 std::optional<std::string> Address(std::string_view url) {
@@ -106,16 +97,7 @@ base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Server::Credentials(
     return base::InvalidArgumentError(
         fmt::format("{} needs a certificate and its key (--cert-file, --key-file)", url));
   }
-  grpc::SslServerCredentialsOptions tls(
-      options_.client_ca_file.empty() ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
-                                      : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  auto& pair = tls.pem_key_cert_pairs.emplace_back();
-  STRATA_ASSIGN_OR_RETURN(pair.cert_chain, ReadFile(options_.cert_file));
-  STRATA_ASSIGN_OR_RETURN(pair.private_key, ReadFile(options_.key_file));
-  if (!options_.client_ca_file.empty()) {
-    STRATA_ASSIGN_OR_RETURN(tls.pem_root_certs, ReadFile(options_.client_ca_file));
-  }
-  return grpc::SslServerCredentials(tls);
+  return ServerTls({options_.cert_file, options_.key_file, options_.client_ca_file});
 }
 
 base::Status Server::Start() {

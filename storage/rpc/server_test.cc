@@ -251,9 +251,9 @@ TEST_F(ServerTest, SendsASnapshotWithItsDigestOneAtATime) {
 TEST_F(ServerTest, SaysWhatItDoesNotDo) {
   Start();
   const auto maintenance = pb::Maintenance::NewStub(channel_);
-  grpc::ClientContext defragment_context;
-  pb::DefragmentResponse defragmented;
-  EXPECT_EQ(maintenance->Defragment(&defragment_context, {}, &defragmented).error_code(),
+  grpc::ClientContext context;
+  pb::DowngradeResponse response;
+  EXPECT_EQ(maintenance->Downgrade(&context, {}, &response).error_code(),
             grpc::StatusCode::UNIMPLEMENTED);
 }
 

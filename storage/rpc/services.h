@@ -1,9 +1,8 @@
-// The services of the etcd v3 API but Watch: each call is decoded, given to the engine, and its
-// result encoded. Reads are done on the gRPC thread that brings them; writes are answered from the
-// store's writing thread.
+// The services of the etcd v3 API but Watch and Maintenance: each call is decoded, given to the
+// engine, and its result encoded. Reads are done on the gRPC thread that brings them; writes are
+// answered from the store's writing thread.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -14,11 +13,6 @@
 #include "storage/rpc/convert.h"
 
 namespace strata::rpc {
-
-// The etcd whose API this is, as Maintenance.Status says it: clients decide by it what a server can
-// do.
-inline constexpr char kApiVersion[] = "3.6.5";
-inline constexpr char kStorageVersion[] = "3.6.0";
 
 class KvService final : public etcdserverpb::KV::CallbackService {
  public:
@@ -94,39 +88,6 @@ class ClusterService final : public etcdserverpb::Cluster::CallbackService {
   const Identity identity_;
   const std::string name_;
   const std::function<std::vector<std::string>()> client_urls_;
-};
-
-// Defragment and Downgrade say that they aren't there.
-class MaintenanceService final : public etcdserverpb::Maintenance::CallbackService {
- public:
-  MaintenanceService(const engine::Store& store, const Identity& identity)
-      : store_(store), identity_(identity) {}
-
-  grpc::ServerUnaryReactor* Alarm(grpc::CallbackServerContext* context,
-                                  const etcdserverpb::AlarmRequest* request,
-                                  etcdserverpb::AlarmResponse* response) override;
-  grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context,
-                                   const etcdserverpb::StatusRequest* request,
-                                   etcdserverpb::StatusResponse* response) override;
-  grpc::ServerUnaryReactor* Hash(grpc::CallbackServerContext* context,
-                                 const etcdserverpb::HashRequest* request,
-                                 etcdserverpb::HashResponse* response) override;
-  grpc::ServerUnaryReactor* HashKV(grpc::CallbackServerContext* context,
-                                   const etcdserverpb::HashKVRequest* request,
-                                   etcdserverpb::HashKVResponse* response) override;
-  grpc::ServerWriteReactor<etcdserverpb::SnapshotResponse>* Snapshot(
-      grpc::CallbackServerContext* context, const etcdserverpb::SnapshotRequest* request) override;
-  grpc::ServerUnaryReactor* MoveLeader(grpc::CallbackServerContext* context,
-                                       const etcdserverpb::MoveLeaderRequest* request,
-                                       etcdserverpb::MoveLeaderResponse* response) override;
-  grpc::ServerUnaryReactor* Defragment(grpc::CallbackServerContext* context,
-                                       const etcdserverpb::DefragmentRequest* request,
-                                       etcdserverpb::DefragmentResponse* response) override;
-
- private:
-  const engine::Store& store_;
-  const Identity identity_;
-  std::atomic<bool> snapshotting_ = false;
 };
 
 // There are no users here: clients that have a password learn that they need none.

@@ -27,10 +27,11 @@ WatchService::WatchService(engine::Store& store, const Identity& identity,
     : store_(store),
       identity_(identity),
       options_(options),
-      streams_gauge_(
-          metrics.AddGauge("strata_store_watch_streams", "Watch streams that are open.")),
-      watches_gauge_(metrics.AddGauge("strata_store_watches", "Watches on all streams.")),
-      events_(metrics.AddCounter("strata_store_watch_events_total", "Events sent to watches.")),
+      streams_gauge_(metrics.AddGauge("etcd_debugging_mvcc_watch_stream_total",
+                                      "Watch streams that are open.")),
+      watches_gauge_(
+          metrics.AddGauge("etcd_debugging_mvcc_watcher_total", "Watches on all streams.")),
+      events_(metrics.AddCounter("etcd_debugging_mvcc_events_total", "Events sent to watches.")),
       next_progress_(std::chrono::steady_clock::now() + options.progress_interval) {
   store_.AddListener(*this);
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });

@@ -7,31 +7,51 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "base/build_info.h"
 #include "base/clock.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "obs/process.h"
 #include "storage/engine/store.h"
+#include "storage/rpc/maintenance.h"
 #include "storage/rpc/server.h"
+#include "storage/serve/auto_compaction.h"
+#include "storage/serve/monitoring.h"
+#include "storage/serve/periodic.h"
 
 namespace strata::serve {
 namespace {
 
 // How long calls that run have at the end.
 constexpr absl::Duration kPatience = absl::Seconds(5);
+constexpr int kBadUsage = 2;
+// etcd's (storage/quota.go DefaultQuotaBytes).
+constexpr int64_t kDefaultQuota = int64_t{2} << 30;
+
+const std::map<std::string, int64_t> kUnits = {
+    {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
 
 struct Flags {
   std::string data_dir;
   engine::Options engine;
   rpc::Options rpc;
+  std::vector<std::string> metrics_urls;
+  std::string compaction_mode = "periodic";
+  std::string compaction_retention = "0";
+  int64_t quota_bytes = 0;
   int64_t progress_ms = 600'000;
+  int64_t corrupt_check_ms = 12 * 3'600'000;
   int verbosity = 0;
   std::string log_format = "text";
 };
@@ -55,6 +75,26 @@ void AddFlags(CLI::App& command, Flags& flags) {
       .add_option("--trusted-ca-file", flags.rpc.client_ca_file,
                   "CA whose certificates clients must have, PEM")
       ->type_name("FILE");
+  command
+      .add_option("--listen-metrics-urls", flags.metrics_urls,
+                  "Where to answer /metrics, /health, /livez, /readyz and /version: "
+                  "http://HOST:PORT")
+      ->delimiter(',')
+      ->type_name("URL,...");
+  command
+      .add_option("--quota-backend-bytes", flags.quota_bytes,
+                  "Bytes that records may take; 0: 2 GiB, less: no limit")
+      ->capture_default_str();
+  command
+      .add_option("--auto-compaction-mode", flags.compaction_mode,
+                  "What --auto-compaction-retention counts")
+      ->check(CLI::IsMember({"periodic", "revision"}))
+      ->capture_default_str();
+  command
+      .add_option("--auto-compaction-retention", flags.compaction_retention,
+                  "History that is kept: a time such as 30m (a bare number: hours), or a number "
+                  "of revisions; 0: all")
+      ->capture_default_str();
   command.add_option("--name", flags.rpc.member_name, "Name in the list of members")
       ->capture_default_str();
   command.add_option("--max-txn-ops", flags.engine.max_txn_ops, "Operations in one transaction")
@@ -65,11 +105,17 @@ void AddFlags(CLI::App& command, Flags& flags) {
   command
       .add_option("--watch-progress-notify-interval", flags.progress_ms,
                   "How often quiet watches hear of progress, if they ask for it")
-      ->transform(CLI::AsNumberWithUnit(
-          std::map<std::string, int64_t>{{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}))
+      ->transform(CLI::AsNumberWithUnit(kUnits))
       ->check(CLI::Range(int64_t{100}, int64_t{24} * 3'600'000))
       ->type_name("DURATION")
       ->default_str("10m");
+  command
+      .add_option("--corrupt-check-time", flags.corrupt_check_ms,
+                  "How often everything is read, to find damage; 0: never")
+      ->transform(CLI::AsNumberWithUnit(kUnits))
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("DURATION")
+      ->default_str("12h");
   command.add_option("-v", flags.verbosity, "Verbosity of the log")->capture_default_str();
   command.add_option("--log-format", flags.log_format, "Form of the log")
       ->check(CLI::IsMember({"text", "json"}))
@@ -100,6 +146,28 @@ int Fail(const std::string& message) {
   return 1;
 }
 
+// etcd's names for what is the same of a cluster of one.
+void AddServerMetrics(const engine::Store& store, obs::Metrics& metrics) {
+  metrics.AddGauge("etcd_server_has_leader", "Whether writes are taken.").Set(1);
+  metrics.AddGauge("etcd_server_is_leader", "Whether this member leads.").Set(1);
+  metrics.AddCounter("etcd_server_leader_changes_seen_total", "A cluster of one has none.");
+  metrics.AddGauge("etcd_server_quota_backend_bytes", "Bytes that records may take; 0: no limit.")
+      .Set(static_cast<double>(store.options().quota_bytes));
+  metrics
+      .AddGauge("etcd_server_version", "The etcd whose API this is.",
+                {{"server_version", rpc::kApiVersion}})
+      .Set(1);
+  metrics
+      .AddGauge("strata_build_info", "Which build this is.", {{"version", base::Build().version}})
+      .Set(1);
+  for (const auto& [alarm, name] : {std::pair{engine::Alarm::kNoSpace, "NOSPACE"},
+                                    std::pair{engine::Alarm::kCorrupt, "CORRUPT"}}) {
+    metrics.AddGaugeFunction(
+        "strata_store_alarm", "Whether the alarm is on.", {{"alarm", name}},
+        [&store, alarm = alarm] { return store.has_alarm(alarm) ? 1.0 : 0.0; });
+  }
+}
+
 int Serve(const Flags& flags) {
   HoldSignals(SIG_BLOCK);
   // A client that goes away is an error of its call, not the end of the process.
@@ -112,7 +180,17 @@ int Serve(const Flags& flags) {
                         flags.verbosity);
   obs::Metrics metrics;
 
-  auto store = engine::Store::Open(flags.data_dir, flags.engine, clock, log, metrics);
+  obs::AddProcessMetrics(metrics);
+  const auto compaction =
+      CompactionPolicy::Parse(flags.compaction_mode, flags.compaction_retention);
+  if (!compaction.ok()) {
+    Fail(fmt::format("--auto-compaction-retention: {}", base::Message(compaction.status())));
+    return kBadUsage;
+  }
+  engine::Options engine = flags.engine;
+  engine.quota_bytes =
+      flags.quota_bytes == 0 ? kDefaultQuota : std::max(flags.quota_bytes, int64_t{0});
+  auto store = engine::Store::Open(flags.data_dir, engine, clock, log, metrics);
   if (!store.ok()) return Fail(fmt::format("--data-dir: {}", base::Message(store.status())));
 
   rpc::Options options = flags.rpc;
@@ -125,6 +203,22 @@ int Serve(const Flags& flags) {
   for (const std::string& url : server.urls()) {
     log.Info("Serving the etcd v3 API",
              {{"url", url}, {"directory", flags.data_dir}, {"revision", (*store)->revision()}});
+  }
+
+  AddServerMetrics(**store, metrics);
+  auto monitoring = Monitoring::Start(flags.metrics_urls, **store, metrics);
+  if (!monitoring.ok())
+    return Fail(fmt::format("--listen-metrics-urls: {}", base::Message(monitoring.status())));
+  for (const std::string& url : (*monitoring)->urls()) log.Info("Serving metrics", {{"url", url}});
+  std::optional<Periodic> compacting, checking;
+  CompactionPlan plan(*compaction, clock.Now());
+  if (compaction->enabled())
+    compacting.emplace(plan.interval(), [&] { CompactIfDue(plan, **store, clock.Now(), log); });
+  if (flags.corrupt_check_ms > 0) {
+    checking.emplace(std::chrono::milliseconds(flags.corrupt_check_ms), [&] {
+      if (const auto found = (*store)->Verify(); found.ok())
+        log.Verbose(1, "Read everything, and found no damage", {{"changes", found->changes}});
+    });
   }
 
   const int signal = AwaitEnd();

@@ -1,0 +1,127 @@
+// Flipped bits: whatever is damaged, no read answers wrongly without an error.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <map>
+
+#include "storage/engine/store_fixture_test.h"
+
+namespace strata::engine {
+namespace {
+
+constexpr const char* kFile = "/records.mdb";
+
+void FlipBit(const std::string& path, int64_t bit) {
+  const int file = open(path.c_str(), O_RDWR);
+  char byte;
+  ASSERT_EQ(pread(file, &byte, 1, bit / 8), 1);
+  byte = static_cast<char>(byte ^ 1 << (bit % 8));
+  ASSERT_EQ(pwrite(file, &byte, 1, bit / 8), 1);
+  close(file);
+}
+
+// A store of some versions of some keys, closed.
+void Make(StoreFixture& store) {
+  for (int i = 0; i < 60; ++i)
+    store.Put("key-" + std::to_string(i % 20), std::string(200, static_cast<char>('a' + i % 26)));
+  const auto lease = store->Grant({.ttl = 600});
+  store.Put("leased", "value", lease->id);
+  store.Delete("key-3");
+  store.Close();
+}
+
+// What a reader of the whole store sees: the newest state, an old one, and the history. `error` is
+// set if any of it is one.
+std::string See(const std::string& path, bool* error) {
+  const base::SystemClock clock;
+  obs::Metrics metrics;
+  const auto store = Store::Open(path, {}, clock, obs::NullLogger(), metrics);
+  if (!store.ok()) {
+    *error = true;
+    return "";
+  }
+  std::string seen;
+  for (const Revision revision : {Revision{0}, Revision{30}}) {
+    const auto range = (*store)->Range({.key = std::string("\0", 1),
+                                        .range_end = std::string("\0", 1),
+                                        .revision = revision});
+    *error = *error || !range.ok();
+    if (!range.ok()) continue;
+    for (const KeyValue& kv : range->kvs)
+      seen += fmt::format("{} {} {} {} {} {}\n", kv.key, kv.value, kv.mod_revision, kv.create_revision, kv.version, kv.lease);
+  }
+  const auto changes = (*store)->Changes(2, SIZE_MAX, [&](const Change& change) -> size_t {
+    seen += fmt::format("{} {}\n", change.revision(), change.key());
+    return 1;
+  });
+  const auto verified = (*store)->Verify();
+  *error = *error || !changes.ok() || !verified.ok();
+  return seen;
+}
+
+TEST(Damage, OfARecordIsNamedAndTheOthersAreRead) {
+  StoreFixture store;
+  store.Put("good", "1");
+  store.Put("bad", "a value to look for");
+  store.Put("fine", "2");
+  store.Close();
+  std::string file(1 << 20, '\0');
+  const int fd = open((store.path() + kFile).c_str(), O_RDONLY);
+  file.resize(static_cast<size_t>(pread(fd, file.data(), file.size(), 0)));
+  close(fd);
+  // Every page that it was written to: older ones are free, the newest is read.
+  for (size_t at = 0; (at = file.find("a value to look for", at)) != std::string::npos; ++at)
+    FlipBit(store.path() + kFile, static_cast<int64_t>(at) * 8);
+  store.Open();
+  EXPECT_EQ(store.Read({.key = "good"}), "good=1");
+  EXPECT_EQ(store.Read({.key = "fine"}), "fine=2");
+  EXPECT_FALSE(store->has_alarm(Alarm::kCorrupt));
+  EXPECT_THAT(store.Read({.key = "bad"}),
+              testing::HasSubstr("the store is damaged: the checksum of history"));
+  EXPECT_TRUE(store->has_alarm(Alarm::kCorrupt)) << "who reads it finds it";
+  EXPECT_THAT(base::Message(store->Verify().status()), testing::HasSubstr("is damaged"));
+  EXPECT_EQ(store.Put("more", "3"), 5) << "others are written";
+}
+
+TEST(Damage, OfAnyBitGivesNoWrongAnswer) {
+  StoreFixture store;
+  Make(store);
+  bool error = false;
+  const std::string whole = See(store.path(), &error);
+  ASSERT_FALSE(error);
+  const auto size = static_cast<int64_t>(std::filesystem::file_size(store.path() + kFile));
+  std::map<std::string, int> outcomes;
+  constexpr int kFlips = 600;
+  for (int i = 0; i < kFlips; ++i) {
+    // Spread over the file, each at another place in its byte and page.
+    const int64_t bit = (size * 8 / kFlips) * i + i * 13 % 4096;
+    if (bit >= size * 8) break;
+    TempDir copy;
+    std::filesystem::copy_file(store.path() + kFile, copy.path() + kFile);
+    FlipBit(copy.path() + kFile, bit);
+    // LMDB may end the process where the tree itself is damaged.
+    const pid_t child = fork();
+    if (child == 0) {
+      bool bad = false;
+      const std::string seen = See(copy.path(), &bad);
+      _exit(bad ? 1 : seen == whole ? 0 : 2);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    const std::string outcome = WIFSIGNALED(status)          ? "crashed"
+                                : WEXITSTATUS(status) == 0   ? "harmless"
+                                : WEXITSTATUS(status) == 1   ? "noticed"
+                                                             : "wrong";
+    ++outcomes[outcome];
+    EXPECT_NE(outcome, "wrong") << "bit " << bit;
+  }
+  for (const auto& [outcome, count] : outcomes) std::printf("%s: %d\n", outcome.c_str(), count);
+  EXPECT_GT(outcomes["noticed"], kFlips / 10);
+}
+
+}  // namespace
+}  // namespace strata::engine

@@ -1,0 +1,127 @@
+// Room: the quota and its alarm, and defragmentation.
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <thread>
+
+#include "storage/engine/store_fixture_test.h"
+
+namespace strata::engine {
+namespace {
+
+constexpr const char* kNoSpace = "etcdserver: mvcc: database space exceeded";
+
+std::string PutSays(Store& store, const std::string& key, size_t bytes) {
+  const auto put = store.Put({.key = key, .value = std::string(bytes, 'v')});
+  return put.ok() ? "ok" : std::string(base::Message(put.status()));
+}
+
+// Until the quota is used up.
+void Fill(StoreFixture& store) {
+  for (int i = 0; i < 10'000 && PutSays(*store, "k" + std::to_string(i), 5000) == "ok"; ++i) {
+  }
+}
+
+bool Becomes(const Store& store, bool alarm) {
+  for (int i = 0; i < 5000; ++i) {
+    if (store.has_alarm(Alarm::kNoSpace) == alarm) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
+void End(Store& store, Alarm alarm) {
+  std::atomic<bool> done = false;
+  store.Submit(AlarmRequest{.alarm = alarm, .raise = false},
+               [&](const base::StatusOr<AlarmResult>&) { done = true; });
+  while (!done) std::this_thread::yield();
+}
+
+TEST(Quota, AWriteOverItRaisesTheAlarmAndOnlyWhatNeedsRoomIsRefusedUntilItEnds) {
+  StoreFixture store({.quota_bytes = 1 << 20});
+  Fill(store);
+  ASSERT_TRUE(Becomes(*store, true));
+  EXPECT_EQ(PutSays(*store, "small", 1), kNoSpace);
+  EXPECT_EQ(base::Message(store->Grant({.ttl = 10}).status()), kNoSpace);
+  TxnRequest puts;
+  puts.failure.push_back({PutRequest{.key = "x", .value = "y"}});
+  EXPECT_EQ(base::Message(store->Txn(puts).status()), kNoSpace) << "it could put";
+  TxnRequest deletes;
+  deletes.success.push_back({DeleteRequest{.key = "k0"}});
+  EXPECT_TRUE(store->Txn(deletes).ok());
+  EXPECT_EQ(store.Read({.key = "k1", .keys_only = true}), "k1=");
+  EXPECT_TRUE(store->Delete({.key = "k", .range_end = "l"}).ok());
+
+  store.Compact(store->revision());
+  EXPECT_EQ(PutSays(*store, "small", 1), kNoSpace) << "there is room, but nobody ended the alarm";
+  store.Reopen();
+  EXPECT_TRUE(store->has_alarm(Alarm::kNoSpace)) << "it outlives a restart";
+  End(*store, Alarm::kNoSpace);
+  EXPECT_EQ(PutSays(*store, "small", 1), "ok");
+}
+
+TEST(Quota, AnAlarmThatEndsWhileThereIsNoRoomComesBack) {
+  StoreFixture store({.quota_bytes = 1 << 20});
+  Fill(store);
+  ASSERT_TRUE(Becomes(*store, true));
+  End(*store, Alarm::kNoSpace);
+  EXPECT_FALSE(store->has_alarm(Alarm::kNoSpace));
+  EXPECT_EQ(PutSays(*store, "large", 50'000), kNoSpace);
+  EXPECT_TRUE(Becomes(*store, true));
+}
+
+base::Status Defragment(Store& store) {
+  std::atomic<bool> done = false;
+  base::Status status;
+  store.Submit(DefragmentRequest{}, [&](const base::StatusOr<DefragmentResult>& result) {
+    status = result.status();
+    done = true;
+  });
+  while (!done) std::this_thread::yield();
+  return status;
+}
+
+TEST(Defragmentation, GivesSpaceBackAndKeepsEverything) {
+  StoreFixture store;
+  for (int i = 0; i < 300; ++i) store.Put("k" + std::to_string(i % 10), std::string(10'000, 'v'));
+  store.Compact(store->revision());
+  const std::string before = store.ReadAll();
+  const auto hash = store->Hash(0)->hash;
+  const int64_t size = store->Status()->size;
+  ASSERT_TRUE(Defragment(*store).ok());
+  EXPECT_LT(store->Status()->size, size / 5);
+  EXPECT_EQ(store.ReadAll(), before);
+  EXPECT_EQ(store->Hash(0)->hash, hash);
+  EXPECT_EQ(store.Put("after", "1"), 302);
+  store.Reopen();
+  EXPECT_EQ(store->revision(), 302);
+  EXPECT_FALSE(std::filesystem::exists(store.path() + "/records.mdb.defragmented"));
+}
+
+TEST(Defragmentation, ReadersAndWritersGoOnAround) {
+  StoreFixture store;
+  for (int i = 0; i < 200; ++i) store.Put("k" + std::to_string(i), std::string(1000, 'v'));
+  std::atomic<bool> stop = false;
+  std::atomic<int> failures = 0, reads = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      while (!stop) {
+        const auto read = store->Range({.key = "k", .range_end = "l", .keys_only = true});
+        failures += !read.ok() || read->kvs.size() != 200;
+        ++reads;
+      }
+    });
+  }
+  threads.emplace_back([&] {
+    for (int i = 0; !stop; ++i) failures += !store->Put({.key = "w", .value = "x"}).ok();
+  });
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(Defragment(*store).ok());
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(failures, 0);
+  EXPECT_GT(reads, 0);
+}
+
+}  // namespace
+}  // namespace strata::engine

@@ -1,0 +1,52 @@
+// Looking after the store: status, alarms, hashes, snapshots, defragmentation.
+#pragma once
+
+#include <atomic>
+
+#include "proto/etcd/rpc.grpc.pb.h"
+#include "storage/engine/store.h"
+#include "storage/rpc/convert.h"
+
+namespace strata::rpc {
+
+// The etcd whose API this is, as Maintenance.Status says it: clients decide by it what a server can
+// do.
+inline constexpr char kApiVersion[] = "3.6.5";
+inline constexpr char kStorageVersion[] = "3.6.0";
+
+// Downgrade says that it isn't there.
+class MaintenanceService final : public etcdserverpb::Maintenance::CallbackService {
+ public:
+  MaintenanceService(engine::Store& store, const Identity& identity)
+      : store_(store), identity_(identity) {}
+
+  grpc::ServerUnaryReactor* Alarm(grpc::CallbackServerContext* context,
+                                  const etcdserverpb::AlarmRequest* request,
+                                  etcdserverpb::AlarmResponse* response) override;
+  grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context,
+                                   const etcdserverpb::StatusRequest* request,
+                                   etcdserverpb::StatusResponse* response) override;
+  grpc::ServerUnaryReactor* Hash(grpc::CallbackServerContext* context,
+                                 const etcdserverpb::HashRequest* request,
+                                 etcdserverpb::HashResponse* response) override;
+  grpc::ServerUnaryReactor* HashKV(grpc::CallbackServerContext* context,
+                                   const etcdserverpb::HashKVRequest* request,
+                                   etcdserverpb::HashKVResponse* response) override;
+  grpc::ServerWriteReactor<etcdserverpb::SnapshotResponse>* Snapshot(
+      grpc::CallbackServerContext* context, const etcdserverpb::SnapshotRequest* request) override;
+  grpc::ServerUnaryReactor* MoveLeader(grpc::CallbackServerContext* context,
+                                       const etcdserverpb::MoveLeaderRequest* request,
+                                       etcdserverpb::MoveLeaderResponse* response) override;
+  grpc::ServerUnaryReactor* Defragment(grpc::CallbackServerContext* context,
+                                       const etcdserverpb::DefragmentRequest* request,
+                                       etcdserverpb::DefragmentResponse* response) override;
+
+ private:
+  void AddAlarm(etcdserverpb::AlarmType alarm, etcdserverpb::AlarmResponse* response) const;
+
+  engine::Store& store_;
+  const Identity identity_;
+  std::atomic<bool> snapshotting_ = false;
+};
+
+}  // namespace strata::rpc

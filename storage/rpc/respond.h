@@ -1,0 +1,44 @@
+// How a unary call ends.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <utility>
+
+#include "storage/engine/store.h"
+#include "storage/rpc/convert.h"
+
+namespace strata::rpc {
+
+inline grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const grpc::Status& status) {
+  auto* reactor = context->DefaultReactor();
+  reactor->Finish(status);
+  return reactor;
+}
+
+// Encodes what the engine said, under a whole header.
+template <typename Result, typename Response>
+grpc::Status Respond(const Identity& identity, base::StatusOr<Result> result, Response* response) {
+  if (!result.ok()) return ToGrpc(result.status());
+  const engine::Revision revision = result->revision;
+  Encode(*std::move(result), response);
+  identity.Fill(response->mutable_header(), revision);
+  return grpc::Status::OK;
+}
+
+// Decodes a write and queues it; the store's thread finishes the call.
+template <typename EngineResult, typename Request, typename Response>
+grpc::ServerUnaryReactor* SubmitWrite(engine::Store& store, const Identity& identity,
+                                grpc::CallbackServerContext* context, const Request& request,
+                                Response* response) {
+  auto decoded = Decode(request);
+  if (!decoded.ok()) return Finish(context, ToGrpc(decoded.status()));
+  auto* reactor = context->DefaultReactor();
+  store.Submit(*std::move(decoded),
+               [reactor, response, identity](base::StatusOr<EngineResult> result) {
+                 reactor->Finish(Respond(identity, std::move(result), response));
+               });
+  return reactor;
+}
+
+}  // namespace strata::rpc

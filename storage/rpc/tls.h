@@ -1,0 +1,25 @@
+// The store's TLS: certificates that are read again when their files change.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+
+namespace grpc {
+class ServerCredentials;
+}  // namespace grpc
+
+namespace strata::rpc {
+
+// Names of PEM files.
+struct TlsFiles {
+  std::string cert, key;
+  std::string client_ca;  // if given, clients must have a certificate of it
+};
+
+// The files are looked at every minute; what can't be used then is passed by, and the old ones
+// serve on. Now it is an error that names the file.
+base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(const TlsFiles& files);
+
+}  // namespace strata::rpc

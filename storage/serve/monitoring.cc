@@ -1,0 +1,160 @@
+#include "storage/serve/monitoring.h"
+
+#include <fmt/format.h>
+#include <microhttpd.h>
+#include <netdb.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "storage/rpc/maintenance.h"
+
+namespace strata::serve {
+namespace {
+
+constexpr unsigned kMaxConnections = 64;
+constexpr unsigned kTimeoutSeconds = 10;
+constexpr size_t kConnectionBytes = 32 << 10;
+
+struct Check {
+  const char* name;
+  base::Status status;
+};
+
+// etcd server/etcdserver/api/etcdhttp/health.go.
+std::vector<Check> ChecksOf(const engine::Store& store, bool live_only) {
+  std::vector<Check> checks;
+  if (!live_only) {
+    checks.push_back({"data_corruption", store.has_alarm(engine::Alarm::kCorrupt)
+                                             ? base::UnavailableError("alarm activated: CORRUPT")
+                                             : base::OkStatus()});
+    checks.push_back({"linearizable_read", store.failure()});
+  }
+  checks.push_back({"serializable_read", store.Range({.key = "health"}).status()});
+  return checks;
+}
+
+Monitoring::Answer AnswerChecks(const std::vector<Check>& checks, bool verbose) {
+  Monitoring::Answer answer;
+  for (const Check& check : checks) {
+    if (!check.status.ok()) answer.status = 503;
+  }
+  if (verbose || answer.status != 200) {
+    for (const Check& check : checks) {
+      answer.body += check.status.ok() ? fmt::format("[+]{} ok\n", check.name)
+                                       : fmt::format("[-]{} failed: {}\n", check.name,
+                                                     base::Message(check.status));
+    }
+  }
+  answer.body += answer.status == 200 ? "ok\n" : "failed\n";
+  return answer;
+}
+
+Monitoring::Answer AnswerHealth(const engine::Store& store) {
+  std::string reason;
+  if (store.has_alarm(engine::Alarm::kNoSpace)) reason = "ALARM NOSPACE";
+  if (store.has_alarm(engine::Alarm::kCorrupt)) reason = "ALARM CORRUPT";
+  if (!store.failure().ok()) reason = "RANGE ERROR:the disk failed";
+  return {reason.empty() ? 200U : 503U, "application/json",
+          fmt::format(R"({{"health":"{}","reason":"{}"}})", reason.empty(), reason)};
+}
+
+MHD_Result Send(MHD_Connection* connection, const Monitoring::Answer& answer) {
+  MHD_Response* response = MHD_create_response_from_buffer(
+      answer.body.size(), const_cast<char*>(answer.body.data()),  // NOLINT: it is copied
+      MHD_RESPMEM_MUST_COPY);
+  if (response == nullptr) return MHD_NO;
+  MHD_add_response_header(response, "Content-Type", answer.content_type);
+  MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+  if (answer.status == 405) MHD_add_response_header(response, "Allow", "GET");
+  const MHD_Result sent = MHD_queue_response(connection, answer.status, response);
+  MHD_destroy_response(response);
+  return sent;
+}
+
+MHD_Result Serve(void* self, MHD_Connection* connection, const char* url, const char* method,
+                 const char* /*version*/, const char* /*upload*/, size_t* upload_size,
+                 void** /*state*/) {
+  if (*upload_size > 0) {
+    *upload_size = 0;  // nobody wants it
+    return MHD_YES;
+  }
+  const std::string_view asked = method;
+  if (asked != "GET" && asked != "HEAD")
+    return Send(connection, {405, "text/plain; charset=utf-8", "Method Not Allowed\n"});
+  const bool verbose =
+      MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, "verbose", 7, nullptr,
+                                    nullptr) == MHD_YES;
+  return Send(connection, static_cast<const Monitoring*>(self)->AnswerTo(url, verbose));
+}
+
+struct AddressFree {
+  void operator()(addrinfo* list) const { freeaddrinfo(list); }
+};
+
+}  // namespace
+
+Monitoring::Answer Monitoring::AnswerTo(std::string_view path, bool verbose) const {
+  if (path == "/metrics") return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_.Text()};
+  if (path == "/health") return AnswerHealth(store_);
+  if (path == "/livez") return AnswerChecks(ChecksOf(store_, /*live_only=*/true), verbose);
+  if (path == "/readyz") return AnswerChecks(ChecksOf(store_, /*live_only=*/false), verbose);
+  if (path == "/version") {
+    return {200, "application/json",
+            fmt::format(R"({{"etcdserver":"{}","etcdcluster":"{}","storage":"{}"}})",
+                        rpc::kApiVersion, rpc::kStorageVersion, rpc::kStorageVersion)};
+  }
+  return {404, "text/plain; charset=utf-8", "404 page not found\n"};
+}
+
+base::StatusOr<std::unique_ptr<Monitoring>> Monitoring::Start(const std::vector<std::string>& urls,
+                                                              const engine::Store& store,
+                                                              const obs::Metrics& metrics) {
+  std::unique_ptr<Monitoring> started(new Monitoring(store, metrics));
+  for (const std::string& url : urls)
+    STRATA_RETURN_IF_ERROR(base::Annotate(started->Listen(url), url));
+  return started;
+}
+
+base::Status Monitoring::Listen(const std::string& url) {
+  constexpr std::string_view kHttp = "http://";
+  std::string_view rest = url;
+  const size_t colon = rest.rfind(':');
+  if (!rest.starts_with(kHttp) || colon <= kHttp.size())
+    return base::InvalidArgumentError("no URL to listen on: http://HOST:PORT");
+  std::string host(rest.substr(kHttp.size(), colon - kHttp.size()));
+  const std::string port(rest.substr(colon + 1));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* list = nullptr;
+  if (const int code = getaddrinfo(host.c_str(), port.c_str(), &hints, &list); code != 0)
+    return base::InvalidArgumentError(gai_strerror(code));
+  const std::unique_ptr<addrinfo, AddressFree> address(list);
+
+  unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
+  if (address->ai_family == AF_INET6) flags |= MHD_USE_IPv6;
+  errno = 0;
+  MHD_Daemon* daemon = MHD_start_daemon(
+      flags, 0, nullptr, nullptr, &Serve, this, MHD_OPTION_SOCK_ADDR, address->ai_addr,
+      MHD_OPTION_CONNECTION_LIMIT, kMaxConnections, MHD_OPTION_CONNECTION_TIMEOUT, kTimeoutSeconds,
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionBytes, MHD_OPTION_END);
+  if (daemon == nullptr) {
+    return base::UnavailableError(
+        fmt::format("can't listen: {}", errno != 0 ? std::strerror(errno) : "refused"));
+  }
+  daemons_.push_back(daemon);
+  const auto* bound = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
+  urls_.push_back(fmt::format("{}:{}", url.substr(0, colon), bound->port));
+  return base::OkStatus();
+}
+
+Monitoring::~Monitoring() {
+  for (MHD_Daemon* daemon : daemons_) MHD_stop_daemon(daemon);
+}
+
+}  // namespace strata::serve
