@@ -46,8 +46,9 @@ void Present(const RegistryHostnames& registry, base::Revision revision, v1::Ima
   SortByName(*spec.mutable_tags(), [](const v1::TagReference& tag) { return tag.name(); });
   v1::ImageStreamStatus& status = *stream.mutable_status();
   SortByName(*status.mutable_tags(), [](const v1::NamedTagEventList& tag) { return tag.tag(); });
-  status.set_docker_image_repository(registry.internal.empty() ? spec.docker_image_repository()
-                                                               : Repository(registry.internal, stream));
+  status.set_docker_image_repository(registry.internal.empty()
+                                         ? spec.docker_image_repository()
+                                         : Repository(registry.internal, stream));
   status.set_public_docker_image_repository(Repository(registry.external, stream));
 }
 

@@ -46,7 +46,8 @@ TEST(ImageStreams, HaveEachTagOnceAndInOrderOfNames) {
   const auto names = [](const std::string& list) {
     const std::string tags = Presented(Stored(R"({"tags":)" + list + "}"));
     std::string found;
-    for (size_t at = tags.find("tags"); (at = tags.find(R"({"name":")", at)) != std::string::npos; ++at)
+    for (size_t at = tags.find("tags"); (at = tags.find(R"({"name":")", at)) != std::string::npos;
+         ++at)
       found += tags.substr(at + 9, 1);
     return found;
   };
@@ -58,7 +59,8 @@ TEST(ImageStreams, HaveEachTagOnceAndInOrderOfNames) {
              R"({"tag":"z","items":[{"dockerImageReference":"d","image":"i"}]}]})"));
   EXPECT_THAT(last, testing::HasSubstr(R"("generation":2)"));
   EXPECT_THAT(last, testing::Not(testing::HasSubstr(R"("generation":1)")));
-  EXPECT_THAT(last, testing::HasSubstr(R"("tags":[{"tag":"y","items":null},{"tag":"z","items":[{)"));
+  EXPECT_THAT(last,
+              testing::HasSubstr(R"("tags":[{"tag":"y","items":null},{"tag":"z","items":[{)"));
 }
 
 TEST(ImageStreams, NameTheRegistrysRepositories) {
@@ -66,9 +68,10 @@ TEST(ImageStreams, NameTheRegistrysRepositories) {
                                       R"({"dockerImageRepository":"old/ns/app"})");
   EXPECT_THAT(Presented(imported),
               testing::HasSubstr(R"("status":{"dockerImageRepository":"quay.io/a/b"})"));
-  EXPECT_THAT(Presented(imported, {"registry.svc:5000", "registry.example.com"}),
-              testing::HasSubstr(R"("status":{"dockerImageRepository":"registry.svc:5000/ns/app",)"
-                                 R"("publicDockerImageRepository":"registry.example.com/ns/app"})"));
+  EXPECT_THAT(
+      Presented(imported, {"registry.svc:5000", "registry.example.com"}),
+      testing::HasSubstr(R"("status":{"dockerImageRepository":"registry.svc:5000/ns/app",)"
+                         R"("publicDockerImageRepository":"registry.example.com/ns/app"})"));
 }
 
 }  // namespace

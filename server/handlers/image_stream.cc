@@ -21,8 +21,8 @@ std::string Encode(const v1::ImageStream& stream, const wire::Representation& fo
   meta::PartialObjectMetadata partial;
   *partial.mutable_metadata() = stream.metadata();
   return wire::Encode(
-      partial,
-      {"PartialObjectMetadata", form.beta ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1"}, form);
+      partial, {"PartialObjectMetadata", form.beta ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1"},
+      form);
 }
 
 }  // namespace
@@ -72,16 +72,17 @@ void ImageStreamHandler::Answer(Call& call, const client::KeyValue& stored) cons
                       stored.mod_revision);
   v1::ImageStream stream;
   if (record.state != records::Change::State::kPresent || !stream.ParseFromString(record.object)) {
-    return call.Fail(api::InternalError("the image stream can't be read: " +
-                                        (record.reason.empty() ? "it doesn't parse" : record.reason)));
+    return call.Fail(
+        api::InternalError("the image stream can't be read: " +
+                           (record.reason.empty() ? "it doesn't parse" : record.reason)));
   }
   api::Present(registry_, stored.mod_revision, stream);
 
   http::Response response;
   std::string body = Encode(stream, form);
   const std::string* encoding = call.request.headers.Find("accept-encoding");
-  const bool gzip = encoding != nullptr && wire::AcceptsGzip(*encoding) &&
-                    body.size() > wire::kGzipThreshold;
+  const bool gzip =
+      encoding != nullptr && wire::AcceptsGzip(*encoding) && body.size() > wire::kGzipThreshold;
   if (gzip) body = wire::Gzip(body);
   if (gzip) response.headers.Add("content-encoding", "gzip");
   response.headers.Add("content-type", std::string(wire::ContentType(form.type)));

@@ -46,13 +46,13 @@ std::string See(const std::string& path, bool* error) {
   }
   std::string seen;
   for (const Revision revision : {Revision{0}, Revision{30}}) {
-    const auto range = (*store)->Range({.key = std::string("\0", 1),
-                                        .range_end = std::string("\0", 1),
-                                        .revision = revision});
+    const auto range = (*store)->Range(
+        {.key = std::string("\0", 1), .range_end = std::string("\0", 1), .revision = revision});
     *error = *error || !range.ok();
     if (!range.ok()) continue;
     for (const KeyValue& kv : range->kvs)
-      seen += fmt::format("{} {} {} {} {} {}\n", kv.key, kv.value, kv.mod_revision, kv.create_revision, kv.version, kv.lease);
+      seen += fmt::format("{} {} {} {} {} {}\n", kv.key, kv.value, kv.mod_revision,
+                          kv.create_revision, kv.version, kv.lease);
   }
   const auto changes = (*store)->Changes(2, SIZE_MAX, [&](const Change& change) -> size_t {
     seen += fmt::format("{} {}\n", change.revision(), change.key());
@@ -112,10 +112,10 @@ TEST(Damage, OfAnyBitGivesNoWrongAnswer) {
     }
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
-    const std::string outcome = WIFSIGNALED(status)          ? "crashed"
-                                : WEXITSTATUS(status) == 0   ? "harmless"
-                                : WEXITSTATUS(status) == 1   ? "noticed"
-                                                             : "wrong";
+    const std::string outcome = WIFSIGNALED(status)        ? "crashed"
+                                : WEXITSTATUS(status) == 0 ? "harmless"
+                                : WEXITSTATUS(status) == 1 ? "noticed"
+                                                           : "wrong";
     ++outcomes[outcome];
     EXPECT_NE(outcome, "wrong") << "bit " << bit;
   }

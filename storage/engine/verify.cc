@@ -68,8 +68,8 @@ base::StatusOr<Verified> VerifyTables(const lmdb::Txn& txn) {
   const auto accept = [](std::string_view, std::string_view) { return base::OkStatus(); };
   STRATA_RETURN_IF_ERROR(Walk(txn, Table::kLease, accept));
   STRATA_RETURN_IF_ERROR(Walk(txn, Table::kLeaseKey, accept));
-  for (const std::string_view name : {kMetaCluster, kMetaMember, kMetaCompacted, kMetaScrubbed,
-                                      kMetaAlarms}) {
+  for (const std::string_view name :
+       {kMetaCluster, kMetaMember, kMetaCompacted, kMetaScrubbed, kMetaAlarms}) {
     STRATA_RETURN_IF_ERROR(ReadNumber(txn, name).status());
   }
   return found;

@@ -200,13 +200,19 @@ base::StatusOr<RangeResult> View::Range(const RangeRequest& request) const {
   // needs the values.
   const bool load_values = !request.keys_only || request.sort_target == SortTarget::kValue;
   const size_t limit = request.limit > 0 ? static_cast<size_t>(request.limit) : SIZE_MAX;
+  // A target without an order sorts, ascending, what the limit has left over, and one more (etcd
+  // txn/range.go).
+  const bool filters = request.min_mod_revision != 0 || request.max_mod_revision != 0 ||
+                       request.min_create_revision != 0 || request.max_create_revision != 0;
+  const bool sorts_few = sorts && request.sort_order == SortOrder::kNone && !filters;
 
   RangeResult result;
   STRATA_RETURN_IF_ERROR(
       Walk(request.key, request.range_end, at, [&](const Version& version) -> base::StatusOr<bool> {
         ++result.count;
         if (request.count_only || !Passes(request, version)) return true;
-        if (!sorts && result.kvs.size() == limit) {
+        if ((!sorts && result.kvs.size() == limit) ||
+            (sorts_few && limit != SIZE_MAX && result.kvs.size() > limit)) {
           result.more = true;
           return true;
         }

@@ -200,10 +200,6 @@ base::StatusOr<engine::LeaseRevokeRequest> Decode(const pb::LeaseRevokeRequest& 
   return engine::LeaseRevokeRequest{.id = request.id()};
 }
 
-base::StatusOr<engine::DefragmentRequest> Decode(const pb::DefragmentRequest& /*request*/) {
-  return engine::DefragmentRequest{};
-}
-
 void Encode(engine::KeyValue kv, mvccpb::KeyValue* out) {
   out->set_key(std::move(kv.key));
   out->set_value(std::move(kv.value));
@@ -233,7 +229,7 @@ void Encode(engine::DeleteResult result, pb::DeleteRangeResponse* out) {
 }
 
 void Encode(engine::TxnResult result, pb::TxnResponse* out) {
-  out->mutable_header()->set_revision(result.revision);
+  out->mutable_header();  // etcd leaves it empty inside a transaction
   out->set_succeeded(result.succeeded);
   for (auto& op : result.results) {
     std::visit(OpEncoder{out->add_responses()}, std::move(op.result));
@@ -251,10 +247,6 @@ void Encode(const engine::LeaseGrantResult& result, pb::LeaseGrantResponse* out)
 }
 
 void Encode(const engine::LeaseRevokeResult& result, pb::LeaseRevokeResponse* out) {
-  out->mutable_header()->set_revision(result.revision);
-}
-
-void Encode(const engine::DefragmentResult& result, pb::DefragmentResponse* out) {
   out->mutable_header()->set_revision(result.revision);
 }
 

@@ -29,7 +29,6 @@ base::StatusOr<engine::TxnRequest> Decode(const etcdserverpb::TxnRequest& reques
 base::StatusOr<engine::CompactRequest> Decode(const etcdserverpb::CompactionRequest& request);
 base::StatusOr<engine::LeaseGrantRequest> Decode(const etcdserverpb::LeaseGrantRequest& request);
 base::StatusOr<engine::LeaseRevokeRequest> Decode(const etcdserverpb::LeaseRevokeRequest& request);
-base::StatusOr<engine::DefragmentRequest> Decode(const etcdserverpb::DefragmentRequest& request);
 
 // All but the header, which only the outermost answer has whole: inside a transaction it holds the
 // revision alone.
@@ -41,6 +40,5 @@ void Encode(engine::TxnResult result, etcdserverpb::TxnResponse* out);
 void Encode(const engine::CompactResult& result, etcdserverpb::CompactionResponse* out);
 void Encode(const engine::LeaseGrantResult& result, etcdserverpb::LeaseGrantResponse* out);
 void Encode(const engine::LeaseRevokeResult& result, etcdserverpb::LeaseRevokeResponse* out);
-void Encode(const engine::DefragmentResult& result, etcdserverpb::DefragmentResponse* out);
 
 }  // namespace strata::rpc

@@ -201,9 +201,14 @@ ServerUnaryReactor* MaintenanceService::MoveLeader(CallbackServerContext* contex
 }
 
 ServerUnaryReactor* MaintenanceService::Defragment(CallbackServerContext* context,
-                                                   const pb::DefragmentRequest* request,
-                                                   pb::DefragmentResponse* response) {
-  return SubmitWrite<engine::DefragmentResult>(store_, identity_, context, *request, response);
+                                                   const pb::DefragmentRequest* /*request*/,
+                                                   pb::DefragmentResponse* /*response*/) {
+  auto* reactor = context->DefaultReactor();
+  store_.Submit(engine::DefragmentRequest{},
+                [reactor](const base::StatusOr<engine::DefragmentResult>& result) {
+                  reactor->Finish(ToGrpc(result.status()));  // without a header, as etcd
+                });
+  return reactor;
 }
 
 }  // namespace strata::rpc

@@ -10,7 +10,8 @@
 
 namespace strata::rpc {
 
-inline grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const grpc::Status& status) {
+inline grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context,
+                                        const grpc::Status& status) {
   auto* reactor = context->DefaultReactor();
   reactor->Finish(status);
   return reactor;
@@ -29,8 +30,8 @@ grpc::Status Respond(const Identity& identity, base::StatusOr<Result> result, Re
 // Decodes a write and queues it; the store's thread finishes the call.
 template <typename EngineResult, typename Request, typename Response>
 grpc::ServerUnaryReactor* SubmitWrite(engine::Store& store, const Identity& identity,
-                                grpc::CallbackServerContext* context, const Request& request,
-                                Response* response) {
+                                      grpc::CallbackServerContext* context, const Request& request,
+                                      Response* response) {
   auto decoded = Decode(request);
   if (!decoded.ok()) return Finish(context, ToGrpc(decoded.status()));
   auto* reactor = context->DefaultReactor();

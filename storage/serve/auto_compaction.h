@@ -35,10 +35,10 @@ class CompactionPlan {
  private:
   const CompactionPolicy policy_;
   const std::chrono::milliseconds interval_;
-  const size_t kept_;                   // revisions that are remembered
+  const size_t kept_;  // revisions that are remembered
   base::MonotonicTime due_;
-  base::Revision last_ = 0;             // compacted to
-  std::deque<base::Revision> seen_;     // one an interval, oldest first
+  base::Revision last_ = 0;          // compacted to
+  std::deque<base::Revision> seen_;  // one an interval, oldest first
 };
 
 // One look at it, for Periodic; what is refused is logged.

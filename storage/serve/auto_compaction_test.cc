@@ -16,8 +16,8 @@ TEST(CompactionPolicies, AreWrittenAsEtcdsAre) {
     milliseconds period;
     base::Revision revisions;
   } kCases[] = {
-      {"periodic", "0", milliseconds(0), 0},      {"periodic", "1", kHour, 0},
-      {"periodic", "30m", 30 * kMinute, 0},       {"periodic", "1h30m", 90 * kMinute, 0},
+      {"periodic", "0", milliseconds(0), 0},       {"periodic", "1", kHour, 0},
+      {"periodic", "30m", 30 * kMinute, 0},        {"periodic", "1h30m", 90 * kMinute, 0},
       {"revision", "1000", milliseconds(0), 1000}, {"revision", "0", milliseconds(0), 0},
   };
   for (const auto& c : kCases) {
@@ -26,15 +26,20 @@ TEST(CompactionPolicies, AreWrittenAsEtcdsAre) {
     EXPECT_EQ(policy->period, c.period) << c.retention;
     EXPECT_EQ(policy->revisions, c.revisions) << c.retention;
   }
-  for (const auto& [mode, bad] : {std::pair{"periodic", "-1h"}, {"periodic", "soon"},
-                                  {"periodic", "999999999999999999999"}, {"periodic", ""},
-                                  {"revision", "1h"}, {"revision", "-1"}, {"revision", ""}}) {
+  for (const auto& [mode, bad] : {std::pair{"periodic", "-1h"},
+                                  {"periodic", "soon"},
+                                  {"periodic", "999999999999999999999"},
+                                  {"periodic", ""},
+                                  {"revision", "1h"},
+                                  {"revision", "-1"},
+                                  {"revision", ""}}) {
     EXPECT_FALSE(CompactionPolicy::Parse(mode, bad).ok()) << mode << " " << bad;
   }
 }
 
 // What a plan compacts to, with one revision a minute.
-std::vector<std::pair<int64_t, base::Revision>> Follow(const CompactionPolicy& policy, int minutes) {
+std::vector<std::pair<int64_t, base::Revision>> Follow(const CompactionPolicy& policy,
+                                                       int minutes) {
   const base::MonotonicTime start{};
   CompactionPlan plan(policy, start);
   std::vector<std::pair<int64_t, base::Revision>> done;
@@ -47,7 +52,8 @@ std::vector<std::pair<int64_t, base::Revision>> Follow(const CompactionPolicy& p
 TEST(CompactionPlans, KeepAPeriodsHistoryAndLookEveryHourAtMost) {
   using testing::ElementsAre;
   using testing::Pair;
-  EXPECT_THAT(Follow({.period = 30 * kMinute}, 95), ElementsAre(Pair(30, 3), Pair(60, 30), Pair(90, 60)))
+  EXPECT_THAT(Follow({.period = 30 * kMinute}, 95),
+              ElementsAre(Pair(30, 3), Pair(60, 30), Pair(90, 60)))
       << "the first look is at minute 3";
   EXPECT_THAT(Follow({.period = 5 * kHour}, 8 * 60),
               ElementsAre(Pair(300, 6), Pair(360, 60), Pair(420, 120), Pair(480, 180)));

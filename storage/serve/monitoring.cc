@@ -84,9 +84,8 @@ MHD_Result Serve(void* self, MHD_Connection* connection, const char* url, const 
   const std::string_view asked = method;
   if (asked != "GET" && asked != "HEAD")
     return Send(connection, {405, "text/plain; charset=utf-8", "Method Not Allowed\n"});
-  const bool verbose =
-      MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, "verbose", 7, nullptr,
-                                    nullptr) == MHD_YES;
+  const bool verbose = MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, "verbose",
+                                                     7, nullptr, nullptr) == MHD_YES;
   return Send(connection, static_cast<const Monitoring*>(self)->AnswerTo(url, verbose));
 }
 
