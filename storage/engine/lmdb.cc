@@ -354,6 +354,15 @@ base::Status Environment::Defragment() {
   return renamed ? base::OkStatus() : Error(failure, path_);
 }
 
+base::Status Environment::Reopen() {
+  absl::WriterMutexLock lock(&map_mu_);
+  CloseFile();
+  const base::Status opened = OpenFile();
+  if (opened.ok()) return opened;
+  CloseFile();
+  return base::UnavailableError(fmt::format("{}: {}", path_, base::Message(opened)));
+}
+
 base::StatusOr<Usage> Environment::Measure() {
   STRATA_ASSIGN_OR_RETURN(const Txn txn, Snapshot());
   MDB_envinfo info;

@@ -143,6 +143,10 @@ class Environment {
   // Unavailable if the store can't be used any more: the file is there, but wouldn't open.
   base::Status Defragment() ABSL_LOCKS_EXCLUDED(map_mu_);
 
+  // Closes the file and opens it again, which clears what LMDB remembers of a failed commit. As
+  // Defragment otherwise.
+  base::Status Reopen() ABSL_LOCKS_EXCLUDED(map_mu_);
+
   base::StatusOr<Usage> Measure() ABSL_LOCKS_EXCLUDED(pool_mu_);
 
  private:

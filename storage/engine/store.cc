@@ -632,7 +632,7 @@ bool Store::TryCommit(Batch& batch) {
     if (dead_) {
       failure = *dead_;
     } else if (auto txn = env_->Write(); !txn.ok()) {
-      failure = txn.status();
+      failure = DiskFailed(txn.status());
     } else if (auto before = View::Of(*txn); !before.ok()) {
       failure = before.status();
     } else {
@@ -655,13 +655,12 @@ bool Store::TryCommit(Batch& batch) {
           // After a failed fsync nobody knows what the disk holds, and a second one may lie
           // (https://wiki.postgresql.org/wiki/Fsync_Errors): no more writes until a restart has
           // read the file anew.
-          log_.Error("The disk failed; writes are refused until a restart", {{"error", failure}});
-          Die(base::UnavailableError(
-              fmt::format("etcdserver: the store's disk failed: {}", base::Message(failure))));
-          failure = *dead_;
+          failure = DiskFailed(failure);
         }
       } else {
         failure = base::InternalError("the store is damaged");
+        if (!txn->map_full() && !txn->disk_full())
+          alarms_.fetch_or(static_cast<uint32_t>(Alarm::kCorrupt));
       }
       map_full = txn->map_full();
       disk_full = txn->disk_full();
@@ -670,6 +669,10 @@ bool Store::TryCommit(Batch& batch) {
     if (map_full || disk_full) {
       log_.Warning("No space left for a write", {});
       failure = NoSpace();
+    }
+    // LMDB takes a meta page that couldn't be written for the end of everything.
+    if (disk_full) {
+      if (const base::Status opened = env_->Reopen(); !opened.ok()) failure = DiskFailed(opened);
     }
     if (batch.size() > 1 && !dead_) return false;
     for (const auto& write : batch) write->Refuse(failure);
@@ -687,6 +690,13 @@ void Store::Publish(Revision revision, Revision compacted) {
   compacted_gauge_.Set(static_cast<double>(compacted));
   absl::MutexLock lock(&listeners_mu_);
   for (CommitListener* listener : listeners_) listener->OnCommit(revision);
+}
+
+base::Status Store::DiskFailed(const base::Status& why) {
+  log_.Error("The disk failed; writes are refused until a restart", {{"error", why}});
+  Die(base::UnavailableError(
+      fmt::format("etcdserver: the store's disk failed: {}", base::Message(why))));
+  return *dead_;
 }
 
 void Store::Die(base::Status why) {

@@ -197,6 +197,7 @@ class Store {
   // writes.
   bool TryCommit(Batch& batch);
   void Publish(Revision revision, Revision compacted);
+  base::Status DiskFailed(const base::Status& why) ABSL_LOCKS_EXCLUDED(published_mu_);
   void Die(base::Status why) ABSL_LOCKS_EXCLUDED(published_mu_);
   void Answer(Batch& batch);
   bool GrowMap();

@@ -3,8 +3,10 @@ package rig
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +62,14 @@ func StartBackendIn(t *testing.T, name, dir string, port int) *Backend {
 // Client is a connection of clientv3, once the backend answers.
 func (b *Backend) Client(t *testing.T) *clientv3.Client {
 	t.Helper()
+	// A client that comes too early waits a second before it tries again.
+	Eventually(t, "the backend listens", func() error {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(b.URL, "http://"))
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
 	c, err := clientv3.New(clientv3.Config{Endpoints: []string{b.URL}, DialTimeout: Patience})
 	if err != nil {
 		t.Fatal(err)

@@ -66,6 +66,9 @@ type Process struct {
 	cmd    *exec.Cmd
 	output bytes.Buffer
 	done   chan struct{}
+
+	// Env is added to the environment at the next Launch.
+	Env []string
 }
 
 func Start(t *testing.T, name string, args ...string) *Process {
@@ -88,6 +91,7 @@ func Start(t *testing.T, name string, args ...string) *Process {
 func (p *Process) Launch() {
 	p.cmd = exec.Command(p.name, p.args...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	p.cmd.Env = append(os.Environ(), p.Env...)
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -109,6 +113,9 @@ func (p *Process) Stop(signal syscall.Signal) int {
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
+
+// Ended is closed once the process is.
+func (p *Process) Ended() <-chan struct{} { return p.done }
 
 // Eventually tries until there is no error; the test fails if that takes longer than Patience.
 func Eventually(t *testing.T, what string, try func() error) {

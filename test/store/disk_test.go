@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"strata/test/rig"
+)
+
+const file = "records.mdb"
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	bytes, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, bytes, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// throughFaults is the environment of a program whose disk fails as test/support/disk_faults says.
+func throughFaults(t *testing.T, settings ...string) []string {
+	return append(settings, "LD_PRELOAD="+rig.Peer(t, "libdisk_faults.so"), "DISK_FILE=/"+file)
+}
+
+// cutPower runs an episode on a disk that loses its power at some write, and goes on with what was synced and, of what
+// wasn't, some sectors.
+func (s *tormented) cutPower(settings ...string) error {
+	data, shadow := filepath.Join(s.backend.Dir, file), filepath.Join(s.t.TempDir(), "shadow")
+	s.backend.Stop(syscall.SIGKILL)
+	copyFile(s.t, data, shadow)
+	s.start(throughFaults(s.t, append(settings, "DISK_SHADOW="+shadow, fmt.Sprint("DISK_SEED=", s.random.Int63()),
+		fmt.Sprint("DISK_CUT_AT=", 1+s.random.Intn(150)))...)...)
+	process := s.backend.Process
+	limit := time.AfterFunc(5*time.Second, func() { process.Stop(syscall.SIGKILL) })
+	operations, heard := s.work(process.Ended(), 0)
+	limit.Stop()
+	copyFile(s.t, shadow, data)
+	s.start()
+	return s.judge(operations, heard)
+}
+
+func TestNothingIsLostOrHalfDoneWhenThePowerFails(t *testing.T) {
+	s := newTormented(t)
+	cuts := times("STRATA_CUTS", 40)
+	for s.serial = 0; s.serial < cuts; s.serial++ {
+		if err := s.cutPower(); err != nil {
+			t.Fatalf("cut %d: %v", s.serial, err)
+		}
+	}
+	t.Logf("%d cuts, revision %d", cuts, s.state.revision)
+}
+
+// The judge is worth its trust: a disk that doesn't keep what it has synced is found out.
+func TestADiskThatLiesIsFoundOut(t *testing.T) {
+	s := newTormented(t)
+	for s.serial = 0; s.serial < 20; s.serial++ {
+		if err := s.cutPower("DISK_LIES=1"); err != nil {
+			t.Logf("found at cut %d: %.200v", s.serial, err)
+			return
+		}
+	}
+	t.Error("nothing was noticed")
+}
+
+// One write after another, each of its own key; who was answered, and whether the last one was.
+func writeAll(t *testing.T, b *rig.Backend, writes int) (acknowledged map[string]bool, recovered bool, refusals []string) {
+	s := &tormented{t: t, backend: b}
+	c := s.dial()
+	defer c.Close()
+	acknowledged = map[string]bool{}
+	for i := range writes {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		key := fmt.Sprintf("k%03d", i)
+		_, err := c.Txn(ctx).Then(clientv3.OpPut(key, strings.Repeat("v", 3000)), clientv3.OpPut(key+"'", "v")).Commit()
+		cancel()
+		acknowledged[key] = err == nil
+		recovered = err == nil
+		if err != nil {
+			refusals = append(refusals, err.Error())
+		}
+	}
+	return acknowledged, recovered, refusals
+}
+
+// Each write to the file, and each sync, fails once, with either error.
+func TestADiskThatFailsCostsNoAnsweredWrite(t *testing.T) {
+	const writes = 12
+	counts := filepath.Join(t.TempDir(), "counts")
+	run := func(t *testing.T, settings ...string) (bool, []string) {
+		b := rig.StartBackend(t, "strata-storage")
+		b.Stop(syscall.SIGTERM)
+		b.Env = throughFaults(t, settings...)
+		b.Launch()
+		acknowledged, recovered, refusals := writeAll(t, b, writes+1)
+		b.Stop(syscall.SIGKILL)
+		b.Env = nil
+		b.Launch()
+		c := (&tormented{t: t, backend: b}).dial()
+		defer c.Close()
+		left, err := c.Get(context.Background(), "k", clientv3.WithPrefix())
+		if err != nil {
+			t.Fatal(err)
+		}
+		there := map[string]bool{}
+		for _, kv := range left.Kvs {
+			there[string(kv.Key)] = true
+		}
+		for key, answered := range acknowledged {
+			if answered && !there[key] {
+				t.Errorf("%s was acknowledged, and isn't there", key)
+			}
+			if there[key] != there[key+"'"] {
+				t.Errorf("%s is half there", key)
+			}
+		}
+		if _, err := c.Put(context.Background(), "after", "1"); err != nil {
+			t.Errorf("after a restart: %v", err)
+		}
+		return recovered, refusals
+	}
+	run(t, "DISK_COUNTS="+counts)
+	text, err := os.ReadFile(counts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all [2]int
+	fmt.Sscan(string(text), &all[0], &all[1])
+	all[0] -= all[0] / (writes + 1) // so that one write comes after the last fault
+	if all[0] < writes || all[1] < writes {
+		t.Fatalf("%d writes, %d syncs: the disk isn't between", all[0], all[1])
+	}
+	step := times("STRATA_FAULT_STEP", 4)
+	tried := 0
+	for kind, name := range []string{"write", "sync"} {
+		for _, failure := range []syscall.Errno{syscall.ENOSPC, syscall.EIO} {
+			for at := 1; at <= all[kind]; at += step {
+				tried++
+				t.Run(fmt.Sprint(name, at, failure), func(t *testing.T) {
+					recovered, refusals := run(t, fmt.Sprintf("DISK_FAIL=%s:%d:%d", name, at, failure))
+					// A full disk refuses a write; one that fails is trusted with no more of them.
+					if failure == syscall.ENOSPC && name == "write" && !recovered {
+						t.Errorf("it didn't recover: %v", refusals)
+					}
+					for _, refusal := range refusals {
+						if !strings.Contains(refusal, "database space exceeded") && !strings.Contains(refusal, "the store's disk failed") {
+							t.Errorf("refused with %q", refusal)
+						}
+					}
+				})
+			}
+		}
+	}
+	t.Logf("%d faults, of %d writes and %d syncs", tried, all[0], all[1])
+}

@@ -1,0 +1,265 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"strata/test/rig"
+)
+
+type keyValue = mvccpb.KeyValue
+
+const clients = 4
+
+// A tormented store: it is ended in ways that it can't notice, and started again on what is left.
+type tormented struct {
+	t       *testing.T
+	backend *rig.Backend
+	state   state // at the end of the last episode
+	serial  int
+	random  *rand.Rand
+}
+
+func newTormented(t *testing.T) *tormented {
+	b := rig.StartBackend(t, "strata-storage")
+	return &tormented{t: t, backend: b, state: state{1, map[string]entry{}}, random: rand.New(rand.NewSource(time.Now().UnixNano()))}
+}
+
+func (s *tormented) dial() *clientv3.Client {
+	s.t.Helper()
+	address := strings.TrimPrefix(s.backend.URL, "http://")
+	rig.Eventually(s.t, "the store listens", func() error {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{s.backend.URL}, DialTimeout: rig.Patience, Logger: zap.NewNop()})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+func (s *tormented) start(env ...string) {
+	s.backend.Env = env
+	s.backend.Launch()
+}
+
+func do(ctx context.Context, c *clientv3.Client, a action) result {
+	entryOf := func(kvs ...*keyValue) entry {
+		if len(kvs) == 0 || kvs[0] == nil {
+			return entry{}
+		}
+		return entry{string(kvs[0].Value), kvs[0].CreateRevision, kvs[0].ModRevision, kvs[0].Version}
+	}
+	switch a.kind {
+	case "put":
+		r, err := c.Put(ctx, a.key, a.value, clientv3.WithPrevKV())
+		if err == nil {
+			return result{revision: r.Header.Revision, previous: entryOf(r.PrevKv)}
+		}
+	case "pair":
+		r, err := c.Txn(ctx).Then(clientv3.OpPut(a.key, a.value), clientv3.OpPut(a.key+"'", a.value)).Commit()
+		if err == nil {
+			return result{revision: r.Header.Revision}
+		}
+	case "cas":
+		r, err := c.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(a.key), "=", a.expected)).
+			Then(clientv3.OpPut(a.key, a.value)).Else(clientv3.OpGet(a.key)).Commit()
+		if err == nil && r.Succeeded {
+			return result{revision: r.Header.Revision, succeeded: true}
+		}
+		if err == nil {
+			return result{revision: r.Header.Revision, previous: entryOf(r.Responses[0].GetResponseRange().Kvs...)}
+		}
+	case "delete":
+		r, err := c.Delete(ctx, a.key, clientv3.WithPrevKV())
+		if err == nil {
+			return result{revision: r.Header.Revision, previous: entryOf(r.PrevKvs...)}
+		}
+	case "read":
+		r, err := c.Get(ctx, "\x00", clientv3.WithFromKey())
+		if err == nil {
+			return result{revision: r.Header.Revision, records: records(r.Kvs)}
+		}
+	}
+	return result{unknown: true}
+}
+
+// work makes clients write, compare and read until `ended`; then all that was done and answered is returned, and what a
+// watch from the first revision on has heard.
+func (s *tormented) work(ended <-chan struct{}, think time.Duration) ([]porcupine.Operation, []change) {
+	var mu sync.Mutex
+	var operations []porcupine.Operation
+	var heard []change
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-ended
+		cancel()
+	}()
+	var group sync.WaitGroup
+	watcher := s.dial()
+	defer watcher.Close()
+	group.Add(1)
+	go func() {
+		defer group.Done()
+		for response := range watcher.Watch(ctx, "\x00", clientv3.WithFromKey(), clientv3.WithRev(s.state.revision+1), clientv3.WithPrevKV()) {
+			for _, event := range response.Events {
+				heard = append(heard, changeOf(event))
+			}
+		}
+	}()
+	for id := range clients {
+		c := s.dial()
+		defer c.Close()
+		random := rand.New(rand.NewSource(s.random.Int63()))
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			last := s.state.revision
+			for n := 0; ctx.Err() == nil; n++ {
+				a := action{kind: []string{"put", "put", "pair", "cas", "delete", "read"}[random.Intn(6)],
+					key: fmt.Sprint("k", random.Intn(4)), value: fmt.Sprintf("%d-%d-%d", s.serial, id, n)}
+				if a.kind == "cas" {
+					a.expected = []int64{0, last}[random.Intn(2)]
+				}
+				call := time.Now().UnixNano()
+				r := do(ctx, c, a)
+				end := time.Now().UnixNano()
+				if !r.unknown {
+					last = r.revision
+				}
+				if !r.unknown || a.kind != "read" {
+					mu.Lock()
+					operations = append(operations, porcupine.Operation{ClientId: id, Input: a, Call: call, Output: r, Return: end})
+					mu.Unlock()
+				}
+				if r.unknown {
+					return
+				}
+				time.Sleep(think)
+			}
+		}()
+	}
+	group.Wait()
+	return operations, heard
+}
+
+// judge reads what is left, and checks that all answers, all watches and all of the past agree with it.
+func (s *tormented) judge(operations []porcupine.Operation, heard []change) error {
+	c := s.dial()
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
+	defer cancel()
+	call := time.Now().UnixNano()
+	for i := range operations {
+		if operations[i].Output.(result).unknown {
+			operations[i].Return = call // done before the store ended, or never
+		}
+	}
+	left := do(ctx, c, action{kind: "read"})
+	if left.unknown {
+		return fmt.Errorf("it can't be read")
+	}
+	operations = append(operations, porcupine.Operation{ClientId: clients, Input: action{kind: "read"}, Call: call + 1,
+		Output: left, Return: time.Now().UnixNano()})
+	base := s.state
+	s.state = state{left.revision, left.records}
+	of := model
+	of.Init = func() []any { return []any{base} }
+	switch porcupine.CheckOperationsTimeout(of.ToModel(), operations, rig.Patience) {
+	case porcupine.Illegal:
+		var text strings.Builder
+		for _, o := range operations {
+			fmt.Fprintf(&text, "\n  client %d: %s", o.ClientId, model.DescribeOperation(o.Input, o.Output))
+		}
+		return fmt.Errorf("not linearizable, from revision %d to %d:%s", base.revision, left.revision, text.String())
+	case porcupine.Unknown:
+		return fmt.Errorf("could not be judged in time")
+	}
+	return s.judgeThePast(ctx, c, base, heard)
+}
+
+func (s *tormented) judgeThePast(ctx context.Context, c *clientv3.Client, base state, heard []change) error {
+	if s.state.revision == base.revision {
+		if len(heard) > 0 {
+			return fmt.Errorf("a watch heard of %v, which isn't there", heard)
+		}
+		return nil
+	}
+	var all []change
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	watch := c.Watch(watching, "\x00", clientv3.WithFromKey(), clientv3.WithRev(base.revision+1), clientv3.WithPrevKV())
+	for len(all) == 0 || all[len(all)-1].revision < s.state.revision {
+		response, ok := <-watch
+		if !ok || response.Err() != nil {
+			return fmt.Errorf("the past can't be watched: %v", response.Err())
+		}
+		for _, event := range response.Events {
+			all = append(all, changeOf(event))
+		}
+	}
+	var states []state
+	end, err := replay(base, all, func(at state) { states = append(states, at) })
+	if err != nil {
+		return err
+	}
+	if end.revision != s.state.revision || !maps.Equal(end.records, s.state.records) {
+		return fmt.Errorf("the history ends in %v, and read is %v", end, s.state)
+	}
+	if len(heard) > len(all) || !slices.Equal(heard, all[:len(heard)]) {
+		return fmt.Errorf("a watch heard %v, and the history is %v", heard, all)
+	}
+	for range 3 {
+		at := states[s.random.Intn(len(states))]
+		past, err := c.Get(ctx, "\x00", clientv3.WithFromKey(), clientv3.WithRev(at.revision))
+		if err != nil || !maps.Equal(records(past.Kvs), at.records) {
+			return fmt.Errorf("at revision %d: %v %v, want %v", at.revision, err, past, at.records)
+		}
+	}
+	return nil
+}
+
+// times is how often to do it: some, unless the environment asks for more.
+func times(variable string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+func TestNothingIsLostOrHalfDoneWhenTheStoreIsKilled(t *testing.T) {
+	s := newTormented(t)
+	operationsInAll, started := 0, time.Now()
+	episodes := times("STRATA_KILLS", 60)
+	for s.serial = 0; s.serial < episodes; s.serial++ {
+		process := s.backend.Process
+		time.AfterFunc(time.Duration(20+s.random.Intn(80))*time.Millisecond, func() { process.Stop(syscall.SIGKILL) })
+		operations, heard := s.work(process.Ended(), 0)
+		s.start()
+		if err := s.judge(operations, heard); err != nil {
+			t.Fatalf("episode %d: %v", s.serial, err)
+		}
+		operationsInAll += len(operations)
+	}
+	t.Logf("%d kills, %d operations, revision %d, %.0f s", episodes, operationsInAll, s.state.revision, time.Since(started).Seconds())
+}

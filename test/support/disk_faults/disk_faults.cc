@@ -1,0 +1,249 @@
+// A disk that fails as disks do, between a program and one of its files (LD_PRELOAD):
+//
+//   DISK_FILE      the file's name, as the end of its path
+//   DISK_SHADOW    a copy of it that gets only what was synced; the caller makes it
+//   DISK_CUT_AT    the power fails at this write: of what wasn't synced each sector of 512 bytes is
+//                  there or isn't, as DISK_SEED decides, and the program is killed
+//   DISK_FAIL      write:N:ERRNO or sync:N:ERRNO, the N-th of its kind fails
+//   DISK_LIES      syncs do nothing
+//   DISK_COUNTS    a file that is told the number of writes and of syncs at each sync
+//
+// Writes to descriptors with O_DSYNC are synced by themselves, and nothing else with them.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr size_t kSector = 512;
+
+struct Write {
+  off_t offset;
+  std::string bytes;
+};
+
+template <typename Function>
+Function* Real(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+}
+
+std::string Setting(const char* name) {
+  const char* value = getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+class Disk {
+ public:
+  void Opened(const char* path, int fd, int flags) {
+    const std::lock_guard lock(mu_);
+    const std::string name(path);
+    if (fd < 0 || file_.empty() || name.size() < file_.size() ||
+        name.compare(name.size() - file_.size(), file_.size(), file_) != 0) {
+      return;
+    }
+    fds_[fd] = (flags & O_DSYNC) != 0;
+  }
+  void Closed(int fd) {
+    const std::lock_guard lock(mu_);
+    fds_.erase(fd);
+  }
+
+  // The error number that the write has to fail with; 0: none. -1: it isn't ours.
+  int BeforeWrite(int fd, off_t offset, const std::string& bytes) {
+    const std::lock_guard lock(mu_);
+    const auto found = fds_.find(fd);
+    if (found == fds_.end()) return -1;
+    ++writes_;
+    if (fail_write_ == writes_) return error_;
+    if (found->second && writes_ != cut_at_) {
+      Keep({offset, bytes});
+    } else {
+      pending_.push_back({offset, bytes});
+    }
+    if (writes_ == cut_at_) Cut();
+    return 0;
+  }
+
+  int BeforeSync(int fd) {
+    const std::lock_guard lock(mu_);
+    if (!fds_.contains(fd)) return -1;
+    ++syncs_;
+    if (fail_sync_ == syncs_) return error_;
+    if (!lies_) {
+      for (const Write& write : pending_) Keep(write);
+      pending_.clear();
+    }
+    Count();
+    return 0;
+  }
+
+ private:
+  void Keep(const Write& write) {
+    static auto* real = Real<ssize_t(int, const void*, size_t, off_t)>("pwrite");
+    if (shadow_ >= 0) (void)!real(shadow_, write.bytes.data(), write.bytes.size(), write.offset);
+  }
+
+  void Cut() {
+    std::mt19937_64 random(strtoull(Setting("DISK_SEED").c_str(), nullptr, 10));
+    for (const Write& write : pending_) {
+      for (size_t at = 0; at < write.bytes.size();) {
+        const size_t end =
+            std::min(write.bytes.size(), at + kSector - (write.offset + at) % kSector);
+        if (random() % 2 == 0)
+          Keep({write.offset + static_cast<off_t>(at), write.bytes.substr(at, end - at)});
+        at = end;
+      }
+    }
+    kill(getpid(), SIGKILL);
+  }
+
+  void Count() {
+    const std::string name = Setting("DISK_COUNTS");
+    if (name.empty()) return;
+    if (FILE* file = fopen(name.c_str(), "w")) {
+      fprintf(file, "%ld %ld\n", writes_, syncs_);
+      fclose(file);
+    }
+  }
+
+  void ParseFail(const std::string& text) {
+    char kind[8];
+    long number = 0;
+    if (sscanf(text.c_str(), "%5[a-z]:%ld:%d", kind, &number, &error_) != 3) return;
+    (strcmp(kind, "write") == 0 ? fail_write_ : fail_sync_) = number;
+  }
+
+  std::mutex mu_;
+  const std::string file_ = Setting("DISK_FILE");
+  const int shadow_ = Setting("DISK_SHADOW").empty()
+                          ? -1
+                          : Real<int(const char*, int, ...)>("open")(
+                                Setting("DISK_SHADOW").c_str(), O_RDWR | O_CLOEXEC);
+  const long cut_at_ = strtol(Setting("DISK_CUT_AT").c_str(), nullptr, 10);
+  const bool lies_ = !Setting("DISK_LIES").empty();
+  long fail_write_ = 0, fail_sync_ = 0, writes_ = 0, syncs_ = 0;
+  int error_ = (ParseFail(Setting("DISK_FAIL")), error_);
+  std::map<int, bool> fds_;  // true: O_DSYNC
+  std::vector<Write> pending_;
+};
+
+Disk& TheDisk() {
+  static Disk& disk = *new Disk;
+  return disk;
+}
+
+int Open(const char* name, const char* path, int flags, int mode) {
+  auto* real = Real<int(const char*, int, ...)>(name);
+  const int fd = real(path, flags, mode);
+  TheDisk().Opened(path, fd, flags);
+  return fd;
+}
+
+ssize_t Pwrite(const char* name, int fd, const void* bytes, size_t size, off_t offset) {
+  const int error =
+      TheDisk().BeforeWrite(fd, offset, std::string(static_cast<const char*>(bytes), size));
+  if (error > 0) {
+    errno = error;
+    return -1;
+  }
+  return Real<ssize_t(int, const void*, size_t, off_t)>(name)(fd, bytes, size, offset);
+}
+
+ssize_t Pwritev(const char* name, int fd, const iovec* parts, int count, off_t offset) {
+  std::string all;
+  for (int i = 0; i < count; ++i)
+    all.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
+  const int error = TheDisk().BeforeWrite(fd, offset, all);
+  if (error > 0) {
+    errno = error;
+    return -1;
+  }
+  return Real<ssize_t(int, const iovec*, int, off_t)>(name)(fd, parts, count, offset);
+}
+
+int Sync(const char* name, int fd) {
+  const int error = TheDisk().BeforeSync(fd);
+  if (error > 0) {
+    errno = error;
+    return -1;
+  }
+  return Real<int(int)>(name)(fd);
+}
+
+}  // namespace
+
+extern "C" {
+
+int open(const char* path, int flags, ...) {
+  va_list list;
+  va_start(list, flags);
+  const int mode = va_arg(list, int);
+  va_end(list);
+  return Open("open", path, flags, mode);
+}
+int open64(const char* path, int flags, ...) {
+  va_list list;
+  va_start(list, flags);
+  const int mode = va_arg(list, int);
+  va_end(list);
+  return Open("open64", path, flags, mode);
+}
+int close(int fd) {
+  TheDisk().Closed(fd);
+  return Real<int(int)>("close")(fd);
+}
+ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
+  return Pwrite("pwrite", fd, bytes, size, offset);
+}
+ssize_t pwrite64(int fd, const void* bytes, size_t size, off_t offset) {
+  return Pwrite("pwrite64", fd, bytes, size, offset);
+}
+ssize_t pwritev(int fd, const iovec* parts, int count, off_t offset) {
+  return Pwritev("pwritev", fd, parts, count, offset);
+}
+ssize_t pwritev64(int fd, const iovec* parts, int count, off_t offset) {
+  return Pwritev("pwritev64", fd, parts, count, offset);
+}
+ssize_t write(int fd, const void* bytes, size_t size) {
+  auto* real = Real<ssize_t(int, const void*, size_t)>("write");
+  const off_t offset = lseek(fd, 0, SEEK_CUR);
+  if (offset < 0) return real(fd, bytes, size);
+  const int error =
+      TheDisk().BeforeWrite(fd, offset, std::string(static_cast<const char*>(bytes), size));
+  if (error > 0) {
+    errno = error;
+    return -1;
+  }
+  return real(fd, bytes, size);
+}
+ssize_t writev(int fd, const iovec* parts, int count) {
+  auto* real = Real<ssize_t(int, const iovec*, int)>("writev");
+  const off_t offset = lseek(fd, 0, SEEK_CUR);
+  if (offset < 0) return real(fd, parts, count);
+  std::string all;
+  for (int i = 0; i < count; ++i)
+    all.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
+  const int error = TheDisk().BeforeWrite(fd, offset, all);
+  if (error > 0) {
+    errno = error;
+    return -1;
+  }
+  return real(fd, parts, count);
+}
+int fsync(int fd) { return Sync("fsync", fd); }
+int fdatasync(int fd) { return Sync("fdatasync", fd); }
+
+}  // extern "C"
