@@ -22,7 +22,9 @@
 #include "storage/tool/console.h"
 #include "storage/tool/dump.h"
 #include "storage/tool/load.h"
+#include "storage/tool/raw.h"
 #include "storage/tool/restore.h"
+#include "storage/tool/verify.h"
 
 namespace strata::tool {
 namespace {
@@ -74,7 +76,7 @@ std::shared_ptr<ConnectOptions> AddConnectFlags(CLI::App& command, bool makes_di
 
 // Opens the store, runs `work` with it, and says what went wrong.
 int WithStore(const ConnectOptions& options,
-              const std::function<int(RecordStore&, const base::Clock&)>& work) {
+              const std::function<int(Connection&, const base::Clock&)>& work) {
   if (options.etcd.endpoints.empty() && options.data_dir.empty())
     return Fail("give --etcd-servers or --data-dir", kBadUsage);
   // What gRPC would log is in the errors that it returns. Before its first use; people may ask for
@@ -87,7 +89,7 @@ int WithStore(const ConnectOptions& options,
     const bool usage = connection.status().code() == base::StatusCode::kInvalidArgument;
     return Fail(base::Message(connection.status()), usage ? kBadUsage : kFailed);
   }
-  return work((*connection)->store(), clock);
+  return work(**connection, clock);
 }
 
 std::string Skips(const std::map<std::string, int64_t>& skipped) {
@@ -99,6 +101,20 @@ std::string Skips(const std::map<std::string, int64_t>& skipped) {
   }
   return fmt::format("passed over {} document{} of other kinds: {}", all, all == 1 ? "" : "s",
                      kinds);
+}
+
+int LoadRaw(const LoadOptions& options, RecordStore& store, const base::Clock& clock) {
+  Console console(clock);
+  RawCounts counts;
+  base::Status status;
+  for (const std::string& input : options.inputs) {
+    status = tool::LoadRaw(store, input, options.max_input_bytes, console, counts);
+    if (!status.ok()) break;
+  }
+  console.Line(fmt::format("{} written, {} unchanged, {} bad", counts.written, counts.unchanged,
+                           counts.bad));
+  if (!status.ok()) return Fail(base::Message(status));
+  return counts.bad == 0 ? 0 : kFailed;
 }
 
 int Load(const LoadOptions& options, RecordStore& store, const base::Clock& clock) {
@@ -135,10 +151,13 @@ void AddLoad(CLI::App& app, int& exit_code) {
   command->add_option("--max-input-bytes", options->max_input_bytes, "Most of one file, unpacked")
       ->transform(CLI::AsSizeValue(false))
       ->type_name("BYTES");
+  auto raw = std::make_shared<bool>(false);
+  command->add_flag("--raw", *raw, "The files are what dump --raw writes: any keys, as they are");
   auto connect = AddConnectFlags(*command, true);
-  command->callback([options, connect, &exit_code] {
-    exit_code = WithStore(*connect, [&](RecordStore& store, const base::Clock& clock) {
-      return Load(*options, store, clock);
+  command->callback([options, raw, connect, &exit_code] {
+    exit_code = WithStore(*connect, [&](Connection& connection, const base::Clock& clock) {
+      return *raw ? LoadRaw(*options, connection.store(), clock)
+                  : Load(*options, connection.store(), clock);
     });
   });
 }
@@ -157,6 +176,8 @@ struct DumpFlags {
   std::string format = "yaml";
   std::string file;
   bool gzip = false;
+  bool raw = false;
+  std::string key_prefix;
 };
 
 int Dump(const DumpFlags& flags, RecordStore& store, const base::Clock& clock) {
@@ -171,7 +192,8 @@ int Dump(const DumpFlags& flags, RecordStore& store, const base::Clock& clock) {
   Console console(clock);
   Output output(file != nullptr ? file.get() : stdout, flags.gzip);
   DumpCounts counts;
-  base::Status status = tool::Dump(store, options, output, console, counts);
+  base::Status status = flags.raw ? DumpRaw(store, flags.key_prefix, output).status()
+                                  : tool::Dump(store, options, output, console, counts);
   if (status.ok()) status = output.Finish();
   if (counts.unreadable > 0) console.Line(fmt::format("{} unreadable records", counts.unreadable));
   if (!status.ok()) return Fail(base::Message(status));
@@ -193,11 +215,16 @@ void AddDump(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"yaml", "json"}))
       ->capture_default_str();
   command->add_flag("--gzip", flags->gzip, "Compress");
+  command->add_flag("--raw", flags->raw,
+                    "All keys and their values, not only ours, as they are: a line of JSON for "
+                    "each, in base64");
+  command->add_option("--key-prefix", flags->key_prefix, "With --raw: only keys that begin with it")
+      ->type_name("PREFIX");
   command->add_option("--file", flags->file, "Where to; else stdout")->type_name("FILE");
   auto connect = AddConnectFlags(*command, false);
   command->callback([flags, connect, &exit_code] {
-    exit_code = WithStore(*connect, [&](RecordStore& store, const base::Clock& clock) {
-      return Dump(*flags, store, clock);
+    exit_code = WithStore(*connect, [&](Connection& connection, const base::Clock& clock) {
+      return Dump(*flags, connection.store(), clock);
     });
   });
 }
@@ -259,17 +286,46 @@ void AddGet(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   auto connect = AddConnectFlags(*command, false);
   command->callback([flags, connect, &exit_code] {
-    exit_code = WithStore(
-        *connect, [&](RecordStore& store, const base::Clock&) { return Get(*flags, store); });
+    exit_code = WithStore(*connect, [&](Connection& connection, const base::Clock&) {
+      return Get(*flags, connection.store());
+    });
+  });
+}
+
+void AddVerify(CLI::App& app, int& exit_code) {
+  CLI::App* command =
+      app.add_subcommand("verify", "Look for records that can't be read or name what isn't there");
+  command->footer(
+      "Reads everything, and counts it by namespace. Of a data directory all checksums are "
+      "verified too.\n"
+      "The exit code is 1 if records can't be read; what is named and missing is only told.");
+  auto format = std::make_shared<std::string>("table");
+  command->add_option("-o,--output", *format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  auto connect = AddConnectFlags(*command, false);
+  command->callback([format, connect, &exit_code] {
+    exit_code = WithStore(*connect, [&](Connection& connection, const base::Clock&) {
+      if (const base::Status whole = connection.VerifyFile(); !whole.ok())
+        return Fail(base::Message(whole));
+      const auto found = Verify(connection.store());
+      if (!found.ok()) return Fail(base::Message(found.status()));
+      Output output(stdout, false);
+      base::Status status = output.Write(*format == "json" ? AsJson(*found) : AsTable(*found));
+      if (status.ok()) status = output.Finish();
+      if (!status.ok()) return Fail(base::Message(status));
+      return found->unreadable == 0 ? 0 : kFailed;
+    });
   });
 }
 
 void AddRestore(CLI::App& app, int& exit_code) {
-  CLI::App* command =
-      app.add_subcommand("restore", "Make a data directory of a snapshot that a store has sent");
+  CLI::App* command = app.add_subcommand(
+      "restore", "Make a data directory of a snapshot that a store, or an etcd, has sent");
   command->footer(
       "  etcdctl --endpoints=http://127.0.0.1:2379 snapshot save strata.db\n"
-      "  strata-storage restore strata.db --data-dir=/var/lib/strata/restored");
+      "  strata-storage restore strata.db --data-dir=/var/lib/strata/restored\n"
+      "Of an etcd's snapshot the whole history comes along, with its revisions and leases.");
   struct Flags {
     std::string file, directory;
   };
@@ -297,6 +353,7 @@ void AddCommands(CLI::App& app, int& exit_code) {
   AddLoad(app, exit_code);
   AddDump(app, exit_code);
   AddGet(app, exit_code);
+  AddVerify(app, exit_code);
   AddRestore(app, exit_code);
 }
 

@@ -50,4 +50,9 @@ base::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ConnectOption
   return connection;
 }
 
+base::Status Connection::VerifyFile() const {
+  if (embedded_ == nullptr) return base::OkStatus();
+  return base::Annotate(embedded_->store->Verify().status(), "--data-dir");
+}
+
 }  // namespace strata::tool

@@ -35,6 +35,9 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   RecordStore& store() { return *store_; }
+  // Of a data directory: reads all of it, and says what is damaged. OK of an etcd, which has its
+  // own ways.
+  base::Status VerifyFile() const;
 
  private:
   struct Embedded;

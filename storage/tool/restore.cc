@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <google/protobuf/io/coded_stream.h>
 #include <openssl/evp.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,8 +19,11 @@
 
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "proto/etcd/kv.pb.h"
+#include "storage/engine/import.h"
 #include "storage/engine/snapshot.h"
 #include "storage/engine/store.h"
+#include "storage/tool/bolt.h"
 
 namespace strata::tool {
 namespace {
@@ -30,6 +35,11 @@ constexpr size_t kPiece = 1 << 20;
 
 base::Status Failed(const std::string& path) {
   return base::UnavailableError(fmt::format("{}: {}", path, std::strerror(errno)));
+}
+
+base::Status WrongChecksum(const std::string& path) {
+  return base::DataLossError(fmt::format(
+      "{}: its checksum is not that of its content: it was cut or changed; take another", path));
 }
 
 class File {
@@ -67,11 +77,104 @@ base::Status CopyChecked(const File& from, int64_t size, const std::string& name
   std::array<unsigned char, EVP_MAX_MD_SIZE> own{}, said{};
   EVP_DigestFinal_ex(digest.get(), own.data(), nullptr);
   if (read(from.get(), said.data(), kDigestBytes) != kDigestBytes) return Failed(name);
-  if (own != said) {
-    return base::DataLossError(fmt::format(
-        "{}: its checksum is not that of its content: it was cut or changed; take another", name));
-  }
+  if (own != said) return WrongChecksum(name);
   return fsync(to.get()) == 0 ? base::OkStatus() : Failed(target);
+}
+
+// Bytes of a file, read-only.
+class Mapping {
+ public:
+  Mapping(const File& file, int64_t size)
+      : size_(static_cast<size_t>(size)),
+        bytes_(mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0)) {}
+  ~Mapping() {
+    if (bytes_ != MAP_FAILED) munmap(bytes_, size_);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  bool ok() const { return bytes_ != MAP_FAILED; }
+  std::string_view bytes() const { return {static_cast<const char*>(bytes_), size_}; }
+
+ private:
+  const size_t size_;
+  void* const bytes_;
+};
+
+int64_t BigEndian(std::string_view bytes) {
+  uint64_t number = 0;
+  for (const char c : bytes.substr(0, 8)) number = number << 8 | static_cast<unsigned char>(c);
+  return static_cast<int64_t>(number);
+}
+
+// etcd's keys of its history: revision, '_', number within it, and 't' if it is a deletion
+// (server/storage/mvcc/revision.go).
+constexpr size_t kRevisionBytes = 17;
+
+base::Status ImportChange(std::string_view key, std::string_view value, engine::Import& import) {
+  const bool deleted = key.size() == kRevisionBytes + 1 && key.back() == 't';
+  if (key.size() != kRevisionBytes && !deleted)
+    return base::DataLossError("a revision of another form");
+  mvccpb::KeyValue kv;
+  if (!kv.ParseFromArray(value.data(), static_cast<int>(value.size())))
+    return base::DataLossError(fmt::format("revision {} can't be read", BigEndian(key)));
+  engine::KeyValue change;
+  change.key = kv.key();
+  change.mod_revision = BigEndian(key);
+  if (deleted) return import.Add(change);
+  change.value = std::move(*kv.mutable_value());
+  change.create_revision = kv.create_revision();
+  change.version = kv.version();
+  change.lease = kv.lease();
+  return import.Add(change);
+}
+
+// leasepb.Lease: ID = 1, TTL = 2.
+base::Status ImportLease(std::string_view key, std::string_view value, engine::Import& import) {
+  int64_t ttl = 0;
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(value.data()),
+                                            static_cast<int>(value.size()));
+  while (const uint32_t tag = in.ReadTag()) {
+    uint64_t number = 0;
+    if ((tag & 7) != 0 || !in.ReadVarint64(&number)) break;
+    if (tag >> 3 == 2) ttl = static_cast<int64_t>(number);
+  }
+  if (key.size() != 8 || ttl <= 0) return base::DataLossError("a lease of another form");
+  return import.AddLease(BigEndian(key), ttl);
+}
+
+base::StatusOr<Restored> ImportEtcd(const File& from, int64_t size, const std::string& file,
+                                    const std::string& directory) {
+  const Mapping mapping(from, size + kDigestBytes);
+  if (!mapping.ok()) return Failed(file);
+  const std::string_view bytes = mapping.bytes().substr(0, static_cast<size_t>(size));
+  std::array<unsigned char, EVP_MAX_MD_SIZE> own{};
+  EVP_Digest(bytes.data(), bytes.size(), own.data(), nullptr, EVP_sha256(), nullptr);
+  if (std::memcmp(own.data(), mapping.bytes().data() + size, kDigestBytes) != 0)
+    return WrongChecksum(file);
+
+  const auto named = [&](const base::Status& status) { return base::Annotate(status, file); };
+  auto bolt = Bolt::Open(bytes);
+  if (!bolt.ok()) return named(bolt.status());
+  STRATA_ASSIGN_OR_RETURN(auto import, engine::Import::Create(directory));
+  STRATA_RETURN_IF_ERROR(
+      named(bolt->ForEach("key", [&](std::string_view key, std::string_view value) {
+        return ImportChange(key, value, *import);
+      })));
+  const base::Status leases =
+      bolt->ForEach("lease", [&](std::string_view key, std::string_view value) {
+        return ImportLease(key, value, *import);
+      });
+  if (!leases.ok() && !absl::IsNotFound(leases)) return named(leases);
+  base::Revision compacted = 0;
+  STRATA_RETURN_IF_ERROR(
+      named(bolt->ForEach("meta", [&](std::string_view key, std::string_view value) {
+        // A compaction that was begun refuses older reads, whether it came to its end or not.
+        if ((key == "scheduledCompactRev" || key == "finishedCompactRev") && value.size() >= 8)
+          compacted = std::max(compacted, BigEndian(value));
+        return base::OkStatus();
+      })));
+  STRATA_ASSIGN_OR_RETURN(const base::Revision revision, import->Finish(compacted));
+  return Restored{revision, size};
 }
 
 base::StatusOr<Restored> Fill(const std::string& file, const std::string& directory,
@@ -86,6 +189,9 @@ base::StatusOr<Restored> Fill(const std::string& file, const std::string& direct
     return base::DataLossError(
         fmt::format("{}: no snapshot, or one that was cut: there is no checksum at its end", file));
   }
+  std::array<char, 64> head{};
+  if (pread(from.get(), head.data(), head.size(), 0) < 0) return Failed(file);
+  if (IsBolt({head.data(), head.size()})) return ImportEtcd(from, size, file, directory);
   const std::string target = directory + "/" + engine::kStoreFile;
   const File to(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC);
   STRATA_RETURN_IF_ERROR(to.status());

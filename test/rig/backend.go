@@ -11,6 +11,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 )
 
 // A Backend speaks the etcd v3 API.
@@ -70,7 +71,7 @@ func (b *Backend) Client(t *testing.T) *clientv3.Client {
 		}
 		return err
 	})
-	c, err := clientv3.New(clientv3.Config{Endpoints: []string{b.URL}, DialTimeout: Patience})
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{b.URL}, DialTimeout: Patience, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func ask(ctx context.Context, conn *grpc.ClientConn, request any) string {
 		if left != nil {
 			slices.SortFunc(left.Keys, bytes.Compare) // 3.4 has them in any order
 		}
-		if left != nil && left.TTL > 0 && left.TTL >= left.GrantedTTL-3 {
+		if left != nil && left.TTL > 0 && left.TTL >= left.GrantedTTL-30 {
 			left.TTL = left.GrantedTTL // a moment has gone by
 		}
 		answer = left

@@ -43,7 +43,7 @@ func (s *tormented) cutPower(settings ...string) error {
 		fmt.Sprint("DISK_CUT_AT=", 1+s.random.Intn(150)))...)...)
 	process := s.backend.Process
 	limit := time.AfterFunc(5*time.Second, func() { process.Stop(syscall.SIGKILL) })
-	operations, heard := s.work(process.Ended(), 0)
+	operations, heard := s.work(process.Ended(), func() {})
 	limit.Stop()
 	copyFile(s.t, shadow, data)
 	s.start()
@@ -136,7 +136,7 @@ func TestADiskThatFailsCostsNoAnsweredWrite(t *testing.T) {
 	}
 	var all [2]int
 	fmt.Sscan(string(text), &all[0], &all[1])
-	all[0] -= all[0] / (writes + 1) // so that one write comes after the last fault
+	all[0] -= 2 * all[0] / (writes + 1) // so that a write comes after the last fault
 	if all[0] < writes || all[1] < writes {
 		t.Fatalf("%d writes, %d syncs: the disk isn't between", all[0], all[1])
 	}

@@ -104,9 +104,9 @@ func do(ctx context.Context, c *clientv3.Client, a action) result {
 	return result{unknown: true}
 }
 
-// work makes clients write, compare and read until `ended`; then all that was done and answered is returned, and what a
+// work makes clients write, compare and read, from when `begun` is called until `ended`; then all that was done and answered is returned, and what a
 // watch from the first revision on has heard.
-func (s *tormented) work(ended <-chan struct{}, think time.Duration) ([]porcupine.Operation, []change) {
+func (s *tormented) work(ended <-chan struct{}, begun func()) ([]porcupine.Operation, []change) {
 	var mu sync.Mutex
 	var operations []porcupine.Operation
 	var heard []change
@@ -116,8 +116,13 @@ func (s *tormented) work(ended <-chan struct{}, think time.Duration) ([]porcupin
 		cancel()
 	}()
 	var group sync.WaitGroup
-	watcher := s.dial()
+	watcher, workers := s.dial(), [clients]*clientv3.Client{}
 	defer watcher.Close()
+	for id := range workers {
+		workers[id] = s.dial()
+		defer workers[id].Close()
+	}
+	begun()
 	group.Add(1)
 	go func() {
 		defer group.Done()
@@ -127,9 +132,7 @@ func (s *tormented) work(ended <-chan struct{}, think time.Duration) ([]porcupin
 			}
 		}
 	}()
-	for id := range clients {
-		c := s.dial()
-		defer c.Close()
+	for id, c := range workers {
 		random := rand.New(rand.NewSource(s.random.Int63()))
 		group.Add(1)
 		go func() {
@@ -155,7 +158,6 @@ func (s *tormented) work(ended <-chan struct{}, think time.Duration) ([]porcupin
 				if r.unknown {
 					return
 				}
-				time.Sleep(think)
 			}
 		}()
 	}
@@ -253,8 +255,9 @@ func TestNothingIsLostOrHalfDoneWhenTheStoreIsKilled(t *testing.T) {
 	episodes := times("STRATA_KILLS", 60)
 	for s.serial = 0; s.serial < episodes; s.serial++ {
 		process := s.backend.Process
-		time.AfterFunc(time.Duration(20+s.random.Intn(80))*time.Millisecond, func() { process.Stop(syscall.SIGKILL) })
-		operations, heard := s.work(process.Ended(), 0)
+		operations, heard := s.work(process.Ended(), func() {
+			time.AfterFunc(time.Duration(s.random.Intn(80))*time.Millisecond, func() { process.Stop(syscall.SIGKILL) })
+		})
 		s.start()
 		if err := s.judge(operations, heard); err != nil {
 			t.Fatalf("episode %d: %v", s.serial, err)

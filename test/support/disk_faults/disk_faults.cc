@@ -130,8 +130,8 @@ class Disk {
   const std::string file_ = Setting("DISK_FILE");
   const int shadow_ = Setting("DISK_SHADOW").empty()
                           ? -1
-                          : Real<int(const char*, int, ...)>("open")(
-                                Setting("DISK_SHADOW").c_str(), O_RDWR | O_CLOEXEC);
+                          : Real<int(const char*, int, ...)>("open")(Setting("DISK_SHADOW").c_str(),
+                                                                     O_RDWR | O_CLOEXEC);
   const long cut_at_ = strtol(Setting("DISK_CUT_AT").c_str(), nullptr, 10);
   const bool lies_ = !Setting("DISK_LIES").empty();
   long fail_write_ = 0, fail_sync_ = 0, writes_ = 0, syncs_ = 0;
@@ -243,7 +243,11 @@ ssize_t writev(int fd, const iovec* parts, int count) {
   }
   return real(fd, parts, count);
 }
-int fsync(int fd) { return Sync("fsync", fd); }
-int fdatasync(int fd) { return Sync("fdatasync", fd); }
+int fsync(int fd) {
+  return Sync("fsync", fd);
+}
+int fdatasync(int fd) {
+  return Sync("fdatasync", fd);
+}
 
 }  // extern "C"

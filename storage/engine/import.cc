@@ -1,0 +1,116 @@
+#include "storage/engine/import.h"
+
+#include <fmt/format.h>
+
+#include <random>
+#include <utility>
+
+#include "base/bytes.h"
+#include "storage/engine/layout.h"
+#include "storage/engine/snapshot.h"
+#include "storage/engine/view.h"
+
+namespace strata::engine {
+namespace {
+
+using lmdb::Table;
+
+constexpr size_t kCommitBytes = size_t{64} << 20;
+
+int64_t RandomId() {
+  std::random_device device;
+  return std::uniform_int_distribution<int64_t>(1, INT64_MAX)(device);
+}
+
+}  // namespace
+
+base::StatusOr<std::unique_ptr<Import>> Import::Create(const std::string& directory) {
+  STRATA_ASSIGN_OR_RETURN(auto dir, DataDir::Hold(directory));
+  // Room for what grows within one transaction.
+  STRATA_ASSIGN_OR_RETURN(auto env,
+                          lmdb::Environment::Open(dir->FilePath(kStoreFile),
+                                                  {.initial_map_bytes = int64_t{1} << 40}));
+  return std::unique_ptr<Import>(new Import(std::move(dir), std::move(env)));
+}
+
+base::Status Import::Begin() {
+  if (txn_) return base::OkStatus();
+  STRATA_ASSIGN_OR_RETURN(auto txn, env_->Write());
+  txn_.emplace(std::move(txn));
+  return base::OkStatus();
+}
+
+base::Status Import::Commit() {
+  if (!txn_) return base::OkStatus();
+  const base::Status done = txn_->Commit();
+  txn_.reset();
+  pending_bytes_ = 0;
+  return done;
+}
+
+base::Status Import::Add(const KeyValue& change) {
+  if (!KeyFits(change.key)) {
+    return base::InvalidArgumentError(
+        fmt::format("the key {} has {} bytes, and this store takes {}",
+                    base::Printable(change.key, 100), change.key.size(), kMaxKeyBytes));
+  }
+  if (change.mod_revision < revision_) return base::DataLossError("revisions aren't in order");
+  STRATA_RETURN_IF_ERROR(Begin());
+  sub_ = change.mod_revision == revision_ ? sub_ + 1 : 0;
+  revision_ = change.mod_revision;
+  const std::string index_key = IndexKey(change.key, revision_);
+  STRATA_ASSIGN_OR_RETURN(const auto earlier, txn_->Get(Table::kIndex, index_key));
+  if (earlier) {
+    const auto parsed = ParseIndex(*earlier);
+    if (parsed) STRATA_RETURN_IF_ERROR(txn_->Delete(Table::kHistory, HistoryKey({revision_, parsed->sub})));
+  }
+  HistoryRecord record;
+  record.kind = change.version == 0 ? Kind::kTombstone : Kind::kPut;
+  record.key = change.key;
+  if (change.version != 0) {
+    record.create_revision = change.create_revision;
+    record.version = change.version;
+    record.lease = change.lease;
+    record.value = change.value;
+  }
+  STRATA_RETURN_IF_ERROR(
+      txn_->Append(Table::kHistory, HistoryKey({revision_, sub_}), EncodeHistory(record)));
+  STRATA_RETURN_IF_ERROR(txn_->Put(Table::kIndex, index_key,
+                                   EncodeIndex({.kind = record.kind,
+                                                .sub = sub_,
+                                                .create_revision = record.create_revision,
+                                                .version = record.version,
+                                                .lease = record.lease})));
+  if (record.lease != 0) {
+    leased_[change.key] = record.lease;
+  } else {
+    leased_.erase(change.key);
+  }
+  pending_bytes_ += change.key.size() * 2 + change.value.size() + 128;
+  return pending_bytes_ < kCommitBytes ? base::OkStatus() : Commit();
+}
+
+base::Status Import::AddLease(int64_t id, int64_t ttl) {
+  STRATA_RETURN_IF_ERROR(Begin());
+  return txn_->Put(Table::kLease, EncodeNumber(id), EncodeNumber(ttl));
+}
+
+base::StatusOr<Revision> Import::Finish(Revision compacted) {
+  STRATA_RETURN_IF_ERROR(Begin());
+  for (const auto& [key, lease] : leased_) {
+    STRATA_ASSIGN_OR_RETURN(const auto granted, txn_->Get(Table::kLease, EncodeNumber(lease)));
+    if (granted) STRATA_RETURN_IF_ERROR(txn_->Put(Table::kLeaseKey, LeaseKeyKey(lease, key), {}));
+  }
+  for (const auto& [name, number] : {std::pair{kMetaCluster, RandomId()},
+                                     {kMetaMember, RandomId()},
+                                     {kMetaCompacted, compacted},
+                                     {kMetaScrubbed, compacted}}) {
+    STRATA_RETURN_IF_ERROR(txn_->Put(Table::kMeta, name, EncodeNumber(number)));
+  }
+  STRATA_RETURN_IF_ERROR(txn_->PutBare(Table::kMeta, kMetaFormat, EncodeNumber(kFormatVersion)));
+  STRATA_RETURN_IF_ERROR(Commit());
+  STRATA_RETURN_IF_ERROR(dir_->Sync());
+  return revision_;
+}
+
+}  // namespace strata::engine

@@ -1,0 +1,96 @@
+#include "storage/tool/raw.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "storage/tool/connection.h"
+
+namespace strata::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Raw : public testing::Test {
+ protected:
+  Raw() { fs::create_directories(root); }
+  ~Raw() override {
+    connections.clear();
+    fs::remove_all(root);
+  }
+
+  RecordStore& Open(const std::string& name) {
+    auto opened =
+        Connection::Open({.data_dir = (root / name).string()}, clock, obs::NullLogger(), metrics);
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    connections.push_back(*std::move(opened));
+    return connections.back()->store();
+  }
+  std::string Dump(RecordStore& store, const std::string& prefix = "") {
+    char* bytes = nullptr;
+    size_t size = 0;
+    std::FILE* const memory = open_memstream(&bytes, &size);
+    Output output(memory, false);
+    EXPECT_TRUE(DumpRaw(store, prefix, output).ok());
+    EXPECT_TRUE(output.Finish().ok());
+    std::fclose(memory);
+    std::string text(bytes, size);
+    std::free(bytes);
+    return text;
+  }
+  // "written/unchanged/bad", and what was said of bad lines.
+  std::string Load(RecordStore& store, const std::string& text) {
+    std::ofstream(root / "file", std::ios::binary) << text;
+    std::string said;
+    Console console(clock, [&](std::string_view line) { said += " " + std::string(line); });
+    RawCounts counts;
+    EXPECT_TRUE(LoadRaw(store, root / "file", 1 << 30, console, counts).ok());
+    for (size_t at = 0; (at = said.find(root.string())) != std::string::npos;)
+      said.erase(at, root.string().size() + 1);
+    return std::to_string(counts.written) + "/" + std::to_string(counts.unchanged) + "/" +
+           std::to_string(counts.bad) + said;
+  }
+
+  const fs::path root = fs::temp_directory_path() / ("strata-raw-" + std::to_string(getpid()));
+  base::SystemClock clock;
+  obs::Metrics metrics;
+  std::vector<std::unique_ptr<Connection>> connections;
+};
+
+TEST_F(Raw, AnyKeyAndAnyValueComeOverAsTheyAre) {
+  RecordStore& from = Open("from");
+  const std::string odd("\0\xff key", 6);
+  ASSERT_TRUE(from.Commit({{"/registry/pods/a", std::string("k8s\0\x01", 5), 0}, {odd, "", 0}}).ok());
+  for (int i = 0; i < 1200; ++i)
+    ASSERT_TRUE(from.Commit({{"/many/" + std::to_string(i), std::to_string(i), 0}}).ok());
+  const std::string dumped = Dump(from);
+  EXPECT_EQ(std::count(dumped.begin(), dumped.end(), '\n'), 1202);
+  RecordStore& to = Open("to");
+  EXPECT_EQ(Load(to, dumped), "1202/0/0");
+  EXPECT_EQ(Dump(to), dumped);
+  EXPECT_EQ(Load(to, dumped), "0/1202/0") << "a second time nothing is written";
+  EXPECT_EQ(Dump(to, "/registry/"), "{\"key\":\"L3JlZ2lzdHJ5L3BvZHMvYQ==\",\"value\":\"azhzAAE=\"}\n");
+}
+
+TEST_F(Raw, OfTwoLinesWithOneKeyTheLaterCounts) {
+  RecordStore& store = Open("store");
+  EXPECT_EQ(Load(store, "{\"key\":\"YQ==\",\"value\":\"MQ==\"}\n{\"key\":\"YQ==\",\"value\":\"Mg==\"}\n"),
+            "2/0/0");
+  EXPECT_EQ(Dump(store), "{\"key\":\"YQ==\",\"value\":\"Mg==\"}\n");
+}
+
+TEST_F(Raw, BadLinesAreToldAndTheOthersLoaded) {
+  EXPECT_EQ(Load(Open("store"),
+                 "nonsense\n\n{\"key\":\"YQ==\"}\n{\"value\":\"MQ==\"}\n{\"key\":\"*\"}\n"
+                 "{\"key\":\"Yg==\",\"value\":\"*\"}\n"),
+            "1/0/4 file:1: expected an object, got null file:4: there is no key in base64 file:5: there is no key in base64 "
+            "file:6: the value is not base64");
+}
+
+}  // namespace
+}  // namespace strata::tool
