@@ -27,9 +27,9 @@ int64_t RandomId() {
 base::StatusOr<std::unique_ptr<Import>> Import::Create(const std::string& directory) {
   STRATA_ASSIGN_OR_RETURN(auto dir, DataDir::Hold(directory));
   // Room for what grows within one transaction.
-  STRATA_ASSIGN_OR_RETURN(auto env,
-                          lmdb::Environment::Open(dir->FilePath(kStoreFile),
-                                                  {.initial_map_bytes = int64_t{1} << 40}));
+  STRATA_ASSIGN_OR_RETURN(
+      auto env,
+      lmdb::Environment::Open(dir->FilePath(kStoreFile), {.initial_map_bytes = int64_t{1} << 40}));
   return std::unique_ptr<Import>(new Import(std::move(dir), std::move(env)));
 }
 
@@ -62,7 +62,8 @@ base::Status Import::Add(const KeyValue& change) {
   STRATA_ASSIGN_OR_RETURN(const auto earlier, txn_->Get(Table::kIndex, index_key));
   if (earlier) {
     const auto parsed = ParseIndex(*earlier);
-    if (parsed) STRATA_RETURN_IF_ERROR(txn_->Delete(Table::kHistory, HistoryKey({revision_, parsed->sub})));
+    if (parsed)
+      STRATA_RETURN_IF_ERROR(txn_->Delete(Table::kHistory, HistoryKey({revision_, parsed->sub})));
   }
   HistoryRecord record;
   record.kind = change.version == 0 ? Kind::kTombstone : Kind::kPut;

@@ -97,7 +97,8 @@ base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Server::Credentials(
     return base::InvalidArgumentError(
         fmt::format("{} needs a certificate and its key (--cert-file, --key-file)", url));
   }
-  return ServerTls({options_.cert_file, options_.key_file, options_.client_ca_file});
+  return ServerTls(
+      {.cert = options_.cert_file, .key = options_.key_file, .client_ca = options_.client_ca_file});
 }
 
 base::Status Server::Start() {

@@ -17,7 +17,6 @@ namespace strata::rpc {
 namespace {
 
 namespace tls = grpc::experimental;
-constexpr unsigned kRefreshSeconds = 60;
 
 using X509Ptr = std::unique_ptr<X509, decltype(&X509_free)>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
@@ -66,7 +65,7 @@ base::Status Check(const TlsFiles& files) {
 base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(const TlsFiles& files) {
   STRATA_RETURN_IF_ERROR(Check(files));
   tls::TlsServerCredentialsOptions options(std::make_shared<tls::FileWatcherCertificateProvider>(
-      files.key, files.cert, files.client_ca, kRefreshSeconds));
+      files.key, files.cert, files.client_ca, files.refresh_seconds));
   options.watch_identity_key_cert_pairs();
   options.set_cert_request_type(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
   if (!files.client_ca.empty()) {

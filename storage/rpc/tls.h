@@ -16,9 +16,10 @@ namespace strata::rpc {
 struct TlsFiles {
   std::string cert, key;
   std::string client_ca;  // if given, clients must have a certificate of it
+  unsigned refresh_seconds = 60;
 };
 
-// The files are looked at every minute; what can't be used then is passed by, and the old ones
+// The files are looked at every so often; what can't be used then is passed by, and the old ones
 // serve on. Now it is an error that names the file.
 base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(const TlsFiles& files);
 

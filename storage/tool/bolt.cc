@@ -56,7 +56,8 @@ base::Status Bolt::ReadMeta(uint64_t page, uint64_t* newest) {
   const uint64_t at = page * (page == 0 ? 0 : page_size_) + kPageHeader;
   if (at + kMetaBytes > file_.size()) return Damaged("it is cut");
   const std::string_view meta = file_.substr(at, kMetaBytes);
-  if (U32(meta, 0) != kMagic || U32(meta, 4) != kVersion || U64(meta, 56) != Sum(meta.substr(0, 56)))
+  if (U32(meta, 0) != kMagic || U32(meta, 4) != kVersion ||
+      U64(meta, 56) != Sum(meta.substr(0, 56)))
     return Damaged("a meta page's checksum is wrong");
   const uint64_t size = U32(meta, 8);
   if (size < 512 || size > (1 << 20) || (size & (size - 1)) != 0)

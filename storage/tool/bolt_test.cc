@@ -20,12 +20,14 @@ std::string Sample() {
 int CountOf(const Bolt& bolt, const std::string& bucket) {
   int count = 0;
   std::string before;
-  EXPECT_TRUE(bolt.ForEach(bucket, [&](std::string_view key, std::string_view) {
-                    EXPECT_LT(before, key);
-                    before = key;
-                    ++count;
-                    return base::OkStatus();
-                  }).ok());
+  EXPECT_TRUE(bolt.ForEach(bucket,
+                           [&](std::string_view key, std::string_view) {
+                             EXPECT_LT(before, key);
+                             before = key;
+                             ++count;
+                             return base::OkStatus();
+                           })
+                  .ok());
   return count;
 }
 
@@ -60,8 +62,8 @@ TEST(BoltFiles, ThatAreCutOrSomethingElseSaySo) {
   for (size_t length = 20; length < 4000; length += 100) {
     const auto bolt = Bolt::Open(std::string_view(file).substr(0, length));
     if (!bolt.ok()) continue;
-    const auto read = bolt->ForEach(
-        "key", [](std::string_view, std::string_view) { return base::OkStatus(); });
+    const auto read =
+        bolt->ForEach("key", [](std::string_view, std::string_view) { return base::OkStatus(); });
     EXPECT_THAT(base::Message(read), HasSubstr("the database is damaged")) << length;
   }
 }

@@ -110,9 +110,9 @@ base::StatusOr<int64_t> DumpRaw(RecordStore& store, const std::string& prefix, O
     STRATA_ASSIGN_OR_RETURN(const RecordStore::Page page, store.List(from, end, kPage, revision));
     revision = page.revision;
     for (const client::KeyValue& kv : page.entries) {
-      STRATA_RETURN_IF_ERROR(output.Write(fmt::format("{{\"key\":\"{}\",\"value\":\"{}\"}}\n",
-                                                      base::ToBase64(kv.key),
-                                                      base::ToBase64(kv.value))));
+      STRATA_RETURN_IF_ERROR(
+          output.Write(fmt::format("{{\"key\":\"{}\",\"value\":\"{}\"}}\n", base::ToBase64(kv.key),
+                                   base::ToBase64(kv.value))));
       ++count;
     }
     if (!page.more || page.entries.empty()) return count;

@@ -65,7 +65,8 @@ class Raw : public testing::Test {
 TEST_F(Raw, AnyKeyAndAnyValueComeOverAsTheyAre) {
   RecordStore& from = Open("from");
   const std::string odd("\0\xff key", 6);
-  ASSERT_TRUE(from.Commit({{"/registry/pods/a", std::string("k8s\0\x01", 5), 0}, {odd, "", 0}}).ok());
+  ASSERT_TRUE(
+      from.Commit({{"/registry/pods/a", std::string("k8s\0\x01", 5), 0}, {odd, "", 0}}).ok());
   for (int i = 0; i < 1200; ++i)
     ASSERT_TRUE(from.Commit({{"/many/" + std::to_string(i), std::to_string(i), 0}}).ok());
   const std::string dumped = Dump(from);
@@ -74,13 +75,15 @@ TEST_F(Raw, AnyKeyAndAnyValueComeOverAsTheyAre) {
   EXPECT_EQ(Load(to, dumped), "1202/0/0");
   EXPECT_EQ(Dump(to), dumped);
   EXPECT_EQ(Load(to, dumped), "0/1202/0") << "a second time nothing is written";
-  EXPECT_EQ(Dump(to, "/registry/"), "{\"key\":\"L3JlZ2lzdHJ5L3BvZHMvYQ==\",\"value\":\"azhzAAE=\"}\n");
+  EXPECT_EQ(Dump(to, "/registry/"),
+            "{\"key\":\"L3JlZ2lzdHJ5L3BvZHMvYQ==\",\"value\":\"azhzAAE=\"}\n");
 }
 
 TEST_F(Raw, OfTwoLinesWithOneKeyTheLaterCounts) {
   RecordStore& store = Open("store");
-  EXPECT_EQ(Load(store, "{\"key\":\"YQ==\",\"value\":\"MQ==\"}\n{\"key\":\"YQ==\",\"value\":\"Mg==\"}\n"),
-            "2/0/0");
+  EXPECT_EQ(
+      Load(store, "{\"key\":\"YQ==\",\"value\":\"MQ==\"}\n{\"key\":\"YQ==\",\"value\":\"Mg==\"}\n"),
+      "2/0/0");
   EXPECT_EQ(Dump(store), "{\"key\":\"YQ==\",\"value\":\"Mg==\"}\n");
 }
 
@@ -88,7 +91,8 @@ TEST_F(Raw, BadLinesAreToldAndTheOthersLoaded) {
   EXPECT_EQ(Load(Open("store"),
                  "nonsense\n\n{\"key\":\"YQ==\"}\n{\"value\":\"MQ==\"}\n{\"key\":\"*\"}\n"
                  "{\"key\":\"Yg==\",\"value\":\"*\"}\n"),
-            "1/0/4 file:1: expected an object, got null file:4: there is no key in base64 file:5: there is no key in base64 "
+            "1/0/4 file:1: expected an object, got null file:4: there is no key in base64 file:5: "
+            "there is no key in base64 "
             "file:6: the value is not base64");
 }
 

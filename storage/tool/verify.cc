@@ -122,9 +122,8 @@ base::StatusOr<Verification> Verify(RecordStore& store) {
 std::string AsTable(const Verification& found) {
   size_t width = std::string_view("NAMESPACE").size();
   for (const auto& [ns, usage] : found.namespaces) width = std::max(width, ns.size());
-  std::string out =
-      fmt::format("{:<{}}   {:>8}   {:>8}   {:>9}   {:>13}\n", "NAMESPACE", width, "STREAMS",
-                  "TAGS", "IMAGES", "BYTES");
+  std::string out = fmt::format("{:<{}}   {:>8}   {:>8}   {:>9}   {:>13}\n", "NAMESPACE", width,
+                                "STREAMS", "TAGS", "IMAGES", "BYTES");
   const auto row = [&](std::string_view name, const Usage& usage) {
     out += fmt::format("{:<{}}   {:>8}   {:>8}   {:>9}   {:>13}\n", name, width, usage.streams,
                        usage.tags, usage.images, usage.bytes);
@@ -136,7 +135,8 @@ std::string AsTable(const Verification& found) {
   for (const Problem& problem : found.problems)
     out += fmt::format("{}: {}: {}\n", problem.what, problem.record, problem.details);
   out += fmt::format(
-      "\n{} unreadable, {} missing images, {} missing manifests, {} other keys, as of revision {}\n",
+      "\n{} unreadable, {} missing images, {} missing manifests, {} other keys, as of revision "
+      "{}\n",
       found.unreadable, found.missing_images, found.missing_manifests, found.other_keys,
       found.revision);
   return out;

@@ -28,10 +28,10 @@ struct Problem {
 
 struct Verification {
   base::Revision revision = 0;
-  Usage images;                              // their records
-  std::map<std::string, Usage> namespaces;   // of streams
+  Usage images;                             // their records
+  std::map<std::string, Usage> namespaces;  // of streams
   int64_t unreadable = 0, missing_images = 0, missing_manifests = 0;
-  int64_t other_keys = 0;  // in the range of our keys, and neither an image's nor a stream's
+  int64_t other_keys = 0;         // in the range of our keys, and neither an image's nor a stream's
   std::vector<Problem> problems;  // the first thousand
 };
 

@@ -56,7 +56,8 @@ TEST_F(Verifications, NameWhatCantBeReadAndWhatIsMissing) {
   Put("images/list", Image(R"({"digest":"one"},{"digest":"two"},{"digest":"later"})"));
   Put("images/later", Image());
   Put("images/bad", "nonsense");
-  Put("imagestreams/a/x", Stream(R"({"image":"one"},{"image":"none"},{"image":"one"},{"image":""})"));
+  Put("imagestreams/a/x",
+      Stream(R"({"image":"one"},{"image":"none"},{"image":"one"},{"image":""})"));
   Put("imagestreams/a/y", Stream(R"({"image":"bad"})"));
   Put("imagestreams/b/z", "k8s");
   Put("imagesets/x", "1");
@@ -79,7 +80,8 @@ TEST_F(Verifications, NameWhatCantBeReadAndWhatIsMissing) {
                             "MissingManifest /openshift.io/images/list two"));
   EXPECT_THAT(AsTable(found), testing::AllOf(testing::HasSubstr("NAMESPACE    STREAMS"),
                                              testing::HasSubstr("2 unreadable, 1 missing images")));
-  EXPECT_THAT(AsJson(found), testing::StartsWith(R"({"revision":9,"unreadable":2,"missingImages":1,)"));
+  EXPECT_THAT(AsJson(found),
+              testing::StartsWith(R"({"revision":9,"unreadable":2,"missingImages":1,)"));
 }
 
 TEST_F(Verifications, OfAnEmptyStoreFindNothing) {

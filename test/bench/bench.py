@@ -10,6 +10,7 @@ import contextlib
 import json
 import re
 import statistics
+import subprocess
 import tempfile
 import time
 import urllib.request
@@ -164,6 +165,23 @@ class Bench:
             self.beside("reviews by kube-apiserver, warm, beside token file", ">= 0.95 x files", by_reviews, by_files)
             self.beside("the same as files, audited at Metadata", "none yet", with_audit, by_files)
 
+    def store(self):
+        """The embedded store beside etcd 3.6, by one Go client on one disk; each server on one core, the client on the other."""
+        program = self.rig.etcd and self.rig.etcd.parent / "storebench"
+        if not program or not program.exists():
+            return print("the store is measured beside the etcd that the build makes, with storebench beside it")
+        command = ["taskset", "-c", "1", program, f"--etcd={self.rig.etcd}", f"--strata-storage={self.rig.bin}/strata-storage",
+                   f"--work={self.rig.work}"] + (["--quick"] if self.quick else [])
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+            for line in running.stdout:
+                figure = json.loads(line)
+                ratios = sorted(ours / theirs for ours, theirs in zip(figure["ours"], figure["theirs"]))
+                ours, theirs = statistics.median(figure["ours"]), statistics.median(figure["theirs"])
+                self.row(figure["figure"], figure["target"], f"{statistics.median(ratios):.2f} x etcd",
+                         f"{ratios[0]:.2f}..{ratios[-1]:.2f}; {ours:,.1f} {figure['unit']}, etcd {theirs:,.1f} {figure['unit']}")
+        if running.returncode:
+            raise SystemExit(f"storebench ended with {running.returncode}")
+
     def beside(self, name, target, ours, theirs):
         ratios = sorted(t / o for o, t in zip(ours, theirs))
         self.row(name, target, f"{statistics.median(ratios):.2f} x files",
@@ -171,7 +189,7 @@ class Bench:
 
     def run(self):
         print(f"{'figure':<52} {'target':<16} {'measured':<16} spread, absolute figures")
-        for part in (self.small_answer, self.large_answer, self.missing_images, self.memory_and_start, self.freshness, self.delegation):
+        for part in (self.small_answer, self.large_answer, self.missing_images, self.memory_and_start, self.freshness, self.delegation, self.store):
             if self.only in part.__name__:
                 part()
         out = ROOT / "build/bench"
@@ -199,7 +217,7 @@ def put_stream(etcd_url, image):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="short rounds, a tenth of the data")
-    parser.add_argument("--only", default="", help="the part whose name contains this: small_answer, large_answer, missing_images, memory_and_start, freshness, delegation")
+    parser.add_argument("--only", default="", help="the part whose name contains this: small_answer, large_answer, missing_images, memory_and_start, freshness, delegation, store")
     parser.add_argument("--bin-dir", default=ROOT / "build/bin")
     parser.add_argument("--etcd", default=next((str(p) for p in [ROOT / "build/release/go/etcd"] if p.exists()), ""))
     options = parser.parse_args()

@@ -1,0 +1,118 @@
+#include "storage/rpc/tls.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+
+#include "obs/log.h"
+#include "storage/engine/store.h"
+#include "storage/rpc/services.h"
+#include "test/support/certificates.h"
+
+namespace strata::rpc {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing_support::Identity;
+using testing_support::Issue;
+
+class Tls : public testing::Test {
+ protected:
+  Tls() { fs::create_directories(root); }
+  ~Tls() override { fs::remove_all(root); }
+
+  static std::string KeyPem(const Identity& identity) {
+    BIO* bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_PrivateKey(bio, identity.key, nullptr, nullptr, 0, nullptr, nullptr);
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(bio, &data);
+    std::string pem(data, static_cast<size_t>(size));
+    BIO_free(bio);
+    return pem;
+  }
+  std::unique_ptr<Identity> Server(const Identity& signer) const {
+    auto server = Issue(&signer, "localhost", {}, now - kDay, now + kDay, "serverAuth");
+    testing_support::AddExtension(server->certificate, signer.certificate, NID_subject_alt_name,
+                                  "DNS:localhost");
+    X509_sign(server->certificate, signer.key, EVP_sha256());
+    return server;
+  }
+  // Renamed into place, as tools that rotate do.
+  std::string Write(const std::string& name, const std::string& text) const {
+    const fs::path path = root / name;
+    std::ofstream(path.string() + ".new") << text;
+    fs::rename(path.string() + ".new", path);
+    return path;
+  }
+  std::string Refusal(const TlsFiles& files) const {
+    return std::string(base::Message(ServerTls(files).status()));
+  }
+
+  static constexpr int64_t kDay = 86'400;
+  const int64_t now = std::time(nullptr);
+  const fs::path root = fs::temp_directory_path() / ("strata-tls-" + std::to_string(getpid()));
+  const std::unique_ptr<Identity> ca = Issue(nullptr, "ca", {}, now - kDay, now + kDay, nullptr);
+};
+
+TEST_F(Tls, FilesThatCantBeUsedAreNamed) {
+  const auto one = Server(*ca), other = Server(*ca);
+  const std::string cert = Write("cert", one->Pem()), key = Write("key", KeyPem(*one));
+  const std::string other_key = Write("other", KeyPem(*other)), text = Write("text", "hello");
+  EXPECT_EQ(Refusal({cert, key, ""}), "");
+  EXPECT_THAT(Refusal({root / "none", key, ""}), HasSubstr("none: No such file"));
+  EXPECT_THAT(Refusal({text, key, ""}), HasSubstr("text: no PEM certificate"));
+  EXPECT_THAT(Refusal({cert, text, ""}), HasSubstr("text: no PEM private key"));
+  EXPECT_THAT(Refusal({cert, other_key, ""}), HasSubstr("is not the key of the certificate in"));
+  EXPECT_THAT(Refusal({cert, key, text}), HasSubstr("text: no PEM certificate"));
+}
+
+TEST_F(Tls, NewCertificatesServeNewConnections) {
+  const base::SystemClock clock;
+  obs::Metrics metrics;
+  const auto store = *engine::Store::Open(root / "store", {}, clock, obs::NullLogger(), metrics);
+  KvService kv(*store, {}, 1 << 20);
+  const auto first = Server(*ca);
+  const TlsFiles files{Write("cert", first->Pem()), Write("key", KeyPem(*first)), "", 1};
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("localhost:0", *ServerTls(files), &port);
+  builder.RegisterService(&kv);
+  const auto server = builder.BuildAndStart();
+  const auto reads = [&](const Identity& trusted) {
+    grpc::SslCredentialsOptions options;
+    options.pem_root_certs = trusted.Pem();
+    // Each with a connection of its own.
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    const auto stub = etcdserverpb::KV::NewStub(grpc::CreateCustomChannel(
+        "localhost:" + std::to_string(port), grpc::SslCredentials(options), arguments));
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
+    etcdserverpb::RangeRequest request;
+    request.set_key("a");
+    etcdserverpb::RangeResponse response;
+    return stub->Range(&context, request, &response).ok();
+  };
+  EXPECT_TRUE(reads(*ca));
+  const auto next_ca = Issue(nullptr, "next", {}, now - kDay, now + kDay, nullptr);
+  const auto second = Server(*next_ca);
+  Write("key", KeyPem(*second));
+  Write("cert", second->Pem());
+  bool taken = false;
+  for (int i = 0; i < 20 && !taken; ++i) {
+    usleep(500'000);
+    taken = reads(*next_ca);
+  }
+  EXPECT_TRUE(taken);
+  EXPECT_FALSE(reads(*ca));
+  server->Shutdown();
+}
+
+}  // namespace
+}  // namespace strata::rpc
