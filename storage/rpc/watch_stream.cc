@@ -1,6 +1,7 @@
 #include "storage/rpc/watch_stream.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <utility>
 
@@ -110,7 +111,11 @@ void WatchStream::Proceed() {
   }
   if (!writing_ && !out_.empty()) {
     writing_ = true;
-    StartWrite(&out_.front());
+    // What others follow needn't go out by itself: thousands of watches of one key are answered in
+    // a few packets.
+    grpc::WriteOptions options;
+    if (out_.size() > 1) options.set_buffer_hint();
+    StartWrite(&out_.front().response, options);
   }
   // Also while an answer is on its way: a client may ask before it reads.
   if (!reading_ && out_.size() < kMaxAnswersBeforeReading) {
@@ -119,11 +124,20 @@ void WatchStream::Proceed() {
   }
 }
 
-pb::WatchResponse& WatchStream::Queue(int64_t id, Revision revision) {
-  pb::WatchResponse& response = out_.emplace_back();
-  service_.identity_.Fill(response.mutable_header(), revision);
-  response.set_watch_id(id);
-  return response;
+WatchStream::Answer::~Answer() {
+  while (response.events_size() > 0) response.mutable_events()->UnsafeArenaReleaseLast();
+}
+
+void WatchStream::Answer::Add(Event event) {
+  response.mutable_events()->UnsafeArenaAddAllocated(event.get());
+  events_.push_back(std::move(event));
+}
+
+WatchStream::Answer& WatchStream::Queue(int64_t id, Revision revision) {
+  Answer& answer = out_.emplace_back();
+  service_.identity_.Fill(answer.response.mutable_header(), revision);
+  answer.response.set_watch_id(id);
+  return answer;
 }
 
 void WatchStream::Handle(const pb::WatchRequest& request) {
@@ -168,7 +182,7 @@ void WatchStream::Create(const pb::WatchCreateRequest& request) {
     refusal = "etcdserver: too many watches on the stream";
   }
   if (!refusal.empty()) {
-    pb::WatchResponse& response = Queue(kNoWatch, current);
+    pb::WatchResponse& response = Queue(kNoWatch, current).response;
     response.set_created(true);
     response.set_canceled(true);
     response.set_cancel_reason(refusal);
@@ -176,7 +190,7 @@ void WatchStream::Create(const pb::WatchCreateRequest& request) {
   }
 
   const int64_t id = ChooseId(request.watch_id());
-  Queue(id, current).set_created(true);
+  Queue(id, current).response.set_created(true);
   const Revision start = request.start_revision();
   if (start == 0 || start > current) {
     watch.next = start == 0 ? current + 1 : start;
@@ -192,13 +206,13 @@ void WatchStream::Create(const pb::WatchCreateRequest& request) {
 void WatchStream::Cancel(int64_t id) {
   if (watches_.erase(id) == 0) return;
   service_.watches_gauge_.Add(-1);
-  Queue(id, store_.revision()).set_canceled(true);
+  Queue(id, store_.revision()).response.set_canceled(true);
 }
 
 void WatchStream::CancelCompacted(int64_t id) {
   watches_.erase(id);
   service_.watches_gauge_.Add(-1);
-  pb::WatchResponse& response = Queue(id, store_.revision());
+  pb::WatchResponse& response = Queue(id, store_.revision()).response;
   response.set_canceled(true);
   response.set_compact_revision(store_.compacted());
 }
@@ -237,20 +251,15 @@ void WatchStream::Step() {
   Proceed();
 }
 
-base::StatusOr<size_t> WatchStream::Collect(const engine::Change& change, const Watch& watch,
-                                            Events& events) {
-  mvccpb::Event& event = events.emplace_back();
-  event.set_type(change.deleted() ? mvccpb::Event::DELETE : mvccpb::Event::PUT);
-  Encode(change.kv(), event.mutable_kv());
-  size_t size = change.size() + kEventOverhead;
-  if (watch.prev_kv) {
-    STRATA_ASSIGN_OR_RETURN(auto prev, change.Prev());
-    if (prev) {
-      size += prev->key.size() + prev->value.size();
-      Encode(*std::move(prev), event.mutable_prev_kv());
-    }
-  }
-  return size;
+base::StatusOr<WatchStream::Event> WatchStream::MakeEvent(const engine::Change& change,
+                                                          bool with_prev) {
+  auto event = std::make_shared<mvccpb::Event>();
+  event->set_type(change.deleted() ? mvccpb::Event::DELETE : mvccpb::Event::PUT);
+  Encode(change.kv(), event->mutable_kv());
+  if (!with_prev) return event;
+  STRATA_ASSIGN_OR_RETURN(auto prev, change.Prev());
+  if (prev) Encode(*std::move(prev), event->mutable_prev_kv());
+  return event;
 }
 
 void WatchStream::ReadForSynced() {
@@ -260,10 +269,16 @@ void WatchStream::ReadForSynced() {
       position_, service_.options_.step_bytes,
       [&](const engine::Change& change) ABSL_NO_THREAD_SAFETY_ANALYSIS -> base::StatusOr<size_t> {
         size_t taken = 0;
+        std::array<Event, 2> made;  // without, and with what was before
         for (const auto& [id, watch] : watches_) {
           if (!watch.synced || !watch.Wants(change)) continue;
-          STRATA_ASSIGN_OR_RETURN(const size_t size, Collect(change, watch, events[id]));
-          taken += size;
+          Event& event = made[watch.prev_kv ? 1 : 0];
+          if (event == nullptr) {
+            STRATA_ASSIGN_OR_RETURN(event, MakeEvent(change, watch.prev_kv));
+            taken += event->ByteSizeLong();
+          }
+          events[id].push_back(event);
+          taken += kEventOverhead;
         }
         return taken;
       });
@@ -298,11 +313,14 @@ bool WatchStream::ReadForOneLagging() {
   last_lagging_ = id;
 
   Events events;
-  const auto end = store_.Changes(watch.next, service_.options_.step_bytes,
-                                  [&](const engine::Change& change) -> base::StatusOr<size_t> {
-                                    if (!watch.Wants(change)) return 0;
-                                    return Collect(change, watch, events);
-                                  });
+  const auto end =
+      store_.Changes(watch.next, service_.options_.step_bytes,
+                     [&](const engine::Change& change) -> base::StatusOr<size_t> {
+                       if (!watch.Wants(change)) return 0;
+                       STRATA_ASSIGN_OR_RETURN(Event event, MakeEvent(change, watch.prev_kv));
+                       events.push_back(std::move(event));
+                       return events.back()->ByteSizeLong() + kEventOverhead;
+                     });
   if (absl::IsOutOfRange(end.status())) {
     CancelCompacted(id);
     return true;
@@ -328,17 +346,17 @@ bool WatchStream::ReadForOneLagging() {
 void WatchStream::SendEvents(int64_t id, const Watch& watch, Events events, Revision seen) {
   service_.events_.Increment(static_cast<double>(events.size()));
   const size_t limit = watch.fragment ? service_.options_.fragment_bytes : SIZE_MAX;
-  pb::WatchResponse* response = &Queue(id, seen);
+  Answer* answer = &Queue(id, seen);
   size_t size = 0;
-  for (mvccpb::Event& event : events) {
-    const size_t more = event.ByteSizeLong();
+  for (Event& event : events) {
+    const size_t more = limit == SIZE_MAX ? 0 : event->ByteSizeLong();
     if (size > 0 && size + more > limit) {
-      response->set_fragment(true);
-      response = &Queue(id, seen);
+      answer->response.set_fragment(true);
+      answer = &Queue(id, seen);
       size = 0;
     }
     size += more;
-    *response->add_events() = std::move(event);
+    answer->Add(std::move(event));
   }
 }
 

@@ -64,7 +64,23 @@ class WatchStream final
 
     bool Wants(const engine::Change& change) const;
   };
-  using Events = std::vector<mvccpb::Event>;
+  // One event is in the answers to all watches that want it.
+  using Event = std::shared_ptr<mvccpb::Event>;
+  using Events = std::vector<Event>;
+
+  // An answer, whose events may be others' too.
+  class Answer {
+   public:
+    Answer() = default;
+    Answer(const Answer&) = delete;
+    Answer& operator=(const Answer&) = delete;
+    ~Answer();
+    void Add(Event event);
+    etcdserverpb::WatchResponse response;
+
+   private:
+    Events events_;  // of `response`, which doesn't own them
+  };
 
   void Handle(const etcdserverpb::WatchRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Create(const etcdserverpb::WatchCreateRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -77,13 +93,12 @@ class WatchStream final
   void TellProgress() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   bool any_synced() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  base::StatusOr<size_t> Collect(const engine::Change& change, const Watch& watch, Events& events);
+  static base::StatusOr<Event> MakeEvent(const engine::Change& change, bool with_prev);
   void SendEvents(int64_t id, const Watch& watch, Events events, engine::Revision seen)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CancelCompacted(int64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  etcdserverpb::WatchResponse& Queue(int64_t id, engine::Revision revision)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Answer& Queue(int64_t id, engine::Revision revision) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Starts what can be started: a write, a read, the end.
   void Proceed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void End(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -102,7 +117,7 @@ class WatchStream final
   int64_t last_lagging_ ABSL_GUARDED_BY(mu_) = -1;      // for turns among those that lag
   engine::Revision position_ ABSL_GUARDED_BY(mu_) = 0;  // synced watches have seen all before it
   bool progress_wanted_ ABSL_GUARDED_BY(mu_) = false;
-  std::deque<etcdserverpb::WatchResponse> out_ ABSL_GUARDED_BY(mu_);
+  std::deque<Answer> out_ ABSL_GUARDED_BY(mu_);
   bool writing_ ABSL_GUARDED_BY(mu_) = false;  // the front of out_
   bool reading_ ABSL_GUARDED_BY(mu_) = false;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;  // Finish is due, or called

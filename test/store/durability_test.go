@@ -41,16 +41,22 @@ func newTormented(t *testing.T) *tormented {
 	return &tormented{t: t, backend: b, state: state{1, map[string]entry{}}, random: rand.New(rand.NewSource(time.Now().UnixNano()))}
 }
 
+// dial waits until the store listens; nil if it ends before.
 func (s *tormented) dial() *clientv3.Client {
 	s.t.Helper()
 	address := strings.TrimPrefix(s.backend.URL, "http://")
-	rig.Eventually(s.t, "the store listens", func() error {
+	for {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			conn.Close()
+			break
 		}
-		return err
-	})
+		select {
+		case <-s.backend.Ended():
+			return nil
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 	c, err := clientv3.New(clientv3.Config{Endpoints: []string{s.backend.URL}, DialTimeout: rig.Patience, Logger: zap.NewNop()})
 	if err != nil {
 		s.t.Fatal(err)
@@ -117,11 +123,18 @@ func (s *tormented) work(ended <-chan struct{}, begun func()) ([]porcupine.Opera
 	}()
 	var group sync.WaitGroup
 	watcher, workers := s.dial(), [clients]*clientv3.Client{}
-	defer watcher.Close()
 	for id := range workers {
 		workers[id] = s.dial()
-		defer workers[id].Close()
 	}
+	if watcher == nil || slices.Contains(workers[:], nil) {
+		return nil, nil // it ended while it started
+	}
+	defer watcher.Close()
+	defer func() {
+		for _, c := range workers {
+			c.Close()
+		}
+	}()
 	begun()
 	group.Add(1)
 	go func() {
@@ -168,6 +181,9 @@ func (s *tormented) work(ended <-chan struct{}, begun func()) ([]porcupine.Opera
 // judge reads what is left, and checks that all answers, all watches and all of the past agree with it.
 func (s *tormented) judge(operations []porcupine.Operation, heard []change) error {
 	c := s.dial()
+	if c == nil {
+		return fmt.Errorf("it doesn't start: %s", s.backend.Output())
+	}
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
 	defer cancel()
