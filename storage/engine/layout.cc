@@ -1,6 +1,7 @@
 #include "storage/engine/layout.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace strata::engine {
 namespace {
@@ -26,17 +27,48 @@ T Take(std::string_view& in) {
 
 constexpr size_t kHistoryHeader = 1 + 8 + 8 + 8 + 4;
 constexpr size_t kIndexValue = 1 + 4 + 8 + 8 + 8;
-constexpr std::string_view kEndMark("\x00\x01", 2);
-constexpr std::string_view kAfterMark("\x00\x02", 2);
+constexpr size_t kEndBytes = 4;
+constexpr char kEnd = '\x01';
+constexpr char kOneZero = '\xff', kFewZeros = '\xfe', kManyZeros = '\xfd';
+// What kFewZeros can tell: 2 to 257; more is up to 512, which no key that is stored has.
+constexpr size_t kFew = 257, kMany = 512;
 
-std::string Escape(std::string_view key, std::string_view mark) {
-  std::string out;
-  out.reserve(key.size() + 10);
-  for (const char c : key) {
-    out.push_back(c);
-    if (c == '\0') out.push_back('\xff');
+// A run of zeros that another byte follows: longer ones come first.
+void AppendRun(size_t zeros, std::string& out) {
+  out.push_back('\0');
+  if (zeros == 1) {
+    out.push_back(kOneZero);
+  } else if (zeros <= kFew) {
+    out.push_back(kFewZeros);
+    out.push_back(static_cast<char>(kFew - zeros));
+  } else {
+    out.push_back(kManyZeros);
+    out.push_back(static_cast<char>(kMany - std::min(zeros, kMany)));
   }
-  return out.append(mark);
+}
+
+// Those that the key ends with: fewer come first.
+void AppendEnd(size_t zeros, std::string& out) {
+  out.push_back('\0');
+  out.push_back(kEnd);
+  Append(out, static_cast<uint16_t>(std::min(zeros, size_t{UINT16_MAX})));
+}
+
+// Of `key` with so many zeros behind it.
+std::string Escape(std::string_view key, size_t more = 0) {
+  std::string out;
+  out.reserve(key.size() + kEndBytes + 8);
+  size_t zeros = 0;
+  for (const char c : key) {
+    if (c == '\0') {
+      ++zeros;
+      continue;
+    }
+    if (zeros > 0) AppendRun(std::exchange(zeros, 0), out);
+    out.push_back(c);
+  }
+  AppendEnd(zeros + more, out);
+  return out;
 }
 
 }  // namespace
@@ -82,37 +114,58 @@ std::optional<HistoryRecord> ParseHistory(std::string_view bytes) {
 }
 
 std::string IndexLowerBound(std::string_view key) {
-  return Escape(key, kEndMark);
+  return Escape(key);
 }
 
+// Nothing stands between a key and the same with one zero more.
 std::string IndexAfter(std::string_view key) {
-  return Escape(key, kAfterMark);
+  return Escape(key, 1);
+}
+
+std::string AfterEscaped(std::string_view escaped) {
+  std::string after(escaped);
+  for (size_t at = after.size(); at-- > after.size() - 2;) {
+    after[at] = static_cast<char>(after[at] + 1);
+    if (after[at] != '\0') break;
+  }
+  return after;
 }
 
 std::string IndexKey(std::string_view key, Revision revision) {
-  std::string out = Escape(key, kEndMark);
+  std::string out = Escape(key);
   Append(out, ~revision);
   return out;
 }
 
 std::optional<IndexKeyParts> ParseIndexKey(std::string_view bytes) {
-  if (bytes.size() < 10) return std::nullopt;
+  if (bytes.size() < kEndBytes + 8) return std::nullopt;
   IndexKeyParts parts;
   parts.escaped = bytes.substr(0, bytes.size() - 8);
-  if (!parts.escaped.ends_with(kEndMark)) return std::nullopt;
+  const std::string_view end = parts.escaped.substr(parts.escaped.size() - kEndBytes);
+  if (end[0] != '\0' || end[1] != kEnd) return std::nullopt;
   bytes.remove_prefix(parts.escaped.size());
   parts.revision = ~Take<int64_t>(bytes);
   return parts;
 }
 
 std::string Unescape(std::string_view escaped) {
-  escaped.remove_suffix(kEndMark.size());
+  std::string_view end = escaped.substr(escaped.size() - 2);
+  escaped.remove_suffix(kEndBytes);
   std::string out;
   out.reserve(escaped.size());
   for (size_t i = 0; i < escaped.size(); ++i) {
-    out.push_back(escaped[i]);
-    if (escaped[i] == '\0') ++i;
+    if (escaped[i] != '\0') {
+      out.push_back(escaped[i]);
+      continue;
+    }
+    const char run = i + 1 < escaped.size() ? escaped[++i] : kOneZero;
+    size_t zeros = 1;
+    if (run != kOneZero && i + 1 < escaped.size()) {
+      zeros = (run == kFewZeros ? kFew : kMany) - static_cast<unsigned char>(escaped[++i]);
+    }
+    out.append(zeros, '\0');
   }
+  out.append(Take<uint16_t>(end), '\0');
   return out;
 }
 
@@ -155,8 +208,7 @@ std::string LeaseKeyKey(int64_t lease, std::string_view key) {
 }
 
 bool KeyFits(std::string_view key) {
-  const auto zeros = static_cast<size_t>(std::count(key.begin(), key.end(), '\0'));
-  return key.size() <= kMaxKeyBytes && key.size() + zeros + kEndMark.size() <= kMaxEscapedBytes;
+  return key.size() <= kMaxKeyBytes && Escape(key).size() <= kMaxEscapedBytes;
 }
 
 }  // namespace strata::engine

@@ -9,8 +9,9 @@
 //
 // `sub` counts the changes of one revision. A key changes at most once in a revision. In the index
 // a key's versions are neighbours, newest first: the version at revision R is the first at or after
-// (key, ~R). The key is escaped there, because no key may be a prefix of another: 00 becomes 00 FF,
-// and 00 01 ends it.
+// (key, ~R). The key is escaped there, because no key may be a prefix of another, and in such a way
+// that the order stays: 00 01 ends it, with the number of zeros that it ends with; a zero within is
+// 00 FF, and a run of them 00 FE or 00 FD with how many they are fewer than the most.
 #pragma once
 
 #include <cstddef>
@@ -26,9 +27,10 @@ namespace strata::engine {
 // 2: values carry checksums. 1 was never released.
 inline constexpr int64_t kFormatVersion = 2;
 
-// LMDB's keys end at 511 bytes; the escaped form needs 10 more than the key.
+// LMDB's keys end at 511 bytes, eight of which are the revision's. Single zeros here and there make
+// a key longer: one that has more than twenty may not fit.
 inline constexpr size_t kMaxKeyBytes = 480;
-inline constexpr size_t kMaxEscapedBytes = 501;
+inline constexpr size_t kMaxEscapedBytes = 503;
 
 enum class Kind : uint8_t { kPut = 0, kTombstone = 1 };
 
@@ -57,6 +59,8 @@ std::optional<HistoryRecord> ParseHistory(std::string_view bytes);
 std::string IndexLowerBound(std::string_view key);
 // Greater than every version of `key`, and smaller than any greater key's.
 std::string IndexAfter(std::string_view key);
+// The same of ParseIndexKey's `escaped`.
+std::string AfterEscaped(std::string_view escaped);
 std::string IndexKey(std::string_view key, Revision revision);
 
 struct IndexKeyParts {

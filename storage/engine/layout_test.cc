@@ -17,13 +17,22 @@ TEST(Layout, OrdersIndexKeysAsTheKeysAndVersionsNewestFirst) {
                                          std::string("\x01", 1),
                                          "a",
                                          std::string("a\0", 2),
+                                         std::string("a\0\0", 3),
+                                         std::string("a\0", 2) + std::string(300, '\0'),
+                                         std::string("a", 1) + std::string(400, '\0') + "\x01",
+                                         std::string("a", 1) + std::string(300, '\0') + "\xff",
+                                         std::string("a", 1) + std::string(257, '\0') + "\xff",
+                                         std::string("a", 1) + std::string(3, '\0') + "b",
+                                         std::string("a\0\0\x01", 4),
                                          std::string("a\0\x01", 3),
+                                         std::string("a\0\x01\0", 4),
+                                         std::string("a\0\x01\0\x01", 5),
                                          "aa",
                                          "b",
                                          "\xff"};
   std::string last;
   for (const std::string& key : keys) {
-    EXPECT_LT(last, IndexLowerBound(key));
+    EXPECT_LE(last, IndexLowerBound(key));
     last = IndexLowerBound(key);
     for (const Revision revision : {INT64_MAX, int64_t{1} << 40, int64_t{2}, int64_t{1}}) {
       const std::string encoded = IndexKey(key, revision);
@@ -35,13 +44,14 @@ TEST(Layout, OrdersIndexKeysAsTheKeysAndVersionsNewestFirst) {
       EXPECT_EQ(parts->revision, revision);
     }
     EXPECT_LT(last, IndexAfter(key));
+    EXPECT_EQ(AfterEscaped(IndexLowerBound(key)), IndexAfter(key));
     last = IndexAfter(key);
   }
 }
 
 TEST(Layout, IsWhatEarlierVersionsWrote) {
   EXPECT_EQ(base::ToHex(HistoryKey({0x0102, 3})), "000000000000010200000003");
-  EXPECT_EQ(base::ToHex(IndexKey("ab", 1)), "61620001fffffffffffffffe");
+  EXPECT_EQ(base::ToHex(IndexKey("ab", 1)), "616200010000fffffffffffffffe");
   EXPECT_EQ(base::ToHex(EncodeHistory({.kind = Kind::kPut,
                                        .create_revision = 2,
                                        .version = 3,
@@ -59,7 +69,7 @@ TEST(Layout, RefusesBytesThatItDidNotWrite) {
   EXPECT_FALSE(ParseHistoryKey("short"));
   EXPECT_FALSE(ParseHistory(""));
   EXPECT_FALSE(ParseHistory(std::string(29, '\xff'))) << "a key that is longer than the bytes";
-  EXPECT_FALSE(ParseIndexKey("123456789"));
+  EXPECT_FALSE(ParseIndexKey("12345678901"));
   EXPECT_FALSE(ParseIndexKey("no end mark here"));
   EXPECT_FALSE(ParseIndex(std::string(28, '\0')));
   EXPECT_FALSE(ParseIndex(std::string(29, '\x02'))) << "a kind that isn't known";
@@ -69,8 +79,11 @@ TEST(Layout, RefusesBytesThatItDidNotWrite) {
 TEST(Layout, TakesKeysUpToWhatLmdbCanHold) {
   EXPECT_TRUE(KeyFits(std::string(480, 'k')));
   EXPECT_FALSE(KeyFits(std::string(481, 'k')));
-  EXPECT_TRUE(KeyFits(std::string(249, '\0')));
-  EXPECT_FALSE(KeyFits(std::string(260, '\0')));
+  EXPECT_TRUE(KeyFits(std::string(480, '\0')));
+  EXPECT_TRUE(KeyFits("k" + std::string(478, '\0') + "k"));
+  std::string zeros;
+  for (int i = 0; i < 240; ++i) zeros += std::string("k\0", 2);
+  EXPECT_FALSE(KeyFits(zeros)) << "single ones make it longer";
   EXPECT_LE(IndexKey(std::string(480, 'k'), 1).size(), 511u);
 }
 

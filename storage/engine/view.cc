@@ -31,9 +31,7 @@ void NextKey(Cursor& cursor, const std::string& escaped) {
     cursor.Next();
     if (!cursor.valid() || !cursor.key().starts_with(escaped)) return;
   }
-  std::string after = escaped;
-  after.back() = '\x02';  // layout.h: the end mark is 00 01
-  cursor.Seek(after);
+  cursor.Seek(AfterEscaped(escaped));
 }
 
 // Moves to the newest version of `escaped` that isn't newer than `revision`; false if the key has

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"strata/test/rig"
 )
@@ -126,4 +129,19 @@ func (s *server) layers(t *testing.T, ns, name string) string {
 		t.Fatalf("layers of %s/%s: %d %s", ns, name, code, body)
 	}
 	return body
+}
+
+func putAll(t *testing.T, c *clientv3.Client, keysAndValues ...string) int64 {
+	t.Helper()
+	var ops []clientv3.Op
+	for i := 0; i < len(keysAndValues); i += 2 {
+		ops = append(ops, clientv3.OpPut(keysAndValues[i], keysAndValues[i+1]))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
+	defer cancel()
+	response, err := c.Txn(ctx).Then(ops...).Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.Header.Revision
 }

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"strata/test/rig"
+)
+
+func etcdctl(t *testing.T, b *rig.Backend, input string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, rig.Peer(t, "etcdctl"), append([]string{"--endpoints=" + b.URL}, args...)...)
+	command.Stdin = strings.NewReader(input)
+	out, err := command.CombinedOutput()
+	if err != nil {
+		t.Errorf("etcdctl %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func TestEtcdctlWorksOnTheStore(t *testing.T) {
+	b := rig.StartBackend(t, "strata-storage")
+	for _, one := range []struct {
+		args, input, want string
+	}{
+		{"put a 1", "", "OK"},
+		{"get a", "", "a\n1"},
+		{"get a -w json", "", `"kvs":[{"key":"YQ=="`},
+		{"put b 1", "", "OK"},
+		{"get --prefix --keys-only --order=DESCEND --sort-by=MODIFY \"\"", "", ""},
+		{"txn", "value(\"a\") = \"1\"\n\nput c yes\n\nput c no\n\n", "SUCCESS"},
+		{"get c", "", "yes"},
+		{"del a", "", "1"},
+		{"endpoint health", "", "is healthy"},
+		{"endpoint status -w table", "", "3.6.5"},
+		{"endpoint hashkv", "", ""},
+		{"member list", "", "started"},
+		{"lease grant 60", "", "granted with TTL(60s)"},
+		{"lease list", "", "found 1 leases"},
+		{"compaction 4", "", "compacted revision 4"},
+		{"defrag", "", "Finished defragmenting"},
+		{"alarm list", "", ""},
+		{"alarm disarm", "", ""},
+		{"check perf --load=s", "", "PASS: Throughput"},
+		{"get c --rev=5", "", "yes"},
+	} {
+		if strings.HasPrefix(one.args, "check perf") && os.Getenv("STRATA_SLOW") == "" {
+			continue // it takes a minute
+		}
+		rig.Contains(t, etcdctl(t, b, one.input, strings.Fields(one.args)...), one.want)
+	}
+	watch := exec.Command(rig.Peer(t, "etcdctl"), "--endpoints="+b.URL, "watch", "c", "--rev=4")
+	out, err := watch.StdoutPipe()
+	if err != nil || watch.Start() != nil {
+		t.Fatal(err)
+	}
+	defer watch.Wait()
+	defer watch.Process.Kill()
+	defer time.AfterFunc(rig.Patience, func() { watch.Process.Kill() }).Stop()
+	told := make([]byte, len("PUT\nc\nyes\n"))
+	if _, err := io.ReadFull(out, told); err != nil || string(told) != "PUT\nc\nyes\n" {
+		t.Errorf("etcdctl watch: %v %q", err, told)
+	}
+}
+
+// What a dashboard, a probe and an operator see.
+func TestHealthAndMetricsTellOfTheStore(t *testing.T) {
+	b := rig.StartBackend(t, "strata-storage")
+	b.Stop(15)
+	monitoring := fmt.Sprintf("http://127.0.0.1:%d", rig.FreePort(t))
+	full := rig.Start(t, rig.Strata(t, "strata-storage"), "serve", "--data-dir="+b.Dir, "--listen-client-urls="+b.URL,
+		"--listen-metrics-urls="+monitoring, "--quota-backend-bytes=200000", "--auto-compaction-mode=revision",
+		"--auto-compaction-retention=1000")
+	defer full.Stop(9)
+	c := b.Client(t)
+	get := func(path string) (int, string) {
+		response, err := http.Get(monitoring + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, _ := io.ReadAll(response.Body)
+		return response.StatusCode, string(body)
+	}
+	rig.Eventually(t, "it answers", func() error { _, err := http.Get(monitoring + "/livez"); return err })
+	expect := func(path string, code int, parts ...string) {
+		t.Helper()
+		got, body := get(path)
+		if got != code {
+			t.Errorf("%s: %d, want %d: %s", path, got, code, body)
+		}
+		rig.Contains(t, body, parts...)
+	}
+	expect("/health", 200, `{"health":"true","reason":""}`)
+	expect("/readyz?verbose", 200, "[+]data_corruption ok", "[+]serializable_read ok", "ok")
+	expect("/version", 200, `"etcdserver":"3.6.5"`)
+	expect("/nothing", 404)
+	for i := range 1000 {
+		if _, err := c.Put(context.Background(), fmt.Sprint("k", i), strings.Repeat("v", 1000)); err != nil {
+			rig.Contains(t, err.Error(), "database space exceeded")
+			break
+		}
+	}
+	rig.Eventually(t, "the alarm is on", func() error {
+		if code, body := get("/health"); code != 503 || !strings.Contains(body, "ALARM NOSPACE") {
+			return fmt.Errorf("%d %s", code, body)
+		}
+		return nil
+	})
+	expect("/livez", 200, "ok")
+	expect("/metrics", 200, "etcd_mvcc_db_total_size_in_bytes ", "etcd_mvcc_db_total_size_in_use_in_bytes ",
+		"etcd_server_quota_backend_bytes 200000", `strata_store_alarm{alarm="NOSPACE"} 1`, "etcd_server_has_leader 1",
+		"etcd_disk_backend_commit_duration_seconds_bucket", "process_resident_memory_bytes",
+		"etcd_debugging_mvcc_current_revision ")
+	rig.Contains(t, etcdctl(t, b, "", "alarm", "list"), "alarm:NOSPACE")
+	etcdctl(t, b, "", "del", "--prefix", "k")
+	etcdctl(t, b, "", "compaction", "--physical", strings.TrimSpace(fmt.Sprint(revision(t, c))))
+	etcdctl(t, b, "", "alarm", "disarm")
+	rig.Contains(t, etcdctl(t, b, "", "put", "again", "1"), "OK")
+	expect("/health", 200)
+	response, err := http.Post(monitoring+"/health", "text/plain", strings.NewReader("x"))
+	if err != nil || response.StatusCode != 405 {
+		t.Errorf("POST: %v %v", err, response)
+	}
+}
+
+func revision(t *testing.T, c *clientv3.Client) int64 {
+	r, err := c.Get(context.Background(), "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Header.Revision
+}
+
+// A backup of a store that is being written to: what was acknowledged before it began is in it, in one piece.
+func TestASnapshotTakenWhileWritingIsRestored(t *testing.T) {
+	b := rig.StartBackend(t, "strata-storage")
+	c := b.Client(t)
+	value := strings.Repeat("x", 10_000)
+	var acknowledged atomic.Int64
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := int64(1); ctx.Err() == nil; i++ {
+			if _, err := c.Put(ctx, fmt.Sprintf("/n/%08d", i), value); err == nil {
+				acknowledged.Store(i)
+			}
+		}
+	}()
+	rig.Eventually(t, "there are some", func() error {
+		if n := acknowledged.Load(); n < 200 {
+			return fmt.Errorf("%d", n)
+		}
+		return nil
+	})
+	before := acknowledged.Load()
+	file := t.TempDir() + "/snapshot.db"
+	out, err := exec.Command(rig.Peer(t, "etcdctl"), "--endpoints="+b.URL, "snapshot", "save", file).CombinedOutput()
+	cancel()
+	<-done
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+
+	dir := t.TempDir() + "/restored"
+	out, err = exec.Command(rig.Strata(t, "strata-storage"), "restore", file, "--data-dir="+dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	restored := rig.StartBackendIn(t, "strata-storage", dir, rig.FreePort(t))
+	got, err := restored.Client(t).Get(context.Background(), "/n/", clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if int64(len(got.Kvs)) < before {
+		t.Errorf("%d of at least %d keys", len(got.Kvs), before)
+	}
+	for i, kv := range got.Kvs {
+		if string(kv.Key) != fmt.Sprintf("/n/%08d", i+1) {
+			t.Fatalf("a hole before %s", kv.Key)
+		}
+	}
+	if int64(len(got.Kvs))+1 != got.Header.Revision {
+		t.Errorf("%d keys at revision %d", len(got.Kvs), got.Header.Revision)
+	}
+	if out, err := exec.Command(rig.Strata(t, "strata-storage"), "restore", file, "--data-dir="+dir).CombinedOutput(); err == nil {
+		t.Errorf("a store was overwritten: %s", out)
+	}
+}
