@@ -26,6 +26,9 @@ struct RequestInfo {
   std::string subresource;
   std::string name;
 
+  // The request's, if it is well-formed: what is asked of others for it carries it on.
+  std::string traceparent;
+
   // Why the path, though in the form of a resource's, can't be understood: the request is answered
   // with it and 500.
   std::string problem;

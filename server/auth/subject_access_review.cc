@@ -114,7 +114,7 @@ void SubjectAccessReview::Review(const UserInfo& user, const api::RequestInfo& r
       KeyOf(user, request, name),
       // Called before this returns, if at all.
       [&](const Cache::Answered& answered) {
-        Ask(BodyOf(user, request, name), cacheable, answered);
+        Ask(BodyOf(user, request, name), request.traceparent, cacheable, answered);
       },
       [done = std::move(done)](const Cache::Result& result) {
         if (result.ok()) return done(**result);
@@ -122,12 +122,13 @@ void SubjectAccessReview::Review(const UserInfo& user, const api::RequestInfo& r
       });
 }
 
-void SubjectAccessReview::Ask(const std::string& body, bool cacheable,
-                              const Cache::Answered& answered) const {
+void SubjectAccessReview::Ask(const std::string& body, const std::string& traceparent,
+                              bool cacheable, const Cache::Answered& answered) const {
   kube::Request request;
   request.method = "POST";
   request.path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
   request.body = body;
+  request.traceparent = traceparent;
   request.timeout = options_.timeout;
   request.retry = true;
   const ReviewTimer timer(metrics_, "authz");

@@ -38,7 +38,8 @@ class SubjectAccessReview final : public Authorizer {
   // `name` instead of the request's.
   void Review(const UserInfo& user, const api::RequestInfo& request, std::string_view name,
               Done done) const;
-  void Ask(const std::string& body, bool cacheable, const Cache::Answered& answered) const;
+  void Ask(const std::string& body, const std::string& traceparent, bool cacheable,
+           const Cache::Answered& answered) const;
   static base::StatusOr<std::shared_ptr<const Decision>> Read(const kube::Response& response);
 
   kube::Api& api_;

@@ -66,6 +66,14 @@ TEST_F(SubjectAccessReviews, OneReviewForAllNamesServesAWholeNamespace) {
   EXPECT_TRUE(kube.pending.empty());
 }
 
+TEST_F(SubjectAccessReviews, CarryTheTraceOfWhoAskedFirst) {
+  auto info = *api::ParseRequestInfo("GET", kApp);
+  info.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  review.Authorize(alice, info, [](const Decision&) {});
+  EXPECT_EQ(kube.pending[0].request.traceparent, info.traceparent);
+  kube.Answer(kYes);
+}
+
 TEST_F(SubjectAccessReviews, WhoMayNotReadAllIsAskedAboutByName) {
   Ask(alice, kApp);
   kube.Answer(kNo);

@@ -6,6 +6,7 @@
 #include "codec/decode_json.h"
 #include "codec/encode_json.h"
 #include "proto/k8s/authentication_v1.pb.h"
+#include "server/api/headers.h"
 #include "server/auth/review_metrics.h"
 #include "server/auth/token_digest.h"
 
@@ -48,8 +49,11 @@ void TokenReview::Authenticate(const http::Request& request, Done done) const {
   const std::string_view key(reinterpret_cast<const char*>(digest.data()), digest.size());
   cache_.Get(
       key,
-      [this, token = std::string(bearer.token)](const Cache::Answered& answered) {
-        Ask(token, answered);
+      // Called before this returns, if at all.
+      [&](const Cache::Answered& answered) {
+        const std::string* trace = request.headers.Find("traceparent");
+        const bool traced = trace != nullptr && !api::TraceId(*trace).empty();
+        Ask(std::string(bearer.token), traced ? *trace : std::string(), answered);
       },
       [done = std::move(done)](const Cache::Result& answer) {
         Authentication result;
@@ -66,7 +70,8 @@ void TokenReview::Authenticate(const http::Request& request, Done done) const {
       });
 }
 
-void TokenReview::Ask(const std::string& token, const Cache::Answered& answered) const {
+void TokenReview::Ask(const std::string& token, const std::string& traceparent,
+                      const Cache::Answered& answered) const {
   v1::TokenReview review;
   review.mutable_spec()->set_token(token);
   for (const std::string& audience : options_.audiences)
@@ -75,6 +80,7 @@ void TokenReview::Ask(const std::string& token, const Cache::Answered& answered)
   request.method = "POST";
   request.path = "/apis/authentication.k8s.io/v1/tokenreviews";
   request.body = codec::EncodeJson(review, kType);
+  request.traceparent = traceparent;
   request.timeout = options_.timeout;
   request.retry = true;
   const ReviewTimer timer(metrics_, "authn");

@@ -36,7 +36,8 @@ class TokenReview final : public Authenticator {
     std::string error;
   };
   using Cache = ReviewCache<Answer>;
-  void Ask(const std::string& token, const Cache::Answered& answered) const;
+  void Ask(const std::string& token, const std::string& traceparent,
+           const Cache::Answered& answered) const;
   base::StatusOr<std::shared_ptr<const Answer>> Read(const kube::Response& response) const;
 
   kube::Api& api_;

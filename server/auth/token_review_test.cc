@@ -125,6 +125,18 @@ TEST_F(TokenReviews, ATokenMustBeForOneOfTheAudiences) {
   EXPECT_EQ(ask({"registry", "strata"}, head + "}"), "error: invalid bearer token");
 }
 
+TEST_F(TokenReviews, CarryTheTraceOfWhoAskedFirst) {
+  const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  for (const auto& [sent, passed_on] :
+       {std::pair{trace, trace}, {std::string("x\r\ny: z"), std::string()}}) {
+    http::Request request;
+    request.headers.Add("authorization", "Bearer " + passed_on + "t");
+    request.headers.Add("traceparent", sent);
+    review.Authenticate(request, [](const Authentication&) {});
+    EXPECT_EQ(kube.pending.back().request.traceparent, passed_on);
+  }
+}
+
 TEST_F(TokenReviews, WithoutATokenThereIsNoOpinion) {
   const http::Request request;
   Authentication::Result result = Authentication::Result::kError;

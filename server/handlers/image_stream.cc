@@ -50,7 +50,8 @@ void ImageStreamHandler::Serve(std::shared_ptr<Call> call) {
 
 void ImageStreamHandler::Read(Call& call) const {
   const std::string key = keys_.KeyOf({records::Kind::kImageStream, call.info.ns, call.info.name});
-  const auto found = client_.Range({.key = key}, call.deadline);
+  const auto found =
+      client_.Range({.key = key, .traceparent = call.info.traceparent}, call.deadline);
   if (!found.ok()) {
     if (found.status().code() == base::StatusCode::kDeadlineExceeded)
       return call.Fail(api::RequestTimeout());

@@ -16,6 +16,7 @@ struct Request {
   std::string body{};
   std::string content_type = "application/json";  // of the body
   std::string accept = "application/json";
+  std::string traceparent{};                  // of the request that this is made for; empty: none
   std::chrono::milliseconds timeout{10'000};  // of one attempt; of a stream, without a byte
   // Whether another attempt is made, with backoff, where client-go's webhooks make one: the
   // connection was reset, or the answer is 429, 500, 504 or has Retry-After

@@ -260,6 +260,7 @@ class Client::Loop {
       add(host_header_);
     }
     add("Accept: " + transfer.request.accept);
+    if (!transfer.request.traceparent.empty()) add("traceparent: " + transfer.request.traceparent);
     add(fmt::format("User-Agent: strata-apiserver/{}", base::Build().version));
     add("Expect:");
     if (!transfer.request.body.empty()) add("Content-Type: " + transfer.request.content_type);

@@ -47,7 +47,8 @@ TEST_F(KubeClient, SendsWhatItIsToldAndKeepsTheConnection) {
   config.token = "secret";
   ClientOf(peer, config);
   for (int i = 0; i < 3; ++i) {
-    const auto answer = Send({.method = "POST", .path = "/apis/x?y=1", .body = "{}"});
+    const auto answer =
+        Send({.method = "POST", .path = "/apis/x?y=1", .body = "{}", .traceparent = "00-a-b-01"});
     ASSERT_TRUE(answer.ok()) << answer.status();
     EXPECT_EQ(answer->status, 201);
     EXPECT_EQ(answer->body, "you sent {}");
@@ -58,6 +59,7 @@ TEST_F(KubeClient, SendsWhatItIsToldAndKeepsTheConnection) {
   EXPECT_THAT(head, HasSubstr("Authorization: Bearer secret\r\n"));
   EXPECT_THAT(head, HasSubstr("Content-Type: application/json\r\n"));
   EXPECT_THAT(head, HasSubstr("Accept: application/json\r\n"));
+  EXPECT_THAT(head, HasSubstr("traceparent: 00-a-b-01\r\n"));
 }
 
 TEST_F(KubeClient, TakesTheTokenFromItsFileWithoutTheLineBreak) {

@@ -186,6 +186,8 @@ void Chain::Parse(const std::shared_ptr<ServedCall>& call) {
     return call->Fail({400, "", "400 Bad Request", {}, api::Error::Form::kText});
   }
   call->info = *std::move(info);
+  const std::string* trace = call->request.headers.Find("traceparent");
+  if (trace != nullptr && !api::TraceId(*trace).empty()) call->info.traceparent = *trace;
   if (!call->info.problem.empty()) {
     return call->Fail(api::InternalErrorText(
         call->request.target, "failed to create RequestInfo: " + call->info.problem));

@@ -169,6 +169,8 @@ base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::Mon
   etcdserverpb::RangeResponse response;
   STRATA_RETURN_IF_ERROR(Try(options.end.empty() ? get_ : list_, deadline, cancellation,
                              [&](Endpoint& endpoint, grpc::ClientContext& context) {
+                               if (!options.traceparent.empty())
+                                 context.AddMetadata("traceparent", options.traceparent);
                                return endpoint.kv->Range(&context, request, &response);
                              }));
   RangeResult result;

@@ -52,6 +52,7 @@ struct RangeOptions {
   bool keys_only = false;
   bool count_only = false;
   bool newest_first = false;  // by mod revision
+  std::string traceparent{};  // sent along as metadata; empty: none
 };
 
 struct RangeResult {
