@@ -215,7 +215,7 @@ class Store {
 
   obs::Counter writes_;
   obs::Counter commits_;
-  obs::Histogram commit_seconds_;
+  obs::Histogram commit_seconds_, fsync_seconds_;
   obs::Gauge revision_gauge_;
   obs::Gauge compacted_gauge_;
   obs::Gauge size_gauge_;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "storage/rpc/call_metrics.h"
 #include "storage/rpc/maintenance.h"
 #include "storage/rpc/services.h"
 #include "storage/rpc/tls.h"
@@ -64,7 +65,8 @@ bool IsLoopback(std::string_view address) {
 
 struct Server::Services {
   Services(engine::Store& store, const Server& server, obs::Metrics& metrics)
-      : identity{.cluster_id = store.cluster_id(), .member_id = store.member_id()},
+      : calls(metrics),
+        identity{.cluster_id = store.cluster_id(), .member_id = store.member_id()},
         kv(store, identity, server.options_.max_request_bytes),
         watch(store, identity, server.options_.watch, metrics),
         lease(store, identity),
@@ -72,6 +74,7 @@ struct Server::Services {
         maintenance(store, identity),
         auth(store, identity) {}
 
+  const CallMetrics calls;
   const Identity identity;
   KvService kv;
   WatchService watch;
@@ -131,6 +134,9 @@ base::Status Server::Start() {
     STRATA_ASSIGN_OR_RETURN(const auto credentials, Credentials(url));
     builder.AddListeningPort(*address, credentials, &ports[i]);
   }
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> creators;
+  creators.push_back(CountingCalls(services_->calls));
+  builder.experimental().SetInterceptorCreators(std::move(creators));
   builder.RegisterService(&services_->kv);
   builder.RegisterService(&services_->watch);
   builder.RegisterService(&services_->lease);

@@ -122,7 +122,10 @@ func TestHealthAndMetricsTellOfTheStore(t *testing.T) {
 	expect("/livez", 200, "ok")
 	expect("/metrics", 200, "etcd_mvcc_db_total_size_in_bytes ", "etcd_mvcc_db_total_size_in_use_in_bytes ",
 		"etcd_server_quota_backend_bytes 200000", `strata_store_alarm{alarm="NOSPACE"} 1`, "etcd_server_has_leader 1",
-		"etcd_disk_backend_commit_duration_seconds_bucket", "process_resident_memory_bytes",
+		"etcd_disk_backend_commit_duration_seconds_bucket", "etcd_disk_wal_fsync_duration_seconds_bucket",
+		`grpc_server_handled_total{grpc_code="ResourceExhausted",grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"} 1`,
+		`grpc_server_started_total{grpc_method="Watch",grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"} 0`,
+		`grpc_server_handling_seconds_bucket{grpc_method="Put"`, "process_resident_memory_bytes",
 		"etcd_debugging_mvcc_current_revision ")
 	rig.Contains(t, etcdctl(t, b, "", "alarm", "list"), "alarm:NOSPACE")
 	etcdctl(t, b, "", "del", "--prefix", "k")

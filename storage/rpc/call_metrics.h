@@ -1,0 +1,42 @@
+// What is counted of calls, under the names that etcd's dashboards and alerts use
+// (github.com/grpc-ecosystem/go-grpc-prometheus).
+#pragma once
+
+#include <grpcpp/support/server_interceptor.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "obs/metrics.h"
+
+namespace strata::rpc {
+
+// Thread-safe. Labels come from the services' own methods, never from a call.
+class CallMetrics {
+ public:
+  struct Method {
+    std::string type, service, name;
+    std::unique_ptr<obs::Counter> started;
+    std::unique_ptr<obs::Histogram> seconds;
+    std::array<std::atomic<const obs::Counter*>, 17> handled{};  // by code
+  };
+
+  explicit CallMetrics(obs::Metrics& metrics);
+
+  // Null for a method that no service of ours has.
+  Method* Find(const char* path) const;
+  void Handled(Method& method, int code, double seconds) const;
+
+ private:
+  obs::Metrics& metrics_;
+  std::unordered_map<std::string, std::unique_ptr<Method>> methods_;  // by "/package.Service/Method"
+};
+
+// What a server's builder takes; `metrics` must outlive the server.
+std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> CountingCalls(
+    const CallMetrics& metrics);
+
+}  // namespace strata::rpc
