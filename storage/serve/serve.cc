@@ -210,8 +210,8 @@ int Serve(const Flags& flags) {
   if (!monitoring.ok())
     return Fail(fmt::format("--listen-metrics-urls: {}", base::Message(monitoring.status())));
   for (const std::string& url : (*monitoring)->urls()) log.Info("Serving metrics", {{"url", url}});
-  std::optional<Periodic> compacting, checking;
   CompactionPlan plan(*compaction, clock.Now());
+  std::optional<Periodic> compacting, checking;  // end before what they use
   if (compaction->enabled())
     compacting.emplace(plan.interval(), [&] { CompactIfDue(plan, **store, clock.Now(), log); });
   if (flags.corrupt_check_ms > 0) {
