@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <optional>
+#include <random>
 #include <string>
 #include <thread>
 #include <utility>
@@ -61,6 +62,29 @@ class Chain::ServedCall final : public handlers::Call,
 
   // Authenticators and authorizers may answer on a thread of theirs.
   bool IsItsThread() const { return std::this_thread::get_id() == thread_; }
+
+  // What is waited for, by number; all on the connection's thread.
+  int BeginWait() { return waiting_ = ++waits_; }
+  bool IsWaiting(int wait) const { return waiting_ == wait; }
+  void SetAlarm(int wait) {
+    const auto expire = [weak = weak_from_this(), wait] {
+      const auto call = weak.lock();
+      if (call == nullptr) return;
+      call->Post([raw = call.get(), wait] {
+        raw->alarm_.reset();
+        if (raw->EndWait(wait)) raw->Fail(api::RequestTimeout());
+      });
+    };
+    alarm_ = chain_.deadlines_.Set(deadline, expire);
+  }
+  // False if it ended before.
+  bool EndWait(int wait) {
+    if (!IsWaiting(wait)) return false;
+    waiting_ = 0;
+    if (alarm_) chain_.deadlines_.Cancel(*alarm_);
+    alarm_.reset();
+    return true;
+  }
 
   // The request is its user's from here on: whether and how much of it is logged is decided.
   void BeginAudit() {
@@ -138,6 +162,8 @@ class Chain::ServedCall final : public handlers::Call,
   const std::thread::id thread_ = std::this_thread::get_id();  // the connection's
   std::string audit_id_;
   bool counted_ = false;
+  int waits_ = 0, waiting_ = 0;  // 0: for nothing
+  std::optional<Deadlines::Alarm> alarm_;
   audit::Policy::Verdict verdict_;
   std::shared_ptr<const auth::UserInfo> requester_;  // who impersonates, or the user
   base::WallTime received_;
@@ -156,7 +182,8 @@ Chain::Chain(const Options& options, const auth::Authenticator& authenticator,
       clock_(clock),
       log_(log),
       audit_(audit),
-      metrics_(metrics) {
+      metrics_(metrics),
+      deadlines_(clock) {
   metrics.AddGaugeFunction("apiserver_current_inflight_requests", "Requests that are being served.",
                            {{"request_kind", "readOnly"}},
                            [this] { return static_cast<double>(in_flight()); });
@@ -165,6 +192,21 @@ Chain::Chain(const Options& options, const auth::Authenticator& authenticator,
 void Chain::Serve(http::Request request, std::unique_ptr<http::Exchange> exchange) {
   const auto call = std::make_shared<ServedCall>(*this, std::move(request), std::move(exchange));
   Guarded(call, [&] { Parse(call); });
+}
+
+template <typename Result, typename Ask, typename Then>
+void Chain::Await(const std::shared_ptr<ServedCall>& call, const Ask& ask, Then then) {
+  const int wait = call->BeginWait();
+  ask([call, wait, then = std::move(then)](Result result) {
+    if (call->IsItsThread()) {
+      if (call->EndWait(wait)) then(call, std::move(result));
+      return;
+    }
+    call->Post([call, wait, then, result = std::move(result)] {
+      if (call->EndWait(wait)) then(call, result);
+    });
+  });
+  if (call->IsWaiting(wait)) call->SetAlarm(wait);
 }
 
 void Chain::Guarded(const std::shared_ptr<ServedCall>& call,
@@ -179,7 +221,15 @@ void Chain::Guarded(const std::shared_ptr<ServedCall>& call,
   }
 }
 
+// filters/goaway.go: what many replicas serve is spread anew, a connection at a time.
+bool Chain::DrawsGoaway(const http::Request& request) const {
+  if (options_.goaway_chance <= 0 || request.version != http::Version::kHttp2) return false;
+  thread_local std::minstd_rand random{std::random_device()()};
+  return std::uniform_real_distribution<double>()(random) < options_.goaway_chance;
+}
+
 void Chain::Parse(const std::shared_ptr<ServedCall>& call) {
+  call->close = DrawsGoaway(call->request);
   auto info = api::ParseRequestInfo(call->request.method, call->request.target);
   if (!info) {
     call->close = true;
@@ -211,11 +261,23 @@ bool Chain::SetDeadline(ServedCall& call) const {
 }
 
 void Chain::Authenticate(const std::shared_ptr<ServedCall>& call) {
-  authenticator_.Authenticate(call->request, [this, call](auth::Authentication result) {
-    if (call->IsItsThread()) return Authenticated(call, std::move(result));
-    call->Post([this, call, result = std::move(result)] { Authenticated(call, result); });
-  });
+  Await<auth::Authentication>(
+      call, [&](auto done) { authenticator_.Authenticate(call->request, std::move(done)); },
+      [this](const std::shared_ptr<ServedCall>& c, auth::Authentication result) {
+        Authenticated(c, std::move(result));
+      });
 }
+
+namespace {
+
+// authentication.go UnauthenticatedHTTP2DOSMitigation: an HTTP/2 connection isn't kept for nobody.
+// A proxy's, on which others' requests come too, is.
+bool IsStrangersHttp2(const http::Request& request) {
+  return request.version == http::Version::kHttp2 &&
+         (request.peer == nullptr || request.peer->certificate_chain.empty());
+}
+
+}  // namespace
 
 void Chain::Authenticated(const std::shared_ptr<ServedCall>& call, auth::Authentication result) {
   const bool known = result.result == auth::Authentication::Result::kUser;
@@ -225,11 +287,11 @@ void Chain::Authenticated(const std::shared_ptr<ServedCall>& call, auth::Authent
     if (!result.error.empty())
       log_.Verbose(2, "Unable to authenticate the request", {{"err", result.error}});
     call->AuditFailedAuthentication();
-    // An unauthenticated HTTP/2 connection isn't kept (UnauthenticatedHTTP2DOSMitigation).
-    call->close = call->request.version == http::Version::kHttp2;
+    if (call->request.version == http::Version::kHttp2) call->close = true;
     return call->Fail(api::Unauthorized());
   }
   call->user = std::move(result.user);
+  if (call->user->name == auth::kAnonymous && IsStrangersHttp2(call->request)) call->close = true;
   call->BeginAudit();
   auto wanted = auth::FindImpersonation(call->request.headers);
   auth::StripCredentials(call->request.headers);
@@ -250,15 +312,15 @@ void Chain::Impersonate(const std::shared_ptr<ServedCall>& call,
     call->user = wanted->user;
     return Authorize(call);
   }
-  authorizer_.Authorize(
-      *call->user, wanted->needed[index],
-      [this, call, wanted, index](const auth::Decision& decision) {
-        if (decision.verdict != auth::Decision::Verdict::kAllow) {
-          return call->Fail(
-              api::Forbidden(call->user->name, wanted->needed[index], decision.reason));
-        }
-        if (call->IsItsThread()) return Impersonate(call, wanted, index + 1);
-        call->Post([this, call, wanted, index] { Impersonate(call, wanted, index + 1); });
+  Await<auth::Decision>(
+      call,
+      [&](auto done) {
+        authorizer_.Authorize(*call->user, wanted->needed[index], std::move(done));
+      },
+      [this, wanted, index](const std::shared_ptr<ServedCall>& c, const auth::Decision& decision) {
+        if (decision.verdict == auth::Decision::Verdict::kAllow)
+          return Impersonate(c, wanted, index + 1);
+        c->Fail(api::Forbidden(c->user->name, wanted->needed[index], decision.reason));
       });
 }
 
@@ -269,10 +331,11 @@ void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
       std::find(groups.begin(), groups.end(), auth::kMasters) == groups.end()) {
     return call->Fail(api::TooManyRequests());
   }
-  authorizer_.Authorize(*call->user, call->info, [this, call](const auth::Decision& decision) {
-    if (call->IsItsThread()) return Authorized(call, decision);
-    call->Post([this, call, decision] { Authorized(call, decision); });
-  });
+  Await<auth::Decision>(
+      call, [&](auto done) { authorizer_.Authorize(*call->user, call->info, std::move(done)); },
+      [this](const std::shared_ptr<ServedCall>& c, const auth::Decision& decision) {
+        Authorized(c, decision);
+      });
 }
 
 void Chain::Authorized(const std::shared_ptr<ServedCall>& call, const auth::Decision& decision) {

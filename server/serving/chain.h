@@ -18,6 +18,7 @@
 #include "server/auth/impersonation.h"
 #include "server/handlers/router.h"
 #include "server/http/exchange.h"
+#include "server/serving/deadlines.h"
 #include "server/serving/request_metrics.h"
 
 namespace strata::serving {
@@ -28,6 +29,7 @@ class Chain {
   struct Options {
     std::chrono::nanoseconds request_timeout = std::chrono::seconds(60);  // --request-timeout
     int max_requests_inflight = 3000;  // --max-requests-inflight; 0: no limit
+    double goaway_chance = 0;  // --goaway-chance: of an HTTP/2 request to end its connection
   };
 
   Chain(const Options& options, const auth::Authenticator& authenticator,
@@ -44,8 +46,13 @@ class Chain {
   class ServedCall;
   friend class ServedCall;
 
+  // Asks, and goes on with `then(call, result)` on the connection's thread, wherever the result
+  // comes from. A request whose time is over first is answered then, and doesn't go on.
+  template <typename Result, typename Ask, typename Then>
+  void Await(const std::shared_ptr<ServedCall>& call, const Ask& ask, Then then);
   // Takes the step; what it throws ends this request alone.
   void Guarded(const std::shared_ptr<ServedCall>& call, const std::function<void()>& step) const;
+  bool DrawsGoaway(const http::Request& request) const;
   void Parse(const std::shared_ptr<ServedCall>& call);
   void Authenticate(const std::shared_ptr<ServedCall>& call);
   void Authenticated(const std::shared_ptr<ServedCall>& call, auth::Authentication result);
@@ -67,6 +74,7 @@ class Chain {
   audit::Log* const audit_;  // null: nothing is audited
   RequestMetrics metrics_;
   std::atomic<int> in_flight_ = 0;
+  Deadlines deadlines_;  // last: its thread ends before the rest
 };
 
 }  // namespace strata::serving

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <absl/synchronization/mutex.h>
 #include <unistd.h>
 
 #include <deque>
@@ -145,6 +146,50 @@ TEST_F(FilterChain, AnUnauthenticatedHttp2ConnectionIsNotKept) {
   EXPECT_FALSE(Ask("/echo", "bad").response.close_connection);
 }
 
+TEST_F(FilterChain, AnAnonymousHttp2ConnectionIsNotKeptUnlessItIsAProxys) {
+  class Anonymous final : public auth::Authenticator {
+    void Authenticate(const http::Request&, Done done) const override {
+      done({auth::Authentication::Result::kUser,
+            std::make_shared<auth::UserInfo>(auth::UserInfo{auth::kAnonymous, "", {}, {}}),
+            "",
+            {}});
+    }
+  };
+  const Anonymous anonymous;
+  Chain other({}, anonymous, authorizer, router, clock, obs::NullLogger(), metrics);
+  const auto closes = [&](http::Version version, const http::Peer& peer) {
+    Answer& answer = answers.emplace_back();
+    http::Request request;
+    request.method = "GET";
+    request.target = "/echo";
+    request.version = version;
+    request.peer = std::make_shared<http::Peer>(peer);
+    other.Serve(std::move(request), std::make_unique<Recorded>(answer));
+    return answer.response.close_connection;
+  };
+  EXPECT_TRUE(closes(http::Version::kHttp2, {}));
+  EXPECT_FALSE(closes(http::Version::kHttp2, {"", {"a certificate"}}));
+  EXPECT_FALSE(closes(http::Version::kHttp11, {}));
+}
+
+TEST_F(FilterChain, HowOftenHttp2ConnectionsEndIsChosen) {
+  Chain always({.goaway_chance = 1}, tokens, authorizer, router, clock, obs::NullLogger(), metrics);
+  const auto closes = [&](Chain& asked, http::Version version) {
+    Answer& answer = answers.emplace_back();
+    http::Request request;
+    request.method = "GET";
+    request.target = "/echo";
+    request.version = version;
+    request.headers.Add("authorization", "Bearer alice");
+    asked.Serve(std::move(request), std::make_unique<Recorded>(answer));
+    EXPECT_EQ(answer.response.status, 200);
+    return answer.response.close_connection;
+  };
+  EXPECT_TRUE(closes(always, http::Version::kHttp2));
+  EXPECT_FALSE(closes(always, http::Version::kHttp11));
+  EXPECT_FALSE(closes(chain, http::Version::kHttp2));
+}
+
 TEST_F(FilterChain, AnExceptionEndsItsRequestAlone) {
   EXPECT_THAT(Ask("/throw").Text(), StartsWith("500 This request caused apiserver to panic."));
   EXPECT_EQ(Ask("/echo").Text(), "200 hello alice");
@@ -219,6 +264,113 @@ TEST_F(FilterChain, GoesOnOnTheConnectionsThreadWhereverAnAnswerComesFrom) {
   std::exchange(posted, {})[0]();
   EXPECT_EQ(routed, std::this_thread::get_id());
   EXPECT_TRUE(answer.answered);
+}
+
+// Tasks come from the thread of the deadlines; the test runs them.
+class Mailbox {
+ public:
+  void Post(std::function<void()> task) {
+    absl::MutexLock lock(&mu_);
+    tasks_.push_back(std::move(task));
+  }
+  void RunOne() {
+    std::function<void()> task;
+    {
+      absl::MutexLock lock(&mu_);
+      mu_.Await(absl::Condition(
+          +[](std::deque<std::function<void()>>* tasks) { return !tasks->empty(); }, &tasks_));
+      task = std::move(tasks_.front());
+      tasks_.pop_front();
+    }
+    task();
+  }
+
+ private:
+  absl::Mutex mu_;
+  std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);
+};
+
+class Posting final : public http::Exchange {
+ public:
+  Posting(Answer& answer, Mailbox& mailbox) : recorded_(answer), mailbox_(mailbox) {}
+  void Respond(http::Response response) override { recorded_.Respond(std::move(response)); }
+  void Post(std::function<void()> task) override { mailbox_.Post(std::move(task)); }
+
+ private:
+  Recorded recorded_;
+  Mailbox& mailbox_;
+};
+
+// Keeps the questions until the test answers them.
+class Slow final : public auth::Authenticator, public auth::Authorizer {
+ public:
+  void Authenticate(const http::Request&, auth::Authenticator::Done done) const override {
+    authentications.push_back(std::move(done));
+  }
+  void Authorize(const auth::UserInfo&, const api::RequestInfo&,
+                 auth::Authorizer::Done done) const override {
+    decisions.push_back(std::move(done));
+  }
+  mutable std::deque<auth::Authenticator::Done> authentications;
+  mutable std::deque<auth::Authorizer::Done> decisions;
+};
+
+// Who may ask, in whose name, and whether that is allowed: whichever question isn't answered in
+// time, its request is, and what is said later changes nothing.
+TEST_F(FilterChain, ARequestThatWaitsForAReviewIsAnsweredWhenItsTimeIsOver) {
+  const Slow slow;
+  const auth::Authentication alice{
+      auth::Authentication::Result::kUser,
+      std::make_shared<auth::UserInfo>(auth::UserInfo{"alice", "", {}, {}}),
+      "",
+      {}};
+  const auth::Decision yes{auth::Decision::Verdict::kAllow, ""};
+  for (const bool late_authentication : {true, false}) {
+    for (const bool impersonates : {false, true}) {
+      Mailbox mailbox;
+      Answer& answer = answers.emplace_back();
+      Chain other({}, late_authentication ? static_cast<const auth::Authenticator&>(slow) : tokens,
+                  slow, router, clock, obs::NullLogger(), metrics);
+      http::Request request;
+      request.method = "GET";
+      request.target = "/echo?timeout=5s";
+      request.headers.Add("authorization", "Bearer alice");
+      if (impersonates) request.headers.Add("impersonate-user", "bob");
+      other.Serve(std::move(request), std::make_unique<Posting>(answer, mailbox));
+      clock.Advance(std::chrono::seconds(4));
+      EXPECT_FALSE(answer.answered);
+      clock.Advance(std::chrono::seconds(1));
+      mailbox.RunOne();
+      EXPECT_THAT(answer.Text(),
+                  StartsWith("504 {\"metadata\":{},\"status\":\"Failure\",\"message\":"
+                             "\"Timeout: request did not complete within"));
+      if (late_authentication) {
+        slow.authentications.front()(alice);
+        slow.authentications.clear();
+        EXPECT_TRUE(slow.decisions.empty()) << "it went on";
+      } else {
+        slow.decisions.front()(yes);
+        slow.decisions.clear();
+      }
+      EXPECT_EQ(other.in_flight(), 0);
+    }
+  }
+}
+
+TEST_F(FilterChain, AReviewInTimeIsWaitedFor) {
+  const Slow slow;
+  Mailbox mailbox;
+  Answer& answer = answers.emplace_back();
+  Chain other({}, tokens, slow, router, clock, obs::NullLogger(), metrics);
+  http::Request request;
+  request.method = "GET";
+  request.target = "/echo?timeout=5s";
+  request.headers.Add("authorization", "Bearer alice");
+  other.Serve(std::move(request), std::make_unique<Posting>(answer, mailbox));
+  clock.Advance(std::chrono::seconds(4));
+  std::thread([&] { slow.decisions.front()({auth::Decision::Verdict::kAllow, ""}); }).join();
+  mailbox.RunOne();
+  EXPECT_EQ(answer.Text(), "200 hello alice");
 }
 
 TEST_F(FilterChain, RequestsAreAuditedAsTheirPolicySays) {
