@@ -55,7 +55,12 @@ void AuthenticatorChain::Ask(size_t index, const http::Request& request, Authent
   authenticators_[index]->Authenticate(
       request, [this, index, &request, so_far = std::move(so_far),
                 done = std::move(done)](Authentication one) mutable {
-        std::move(one.warnings.begin(), one.warnings.end(), std::back_inserter(so_far.warnings));
+        // Several who look for a token find the same fault with it.
+        for (std::string& warning : one.warnings) {
+          auto& told = so_far.warnings;
+          if (std::find(told.begin(), told.end(), warning) == told.end())
+            told.push_back(std::move(warning));
+        }
         if (one.result == Authentication::Result::kUser) {
           so_far.result = one.result;
           so_far.user = WithAuthenticatedGroup(std::move(one.user));

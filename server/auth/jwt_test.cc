@@ -148,8 +148,8 @@ TEST_F(ServiceAccountTokens, AreTheAccountThatTheyName) {
           testing::Pair("authentication.kubernetes.io/pod-name", testing::ElementsAre("p")),
           testing::Pair("authentication.kubernetes.io/pod-uid", testing::ElementsAre("pu"))));
   EXPECT_EQ(Who(ec.Token(Claims())), "system:serviceaccount:ns:sa");
-  EXPECT_EQ(Who("opaque"), "nobody");
-  EXPECT_EQ(Who(ec.Token(R"({"iss":"https://elsewhere","exp":1})")), "nobody")
+  EXPECT_EQ(Who("opaque"), "error: invalid bearer token");
+  EXPECT_EQ(Who(ec.Token(R"({"iss":"https://elsewhere","exp":1})")), "error: invalid bearer token")
       << "another issuer's tokens are somebody else's to judge";
 }
 
@@ -195,7 +195,9 @@ TEST_F(ServiceAccountTokens, ForgeriesAreRefused) {
     return Base64Url(header) + "." + Base64Url(Claims()) + ".";
   };
   for (const char* none : {"none", "None", "NONE", ""})
-    EXPECT_EQ(Who(unsigned_token(fmt::format(R"({{"alg":"{}"}})", none))), "nobody") << none;
+    EXPECT_EQ(Who(unsigned_token(fmt::format(R"({{"alg":"{}"}})", none))),
+              "error: invalid bearer token")
+        << none;
 
   // Key confusion: the public key as an HMAC secret, and an algorithm of another kind of key.
   const std::string head = Base64Url(R"({"alg":"HS256"})") + "." + Base64Url(Claims());
@@ -204,7 +206,8 @@ TEST_F(ServiceAccountTokens, ForgeriesAreRefused) {
   unsigned size = 0;
   HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
        reinterpret_cast<const unsigned char*>(head.data()), head.size(), mac, &size);
-  EXPECT_EQ(Who(head + "." + Base64Url({reinterpret_cast<char*>(mac), size})), "nobody");
+  EXPECT_EQ(Who(head + "." + Base64Url({reinterpret_cast<char*>(mac), size})),
+            "error: invalid bearer token");
   EXPECT_EQ(Who(ec.Token(Claims(), R"({"alg":"RS256"})")), invalid);
   EXPECT_EQ(Who(ec.Token(Claims(), R"({"alg":"ES384"})")), invalid);
   EXPECT_EQ(Who(rsa.Token(Claims(), R"({"alg":"ES256"})")), invalid);

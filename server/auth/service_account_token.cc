@@ -111,14 +111,16 @@ ServiceAccountToken::ServiceAccountToken(const Options& options, std::shared_ptr
 ServiceAccountToken::Verdict ServiceAccountToken::Verify(std::string_view token) const {
   Verdict verdict;
   const auto jwt = ParseJwt(token);
-  // Another kind of token, or another issuer's: somebody else's to judge.
+  // Another kind of token, or another issuer's, is somebody else's to judge; if nobody knows it, it
+  // is wrong, and its bearer isn't anonymous (bearertoken.go).
+  verdict.result.result = Authentication::Result::kError;
+  verdict.result.error = "invalid bearer token";
   if (!jwt.ok()) return verdict;
   const auto& issuers = options_.issuers;
   if (std::find(issuers.begin(), issuers.end(), codec::StringMember(&jwt->claims, "iss")) ==
       issuers.end())
     return verdict;
 
-  verdict.result.result = Authentication::Result::kError;
   std::string& error = verdict.result.error;
   std::shared_ptr<const std::vector<VerifyKey>> keys;
   {

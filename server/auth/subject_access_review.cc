@@ -40,6 +40,7 @@ std::string KeyOf(const UserInfo& user, const api::RequestInfo& request, std::st
   key.Add(user.name);
   key.Add(user.uid);
   key.Add(user.groups);
+  key.Add(std::to_string(user.extra.size()));
   for (const auto& [extra, values] : user.extra) {
     key.Add(extra);
     key.Add(values);
@@ -102,7 +103,8 @@ void SubjectAccessReview::Authorize(const UserInfo& user, const api::RequestInfo
   if (!options_.all_names_first || !request.is_resource || request.name.empty())
     return Review(user, request, request.name, std::move(done));
   Review(user, request, "", [this, &user, &request, done = std::move(done)](Decision all) mutable {
-    if (all.verdict == Decision::Verdict::kAllow) return done(std::move(all));
+    // Who couldn't answer the one couldn't answer the other.
+    if (all.verdict == Decision::Verdict::kAllow || !all.error.empty()) return done(std::move(all));
     Review(user, request, request.name, std::move(done));
   });
 }

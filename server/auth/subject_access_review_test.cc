@@ -145,6 +145,23 @@ TEST_F(SubjectAccessReviews, NoAnswerLeaksToAnotherUserOrRequest) {
   }
 }
 
+// A proxy's user may have extra attributes of any name, and a request any method.
+TEST_F(SubjectAccessReviews, AUsersAttributesAreNotTakenForARequests) {
+  const UserInfo plain{"eve", "", {}, {}}, crafted{"eve", "", {}, {{"n", {"/metrics"}}}};
+  Ask(crafted, "/metrics");
+  kube.Answer(kYes);
+  EXPECT_THAT(Taken(), ElementsAre("allow: by binding b"));
+  Ask(review, plain, "/metrics", "1");
+  EXPECT_TRUE(answers.empty());
+}
+
+TEST_F(SubjectAccessReviews, WhoCouldNotAnswerForAllNamesIsNotAskedForOne) {
+  Ask(alice, kApp);
+  kube.Answer(base::UnavailableError("connection refused"));
+  EXPECT_THAT(Taken(), ElementsAre("error: connection refused"));
+  EXPECT_TRUE(kube.pending.empty());
+}
+
 TEST_F(SubjectAccessReviews, ARevocationIsSeenAfterTheCachesTime) {
   Ask(alice, kApp);
   kube.Answer(kYes);

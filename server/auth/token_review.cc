@@ -104,7 +104,9 @@ base::StatusOr<std::shared_ptr<const TokenReview::Answer>> TokenReview::Read(
   const v1::TokenReviewStatus& status = review.status();
   auto answer = std::make_shared<Answer>();
   if (!status.authenticated()) {
-    answer->error = status.error().empty() ? "invalid bearer token" : status.error();
+    // webhook.go: that something went wrong is no verdict on the token, and isn't kept.
+    if (!status.error().empty()) return base::UnauthenticatedError(status.error());
+    answer->error = "invalid bearer token";
     return std::shared_ptr<const Answer>(std::move(answer));
   }
   // One that knows nothing of audiences answers none: its own are meant, which aren't ours.

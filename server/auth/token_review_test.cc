@@ -64,10 +64,10 @@ TEST_F(TokenReviews, AskKubeApiserverAndKeepTheAnswerForTenSeconds) {
   clock.Advance(seconds(1));
   Ask("t1");
   EXPECT_EQ(kube.pending.size(), 1u) << "a revoked token is asked about again";
-  kube.Answer(kube::Response{201, Review(R"({"user":{},"error":"revoked"})")});
-  EXPECT_THAT(Taken(), ElementsAre("error: revoked"));
+  kube.Answer(kube::Response{201, Review(R"({"user":{}})")});
+  EXPECT_THAT(Taken(), ElementsAre("error: invalid bearer token"));
   Ask("t1");
-  EXPECT_THAT(Taken(), ElementsAre("error: revoked")) << "that a token is wrong is kept too";
+  EXPECT_THAT(Taken(), ElementsAre("error: invalid bearer token")) << "a no is kept too";
 }
 
 TEST_F(TokenReviews, OneTokenIsAskedAboutOnceAtATime) {
@@ -97,6 +97,8 @@ TEST_F(TokenReviews, WhatIsNoAnswerIsAnErrorAndNotKept) {
       {kube::Response{201, R"({"kind":"TokenReview"})"}, "something else"},
       {kube::Response{201, R"({"kind":"TokenReview","status":"x"})"}, "something else"},
       {kube::Response{201, Review(R"({"authenticated":"true"})")}, "something else"},
+      {kube::Response{201, Review(R"({"user":{},"error":"[invalid bearer token, etcd is away]"})")},
+       "etcd is away"},
       {kube::Response{201, Review(R"({"authenticated":true})")}, "without telling its user"},
       {kube::Response{201, Review(R"({"authenticated":true,"user":{"username":""}})")},
        "without telling its user"},
