@@ -12,8 +12,10 @@
 
 #include <atomic>
 #include <ctime>
+#include <utility>
 
 #include "server/net/self_signed.h"
+#include "server/net/sni.h"
 
 namespace strata::net {
 namespace {
@@ -128,46 +130,68 @@ double ExpiryOf(const X509* certificate) {
 }  // namespace
 
 struct Credentials::State {
-  explicit State(TlsOptions tls_options) : options(std::move(tls_options)) {}
+  struct Pair {
+    std::string certificate, key;  // PEM; empty until it is read
+  };
 
-  // Makes a context of what was read and publishes it; an error leaves the one that is.
-  base::Status Rebuild() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    STRATA_ASSIGN_OR_RETURN(const std::shared_ptr<SSL_CTX> next, NewContext(options));
-    const auto chain = ReadCertificates(certificate);
+  explicit State(TlsOptions tls_options)
+      : options(std::move(tls_options)), pairs(1 + options.named_pairs.size()) {}
+
+  // A context that shows `pair`, and the certificate that it begins with.
+  base::StatusOr<std::pair<std::shared_ptr<SSL_CTX>, Certificate>> MakeContext(
+      const Pair& pair) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    STRATA_ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> made, NewContext(options));
+    auto chain = ReadCertificates(pair.certificate);
     if (chain.empty())
       return base::InvalidArgumentError("the certificate file holds no certificate");
     for (size_t i = 0; i < chain.size(); ++i) {
       const int used = i == 0
-                           ? SSL_CTX_use_certificate(next.get(), chain[i].get())
-                           : static_cast<int>(SSL_CTX_add1_chain_cert(next.get(), chain[i].get()));
+                           ? SSL_CTX_use_certificate(made.get(), chain[i].get())
+                           : static_cast<int>(SSL_CTX_add1_chain_cert(made.get(), chain[i].get()));
       if (used != 1) return SslError("certificate");
     }
-    EVP_PKEY* private_key = PEM_read_bio_PrivateKey(Memory(key).get(), nullptr, nullptr, nullptr);
+    EVP_PKEY* private_key =
+        PEM_read_bio_PrivateKey(Memory(pair.key).get(), nullptr, nullptr, nullptr);
     if (private_key == nullptr) return SslError("private key");
-    const bool fits = SSL_CTX_use_PrivateKey(next.get(), private_key) == 1 &&
-                      SSL_CTX_check_private_key(next.get()) == 1;
+    const bool fits = SSL_CTX_use_PrivateKey(made.get(), private_key) == 1 &&
+                      SSL_CTX_check_private_key(made.get()) == 1;
     EVP_PKEY_free(private_key);
     if (!fits) return SslError("private key");
     for (const auto* pems : {&client_cas, &cluster_cas}) {
       for (const std::string& pem : *pems) {
         for (const Certificate& ca : ReadCertificates(pem))
-          SSL_CTX_add_client_CA(next.get(), ca.get());
+          SSL_CTX_add_client_CA(made.get(), ca.get());
       }
     }
-    expires = ExpiryOf(chain.front().get());
-    context = next;
+    return std::pair(std::move(made), std::move(chain.front()));
+  }
+
+  // Makes a context of what was read and publishes it; an error leaves the one that is.
+  base::Status Rebuild() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    STRATA_ASSIGN_OR_RETURN(const auto shown, MakeContext(pairs[0]));
+    // Names that were given go before those of another certificate.
+    NamedContexts named;
+    for (const bool given : {true, false}) {
+      for (size_t i = 1; i < pairs.size(); ++i) {
+        const auto& names = options.named_pairs[i - 1].names;
+        if (pairs[i].certificate.empty() || names.empty() == given) continue;
+        STRATA_ASSIGN_OR_RETURN(const auto other, MakeContext(pairs[i]));
+        for (const std::string& name : given ? names : NamesOf(other.second.get()))
+          named.Add(name, other.first);
+      }
+    }
+    if (!named.empty()) SelectByName(shown.first.get(), std::move(named));
+    expires = ExpiryOf(shown.second.get());
+    context = shown.first;
     return base::OkStatus();
   }
 
-  base::Status SetPair(const std::vector<std::string>& contents) ABSL_LOCKS_EXCLUDED(mu) {
+  base::Status SetPair(size_t index, const std::vector<std::string>& contents)
+      ABSL_LOCKS_EXCLUDED(mu) {
     absl::MutexLock lock(&mu);
-    const std::string old_certificate = std::exchange(certificate, contents[0]),
-                      old_key = std::exchange(key, contents[1]);
+    Pair old = std::exchange(pairs[index], {contents[0], contents[1]});
     const base::Status status = Rebuild();
-    if (!status.ok()) {
-      certificate = old_certificate;
-      key = old_key;
-    }
+    if (!status.ok()) pairs[index] = std::move(old);
     return status;
   }
 
@@ -184,8 +208,7 @@ struct Credentials::State {
   const TlsOptions options;
   std::atomic<double> expires = 0;
   mutable absl::Mutex mu;
-  std::string certificate ABSL_GUARDED_BY(mu);
-  std::string key ABSL_GUARDED_BY(mu);
+  std::vector<Pair> pairs ABSL_GUARDED_BY(mu);  // the first, and the named ones
   std::vector<std::string> client_cas ABSL_GUARDED_BY(mu);
   std::vector<std::string> cluster_cas ABSL_GUARDED_BY(mu);
   std::shared_ptr<SSL_CTX> context ABSL_GUARDED_BY(mu);
@@ -205,11 +228,19 @@ base::StatusOr<std::unique_ptr<Credentials>> Credentials::Load(const TlsOptions&
     pair = {options.cert_dir + "/apiserver.crt", options.cert_dir + "/apiserver.key"};
   }
   const auto state = std::make_shared<State>(options);
-  const auto set_pair = [state](const std::vector<std::string>& contents) {
-    return state->SetPair(contents);
+  const auto follow = [&](const char* name, size_t index, const std::string& certificate,
+                          const std::string& key) {
+    const auto set = [state, index](const std::vector<std::string>& contents) {
+      return state->SetPair(index, contents);
+    };
+    return base::Annotate(watcher.Watch(name, {certificate, key}, set), certificate);
   };
-  STRATA_RETURN_IF_ERROR(
-      base::Annotate(watcher.Watch("serving-certificate", pair, set_pair), pair[0]));
+  STRATA_RETURN_IF_ERROR(follow("serving-certificate", 0, pair[0], pair[1]));
+  for (size_t i = 0; i < options.named_pairs.size(); ++i) {
+    const NamedPair& named = options.named_pairs[i];
+    STRATA_RETURN_IF_ERROR(base::Annotate(
+        follow("sni-certificate", i + 1, named.cert_file, named.key_file), "--tls-sni-cert-key"));
+  }
   if (!options.client_ca_files.empty()) {
     const auto set_cas = [state](const std::vector<std::string>& contents) {
       return state->SetClientCas(contents);

@@ -15,10 +15,17 @@
 
 namespace strata::net {
 
+// A pair for clients that ask for its names (--tls-sni-cert-key).
+struct NamedPair {
+  std::string cert_file, key_file;
+  std::vector<std::string> names = {};  // empty: those of the certificate
+};
+
 struct TlsOptions {
   // PEM, the chain leaf first. Both or neither; neither: a self-signed pair is kept in `cert_dir`.
   std::string cert_file, key_file;
   std::string cert_dir = "apiserver.local.config/certificates";
+  std::vector<NamedPair> named_pairs;
   // PEM. Whose certificates clients are told to present; any other, or none, is accepted as well:
   // to verify is the authenticators' task (apiserver.md §2.1).
   std::vector<std::string> client_ca_files;

@@ -254,6 +254,61 @@ TEST_F(ServerTest, ReloadsItsCertificateWithoutDroppingAConnection) {
   EXPECT_EQ(Metric("strata_file_reloads_total{files=\"serving-certificate\",result=\"error\"}"), 2);
 }
 
+TEST_F(ServerTest, ShowsTheCertificateOfTheNameThatTheClientAsksFor) {
+  const auto add = [&](const std::string& file, const std::string& subject,
+                       std::vector<std::string> names) {
+    const PemPair pair = NewPair(subject);
+    std::ofstream(folder_ + file + ".crt") << pair.certificate;
+    std::ofstream(folder_ + file + ".key") << pair.key;
+    tls_.named_pairs.push_back(
+        {folder_ + file + ".crt", folder_ + file + ".key", std::move(names)});
+  };
+  add("/a", "own.example", {});
+  add("/b", "wildcard", {"*.apps.example", "Other.Example"});
+  add("/c", "later", {"own.example", "other.example"});
+  WritePair(NewPair("the-default"));
+  tls_.cert_file = folder_ + "/tls.crt";
+  tls_.key_file = folder_ + "/tls.key";
+  Start();
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const auto shown = [&](const std::string& name) {
+      TlsClient client(port_, {.alpn = "\x02h2", .server_name = name, .version = version});
+      EXPECT_THAT(Ask(client, "who"), HasSubstr(" h2 ")) << name;
+      return client.ServerCertificate();
+    };
+    EXPECT_THAT(shown(""), HasSubstr("the-default"));
+    EXPECT_THAT(shown("elsewhere.example"), HasSubstr("the-default"));
+    EXPECT_THAT(shown("apps.example"), HasSubstr("the-default"));
+    EXPECT_THAT(shown("x.y.apps.example"), HasSubstr("the-default"));
+    EXPECT_THAT(shown("x.apps.example"), HasSubstr("wildcard"));
+    EXPECT_THAT(shown("X.APPS.EXAMPLE"), HasSubstr("wildcard"));
+    EXPECT_THAT(shown("other.example"), HasSubstr("wildcard")) << "the first of two";
+    EXPECT_THAT(shown("own.example"), HasSubstr("later")) << "a given name before a found one";
+  }
+  const PemPair next = NewPair("renewed");
+  std::ofstream(folder_ + "/b.crt") << next.certificate;
+  std::ofstream(folder_ + "/b.key") << next.key;
+  watcher_.Poll();
+  EXPECT_THAT(TlsClient(port_, {.server_name = "x.apps.example"}).ServerCertificate(),
+              HasSubstr("renewed"));
+  EXPECT_THAT(TlsClient(port_).ServerCertificate(), HasSubstr("the-default"));
+}
+
+TEST_F(ServerTest, ACertificateWithoutGivenNamesIsForItsOwn) {
+  const PemPair pair = NewPair("own.example");
+  std::ofstream(folder_ + "/a.crt") << pair.certificate;
+  std::ofstream(folder_ + "/a.key") << pair.key;
+  tls_.named_pairs = {{folder_ + "/a.crt", folder_ + "/a.key"}};
+  Start();
+  EXPECT_THAT(TlsClient(port_, {.server_name = "own.example"}).ServerCertificate(),
+              HasSubstr("own.example"));
+  EXPECT_THAT(TlsClient(port_).ServerCertificate(), testing::Not(HasSubstr("own.example")));
+  tls_.named_pairs[0].cert_file = folder_ + "/missing.crt";
+  EXPECT_THAT(
+      std::string(base::Message(Credentials::Load(tls_, watcher_, clock_, metrics_).status())),
+      testing::StartsWith("--tls-sni-cert-key: "));
+}
+
 TEST_F(ServerTest, SendsMoreThanTheClientReadsAtOnce) {
   Start();
   TlsClient client(port_, {.receive_buffer = 8 << 10});

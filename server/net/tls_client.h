@@ -23,6 +23,7 @@ class TlsClient {
   struct Options {
     std::string alpn = {};  // "\x02h2"
     const PemPair* certificate = nullptr;
+    std::string server_name = {};
     int version = 0;  // TLS1_2_VERSION; 0: whatever
     int receive_buffer = 0;
     bool handshake = true;
@@ -69,6 +70,7 @@ class TlsClient {
     }
     ssl_ = SSL_new(context_);
     SSL_set_fd(ssl_, fd_);
+    if (!options.server_name.empty()) SSL_set_tlsext_host_name(ssl_, options.server_name.c_str());
     if (options.handshake) Handshake();
   }
   ~TlsClient() {
