@@ -5,35 +5,41 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <map>
+#include <utility>
+
+#include "server/api/duration.h"
 
 namespace strata {
 namespace {
 
-// Durations as Go writes them, in the units that flags use.
+enum class Zero { kRefused, kAllowed };
+
+// Durations as Go writes them.
 template <typename Duration>
-CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& to,
-                         const std::string& help) {
+void AddDuration(CLI::App& app, const std::string& name, Duration& to, const std::string& help,
+                 Zero zero = Zero::kRefused) {
+  const auto check = [zero](const std::string& text) {
+    const auto parsed = api::ParseDuration(text);
+    if (!parsed.ok()) return std::string(base::Message(parsed.status()));
+    if (parsed->count() < 0) return fmt::format("{} is negative", text);
+    if (parsed->count() == 0 && zero == Zero::kRefused)
+      return fmt::format("{}: it must be longer than nothing", text);
+    return std::string();
+  };
   const auto parse = [&to](const CLI::results_t& results) {
-    static const std::map<std::string, double> kUnits = {
-        {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
-    size_t end = 0;
-    double value = 0;
-    try {
-      value = std::stod(results[0], &end);
-    } catch (const std::exception&) {
-      return false;
-    }
-    const auto unit = kUnits.find(results[0].substr(end));
-    if (unit == kUnits.end() || value < 0 || value > 1e9) return false;
-    to = std::chrono::duration_cast<Duration>(
-        std::chrono::nanoseconds(static_cast<int64_t>(value * unit->second)));
+    to = std::chrono::duration_cast<Duration>(*api::ParseDuration(results[0]));
     return true;
   };
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(to).count();
-  return app.add_option(name, parse, help)
+  app.add_option(name, parse, help)
       ->type_name("DURATION")
-      ->default_str(ms % 1000 == 0 ? fmt::format("{}s", ms / 1000) : fmt::format("{}ms", ms));
+      ->default_str(ms % 1000 == 0 ? fmt::format("{}s", ms / 1000) : fmt::format("{}ms", ms))
+      ->check(CLI::Validator(check, ""));
+}
+
+// As pflag's: `--name` is `--name=true`, and `--name false` isn't `--name=false`.
+void AddSwitch(CLI::App& app, const std::string& name, bool& to, const std::string& help) {
+  app.add_flag(name, to, fmt::format("{} ({} unless told)", help, to));
 }
 
 void AddServingFlags(CLI::App& app, Flags& flags) {
@@ -64,8 +70,19 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       .add_option("--tls-cipher-suites", flags.tls.cipher_suites,
                   "TLS 1.2 cipher suites, IANA names")
       ->delimiter(',');
-  group.add_flag("--disable-http2-serving", flags.disable_http2, "Serve HTTP/1.1 only");
-  group.add_flag("--permit-port-sharing", flags.server.reuse_port, "Listen with SO_REUSEPORT");
+  group
+      .add_option("--tls-sni-cert-key", flags.sni_pairs,
+                  "Another pair, for clients that ask for its names: CERTIFICATE,KEY, or "
+                  "CERTIFICATE,KEY:NAME,… where a name may begin with *.; may be repeated")
+      ->type_name("FILE,FILE[:NAME,...]");
+  AddSwitch(group, "--disable-http2-serving", flags.disable_http2, "Serve HTTP/1.1 only");
+  AddSwitch(group, "--permit-port-sharing", flags.server.reuse_port, "Listen with SO_REUSEPORT");
+  group
+      .add_option("--goaway-chance", flags.chain.goaway_chance,
+                  "Chance of an HTTP/2 request to end its connection once it is answered, for "
+                  "balancers of connections to spread clients anew")
+      ->check(CLI::Range(0.0, 0.02))
+      ->capture_default_str();
   group
       .add_option("--http2-max-streams-per-connection", flags.session.max_concurrent_streams,
                   "Streams that one HTTP/2 connection may have")
@@ -79,7 +96,8 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
   AddDuration(group, "--request-timeout", flags.chain.request_timeout,
               "Longest time for one request");
   AddDuration(group, "--shutdown-delay-duration", flags.shutdown_delay,
-              "How long it is served on after SIGTERM, unready, for balancers to notice");
+              "How long it is served on after SIGTERM, unready, for balancers to notice",
+              Zero::kAllowed);
   group.add_option("--max-connections", flags.server.max_connections, "Connections open at a time")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -193,17 +211,13 @@ void AddAuthenticationFlags(CLI::App& app, Flags& flags) {
       .add_option("--authentication-kubeconfig", flags.authentication_kubeconfig,
                   "The same, for authentication alone")
       ->type_name("FILE");
-  group
-      .add_option("--authentication-skip-lookup", flags.authentication_skip_lookup,
-                  "Leave ConfigMap kube-system/extension-apiserver-authentication alone")
-      ->capture_default_str();
-  group
-      .add_option("--authentication-tolerate-lookup-failure",
-                  flags.authentication_tolerate_lookup_failure,
-                  "Be ready even if that ConfigMap couldn't be read yet")
-      ->capture_default_str();
+  AddSwitch(group, "--authentication-skip-lookup", flags.authentication_skip_lookup,
+            "Leave ConfigMap kube-system/extension-apiserver-authentication alone");
+  AddSwitch(group, "--authentication-tolerate-lookup-failure",
+            flags.authentication_tolerate_lookup_failure,
+            "Be ready even if that ConfigMap couldn't be read yet");
   AddDuration(group, "--authentication-token-webhook-cache-ttl", flags.token_review.ttl,
-              "How long kube-apiserver's word on a token is kept");
+              "How long kube-apiserver's word on a token is kept", Zero::kAllowed);
   group
       .add_option("--api-audiences", flags.token_review.audiences,
                   "Audiences that tokens must be for; none: kube-apiserver's own, or the issuers")
@@ -231,17 +245,18 @@ void AddAuthenticationFlags(CLI::App& app, Flags& flags) {
       .add_option("--token-auth-file", flags.token_auth_file,
                   "CSV of bearer tokens: token,user,uid,\"group1,group2\"")
       ->type_name("FILE");
-  group
-      .add_option("--anonymous-auth", flags.anonymous_auth,
-                  "Whether requests without credentials are system:anonymous's")
-      ->capture_default_str();
-  group
-      .add_option("--requestheader-client-ca-file", flags.requestheader_client_ca_file,
-                  "CA of the proxies whose word on users is taken; PEM. Without it the ConfigMap's")
-      ->type_name("FILE");
+  AddSwitch(group, "--anonymous-auth", flags.anonymous_auth,
+            "Whether requests without credentials are system:anonymous's");
+  CLI::Option* const proxy_ca =
+      group
+          .add_option(
+              "--requestheader-client-ca-file", flags.requestheader_client_ca_file,
+              "CA of the proxies whose word on users is taken; PEM. Without it the ConfigMap's")
+          ->type_name("FILE");
   auth::RequestHeaderConfig& header = flags.request_header;
+  // Without the CA they come from the ConfigMap, all of them.
   const auto list = [&](const char* name, std::vector<std::string>& to, const char* help) {
-    group.add_option(name, to, help)->delimiter(',')->capture_default_str();
+    group.add_option(name, to, help)->delimiter(',')->capture_default_str()->needs(proxy_ca);
   };
   list("--requestheader-allowed-names", header.allowed_names,
        "Common names of those proxies; none: any");
@@ -266,15 +281,15 @@ void AddAuthorizationFlags(CLI::App& app, Flags& flags) {
                   "As --kubeconfig, for authorization alone")
       ->type_name("FILE");
   AddDuration(group, "--authorization-webhook-cache-authorized-ttl",
-              flags.subject_access_review.allowed_ttl, "How long a yes of kube-apiserver is kept");
+              flags.subject_access_review.allowed_ttl, "How long a yes of kube-apiserver is kept",
+              Zero::kAllowed);
   AddDuration(group, "--authorization-webhook-cache-unauthorized-ttl",
-              flags.subject_access_review.denied_ttl, "How long a no of kube-apiserver is kept");
-  group
-      .add_option("--authorization-webhook-all-names-first",
-                  flags.subject_access_review.all_names_first,
-                  "Ask about all names of a namespace first, and only then about the one: one "
-                  "review serves a user's whole namespace")
-      ->capture_default_str();
+              flags.subject_access_review.denied_ttl, "How long a no of kube-apiserver is kept",
+              Zero::kAllowed);
+  AddSwitch(group, "--authorization-webhook-all-names-first",
+            flags.subject_access_review.all_names_first,
+            "Ask about all names of a namespace first, and only then about the one: one review "
+            "serves a user's whole namespace");
   group
       .add_option("--rbac-source", flags.rbac_source,
                   "Where mode RBAC has its roles from: files, or the cluster")
@@ -348,6 +363,34 @@ void AddAuditFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
 }
 
+base::StatusOr<net::NamedPair> ParseNamedPair(const std::string& text) {
+  const auto trimmed = [](std::string_view part) {
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    return std::string(part);
+  };
+  const size_t colon = std::min(text.find(':'), text.size());
+  const size_t comma = text.find(',');
+  net::NamedPair pair;
+  if (comma < colon) {
+    pair.cert_file = trimmed(std::string_view(text).substr(0, comma));
+    pair.key_file = trimmed(std::string_view(text).substr(comma + 1, colon - comma - 1));
+  }
+  if (pair.cert_file.empty() || pair.key_file.empty() ||
+      pair.key_file.find(',') != std::string::npos) {
+    return base::InvalidArgumentError(fmt::format(
+        "--tls-sni-cert-key: CERTIFICATE,KEY or CERTIFICATE,KEY:NAME,… is expected, not {}", text));
+  }
+  for (size_t at = colon; at < text.size();) {
+    const size_t end = std::min(text.find(',', at + 1), text.size());
+    pair.names.push_back(trimmed(std::string_view(text).substr(at + 1, end - at - 1)));
+    if (pair.names.back().empty())
+      return base::InvalidArgumentError("--tls-sni-cert-key: a name is empty: " + text);
+    at = end;
+  }
+  return pair;
+}
+
 base::Status CompleteAuth(Flags& flags) {
   if (flags.authentication_kubeconfig.empty()) flags.authentication_kubeconfig = flags.kubeconfig;
   if (flags.authorization_kubeconfig.empty()) flags.authorization_kubeconfig = flags.kubeconfig;
@@ -362,6 +405,10 @@ base::Status CompleteAuth(Flags& flags) {
   }
   accounts.audiences = flags.token_review.audiences;
   const auto& modes = flags.authorization_modes;
+  for (auto mode = modes.begin(); mode != modes.end(); ++mode) {
+    if (std::find(modes.begin(), mode, *mode) != mode)
+      return base::InvalidArgumentError("--authorization-mode names " + *mode + " twice");
+  }
   const auto has = [&](const char* mode) {
     return std::find(modes.begin(), modes.end(), mode) != modes.end();
   };
@@ -388,6 +435,8 @@ base::Status CompleteAuth(Flags& flags) {
 }  // namespace
 
 void AddFlags(CLI::App& app, Flags& flags) {
+  // As with pflag, so that manifests can be added to.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   // Read before the parser sees anything (arguments.h); here for --help.
   app.add_option("--config", "File of flags, YAML: their names without dashes, and values")
       ->type_name("FILE");
@@ -402,7 +451,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
       .add_option("-v,--v", flags.verbosity,
                   "Verbosity: 2 tells of refused credentials, 3 of each request")
       ->capture_default_str();
-  group.add_option("--log-format", flags.log_format, "Form of the log")
+  group.add_option("--log-format,--logging-format", flags.log_format, "Form of the log")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
 }
@@ -418,6 +467,12 @@ base::Status Complete(Flags& flags) {
   if (flags.tls.cert_file.empty() != flags.tls.key_file.empty()) {
     return base::InvalidArgumentError("--tls-cert-file and --tls-private-key-file go together");
   }
+  for (const std::string& text : flags.sni_pairs) {
+    STRATA_ASSIGN_OR_RETURN(net::NamedPair pair, ParseNamedPair(text));
+    flags.tls.named_pairs.push_back(std::move(pair));
+  }
+  if (flags.etcd.cert_file.empty() != flags.etcd.key_file.empty())
+    return base::InvalidArgumentError("--etcd-certfile and --etcd-keyfile go together");
   if (flags.etcd.username.empty() != flags.etcd_password_file.empty()) {
     return base::InvalidArgumentError("--etcd-username and --etcd-password-file go together");
   }

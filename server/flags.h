@@ -36,6 +36,7 @@ struct Flags {
   std::string bind_address = "0.0.0.0";
   int secure_port = 443;
   net::TlsOptions tls;
+  std::vector<std::string> sni_pairs;  // as given
   net::ServerOptions server;
   http::SessionOptions session;
   net::WorkerPoolOptions workers;                // build answers

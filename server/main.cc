@@ -25,6 +25,7 @@
 #include "server/audit/log.h"
 #include "server/files/file_watcher.h"
 #include "server/flags.h"
+#include "server/foreign_flags.h"
 #include "server/handlers/freshness.h"
 #include "server/handlers/health.h"
 #include "server/handlers/image_stream.h"
@@ -146,6 +147,12 @@ base::StatusOr<std::unique_ptr<audit::Log>> OpenAudit(const Flags& flags, const 
   auto opened = audit::Log::Open(flags.audit, *std::move(policy), clock, log, metrics);
   if (!opened.ok()) return base::Annotate(opened.status(), "--audit-log-path");
   return opened;
+}
+
+void PrintRawVersion() {
+  const base::BuildInfo& build = base::Build();
+  std::printf("version=%s major=%s minor=%s gitCommit=%s compiler=%s platform=%s\n", build.version,
+              build.major, build.minor, build.git_commit, build.compiler, build.platform);
 }
 
 int Run(Flags flags) {
@@ -270,9 +277,15 @@ int main(int argc, char** argv) {
   strata::Flags flags;
   strata::AddFlags(app, flags);
   auto arguments = strata::ReadArguments(argc, argv);
-  if (!arguments.ok()) {
-    strata::Fail(arguments.status());
+  strata::base::Status usable = arguments.status();
+  if (usable.ok()) usable = strata::DropForeignFlags(*arguments);
+  if (!usable.ok()) {
+    strata::Fail(usable);
     return strata::kBadUsage;
+  }
+  if (std::find(arguments->begin(), arguments->end(), "--version=raw") != arguments->end()) {
+    strata::PrintRawVersion();
+    return 0;
   }
   std::reverse(arguments->begin(), arguments->end());  // as CLI11 wants them
   try {
