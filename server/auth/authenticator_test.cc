@@ -56,6 +56,7 @@ TEST(AuthenticatorChain, AnErrorIsNotForgottenForAnonymous) {
   const Authentication result = Ask(true, Wrong("bad certificate"), Wrong("bad token"));
   EXPECT_EQ(result.result, Authentication::Result::kError);
   EXPECT_EQ(result.error, "bad certificate; bad token");
+  EXPECT_THAT(result.warnings, ElementsAre("w")) << "told once";
 }
 
 TEST(AuthenticatorChain, WhoShowsNothingIsAnonymousWhereThatIsAllowed) {

@@ -103,9 +103,14 @@ func TestUsersReadLayersThroughTheAggregator(t *testing.T) {
 	})
 
 	t.Run("kubectl's view of the API", func(t *testing.T) {
-		rig.Contains(t, c.kubectl("puller", "api-versions"), group+"/v1")
-		c.kubectl("puller", "api-resources")
+		for _, user := range []string{"puller", "nobody"} {
+			rig.Contains(t, c.kubectl(user, "api-versions"), group+"/v1")
+			rig.Contains(t, c.kubectl(user, "api-resources", "--api-group="+group), "imagestreams", "ImageStream")
+		}
 		rig.Contains(t, c.kubectl("admin", "get", "apiservice", "v1."+group), "True")
+		if out, err := c.tryKubectl("nobody", "get", "apiservice", "v1."+group); err == nil {
+			t.Errorf("nobody sees the APIService: %s", out)
+		}
 		for user, want := range map[string]string{"puller": "yes", "nobody": "no"} {
 			out, _ := c.tryKubectl(user, "auth", "can-i", "get", "imagestreams."+group, "--subresource=layers",
 				"-n", namespace)

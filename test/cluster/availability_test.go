@@ -9,6 +9,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apiregistration "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 
 	"strata/test/rig"
 )
@@ -40,6 +41,21 @@ func (c *cluster) watchAvailability() (end func(t *testing.T, during string)) {
 			t.Errorf("%s the APIService wasn't available: %s", during, why)
 		}
 	}
+}
+
+// availableSince is when the APIService's condition changed last.
+func (c *cluster) availableSince() metav1.Time {
+	c.t.Helper()
+	service, err := c.apiServices().ApiregistrationV1().APIServices().Get(context.Background(), "v1."+group,
+		metav1.GetOptions{})
+	c.check(err)
+	for _, condition := range service.Status.Conditions {
+		if condition.Type == apiregistration.Available {
+			return condition.LastTransitionTime
+		}
+	}
+	c.t.Fatal("no condition")
+	return metav1.Time{}
 }
 
 // awaitLayers waits until a read through the aggregator answers.
@@ -91,12 +107,16 @@ func TestTheAPIServiceComesBackAfterRestarts(t *testing.T) {
 		c.awaitLayers("layers after Strata's restart")
 		c.awaitAvailable()
 	})
-	t.Run("of kube-apiserver", func(t *testing.T) {
+	t.Run("of kube-apiserver, which finds it available as it was", func(t *testing.T) {
+		since := c.availableSince()
 		c.kube.Stop(syscall.SIGTERM)
 		c.kube.Launch()
 		c.awaitKube()
 		c.awaitAvailable()
 		c.awaitLayers("layers after kube-apiserver's restart")
+		if now := c.availableSince(); !now.Equal(&since) {
+			t.Errorf("available since %v, and again since %v", since, now)
+		}
 	})
 	t.Run("of Strata while kube-apiserver is away", func(t *testing.T) {
 		c.kube.Stop(syscall.SIGTERM)

@@ -120,6 +120,10 @@ func TestTokensAreKubeApiserversToJudge(t *testing.T) {
 		c.check(c.client.RbacV1().RoleBindings(namespace).Delete(ctx, binding.Name, metav1.DeleteOptions{}))
 		// The cache keeps a yes for 10 seconds.
 		rig.EventuallyWithin(t, 20*time.Second, "its withdrawal is seen", func() error { return c.expect(path, token, 403) })
+
+		c.check(c.client.CoreV1().ServiceAccounts(namespace).Delete(ctx, "default", metav1.DeleteOptions{}))
+		// As long a yes about a token is kept.
+		rig.EventuallyWithin(t, 20*time.Second, "the token's end is seen", func() error { return c.expect(path, token, 401) })
 	})
 
 	t.Run("in another's name", func(t *testing.T) {

@@ -39,13 +39,26 @@ in_image() { buildah run --cap-drop=all --volume "$work/data:/var/lib/strata" "$
 chown 65532:65532 "$work/data"
 chmod 755 "$work"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-in_image /usr/bin/strata-apiserver --data-dir=/var/lib/strata/store --cert-dir=/var/lib/strata/certificates \
+# As kubelet runs it: the image's user, nothing writable but the volume, /proc there.
+rootfs=$(buildah mount "$container")
+mkdir -p "$rootfs/proc"
+unshare --mount bash -c '
+  set -e
+  mount --bind "$1" "$1"
+  mount --bind "$2" "$1/var/lib/strata"
+  mount -t proc proc "$1/proc"
+  mount -o remount,bind,ro "$1"
+  if touch "$1/tmp/x" 2>/dev/null; then echo "the root can be written to" >&2; exit 1; fi
+  exec setpriv --bounding-set=-all,+sys_chroot,+setuid,+setgid --no-new-privs \
+    chroot --userspec=65532:65532 "$1" /usr/bin/strata-apiserver "${@:3}"
+' _ "$rootfs" "$work/data" --data-dir=/var/lib/strata/store --cert-dir=/var/lib/strata/certificates \
   --bind-address=127.0.0.1 --secure-port="$port" >"$work/log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
   kill -0 $server 2>/dev/null || fail "it ended"
   if [[ $(curl --silent --insecure "https://127.0.0.1:$port/readyz") == ok ]]; then
     [[ $(stat -c %u "$work/data/store") == 65532 ]] || fail "the store isn't the user's"
+    grep -q "^CapEff:.0000000000000000$" "/proc/$server/status" || fail "it has capabilities"
     echo "image_test: passed, $(stat -c %s "$work/strata.tar") bytes"
     exit 0
   fi

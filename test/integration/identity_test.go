@@ -1,7 +1,15 @@
 package integration
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -126,6 +134,109 @@ func TestAHostileKubeApiserverHurtsNobodyElse(t *testing.T) {
 				t.Error("nobody was asked")
 			}
 		})
+	}
+}
+
+// Who wants an answer within a second gets one, also while kube-apiserver thinks: about a token, and about a right.
+func TestAReviewThatTakesLongerThanTheRequestMayIsNotWaitedFor(t *testing.T) {
+	b := rig.StartBackend(t, "etcd-3.6")
+	rig.Put(t, b.Client(t), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app"))
+	id := newIdentity(t)
+	kube := newHostileKube(t, id)
+	never := make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	silence := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-never })
+	kube.answer.Store(&silence)
+	s := startServerAs(t, id, "--etcd-servers="+b.URL, "--kubeconfig="+id.path("kubeconfig"),
+		"--authentication-skip-lookup", "--authorization-mode=Webhook")
+	for _, token := range []string{"unknown", pullerToken} {
+		code, body := s.get(rig.LayersPath("demo", "app")+"?timeout=1s", token)
+		if code != 504 || !strings.Contains(body, "request did not complete within the allotted timeout") {
+			t.Errorf("token %s: %d %s", token, code, body)
+		}
+	}
+	if kube.reviews.Load() < 2 {
+		t.Errorf("%d reviews", kube.reviews.Load())
+	}
+	if code, body := s.get(rig.LayersPath("demo", "app"), adminToken); code != 200 {
+		t.Errorf("somebody else: %d %s", code, body)
+	}
+}
+
+func segment(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+
+// Forged tokens of service accounts, against a running server that knows kube-apiserver's public key.
+func TestForgedServiceAccountTokensAreRefused(t *testing.T) {
+	b := rig.StartBackend(t, "etcd-3.6")
+	rig.Put(t, b.Client(t), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app"))
+	id := newIdentity(t)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	id.write(t, "sa.pub", public)
+	id.write(t, "rbac.yaml", []byte(`{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: p, namespace: demo},
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'system:image-puller'},
+subjects: [{kind: ServiceAccount, name: sa, namespace: demo}]}`))
+	s := startServerAs(t, id, "--etcd-servers="+b.URL, "--service-account-key-file="+id.path("sa.pub"),
+		"--service-account-issuer=https://issuer", "--api-audiences=strata", "--rbac-file="+id.path("rbac.yaml"))
+
+	claims := func(audience string, from, until time.Duration) string {
+		now := time.Now()
+		return fmt.Sprintf(`{"iss":"https://issuer","aud":["%s"],"nbf":%d,"exp":%d,"sub":"system:serviceaccount:demo:sa",
+"kubernetes.io":{"namespace":"demo","serviceaccount":{"name":"sa","uid":"u"}}}`,
+			audience, now.Add(from).Unix(), now.Add(until).Unix())
+	}
+	good := claims("strata", -time.Hour, time.Hour)
+	sign := func(by *ecdsa.PrivateKey, header, claims string) string {
+		head := segment(header) + "." + segment(claims)
+		hash := sha256.Sum256([]byte(head))
+		r, z, err := ecdsa.Sign(rand.Reader, by, hash[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		signature := append(r.FillBytes(make([]byte, 32)), z.FillBytes(make([]byte, 32))...)
+		return head + "." + segment(string(signature))
+	}
+	hmacOf := func(header string) string {
+		head := segment(header) + "." + segment(good)
+		mac := hmac.New(sha256.New, public)
+		mac.Write([]byte(head))
+		return head + "." + segment(string(mac.Sum(nil)))
+	}
+	const es256 = `{"alg":"ES256"}`
+	genuine := sign(key, es256, good)
+	parts := strings.Split(genuine, ".")
+	for name, one := range map[string]struct {
+		token string
+		want  int
+	}{
+		"genuine":                      {genuine, 200},
+		"expired":                      {sign(key, es256, claims("strata", -time.Hour, -time.Minute)), 401},
+		"not valid yet":                {sign(key, es256, claims("strata", time.Minute, time.Hour)), 401},
+		"for another audience":         {sign(key, es256, claims("vault", -time.Hour, time.Hour)), 401},
+		"signed by another key":        {sign(stranger, es256, good), 401},
+		"of no algorithm":              {segment(`{"alg":"none"}`) + "." + segment(good) + ".", 401},
+		"of no algorithm, signed":      {sign(key, `{"alg":"none"}`, good), 401},
+		"the public key as a secret":   {hmacOf(`{"alg":"HS256"}`), 401},
+		"another kind of key":          {sign(key, `{"alg":"RS256"}`, good), 401},
+		"a key of its own in the head": {sign(stranger, `{"alg":"ES256","jwk":{"kty":"EC"},"jku":"https://evil"}`, good), 401},
+		"no signature":                 {parts[0] + "." + parts[1] + ".", 401},
+		"other claims":                 {parts[0] + "." + segment(claims("strata", -time.Hour, 2*time.Hour)) + "." + parts[2], 401},
+		"other issuer":                 {sign(key, es256, strings.Replace(good, "https://issuer", "https://evil", 1)), 401},
+	} {
+		if code, body := s.get(rig.LayersPath("demo", "app"), one.token); code != one.want {
+			t.Errorf("%s: want %d, got %d %s", name, one.want, code, body)
+		}
 	}
 }
 
