@@ -29,6 +29,9 @@ double Gauge::value() const {
 void Histogram::Observe(double value) const {
   histogram_->Observe(value);
 }
+void Histogram::Observe(double value, size_t times) const {
+  for (size_t i = 0; i < times; ++i) histogram_->Observe(value);
+}
 
 struct Metrics::State {
   struct Function {

@@ -44,6 +44,8 @@ class Histogram {
  public:
   explicit Histogram(prometheus::Histogram& histogram) : histogram_(&histogram) {}
   void Observe(double value) const;
+  // As if each of `times` had been observed.
+  void Observe(double value, size_t times) const;
 
  private:
   prometheus::Histogram* histogram_;

@@ -27,26 +27,62 @@ AskedRevision ParseRevision(std::string_view text) {
 
 }  // namespace
 
-void Freshness::Wait(std::shared_ptr<Call> call, std::function<void(std::shared_ptr<Call>)> then) {
+void Freshness::Wait(std::shared_ptr<Call> call, FreshHandler& handler) {
   const std::string_view text = call->info.query.Get("resourceVersion");
-  const AskedRevision asked = text.empty() ? AskedRevision{} : ParseRevision(text);
+  if (text.empty()) return Join({std::move(call), &handler});
+  const AskedRevision asked = ParseRevision(text);
   if (asked.syntax_error || asked.out_of_range) {
     return call->Fail(api::InvalidResourceVersion(text, asked.out_of_range));
   }
-  // Completions come on the barrier's threads; the look-up and the answer belong to the
-  // connection's.
-  auto answer = [this, call, then = std::move(then)](base::StatusOr<base::Revision> fresh) {
-    call->Post([this, call, then, status = fresh.status()] {
-      if (status.ok()) {
-        then(call);
-      } else {
-        Refuse(*call, status);
-      }
-    });
-  };
-  if (text.empty()) return barrier_.WaitFresh(call->deadline, std::move(answer));
-  barrier_.WaitFor(asked.value, std::min(call->deadline, clock_.Now() + kNamedRevisionTimeout),
-                   std::move(answer));
+  const auto deadline = std::min(call->deadline, clock_.Now() + kNamedRevisionTimeout);
+  barrier_.WaitFor(
+      asked.value, deadline,
+      [this,
+       waiting = Waiting{std::move(call), &handler}](const base::StatusOr<base::Revision>& fresh) {
+        // Completions come on the barrier's threads.
+        waiting.call->Post([this, waiting, status = fresh.status()] { GoOn(waiting, status); });
+      });
+}
+
+void Freshness::Join(Waiting waiting) {
+  const std::shared_ptr<Call> call = waiting.call;
+  std::shared_ptr<Group> group;
+  {
+    absl::MutexLock lock(&mu_);
+    std::weak_ptr<Group>& slot = open_[std::this_thread::get_id()];
+    if (const auto open = slot.lock(); open != nullptr && call->deadline >= open->deadline &&
+                                       call->deadline - open->deadline < kSameDeadline) {
+      open->calls.push_back(std::move(waiting));
+      return;
+    }
+    group = std::make_shared<Group>(Group{call->deadline, {std::move(waiting)}});
+    slot = group;
+  }
+  call->Post([this, group = std::move(group)]() mutable { Send(std::move(group)); });
+}
+
+// At the end of the turn: whatever comes from now on is of another group.
+void Freshness::Send(std::shared_ptr<Group> group) {
+  {
+    absl::MutexLock lock(&mu_);
+    std::weak_ptr<Group>& slot = open_[std::this_thread::get_id()];
+    if (slot.lock() == group) slot.reset();
+  }
+  Group& sent = *group;
+  barrier_.WaitFresh(
+      sent.deadline,
+      [this, group = std::move(group)](const base::StatusOr<base::Revision>& fresh) {
+        group->calls.front().call->Post([this, group, status = fresh.status()] {
+          for (const Waiting& waiting : group->calls)
+            waiting.call->Guard([&] { GoOn(waiting, status); });
+        });
+      },
+      sent.calls.size());
+}
+
+void Freshness::GoOn(const Waiting& waiting, const base::Status& status) {
+  if (!status.ok()) return Refuse(*waiting.call, status);
+  waiting.handler->ServeFresh(waiting.call);
 }
 
 void Freshness::Refuse(Call& call, const base::Status& status) {

@@ -2,15 +2,29 @@
 // when the request came in.
 #pragma once
 
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
 #include <chrono>
-#include <functional>
+#include <map>
 #include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "server/handlers/call.h"
 #include "storage/reflector/barrier.h"
 
 namespace strata::handlers {
+
+// What goes on when the index is new enough.
+class FreshHandler {
+ public:
+  virtual ~FreshHandler() = default;
+  // On the connection's thread.
+  virtual void ServeFresh(const std::shared_ptr<Call>& call) = 0;
+};
 
 // Thread-safe.
 class Freshness {
@@ -21,15 +35,36 @@ class Freshness {
   Freshness(reflector::Barrier& barrier, const base::Clock& clock)
       : barrier_(barrier), clock_(clock) {}
 
-  // Calls `then` on the connection's thread once the index is new enough. Otherwise, or if the
-  // resourceVersion is none, the call is failed.
-  void Wait(std::shared_ptr<Call> call, std::function<void(std::shared_ptr<Call>)> then);
+  // Goes on with `handler`, which outlives the call, once the index is new enough. Otherwise, or if
+  // the resourceVersion is none, the call is failed. On the connection's thread.
+  void Wait(std::shared_ptr<Call> call, FreshHandler& handler) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  struct Waiting {
+    std::shared_ptr<Call> call;
+    FreshHandler* handler;
+  };
+  // What one thread reads in one turn of its loop goes to the barrier together: locks, wake-ups and
+  // the way back are paid once for all of it.
+  struct Group {
+    base::MonotonicTime deadline;
+    std::vector<Waiting> calls;
+  };
+  // Calls whose deadlines are so near to each other can share one; a turn is shorter.
+  static constexpr std::chrono::milliseconds kSameDeadline{100};
+
+  void Join(Waiting waiting) ABSL_LOCKS_EXCLUDED(mu_);
+  void Send(std::shared_ptr<Group> group);
+  void GoOn(const Waiting& waiting, const base::Status& status);
   void Refuse(Call& call, const base::Status& status);
 
   reflector::Barrier& barrier_;
   const base::Clock& clock_;
+
+  absl::Mutex mu_;
+  // What each thread gathers in this turn. The task that will send it owns it, so that it goes with
+  // the thread's tasks.
+  std::map<std::thread::id, std::weak_ptr<Group>> open_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace strata::handlers

@@ -42,10 +42,12 @@ void ImageStreamHandler::Serve(std::shared_ptr<Call> call) {
   // Such a name would be another key's path.
   if (!records::IsValidName(call->info.ns) || !records::IsValidName(call->info.name))
     return call->Fail(api::NotFound("imagestreams", call->info.name));
-  freshness_.Wait(std::move(call), [this](const std::shared_ptr<Call>& fresh) {
-    std::function<void()> task = [this, fresh] { fresh->Guard([&] { Read(*fresh); }); };
-    if (!submit_(task)) fresh->Fail(api::TooManyRequests());
-  });
+  freshness_.Wait(std::move(call), *this);
+}
+
+void ImageStreamHandler::ServeFresh(const std::shared_ptr<Call>& call) {
+  std::function<void()> task = [this, call] { call->Guard([&] { Read(*call); }); };
+  if (!submit_(task)) call->Fail(api::TooManyRequests());
 }
 
 void ImageStreamHandler::Read(Call& call) const {

@@ -14,7 +14,7 @@ namespace strata::handlers {
 
 // Thread-safe. The index doesn't hold whole records: each is read from the backend, by a worker,
 // for it waits there.
-class ImageStreamHandler {
+class ImageStreamHandler final : private FreshHandler {
  public:
   // Runs a task elsewhere, or refuses and leaves it untouched.
   using Submit = std::function<bool(std::function<void()>& task)>;
@@ -25,6 +25,7 @@ class ImageStreamHandler {
   void Serve(std::shared_ptr<Call> call);
 
  private:
+  void ServeFresh(const std::shared_ptr<Call>& call) override;
   void Read(Call& call) const;
   void Answer(Call& call, const client::KeyValue& stored) const;
 

@@ -29,10 +29,10 @@ LayersHandler::LayersHandler(layers::Index& index, Freshness& freshness, Submit 
 void LayersHandler::Serve(std::shared_ptr<Call> call) {
   if (call->info.ns.empty()) return call->Fail(api::BadRequest("Namespace parameter required."));
   if (call->info.name.empty()) return call->Fail(api::BadRequest("name must be provided"));
-  freshness_.Wait(std::move(call), [this](const std::shared_ptr<Call>& fresh) { Answer(fresh); });
+  freshness_.Wait(std::move(call), *this);
 }
 
-void LayersHandler::Answer(const std::shared_ptr<Call>& call) {
+void LayersHandler::ServeFresh(const std::shared_ptr<Call>& call) {
   const wire::Negotiation negotiation = wire::Negotiate(call->preference());
   if (negotiation.refusal != wire::Refusal::kNone)
     return call->Fail(api::NotAcceptable(negotiation.refusal));

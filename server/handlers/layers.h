@@ -13,7 +13,7 @@ namespace strata::handlers {
 
 // Thread-safe. Waits until the index is as new as the request asks, then answers from the cache on
 // the connection's thread; what has to be built for many images is built by a worker.
-class LayersHandler {
+class LayersHandler final : private FreshHandler {
  public:
   // A build of fewer images than this, about 20 µs, stays on the connection's thread.
   static constexpr size_t kInlineImages = 12;
@@ -26,7 +26,7 @@ class LayersHandler {
   void Serve(std::shared_ptr<Call> call);
 
  private:
-  void Answer(const std::shared_ptr<Call>& call);
+  void ServeFresh(const std::shared_ptr<Call>& call) override;
   void Build(const std::shared_ptr<Call>& call, layers::Lookup lookup, const layers::Form& form);
 
   layers::Index& index_;

@@ -106,9 +106,7 @@ class HttpExchange final : public http::Exchange {
   }
 
   void Post(std::function<void()> task) override {
-    link_->executor->Post([link = link_, task = std::move(task)] {
-      if (link->protocol != nullptr) task();
-    });
+    link_->executor->Post(std::move(task));
   }
 
  private:

@@ -32,10 +32,8 @@ Barrier::Barrier(const Options& options, Backend& backend, const base::Clock& cl
   metrics.AddGaugeFunction("strata_index_revision", "Revision of the backend that the index shows.",
                            {}, [this] { return static_cast<double>(current()); });
   metrics.AddGaugeFunction("strata_freshness_waiters",
-                           "Requests that wait for the index to be current.", {}, [this] {
-                             absl::MutexLock lock(&mu_);
-                             return static_cast<double>(waiting());
-                           });
+                           "Requests that wait for the index to be current.", {},
+                           [this] { return static_cast<double>(waiting_); });
 }
 
 Barrier::~Barrier() {
@@ -93,7 +91,9 @@ Barrier::Waiters Barrier::Extract(Waiters& from, const Accept& accept) {
 void Barrier::Complete(Waiters waiters, const base::StatusOr<base::Revision>& result) {
   const auto now = clock_.Now();
   for (Waiter& waiter : waiters) {
-    wait_seconds_.Observe(std::chrono::duration<double>(now - waiter.arrived).count());
+    wait_seconds_.Observe(std::chrono::duration<double>(now - waiter.arrived).count(),
+                          waiter.requests);
+    waiting_ -= waiter.requests;
     waiter.done(result);
   }
 }
@@ -108,9 +108,10 @@ void Barrier::Enqueue(Waiter waiter) {
       result = base::FailedPreconditionError("the index isn't complete yet");
     } else if (waiter.named && published_ >= waiter.target.revision) {
       result = published_;
-    } else if (waiting() >= options_.max_waiters) {
+    } else if (waiting_ + waiter.requests > options_.max_waiters) {
       result = base::ResourceExhaustedError("too many requests wait for the storage backend");
     } else {
+      waiting_ += waiter.requests;
       earliest_deadline_ = std::min(earliest_deadline_, waiter.deadline);
       if (waiter.named) {
         AwaitWatch(std::move(waiter));
@@ -123,8 +124,8 @@ void Barrier::Enqueue(Waiter waiter) {
   waiter.done(result);
 }
 
-void Barrier::WaitFresh(base::MonotonicTime deadline, Done done) {
-  Enqueue({clock_.Now(), deadline, {}, false, std::move(done)});
+void Barrier::WaitFresh(base::MonotonicTime deadline, Done done, size_t requests) {
+  Enqueue({clock_.Now(), deadline, {}, false, std::move(done), requests});
 }
 
 void Barrier::WaitFor(base::Revision revision, base::MonotonicTime deadline, Done done) {
@@ -210,11 +211,11 @@ void Barrier::Pause() {
 }
 
 void Barrier::ReadOnce() {
-  size_t batch;
+  size_t batch = 0;
   base::Revision before;
   {
     absl::MutexLock lock(&mu_);
-    batch = in_flight_.size();
+    for (const Waiter& waiter : in_flight_) batch += waiter.requests;
     before = published_;
   }
   if (batch == 0) return;  // all of them timed out meanwhile
@@ -278,7 +279,7 @@ void Barrier::TimeLoop() {
       const bool somebody =
           mu_.AwaitWithTimeout(absl::Condition(
                                    +[](Barrier* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(self->mu_) {
-                                     return self->stopping_ || self->waiting() > 0;
+                                     return self->stopping_ || self->somebody_waits();
                                    },
                                    this),
                                absl::FromChrono(options_.idle_interval));

@@ -9,6 +9,7 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <limits>
@@ -25,7 +26,7 @@ namespace strata::reflector {
 class Barrier {
  public:
   struct Options {
-    size_t max_waiters = 100'000;
+    size_t max_waiters = 100'000;  // requests
     std::chrono::milliseconds read_timeout{5'000};
     // How long reads may fail before requests are told so: an election or a restarted member is
     // over sooner.
@@ -70,8 +71,10 @@ class Barrier {
 
   // `done` gets the index's revision once it is current: inline, or on another thread. Must be
   // cheap and not block. Errors: kFailedPrecondition before the first list, kUnavailable if the
-  // backend can't be read, kDeadlineExceeded, kResourceExhausted if too many wait.
-  void WaitFresh(base::MonotonicTime deadline, Done done) ABSL_LOCKS_EXCLUDED(mu_);
+  // backend can't be read, kDeadlineExceeded, kResourceExhausted if too many wait. `requests` is
+  // how many wait with this call: whoever has several at a time spares the rest the locks.
+  void WaitFresh(base::MonotonicTime deadline, Done done, size_t requests = 1)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // The same for a revision that the caller names: no read. kOutOfRange if it hasn't come by the
   // deadline.
@@ -103,6 +106,7 @@ class Barrier {
     Target target;
     bool named = false;  // by the caller: WaitFor
     Done done;
+    size_t requests = 1;
   };
   using Waiters = std::vector<Waiter>;
   static constexpr base::Revision kNever = std::numeric_limits<base::Revision>::max();
@@ -121,8 +125,8 @@ class Barrier {
   void Pause() ABSL_LOCKS_EXCLUDED(mu_);
   void TimeLoop() ABSL_LOCKS_EXCLUDED(mu_);
   void Expire() ABSL_LOCKS_EXCLUDED(mu_);
-  size_t waiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return queued_.size() + in_flight_.size() + reading_done_.size();
+  bool somebody_waits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return !queued_.empty() || !in_flight_.empty() || !reading_done_.empty();
   }
 
   const Options options_;
@@ -148,6 +152,8 @@ class Barrier {
   // and a count.
   base::Revision nearest_ ABSL_GUARDED_BY(mu_) = kNever;
   base::MonotonicTime earliest_deadline_ ABSL_GUARDED_BY(mu_) = base::MonotonicTime::max();
+
+  std::atomic<size_t> waiting_ = 0;  // requests
 
   // The reader's own.
   bool watch_lags_ = true;  // the last read was ahead of the watch
