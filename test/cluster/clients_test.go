@@ -2,9 +2,11 @@ package cluster
 
 import (
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"strata/test/rig"
 )
@@ -26,6 +28,13 @@ func TestOldAndNewKubectl(t *testing.T) {
 					"--cache-dir=" + c.path("cache-"+name+user)}, args...)...).CombinedOutput()
 				return string(out), err
 			}
+			// Available comes before kube-apiserver has merged our schemas, which it does a moment later.
+			rig.EventuallyWithin(t, 2*time.Minute, "the schemas are merged", func() error {
+				if out, err := run("nobody", "explain", "imagestreams"); err != nil {
+					return fmt.Errorf("%v: %s", err, out)
+				}
+				return nil
+			})
 			for _, one := range []struct {
 				user string
 				args []string
