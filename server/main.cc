@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -268,6 +269,9 @@ int Run(Flags flags) {
 }  // namespace strata
 
 int main(int argc, char** argv) {
+  // As Debian builds it, abseil looks for cycles of locks each time that one is taken, with a lock
+  // of its own that all threads share.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   CLI::App app{"An aggregated API server for image.openshift.io/v1: the layers of image streams.",
                "strata-apiserver"};
   app.set_version_flag("--version",

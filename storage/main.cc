@@ -1,5 +1,6 @@
 // strata-storage: the embedded store as a daemon, and the tools for its records. Each subcommand
 // registers itself with one call below; what it does stands in its own room.
+#include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
@@ -16,6 +17,9 @@ constexpr int kBadUsage = 2;
 }  // namespace
 
 int main(int argc, char** argv) {
+  // As Debian builds it, abseil looks for cycles of locks each time that one is taken, with a lock
+  // of its own that all threads share.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   CLI::App app{"The store of Strata's records, and tools to fill and read it.", "strata-storage"};
   app.set_version_flag("--version", "strata-storage " STRATA_VERSION);
   app.require_subcommand(1);

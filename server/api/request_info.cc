@@ -16,6 +16,7 @@ std::vector<std::string> Split(std::string_view path) {
   while (path.ends_with('/')) path.remove_suffix(1);
   std::vector<std::string> parts;
   if (path.empty()) return parts;
+  parts.reserve(static_cast<size_t>(std::count(path.begin(), path.end(), '/')) + 1);
   while (true) {
     const size_t slash = path.find('/');
     parts.emplace_back(path.substr(0, slash));

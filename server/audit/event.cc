@@ -109,7 +109,8 @@ std::vector<std::string_view> SourceIps(const http::Request& request) {
     std::string_view address = request.peer->address;
     address = address.substr(0, address.rfind(':'));
     if (address.starts_with('[')) address = address.substr(1, address.size() - 2);
-    if (IsIp(address) && (ips.empty() || ips.back() != address)) ips.push_back(address);
+    // Ours, and so an address, unless it is a socket's of another kind.
+    if (!address.empty() && (ips.empty() || ips.back() != address)) ips.push_back(address);
   }
   return ips;
 }
@@ -143,7 +144,9 @@ void AddStatus(const Event& event, std::string& line) {
       Close(start, line);
     }
   }
-  line += fmt::format(R"(,"code":{}}})", event.code);
+  line += ",\"code\":";
+  line += std::to_string(event.code);
+  line += '}';
 }
 
 void AddTime(std::string_view name, base::WallTime time, std::string& line) {
@@ -160,39 +163,46 @@ void AddTime(std::string_view name, base::WallTime time, std::string& line) {
   line += name;
   line += "\":\"";
   line += date;
-  fmt::format_to(std::back_inserter(line), ".{:06}Z\"", micros % 1'000'000);
+  char fraction[] = ".000000Z\"";
+  int64_t rest = micros % 1'000'000;
+  for (int i = 6; i > 0; --i, rest /= 10) fraction[i] = static_cast<char>('0' + rest % 10);
+  line += fraction;
 }
 
 }  // namespace
 
-std::string LineOf(const Event& event) {
-  std::string line;
-  line.reserve(1024);
-  line += R"({"kind":"Event","apiVersion":"audit.k8s.io/v1")";
-  Add("level", NameOf(event.level), line);
-  Add("auditID", event.audit_id, line);
-  Add("stage", NameOf(event.stage), line);
-  Add("requestURI", event.request->target, line);
-  Add("verb", event.info->verb, line);
-  AddUser("user", event.user, line);
-  if (event.impersonated != nullptr) AddUser("impersonatedUser", event.impersonated, line);
-  AddList("sourceIPs", SourceIps(*event.request), line);
-  const std::string* agent = event.request->headers.Find("user-agent");
-  if (agent != nullptr) Add("userAgent", std::string_view(*agent).substr(0, 1024), line);
-  AddObject(*event.info, line);
-  AddStatus(event, line);
-  AddTime("requestReceivedTimestamp", event.received, line);
-  AddTime("stageTimestamp", event.now, line);
+std::string Describe(const http::Request& request, const api::RequestInfo& info,
+                     const auth::UserInfo* user, const auth::UserInfo* impersonated) {
+  std::string text;
+  text.reserve(1024);
+  Add("requestURI", request.target, text);
+  Add("verb", info.verb, text);
+  AddUser("user", user, text);
+  if (impersonated != nullptr) AddUser("impersonatedUser", impersonated, text);
+  AddList("sourceIPs", SourceIps(request), text);
+  const std::string* agent = request.headers.Find("user-agent");
+  if (agent != nullptr) Add("userAgent", std::string_view(*agent).substr(0, 1024), text);
+  AddObject(info, text);
+  return text;
+}
+
+void AppendLine(const Event& event, std::string& out) {
+  out += R"({"kind":"Event","apiVersion":"audit.k8s.io/v1")";
+  Add("level", NameOf(event.level), out);
+  Add("auditID", event.audit_id, out);
+  Add("stage", NameOf(event.stage), out);
+  out += event.description;
+  AddStatus(event, out);
+  AddTime("requestReceivedTimestamp", event.received, out);
+  AddTime("stageTimestamp", event.now, out);
   if (!event.decision.empty()) {
-    line += R"(,"annotations":{)";
-    const size_t start = line.size();
-    Add("authorization.k8s.io/decision", event.decision, line);
-    line += R"(,"authorization.k8s.io/reason":)";
-    AppendText(event.reason, line);
-    Close(start, line);
+    out += R"(,"annotations":{"authorization.k8s.io/decision":")";
+    out += event.decision;
+    out += R"(","authorization.k8s.io/reason":)";
+    AppendText(event.reason, out);
+    out += '}';
   }
-  line += "}\n";
-  return line;
+  out += "}\n";
 }
 
 }  // namespace strata::audit

@@ -14,15 +14,18 @@
 
 namespace strata::audit {
 
+// The members from requestURI to objectRef: what every line of a request says of it, made once.
+// `impersonated` may be null. What a request chose is quoted, and cut where it is longer than
+// 64 KiB.
+std::string Describe(const http::Request& request, const api::RequestInfo& info,
+                     const auth::UserInfo* user, const auth::UserInfo* impersonated);
+
 // Views and pointers are valid as long as the line is being made; pointers may be null.
 struct Event {
   Level level = Level::kMetadata;
   Stage stage = Stage::kRequestReceived;
   std::string_view audit_id;
-  const http::Request* request = nullptr;
-  const api::RequestInfo* info = nullptr;
-  const auth::UserInfo* user = nullptr;
-  const auth::UserInfo* impersonated = nullptr;
+  std::string_view description;         // by Describe
   int code = 0;                         // of the answer; 0: none yet
   const api::Error* failure = nullptr;  // the Status that it is
   base::WallTime received, now;
@@ -30,7 +33,7 @@ struct Event {
   std::string_view reason;
 };
 
-// Ends with a line feed. What a request chose is quoted, and cut where it is longer than 64 KiB.
-std::string LineOf(const Event& event);
+// Ends with a line feed.
+void AppendLine(const Event& event, std::string& out);
 
 }  // namespace strata::audit

@@ -5,6 +5,12 @@
 namespace strata::audit {
 namespace {
 
+std::string LineOf(const Event& event) {
+  std::string line;
+  AppendLine(event, line);
+  return line;
+}
+
 TEST(AuditEvent, IsALineOfTheReferencesJson) {
   http::Request request;
   request.target = "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app/layers?a=\"\n";
@@ -20,10 +26,8 @@ TEST(AuditEvent, IsALineOfTheReferencesJson) {
   Event event;
   event.stage = Stage::kResponseComplete;
   event.audit_id = "id";
-  event.request = &request;
-  event.info = &*info;
-  event.user = &alice;
-  event.impersonated = &bob;
+  const std::string description = Describe(request, *info, &alice, &bob);
+  event.description = description;
   event.code = 403;
   event.failure = &failure;
   event.received = base::WallTime(std::chrono::microseconds(1'700'000'000'000'001));
@@ -59,9 +63,8 @@ TEST(AuditEvent, ARequestThatIsBeingServedHasNoStatusYet) {
   const auth::UserInfo user{"u", "", {}, {}};
   Event event;
   event.audit_id = "id";
-  event.request = &request;
-  event.info = &*info;
-  event.user = &user;
+  const std::string description = Describe(request, *info, &user, nullptr);
+  event.description = description;
   EXPECT_EQ(LineOf(event),
             R"({"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"id",)"
             R"("stage":"RequestReceived","requestURI":"/metrics","verb":"get",)"

@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 constexpr int64_t kMegabyte = 1 << 20;
 constexpr std::chrono::milliseconds kGather{100};
 constexpr size_t kEnough = 500;
+constexpr size_t kWriteBytes = 1 << 20;
+constexpr size_t kKeptBytes = 4 << 20;
 
 // lumberjack.go backupName: audit-2026-11-23T08-41-09.123.log.
 std::string BackupName(const fs::path& path, base::WallTime now) {
@@ -85,49 +87,63 @@ base::Status Log::OpenFile() {
 }
 
 void Log::Write(const Event& event) {
-  std::string line = LineOf(event);
+  thread_local std::string line;  // keeps its room
+  line.clear();
+  AppendLine(event, line);
   absl::MutexLock lock(&mu_);
-  if (queue_.size() >= options_.max_queued) return dropped_.Increment();
+  if (queued_ >= options_.max_queued) return dropped_.Increment();
   events_.Increment();
-  queue_.push_back(std::move(line));
+  queue_ += line;
+  ++queued_;
 }
 
 void Log::Run() {
+  std::string lines;
   for (;;) {
-    std::vector<std::string> lines;
     bool last;
     {
       absl::MutexLock lock(&mu_);
       const auto wake = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-        return stopping_ || queue_.size() >= kEnough;
+        return stopping_ || queued_ >= kEnough;
       };
       // Events are gathered for a moment: one wake-up and one write for many.
       mu_.AwaitWithTimeout(absl::Condition(&wake), absl::FromChrono(kGather));
       lines.swap(queue_);
+      queued_ = 0;
       last = stopping_;
     }
-    if (!lines.empty()) WriteAll(lines);
+    WriteAll(lines);
     if (last) return;
+    // What a rush took isn't kept for ever.
+    if (lines.capacity() > kKeptBytes) lines = {};
+    lines.clear();
   }
 }
 
-void Log::WriteAll(const std::vector<std::string>& lines) {
-  for (size_t i = 0; i < lines.size();) {
-    // As many lines as fit into the file, in one write.
-    const int64_t limit = options_.max_size_mb * kMegabyte;
-    std::string batch;
-    const size_t first = i;
-    while (i < lines.size() && batch.size() < static_cast<size_t>(kMegabyte)) {
-      const auto after = size_ + static_cast<int64_t>(batch.size() + lines[i].size());
-      if (limit > 0 && file_ != STDOUT_FILENO && after > limit && (size_ > 0 || !batch.empty()))
-        break;
-      batch += lines[i++];
-    }
-    if (batch.empty()) {
+std::string_view Log::Fitting(std::string_view lines) const {
+  size_t room = kWriteBytes;
+  const int64_t limit = options_.max_size_mb * kMegabyte;
+  const bool bounded = limit > 0 && file_ != STDOUT_FILENO;
+  if (bounded) room = std::min(room, static_cast<size_t>(std::max<int64_t>(0, limit - size_)));
+  if (lines.size() <= room) return lines;
+  const size_t end = lines.substr(0, room).rfind('\n');
+  if (end != std::string_view::npos) return lines.substr(0, end + 1);
+  // The first line alone is larger than a write, or than what is left of the file.
+  const std::string_view first = lines.substr(0, lines.find('\n') + 1);
+  const bool turns_over =
+      bounded && size_ > 0 && size_ + static_cast<int64_t>(first.size()) > limit;
+  return turns_over ? std::string_view() : first;
+}
+
+void Log::WriteAll(std::string_view lines) {
+  while (!lines.empty()) {
+    std::string_view rest = Fitting(lines);
+    if (rest.empty()) {
       TurnOver();
       continue;
     }
-    std::string_view rest = batch;
+    lines.remove_prefix(rest.size());
+    const std::string_view all = rest;
     while (!rest.empty()) {
       const ssize_t written = write(file_, rest.data(), rest.size());
       if (written < 0 && errno == EINTR) continue;
@@ -136,7 +152,7 @@ void Log::WriteAll(const std::vector<std::string>& lines) {
       size_ += written;
     }
     if (!rest.empty()) {
-      dropped_.Increment(static_cast<double>(i - first));
+      dropped_.Increment(static_cast<double>(std::count(all.begin(), all.end(), '\n')));
       if (!std::exchange(failing_, true)) {
         log_.Error("The audit log can't be written; events are lost until it can",
                    {{"path", options_.path}, {"err", std::string_view(std::strerror(errno))}});

@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -46,7 +46,10 @@ class Log {
       obs::Metrics& metrics);
   base::Status OpenFile();
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
-  void WriteAll(const std::vector<std::string>& lines);
+  void WriteAll(std::string_view lines);
+  // Whole lines from the start of `lines`: as many as the file has room for and one write should
+  // hold. None: the file has to be turned over first.
+  std::string_view Fitting(std::string_view lines) const;
   void TurnOver();
   void RemoveOld() const;
 
@@ -63,7 +66,8 @@ class Log {
 
   absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  std::vector<std::string> queue_ ABSL_GUARDED_BY(mu_);
+  std::string queue_ ABSL_GUARDED_BY(mu_);  // lines, one after the other
+  size_t queued_ ABSL_GUARDED_BY(mu_) = 0;  // how many
   std::thread thread_;
 };
 

@@ -30,9 +30,8 @@ class AuditLog : public testing::Test {
     request.target = "/" + std::string(bytes, 'x');
     Event event;
     event.audit_id = id;
-    event.request = &request;
-    event.info = &info;
-    event.user = &user;
+    const std::string description = Describe(request, info, &user, nullptr);
+    event.description = description;
     log.Write(event);
   }
   // Lines of all files, and how many files there are.

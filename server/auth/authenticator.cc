@@ -20,6 +20,8 @@ bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
          });
 }
 
+}  // namespace
+
 std::shared_ptr<const UserInfo> WithAuthenticatedGroup(std::shared_ptr<const UserInfo> user) {
   const auto has = [&](std::string_view group) {
     return std::find(user->groups.begin(), user->groups.end(), group) != user->groups.end();
@@ -29,8 +31,6 @@ std::shared_ptr<const UserInfo> WithAuthenticatedGroup(std::shared_ptr<const Use
   with->groups.emplace_back(kAuthenticated);
   return with;
 }
-
-}  // namespace
 
 AuthenticatorChain::AuthenticatorChain(std::vector<std::unique_ptr<Authenticator>> authenticators,
                                        bool anonymous)
@@ -43,33 +43,48 @@ void AuthenticatorChain::Authenticate(const http::Request& request, Done done) c
   Ask(0, request, {}, std::move(done));
 }
 
+bool AuthenticatorChain::Add(Authentication one, Authentication& so_far) {
+  // Several who look for a token find the same fault with it.
+  for (std::string& warning : one.warnings) {
+    auto& told = so_far.warnings;
+    if (std::find(told.begin(), told.end(), warning) == told.end())
+      told.push_back(std::move(warning));
+  }
+  if (one.result == Authentication::Result::kNoOpinion) return false;
+  so_far.result = one.result;
+  if (one.result == Authentication::Result::kError) {
+    so_far.error += (so_far.error.empty() ? "" : "; ") + one.error;
+    return false;
+  }
+  so_far.user = WithAuthenticatedGroup(std::move(one.user));
+  return true;
+}
+
+Authentication AuthenticatorChain::Conclude(Authentication so_far) const {
+  if (so_far.result == Authentication::Result::kNoOpinion && anonymous_ != nullptr) {
+    so_far.result = Authentication::Result::kUser;
+    so_far.user = anonymous_;
+  }
+  return so_far;
+}
+
+std::optional<Authentication> AuthenticatorChain::Judge(const http::Request& request) const {
+  Authentication so_far;
+  for (const auto& authenticator : authenticators_) {
+    auto one = authenticator->Judge(request);
+    if (!one) return std::nullopt;
+    if (Add(*std::move(one), so_far)) return so_far;
+  }
+  return Conclude(std::move(so_far));
+}
+
 void AuthenticatorChain::Ask(size_t index, const http::Request& request, Authentication so_far,
                              Done done) const {
-  if (index == authenticators_.size()) {
-    if (so_far.result == Authentication::Result::kNoOpinion && anonymous_ != nullptr) {
-      so_far.result = Authentication::Result::kUser;
-      so_far.user = anonymous_;
-    }
-    return done(std::move(so_far));
-  }
+  if (index == authenticators_.size()) return done(Conclude(std::move(so_far)));
   authenticators_[index]->Authenticate(
       request, [this, index, &request, so_far = std::move(so_far),
                 done = std::move(done)](Authentication one) mutable {
-        // Several who look for a token find the same fault with it.
-        for (std::string& warning : one.warnings) {
-          auto& told = so_far.warnings;
-          if (std::find(told.begin(), told.end(), warning) == told.end())
-            told.push_back(std::move(warning));
-        }
-        if (one.result == Authentication::Result::kUser) {
-          so_far.result = one.result;
-          so_far.user = WithAuthenticatedGroup(std::move(one.user));
-          return done(std::move(so_far));
-        }
-        if (one.result == Authentication::Result::kError) {
-          so_far.result = one.result;
-          so_far.error += (so_far.error.empty() ? "" : "; ") + one.error;
-        }
+        if (Add(std::move(one), so_far)) return done(std::move(so_far));
         Ask(index + 1, request, std::move(so_far), std::move(done));
       });
 }

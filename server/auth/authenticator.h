@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ class Authenticator {
   using Done = std::function<void(Authentication)>;
   virtual ~Authenticator() = default;
   virtual void Authenticate(const http::Request& request, Done done) const = 0;
+  // The same, where nobody has to be asked and nothing waited for; nothing where somebody has. What
+  // most requests are answered with: it makes no callback.
+  virtual std::optional<Authentication> Judge(const http::Request&) const { return std::nullopt; }
 };
 
 // Asks each in order until one knows the user. What one finds wrong doesn't stop the next, but if
@@ -39,13 +43,21 @@ class AuthenticatorChain final : public Authenticator {
  public:
   AuthenticatorChain(std::vector<std::unique_ptr<Authenticator>> authenticators, bool anonymous);
   void Authenticate(const http::Request& request, Done done) const override;
+  std::optional<Authentication> Judge(const http::Request& request) const override;
 
  private:
+  // Takes up what one of them says; true if that decides.
+  static bool Add(Authentication one, Authentication& so_far);
+  Authentication Conclude(Authentication so_far) const;
   void Ask(size_t index, const http::Request& request, Authentication so_far, Done done) const;
 
   const std::vector<std::unique_ptr<Authenticator>> authenticators_;
   const std::shared_ptr<const UserInfo> anonymous_;  // null: not allowed
 };
+
+// In group system:authenticated, unless it is nobody or in one of the two already. The chain does
+// so; who keeps users does it once for each.
+std::shared_ptr<const UserInfo> WithAuthenticatedGroup(std::shared_ptr<const UserInfo> user);
 
 // The token of `Authorization: Bearer TOKEN` (bearertoken.go). Empty if there is none.
 struct BearerToken {

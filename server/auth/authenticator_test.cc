@@ -12,6 +12,7 @@ class Always final : public Authenticator {
  public:
   explicit Always(Authentication result) : result_(std::move(result)) {}
   void Authenticate(const http::Request&, Done done) const override { done(result_); }
+  std::optional<Authentication> Judge(const http::Request&) const override { return result_; }
 
  private:
   const Authentication result_;
@@ -38,10 +39,27 @@ Authentication Ask(bool anonymous, A... authenticators) {
   (list.push_back(std::move(authenticators)), ...);
   Authentication result;
   const http::Request request;
-  AuthenticatorChain(std::move(list), anonymous).Authenticate(request, [&](Authentication r) {
-    result = std::move(r);
-  });
+  const AuthenticatorChain chain(std::move(list), anonymous);
+  chain.Authenticate(request, [&](Authentication r) { result = std::move(r); });
+  const auto at_once = chain.Judge(request);
+  EXPECT_EQ(at_once->result, result.result);
+  EXPECT_EQ(at_once->error, result.error);
+  EXPECT_EQ(at_once->warnings, result.warnings);
+  EXPECT_EQ(at_once->user == nullptr ? "" : at_once->user->name,
+            result.user == nullptr ? "" : result.user->name);
   return result;
+}
+
+class Asks final : public Authenticator {
+ public:
+  void Authenticate(const http::Request&, Done done) const override { done({}); }
+};
+
+TEST(AuthenticatorChain, TellsNothingAtOnceWhereSomebodyHasToBeAskedFirst) {
+  std::vector<std::unique_ptr<Authenticator>> list;
+  list.push_back(std::make_unique<Asks>());
+  list.push_back(User("a"));
+  EXPECT_FALSE(AuthenticatorChain(std::move(list), true).Judge({}).has_value());
 }
 
 TEST(AuthenticatorChain, TheFirstWhoKnowsTheUserDecides) {

@@ -4,6 +4,19 @@
 #include <utility>
 
 namespace strata::auth {
+namespace {
+
+// What authorizers without an opinion say is told together.
+void Join(const Decision& one, Decision& so_far) {
+  const auto join = [](std::string& to, const std::string& text) {
+    if (!to.empty() && !text.empty()) to += '\n';
+    to += text;
+  };
+  join(so_far.reason, one.reason);
+  join(so_far.error, one.error);
+}
+
+}  // namespace
 
 AuthorizerChain::AuthorizerChain(std::vector<std::string> always_allowed_paths,
                                  std::vector<std::unique_ptr<Authorizer>> authorizers)
@@ -19,13 +32,27 @@ bool AuthorizerChain::AlwaysAllowed(const api::RequestInfo& request) const {
                      });
 }
 
+bool AuthorizerChain::NeedsNoAsking(const UserInfo& user, const api::RequestInfo& request) const {
+  return std::find(user.groups.begin(), user.groups.end(), kMasters) != user.groups.end() ||
+         AlwaysAllowed(request);
+}
+
 void AuthorizerChain::Authorize(const UserInfo& user, const api::RequestInfo& request,
                                 Done done) const {
-  if (std::find(user.groups.begin(), user.groups.end(), kMasters) != user.groups.end() ||
-      AlwaysAllowed(request)) {
-    return done({Decision::Verdict::kAllow, ""});
-  }
+  if (NeedsNoAsking(user, request)) return done({Decision::Verdict::kAllow, ""});
   Ask(0, user, request, {}, std::move(done));
+}
+
+std::optional<Decision> AuthorizerChain::Judge(const UserInfo& user,
+                                               const api::RequestInfo& request) const {
+  if (NeedsNoAsking(user, request)) return Decision{Decision::Verdict::kAllow, ""};
+  Decision so_far;
+  for (const auto& authorizer : authorizers_) {
+    auto one = authorizer->Judge(user, request);
+    if (!one || one->verdict != Decision::Verdict::kNoOpinion) return one;
+    Join(*one, so_far);
+  }
+  return so_far;
 }
 
 void AuthorizerChain::Ask(size_t index, const UserInfo& user, const api::RequestInfo& request,
@@ -36,12 +63,7 @@ void AuthorizerChain::Ask(size_t index, const UserInfo& user, const api::Request
                                   done = std::move(done)](Decision one) mutable {
                                    if (one.verdict != Decision::Verdict::kNoOpinion)
                                      return done(std::move(one));
-                                   const auto join = [](std::string& to, const std::string& text) {
-                                     if (!to.empty() && !text.empty()) to += '\n';
-                                     to += text;
-                                   };
-                                   join(so_far.reason, one.reason);
-                                   join(so_far.error, one.error);
+                                   Join(one, so_far);
                                    Ask(index + 1, user, request, std::move(so_far),
                                        std::move(done));
                                  });

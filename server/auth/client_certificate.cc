@@ -23,10 +23,10 @@ ClientCertificate::ClientCertificate(std::shared_ptr<const CaPool> cas, const ba
                                        "Time that the client certificates of requests had left.",
                                        kExpiration)) {}
 
-void ClientCertificate::Authenticate(const http::Request& request, Done done) const {
-  if (request.peer == nullptr || request.peer->certificate_chain.empty()) return done({});
+std::optional<Authentication> ClientCertificate::Judge(const http::Request& request) const {
+  if (request.peer == nullptr || request.peer->certificate_chain.empty()) return Authentication{};
   const auto verdict = cas_->Verify(request.peer->certificate_chain);
-  if (verdict == nullptr) return done({});
+  if (verdict == nullptr) return Authentication{};
   const std::chrono::duration<double> left = verdict->not_after - clock_.WallNow();
   expiration_.Observe(left.count());
   Authentication result;
@@ -37,7 +37,7 @@ void ClientCertificate::Authenticate(const http::Request& request, Done done) co
     result.result = Authentication::Result::kUser;
     result.user = verdict->user;
   }
-  done(std::move(result));
+  return result;
 }
 
 }  // namespace strata::auth

@@ -11,6 +11,7 @@
 namespace strata::auth {
 namespace {
 
+constexpr std::string_view kAny = "impersonate-";
 constexpr std::string_view kUser = "impersonate-user";
 constexpr std::string_view kGroup = "impersonate-group";
 constexpr std::string_view kUid = "impersonate-uid";
@@ -76,6 +77,9 @@ std::string Described(const Impersonation& wanted) {
 }  // namespace
 
 base::StatusOr<std::optional<Impersonation>> FindImpersonation(const http::Headers& headers) {
+  if (std::none_of(headers.begin(), headers.end(),
+                   [](const http::Header& header) { return header.name.starts_with(kAny); }))
+    return std::optional<Impersonation>();
   Impersonation wanted;
   auto user = std::make_shared<UserInfo>();
   const std::vector<std::string_view> groups = headers.All(kGroup);

@@ -282,15 +282,15 @@ base::Status Rbac::Follow(const std::vector<std::string>& paths, files::FileWatc
       "rbac-file", [paths] { return FilesOf(paths); }, load);
 }
 
-void Rbac::Authorize(const UserInfo& user, const api::RequestInfo& request, Done done) const {
+std::optional<Decision> Rbac::Judge(const UserInfo& user, const api::RequestInfo& request) const {
   std::shared_ptr<const Policy> policy;
   {
     absl::ReaderMutexLock lock(&state_->mu);
     policy = state_->policy;
   }
   if (policy == nullptr)
-    return done({Decision::Verdict::kNoOpinion, "", "the cluster's roles haven't been read yet"});
-  done(policy->Decide(user, request));
+    return Decision{Decision::Verdict::kNoOpinion, "", "the cluster's roles haven't been read yet"};
+  return policy->Decide(user, request);
 }
 
 }  // namespace strata::auth

@@ -481,6 +481,9 @@ class Says final : public Authorizer {
   void Authorize(const UserInfo&, const api::RequestInfo&, Done done) const override {
     done(decision_);
   }
+  std::optional<Decision> Judge(const UserInfo&, const api::RequestInfo&) const override {
+    return decision_;
+  }
 
  private:
   const Decision decision_;
@@ -493,8 +496,12 @@ TEST(AuthorizerChain, TheFirstOpinionCountsAndReasonsOfTheOthersAreTold) {
     for (Decision& d : decisions) authorizers.push_back(std::make_unique<Says>(std::move(d)));
     Decision out;
     const auto info = api::ParseRequestInfo("GET", kLayers);
-    AuthorizerChain({}, std::move(authorizers))
-        .Authorize({"u", "", {}, {}}, *info, [&](Decision d) { out = std::move(d); });
+    const AuthorizerChain chain({}, std::move(authorizers));
+    chain.Authorize({"u", "", {}, {}}, *info, [&](Decision d) { out = std::move(d); });
+    const auto at_once = chain.Judge({"u", "", {}, {}}, *info);
+    EXPECT_EQ(at_once->verdict, out.verdict);
+    EXPECT_EQ(at_once->reason, out.reason);
+    EXPECT_EQ(at_once->error, out.error);
     return out;
   };
   EXPECT_EQ(

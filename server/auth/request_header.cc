@@ -71,10 +71,10 @@ void RequestHeader::Set(RequestHeaderConfig config) {
   config_ = std::move(next);
 }
 
-void RequestHeader::Authenticate(const http::Request& request, Done done) const {
-  if (request.peer == nullptr || request.peer->certificate_chain.empty()) return done({});
+std::optional<Authentication> RequestHeader::Judge(const http::Request& request) const {
+  if (request.peer == nullptr || request.peer->certificate_chain.empty()) return Authentication{};
   const auto verdict = cas_->Verify(request.peer->certificate_chain);
-  if (verdict == nullptr) return done({});
+  if (verdict == nullptr) return Authentication{};
   std::shared_ptr<const RequestHeaderConfig> config;
   {
     absl::MutexLock lock(&mu_);
@@ -93,7 +93,7 @@ void RequestHeader::Authenticate(const http::Request& request, Done done) const 
     result.result =
         result.user == nullptr ? Authentication::Result::kNoOpinion : Authentication::Result::kUser;
   }
-  done(std::move(result));
+  return result;
 }
 
 }  // namespace strata::auth

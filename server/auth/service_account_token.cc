@@ -152,6 +152,15 @@ ServiceAccountToken::Verdict ServiceAccountToken::Verify(std::string_view token)
   return verdict;
 }
 
+std::optional<Authentication> ServiceAccountToken::Judge(const http::Request& request) const {
+  const BearerToken bearer = FindBearerToken(request.headers);
+  if (bearer.token.empty()) return Authentication{};
+  const TokenDigest digest = DigestOf(key_, bearer.token);
+  const auto kept = cache_.Find({reinterpret_cast<const char*>(digest.data()), digest.size()});
+  if (kept == nullptr) return std::nullopt;
+  return *kept;
+}
+
 void ServiceAccountToken::Authenticate(const http::Request& request, Done done) const {
   const BearerToken bearer = FindBearerToken(request.headers);
   if (bearer.token.empty()) return done({});

@@ -39,6 +39,8 @@ class ServiceAccountToken final : public Authenticator {
                                                                    obs::Metrics& metrics);
 
   void Authenticate(const http::Request& request, Done done) const override;
+  // What is kept.
+  std::optional<Authentication> Judge(const http::Request& request) const override;
 
  private:
   struct State {

@@ -109,6 +109,18 @@ void SubjectAccessReview::Authorize(const UserInfo& user, const api::RequestInfo
   });
 }
 
+std::optional<Decision> SubjectAccessReview::Judge(const UserInfo& user,
+                                                   const api::RequestInfo& request) const {
+  if (options_.all_names_first && request.is_resource && !request.name.empty()) {
+    const auto all = cache_.Find(KeyOf(user, request, ""));
+    if (all == nullptr) return std::nullopt;
+    if (all->verdict == Decision::Verdict::kAllow) return *all;
+  }
+  const auto kept = cache_.Find(KeyOf(user, request, request.name));
+  if (kept == nullptr) return std::nullopt;
+  return *kept;
+}
+
 void SubjectAccessReview::Review(const UserInfo& user, const api::RequestInfo& request,
                                  std::string_view name, Done done) const {
   const bool cacheable = AttributeBytes(request) < kMaxCachedAttributes;

@@ -32,6 +32,9 @@ class SubjectAccessReview final : public Authorizer {
                       obs::Metrics& metrics);
 
   void Authorize(const UserInfo& user, const api::RequestInfo& request, Done done) const override;
+  // What is kept.
+  std::optional<Decision> Judge(const UserInfo& user,
+                                const api::RequestInfo& request) const override;
 
  private:
   using Cache = ReviewCache<Decision>;

@@ -48,7 +48,8 @@ base::StatusOr<std::shared_ptr<const TokenFile::Users>> TokenFile::Parse(const s
     user->name = row.fields[1];
     user->uid = row.fields[2];
     if (row.fields.size() > 3) user->groups = SplitGroups(row.fields[3]);
-    if (!users->insert_or_assign(DigestOf("", row.fields[0]), std::move(user)).second) {
+    if (!users->insert_or_assign(DigestOf("", row.fields[0]), WithAuthenticatedGroup(user))
+             .second) {
       log.Warning("A token stands twice in the token file; the last one counts",
                   {{"file", path}, {"line", row.line}});
     }
@@ -71,11 +72,11 @@ base::StatusOr<std::unique_ptr<TokenFile>> TokenFile::Open(const std::string& pa
   return std::unique_ptr<TokenFile>(new TokenFile(std::move(state)));
 }
 
-void TokenFile::Authenticate(const http::Request& request, Done done) const {
+std::optional<Authentication> TokenFile::Judge(const http::Request& request) const {
   Authentication result;
   BearerToken bearer = FindBearerToken(request.headers);
   if (!bearer.warning.empty()) result.warnings.push_back(std::move(bearer.warning));
-  if (bearer.token.empty()) return done(std::move(result));
+  if (bearer.token.empty()) return result;
   std::shared_ptr<const Users> users;
   {
     absl::ReaderMutexLock lock(&state_->mu);
@@ -89,7 +90,7 @@ void TokenFile::Authenticate(const http::Request& request, Done done) const {
     result.result = Authentication::Result::kUser;
     result.user = found->second;
   }
-  done(std::move(result));
+  return result;
 }
 
 }  // namespace strata::auth

@@ -51,7 +51,7 @@ TEST_F(Tokens, KnowTheirUsersAndGroups) {
   Write("t1,alice,1,\"devs, ops\"\nt2,bob,2\n,nobody,3\n");
   ASSERT_TRUE(Open().ok());
   EXPECT_EQ(Who("Bearer t1"), "alice");
-  EXPECT_THAT(groups, testing::ElementsAre("devs", "ops"));
+  EXPECT_THAT(groups, testing::ElementsAre("devs", "ops", "system:authenticated"));
   EXPECT_EQ(Who("Bearer t2"), "bob");
   EXPECT_EQ(Who("Bearer t3"), "error: invalid bearer token");
   EXPECT_EQ(Who(""), "nobody");

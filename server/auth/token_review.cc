@@ -41,10 +41,8 @@ TokenReview::TokenReview(kube::Api& api, const Options& options, const base::Clo
 }
 
 void TokenReview::Authenticate(const http::Request& request, Done done) const {
-  BearerToken bearer = FindBearerToken(request.headers);
-  Authentication none;
-  if (!bearer.warning.empty()) none.warnings.push_back(std::move(bearer.warning));
-  if (bearer.token.empty()) return done(std::move(none));
+  const BearerToken bearer = FindBearerToken(request.headers);
+  if (bearer.token.empty()) return done(*Judge(request));
   const TokenDigest digest = DigestOf(key_, bearer.token);
   const std::string_view key(reinterpret_cast<const char*>(digest.data()), digest.size());
   cache_.Get(
@@ -56,18 +54,30 @@ void TokenReview::Authenticate(const http::Request& request, Done done) const {
         Ask(std::string(bearer.token), traced ? *trace : std::string(), answered);
       },
       [done = std::move(done)](const Cache::Result& answer) {
-        Authentication result;
-        result.result = Authentication::Result::kError;
-        if (!answer.ok()) {
-          result.error = base::Message(answer.status());
-        } else if ((*answer)->user == nullptr) {
-          result.error = (*answer)->error;
-        } else {
-          result.result = Authentication::Result::kUser;
-          result.user = (*answer)->user;
-        }
-        done(std::move(result));
+        if (answer.ok()) return done(ToResult(**answer));
+        done({Authentication::Result::kError,
+              nullptr,
+              std::string(base::Message(answer.status())),
+              {}});
       });
+}
+
+std::optional<Authentication> TokenReview::Judge(const http::Request& request) const {
+  BearerToken bearer = FindBearerToken(request.headers);
+  if (bearer.token.empty()) {
+    Authentication none;
+    if (!bearer.warning.empty()) none.warnings.push_back(std::move(bearer.warning));
+    return none;
+  }
+  const TokenDigest digest = DigestOf(key_, bearer.token);
+  const auto kept = cache_.Find({reinterpret_cast<const char*>(digest.data()), digest.size()});
+  if (kept == nullptr) return std::nullopt;
+  return ToResult(*kept);
+}
+
+Authentication TokenReview::ToResult(const Answer& answer) {
+  if (answer.user == nullptr) return {Authentication::Result::kError, nullptr, answer.error, {}};
+  return {Authentication::Result::kUser, answer.user, "", {}};
 }
 
 void TokenReview::Ask(const std::string& token, const std::string& traceparent,

@@ -29,6 +29,8 @@ class TokenReview final : public Authenticator {
               obs::Metrics& metrics);
 
   void Authenticate(const http::Request& request, Done done) const override;
+  // What is kept.
+  std::optional<Authentication> Judge(const http::Request& request) const override;
 
  private:
   struct Answer {
@@ -36,6 +38,7 @@ class TokenReview final : public Authenticator {
     std::string error;
   };
   using Cache = ReviewCache<Answer>;
+  static Authentication ToResult(const Answer& answer);
   void Ask(const std::string& token, const std::string& traceparent,
            const Cache::Answered& answered) const;
   base::StatusOr<std::shared_ptr<const Answer>> Read(const kube::Response& response) const;

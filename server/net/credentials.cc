@@ -104,7 +104,7 @@ base::StatusOr<std::shared_ptr<SSL_CTX>> NewContext(const TlsOptions& options) {
   SSL_CTX_set_num_tickets(c, 0);
   SSL_CTX_set_max_early_data(c, 0);
   // Idle connections hold no record buffers.
-  SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_mode(c, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(c, 1);
   STRATA_ASSIGN_OR_RETURN(const std::string ciphers, Tls12Ciphers(options.cipher_suites));
   if (SSL_CTX_set_cipher_list(c, ciphers.c_str()) != 1 ||

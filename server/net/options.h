@@ -21,7 +21,7 @@ struct ConnectionOptions {
   std::chrono::milliseconds tick{250};
   std::chrono::seconds tcp_keepalive{180};
   // Ciphertext made in one turn of the loop; what a connection may have waiting for its socket.
-  size_t turn_bytes = 256 << 10;
+  size_t turn_bytes = 64 << 10;
   // What TLS may bring without bringing data (key updates, empty records), beside four times the
   // data.
   size_t max_tls_overhead = 1 << 20;

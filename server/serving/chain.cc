@@ -35,13 +35,6 @@ class Chain::ServedCall final : public handlers::Call,
   }
 
   void Respond(http::Response response) override {
-    http::Headers headers;
-    headers.Add("audit-id", audit_id_);
-    // cachecontrol.go: unless the answer says otherwise.
-    if (response.headers.Find("cache-control") == nullptr) headers.Add("cache-control", "no-store");
-    api::AddWarnings(warnings, headers);
-    for (const http::Header& header : response.headers) headers.Add(header.name, header.value);
-    response.headers = std::move(headers);
     response.close_connection = response.close_connection || close;
     const size_t bytes = response.body == nullptr ? 0 : response.body->size();
     const auto took = chain_.clock_.Now() - started_;
@@ -49,6 +42,7 @@ class Chain::ServedCall final : public handlers::Call,
     Log(response.status, took);
     if (verdict_.level != audit::Level::kNone)
       Audit(audit::Stage::kResponseComplete, response.status);
+    AddHeaders(response);
     exchange_->Respond(std::move(response));
   }
 
@@ -94,7 +88,15 @@ class Chain::ServedCall final : public handlers::Call,
     if (verdict_.level == audit::Level::kNone) return;
     keep_failure = true;
     received_ = chain_.clock_.WallNow();
+    description_ = audit::Describe(request, info, requester_.get(), nullptr);
     Audit(audit::Stage::kRequestReceived, 0);
+  }
+
+  // From here on the request is `impersonated`'s; lines name both.
+  void ActAs(std::shared_ptr<const auth::UserInfo> impersonated) {
+    user = std::move(impersonated);
+    if (verdict_.level != audit::Level::kNone)
+      description_ = audit::Describe(request, info, requester_.get(), user.get());
   }
 
   // audit.go WithFailedAuthentication: one event, of nobody.
@@ -102,6 +104,7 @@ class Chain::ServedCall final : public handlers::Call,
     if (chain_.audit_ == nullptr) return;
     verdict_ = chain_.audit_->policy().Evaluate({}, info);
     received_ = chain_.clock_.WallNow();
+    description_ = audit::Describe(request, info, nullptr, nullptr);
     const bool bearer = request.headers.Find("authorization") != nullptr;
     failure = api::Unauthorized();
     failure->message =
@@ -120,8 +123,23 @@ class Chain::ServedCall final : public handlers::Call,
   bool close = false;                 // the connection, after this answer
 
  private:
+  // Those that every answer has come first. Takes the audit id: nothing is said of the request
+  // after it.
+  void AddHeaders(http::Response& response) {
+    http::Headers headers;
+    headers.Reserve(response.headers.size() + warnings.size() + 2);
+    headers.Add("audit-id", std::move(audit_id_));
+    // cachecontrol.go: unless the answer says otherwise.
+    if (response.headers.Find("cache-control") == nullptr) headers.Add("cache-control", "no-store");
+    api::AddWarnings(warnings, headers);
+    for (http::Header& header : response.headers)
+      headers.Add(std::move(header.name), std::move(header.value));
+    response.headers = std::move(headers);
+  }
+
   // klog's access log, at -v=3. The target may hold anything; the logger quotes and cuts it.
   void Log(int status, std::chrono::nanoseconds took) const {
+    if (!chain_.log_.Shows(3)) return;
     const std::string* agent = request.headers.Find("user-agent");
     const std::string* trace = request.headers.Find("traceparent");
     chain_.log_.Verbose(
@@ -143,10 +161,7 @@ class Chain::ServedCall final : public handlers::Call,
     event.level = verdict_.level;
     event.stage = stage;
     event.audit_id = audit_id_;
-    event.request = &request;
-    event.info = &info;
-    event.user = requester_.get();
-    event.impersonated = user == requester_ ? nullptr : user.get();
+    event.description = description_;
     event.code = code;
     event.failure = failure ? &*failure : nullptr;
     event.received = received_;
@@ -167,6 +182,7 @@ class Chain::ServedCall final : public handlers::Call,
   audit::Policy::Verdict verdict_;
   std::shared_ptr<const auth::UserInfo> requester_;  // who impersonates, or the user
   base::WallTime received_;
+  std::string description_;  // for the audit log
   std::string_view decision_;
   std::string reason_;
 };
@@ -261,6 +277,7 @@ bool Chain::SetDeadline(ServedCall& call) const {
 }
 
 void Chain::Authenticate(const std::shared_ptr<ServedCall>& call) {
+  if (auto now = authenticator_.Judge(call->request)) return Authenticated(call, *std::move(now));
   Await<auth::Authentication>(
       call, [&](auto done) { authenticator_.Authenticate(call->request, std::move(done)); },
       [this](const std::shared_ptr<ServedCall>& c, auth::Authentication result) {
@@ -309,7 +326,7 @@ void Chain::Impersonate(const std::shared_ptr<ServedCall>& call,
   if (index == wanted->needed.size()) {
     log_.Verbose(3, "Impersonation",
                  {{"user", call->user->name}, {"impersonated", wanted->user->name}});
-    call->user = wanted->user;
+    call->ActAs(wanted->user);
     return Authorize(call);
   }
   Await<auth::Decision>(
@@ -331,6 +348,7 @@ void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
       std::find(groups.begin(), groups.end(), auth::kMasters) == groups.end()) {
     return call->Fail(api::TooManyRequests());
   }
+  if (const auto now = authorizer_.Judge(*call->user, call->info)) return Authorized(call, *now);
   Await<auth::Decision>(
       call, [&](auto done) { authorizer_.Authorize(*call->user, call->info, std::move(done)); },
       [this](const std::shared_ptr<ServedCall>& c, const auth::Decision& decision) {
