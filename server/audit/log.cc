@@ -61,7 +61,10 @@ Log::Log(const Options& options, Policy policy, const base::Clock& clock, const 
       dropped_(metrics.AddCounter(
           "apiserver_audit_error_total",
           "Audit events that were not written: the queue was full, or the file failed.",
-          {{"plugin", "log"}})) {}
+          {{"plugin", "log"}})) {
+  metrics.AddCounter("apiserver_audit_requests_rejected_total",
+                     "Requests that were refused because they couldn't be audited: none ever is.");
+}
 
 Log::~Log() {
   {

@@ -226,13 +226,14 @@ void Chain::Await(const std::shared_ptr<ServedCall>& call, const Ask& ask, Then 
 }
 
 void Chain::Guarded(const std::shared_ptr<ServedCall>& call,
-                    const std::function<void()>& step) const {
+                    const std::function<void()>& step) {
   // Ours throws nothing; what libraries throw at a request ends that request alone.
   try {
     step();
   } catch (const std::exception& error) {
     log_.Error("A request ended with an exception",
                {{"err", std::string_view(error.what())}, {"URI", call->request.target}});
+    metrics_.Terminated(handlers::Router::TargetOf(call->info), 500);
     call->Fail(api::Panic());
   }
 }
@@ -346,6 +347,7 @@ void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
   const auto& groups = call->user->groups;
   if (!call->TakeSlot(options_.max_requests_inflight) &&
       std::find(groups.begin(), groups.end(), auth::kMasters) == groups.end()) {
+    metrics_.Terminated(handlers::Router::TargetOf(call->info), 429);
     return call->Fail(api::TooManyRequests());
   }
   if (const auto now = authorizer_.Judge(*call->user, call->info)) return Authorized(call, *now);

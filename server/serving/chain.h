@@ -51,7 +51,7 @@ class Chain {
   template <typename Result, typename Ask, typename Then>
   void Await(const std::shared_ptr<ServedCall>& call, const Ask& ask, Then then);
   // Takes the step; what it throws ends this request alone.
-  void Guarded(const std::shared_ptr<ServedCall>& call, const std::function<void()>& step) const;
+  void Guarded(const std::shared_ptr<ServedCall>& call, const std::function<void()>& step);
   bool DrawsGoaway(const http::Request& request) const;
   void Parse(const std::shared_ptr<ServedCall>& call);
   void Authenticate(const std::shared_ptr<ServedCall>& call);

@@ -46,9 +46,14 @@ RequestMetrics::RequestMetrics(obs::Metrics& metrics)
   routes_[IndexOf(Target::kImageStream)].labels = LabelsOf("imagestreams", "");
   routes_[IndexOf(Target::kOther)].labels = LabelsOf("", "");
   for (OfRoute& route : routes_) {
-    route.duration = std::make_unique<obs::Histogram>(
-        metrics.AddHistogram("apiserver_request_duration_seconds", "Time to answer requests.",
-                             kDurationBuckets, route.labels));
+    obs::Labels timed = route.labels;
+    timed["dry_run"] = "";
+    route.duration = std::make_unique<obs::Histogram>(metrics.AddHistogram(
+        "apiserver_request_duration_seconds", "Time to answer requests.", kDurationBuckets, timed));
+    route.sli = std::make_unique<obs::Histogram>(metrics.AddHistogram(
+        "apiserver_request_sli_duration_seconds",
+        "Time to answer requests, without that of webhooks and queues, of which there are none.",
+        kDurationBuckets, route.labels));
     route.sizes = std::make_unique<obs::Histogram>(metrics.AddHistogram(
         "apiserver_response_sizes", "Bytes of responses.", kSizeBuckets, route.labels));
   }
@@ -72,8 +77,19 @@ void RequestMetrics::Finished(Target target, int code, std::chrono::nanoseconds 
                               size_t bytes) {
   OfRoute& of = routes_[IndexOf(target)];
   CounterOf(of, code).Increment();
-  of.duration->Observe(std::chrono::duration<double>(took).count());
+  const double seconds = std::chrono::duration<double>(took).count();
+  of.duration->Observe(seconds);
+  of.sli->Observe(seconds);
   of.sizes->Observe(static_cast<double>(bytes));
+}
+
+void RequestMetrics::Terminated(Target target, int code) {
+  obs::Labels labels = routes_[IndexOf(target)].labels;
+  labels["code"] = std::to_string(code);
+  metrics_
+      .AddCounter("apiserver_request_terminations_total",
+                  "Requests that were turned away or cut off to protect the server.", labels)
+      .Increment();
 }
 
 void RequestMetrics::AuthenticationResult(bool success) {

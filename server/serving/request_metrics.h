@@ -22,6 +22,8 @@ class RequestMetrics {
   using Target = handlers::Router::Target;
 
   void Finished(Target target, int code, std::chrono::nanoseconds took, size_t bytes);
+  // Also Finished: too many in flight, or an exception (RecordRequestTermination).
+  void Terminated(Target target, int code);
   void AuthenticationResult(bool success);
   void AuthorizationResult(bool allowed);
 
@@ -29,7 +31,7 @@ class RequestMetrics {
   struct OfRoute {
     obs::Labels labels;
     std::array<std::atomic<const obs::Counter*>, 600> by_code{};
-    std::unique_ptr<obs::Histogram> duration;
+    std::unique_ptr<obs::Histogram> duration, sli;
     std::unique_ptr<obs::Histogram> sizes;
   };
 
