@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "codec/utf8.h"
@@ -16,6 +17,25 @@ constexpr std::array<bool, 256> kPlain = [] {
   for (const unsigned char c : {'"', '\\', '<', '>', '&'}) plain[c] = false;
   return plain;
 }();
+
+// How many bytes at the start are plain for sure, in steps of 16: most strings are plain
+// throughout, and a table would look at each byte.
+size_t PlainBlocks(std::string_view text) {
+  using Block = signed char __attribute__((vector_size(16)));
+  size_t at = 0;
+  for (; at + sizeof(Block) <= text.size(); at += sizeof(Block)) {
+    Block block;
+    std::memcpy(&block, text.data() + at, sizeof block);
+    // As signed numbers, bytes from 0x80 on are less than a space too; '<' and '>' are one bit
+    // apart.
+    const auto found =
+        (block < ' ') | (block == '"') | (block == '\\') | (block == '&') | ((block | 2) == '>');
+    uint64_t halves[2];
+    std::memcpy(halves, &found, sizeof halves);
+    if ((halves[0] | halves[1]) != 0) break;
+  }
+  return at;
+}
 
 void AppendEscape(unsigned char c, std::string& out) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -219,7 +239,7 @@ class Compactor {
 void AppendJsonString(std::string_view text, std::string& out) {
   out += '"';
   size_t start = 0;
-  size_t i = 0;
+  size_t i = PlainBlocks(text);
   while (i < text.size()) {
     const auto c = static_cast<unsigned char>(text[i]);
     if (kPlain[c]) {
@@ -246,6 +266,7 @@ void AppendJsonString(std::string_view text, std::string& out) {
     }
     i += length;
     start = i;
+    i += PlainBlocks(text.substr(i));
   }
   out.append(text, start, text.size() - start);
   out += '"';

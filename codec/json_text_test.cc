@@ -29,6 +29,18 @@ TEST(JsonText, StringsAreEscapedAsGoDoes) {
   for (const auto& c : kCases) EXPECT_EQ(Quote(c.text), c.json);
 }
 
+TEST(JsonText, WhatIsEscapedIsWhereverItStands) {
+  for (int c = 0; c < 256; ++c) {
+    const std::string one(1, static_cast<char>(c));
+    const std::string quoted = Quote(one), escaped = quoted.substr(1, quoted.size() - 2);
+    for (size_t at = 0; at < 40; ++at) {
+      const std::string before(at, 'a'), after(40 - at, 'z');
+      EXPECT_EQ(Quote(before + one + after), '"' + before + escaped + after + '"')
+          << c << " " << at;
+    }
+  }
+}
+
 TEST(JsonText, CompactDropsSpaceAndEscapesAndRefusesWhatIsNotOneValue) {
   const struct {
     std::string_view in, out;

@@ -15,7 +15,8 @@ int HexValue(char c) {
 }  // namespace
 
 std::optional<std::string> Unescape(std::string_view text, bool plus) {
-  if (text.find_first_of(plus ? "%+" : "%") == std::string_view::npos) return std::string(text);
+  const bool escaped = text.find('%') != text.npos || (plus && text.find('+') != text.npos);
+  if (!escaped) return std::string(text);
   std::string out;
   out.reserve(text.size());
   for (size_t i = 0; i < text.size(); ++i) {

@@ -17,7 +17,9 @@ using boost::asio::ip::tcp;
 constexpr size_t kRecord = 16 << 10;
 constexpr uint64_t kOverheadPerByte = 4;
 // Of turn_bytes each, before other connections have theirs.
-constexpr int kRoundsPerTurn = 4;
+constexpr int kRoundsPerTurn = 16;
+// Without a turn, until it gives back what TLS keeps for it.
+constexpr int kIdleTicks = 4;
 
 void SetOption(int fd, int level, int name, int value) {
   setsockopt(fd, level, name, &value, sizeof value);
@@ -73,6 +75,7 @@ void Connection::StartDrain(MonotonicTime now) {
 void Connection::CheckDeadline(MonotonicTime now) {
   if (state_ == State::kClosed) return;
   if (state_ == State::kOpen) {
+    if (++idle_ticks_ == kIdleTicks) tls_.FreeBuffers();
     if (unsent_.empty()) {
       if (now < protocol_->next_deadline()) return;
       in_turn_ = true;
@@ -228,6 +231,7 @@ void Connection::Open(MonotonicTime now) {
 }
 
 void Connection::Flush(MonotonicTime now) {
+  idle_ticks_ = 0;
   in_turn_ = flush_queued_ = false;
   bool more = state_ == State::kOpen;
   for (int round = 0; more && unsent_.empty() && round < kRoundsPerTurn; ++round) {

@@ -70,6 +70,7 @@ class Connection final : private Channel {
   bool flush_queued_ = false;
   bool yielded_ = false;  // has more to send, after the others
   bool draining_ = false;
+  int idle_ticks_ = 0;
 
   std::string unsent_;  // what the socket didn't take
   size_t unsent_from_ = 0;

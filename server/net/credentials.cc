@@ -103,7 +103,7 @@ base::StatusOr<std::shared_ptr<SSL_CTX>> NewContext(const TlsOptions& options) {
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(c, 0);
   SSL_CTX_set_max_early_data(c, 0);
-  // Idle connections hold no record buffers.
+  // Record buffers stay while a connection is in use; Connection gives them back when it is idle.
   SSL_CTX_set_mode(c, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(c, 1);
   STRATA_ASSIGN_OR_RETURN(const std::string ciphers, Tls12Ciphers(options.cipher_suites));

@@ -116,6 +116,10 @@ void TlsStream::CloseNotify() {
   ERR_clear_error();
 }
 
+void TlsStream::FreeBuffers() {
+  SSL_free_buffers(ssl_);  // refuses while they hold something
+}
+
 std::string TlsStream::Error() {
   return std::exchange(error_, {});
 }
