@@ -9,14 +9,17 @@ import time
 
 import answers
 import arrivals
+import instructions
+import peers
+import state
 from load import Load
 from results import FILE, Table
 from rig import ROOT, Rig
 
 # What design targets name comes first.
-PARTS = [answers.small_answer, arrivals.latency, answers.large_answer, answers.missing_images,
-         arrivals.freshness, answers.in_flight, answers.protocols, answers.forms, answers.streams, arrivals.writes, arrivals.distance,
-         arrivals.barrier]
+PARTS = [answers.small_answer, arrivals.latency, peers.many_streams, answers.large_answer, answers.missing_images, state.memory,
+         state.start, arrivals.freshness, answers.in_flight, answers.protocols, answers.forms, answers.streams, arrivals.writes,
+         arrivals.distance, arrivals.barrier, peers.delegation, peers.store, instructions.instructions]
 
 
 class Bench:

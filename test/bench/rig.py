@@ -95,7 +95,7 @@ class Rig:
         self.bin, self.peers, self.work = pathlib.Path(bin_dir), pathlib.Path(peers), pathlib.Path(work)
         self.kept = ROOT / "build/bench/data"
         self.testdata = ROOT / "build/release/test/support/strata-testdata"
-        self.logs = []
+        self.logs, self.stores = [], {}
         run(ROOT / "certs/make-dev-certs.sh", self.work / "certs")
         for name, text in (("tokens.csv", USERS), ("rbac.yaml", RBAC), ("policy.yaml", AUDIT_POLICY)):
             (self.work / name).write_text(text)
@@ -123,6 +123,9 @@ class Rig:
             except subprocess.TimeoutExpired:
                 p.kill()
                 p.wait()
+            # What it started itself and left behind.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(p.pid, signal.SIGKILL)
             log.close()
 
     def complaints(self):
@@ -146,8 +149,7 @@ class Rig:
         """An etcd ("etcd") or strata-storage ("embedded") on a directory, with the records of `data`; yields its URL."""
         url = f"http://127.0.0.1:{free_port()}"
         with self.process(*self.store_command(kind, directory, url), core=LOAD_CORE) as p:
-            self.urls = getattr(self, "urls", {})
-            self.urls[url] = p
+            self.stores[url] = p
             # It is ready when a transaction of no records is done.
             until(lambda: self.write(url, "--streams", "1", "--images-per-stream", "0"))
             if data:
@@ -178,7 +180,7 @@ class Rig:
         return directory / "store"
 
     def process_of(self, url):
-        return self.urls[url]
+        return self.stores[url]
 
     @contextlib.contextmanager
     def scratch(self):
