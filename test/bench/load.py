@@ -46,40 +46,51 @@ class Load:
         if not isinstance(paths, str):
             listed = self.file_of([url + path for path in paths])
             what = ["-i", listed]
-        requests = max(requests, connections)
         out = run("h2load", f"-c{connections}", f"-m{max(1, in_flight // connections)}", f"-n{requests}",
                   "-H", "Authorization: Bearer token", *options, *what, core=LOAD_CORE)
         if f"{requests} succeeded, 0 failed" not in out or f"{requests} 2xx" not in out:
             raise SystemExit(f"not all requests succeeded:\n{out}")
         return float(re.search(r"([\d.]+) req/s", out)[1])
 
+    def cpu_of(self, server, load):
+        before = cpu_seconds(server.pid)
+        load()
+        return cpu_seconds(server.pid) - before
+
     def cost(self, server, paths, in_flight=64, connections=1, *options):
-        """A function of a number of requests, to seconds of the server's CPU that one of them takes."""
+        """A function of a number of requests, to seconds of the server's CPU that one of them takes. Of many connections,
+        without what it takes to make them, as a load of one request for each shows it."""
+        def spent(requests):
+            return self.cpu_of(server, lambda: self.h2load(server, paths, requests, in_flight, connections, *options))
+
         def measure(requests):
-            before = cpu_seconds(server.pid)
-            self.h2load(server, paths, requests, in_flight, connections, *options)
-            return (cpu_seconds(server.pid) - before) / max(requests, connections)
+            if connections == 1:
+                return spent(requests) / requests
+            requests = max(requests, 20 * connections)
+            return (spent(requests) - spent(connections)) / (requests - connections)
         return measure
 
     def connect_cost(self, server, path, *options):
-        """The same, with a connection for each request; `options` are benchload's."""
+        """The same, with a connection for each request; `options` are benchload's. The function's `resumed` is the share
+        of sessions that the server resumed in the last round."""
         def measure(requests):
-            before = cpu_seconds(server.pid)
-            done = self.benchload("connect", server, path, f"-n={requests}", *options)
-            cost = (cpu_seconds(server.pid) - before) / requests
-            if done["failed"] or ("-resume" in options and done["resumed"] < 0.9 * requests - 4):
-                raise SystemExit(f"connections failed, or weren't resumed: {done}")
-            return cost
+            cpu = self.cpu_of(server, lambda: done.update(self.benchload("connect", server, path, f"-n={requests}", *options)))
+            if done["failed"]:
+                raise SystemExit(f"connections failed: {done}")
+            measure.resumed = done["resumed"] / requests
+            return cpu / requests
+        done = {}
         return measure
 
     def arrive(self, server, paths, rate, seconds, *options):
         """Open-loop arrivals; what benchload reports, and the CPU of the server for each second and request."""
-        before = cpu_seconds(server.pid)
-        done = self.benchload("arrive", server, paths, f"-rate={rate}", f"-seconds={seconds}", "-warmup=0.5", *options)
-        if done["failed"]:
+        done = {}
+        cpu = self.cpu_of(server, lambda: done.update(self.benchload("arrive", server, paths, f"-rate={rate}", f"-seconds={seconds}",
+                                                                     "-warmup=0.5", *options)))
+        if done["failed"] or done["unsent"]:
             raise SystemExit(f"requests failed: {done}")
         # The warm-up is in both.
-        done["server_cpu_us"] = (cpu_seconds(server.pid) - before) / (rate * (seconds + 0.5)) * 1e6
+        done["server_cpu_us"] = cpu / (rate * (seconds + 0.5)) * 1e6
         return done
 
     def benchload(self, command, server, paths, *options):
