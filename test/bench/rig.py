@@ -1,11 +1,14 @@
-"""The processes that a measurement needs, and how to load them and read what they cost."""
+"""The processes that a measurement needs: started on their cores, and ended whatever happens."""
 
 import contextlib
+import ctypes
+import hashlib
 import http.client
 import json
 import os
 import pathlib
-import re
+import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -13,15 +16,18 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TICK = os.sysconf("SC_CLK_TCK")
 PATIENCE_S = 120
 SERVER_CORE, LOAD_CORE = 0, 1
+USERS = 'token,puller,1,"devs"\nadmin,admin,2,"system:masters"\n'
 RBAC = """apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata: {name: pullers}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'system:image-puller'}
 subjects: [{kind: User, name: puller}]
 """
+AUDIT_POLICY = "{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}"
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 
 
 def free_port():
@@ -31,8 +37,12 @@ def free_port():
 
 
 def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    """Of all threads, in steps of a scheduler's tick; /proc/PID/stat has steps of 10 ms."""
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
 
 
 def resident_bytes(pid):
@@ -48,91 +58,181 @@ def until(attempt):
         except (OSError, AssertionError, http.client.HTTPException):
             if time.monotonic() > end:
                 raise
-            time.sleep(0.005)
+            time.sleep(0.002)
 
 
-def percentile(sorted_values, share):
-    return sorted_values[min(len(sorted_values) - 1, int(share * len(sorted_values)))]
-
-
-@contextlib.contextmanager
-def process(*command, core):
-    p = subprocess.Popen(["taskset", "-c", str(core), *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield p
-    finally:
-        p.terminate()
-        try:
-            p.wait(20)
-        except subprocess.TimeoutExpired:
-            p.kill()
-            p.wait()
+def run(*command, core=None, **options):
+    """A program to its end. What it prints on stderr is shown if it fails."""
+    pinned = ["taskset", "-c", str(core)] if core is not None else []
+    done = subprocess.run([*pinned, *map(str, command)], capture_output=True, text=True, **options)
+    if done.returncode:
+        raise SystemExit(f"{pathlib.Path(command[0]).name} ended with {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
+    return done.stdout
 
 
 class Client:
-    """One kept connection, as user puller."""
+    """One kept connection, HTTP/1.1."""
 
     def __init__(self, port, context):
         self.connection = http.client.HTTPSConnection("localhost", port, timeout=30, context=context)
 
-    def get(self, path, token="token"):
-        self.connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
-        response = self.connection.getresponse()
-        body = response.read()
-        assert response.status == 200, f"{path}: {response.status} {body[:200]}"
-        return body
-
+    def get(self, path, token="token", **headers):
+        return self.exchange("GET", path, None, {"Authorization": f"Bearer {token}", **headers})
 
     def post(self, path, document, token):
-        self.connection.request("POST", path, json.dumps(document), {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+        return self.exchange("POST", path, json.dumps(document), {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+
+    def exchange(self, method, path, body, headers):
+        self.connection.request(method, path, body, headers)
         response = self.connection.getresponse()
-        body = response.read()
-        assert response.status in (200, 201), f"{path}: {response.status} {body[:200]}"
+        answer = response.read()
+        assert response.status in (200, 201), f"{path}: {response.status} {answer[:200]}"
+        return answer
 
 
 class Rig:
-    def __init__(self, bin_dir, etcd, work):
-        self.bin, self.work = pathlib.Path(bin_dir), pathlib.Path(work)
-        self.etcd = pathlib.Path(etcd) if etcd else None
+    def __init__(self, bin_dir, peers, work):
+        self.bin, self.peers, self.work = pathlib.Path(bin_dir), pathlib.Path(peers), pathlib.Path(work)
+        self.kept = ROOT / "build/bench/data"
         self.testdata = ROOT / "build/release/test/support/strata-testdata"
-        subprocess.run([ROOT / "certs/make-dev-certs.sh", self.work / "certs"], check=True, capture_output=True)
-        (self.work / "tokens.csv").write_text('token,puller,1,"devs"\nadmin,admin,2,"system:masters"\n')
-        (self.work / "rbac.yaml").write_text(RBAC)
+        self.logs, self.stores = [], {}
+        run(ROOT / "certs/make-dev-certs.sh", self.work / "certs")
+        for name, text in (("tokens.csv", USERS), ("rbac.yaml", RBAC), ("policy.yaml", AUDIT_POLICY)):
+            (self.work / name).write_text(text)
         self.context = ssl.create_default_context(cafile=self.work / "certs/ca.crt")
+
+    def peer(self, name):
+        path = self.peers / name
+        if not path.exists():
+            raise SystemExit(f"{path} is needed; ./dev bench builds it")
+        return path
+
+    @contextlib.contextmanager
+    def process(self, *command, core, stdout=None):
+        """A program on one core. It dies with this one, also when this one is killed."""
+        log = tempfile.NamedTemporaryFile("w+", dir=self.work, prefix=pathlib.Path(command[0]).name + ".", suffix=".log", delete=False)
+        p = subprocess.Popen(["taskset", "-c", str(core), *map(str, command)], stdout=stdout or log, stderr=log, stdin=subprocess.DEVNULL,
+                             text=True, start_new_session=True, preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
+        self.logs.append((p, command[0], log.name))
+        try:
+            yield p
+        finally:
+            p.terminate()
+            try:
+                p.wait(20)
+            except subprocess.TimeoutExpired:
+                p.kill()
+                p.wait()
+            # What it started itself and left behind.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(p.pid, signal.SIGKILL)
+            log.close()
+
+    def complaints(self):
+        """The last lines of every program that ended by itself with an error."""
+        for p, name, log in self.logs:
+            if p.returncode is not None and p.returncode > 0:
+                yield f"{name} ended with {p.returncode}: " + "\n".join(pathlib.Path(log).read_text().splitlines()[-5:])
+
+    # Backends
+
+    def store_command(self, kind, directory, url):
+        if kind == "embedded":
+            return [self.bin / "strata-storage", "serve", f"--data-dir={directory}", f"--listen-client-urls={url}",
+                    "--quota-backend-bytes=17179869184"]
+        return [self.peer("etcd"), f"--data-dir={directory}", f"--listen-client-urls={url}", "--log-level=error",
+                f"--advertise-client-urls={url}", f"--listen-peer-urls=http://127.0.0.1:{free_port()}",
+                "--quota-backend-bytes=17179869184"]
+
+    @contextlib.contextmanager
+    def store(self, kind, directory, *data):
+        """An etcd ("etcd") or strata-storage ("embedded") on a directory, with the records of `data`; yields its URL."""
+        url = f"http://127.0.0.1:{free_port()}"
+        with self.process(*self.store_command(kind, directory, url), core=LOAD_CORE) as p:
+            self.stores[url] = p
+            # It is ready when a transaction of no records is done.
+            until(lambda: self.write(url, "--streams", "1", "--images-per-stream", "0"))
+            if data:
+                self.write(url, *data)
+            yield url
 
     @contextlib.contextmanager
     def backend(self, *data):
-        """An etcd, or a strata-storage, with the records that strata-testdata makes of `data`; yields its URL."""
-        port, peer = free_port(), free_port()
-        url = f"http://127.0.0.1:{port}"
-        directory = tempfile.mkdtemp(dir=self.work)
-        command = [self.bin / "strata-storage", "serve", f"--data-dir={directory}/store", f"--listen-client-urls={url}"]
-        if self.etcd:
-            command = [self.etcd, f"--data-dir={directory}/etcd", f"--listen-client-urls={url}", "--log-level=error",
-                       f"--advertise-client-urls={url}", f"--listen-peer-urls=http://127.0.0.1:{peer}", "--quota-backend-bytes=8000000000"]
-        with process(*command, core=LOAD_CORE):
-            # It is ready when a transaction of no records is done.
-            until(lambda: self.write_testdata(url, "--streams", "1", "--images-per-stream", "0"))
-            if data:
-                self.write_testdata(url, *data)
+        """An etcd of its own, that may be written to; yields its URL. Its process is `process_of(url)`."""
+        with self.scratch() as directory, self.store("etcd", directory / "store", *data) as url:
             yield url
 
-    def write_testdata(self, url, *data):
+    @contextlib.contextmanager
+    def kept_backend(self, *data):
+        """An etcd whose records are made once and kept for later runs. Nobody may write to it."""
+        with self.store("etcd", self.kept_directory("etcd", *data)) as url:
+            yield url
+
+    def kept_directory(self, kind, *data):
+        maker = hashlib.sha256(self.testdata.read_bytes() + " ".join((kind, *data)).encode()).hexdigest()[:12]
+        directory = self.kept / f"{kind}-{'-'.join(data).replace('--', '')}-{maker}"
+        if not (directory / "complete").exists():
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(parents=True)
+            with self.store(kind, directory / "store", *data):
+                pass
+            (directory / "complete").touch()
+        return directory / "store"
+
+    def process_of(self, url):
+        return self.stores[url]
+
+    @contextlib.contextmanager
+    def scratch(self):
+        directory = pathlib.Path(tempfile.mkdtemp(dir=self.work))
+        try:
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def write(self, url, *data):
         made = subprocess.run([self.testdata, *data, f"--etcd-servers={url}"], capture_output=True, text=True)
         assert made.returncode == 0, made.stderr
 
     @contextlib.contextmanager
-    def server(self, url, *flags, kubeconfig=None):
-        """With a kubeconfig it asks a kube-apiserver who its users are and what they may do; without, files."""
-        port = free_port()
+    def churn(self, url, rate, *data):
+        """So many images a second of `data` are written again, each at a revision of its own."""
+        with self.process(self.testdata, *data, f"--etcd-servers={url}", f"--churn={rate}", core=LOAD_CORE) as p:
+            yield p
+            if p.poll() is not None:
+                raise SystemExit("strata-testdata --churn ended by itself")
+
+    @contextlib.contextmanager
+    def away(self, url, milliseconds):
+        """`url`, a round trip of so many milliseconds farther away."""
+        with self.process(self.peer("benchload"), "delay", f"-to={url.removeprefix('http://')}", f"-by={milliseconds / 2}ms",
+                          core=LOAD_CORE, stdout=subprocess.PIPE) as p:
+            yield "http://" + json.loads(p.stdout.readline())["listening"]
+
+    # Servers
+
+    @contextlib.contextmanager
+    def server(self, url, *flags, kubeconfig=None, audited=True, wrapper=()):
+        """strata-apiserver, reading from `url`, or from the directory of an embedded store. With a kubeconfig it asks a
+        kube-apiserver who its users are and what they may do; without, files."""
+        port, certs = free_port(), self.work / "certs"
+        where = f"--etcd-servers={url}" if str(url).startswith("http") else f"--data-dir={url}"
         identity = [f"--token-auth-file={self.work}/tokens.csv", f"--rbac-file={self.work}/rbac.yaml"]
         if kubeconfig:
             identity = [f"--kubeconfig={kubeconfig}"]
-        with process(self.bin / "strata-apiserver", f"--etcd-servers={url}", "--bind-address=127.0.0.1", f"--secure-port={port}",
-                     f"--tls-cert-file={self.work}/certs/serving.crt", f"--tls-private-key-file={self.work}/certs/serving.key",
-                     *identity, *flags, core=SERVER_CORE) as p:
+        audit = []
+        if audited:
+            audit = [f"--audit-policy-file={self.work}/policy.yaml", f"--audit-log-path={self.work}/audit-{port}.log",
+                     "--audit-log-maxsize=100", "--audit-log-maxbackup=1"]
+        with self.process(*wrapper, self.bin / "strata-apiserver", where, "--bind-address=127.0.0.1", f"--secure-port={port}",
+                          f"--tls-cert-file={certs}/serving.crt", f"--tls-private-key-file={certs}/serving.key",
+                          *identity, *audit, *flags, core=SERVER_CORE) as p:
             p.port = port
-            yield p
+            try:
+                yield p
+            finally:
+                for log in self.work.glob(f"audit-{port}*"):
+                    log.unlink()
 
     @contextlib.contextmanager
     def kube_apiserver(self):
@@ -144,16 +244,15 @@ class Rig:
             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
             "clusters": [{"name": "c", "cluster": {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(certs / "ca.crt")}}],
             "users": [{"name": "u", "user": {"token": "admin"}}]}))
-        subprocess.run(["openssl", "pkey", "-in", certs / "serving.key", "-pubout", "-out", certs / "sa.pub"], check=True, capture_output=True)
-        with self.backend() as url, process(
-                self.etcd.parent / "kube-apiserver", f"--etcd-servers={url}", "--bind-address=127.0.0.1", f"--secure-port={port}",
+        run("openssl", "pkey", "-in", certs / "serving.key", "-pubout", "-out", certs / "sa.pub")
+        with self.backend() as url, self.process(
+                self.peer("kube-apiserver"), f"--etcd-servers={url}", "--bind-address=127.0.0.1", f"--secure-port={port}",
                 f"--tls-cert-file={certs}/serving.crt", f"--tls-private-key-file={certs}/serving.key", f"--token-auth-file={self.work}/tokens.csv",
                 "--authorization-mode=RBAC", "--endpoint-reconciler-type=none", "--service-account-issuer=https://kubernetes.default.svc",
                 f"--service-account-key-file={certs}/sa.pub", f"--service-account-signing-key-file={certs}/serving.key",
                 f"--client-ca-file={certs}/ca.crt", "--service-cluster-ip-range=10.0.0.0/24", core=LOAD_CORE):
-            client = Client(port, self.context)
-            until(lambda: Client(port, self.context).get("/readyz", "admin"))
-            rbac = "/apis/rbac.authorization.k8s.io/v1/"
+            until(lambda: self.client(port).get("/readyz", "admin"))
+            client, rbac = self.client(port), "/apis/rbac.authorization.k8s.io/v1/"
             client.post(rbac + "clusterroles", {"metadata": {"name": "layers-reader"}, "rules": [
                 {"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}]}, "admin")
             client.post(rbac + "clusterrolebindings", {"metadata": {"name": "pullers"}, "subjects": [{"kind": "User", "name": "puller"}],
@@ -161,42 +260,54 @@ class Rig:
             yield kubeconfig
 
     @contextlib.contextmanager
-    def static(self, body):
-        """nghttpd with `body` as its only file."""
-        root = pathlib.Path(tempfile.mkdtemp(dir=self.work))
-        (root / "body").write_bytes(body)
+    def nghttpd(self, root):
         port = free_port()
-        with process("nghttpd", f"-d{root}", "-n1", port, self.work / "certs/serving.key", self.work / "certs/serving.crt", core=SERVER_CORE) as p:
+        with self.process("nghttpd", f"-d{root}", "-n1", "-m1000", port, self.work / "certs/serving.key", self.work / "certs/serving.crt",
+                          core=SERVER_CORE) as p:
             until(lambda: socket.create_connection(("127.0.0.1", port), 1).close())
             p.port = port
             yield p
 
+    @contextlib.contextmanager
+    def nginx(self, root):
+        port, certs = free_port(), self.work / "certs"
+        with self.scratch() as directory:
+            temporary = "\n".join(f"{kind}_temp_path {directory}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+            (directory / "nginx.conf").write_text(f"""daemon off; master_process off; pid {directory}/pid; error_log stderr crit;
+events {{ worker_connections 4096; }}
+http {{
+  {temporary}
+  access_log off; sendfile on; tcp_nopush on; open_file_cache max=50000; keepalive_requests 1000000000; default_type application/json;
+  server {{
+    listen 127.0.0.1:{port} ssl http2 backlog=4096;
+    ssl_certificate {certs}/serving.crt; ssl_certificate_key {certs}/serving.key; ssl_protocols TLSv1.3;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256; http2_max_concurrent_streams 1000; http2_chunk_size 16k;
+    root {root};
+  }}
+}}
+""")
+            # Its workers would become www-data, whom temporary directories are closed to.
+            user = ["-g", "user root;"] if os.geteuid() == 0 else []
+            with self.process(shutil.which("nginx") or "/usr/sbin/nginx", "-c", directory / "nginx.conf", *user, core=SERVER_CORE) as p:
+                until(lambda: socket.create_connection(("127.0.0.1", port), 1).close())
+                p.port = port
+                yield p
+
+    @contextlib.contextmanager
+    def files(self, bodies):
+        """A directory with a file for each path."""
+        with self.scratch() as root:
+            root.chmod(0o755)
+            for path, body in bodies.items():
+                file = root / path.lstrip("/").split("?")[0]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(body)
+            yield root
+
     def client(self, port):
         return Client(port, self.context)
 
-    def stream_path(self, *data):
-        """The path of one stream of a data set, found in its files' form."""
-        directory = tempfile.mkdtemp(dir=self.work)
-        subprocess.run([self.testdata, *data, f"--files={directory}"], check=True, capture_output=True)
-        for file in sorted(pathlib.Path(directory).rglob("*")):
-            match = file.is_file() and re.search(r'"kind":\s*"ImageStream"', file.read_text(errors="replace"))
-            if match:
-                text = file.read_text()[match.start():]
-                ns = re.search(r'"namespace":\s*"([^"]+)"', text)[1]
-                name = re.search(r'"name":\s*"([^"]+)"', text)[1]
-                return f"/apis/image.openshift.io/v1/namespaces/{ns}/imagestreams/{name}/layers"
-        raise SystemExit("strata-testdata wrote no stream")
-
-    def h2load(self, port, path, requests, in_flight, *options):
-        """Requests a second. By number and not by time: h2load's timed mode counts what was cut off at the end as neither."""
-        out = subprocess.run(["taskset", "-c", str(LOAD_CORE), "h2load", "-c1", f"-m{in_flight}", f"-n{requests}",
-                              "-H", "Authorization: Bearer token", *options, f"https://127.0.0.1:{port}{path}"],
-                             check=True, capture_output=True, text=True).stdout
-        if f"{requests} succeeded, 0 failed" not in out:
-            raise SystemExit(f"{path}: not all requests succeeded:\n{out}")
-        return float(re.search(r"([\d.]+) req/s", out)[1])
-
-    def cpu_a_request(self, server, path, requests, in_flight, *options):
-        before = cpu_seconds(server.pid)
-        self.h2load(server.port, path, requests, in_flight, *options)
-        return (cpu_seconds(server.pid) - before) / requests
+    def paths(self, *data):
+        """Of the layers of each stream of a data set."""
+        names = run(self.testdata, *data, "--names").split()
+        return ["/apis/image.openshift.io/v1/namespaces/{}/imagestreams/{}/layers".format(*name.split("/")) for name in names]

@@ -31,6 +31,8 @@ struct Options {
   std::string directory;
   int jobs = 4;
   int bad = 0;
+  int churn = 0;  // images a second
+  bool names = false;
 };
 
 std::string ReadFile(const std::string& path) {
@@ -154,6 +156,32 @@ int WriteToStore(const Options& options) {
   return 0;
 }
 
+// Writes the images again and again, each in a transaction of its own, until it is killed. They
+// come at even distances; what a slow store delays is caught up with.
+int Churn(const Options& options) {
+  const RecordGenerator generator(options.shape);
+  Writer writer(Connect(options));
+  const auto gap = std::chrono::nanoseconds(1'000'000'000 / options.churn);
+  auto due = std::chrono::steady_clock::now();
+  for (;;) {
+    RecordSequence sequence(generator, 0, -1, options.prefix);
+    for (Record record; sequence.Next(record);) {
+      if (record.kind != RecordKind::kImage) continue;
+      std::this_thread::sleep_until(due += gap);
+      if (!writer.Put(record) || !writer.Flush()) return 1;
+    }
+  }
+}
+
+int PrintNames(const Options& options) {
+  const RecordGenerator generator(options.shape);
+  for (int64_t i = 0; i < options.shape.streams; ++i) {
+    const StreamName name = generator.NameOf(i);
+    fmt::print("{}/{}\n", name.ns, name.name);
+  }
+  return 0;
+}
+
 int WriteToFiles(const Options& options) {
   constexpr int64_t kStreamsPerFile = 500;
   const RecordGenerator generator(options.shape);
@@ -217,6 +245,10 @@ int Main(int argc, char** argv) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   app.add_option("--files", options.directory, "write JSON into this directory instead");
+  app.add_flag("--names", options.names, "print the streams' names instead");
+  app.add_option("--churn", options.churn,
+                 "write so many images a second, over and over, each at a revision of its own")
+      ->check(CLI::Range(1, 100'000));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -226,6 +258,12 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "strata-testdata: --min-layers is more than --max-layers\n");
     return 2;
   }
+  if (options.churn > 0 && options.shape.images_per_stream == 0) {
+    std::fprintf(stderr, "strata-testdata: --churn needs images\n");
+    return 2;
+  }
+  if (options.names) return PrintNames(options);
+  if (options.churn > 0) return Churn(options);
   return options.directory.empty() ? WriteToStore(options) : WriteToFiles(options);
 }
 
