@@ -173,7 +173,7 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
               "How often a silent connection is probed; etcd allows every 5s");
   AddDuration(group, "--etcd-keepalive-timeout", flags.etcd.keepalive_timeout,
               "When a probe that isn't answered means a dead connection");
-  AddDuration(group, "--etcd-request-timeout", flags.reflector.request_timeout,
+  AddDuration(group, "--etcd-request-timeout", flags.reflector.list.request_timeout,
               "Longest time for one page of a list");
   AddDuration(group, "--freshness-read-timeout", flags.reflector.barrier.read_timeout,
               "Longest time for the read that makes answers current");
@@ -182,8 +182,20 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
                   "Requests that may wait for the backend; more get 429")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  group.add_option("--list-page-size", flags.reflector.page_size, "Records in one page of a list")
+  group
+      .add_option("--list-page-size", flags.reflector.list.page_size,
+                  "Records in one page of a list")
       ->check(CLI::Range(int64_t{1}, int64_t{100'000}))
+      ->capture_default_str();
+  group
+      .add_option("--list-page-bytes", flags.reflector.list.page_bytes,
+                  "A page of a list that is larger makes the next ones smaller")
+      ->check(CLI::Range(size_t{1} << 10, size_t{1} << 30))
+      ->capture_default_str();
+  group
+      .add_option("--list-parallelism", flags.reflector.list.parallelism,
+                  "Pages of a list that are fetched or decoded at a time")
+      ->check(CLI::Range(1, 64))
       ->capture_default_str();
   group
       .add_option("--data-dir", flags.data_dir,

@@ -9,7 +9,7 @@
 
 namespace strata::handlers {
 
-// On the reflector's thread, as its consumer.
+// On the reflector's threads, as its consumer.
 class IndexFeed final : public reflector::Consumer {
  public:
   explicit IndexFeed(layers::Index& index) : index_(index) {}

@@ -5,8 +5,6 @@
 
 #include <utility>
 
-#include "server/layers/record.h"
-
 namespace strata::layers {
 namespace {
 
@@ -24,6 +22,14 @@ class StreamKey {
  private:
   fmt::basic_memory_buffer<char, 320> text_;
 };
+
+base::Status Unreadable(std::string_view why) {
+  return base::DataLossError(why.empty() ? "unknown" : why);
+}
+
+std::string Reason(const base::Status& status) {
+  return std::string(base::Message(status));
+}
 
 }  // namespace
 
@@ -46,17 +52,29 @@ Index::Index(const Options& options, Report report)
 
 Index::~Index() = default;
 
-std::shared_ptr<const ImageEntry> Index::DecodeImageEntry(const Change& change,
-                                                          std::string& reason) {
-  const auto unreadable = [&](std::string_view why) {
-    reason = why.empty() ? "unknown" : why;
+std::vector<Index::Record> Index::Read(std::span<const Change> changes) {
+  std::vector<Record> records;
+  records.reserve(changes.size());
+  for (const Change& change : changes) {
+    const bool readable = change.state == Change::State::kPresent;
+    if (change.state == Change::State::kDeleted) {
+      records.emplace_back();
+    } else if (change.kind == Change::Kind::kImage) {
+      records.emplace_back(readable ? DecodeImage(change.object) : Unreadable(change.reason));
+    } else {
+      records.emplace_back(readable ? DecodeStream(change.object) : Unreadable(change.reason));
+    }
+  }
+  return records;
+}
+
+std::shared_ptr<const ImageEntry> Index::MakeEntry(const ImageResult& record, std::string& reason) {
+  if (!record.ok()) {
+    reason = Reason(record.status());
     return std::make_shared<const ImageEntry>(
         recycler_,
         ImageEntry::Parts{.unreadable = names_.Intern(reason), .layers = {}, .manifests = {}});
-  };
-  if (change.state == Change::State::kUnreadable) return unreadable(change.reason);
-  const auto record = DecodeImage(change.object);
-  if (!record.ok()) return unreadable(base::Message(record.status()));
+  }
 
   // With manifests there are neither layers nor config, as the API promises (image/v1
   // ImageBlobReferences.manifests).
@@ -87,33 +105,32 @@ std::shared_ptr<const ImageEntry> Index::DecodeImageEntry(const Change& change,
   return std::make_shared<const ImageEntry>(recycler_, parts);
 }
 
-Index::StreamPointer Index::DecodeStreamEntry(const Change& change, std::string_view key,
-                                              std::string& reason) {
-  const auto unreadable = [&](std::string_view why) {
-    reason = why.empty() ? "unknown" : why;
-    return std::make_shared<const StreamEntry>(recycler_, key, change.revision,
-                                               std::string_view(reason));
-  };
-  if (change.state == Change::State::kUnreadable) return unreadable(change.reason);
-  const auto record = DecodeStream(change.object);
-  if (!record.ok()) return unreadable(base::Message(record.status()));
+Index::StreamPointer Index::MakeEntry(const StreamResult& record, std::string_view key,
+                                      base::Revision revision, std::string& reason) {
+  if (!record.ok()) {
+    reason = Reason(record.status());
+    return std::make_shared<const StreamEntry>(recycler_, key, revision, std::string_view(reason));
+  }
   std::vector<NameId> images;
   images.reserve(record->images.size());
   for (const std::string_view image : record->images) images.push_back(names_.Intern(image));
-  return std::make_shared<const StreamEntry>(recycler_, key, change.revision, record->metadata,
+  return std::make_shared<const StreamEntry>(recycler_, key, revision, record->metadata,
                                              std::move(images));
 }
 
-Index::Decoded Index::Decode(const Change& change) {
+Index::Decoded Index::Decode(const Change& change, const Record& record) {
   Decoded decoded{.kind = change.kind, .stream = {}, .image_entry = {}, .stream_entry = {}};
   std::string reason;
   const bool deleted = change.state == Change::State::kDeleted;
   if (change.kind == Change::Kind::kImage) {
     decoded.image = names_.Intern(change.name);
-    if (!deleted) decoded.image_entry = DecodeImageEntry(change, reason);
+    if (!deleted) decoded.image_entry = MakeEntry(std::get<ImageResult>(record), reason);
   } else {
     decoded.stream = StreamKey(change.ns, change.name).str();
-    if (!deleted) decoded.stream_entry = DecodeStreamEntry(change, decoded.stream, reason);
+    if (!deleted) {
+      decoded.stream_entry =
+          MakeEntry(std::get<StreamResult>(record), decoded.stream, change.revision, reason);
+    }
   }
   if (!reason.empty() && report_ && !IsReported(decoded, reason)) report_(change, reason);
   return decoded;
@@ -142,8 +159,11 @@ void Index::BeginList() {
 }
 
 void Index::AddToList(std::span<const Change> page) {
-  for (const Change& change : page) {
-    Decoded decoded = Decode(change);
+  const std::vector<Record> records = Read(page);
+  absl::MutexLock lock(&list_mu_);
+  for (size_t i = 0; i < page.size(); ++i) {
+    const Change& change = page[i];
+    Decoded decoded = Decode(change, records[i]);
     if (change.kind == Change::Kind::kImage) {
       if (decoded.image_entry == nullptr) {
         released_image_names_.push_back(decoded.image);
@@ -183,9 +203,10 @@ void Index::AbortList() {
 }
 
 void Index::Apply(std::span<const Change> changes) {
+  const std::vector<Record> records = Read(changes);
   std::vector<Decoded> decoded;
   decoded.reserve(changes.size());
-  for (const Change& change : changes) decoded.push_back(Decode(change));
+  for (size_t i = 0; i < changes.size(); ++i) decoded.push_back(Decode(changes[i], records[i]));
   ResponseCache::Dropped dropped;  // freed after the lock is, as are the entries that are replaced
   {
     absl::MutexLock lock(&mu_);

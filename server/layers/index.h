@@ -14,13 +14,16 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/revision.h"
+#include "base/status.h"
 #include "base/string_map.h"
 #include "server/layers/answer.h"
 #include "server/layers/entry.h"
 #include "server/layers/name_table.h"
+#include "server/layers/record.h"
 #include "server/layers/response_cache.h"
 
 namespace strata::layers {
@@ -51,8 +54,8 @@ struct Lookup {
   std::string reason;
 };
 
-// Written by the reflector's thread alone (the first group of methods), read by every request
-// thread. Outlives whatever Find returned, but for the answer.
+// Written by the reflector's thread alone (the first group of methods, but for AddToList), read by
+// every request thread. Outlives whatever Find returned, but for the answer.
 class Index {
  public:
   struct Options {
@@ -62,16 +65,17 @@ class Index {
     size_t max_entries_per_answer = 1 << 20;
   };
 
-  // An unreadable record, for the log: on the writer's thread, and not again at each list.
+  // An unreadable record, for the log: one call at a time, and not again at each list.
   using Report = std::function<void(const Change& change, std::string_view reason)>;
 
   Index(const Options& options, Report report);
   ~Index();
 
   // A list is gathered aside, while what there was is served, and takes its place whole at EndList.
-  // BeginList forgets a list that was begun before.
+  // BeginList forgets a list that was begun before. AddToList may be called by several threads at a
+  // time, whose calls have all returned before the writer goes on: they decode beside each other.
   void BeginList();
-  void AddToList(std::span<const Change> page);
+  void AddToList(std::span<const Change> page) ABSL_LOCKS_EXCLUDED(list_mu_);
   void EndList() ABSL_LOCKS_EXCLUDED(mu_);
   void AbortList();
 
@@ -114,11 +118,17 @@ class Index {
     absl::flat_hash_map<NameId, std::shared_ptr<const ImageEntry>> images;
     absl::flat_hash_set<StreamPointer, StreamHash, StreamEqual> streams;
   };
+  using ImageResult = base::StatusOr<ImageRecord>;
+  using StreamResult = base::StatusOr<StreamRecord>;
+  using Record = std::variant<std::monostate, ImageResult, StreamResult>;  // nothing of a deletion
   struct Decoded;
 
-  Decoded Decode(const Change& change);
-  std::shared_ptr<const ImageEntry> DecodeImageEntry(const Change& change, std::string& reason);
-  StreamPointer DecodeStreamEntry(const Change& change, std::string_view key, std::string& reason);
+  // What takes longest, and needs nothing of the index.
+  static std::vector<Record> Read(std::span<const Change> changes);
+  Decoded Decode(const Change& change, const Record& record);
+  std::shared_ptr<const ImageEntry> MakeEntry(const ImageResult& record, std::string& reason);
+  StreamPointer MakeEntry(const StreamResult& record, std::string_view key, base::Revision revision,
+                          std::string& reason);
   // Whether the record was unreadable before, for the same reason.
   bool IsReported(const Decoded& decoded, std::string_view reason) const ABSL_LOCKS_EXCLUDED(mu_);
   void Recycle();
@@ -132,8 +142,9 @@ class Index {
   const Options options_;
   const Report report_;
 
-  // The writer's: entries return their names through the recycler, from whichever thread lets go
-  // last.
+  // The writer's, and while a list is added to, of who holds list_mu_. Entries return their names
+  // through the recycler, from whichever thread lets go last.
+  absl::Mutex list_mu_;
   NameTable names_;
   Recycler recycler_;
   const WellKnown known_;

@@ -16,14 +16,15 @@ struct Batch {
   std::vector<records::Change> changes;  // in the order of the transaction; at most one per key
 };
 
-// Called on the reflector's thread only, one call at a time.
+// Called one call at a time, on the reflector's thread, but for ListPage.
 class Consumer {
  public:
   virtual ~Consumer() = default;
 
   // A fresh list begins. What the consumer holds stays visible until EndList, at its old revision.
   virtual void BeginList() = 0;
-  // A page of the list. Records of all pages are of one revision.
+  // A page of the list. Records of all pages are of one revision; pages come in any order, from
+  // several threads at a time, and all of them have returned before EndList or AbortList is called.
   virtual void ListPage(std::vector<records::Change> page) = 0;
   // The list is complete: what it didn't hold no longer exists. `revision` may be lower than the
   // one before, if the backend was restored from a snapshot.

@@ -31,8 +31,11 @@ class Judge : public Consumer {
 
   void BeginList() override { aside_.clear(); }
   void ListPage(std::vector<records::Change> page) override {
+    absl::MutexLock lock(&aside_mu_);
     largest_page = std::max(largest_page.load(), page.size());
-    for (const auto& change : page) aside_[keys_.KeyOf(change.id)] = change.revision;
+    for (const auto& change : page) {
+      if (!aside_.emplace(keys_.KeyOf(change.id), change.revision).second) ++wrong;  // twice
+    }
   }
   void EndList(Revision revision) override {
     held_ = std::move(aside_);
@@ -74,7 +77,8 @@ class Judge : public Consumer {
 
   const FakeEtcd& etcd_;
   const records::Keys keys_{"openshift.io"};
-  // The reflector's thread alone.
+  absl::Mutex aside_mu_;  // pages come from several threads
+  // The reflector's thread alone, but for aside_ in ListPage.
   std::map<std::string, Revision> held_, aside_;
   Revision at_ = 0;
 };
@@ -372,7 +376,7 @@ TEST_F(FaultyEtcd, ABackendThatIsAwayIsAnErrorSoonAndIsFoundAgainSoon) {
 TEST_F(FaultyEtcd, PagesThatAreTooLargeBecomeSmaller) {
   for (int i = 0; i < 100; ++i) etcd.Put(Image("i" + std::to_string(i)), std::string(1000, 'x'));
   etcd.Behave([](auto& b) { b.most_values_per_answer = 30; });
-  Start({.page_size = 100, .page_bytes = 10'000});
+  Start({.list = {.page_size = 100, .page_bytes = 10'000}});
   ExpectFresh();
   EXPECT_EQ(judge.largest_page, 25u) << "half of half of what was asked for";
 }
@@ -380,7 +384,7 @@ TEST_F(FaultyEtcd, PagesThatAreTooLargeBecomeSmaller) {
 TEST_F(FaultyEtcd, AListThatFailsHalfwayBeginsAgain) {
   for (int i = 0; i < 50; ++i) etcd.Put(Image("i" + std::to_string(i)), "x");
   etcd.Behave([](auto& b) { b.fail_reads = 1; });
-  Start({.page_size = 5});
+  Start({.list = {.page_size = 5}});
   ExpectFresh();
   // And one that the history leaves behind.
   etcd.Behave([](auto& b) { b.hold_watches = true; });
@@ -493,7 +497,7 @@ TEST_P(EverythingAtOnce, TheIndexIsAlwaysTrueAndNeverBehindARequest) {
     if (ProgressIsKnownWrong(b.version)) b.progress = FakeEtcd::Progress::kTooEarly;
   });
   for (int i = 0; i < 20; ++i) etcd.Put(Image("i" + std::to_string(i)), "x");
-  Start({.page_size = 7, .barrier = {.patience = std::chrono::seconds(20)}});
+  Start({.list = {.page_size = 7}, .barrier = {.patience = std::chrono::seconds(20)}});
 
   std::atomic<bool> stop = false;
   std::thread writer([&, s = seed] {

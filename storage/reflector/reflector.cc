@@ -13,12 +13,6 @@ namespace {
 // A pause isn't cut short before this, whoever could reach the backend meanwhile.
 constexpr std::chrono::milliseconds kLeastPause(100);
 
-// The key after `key`, for the next page.
-std::string After(std::string key) {
-  key.push_back('\0');
-  return key;
-}
-
 int64_t Milliseconds(base::MonotonicTime::duration time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
 }
@@ -59,6 +53,7 @@ Reflector::Reflector(client::Client& client, records::Keys keys, Consumer& consu
                                         {{"resource", "imagestreams"}})),
       watch_breaks_(metrics.AddCounter("strata_watch_breaks_total",
                                        "Watch streams that ended before their time.")),
+      list_metrics_(metrics),
       backoff_(options.backoff),
       barrier_(options.barrier, *this, clock, metrics) {}
 
@@ -76,6 +71,7 @@ void Reflector::Stop() {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
     if (watch_ != nullptr) watch_->Cancel();
+    if (list_ != nullptr) list_->Cancel();
   }
   cancellation_.Cancel();
   if (thread_.joinable()) thread_.join();
@@ -110,9 +106,9 @@ base::MonotonicTime Reflector::ReadDeadline() const {
   return clock_.Now() + options_.barrier.read_timeout;
 }
 
-client::RangeOptions Reflector::WholeRange() const {
-  if (whole_prefix_) return {.key = keys_.begin_of_all(), .end = keys_.end_of_all()};
-  return {.key = keys_.begin(), .end = keys_.end()};
+KeyRange Reflector::WholeRange() const {
+  if (whole_prefix_) return {keys_.begin_of_all(), keys_.end_of_all()};
+  return {keys_.begin(), keys_.end()};
 }
 
 void Reflector::Run() {
@@ -166,77 +162,31 @@ void Reflector::LearnVersion() {
   trust_progress_ = !wrong;
 }
 
-// One list: where it stands, and what was learned on the way.
-struct Reflector::Listing {
-  client::RangeOptions range;
-  base::Revision newest = 0;
-  std::string newest_key{};
-  int64_t count = 0;
-};
-
-// The next page, smaller if the backend or gRPC finds it too large.
-base::StatusOr<client::RangeResult> Reflector::FetchPage(Listing& listing) {
-  while (true) {
-    auto page =
-        client_.Range(listing.range, clock_.Now() + options_.request_timeout, &cancellation_);
-    if (page.status().code() != base::StatusCode::kResourceExhausted || listing.range.limit == 1)
-      return page;
-    listing.range.limit = std::max<int64_t>(1, listing.range.limit / 2);
-  }
-}
-
 base::Status Reflector::List() {
   const auto start = clock_.Now();
   STRATA_ASSIGN_OR_RETURN(const auto now, client_.Range(one_key_, ReadDeadline(), &cancellation_));
   whole_prefix_ = now.cluster_id == 0;
-  Listing listing{.range = WholeRange()};
-  listing.range.limit = options_.page_size;
-  listing.range.revision = now.revision;
+  const auto cancellation = std::make_shared<client::Cancellation>();
+  {
+    absl::MutexLock lock(&mu_);
+    if (stopping_) return base::CancelledError("stopping");
+    list_ = cancellation;
+  }
   consumer_.BeginList();
-  // The next page is on its way while the consumer decodes the one before.
-  auto next = std::async(std::launch::deferred, [&] { return FetchPage(listing); });
-  while (true) {
-    auto page = next.get();
-    base::Status status = page.status();
-    if (status.ok() && stopping()) status = base::CancelledError("stopping");
-    if (status.ok() && (page->cluster_id != now.cluster_id || page->raft_term < now.raft_term ||
-                        page->revision < now.revision)) {
-      status = base::UnavailableError("the backend was put back while it was listed");
-    }
-    if (!status.ok()) {
-      consumer_.AbortList();
-      return status;
-    }
-    size_t bytes = 0;
-    for (const client::KeyValue& kv : page->kvs) {
-      bytes += kv.key.size() + kv.value.size();
-      if (kv.mod_revision <= listing.newest) continue;
-      listing.newest = kv.mod_revision;
-      listing.newest_key = kv.key;
-    }
-    listing.count += static_cast<int64_t>(page->kvs.size());
-    const bool more = page->more && !page->kvs.empty();
-    if (more) {
-      listing.range.key = After(page->kvs.back().key);
-      if (bytes > options_.page_bytes)
-        listing.range.limit = std::max<int64_t>(1, listing.range.limit / 2);
-      next = std::async(std::launch::async, [&] { return FetchPage(listing); });
-    }
-    std::vector<records::Change> changes;
-    changes.reserve(page->kvs.size());
-    for (const client::KeyValue& kv : page->kvs) {
-      if (auto id = keys_.Parse(kv.key))
-        changes.push_back(records::Decode(*std::move(id), kv.value, kv.mod_revision));
-    }
-    consumer_.ListPage(std::move(changes));
-    if (!more) break;
+  auto found = Lister(client_, keys_, consumer_, options_.list, now, /*divisible=*/!whole_prefix_,
+                      *cancellation, clock_, list_metrics_)
+                   .List(WholeRange());
+  if (found.ok() && stopping()) found = base::CancelledError("stopping");
+  if (!found.ok()) {
+    consumer_.AbortList();
+    return found.status();
   }
   consumer_.EndList(now.revision);
   revision_ = now.revision;
-  newest_change_ = listing.newest;
-  newest_key_ = std::move(listing.newest_key);
+  newest_change_ = found->newest;
+  newest_key_ = std::move(found->newest_key);
   newest_is_deletion_ = false;
-  key_count_ = listing.count;
+  key_count_ = found->count;
   cluster_id_ = now.cluster_id;
   raft_term_ = now.raft_term;
   just_listed_ = true;
@@ -292,10 +242,10 @@ std::optional<Reflector::End> Reflector::CheckTimeline(bool just_listed) {
     if (found != (newest_is_deletion_ ? 0 : newest_change_)) return other("newest change", *newest);
   }
   if (cluster_id_ == 0) return std::nullopt;  // kine counts its current keys whatever it is asked
-  client::RangeOptions all = WholeRange();
-  all.revision = revision_;
-  all.count_only = true;
-  const auto count = client_.Range(all, ReadDeadline(), &cancellation_);
+  const KeyRange all = WholeRange();
+  const auto count =
+      client_.Range({.key = all.begin, .end = all.end, .revision = revision_, .count_only = true},
+                    ReadDeadline(), &cancellation_);
   if (count.status().code() == base::StatusCode::kOutOfRange) return compacted();
   if (!count.ok()) return failed(count.status());
   if (count->count != key_count_) return other("number of keys", *count);
@@ -303,8 +253,8 @@ std::optional<Reflector::End> Reflector::CheckTimeline(bool just_listed) {
 }
 
 Reflector::End Reflector::WatchOnce() {
-  const client::RangeOptions range = WholeRange();
-  std::shared_ptr<client::Watch> watch = client_.OpenWatch({range.key, range.end, revision_ + 1});
+  const KeyRange range = WholeRange();
+  std::shared_ptr<client::Watch> watch = client_.OpenWatch({range.begin, range.end, revision_ + 1});
   {
     absl::MutexLock lock(&mu_);
     if (stopping_) return End::kStopped;
@@ -371,11 +321,10 @@ void Reflector::Deliver(client::WatchMessage message) {
 
 base::StatusOr<Barrier::Target> Reflector::Read(base::MonotonicTime deadline) {
   const bool trust = trust_progress_;
-  client::RangeOptions range = trust ? one_key_ : WholeRange();
+  client::RangeOptions range = one_key_;
   if (!trust) {
-    range.limit = 1;
-    range.keys_only = true;
-    range.newest_first = true;
+    const KeyRange all = WholeRange();
+    range = {.key = all.begin, .end = all.end, .limit = 1, .keys_only = true, .newest_first = true};
   }
   const auto now = client_.Range(range, deadline, &cancellation_);
   if (!now.ok()) return now.status();

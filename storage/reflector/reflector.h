@@ -1,5 +1,5 @@
-// Keeps a consumer equal to the backend: lists all records in pages of one revision, then watches
-// from there.
+// Keeps a consumer equal to the backend: lists all records as of one revision, then watches from
+// there.
 //
 // One watch spans images and streams, so their changes come in one order. A broken stream is
 // resumed where it ended; a compacted one, or a backend that went back in time, is answered by a
@@ -27,20 +27,19 @@
 #include "storage/records/keys.h"
 #include "storage/reflector/barrier.h"
 #include "storage/reflector/events.h"
+#include "storage/reflector/lister.h"
 
 namespace strata::reflector {
 
 class Reflector : private Barrier::Backend {
  public:
   struct Options {
-    int64_t page_size = 500;        // records a page: about 5 MB of real ones
-    size_t page_bytes = 16u << 20;  // a page above this makes the next ones smaller
-    std::chrono::milliseconds request_timeout{30'000};
+    ListOptions list{};
     client::Backoff::Options backoff{};
     Barrier::Options barrier{};
   };
 
-  // `consumer` is called on this object's thread, between Start and Stop.
+  // `consumer` is called between Start and Stop.
   Reflector(client::Client& client, records::Keys keys, Consumer& consumer, const Options& options,
             const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics);
   ~Reflector() override;
@@ -61,13 +60,11 @@ class Reflector : private Barrier::Backend {
   enum class End { kBroken, kCompacted, kRestored, kStopped };
 
   // The range that is listed and watched.
-  client::RangeOptions WholeRange() const;
+  KeyRange WholeRange() const;
 
   void Run();
   void LearnVersion();
   base::Status List();
-  struct Listing;
-  base::StatusOr<client::RangeResult> FetchPage(Listing& listing);
   // Watches from the revision after `revision_` until the stream ends.
   End WatchOnce();
   // Nothing if the backend has the history that the index shows.
@@ -93,6 +90,7 @@ class Reflector : private Barrier::Backend {
   const obs::Logger& log_;
   obs::Metrics& metrics_;
   const obs::Counter image_events_, stream_events_, watch_breaks_;
+  const ListMetrics list_metrics_;
 
   // The thread's own.
   base::Revision revision_ = 0;       // the consumer's
@@ -122,7 +120,8 @@ class Reflector : private Barrier::Backend {
   bool nudged_ ABSL_GUARDED_BY(mu_) =
       false;  // the backend has answered somebody else: pauses can end
   base::Status connection_ ABSL_GUARDED_BY(mu_) = base::UnavailableError("not connected yet");
-  std::shared_ptr<client::Watch> watch_ ABSL_GUARDED_BY(mu_);  // while it is open
+  std::shared_ptr<client::Watch> watch_ ABSL_GUARDED_BY(mu_);        // while it is open
+  std::shared_ptr<client::Cancellation> list_ ABSL_GUARDED_BY(mu_);  // of the one that goes on
 
   Barrier barrier_;
   std::thread thread_;

@@ -21,7 +21,8 @@ class Mirror : public Consumer {
  public:
   void BeginList() override { aside.clear(); }
   void ListPage(std::vector<records::Change> page) override {
-    for (const auto& change : page) aside[change.id.name] = change;
+    absl::MutexLock lock(&mu);
+    for (const auto& change : page) EXPECT_TRUE(aside.emplace(change.id.name, change).second);
   }
   void EndList(Revision revision) override {
     absl::MutexLock lock(&mu);
@@ -154,7 +155,7 @@ class ReflectorOnStore : public testing::Test {
 
 TEST_F(ReflectorOnStore, ListsInPagesAndThenFollows) {
   for (int i = 0; i < 25; ++i) Put("i" + std::to_string(i));
-  Start({.page_size = 4});
+  Start({.list = {.page_size = 4}});
   ExpectEqualWhenFresh();
   Put("new");
   ASSERT_TRUE(store->Delete({.key = "/openshift.io/images/i3"}).ok());
