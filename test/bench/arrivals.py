@@ -11,7 +11,7 @@ from rig import cpu_seconds, until
 def checked(done):
     """What shows whether the generator itself was the bottleneck: how late it sent, and how busy it was."""
     late = done["late_us"]["p99"] / 1e3
-    return f"sent late by p99 {late:.2f} ms; generator {done['generator_cores']:.2f} cores" + ("; THE GENERATOR LAGGED" if late > 0.5 else "")
+    return f"sent late by p99 {late:.2f} ms; generator {done['generator_cores']:.2f} cores" + ("; the generator lagged" if late > 0.5 else "")
 
 
 def latency(bench):
@@ -44,7 +44,8 @@ def latency(bench):
             middle, p99 = all_[len(all_) // 2], [done["latency_us"]["p99"] / 1e3 for done in all_]
             here.table.add(name, f"p99 at {rate:,}/s: {figure}", median(p99), "ms", target, [p99[0], p99[-1]],
                            f"p50 {middle['latency_us']['p50'] / 1e3:.2f}, p99.9 {middle['latency_us']['p999'] / 1e3:.2f} ms; "
-                           f"{checked(middle)}, etcd {middle['backend_cores']:.2f}", latency_us=middle["latency_us"], rate=rate,
+                           f"server {middle['server_cpu_us']:.1f} us of CPU a request; {checked(middle)}, etcd "
+                           f"{middle['backend_cores']:.2f}", latency_us=middle["latency_us"], rate=rate,
                            server_us=middle["server_cpu_us"])
 
 

@@ -31,6 +31,10 @@ def many_streams(bench):
         one, many, built = alternate(bench.rounds, bench.seconds, here.load.cost(server, paths[0]), here.load.cost(server, order),
                                      here.load.cost(bounded, order))
         bench.table.ratio("cpu", f"{len(paths):,} streams, beside one", many, one, "x one", ">= 0.8", "answers cached (1 GiB)")
+        with bench.rig.files(dict.fromkeys(paths, here.body(server, paths[0]))) as root, bench.rig.nghttpd(root) as nghttpd:
+            theirs, spread = alternate(bench.few_rounds, bench.short, here.load.cost(nghttpd, paths[0]), here.load.cost(nghttpd, order))
+        bench.table.ratio("static", "nghttpd with as many files, beside one", spread, theirs, "x one", None,
+                          "what so many paths cost where nothing else does")
         bench.table.ratio("built", "the same with the default cache of 256 MiB", built, one, "x one")
         rates = [bench.load.h2load(server, order, int(bench.seconds / median(many))) for _ in range(bench.few_rounds)]
         bench.table.add("rate", f"requests a second over {len(paths):,} streams", median(rates), "/s", None, [min(rates), max(rates)],

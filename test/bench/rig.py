@@ -295,13 +295,18 @@ http {{
 
     @contextlib.contextmanager
     def files(self, bodies):
-        """A directory with a file for each path."""
+        """A directory with a file for each path; equal bodies are one file under many names."""
         with self.scratch() as root:
             root.chmod(0o755)
+            written = {}
             for path, body in bodies.items():
-                file = root / path.lstrip("/").split("?")[0]
+                file = root / path.lstrip("/")
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(body)
+                if body in written:
+                    file.hardlink_to(written[body])
+                else:
+                    file.write_bytes(body)
+                    written[body] = file
             yield root
 
     def client(self, port):

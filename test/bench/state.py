@@ -3,13 +3,12 @@
 import re
 import time
 
-from answers import Answers
 from arrivals import counters
 from load import median, uniform
 from rig import cpu_seconds, resident_bytes, until
 
 MIB = 2**20
-# Records of 100,000 images in as many streams of openshift-apiserver's measured memory (2.65 GiB, 288 MiB empty).
+# openshift-apiserver's at 100,000 images: 2.65 GiB, of which 288 MiB are there when it is empty.
 REFERENCE_BYTES = 24_000
 
 
@@ -53,7 +52,7 @@ def memory(bench):
             bench.load.h2load(server, uniform(paths), 2 * len(paths))
             loaded = resident_bytes(server.pid)
             cache, peak = counters(bench.rig, server, "strata_response_cache_bytes", "process_resident_memory_bytes")
-            target = "<= 600" if name == "B" else None
+            target = "<= 600" if name == "B" and not bench.quick else None
             bench.table.add(name, f"resident memory an image: {images:,} images, {streams:,} streams", (full[name] - empty) / images, "bytes", target,
                             None, f"{full[name] / MIB:,.0f} MiB in all; openshift-apiserver: {REFERENCE_BYTES:,}", resident=full[name])
             bench.table.add(f"{name}-loaded", f"the same after each stream was asked for twice: above the {cache / MIB:,.0f} MiB of cached answers",

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"runtime"
 	"time"
 )
 
@@ -15,6 +16,8 @@ func delay(args []string) {
 	to := set.String("to", "", "host:port")
 	by := set.Duration("by", 2500*time.Microsecond, "each way")
 	_ = set.Parse(args)
+	// Those that sleep until a piece is due keep their Ps, and there is one of them each way of each connection.
+	runtime.GOMAXPROCS(64)
 	listener, err := net.Listen("tcp", *listen)
 	check(err)
 	report(map[string]any{"listening": listener.Addr().String()})
