@@ -1,28 +1,45 @@
 #include "storage/engine/layout.h"
 
+#include <endian.h>
+
 #include <algorithm>
+#include <cstring>
+#include <type_traits>
 #include <utility>
 
 namespace strata::engine {
 namespace {
 
+// Big-endian bytes of `number`, and back; the compiler makes one instruction of each.
+template <typename T>
+T Swapped(T number) {
+  if constexpr (sizeof(T) == 8) return static_cast<T>(htobe64(static_cast<uint64_t>(number)));
+  if constexpr (sizeof(T) == 4) return static_cast<T>(htobe32(static_cast<uint32_t>(number)));
+  if constexpr (sizeof(T) == 2) return static_cast<T>(htobe16(static_cast<uint16_t>(number)));
+  return number;
+}
+
+template <typename T>
+char* Write(T number, char* out) {
+  number = Swapped(number);
+  std::memcpy(out, &number, sizeof(T));
+  return out + sizeof(T);
+}
+
 template <typename T>
 void Append(std::string& out, T number) {
-  const auto bits = static_cast<std::make_unsigned_t<T>>(number);
-  for (int shift = 8 * (sizeof(T) - 1); shift >= 0; shift -= 8) {
-    out.push_back(static_cast<char>(bits >> shift & 0xff));
-  }
+  std::array<char, sizeof(T)> bytes;
+  Write(number, bytes.data());
+  out.append(bytes.data(), bytes.size());
 }
 
 // Takes a number off the front of `in`, which must hold one.
 template <typename T>
 T Take(std::string_view& in) {
-  std::make_unsigned_t<T> bits = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    bits = static_cast<std::make_unsigned_t<T>>(bits << 8 | static_cast<unsigned char>(in[i]));
-  }
+  T number;
+  std::memcpy(&number, in.data(), sizeof(T));
   in.remove_prefix(sizeof(T));
-  return static_cast<T>(bits);
+  return Swapped(number);
 }
 
 constexpr size_t kHistoryHeader = 1 + 8 + 8 + 8 + 4;
@@ -73,11 +90,8 @@ std::string Escape(std::string_view key, size_t more = 0) {
 
 }  // namespace
 
-std::string HistoryKey(Position at) {
-  std::string out;
-  Append(out, at.revision);
-  Append(out, at.sub);
-  return out;
+HistoryKey::HistoryKey(Position at) {
+  Write(at.sub, Write(at.revision, bytes_.data()));
 }
 
 std::optional<Position> ParseHistoryKey(std::string_view bytes) {
@@ -151,8 +165,13 @@ std::optional<IndexKeyParts> ParseIndexKey(std::string_view bytes) {
 std::string Unescape(std::string_view escaped) {
   std::string_view end = escaped.substr(escaped.size() - 2);
   escaped.remove_suffix(kEndBytes);
+  const auto ending = Take<uint16_t>(end);
   std::string out;
-  out.reserve(escaped.size());
+  if (ending == 0 && escaped.find('\0') == std::string_view::npos) {  // nearly every key
+    out.assign(escaped);
+    return out;
+  }
+  out.reserve(escaped.size() + ending);
   for (size_t i = 0; i < escaped.size(); ++i) {
     if (escaped[i] != '\0') {
       out.push_back(escaped[i]);
@@ -165,7 +184,7 @@ std::string Unescape(std::string_view escaped) {
     }
     out.append(zeros, '\0');
   }
-  out.append(Take<uint16_t>(end), '\0');
+  out.append(ending, '\0');
   return out;
 }
 

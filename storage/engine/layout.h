@@ -14,6 +14,7 @@
 // 00 FF, and a run of them 00 FE or 00 FD with how many they are fewer than the most.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -39,7 +40,16 @@ struct Position {
   uint32_t sub = 0;
 };
 
-std::string HistoryKey(Position at);
+class HistoryKey {
+ public:
+  explicit HistoryKey(Position at);
+  operator std::string_view() const {  // NOLINT(google-explicit-constructor): as a string would
+    return {bytes_.data(), bytes_.size()};
+  }
+
+ private:
+  std::array<char, 12> bytes_;
+};
 std::optional<Position> ParseHistoryKey(std::string_view bytes);
 
 // Views into the bytes that it was parsed from.

@@ -198,6 +198,10 @@ void Cursor::Seek(std::string_view key) {
   while (valid_ && key_ < key) Next();
 }
 
+void Cursor::Find(std::string_view key) {
+  Move(MDB_SET_KEY, key);
+}
+
 void Cursor::First() {
   Move(MDB_FIRST, {});
 }

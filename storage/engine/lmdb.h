@@ -84,6 +84,7 @@ class Cursor {
   ~Cursor();
 
   void Seek(std::string_view key);  // the first at or after it
+  void Find(std::string_view key);  // this one, or none
   void First();
   void Last();
   void Next();

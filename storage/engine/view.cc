@@ -26,7 +26,7 @@ base::Status Damaged(std::string_view what) {
 }
 
 // Moves from a version of `escaped` to the first version of another key.
-void NextKey(Cursor& cursor, const std::string& escaped) {
+void NextKey(Cursor& cursor, std::string_view escaped) {
   for (int step = 0; step < kStepsBeforeSeek; ++step) {
     cursor.Next();
     if (!cursor.valid() || !cursor.key().starts_with(escaped)) return;
@@ -36,7 +36,7 @@ void NextKey(Cursor& cursor, const std::string& escaped) {
 
 // Moves to the newest version of `escaped` that isn't newer than `revision`; false if the key has
 // none.
-base::StatusOr<bool> SettleAt(Cursor& cursor, const std::string& escaped, Revision revision) {
+base::StatusOr<bool> SettleAt(Cursor& cursor, std::string_view escaped, Revision revision) {
   for (int step = 0; cursor.valid() && cursor.key().starts_with(escaped); ++step) {
     const auto parts = ParseIndexKey(cursor.key());
     if (!parts) return Damaged("an index key has no revision");
@@ -45,10 +45,20 @@ base::StatusOr<bool> SettleAt(Cursor& cursor, const std::string& escaped, Revisi
     if (step < kStepsBeforeSeek) {
       cursor.Next();
     } else {
-      cursor.Seek(escaped + EncodeNumber(~revision));
+      cursor.Seek(std::string(escaped) + EncodeNumber(~revision));
     }
   }
   return false;
+}
+
+KeyValue WithoutValue(const Version& version) {
+  KeyValue kv;
+  kv.key = Unescape(version.escaped);
+  kv.create_revision = version.record.create_revision;
+  kv.mod_revision = version.revision;
+  kv.version = version.record.version;
+  kv.lease = version.record.lease;
+  return kv;
 }
 
 bool Passes(const RangeRequest& request, const Version& version) {
@@ -134,7 +144,7 @@ base::Status View::Walk(std::string_view key, std::string_view range_end, Revisi
   while (cursor.valid() && (to_the_end || cursor.key() < end)) {
     const auto parts = ParseIndexKey(cursor.key());
     if (!parts) return Damaged("an index key has no revision");
-    const std::string escaped(parts->escaped);
+    const std::string_view escaped = parts->escaped;  // stays: nobody writes during a walk
     STRATA_ASSIGN_OR_RETURN(const bool found, SettleAt(cursor, escaped, revision));
     if (!found) continue;
     const auto record = ParseIndex(cursor.value());
@@ -150,17 +160,16 @@ base::Status View::Walk(std::string_view key, std::string_view range_end, Revisi
 }
 
 base::StatusOr<KeyValue> View::Load(const Version& version, bool with_value) const {
-  KeyValue kv;
-  kv.key = Unescape(version.escaped);
-  kv.create_revision = version.record.create_revision;
-  kv.mod_revision = version.revision;
-  kv.version = version.record.version;
-  kv.lease = version.record.lease;
-  if (!with_value) return kv;
-  STRATA_ASSIGN_OR_RETURN(
-      const auto bytes,
-      txn_.Get(Table::kHistory, HistoryKey({version.revision, version.record.sub})));
-  const auto record = bytes ? ParseHistory(*bytes) : std::nullopt;
+  if (!with_value) return WithoutValue(version);
+  Cursor history(txn_, Table::kHistory);
+  return Load(version, history);
+}
+
+base::StatusOr<KeyValue> View::Load(const Version& version, Cursor& history) const {
+  KeyValue kv = WithoutValue(version);
+  history.Find(HistoryKey({version.revision, version.record.sub}));
+  STRATA_RETURN_IF_ERROR(history.status());
+  const auto record = history.valid() ? ParseHistory(history.value()) : std::nullopt;
   if (!record || record->key != kv.key) {
     return Damaged(
         fmt::format("revision {} is in the index but not in the history", version.revision));
@@ -205,6 +214,7 @@ base::StatusOr<RangeResult> View::Range(const RangeRequest& request) const {
   const bool sorts_few = sorts && request.sort_order == SortOrder::kNone && !filters;
 
   RangeResult result;
+  Cursor history(txn_, Table::kHistory);
   STRATA_RETURN_IF_ERROR(
       Walk(request.key, request.range_end, at, [&](const Version& version) -> base::StatusOr<bool> {
         ++result.count;
@@ -214,7 +224,11 @@ base::StatusOr<RangeResult> View::Range(const RangeRequest& request) const {
           result.more = true;
           return true;
         }
-        STRATA_ASSIGN_OR_RETURN(KeyValue kv, Load(version, load_values));
+        if (!load_values) {
+          result.kvs.push_back(WithoutValue(version));
+          return true;
+        }
+        STRATA_ASSIGN_OR_RETURN(KeyValue kv, Load(version, history));
         result.kvs.push_back(std::move(kv));
         return true;
       }));

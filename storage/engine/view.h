@@ -14,7 +14,7 @@
 
 namespace strata::engine {
 
-// One version of a key, without its value. Views end with the next step of the walk.
+// One version of a key, without its value. Its bytes are the transaction's.
 struct Version {
   std::string_view escaped;  // the key: Unescape
   Revision revision = 0;
@@ -67,6 +67,8 @@ class View {
 
   // The whole record of a version.
   base::StatusOr<KeyValue> Load(const Version& version, bool with_value) const;
+  // The same for many: what a range holds was often written together, and is found beside the last.
+  base::StatusOr<KeyValue> Load(const Version& version, lmdb::Cursor& history) const;
 
  private:
   const lmdb::Txn& txn_;
