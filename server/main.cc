@@ -269,9 +269,11 @@ int Run(Flags flags) {
 }  // namespace strata
 
 int main(int argc, char** argv) {
-  // As Debian builds it, abseil looks for cycles of locks each time that one is taken, with a lock
-  // of its own that all threads share.
+#ifdef NDEBUG
+  // As Debian builds it, abseil looks for cycles of locks each time that one is taken, gRPC's too,
+  // with a lock of its own that all threads share: for debugging, not for serving.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+#endif
   CLI::App app{"An aggregated API server for image.openshift.io/v1: the layers of image streams.",
                "strata-apiserver"};
   app.set_version_flag("--version",

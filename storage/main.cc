@@ -17,9 +17,11 @@ constexpr int kBadUsage = 2;
 }  // namespace
 
 int main(int argc, char** argv) {
-  // As Debian builds it, abseil looks for cycles of locks each time that one is taken, with a lock
-  // of its own that all threads share.
+#ifdef NDEBUG
+  // As Debian builds it, abseil looks for cycles of locks each time that one is taken, gRPC's too,
+  // with a lock of its own that all threads share: for debugging, not for serving.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+#endif
   CLI::App app{"The store of Strata's records, and tools to fill and read it.", "strata-storage"};
   app.set_version_flag("--version", "strata-storage " STRATA_VERSION);
   app.require_subcommand(1);

@@ -1,6 +1,5 @@
 #include "storage/serve/serve.h"
 
-#include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -176,11 +175,6 @@ int Serve(const Flags& flags) {
   // gRPC has a log of its own, on stderr; what it says of a taken port we say ourselves, in one
   // line.
   setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
-#ifdef NDEBUG
-  // Debian builds abseil with its check of the order of locks, under one global lock, on each of
-  // gRPC's too: for debugging, not for serving.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-#endif
   const base::SystemClock clock;
   const obs::Logger log(flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText,
                         flags.verbosity);
