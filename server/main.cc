@@ -1,5 +1,6 @@
 // strata-apiserver: from the command line to a running server, top to bottom.
 #include <google/protobuf/stubs/logging.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -160,6 +161,8 @@ int Run(Flags flags) {
   const sigset_t end_signals = EndSignals();
   pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  // Of the eight arenas a core that glibc would make for gRPC's and our threads, each keeps holes.
+  mallopt(M_ARENA_MAX, static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
   // Both would write to stderr by themselves: of hostile records, and of backends that are away,
   // which we report.
   google::protobuf::SetLogHandler(nullptr);

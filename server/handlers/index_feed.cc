@@ -1,5 +1,7 @@
 #include "server/handlers/index_feed.h"
 
+#include <malloc.h>
+
 #include <string>
 
 namespace strata::handlers {
@@ -31,6 +33,16 @@ std::vector<layers::Change> Views(const std::vector<records::Change>& changes) {
 
 void IndexFeed::ListPage(std::vector<records::Change> page) {
   index_.AddToList(Views(page));
+}
+
+void IndexFeed::EndList(base::Revision) {
+  index_.EndList();
+  malloc_trim(0);  // pages, and what was replaced, left holes in every thread's arena
+}
+
+void IndexFeed::AbortList() {
+  index_.AbortList();
+  malloc_trim(0);
 }
 
 void IndexFeed::Apply(std::vector<reflector::Batch> batches, base::Revision) {

@@ -16,8 +16,8 @@ class IndexFeed final : public reflector::Consumer {
 
   void BeginList() override { index_.BeginList(); }
   void ListPage(std::vector<records::Change> page) override;
-  void EndList(base::Revision) override { index_.EndList(); }
-  void AbortList() override { index_.AbortList(); }
+  void EndList(base::Revision) override;
+  void AbortList() override;
   void Apply(std::vector<reflector::Batch> batches, base::Revision revision) override;
 
  private:

@@ -2,7 +2,6 @@
 // what the index gathered, outside of the index's lock.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,9 +36,9 @@ struct Encoded {
 struct Gathered {
   struct Node {
     NameId name;
-    std::shared_ptr<const ImageEntry> image;
+    ImagePointer image;
   };
-  std::shared_ptr<const StreamEntry> stream;
+  StreamPointer stream;
   std::vector<Node> nodes;
 };
 

@@ -4,16 +4,6 @@
 #include <utility>
 
 namespace strata::layers {
-namespace {
-
-std::string Join(std::string_view key, std::string_view rest) {
-  std::string text;
-  text.reserve(key.size() + rest.size());
-  return text.append(key).append(rest);
-}
-
-}  // namespace
-
 void Recycler::Return(const std::vector<NameId>& names) {
   absl::MutexLock lock(&mu_);
   returned_.insert(returned_.end(), names.begin(), names.end());
@@ -24,8 +14,24 @@ std::vector<NameId> Recycler::Take() {
   return std::exchange(returned_, {});
 }
 
-ImageEntry::ImageEntry(Recycler& recycler, const Parts& parts)
-    : recycler_(recycler),
+ImageEntry::Packing ImageEntry::PackingOf(const Parts& parts) {
+  Packing packing;
+  for (const Layer& layer : parts.layers) {
+    packing.wide_sizes |= static_cast<uint64_t>(layer.size) > UINT32_MAX;
+    packing.mixed_types |= layer.media_type != parts.layers.front().media_type;
+  }
+  return packing;
+}
+
+ImagePointer ImageEntry::Make(Recycler& recycler, const Parts& parts) {
+  const Packing packing = PackingOf(parts);
+  const size_t words = WordCount(parts.layers.size(), parts.manifests.size(), packing);
+  return ImagePointer(new (words * sizeof(uint32_t)) ImageEntry(recycler, parts, packing));
+}
+
+ImageEntry::ImageEntry(Recycler& recycler, const Parts& parts, Packing packing)
+    : name_(parts.name),
+      recycler_(recycler),
       layer_count_(static_cast<uint32_t>(parts.layers.size())),
       manifest_count_(static_cast<uint32_t>(parts.manifests.size())),
       media_type_(parts.unreadable == kNoName ? parts.media_type : parts.unreadable),
@@ -34,14 +40,9 @@ ImageEntry::ImageEntry(Recycler& recycler, const Parts& parts)
       config_unknown_(parts.config_unknown),
       dropped_unnamed_(parts.dropped_unnamed),
       dropped_beside_manifests_(parts.dropped_beside_manifests),
-      wide_sizes_(false),
-      mixed_types_(false) {
-  for (const Layer& layer : parts.layers) {
-    wide_sizes_ = wide_sizes_ || static_cast<uint64_t>(layer.size) > UINT32_MAX;
-    mixed_types_ = mixed_types_ || layer.media_type != parts.layers.front().media_type;
-  }
-  words_.reset(new uint32_t[word_count()]);
-  uint32_t* word = words_.get();
+      wide_sizes_(packing.wide_sizes),
+      mixed_types_(packing.mixed_types) {
+  auto* word = reinterpret_cast<uint32_t*>(this + 1);
   for (const Layer& layer : parts.layers) *word++ = layer.name;
   for (const Layer& layer : parts.layers) *word++ = static_cast<uint32_t>(layer.size);
   if (wide_sizes_) {
@@ -58,16 +59,16 @@ ImageEntry::ImageEntry(Recycler& recycler, const Parts& parts)
 }
 
 ImageEntry::Layer ImageEntry::layer(size_t i) const {
-  const uint32_t* sizes = words_.get() + layer_count_;
-  const uint32_t* types = sizes + layer_count_ * (1 + wide_sizes_);
+  const uint32_t* sizes = words() + layer_count_;
+  const uint32_t* types = sizes + layer_count_ * (size_t{1} + wide_sizes_);
   uint64_t size = sizes[i];
   if (wide_sizes_) size |= uint64_t{sizes[layer_count_ + i]} << 32;
-  return {words_[i], types[mixed_types_ ? i : 0], static_cast<int64_t>(size)};
+  return {words()[i], types[mixed_types_ ? i : 0], static_cast<int64_t>(size)};
 }
 
 ImageEntry::~ImageEntry() {
   std::vector<NameId> names = {media_type_, config_};
-  names.reserve(2 + 2 * layer_count_ + manifest_count_);
+  names.reserve(2 + size_t{2} * layer_count_ + manifest_count_);
   for (size_t i = 0; i < layer_count_; ++i) {
     names.push_back(layer(i).name);
     names.push_back(layer(i).media_type);
@@ -76,26 +77,36 @@ ImageEntry::~ImageEntry() {
   recycler_.Return(names);
 }
 
-StreamEntry::StreamEntry(Recycler& recycler, std::string_view key, base::Revision revision,
-                         std::string_view metadata, std::vector<NameId> images)
-    : recycler_(recycler),
-      revision_(revision),
-      text_(Join(key, metadata)),
-      images_(new NameId[images.size()]),
-      image_count_(static_cast<uint32_t>(images.size())),
-      key_size_(static_cast<uint32_t>(key.size())),
-      usable_(true) {
-  std::copy(images.begin(), images.end(), images_.get());
+StreamPointer StreamEntry::Make(Recycler& recycler, std::string_view key, base::Revision revision,
+                                std::string_view metadata, const std::vector<NameId>& images) {
+  return Make(recycler, key, revision, metadata, images, /*usable=*/true);
+}
+
+StreamPointer StreamEntry::MakeUnreadable(Recycler& recycler, std::string_view key,
+                                          base::Revision revision, std::string_view why) {
+  return Make(recycler, key, revision, why, {}, /*usable=*/false);
+}
+
+StreamPointer StreamEntry::Make(Recycler& recycler, std::string_view key, base::Revision revision,
+                                std::string_view rest, std::span<const NameId> images,
+                                bool usable) {
+  return StreamPointer(new (images.size_bytes() + key.size() + rest.size())
+                           StreamEntry(recycler, key, revision, rest, images, usable));
 }
 
 StreamEntry::StreamEntry(Recycler& recycler, std::string_view key, base::Revision revision,
-                         std::string_view unreadable)
-    : recycler_(recycler),
+                         std::string_view rest, std::span<const NameId> images, bool usable)
+    : image_count_(static_cast<uint32_t>(images.size())),
+      recycler_(recycler),
       revision_(revision),
-      text_(Join(key, unreadable)),
-      image_count_(0),
       key_size_(static_cast<uint32_t>(key.size())),
-      usable_(false) {}
+      rest_size_(static_cast<uint32_t>(rest.size()) & 0x7FFFFFFF),
+      usable_(usable) {
+  auto* const names = reinterpret_cast<NameId*>(this + 1);
+  std::copy(images.begin(), images.end(), names);
+  auto* const text = reinterpret_cast<char*>(names + images.size());
+  std::copy(rest.begin(), rest.end(), std::copy(key.begin(), key.end(), text));
+}
 
 StreamEntry::~StreamEntry() {
   if (image_count_ > 0) recycler_.Return({images().begin(), images().end()});

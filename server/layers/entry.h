@@ -1,14 +1,16 @@
 // One image and one image stream as the index keeps them: immutable, replaced whole, shared with
-// whoever builds an answer from them.
+// whoever builds an answer from them. Each is one block of memory, its references counted within:
+// there are a hundred thousand of them and more.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -30,15 +32,30 @@ class Recycler {
   std::vector<NameId> returned_ ABSL_GUARDED_BY(mu_);
 };
 
-class ImageEntry {
+// An object of the size of T with `bytes` more behind it, which Make's users ask for by
+// `new (bytes) T`.
+struct WithTail {
+  static void* operator new(size_t size, size_t bytes) { return ::operator new(size + bytes); }
+  static void operator delete(void* at) { ::operator delete(at); }
+  static void operator delete(void* at, size_t) { ::operator delete(at); }
+};
+
+class ImageEntry;
+class StreamEntry;
+using ImagePointer = boost::intrusive_ptr<const ImageEntry>;
+using StreamPointer = boost::intrusive_ptr<const StreamEntry>;
+
+class ImageEntry final : public boost::intrusive_ref_counter<ImageEntry>, private WithTail {
  public:
   struct Layer {
     NameId name;
     NameId media_type;
     int64_t size;
   };
-  // What an entry is made of: it takes over one reference to each name, as often as it stands here.
+  // What an entry is made of: it takes over one reference to each name, as often as it stands here,
+  // but for its own, which stays its owner's.
   struct Parts {
+    NameId name = kNoName;
     NameId unreadable = kNoName;  // why the record can't be used; then there is nothing else
     NameId media_type = kNoName;  // of the manifest
     NameId config = kNoName;      // its digest; kNoName: there is none
@@ -51,34 +68,48 @@ class ImageEntry {
     bool dropped_beside_manifests = false;
   };
 
-  ImageEntry(Recycler& recycler, const Parts& parts);
+  static ImagePointer Make(Recycler& recycler, const Parts& parts);
   ~ImageEntry();
   ImageEntry(const ImageEntry&) = delete;
   ImageEntry& operator=(const ImageEntry&) = delete;
 
+  NameId name() const { return name_; }
   bool usable() const { return !is_unreadable_; }
   NameId unreadable() const { return is_unreadable_ ? media_type_ : kNoName; }
   NameId media_type() const { return is_unreadable_ ? kNoName : media_type_; }
   NameId config() const { return config_; }
-  std::span<const NameId> layer_names() const { return {words_.get(), layer_count_}; }
+  std::span<const NameId> layer_names() const { return {words(), layer_count_}; }
   Layer layer(size_t i) const;
   std::span<const NameId> manifests() const {
-    return {words_.get() + (word_count() - manifest_count_), manifest_count_};
+    return {words() + (WordCount() - manifest_count_), manifest_count_};
   }
   bool config_unknown() const { return config_unknown_; }
   bool dropped_unnamed() const { return dropped_unnamed_; }
   bool dropped_beside_manifests() const { return dropped_beside_manifests_; }
 
  private:
-  size_t word_count() const {
-    return layer_count_ * (2 + wide_sizes_ + mixed_types_) + (mixed_types_ ? 0 : 1) +
-           manifest_count_;
+  using WithTail::operator new;
+  struct Packing {
+    bool wide_sizes = false;   // one doesn't fit 32 bits
+    bool mixed_types = false;  // not all have the same
+  };
+  static Packing PackingOf(const Parts& parts);
+  static size_t WordCount(size_t layers, size_t manifests, Packing packing) {
+    return layers * (size_t{2} + packing.wide_sizes + packing.mixed_types) +
+           (packing.mixed_types ? 0 : 1) + manifests;
   }
+  ImageEntry(Recycler& recycler, const Parts& parts, Packing packing);
 
-  Recycler& recycler_;
+  size_t WordCount() const {
+    return WordCount(layer_count_, manifest_count_, {wide_sizes_, mixed_types_});
+  }
   // The layers' names, their sizes (the low halves; then, if one is wide, the high halves), their
   // media types (one, if all have the same), the manifests.
-  std::unique_ptr<uint32_t[]> words_;
+  const uint32_t* words() const { return reinterpret_cast<const uint32_t*>(this + 1); }
+
+  // The reference count, which is an int, stands before these.
+  const NameId name_;
+  Recycler& recycler_;
   const uint32_t layer_count_;
   const uint32_t manifest_count_;
   const NameId media_type_;  // or the reason why it is unreadable
@@ -87,41 +118,50 @@ class ImageEntry {
   const bool config_unknown_ : 1;
   const bool dropped_unnamed_ : 1;
   const bool dropped_beside_manifests_ : 1;
-  bool wide_sizes_ : 1;
-  bool mixed_types_ : 1;
+  const bool wide_sizes_ : 1;
+  const bool mixed_types_ : 1;
 };
 
-class StreamEntry {
+class StreamEntry final : public boost::intrusive_ref_counter<StreamEntry>, private WithTail {
  public:
   // `key` is "namespace/name". Takes over one reference to each image's name.
-  StreamEntry(Recycler& recycler, std::string_view key, base::Revision revision,
-              std::string_view metadata, std::vector<NameId> images);
+  static StreamPointer Make(Recycler& recycler, std::string_view key, base::Revision revision,
+                            std::string_view metadata, const std::vector<NameId>& images);
   // One whose record can't be used, and why.
-  StreamEntry(Recycler& recycler, std::string_view key, base::Revision revision,
-              std::string_view unreadable);
+  static StreamPointer MakeUnreadable(Recycler& recycler, std::string_view key,
+                                      base::Revision revision, std::string_view why);
   ~StreamEntry();
   StreamEntry(const StreamEntry&) = delete;
   StreamEntry& operator=(const StreamEntry&) = delete;
 
-  std::string_view key() const { return std::string_view(text_).substr(0, key_size_); }
+  std::string_view key() const { return {text(), key_size_}; }
   bool usable() const { return usable_; }
   std::string_view unreadable() const { return usable_ ? std::string_view() : rest(); }
   base::Revision revision() const { return revision_; }  // the record's mod revision
   // ObjectMeta in protobuf, as stored.
   std::string_view metadata() const { return usable_ ? rest() : std::string_view(); }
   // In stored order, each once.
-  std::span<const NameId> images() const { return {images_.get(), image_count_}; }
+  std::span<const NameId> images() const {
+    return {reinterpret_cast<const NameId*>(this + 1), image_count_};
+  }
 
  private:
-  std::string_view rest() const { return std::string_view(text_).substr(key_size_); }
+  using WithTail::operator new;
+  StreamEntry(Recycler& recycler, std::string_view key, base::Revision revision,
+              std::string_view rest, std::span<const NameId> images, bool usable);
+  static StreamPointer Make(Recycler& recycler, std::string_view key, base::Revision revision,
+                            std::string_view rest, std::span<const NameId> images, bool usable);
 
+  // The key, and then the metadata or why it is unreadable.
+  const char* text() const { return reinterpret_cast<const char*>(images().data() + image_count_); }
+  std::string_view rest() const { return {text() + key_size_, rest_size_}; }
+
+  const uint32_t image_count_;
   Recycler& recycler_;
   const base::Revision revision_;
-  std::string text_;  // the key, and then the metadata or why it is unreadable
-  std::unique_ptr<NameId[]> images_;
-  const uint32_t image_count_;
   const uint32_t key_size_;
-  const bool usable_;
+  const uint32_t rest_size_ : 31;
+  const uint32_t usable_ : 1;
 };
 
 }  // namespace strata::layers

@@ -39,8 +39,8 @@ struct Index::Decoded {
   NameId image =
       kNoName;  // with one reference, which the images' map holds while the image is there
   std::string stream;
-  std::shared_ptr<const ImageEntry> image_entry;    // null: deleted
-  std::shared_ptr<const StreamEntry> stream_entry;  // null: deleted
+  ImagePointer image_entry;    // null: deleted
+  StreamPointer stream_entry;  // null: deleted
 };
 
 Index::Index(const Options& options, Report report)
@@ -68,12 +68,12 @@ std::vector<Index::Record> Index::Read(std::span<const Change> changes) {
   return records;
 }
 
-std::shared_ptr<const ImageEntry> Index::MakeEntry(const ImageResult& record, std::string& reason) {
+ImagePointer Index::MakeEntry(const ImageResult& record, NameId name, std::string& reason) {
   if (!record.ok()) {
     reason = Reason(record.status());
-    return std::make_shared<const ImageEntry>(
+    return ImageEntry::Make(
         recycler_,
-        ImageEntry::Parts{.unreadable = names_.Intern(reason), .layers = {}, .manifests = {}});
+        {.name = name, .unreadable = names_.Intern(reason), .layers = {}, .manifests = {}});
   }
 
   // With manifests there are neither layers nor config, as the API promises (image/v1
@@ -81,6 +81,7 @@ std::shared_ptr<const ImageEntry> Index::MakeEntry(const ImageResult& record, st
   const bool is_list = !record->manifests.empty();
   const bool has_config = record->has_config && !is_list;
   ImageEntry::Parts parts;
+  parts.name = name;
   parts.media_type = names_.Intern(record->media_type);
   parts.config = has_config ? names_.Intern(record->config) : kNoName;
   parts.config_unknown = has_config && record->config.empty();
@@ -102,20 +103,19 @@ std::shared_ptr<const ImageEntry> Index::MakeEntry(const ImageResult& record, st
       parts.manifests.push_back(names_.Intern(manifest));
     }
   }
-  return std::make_shared<const ImageEntry>(recycler_, parts);
+  return ImageEntry::Make(recycler_, parts);
 }
 
-Index::StreamPointer Index::MakeEntry(const StreamResult& record, std::string_view key,
-                                      base::Revision revision, std::string& reason) {
+StreamPointer Index::MakeEntry(const StreamResult& record, std::string_view key,
+                               base::Revision revision, std::string& reason) {
   if (!record.ok()) {
     reason = Reason(record.status());
-    return std::make_shared<const StreamEntry>(recycler_, key, revision, std::string_view(reason));
+    return StreamEntry::MakeUnreadable(recycler_, key, revision, reason);
   }
   std::vector<NameId> images;
   images.reserve(record->images.size());
   for (const std::string_view image : record->images) images.push_back(names_.Intern(image));
-  return std::make_shared<const StreamEntry>(recycler_, key, revision, record->metadata,
-                                             std::move(images));
+  return StreamEntry::Make(recycler_, key, revision, record->metadata, images);
 }
 
 Index::Decoded Index::Decode(const Change& change, const Record& record) {
@@ -124,7 +124,8 @@ Index::Decoded Index::Decode(const Change& change, const Record& record) {
   const bool deleted = change.state == Change::State::kDeleted;
   if (change.kind == Change::Kind::kImage) {
     decoded.image = names_.Intern(change.name);
-    if (!deleted) decoded.image_entry = MakeEntry(std::get<ImageResult>(record), reason);
+    if (!deleted)
+      decoded.image_entry = MakeEntry(std::get<ImageResult>(record), decoded.image, reason);
   } else {
     decoded.stream = StreamKey(change.ns, change.name).str();
     if (!deleted) {
@@ -140,7 +141,7 @@ bool Index::IsReported(const Decoded& decoded, std::string_view reason) const {
   absl::ReaderMutexLock lock(&mu_);
   if (decoded.kind == Change::Kind::kImage) {
     const auto found = records_->images.find(decoded.image);
-    return found != records_->images.end() && names_.Text(found->second->unreadable()) == reason;
+    return found != records_->images.end() && names_.Text((*found)->unreadable()) == reason;
   }
   const auto found = records_->streams.find(std::string_view(decoded.stream));
   return found != records_->streams.end() && (*found)->unreadable() == reason;
@@ -169,9 +170,8 @@ void Index::AddToList(std::span<const Change> page) {
         released_image_names_.push_back(decoded.image);
         continue;
       }
-      const bool inserted =
-          list_->images.insert_or_assign(decoded.image, std::move(decoded.image_entry)).second;
-      if (!inserted) released_image_names_.push_back(decoded.image);
+      if (list_->images.erase(decoded.image) > 0) released_image_names_.push_back(decoded.image);
+      list_->images.insert(std::move(decoded.image_entry));
     } else if (decoded.stream_entry != nullptr) {
       list_->streams.erase(std::string_view(decoded.stream));
       list_->streams.insert(std::move(decoded.stream_entry));
@@ -181,7 +181,7 @@ void Index::AddToList(std::span<const Change> page) {
 
 void Index::EndList() {
   size_t unreadable_images = 0, unreadable_streams = 0;
-  for (const auto& [name, image] : list_->images) unreadable_images += image->usable() ? 0 : 1;
+  for (const auto& image : list_->images) unreadable_images += image->usable() ? 0 : 1;
   for (const auto& stream : list_->streams) unreadable_streams += stream->usable() ? 0 : 1;
   ResponseCache::Dropped dropped;  // freed after the lock is
   {
@@ -197,7 +197,7 @@ void Index::EndList() {
 
 void Index::AbortList() {
   if (list_ == nullptr) return;
-  for (const auto& [name, image] : list_->images) released_image_names_.push_back(name);
+  for (const auto& image : list_->images) released_image_names_.push_back(image->name());
   list_.reset();
   Recycle();
 }
@@ -226,21 +226,23 @@ void Index::Apply(std::span<const Change> changes) {
 void Index::PutImage(Decoded& change) {
   cache_.DropUsersOf(change.image);
   auto& images = records_->images;
-  const auto found = images.find(change.image);
-  const bool existed = found != images.end(), exists = change.image_entry != nullptr;
-  if (existed && !found->second->usable()) --unreadable_images_;
-  if (exists && !change.image_entry->usable()) ++unreadable_images_;
-  // While the image is in the map, the map holds one reference to its name; the change brought one.
-  if (existed || !exists) released_image_names_.push_back(change.image);
-  if (existed && exists) {
-    std::swap(found->second, change.image_entry);
-  } else if (existed) {
-    released_image_names_.push_back(change.image);
-    change.image_entry = std::move(found->second);
+  ImagePointer old;
+  if (const auto found = images.find(change.image); found != images.end()) {
+    old = *found;
     images.erase(found);
-  } else if (exists) {
-    images.emplace(change.image, std::move(change.image_entry));
   }
+  // While the image is in the set, the set holds one reference to its name; the change brought one.
+  if (old != nullptr) {
+    if (!old->usable()) --unreadable_images_;
+    released_image_names_.push_back(change.image);
+  }
+  if (change.image_entry != nullptr) {
+    if (!change.image_entry->usable()) ++unreadable_images_;
+    images.insert(std::move(change.image_entry));
+  } else {
+    released_image_names_.push_back(change.image);
+  }
+  change.image_entry = std::move(old);
 }
 
 void Index::PutStream(Decoded& change) {
@@ -278,8 +280,8 @@ bool Index::Gather(Gathered& gathered) const {
       gathered.nodes.push_back({name, nullptr});
       continue;
     }
-    const ImageEntry& image = *found->second;
-    gathered.nodes.push_back({name, found->second});
+    const ImageEntry& image = **found;
+    gathered.nodes.push_back({name, *found});
     entries += image.layer_names().size() + image.manifests().size();
     push(image.manifests());
   }
@@ -336,7 +338,7 @@ bool Index::IsCurrent(const Gathered& gathered) const {
   if (stream == records_->streams.end() || *stream != gathered.stream) return false;
   for (const Gathered::Node& node : gathered.nodes) {
     const auto image = records_->images.find(node.name);
-    if ((image == records_->images.end() ? nullptr : image->second) != node.image) return false;
+    if ((image == records_->images.end() ? nullptr : *image) != node.image) return false;
   }
   return true;
 }

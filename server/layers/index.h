@@ -3,8 +3,8 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
+#include <absl/hash/hash.h>
 #include <absl/synchronization/mutex.h>
 
 #include <atomic>
@@ -103,7 +103,17 @@ class Index {
   Stats stats() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  using StreamPointer = std::shared_ptr<const StreamEntry>;
+  struct ImageHash {
+    using is_transparent = void;
+    size_t operator()(NameId name) const { return absl::Hash<NameId>()(name); }
+    size_t operator()(const ImagePointer& image) const { return (*this)(image->name()); }
+  };
+  struct ImageEqual {
+    using is_transparent = void;
+    static NameId Key(NameId name) { return name; }
+    static NameId Key(const ImagePointer& image) { return image->name(); }
+    bool operator()(const auto& a, const auto& b) const { return Key(a) == Key(b); }
+  };
   struct StreamHash : base::StringHash {
     using base::StringHash::operator();
     size_t operator()(const StreamPointer& stream) const { return (*this)(stream->key()); }
@@ -115,7 +125,7 @@ class Index {
     bool operator()(const auto& a, const auto& b) const { return Key(a) == Key(b); }
   };
   struct Records {
-    absl::flat_hash_map<NameId, std::shared_ptr<const ImageEntry>> images;
+    absl::flat_hash_set<ImagePointer, ImageHash, ImageEqual> images;
     absl::flat_hash_set<StreamPointer, StreamHash, StreamEqual> streams;
   };
   using ImageResult = base::StatusOr<ImageRecord>;
@@ -126,7 +136,7 @@ class Index {
   // What takes longest, and needs nothing of the index.
   static std::vector<Record> Read(std::span<const Change> changes);
   Decoded Decode(const Change& change, const Record& record);
-  std::shared_ptr<const ImageEntry> MakeEntry(const ImageResult& record, std::string& reason);
+  ImagePointer MakeEntry(const ImageResult& record, NameId name, std::string& reason);
   StreamPointer MakeEntry(const StreamResult& record, std::string_view key, base::Revision revision,
                           std::string& reason);
   // Whether the record was unreadable before, for the same reason.

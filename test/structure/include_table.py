@@ -13,6 +13,7 @@ import sys
 LIBRARIES = {
     "Asio": ("boost/asio", "boost/system"),
     "Beast": ("boost/beast",),
+    "SmartPtr": ("boost/smart_ptr",),
     "OpenSSL": ("openssl/",),
     "nghttp2": ("nghttp2/",),
     "gRPC": ("grpc/", "grpcpp/", "grpc++/"),
