@@ -2,16 +2,28 @@
 
 import contextlib
 import re
+import time
 
 from answers import A, FEW, Answers
 from load import median, uniform
-from rig import cpu_seconds, until
+from rig import cpu_seconds, machine_seconds, until
 
 
 def checked(done):
     """What shows whether the generator itself was the bottleneck: how late it sent, and how busy it was."""
     late = done["late_us"]["p99"] / 1e3
     return f"sent late by p99 {late:.2f} ms; generator {done['generator_cores']:.2f} cores" + ("; the generator lagged" if late > 0.5 else "")
+
+
+def with_machine(backend, arrive):
+    """What `arrive` returns, with the cores that the backend, others on this machine, and other machines used meanwhile."""
+    begin, before, (busy, stolen) = time.monotonic(), cpu_seconds(backend), machine_seconds()
+    done = arrive()
+    elapsed = time.monotonic() - begin
+    (busy_after, stolen_after), used = machine_seconds(), cpu_seconds(backend) - before
+    mine = used + done["server_cpu_s"] + done["generator_cpu_s"]
+    return done | {"backend_cores": used / elapsed, "other_cores": max(0, busy_after - busy - mine) / elapsed,
+                   "stolen_cores": (stolen_after - stolen) / elapsed}
 
 
 def latency(bench):
@@ -35,9 +47,8 @@ def latency(bench):
             results = {name: [] for name, *_ in cases}
             for round_ in range(bench.few_rounds):
                 for name, _, _, on, what, connections in cases:
-                    before = cpu_seconds(server.backend.pid)
-                    done = bench.load.arrive(on, what, rate, bench.arrival_seconds, f"-connections={connections}", f"-seed={round_}")
-                    done["backend_cores"] = (cpu_seconds(server.backend.pid) - before) / (bench.arrival_seconds + 0.5)
+                    done = with_machine(server.backend.pid, lambda: bench.load.arrive(
+                        on, what, rate, bench.arrival_seconds, f"-connections={connections}", f"-seed={round_}"))
                     results[name].append(done)
         for name, figure, target, *_ in cases:
             all_ = sorted(results[name], key=lambda done: done["latency_us"]["p99"])
@@ -45,7 +56,7 @@ def latency(bench):
             here.table.add(name, f"p99 at {rate:,}/s: {figure}", median(p99), "ms", target, [p99[0], p99[-1]],
                            f"p50 {middle['latency_us']['p50'] / 1e3:.2f}, p99.9 {middle['latency_us']['p999'] / 1e3:.2f} ms; "
                            f"server {middle['server_cpu_us']:.1f} us of CPU a request; {checked(middle)}, etcd "
-                           f"{middle['backend_cores']:.2f}", latency_us=middle["latency_us"], rate=rate,
+                           f"{middle['backend_cores']:.2f}, others {middle['other_cores']:.2f}, stolen {middle['stolen_cores']:.2f}", latency_us=middle["latency_us"], rate=rate,
                            server_us=middle["server_cpu_us"])
 
 

@@ -64,13 +64,13 @@ def main():
                 bench.table.start(part.__name__)
                 print(f"\n{part.__name__}: {part.__doc__.splitlines()[0]}", flush=True)
                 part(bench)
+                bench.table.write()
         except BaseException as error:
             for complaint in bench.rig.complaints():
                 print(complaint, file=sys.stderr)
             if isinstance(error, KeyboardInterrupt):
                 sys.exit(130)
             raise
-        bench.table.write()
         missed = sum(row["met"] is False for row in bench.table.rows)
         print(f"\n{len(bench.table.rows)} rows, {missed} targets missed, {time.monotonic() - start:.0f} s; {FILE.relative_to(ROOT)}")
 

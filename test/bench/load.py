@@ -89,6 +89,7 @@ class Load:
                                                                      "-warmup=0.5", *options)))
         if done["failed"] or done["unsent"]:
             raise SystemExit(f"requests failed: {done}")
+        done["server_cpu_s"] = cpu
         # The warm-up is in both.
         done["server_cpu_us"] = cpu / (rate * (seconds + 0.5)) * 1e6
         return done

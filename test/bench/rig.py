@@ -45,6 +45,13 @@ def cpu_seconds(pid):
     return total / 1e9
 
 
+def machine_seconds():
+    """Of CPU: used by anybody here, and stolen by other machines."""
+    user, nice, system, _, _, irq, softirq, stolen = map(int, open("/proc/stat").readline().split()[1:9])
+    tick = os.sysconf("SC_CLK_TCK")
+    return (user + nice + system + irq + softirq) / tick, stolen / tick
+
+
 def resident_bytes(pid):
     return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
@@ -150,8 +157,8 @@ class Rig:
         url = f"http://127.0.0.1:{free_port()}"
         with self.process(*self.store_command(kind, directory, url), core=LOAD_CORE) as p:
             self.stores[url] = p
-            # It is ready when a transaction of no records is done.
-            until(lambda: self.write(url, "--streams", "1", "--images-per-stream", "0"))
+            # It is ready when it takes a record; not one that anybody reads.
+            until(lambda: self.write(url, "--streams", "1", "--images-per-stream", "0", "--etcd-prefix=ready"))
             if data:
                 self.write(url, *data)
             yield url

@@ -293,7 +293,7 @@ func arrive(args []string) {
 	}
 	report(map[string]any{"requests": len(latencies), "failed": failed, "unsent": unsent, "rate": float64(len(latencies)) / *seconds,
 		"latency_us": percentiles(latencies), "late_us": percentiles(late), "most_open": mostOpen,
-		"generator_cores": cpu / *seconds, "bytes_an_answer": body / int64(max(1, counted))})
+		"generator_cores": cpu / *seconds, "generator_cpu_s": ownCPU(), "bytes_an_answer": body / int64(max(1, counted))})
 }
 
 func writeSamples(path string, samples []time.Duration) {
