@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -109,8 +108,7 @@ std::vector<std::string_view> SourceIps(const http::Request& request) {
     std::string_view address = request.peer->address;
     address = address.substr(0, address.rfind(':'));
     if (address.starts_with('[')) address = address.substr(1, address.size() - 2);
-    // Ours, and so an address, unless it is a socket's of another kind.
-    if (!address.empty() && (ips.empty() || ips.back() != address)) ips.push_back(address);
+    if (IsIp(address) && (ips.empty() || ips.back() != address)) ips.push_back(address);
   }
   return ips;
 }
