@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "base/ascii.h"
 #include "server/api/field_selector.h"
 
 namespace strata::api {
@@ -34,14 +35,6 @@ std::string_view VerbOf(std::string_view method) {
   return "";
 }
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 // path.IsValidPathSegmentName.
 bool IsPathSegment(std::string_view name) {
   return name != "." && name != ".." && name.find_first_of("/%") == std::string_view::npos;
@@ -50,7 +43,7 @@ bool IsPathSegment(std::string_view name) {
 // A list may be a watch, and a field selector may name the one object that is meant.
 void RefineList(RequestInfo& info) {
   const auto watch = info.query.Find("watch");
-  const std::string asked = Lower(watch.value_or("false"));
+  const std::string asked = base::Lower(watch.value_or("false"));
   info.verb = asked == "false" || asked == "0" ? "list" : "watch";
   auto name = RequiredValue(info.query.Get("fieldSelector"), "metadata.name");
   if (name && IsPathSegment(*name)) info.name = *std::move(name);
@@ -70,7 +63,7 @@ std::optional<RequestInfo> ParseRequestInfo(std::string_view method, std::string
   info.path = *std::move(path);
   if (mark != std::string_view::npos) info.query = Query(target.substr(mark + 1));
   info.parts = Split(info.path);
-  info.verb = Lower(method);
+  info.verb = base::Lower(method);
 
   std::span<const std::string> parts = info.parts;
   if (parts.size() < 3 || (parts[0] != "api" && parts[0] != "apis")) return info;

@@ -5,22 +5,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.h"
 #include "server/api/query.h"
 
 namespace strata::auth {
 namespace {
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return lower;
-}
-
 // Names of received headers are lower-case.
 std::shared_ptr<const RequestHeaderConfig> Normalized(RequestHeaderConfig config) {
   for (auto* names : {&config.username_headers, &config.uid_headers, &config.group_headers,
                       &config.extra_header_prefixes}) {
-    for (std::string& name : *names) name = Lower(name);
+    for (std::string& name : *names) name = base::Lower(name);
   }
   return std::make_shared<const RequestHeaderConfig>(std::move(config));
 }
@@ -57,7 +52,7 @@ std::shared_ptr<const UserInfo> UserOf(const http::Headers& headers,
 }  // namespace
 
 std::string UnescapeExtraKey(std::string_view escaped) {
-  std::string key = Lower(escaped);
+  std::string key = base::Lower(escaped);
   if (auto unescaped = api::Unescape(key, /*plus=*/false)) return *std::move(unescaped);
   return key;
 }

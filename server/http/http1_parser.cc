@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/ascii.h"
+
 namespace strata::http {
 namespace {
 
@@ -25,14 +27,6 @@ bool EqualsIgnoringCase(std::string_view a, std::string_view lower) {
          std::equal(a.begin(), a.end(), lower.begin(), [](char x, char y) {
            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x | 0x20) : x) == y;
          });
-}
-
-std::string ToLower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return lower;
 }
 
 // RFC 9110 §7.6.1: about this connection, not the request; and the framing, which has been read.
@@ -61,7 +55,7 @@ std::optional<std::string> OriginForm(std::string_view method, std::string_view 
   // absolute-form: its host is ignored, as that of a client which takes us for a proxy.
   const size_t scheme = target.find("://");
   if (scheme == std::string_view::npos) return std::nullopt;
-  const std::string lower = ToLower(target.substr(0, scheme));
+  const std::string lower = base::Lower(target.substr(0, scheme));
   if (lower != "http" && lower != "https") return std::nullopt;
   const size_t path = target.find_first_of("/?", scheme + 3);
   if (path == std::string_view::npos) return "/";
@@ -211,7 +205,7 @@ size_t Http1Parser::ParseHead(std::string_view bytes) {
 void Http1Parser::AddField(std::string_view name, std::string_view value) {
   header_bytes_ += name.size() + value.size() + kHeaderOverhead;
   if (header_bytes_ > limits_.max_header_bytes) return;
-  std::string lower = ToLower(name);
+  std::string lower = base::Lower(name);
   if (lower == "host") {
     ++hosts_;
     request_.authority = value;

@@ -5,14 +5,10 @@
 
 #include <utility>
 
+#include "base/ascii.h"
+
 namespace strata::net {
 namespace {
-
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return lower;
-}
 
 int Slot() {
   static const int slot = SSL_CTX_get_ex_new_index(
@@ -38,13 +34,13 @@ std::string Text(const ASN1_STRING* string) {
 }  // namespace
 
 void NamedContexts::Add(std::string_view name, const std::shared_ptr<SSL_CTX>& context) {
-  contexts_.try_emplace(Lower(name), context);
+  contexts_.try_emplace(base::Lower(name), context);
 }
 
 SSL_CTX* NamedContexts::Find(std::string_view name) const {
   // A name's final dot says that it is whole.
   if (name.ends_with('.')) name.remove_suffix(1);
-  const std::string lower = Lower(name);
+  const std::string lower = base::Lower(name);
   auto found = contexts_.find(lower);
   if (found == contexts_.end()) {
     const size_t dot = lower.find('.');
