@@ -3,11 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <optional>
 #include <string>
 
 #include "obs/metrics.h"
+#include "test/support/mailbox.h"
 
 namespace strata::handlers {
 namespace {
@@ -20,38 +20,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-// The thread of a connection: tasks run when the test says so.
-class Loop {
- public:
-  void Post(std::function<void()> task) {
-    absl::MutexLock lock(&mu_);
-    tasks_.push_back(std::move(task));
-  }
-  // Waits for the next task.
-  void RunOne() {
-    std::function<void()> task;
-    {
-      absl::MutexLock lock(&mu_);
-      const auto some = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return !tasks_.empty(); };
-      mu_.Await(absl::Condition(&some));
-      task = std::move(tasks_.front());
-      tasks_.pop_front();
-    }
-    task();
-  }
-  size_t posted() const {
-    absl::MutexLock lock(&mu_);
-    return tasks_.size();
-  }
-
- private:
-  mutable absl::Mutex mu_;
-  std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);
-};
-
 class QuietCall final : public Call {
  public:
-  explicit QuietCall(Loop& loop) : loop_(loop) {}
+  explicit QuietCall(test::Mailbox& loop) : loop_(loop) {}
   void Respond(http::Response response) override {
     answer = std::to_string(response.status) + " " + *response.body;
   }
@@ -60,7 +31,7 @@ class QuietCall final : public Call {
   std::string answer;
 
  private:
-  Loop& loop_;
+  test::Mailbox& loop_;
 };
 
 // Answers each read when the test says so.
@@ -124,7 +95,7 @@ class FreshCalls : public testing::Test, protected FreshHandler {
   Backend backend;
   Barrier barrier{{.patience = {}}, backend, clock, metrics};
   Freshness freshness{barrier, clock};
-  Loop loop;
+  test::Mailbox loop;
   std::vector<std::string> served;
 };
 

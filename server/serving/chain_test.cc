@@ -3,13 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <absl/synchronization/mutex.h>
 #include <unistd.h>
 
 #include <deque>
 #include <filesystem>
 #include <fstream>
 #include <thread>
+
+#include "test/support/mailbox.h"
 
 namespace strata::serving {
 namespace {
@@ -267,38 +268,15 @@ TEST_F(FilterChain, GoesOnOnTheConnectionsThreadWhereverAnAnswerComesFrom) {
 }
 
 // Tasks come from the thread of the deadlines; the test runs them.
-class Mailbox {
- public:
-  void Post(std::function<void()> task) {
-    absl::MutexLock lock(&mu_);
-    tasks_.push_back(std::move(task));
-  }
-  void RunOne() {
-    std::function<void()> task;
-    {
-      absl::MutexLock lock(&mu_);
-      mu_.Await(absl::Condition(
-          +[](std::deque<std::function<void()>>* tasks) { return !tasks->empty(); }, &tasks_));
-      task = std::move(tasks_.front());
-      tasks_.pop_front();
-    }
-    task();
-  }
-
- private:
-  absl::Mutex mu_;
-  std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);
-};
-
 class Posting final : public http::Exchange {
  public:
-  Posting(Answer& answer, Mailbox& mailbox) : recorded_(answer), mailbox_(mailbox) {}
+  Posting(Answer& answer, test::Mailbox& mailbox) : recorded_(answer), mailbox_(mailbox) {}
   void Respond(http::Response response) override { recorded_.Respond(std::move(response)); }
   void Post(std::function<void()> task) override { mailbox_.Post(std::move(task)); }
 
  private:
   Recorded recorded_;
-  Mailbox& mailbox_;
+  test::Mailbox& mailbox_;
 };
 
 // Keeps the questions until the test answers them.
@@ -327,7 +305,7 @@ TEST_F(FilterChain, ARequestThatWaitsForAReviewIsAnsweredWhenItsTimeIsOver) {
   const auth::Decision yes{auth::Decision::Verdict::kAllow, ""};
   for (const bool late_authentication : {true, false}) {
     for (const bool impersonates : {false, true}) {
-      Mailbox mailbox;
+      test::Mailbox mailbox;
       Answer& answer = answers.emplace_back();
       Chain other({}, late_authentication ? static_cast<const auth::Authenticator&>(slow) : tokens,
                   slow, router, clock, obs::NullLogger(), metrics);
@@ -359,7 +337,7 @@ TEST_F(FilterChain, ARequestThatWaitsForAReviewIsAnsweredWhenItsTimeIsOver) {
 
 TEST_F(FilterChain, AReviewInTimeIsWaitedFor) {
   const Slow slow;
-  Mailbox mailbox;
+  test::Mailbox mailbox;
   Answer& answer = answers.emplace_back();
   Chain other({}, tokens, slow, router, clock, obs::NullLogger(), metrics);
   http::Request request;
