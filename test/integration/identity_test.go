@@ -58,15 +58,22 @@ contexts: [{name: x, context: {cluster: c, user: u}}]}`, strings.Replace(k.URL, 
 	return k
 }
 
+// An etcd with one stream, and a kube-apiserver that may answer by `silence`, which lasts until the test ends.
+func besideHostileKube(t *testing.T) (b *rig.Backend, id *identity, kube *hostileKube, silence http.HandlerFunc) {
+	t.Helper()
+	b = rig.StartBackend(t, "etcd-3.6")
+	rig.Put(t, b.Client(t), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app"))
+	id = newIdentity(t)
+	kube = newHostileKube(t, id)
+	never := make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	return b, id, kube, func(http.ResponseWriter, *http.Request) { <-never }
+}
+
 // Whatever kube-apiserver says to a review, or doesn't: who is asked about gets no further, in bounded time, and those
 // who need no review are served meanwhile.
 func TestAHostileKubeApiserverHurtsNobodyElse(t *testing.T) {
-	b := rig.StartBackend(t, "etcd-3.6")
-	rig.Put(t, b.Client(t), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app"))
-	id := newIdentity(t)
-	kube := newHostileKube(t, id)
-	never := make(chan struct{})
-	t.Cleanup(func() { close(never) })
+	b, id, kube, silence := besideHostileKube(t)
 	s := startServerAs(t, id, "--etcd-servers="+b.URL, "--kubeconfig="+id.path("kubeconfig"),
 		"--authentication-skip-lookup=true", "--authorization-mode=Webhook,RBAC")
 
@@ -90,7 +97,7 @@ func TestAHostileKubeApiserverHurtsNobodyElse(t *testing.T) {
 				}
 			}
 		},
-		"nothing": func(http.ResponseWriter, *http.Request) { <-never },
+		"nothing": silence,
 		"a byte now and then": func(w http.ResponseWriter, r *http.Request) {
 			for i := 0; i < 600; i++ {
 				if _, err := io.WriteString(w, " "); err != nil {
@@ -139,13 +146,7 @@ func TestAHostileKubeApiserverHurtsNobodyElse(t *testing.T) {
 
 // Who wants an answer within a second gets one, also while kube-apiserver thinks: about a token, and about a right.
 func TestAReviewThatTakesLongerThanTheRequestMayIsNotWaitedFor(t *testing.T) {
-	b := rig.StartBackend(t, "etcd-3.6")
-	rig.Put(t, b.Client(t), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app"))
-	id := newIdentity(t)
-	kube := newHostileKube(t, id)
-	never := make(chan struct{})
-	t.Cleanup(func() { close(never) })
-	silence := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-never })
+	b, id, kube, silence := besideHostileKube(t)
 	kube.answer.Store(&silence)
 	s := startServerAs(t, id, "--etcd-servers="+b.URL, "--kubeconfig="+id.path("kubeconfig"),
 		"--authentication-skip-lookup", "--authorization-mode=Webhook")
