@@ -1,4 +1,5 @@
 // Flipped bits: whatever is damaged, no read answers wrongly without an error.
+#include <absl/synchronization/notification.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -31,6 +32,11 @@ void Make(StoreFixture& store) {
   const auto lease = store->Grant({.ttl = 600});
   store.Put("leased", "value", lease->id);
   store.Delete("key-3");
+  // Most of the file would be free pages otherwise.
+  absl::Notification defragmented;
+  store->Submit(DefragmentRequest{},
+                [&](const base::StatusOr<DefragmentResult>&) { defragmented.Notify(); });
+  defragmented.WaitForNotification();
   store.Close();
 }
 

@@ -31,6 +31,8 @@ std::string Holder(int lock) {
   return fmt::format("process {}", line.substr(0, line.find_first_not_of("0123456789")));
 }
 
+}  // namespace
+
 base::Status SyncDirectory(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return SystemError(path);
@@ -39,8 +41,6 @@ base::Status SyncDirectory(const std::string& path) {
   close(fd);
   return status;
 }
-
-}  // namespace
 
 base::StatusOr<std::unique_ptr<DataDir>> DataDir::Hold(const std::string& path) {
   if (path.empty()) return base::InvalidArgumentError("the data directory's name is empty");

@@ -8,6 +8,9 @@
 
 namespace strata::engine {
 
+// Makes the names in a directory durable.
+base::Status SyncDirectory(const std::string& path);
+
 // Holds the directory while it lives; the system lets go when the process dies, however it dies.
 class DataDir {
  public:

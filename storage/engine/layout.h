@@ -25,8 +25,10 @@
 
 namespace strata::engine {
 
-// 2: values carry checksums. 1 was never released.
-inline constexpr int64_t kFormatVersion = 2;
+// 3: a write-ahead log may stand beside the file. 2 is the same without, and is taken over. 1 was
+// never released.
+inline constexpr int64_t kFormatVersion = 3;
+inline constexpr int64_t kOldestFormatVersion = 2;
 
 // LMDB's keys end at 511 bytes, eight of which are the revision's. Single zeros here and there make
 // a key longer: one that has more than twenty may not fit.

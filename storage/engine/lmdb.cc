@@ -12,9 +12,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "base/bytes.h"
+#include "storage/engine/data_dir.h"
 
 namespace strata::engine::lmdb {
 namespace {
@@ -75,6 +77,17 @@ base::Status Error(int code, std::string_view what) {
   }
 }
 
+// A write that came short for want of room is EIO to LMDB. Whether it was for that shows in whether
+// there is room now, for more than any commit that is logged takes.
+bool HasRoom(MDB_env* env) {
+  int file = -1;
+  struct stat status {};
+  if (mdb_env_get_fd(env, &file) != 0 || fstat(file, &status) != 0) return true;
+  const int code = posix_fallocate(file, status.st_size, off_t{2} * Wal::kMaxRecordBytes);
+  if (ftruncate(file, status.st_size) != 0) return true;
+  return code != ENOSPC && code != EDQUOT && code != EFBIG;
+}
+
 }  // namespace
 
 Txn::Txn(Txn&& other) noexcept
@@ -82,7 +95,9 @@ Txn::Txn(Txn&& other) noexcept
       txn_(std::exchange(other.txn_, nullptr)),
       write_(other.write_),
       map_full_(other.map_full_),
-      disk_full_(other.disk_full_) {}
+      disk_full_(other.disk_full_),
+      changes_(other.changes_),
+      redo_(std::move(other.redo_)) {}
 
 Txn::~Txn() {
   if (txn_ == nullptr) return;
@@ -91,6 +106,12 @@ Txn::~Txn() {
   } else {
     env_->Return(txn_);
   }
+}
+
+void Txn::Note(RedoOp::Kind kind, Table table, std::string_view key, std::string_view value) {
+  ++changes_;
+  if (redo_.size() > Wal::kMaxRecordBytes) return;
+  AppendRedo(redo_, {kind, static_cast<uint8_t>(table), key, value});
 }
 
 base::Status Txn::Failed(int code, const char* what) {
@@ -122,7 +143,9 @@ base::Status Txn::PutBare(Table table, std::string_view key, std::string_view va
   MDB_val k = Value(key);
   MDB_val v = Value(value);
   const int code = mdb_put(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v, 0);
-  return code == 0 ? base::OkStatus() : Failed(code, "writing");
+  if (code != 0) return Failed(code, "writing");
+  Note(RedoOp::Kind::kPutBare, table, key, value);
+  return base::OkStatus();
 }
 
 base::Status Txn::PutChecked(Table table, std::string_view key, std::string_view value,
@@ -136,6 +159,7 @@ base::Status Txn::PutChecked(Table table, std::string_view key, std::string_view
   if (!value.empty()) std::memcpy(out, value.data(), value.size());
   const uint32_t sum = htole32(Sum(table, key, value));
   std::memcpy(out + value.size(), &sum, kSum);
+  Note(RedoOp::Kind::kPut, table, key, value);
   return base::OkStatus();
 }
 
@@ -150,12 +174,14 @@ base::Status Txn::Append(Table table, std::string_view key, std::string_view val
 base::Status Txn::Delete(Table table, std::string_view key) {
   MDB_val k = Value(key);
   const int code = mdb_del(txn_, env_->tables_[static_cast<size_t>(table)], &k, nullptr);
-  return code == 0 || code == MDB_NOTFOUND ? base::OkStatus() : Failed(code, "deleting");
+  if (code == MDB_NOTFOUND) return base::OkStatus();
+  if (code != 0) return Failed(code, "deleting");
+  Note(RedoOp::Kind::kDelete, table, key, {});
+  return base::OkStatus();
 }
 
 base::Status Txn::Commit() {
-  const int code = mdb_txn_commit(std::exchange(txn_, nullptr));
-  return code == 0 ? base::OkStatus() : Failed(code, "committing");
+  return env_->Commit(*this);
 }
 
 Cursor::Cursor(const Txn& txn, Table table) : table_(table) {
@@ -224,6 +250,14 @@ base::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string
 }
 
 base::Status Environment::OpenFile() {
+  STRATA_ASSIGN_OR_RETURN(auto checkpoints,
+                          Checkpoints::Open(path_, options_.changes_between_checkpoints));
+  STRATA_RETURN_IF_ERROR(OpenTree());
+  checkpoints_ = std::move(checkpoints);
+  return checkpoints_->Recover(env_, [this](std::string_view record) { return Redo(record); });
+}
+
+base::Status Environment::OpenTree() {
   if (const int code = mdb_env_create(&env_); code != 0) return Error(code, "opening");
   struct stat file {};
   const int64_t size = stat(path_.c_str(), &file) == 0 ? file.st_size : 0;
@@ -233,7 +267,8 @@ base::Status Environment::OpenFile() {
 
   mdb_env_set_mapsize(env_, static_cast<size_t>(map_bytes_));
   mdb_env_set_maxdbs(env_, kTables);
-  mdb_env_set_maxreaders(env_, static_cast<unsigned>(options_.max_snapshots) + 2);
+  // Besides them: a copy, and two checkpoints.
+  mdb_env_set_maxreaders(env_, static_cast<unsigned>(options_.max_snapshots) + 4);
   // MDB_NOTLS: a snapshot belongs to its Txn object, not to the thread, so that the pool can hand
   // it on.
   if (const int code = mdb_env_open(env_, path_.c_str(), MDB_NOSUBDIR | MDB_NOTLS, 0600);
@@ -255,12 +290,39 @@ base::Status Environment::OpenFile() {
   return code == 0 ? base::OkStatus() : Error(code, "opening");
 }
 
+// In one transaction, which isn't logged.
+base::Status Environment::Redo(std::string_view record) {
+  for (;;) {
+    STRATA_ASSIGN_OR_RETURN(auto txn, Write());
+    const base::Status done = ForEachRedo(record, [&](const RedoOp& op) -> base::Status {
+      if (op.table >= kTables) return base::DataLossError("the write-ahead log knows more tables");
+      const auto table = static_cast<Table>(op.table);
+      switch (op.kind) {
+        case RedoOp::Kind::kPut:
+          return txn.Put(table, op.key, op.value);
+        case RedoOp::Kind::kPutBare:
+          return txn.PutBare(table, op.key, op.value);
+        case RedoOp::Kind::kDelete:
+          return txn.Delete(table, op.key);
+      }
+      return base::OkStatus();
+    });
+    const int code = done.ok() ? mdb_txn_commit(std::exchange(txn.txn_, nullptr)) : 0;
+    if (done.ok() && code == 0) return done;
+    if (!txn.map_full() && code != MDB_MAP_FULL) return done.ok() ? Error(code, "redoing") : done;
+    STRATA_RETURN_IF_ERROR(GrowMap());
+  }
+}
+
 Environment::~Environment() {
   absl::WriterMutexLock lock(&map_mu_);
+  // If it fails, the log has everything.
+  if (checkpoints_ != nullptr) checkpoints_->Settle().IgnoreError();
   CloseFile();
 }
 
 void Environment::CloseFile() {
+  checkpoints_.reset();
   absl::MutexLock lock(&pool_mu_);
   for (MDB_txn* txn : idle_) mdb_txn_abort(txn);
   idle_.clear();
@@ -316,15 +378,48 @@ base::StatusOr<Txn> Environment::Write() {
   return Txn(*this, txn, /*write=*/true);
 }
 
-base::Status Environment::Grow() {
+// False: the transaction has to be synced with its commit.
+base::StatusOr<bool> Environment::Log(const Txn& txn) {
+  const auto start = std::chrono::steady_clock::now();
+  auto logged = checkpoints_->Log(txn.redo_);
+  logging_ = std::chrono::steady_clock::now() - start;
+  return logged;
+}
+
+base::Status Environment::Commit(Txn& txn) {
+  const base::StatusOr<bool> logged = Log(txn);
+  if (!logged.ok()) {
+    txn.disk_full_ = absl::IsResourceExhausted(logged.status());
+    return logged.status();
+  }
+  if (int code = mdb_txn_commit(std::exchange(txn.txn_, nullptr)); code != 0) {
+    if (code == EIO && *logged && !HasRoom(env_)) code = ENOSPC;
+    base::Status failed = txn.Failed(code, "committing");
+    // What is refused must not come back.
+    if (base::Status undone = *logged ? checkpoints_->TakeBack() : base::OkStatus(); !undone.ok()) {
+      txn.map_full_ = txn.disk_full_ = false;
+      failed = std::move(undone);
+    }
+    if (!txn.map_full_) checkpoints_->Stop(failed);
+    return failed;
+  }
+  if (*logged) checkpoints_->Committed(txn.changes_);
+  return base::OkStatus();
+}
+
+// The guards of checkpoints are never read by, and don't mind that the map moves.
+base::Status Environment::GrowMap() {
   const int64_t bytes = std::min(map_bytes_ * 2, options_.max_map_bytes);
   if (bytes <= map_bytes_) return base::ResourceExhaustedError("the map is at its limit");
-  absl::WriterMutexLock lock(&map_mu_);
-  if (const int code = mdb_env_set_mapsize(env_, static_cast<size_t>(bytes)); code != 0) {
+  if (const int code = mdb_env_set_mapsize(env_, static_cast<size_t>(bytes)); code != 0)
     return Error(code, "growing the map");
-  }
   map_bytes_ = bytes;
   return base::OkStatus();
+}
+
+base::Status Environment::Grow() {
+  absl::WriterMutexLock lock(&map_mu_);
+  return GrowMap();
 }
 
 base::Status Environment::CopyTo(int file) {
@@ -346,16 +441,16 @@ base::Status Environment::Defragment() {
     return copied;
   }
   absl::WriterMutexLock lock(&map_mu_);
+  base::Status replaced = checkpoints_->Settle();
   CloseFile();
-  const bool renamed = rename(copy.c_str(), path_.c_str()) == 0;
-  const int failure = errno;
-  if (!renamed) unlink(copy.c_str());
-  // The old file, or the new one.
-  if (const base::Status opened = OpenFile(); !opened.ok()) {
-    CloseFile();
-    return base::UnavailableError(fmt::format("{}: {}", path_, base::Message(opened)));
-  }
-  return renamed ? base::OkStatus() : Error(failure, path_);
+  if (replaced.ok() && rename(copy.c_str(), path_.c_str()) != 0) replaced = Error(errno, path_);
+  if (!replaced.ok()) unlink(copy.c_str());
+  // Before any checkpoint of the new file: after a power cut the old one must not come back.
+  base::Status opened = SyncDirectory(std::filesystem::path(path_).parent_path());
+  if (opened.ok()) opened = OpenFile();  // the old file, or the new one
+  if (opened.ok()) return replaced;
+  CloseFile();
+  return base::UnavailableError(fmt::format("{}: {}", path_, base::Message(opened)));
 }
 
 base::Status Environment::Reopen() {

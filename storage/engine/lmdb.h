@@ -1,5 +1,7 @@
-// LMDB as this store uses it: one file, five tables, one writer and many snapshots. The only place
-// that includes lmdb.h.
+// LMDB as this store uses it: one file, five tables, one writer and many snapshots. Commits are
+// durable by the write-ahead log beside the file (checkpoints.h), which is to be moved and copied
+// together with it; after Close the file is whole without. Nothing else but checkpoints.cc includes
+// LMDB's header.
 //
 // LMDB believes what it reads. So every value carries a checksum of its table, key and value, which
 // is verified whenever it is read: a flipped bit makes an error that names the record, and nothing
@@ -13,6 +15,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,6 +24,8 @@
 #include <vector>
 
 #include "base/status.h"
+#include "storage/engine/checkpoints.h"
+#include "storage/engine/redo.h"
 
 struct MDB_env;
 struct MDB_txn;
@@ -66,12 +71,15 @@ class Txn {
   base::Status Failed(int code, const char* what);
   base::Status PutChecked(Table table, std::string_view key, std::string_view value,
                           unsigned flags);
+  void Note(RedoOp::Kind kind, Table table, std::string_view key, std::string_view value);
 
   Environment* env_;
   MDB_txn* txn_;
   bool write_;
   bool map_full_ = false;
   bool disk_full_ = false;
+  size_t changes_ = 0;
+  std::string redo_;  // not continued when it is too large for the log
 };
 
 // Walks one table in key order. Ends before its transaction does; a write makes its key and value
@@ -120,6 +128,8 @@ class Environment {
     int64_t initial_map_bytes = int64_t{1} << 30;
     int64_t max_map_bytes = int64_t{1} << 44;
     int max_snapshots = 510;
+    // Entries of tables; a write makes four or five.
+    size_t changes_between_checkpoints = 4096;
   };
 
   // Opens or creates the file, with mode 0600.
@@ -144,9 +154,15 @@ class Environment {
   // Unavailable if the store can't be used any more: the file is there, but wouldn't open.
   base::Status Defragment() ABSL_LOCKS_EXCLUDED(map_mu_);
 
-  // Closes the file and opens it again, which clears what LMDB remembers of a failed commit. As
-  // Defragment otherwise.
+  // Whether a commit that failed left something that only Reopen clears.
+  bool broken() const { return checkpoints_ != nullptr && checkpoints_->stopped(); }
+  // Closes the file and opens it again as after a crash. As Defragment otherwise.
   base::Status Reopen() ABSL_LOCKS_EXCLUDED(map_mu_);
+
+  // Bytes of the log that wait for a checkpoint. The writing thread's, as the next.
+  uint64_t logged_bytes() const { return checkpoints_->pending(); }
+  // How long the log's part of the last commit took.
+  std::chrono::nanoseconds logging() const { return logging_; }
 
   base::StatusOr<Usage> Measure() ABSL_LOCKS_EXCLUDED(pool_mu_);
 
@@ -156,6 +172,11 @@ class Environment {
   Environment(std::string path, const Options& options)
       : path_(std::move(path)), options_(options) {}
   base::Status OpenFile();
+  base::Status OpenTree();
+  base::Status Redo(std::string_view record);
+  base::StatusOr<bool> Log(const Txn& txn);
+  base::Status Commit(Txn& txn);
+  base::Status GrowMap();
   void CloseFile() ABSL_EXCLUSIVE_LOCKS_REQUIRED(map_mu_) ABSL_LOCKS_EXCLUDED(pool_mu_);
   void Return(MDB_txn* snapshot) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
@@ -163,11 +184,13 @@ class Environment {
   const Options options_;
   // Change only while map_mu_ is held alone, by the writing thread. Null: Defragment failed.
   MDB_env* env_ = nullptr;
+  std::unique_ptr<Checkpoints> checkpoints_;
   std::array<unsigned, kTables> tables_{};
 
   // Held shared by every snapshot: the map moves when it grows, and ends when it is defragmented.
   absl::Mutex map_mu_;
-  int64_t map_bytes_ = 0;  // the writing thread's
+  int64_t map_bytes_ = 0;  // the writing thread's, as the next
+  std::chrono::nanoseconds logging_{};
 
   // Snapshots that ended are kept for the next: taking a reader's slot anew costs a lock.
   absl::Mutex pool_mu_;

@@ -231,11 +231,10 @@ Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> en
       commits_(metrics.AddCounter("strata_store_commits_total",
                                   "Commits; writes that wait together share one.")),
       commit_seconds_(metrics.AddHistogram("etcd_disk_backend_commit_duration_seconds",
-                                           "From taking the writes to their fsync.",
+                                           "From taking the writes to their being visible.",
                                            CommitBuckets())),
-      // There is no log of its own: what etcd waits for there, a write waits for here.
       fsync_seconds_(metrics.AddHistogram("etcd_disk_wal_fsync_duration_seconds",
-                                          "The same: until the writes are durable.",
+                                          "Until the writes are durable in the log.",
                                           CommitBuckets())),
       revision_gauge_(
           metrics.AddGauge("etcd_debugging_mvcc_current_revision", "The newest revision.")),
@@ -244,6 +243,9 @@ Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> en
       size_gauge_(metrics.AddGauge("etcd_mvcc_db_total_size_in_bytes", "Size of the file.")),
       size_in_use_gauge_(metrics.AddGauge("etcd_mvcc_db_total_size_in_use_in_bytes",
                                           "Bytes of the file that hold something.")),
+      wal_gauge_(metrics.AddGauge("strata_store_wal_pending_bytes",
+                                  "Bytes of the write-ahead log that the file may lack; at most "
+                                  "64 MiB, where writes wait for the file.")),
       pending_gauge_(metrics.AddGauge("etcd_server_proposals_pending", "Writes that wait.")),
       refused_(
           metrics.AddCounter("etcd_server_proposals_failed_total",
@@ -261,14 +263,19 @@ base::Status Store::Load() {
   {
     STRATA_ASSIGN_OR_RETURN(auto txn, env_->Write());
     STRATA_ASSIGN_OR_RETURN(const auto stored, txn.GetBare(Table::kMeta, kMetaFormat));
-    const auto format = stored ? ParseNumber(*stored) : kFormatVersion;
-    if (format != kFormatVersion) {
+    const auto format = stored ? ParseNumber(*stored) : std::optional(kFormatVersion);
+    if (!format || *format < kOldestFormatVersion || *format > kFormatVersion) {
       return base::FailedPreconditionError(fmt::format(
           "the store has format {}, and this program knows format {}: use the version of Strata "
           "that wrote it, there `dump` it, and `load` that here",
           format ? fmt::to_string(*format) : "unknown", kFormatVersion));
     }
-    if (!stored) STRATA_RETURN_IF_ERROR(InitMeta(txn));
+    if (!stored) {
+      STRATA_RETURN_IF_ERROR(InitMeta(txn));
+    } else if (*format < kFormatVersion) {
+      STRATA_RETURN_IF_ERROR(txn.PutBare(Table::kMeta, kMetaFormat, EncodeNumber(kFormatVersion)));
+      STRATA_RETURN_IF_ERROR(txn.Commit());
+    }
   }
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
   STRATA_ASSIGN_OR_RETURN(const int64_t cluster, ReadNumber(txn, kMetaCluster));
@@ -620,7 +627,6 @@ void Store::CommitBatch(Batch batch) {
   }
   const std::chrono::duration<double> took = clock_.Now() - start;
   commit_seconds_.Observe(took.count());
-  fsync_seconds_.Observe(took.count());
   MeasureSize();
   std::erase_if(batch, [this](std::unique_ptr<Write>& write) {
     if (!write->wants_scrub() && !write->wants_defragment()) return false;
@@ -651,6 +657,8 @@ bool Store::TryCommit(Batch& batch) {
         if (!mutation.dirty()) return true;
         failure = txn->Commit();
         if (failure.ok()) {
+          fsync_seconds_.Observe(std::chrono::duration<double>(env_->logging()).count());
+          wal_gauge_.Set(static_cast<double>(env_->logged_bytes()));
           commits_.Increment();
           writes_.Increment(static_cast<double>(batch.size()));
           for (const auto& write : batch) write->Committed(*this);
@@ -676,8 +684,7 @@ bool Store::TryCommit(Batch& batch) {
       log_.Warning("No space left for a write", {});
       failure = NoSpace();
     }
-    // LMDB takes a meta page that couldn't be written for the end of everything.
-    if (disk_full) {
+    if (disk_full && env_->broken()) {
       if (const base::Status opened = env_->Reopen(); !opened.ok()) failure = DiskFailed(opened);
     }
     if (batch.size() > 1 && !dead_) return false;
@@ -753,12 +760,7 @@ void Store::Scrub() {
 void Store::Defragment() {
   const auto start = clock_.Now();
   const int64_t before = static_cast<int64_t>(size_gauge_.value());
-  base::Status done = dead_ ? *dead_ : env_->Defragment();
-  // Before any write: after a power cut the old file must not come back.
-  if (done.ok()) {
-    if (const base::Status synced = dir_->Sync(); !synced.ok())
-      done = base::UnavailableError(std::string(base::Message(synced)));
-  }
+  const base::Status done = dead_ ? *dead_ : env_->Defragment();
   MeasureSize();
   if (done.ok()) {
     log_.Info("Defragmented",

@@ -1,4 +1,5 @@
-// The embedded store: records under revisions, as etcd keeps them, in one LMDB file.
+// The embedded store: records under revisions, as etcd keeps them, in an LMDB file and a
+// write-ahead log.
 //
 // Every write transaction is one revision. One thread writes; it takes all writes that wait, does
 // them in order, and answers them after one common fsync. Reads take snapshots beside it, and see
@@ -220,6 +221,7 @@ class Store {
   obs::Gauge compacted_gauge_;
   obs::Gauge size_gauge_;
   obs::Gauge size_in_use_gauge_;
+  obs::Gauge wal_gauge_;
   obs::Gauge pending_gauge_;
   obs::Counter refused_;
 

@@ -86,6 +86,12 @@ void AddFlags(CLI::App& command, Flags& flags) {
                   "Bytes that records may take; 0: 2 GiB, less: no limit")
       ->capture_default_str();
   command
+      .add_option("--backend-batch-limit", flags.engine.map.changes_between_checkpoints,
+                  "Changes to the tree that are in the write-ahead log alone, at most, about; a "
+                  "write makes four or five")
+      ->check(CLI::Range(size_t{1}, size_t{1} << 20))
+      ->capture_default_str();
+  command
       .add_option("--auto-compaction-mode", flags.compaction_mode,
                   "What --auto-compaction-retention counts")
       ->check(CLI::IsMember({"periodic", "revision"}))

@@ -36,24 +36,24 @@ func ForEachBackend(t *testing.T, test func(t *testing.T, name string)) {
 	}
 }
 
-func StartBackend(t *testing.T, name string) *Backend {
+func StartBackend(t *testing.T, name string, flags ...string) *Backend {
 	t.Helper()
-	return StartBackendIn(t, name, filepath.Join(t.TempDir(), "data"), FreePort(t))
+	return StartBackendIn(t, name, filepath.Join(t.TempDir(), "data"), FreePort(t), flags...)
 }
 
-func StartBackendIn(t *testing.T, name, dir string, port int) *Backend {
+func StartBackendIn(t *testing.T, name, dir string, port int, flags ...string) *Backend {
 	t.Helper()
 	url := fmt.Sprintf("http://127.0.0.1:%d", port)
 	var p *Process
 	if name == "strata-storage" {
-		p = Start(t, Strata(t, "strata-storage"), "serve", "--data-dir="+dir, "--listen-client-urls="+url)
+		p = Start(t, Strata(t, "strata-storage"), append([]string{"serve", "--data-dir=" + dir, "--listen-client-urls=" + url}, flags...)...)
 	} else {
 		path := os.Getenv("STRATA_ETCD34")
 		if name == "etcd-3.6" {
 			path = Peer(t, "etcd")
 		}
-		p = Start(t, path, "--data-dir="+dir, "--listen-client-urls="+url, "--advertise-client-urls="+url,
-			fmt.Sprintf("--listen-peer-urls=http://127.0.0.1:%d", FreePort(t)), "--log-level=error")
+		p = Start(t, path, append([]string{"--data-dir=" + dir, "--listen-client-urls=" + url, "--advertise-client-urls=" + url,
+			fmt.Sprintf("--listen-peer-urls=http://127.0.0.1:%d", FreePort(t)), "--log-level=error"}, flags...)...)
 	}
 	b := &Backend{Process: p, URL: url, Dir: dir}
 	b.Client(t)

@@ -15,37 +15,40 @@ import (
 	"strata/test/rig"
 )
 
-const file = "records.mdb"
+// What a store keeps its records in.
+var files = []string{"records.mdb", "records.mdb-wal"}
 
-func copyFile(t *testing.T, from, to string) {
+func copyFiles(t *testing.T, from, to string) {
 	t.Helper()
-	bytes, err := os.ReadFile(from)
-	if err == nil {
-		err = os.WriteFile(to, bytes, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
+	for _, file := range files {
+		bytes, err := os.ReadFile(filepath.Join(from, file))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, file), bytes, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
 // throughFaults is the environment of a program whose disk fails as test/support/disk_faults says.
 func throughFaults(t *testing.T, settings ...string) []string {
-	return append(settings, "LD_PRELOAD="+rig.Peer(t, "libdisk_faults.so"), "DISK_FILE=/"+file)
+	return append(settings, "LD_PRELOAD="+rig.Peer(t, "libdisk_faults.so"), "DISK_FILES="+strings.Join(files, ","))
 }
 
 // cutPower runs an episode on a disk that loses its power at some write, and goes on with what was synced and, of what
 // wasn't, some sectors.
 func (s *tormented) cutPower(settings ...string) error {
-	data, shadow := filepath.Join(s.backend.Dir, file), filepath.Join(s.t.TempDir(), "shadow")
+	shadow := s.t.TempDir()
 	s.backend.Stop(syscall.SIGKILL)
-	copyFile(s.t, data, shadow)
+	copyFiles(s.t, s.backend.Dir, shadow)
 	s.start(throughFaults(s.t, append(settings, "DISK_SHADOW="+shadow, fmt.Sprint("DISK_SEED=", s.random.Int63()),
-		fmt.Sprint("DISK_CUT_AT=", 1+s.random.Intn(150)))...)...)
+		fmt.Sprint("DISK_CUT_AT=", 1+s.random.Intn(400)))...)...)
 	process := s.backend.Process
 	limit := time.AfterFunc(5*time.Second, func() { process.Stop(syscall.SIGKILL) })
 	operations, heard := s.work(process.Ended(), func() {})
 	limit.Stop()
-	copyFile(s.t, shadow, data)
+	copyFiles(s.t, shadow, s.backend.Dir)
 	s.start()
 	return s.judge(operations, heard)
 }
@@ -98,7 +101,7 @@ func TestADiskThatFailsCostsNoAnsweredWrite(t *testing.T) {
 	const writes = 12
 	counts := filepath.Join(t.TempDir(), "counts")
 	run := func(t *testing.T, settings ...string) (bool, []string) {
-		b := rig.StartBackend(t, "strata-storage")
+		b := rig.StartBackend(t, "strata-storage", oftenSynced)
 		b.Stop(syscall.SIGTERM)
 		b.Env = throughFaults(t, settings...)
 		b.Launch()
@@ -142,23 +145,38 @@ func TestADiskThatFailsCostsNoAnsweredWrite(t *testing.T) {
 	}
 	step := times("STRATA_FAULT_STEP", 4)
 	tried := 0
-	for kind, name := range []string{"write", "sync"} {
-		for _, failure := range []syscall.Errno{syscall.ENOSPC, syscall.EIO} {
-			for at := 1; at <= all[kind]; at += step {
-				tried++
-				t.Run(fmt.Sprint(name, at, failure), func(t *testing.T) {
-					recovered, refusals := run(t, fmt.Sprintf("DISK_FAIL=%s:%d:%d", name, at, failure))
-					// A full disk refuses a write; one that fails is trusted with no more of them.
-					if failure == syscall.ENOSPC && name == "write" && !recovered {
-						t.Errorf("it didn't recover: %v", refusals)
-					}
-					for _, refusal := range refusals {
-						if !strings.Contains(refusal, "database space exceeded") && !strings.Contains(refusal, "the store's disk failed") {
-							t.Errorf("refused with %q", refusal)
-						}
-					}
-				})
+	faults := []struct {
+		kind    string
+		most    int
+		failure syscall.Errno
+		lasting bool
+	}{
+		{"write", all[0], syscall.ENOSPC, false},
+		{"write", all[0], syscall.ENOSPC, true},
+		{"write", all[0], syscall.EIO, false},
+		{"sync", all[1], syscall.ENOSPC, false},
+		{"sync", all[1], syscall.EIO, false},
+		{"sync", all[1], syscall.EIO, true},
+	}
+	for _, fault := range faults {
+		for at := 1; at <= fault.most; at += step {
+			tried++
+			from := fmt.Sprint(at)
+			if fault.lasting {
+				from = "+" + from
 			}
+			t.Run(fmt.Sprint(fault.kind, from, fault.failure), func(t *testing.T) {
+				recovered, refusals := run(t, fmt.Sprintf("DISK_FAIL=%s:%s:%d", fault.kind, from, fault.failure))
+				// A full disk refuses a write; one that fails is trusted with no more of them.
+				if fault.failure == syscall.ENOSPC && fault.kind == "write" && !fault.lasting && !recovered {
+					t.Errorf("it didn't recover: %v", refusals)
+				}
+				for _, refusal := range refusals {
+					if !strings.Contains(refusal, "database space exceeded") && !strings.Contains(refusal, "the store's disk failed") {
+						t.Errorf("refused with %q", refusal)
+					}
+				}
+			})
 		}
 	}
 	t.Logf("%d faults, of %d writes and %d syncs", tried, all[0], all[1])

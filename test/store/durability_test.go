@@ -36,8 +36,11 @@ type tormented struct {
 	random  *rand.Rand
 }
 
+// Checkpoints come as often as one likes to have them go wrong.
+const oftenSynced = "--backend-batch-limit=30"
+
 func newTormented(t *testing.T) *tormented {
-	b := rig.StartBackend(t, "strata-storage")
+	b := rig.StartBackend(t, "strata-storage", oftenSynced)
 	return &tormented{t: t, backend: b, state: state{1, map[string]entry{}}, random: rand.New(rand.NewSource(time.Now().UnixNano()))}
 }
 

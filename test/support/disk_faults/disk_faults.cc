@@ -1,10 +1,12 @@
-// A disk that fails as disks do, between a program and one of its files (LD_PRELOAD):
+// A disk that fails as disks do, between a program and some of its files (LD_PRELOAD):
 //
-//   DISK_FILE      the file's name, as the end of its path
-//   DISK_SHADOW    a copy of it that gets only what was synced; the caller makes it
+//   DISK_FILES     their names, with commas between
+//   DISK_SHADOW    a directory with copies of them that get only what was synced; the caller makes
+//                  them
 //   DISK_CUT_AT    the power fails at this write: of what wasn't synced each sector of 512 bytes is
 //                  there or isn't, as DISK_SEED decides, and the program is killed
-//   DISK_FAIL      write:N:ERRNO or sync:N:ERRNO, the N-th of its kind fails
+//   DISK_FAIL      write:N:ERRNO or sync:N:ERRNO, the N-th of its kind fails; +N: and all that
+//                  follow
 //   DISK_LIES      syncs do nothing
 //   DISK_COUNTS    a file that is told the number of writes and of syncs at each sync
 //
@@ -23,16 +25,23 @@
 #include <map>
 #include <mutex>
 #include <random>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
 
 constexpr size_t kSector = 512;
 
-struct Write {
-  off_t offset;
-  std::string bytes;
+// A file that the disk holds.
+struct File {
+  int shadow = -1;
+  struct Write {
+    off_t offset;
+    std::string bytes;
+  };
+  std::vector<Write> pending;
 };
 
 template <typename Function>
@@ -47,14 +56,25 @@ std::string Setting(const char* name) {
 
 class Disk {
  public:
+  Disk() {
+    std::istringstream names(Setting("DISK_FILES"));
+    const std::string shadow = Setting("DISK_SHADOW");
+    for (std::string name; std::getline(names, name, ',');) {
+      File& file = files_[name];
+      if (shadow.empty()) continue;
+      file.shadow = Real<int(const char*, int, ...)>("open")((shadow + "/" + name).c_str(),
+                                                             O_RDWR | O_CLOEXEC);
+    }
+    ParseFail(Setting("DISK_FAIL"));
+  }
+
   void Opened(const char* path, int fd, int flags) {
     const std::lock_guard lock(mu_);
+    if (fd < 0) return;
     const std::string name(path);
-    if (fd < 0 || file_.empty() || name.size() < file_.size() ||
-        name.compare(name.size() - file_.size(), file_.size(), file_) != 0) {
-      return;
-    }
-    fds_[fd] = (flags & O_DSYNC) != 0;
+    const auto found = files_.find(name.substr(name.rfind('/') + 1));
+    if (found == files_.end()) return;
+    fds_[fd] = {&found->second, (flags & O_DSYNC) != 0};
   }
   void Closed(int fd) {
     const std::lock_guard lock(mu_);
@@ -67,11 +87,12 @@ class Disk {
     const auto found = fds_.find(fd);
     if (found == fds_.end()) return -1;
     ++writes_;
-    if (fail_write_ == writes_) return error_;
-    if (found->second && writes_ != cut_at_) {
-      Keep({offset, bytes});
+    if (Fails(fail_write_, writes_)) return error_;
+    auto& [file, syncing] = found->second;
+    if (syncing && writes_ != cut_at_) {
+      Keep(*file, {offset, bytes});
     } else {
-      pending_.push_back({offset, bytes});
+      file->pending.push_back({offset, bytes});
     }
     if (writes_ == cut_at_) Cut();
     return 0;
@@ -79,32 +100,41 @@ class Disk {
 
   int BeforeSync(int fd) {
     const std::lock_guard lock(mu_);
-    if (!fds_.contains(fd)) return -1;
+    const auto found = fds_.find(fd);
+    if (found == fds_.end()) return -1;
     ++syncs_;
-    if (fail_sync_ == syncs_) return error_;
+    if (Fails(fail_sync_, syncs_)) return error_;
+    File& file = *found->second.first;
     if (!lies_) {
-      for (const Write& write : pending_) Keep(write);
-      pending_.clear();
+      for (const File::Write& write : file.pending) Keep(file, write);
+      file.pending.clear();
     }
     Count();
     return 0;
   }
 
  private:
-  void Keep(const Write& write) {
+  bool Fails(long first, long now) const {
+    return first > 0 && (lasting_ ? now >= first : now == first);
+  }
+
+  static void Keep(const File& file, const File::Write& write) {
     static auto* real = Real<ssize_t(int, const void*, size_t, off_t)>("pwrite");
-    if (shadow_ >= 0) (void)!real(shadow_, write.bytes.data(), write.bytes.size(), write.offset);
+    if (file.shadow >= 0)
+      (void)!real(file.shadow, write.bytes.data(), write.bytes.size(), write.offset);
   }
 
   void Cut() {
     std::mt19937_64 random(strtoull(Setting("DISK_SEED").c_str(), nullptr, 10));
-    for (const Write& write : pending_) {
-      for (size_t at = 0; at < write.bytes.size();) {
-        const size_t end =
-            std::min(write.bytes.size(), at + kSector - (write.offset + at) % kSector);
-        if (random() % 2 == 0)
-          Keep({write.offset + static_cast<off_t>(at), write.bytes.substr(at, end - at)});
-        at = end;
+    for (const auto& [name, file] : files_) {
+      for (const File::Write& write : file.pending) {
+        for (size_t at = 0; at < write.bytes.size();) {
+          const size_t end =
+              std::min(write.bytes.size(), at + kSector - (write.offset + at) % kSector);
+          if (random() % 2 == 0)
+            Keep(file, {write.offset + static_cast<off_t>(at), write.bytes.substr(at, end - at)});
+          at = end;
+        }
       }
     }
     kill(getpid(), SIGKILL);
@@ -121,23 +151,20 @@ class Disk {
 
   void ParseFail(const std::string& text) {
     char kind[8];
-    long number = 0;
-    if (sscanf(text.c_str(), "%5[a-z]:%ld:%d", kind, &number, &error_) != 3) return;
-    (strcmp(kind, "write") == 0 ? fail_write_ : fail_sync_) = number;
+    char number[16];
+    if (sscanf(text.c_str(), "%5[a-z]:%15[+0-9]:%d", kind, number, &error_) != 3) return;
+    lasting_ = number[0] == '+';
+    (strcmp(kind, "write") == 0 ? fail_write_ : fail_sync_) = strtol(number, nullptr, 10);
   }
 
   std::mutex mu_;
-  const std::string file_ = Setting("DISK_FILE");
-  const int shadow_ = Setting("DISK_SHADOW").empty()
-                          ? -1
-                          : Real<int(const char*, int, ...)>("open")(Setting("DISK_SHADOW").c_str(),
-                                                                     O_RDWR | O_CLOEXEC);
+  std::map<std::string, File> files_;
   const long cut_at_ = strtol(Setting("DISK_CUT_AT").c_str(), nullptr, 10);
   const bool lies_ = !Setting("DISK_LIES").empty();
+  bool lasting_ = false;
   long fail_write_ = 0, fail_sync_ = 0, writes_ = 0, syncs_ = 0;
-  int error_ = (ParseFail(Setting("DISK_FAIL")), error_);
-  std::map<int, bool> fds_;  // true: O_DSYNC
-  std::vector<Write> pending_;
+  int error_ = 0;
+  std::map<int, std::pair<File*, bool>> fds_;  // true: O_DSYNC
 };
 
 Disk& TheDisk() {

@@ -1,0 +1,190 @@
+#include "storage/engine/checkpoints.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <lmdb.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace strata::engine::lmdb {
+namespace {
+
+constexpr const char* kWalSuffix = "-wal";
+
+// What LMDB 0.9 has two of at the beginning of its file.
+constexpr size_t kMetaPages = 2;
+
+// An error of the disk, whatever LMDB calls it: after a failed fsync nobody knows what is there.
+base::Status Failed(int code, const char* what) {
+  return base::InternalError(fmt::format("{}: {}", what, mdb_strerror(code)));
+}
+
+base::Status PutBack(const std::string& path, std::string_view pages) {
+  const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (file < 0) return Failed(errno, "opening");
+  const ssize_t written = pwrite(file, pages.data(), pages.size(), 0);
+  const int code = errno;
+  close(file);
+  if (written == static_cast<ssize_t>(pages.size())) return base::OkStatus();
+  return Failed(written < 0 ? code : EIO, "putting the checkpoint back");
+}
+
+}  // namespace
+
+base::StatusOr<std::unique_ptr<Checkpoints>> Checkpoints::Open(const std::string& tree_path,
+                                                               size_t changes_between) {
+  const std::string path = tree_path + kWalSuffix;
+  // A log without its file can't be done again.
+  if (access(tree_path.c_str(), F_OK) != 0) unlink(path.c_str());
+  STRATA_ASSIGN_OR_RETURN(auto wal, Wal::Open(path));
+  if (!wal->opened().pages.empty()) STRATA_RETURN_IF_ERROR(PutBack(tree_path, wal->opened().pages));
+  return std::unique_ptr<Checkpoints>(new Checkpoints(std::move(wal), changes_between));
+}
+
+Checkpoints::~Checkpoints() {
+  if (thread_.joinable()) {
+    {
+      absl::MutexLock lock(&mu_);
+      const auto idle = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return work_ != Work::kAsked; };
+      mu_.Await(absl::Condition(&idle));
+      work_ = Work::kStop;
+    }
+    thread_.join();
+  }
+  for (MDB_txn* guard : {guard_, next_guard_})
+    if (guard != nullptr) mdb_txn_abort(guard);
+}
+
+void Checkpoints::Run() {
+  for (;;) {
+    {
+      absl::MutexLock lock(&mu_);
+      const auto wake = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+        return work_ == Work::kAsked || work_ == Work::kStop;
+      };
+      mu_.Await(absl::Condition(&wake));
+      if (work_ == Work::kStop) return;
+    }
+    const int code = mdb_env_sync(tree_, 1);
+    result_ = code == 0 ? wal_->Keep(next_) : Failed(code, "syncing");
+    absl::MutexLock lock(&mu_);
+    work_ = Work::kDone;
+  }
+}
+
+// Between two commits: what the snapshot refers to is what the pages say.
+base::StatusOr<Wal::Checkpoint> Checkpoints::TakeGuard(MDB_txn** guard) {
+  MDB_stat stat;
+  if (const int code = mdb_env_stat(tree_, &stat); code != 0) return Failed(code, "reading");
+  int file = -1;
+  if (const int code = mdb_env_get_fd(tree_, &file); code != 0) return Failed(code, "reading");
+  Wal::Checkpoint checkpoint{.from = wal_->end(),
+                             .pages = std::string(kMetaPages * stat.ms_psize, '\0')};
+  if (checkpoint.pages.size() > Wal::kMaxPagesBytes)
+    return base::InternalError("the write-ahead log doesn't know pages of this size");
+  const ssize_t got = pread(file, checkpoint.pages.data(), checkpoint.pages.size(), 0);
+  if (got != static_cast<ssize_t>(checkpoint.pages.size()))
+    return Failed(got < 0 ? errno : EIO, "reading");
+  if (const int code = mdb_txn_begin(tree_, nullptr, MDB_RDONLY, guard); code != 0)
+    return Failed(code, "taking a snapshot");
+  return checkpoint;
+}
+
+base::Status Checkpoints::Keep(const Wal::Checkpoint& checkpoint) {
+  failure_ = wal_->Keep(checkpoint);
+  return failure_;
+}
+
+// Also while a transaction is open: LMDB doesn't use pages in it that the state before refers to.
+base::Status Checkpoints::Track() {
+  STRATA_ASSIGN_OR_RETURN(const auto checkpoint, TakeGuard(&guard_));
+  STRATA_RETURN_IF_ERROR(Keep(checkpoint));
+  if (const int code = mdb_env_set_flags(tree_, MDB_NOSYNC, 1); code != 0)
+    return Failed(code, "preparing to write");
+  changes_ = 0;
+  if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
+  return base::OkStatus();
+}
+
+base::Status Checkpoints::Settle() {
+  STRATA_RETURN_IF_ERROR(Collect(/*wait=*/true));
+  if (guard_ == nullptr) return base::OkStatus();
+  if (const int code = mdb_env_sync(tree_, 1); code != 0) {
+    Stop(Failed(code, "syncing"));
+    return failure_;
+  }
+  STRATA_RETURN_IF_ERROR(Keep({.from = wal_->end(), .pages = {}}));
+  if (const int code = mdb_env_set_flags(tree_, MDB_NOSYNC, 0); code != 0)
+    return Failed(code, "settling");
+  mdb_txn_abort(std::exchange(guard_, nullptr));
+  return base::OkStatus();
+}
+
+base::Status Checkpoints::Recover(MDB_env* tree,
+                                  absl::FunctionRef<base::Status(std::string_view)> apply) {
+  tree_ = tree;
+  if (wal_->opened().pages.empty()) return base::OkStatus();
+  // Of the checkpoint that was put back: if this is cut off, the next attempt begins there again.
+  int code = mdb_txn_begin(tree_, nullptr, MDB_RDONLY, &guard_);
+  if (code == 0) code = mdb_env_set_flags(tree_, MDB_NOSYNC, 1);
+  base::Status done = code == 0 ? wal_->Replay(apply) : Failed(code, "opening");
+  if (done.ok()) return Settle();
+  Stop(done);
+  return done;
+}
+
+// Nothing if one is being made already.
+base::Status Checkpoints::Begin() {
+  STRATA_RETURN_IF_ERROR(Collect(/*wait=*/false));
+  if (next_guard_ != nullptr) return base::OkStatus();
+  STRATA_ASSIGN_OR_RETURN(next_, TakeGuard(&next_guard_));
+  changes_ = 0;
+  absl::MutexLock lock(&mu_);
+  work_ = Work::kAsked;
+  return base::OkStatus();
+}
+
+// Takes over the checkpoint that the thread has made, if it has.
+base::Status Checkpoints::Collect(bool wait) {
+  {
+    absl::MutexLock lock(&mu_);
+    const auto idle = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return work_ != Work::kAsked; };
+    if (wait) mu_.Await(absl::Condition(&idle));
+    if (work_ != Work::kDone) return failure_;
+    work_ = Work::kNone;
+  }
+  if (failure_.ok()) failure_ = result_;
+  if (!failure_.ok()) return failure_;
+  mdb_txn_abort(std::exchange(guard_, std::exchange(next_guard_, nullptr)));
+  return base::OkStatus();
+}
+
+base::StatusOr<bool> Checkpoints::Log(std::string_view record) {
+  STRATA_RETURN_IF_ERROR(Collect(/*wait=*/false));
+  if (record.size() > Wal::kMaxRecordBytes) {
+    STRATA_RETURN_IF_ERROR(Settle());
+    return false;
+  }
+  if (guard_ == nullptr) STRATA_RETURN_IF_ERROR(Track());
+  while (!wal_->Fits(record.size())) {
+    STRATA_RETURN_IF_ERROR(Begin());
+    STRATA_RETURN_IF_ERROR(Collect(/*wait=*/true));
+  }
+  if (base::Status appended = wal_->Append(record); !appended.ok()) {
+    if (!absl::IsResourceExhausted(appended)) Stop(appended);
+    return appended;
+  }
+  return true;
+}
+
+void Checkpoints::Committed(size_t changes) {
+  changes_ += changes;
+  if (changes_ < changes_between_ && wal_->pending() < kBytesBetween) return;
+  // Whoever writes next hears of an error.
+  if (base::Status begun = Begin(); !begun.ok()) Stop(std::move(begun));
+}
+
+}  // namespace strata::engine::lmdb

@@ -1,0 +1,330 @@
+#include "storage/engine/wal.h"
+
+#include <endian.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <libdeflate.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <random>
+#include <utility>
+
+namespace strata::engine {
+namespace {
+
+constexpr std::string_view kMagic = "SWAL";
+constexpr uint32_t kFormat = 1;
+constexpr size_t kHeadBytes = 40;    // of a checkpoint, before its pages
+constexpr size_t kRecordBytes = 24;  // of a record, before its bytes
+constexpr size_t kCopyBytes = size_t{20} << 10;
+constexpr size_t kPlaceBytes = 2 * kCopyBytes;
+constexpr off_t kRingStart = 2 * kPlaceBytes;
+// The ring grows by so much at once: an append to blocks that exist costs the disk half of one that
+// also has to note new blocks.
+constexpr uint64_t kFillBytes = uint64_t{1} << 20;
+
+constexpr uint64_t kMaxPosition = uint64_t{1} << 62;
+
+static_assert(kHeadBytes + Wal::kMaxPagesBytes <= kCopyBytes);
+
+template <typename Number>
+Number Little(Number number) {
+  if constexpr (sizeof(Number) == 4) return htole32(number);
+  return htole64(number);
+}
+
+template <typename Number>
+void Append(std::string& out, Number number) {
+  const Number little = Little(number);
+  out.append(reinterpret_cast<const char*>(&little), sizeof(little));
+}
+
+// The bytes are there.
+template <typename Number>
+Number Read(std::string_view bytes, size_t at) {
+  Number number;
+  std::memcpy(&number, bytes.data() + at, sizeof(number));
+  return Little(number);
+}
+
+uint32_t Crc(uint32_t begin, std::string_view bytes) {
+  return libdeflate_crc32(begin, bytes.data(), bytes.size());
+}
+
+uint64_t WholeBytes(size_t record) {
+  return (kRecordBytes + record + 7) / 8 * 8;
+}
+
+// Where a record of so many bytes goes that comes next at `position`: there, or at the ring's next
+// beginning.
+uint64_t PlaceFor(uint64_t position, size_t record) {
+  const uint64_t at = position % Wal::kRingBytes;
+  const bool fits = at + WholeBytes(record) <= Wal::kRingBytes;
+  return fits ? position : position - at + Wal::kRingBytes;
+}
+
+bool WriteAll(int file, std::string_view bytes, off_t at) {
+  while (!bytes.empty()) {
+    const ssize_t written = pwrite(file, bytes.data(), bytes.size(), at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(written));
+    at += written;
+  }
+  return true;
+}
+
+// Shorter than `size` at the file's end.
+bool ReadAll(int file, std::string& bytes, size_t size, off_t at) {
+  bytes.resize(size);
+  size_t have = 0;
+  while (have < size) {
+    const ssize_t got =
+        pread(file, bytes.data() + have, size - have, at + static_cast<off_t>(have));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return false;
+    if (got == 0) break;
+    have += static_cast<size_t>(got);
+  }
+  bytes.resize(have);
+  return true;
+}
+
+struct Copy {
+  uint32_t format = 0;
+  uint32_t salt = 0;
+  uint64_t generation = 0;
+  Wal::Checkpoint checkpoint;
+};
+
+std::string Encode(const Copy& copy) {
+  std::string rest(kMagic);
+  Append(rest, copy.format);
+  Append(rest, copy.salt);
+  Append(rest, copy.generation);
+  Append(rest, copy.checkpoint.from.position);
+  Append(rest, copy.checkpoint.from.chain);
+  Append(rest, static_cast<uint32_t>(copy.checkpoint.pages.size()));
+  rest += copy.checkpoint.pages;
+  std::string bytes;
+  Append(bytes, Crc(0, rest));
+  bytes += rest;
+  bytes.resize(kCopyBytes);
+  return bytes;
+}
+
+std::optional<Copy> Decode(std::string_view bytes) {
+  if (bytes.size() < kHeadBytes || bytes.substr(4, kMagic.size()) != kMagic) return std::nullopt;
+  const auto pages = Read<uint32_t>(bytes, 36);
+  if (pages > std::min(bytes.size(), kCopyBytes) - kHeadBytes) return std::nullopt;
+  if (Read<uint64_t>(bytes, 24) > kMaxPosition) return std::nullopt;
+  if (Crc(0, bytes.substr(4, kHeadBytes - 4 + pages)) != Read<uint32_t>(bytes, 0))
+    return std::nullopt;
+  return Copy{.format = Read<uint32_t>(bytes, 8),
+              .salt = Read<uint32_t>(bytes, 12),
+              .generation = Read<uint64_t>(bytes, 16),
+              .checkpoint = {.from = {.position = Read<uint64_t>(bytes, 24),
+                                      .chain = Read<uint32_t>(bytes, 32)},
+                             .pages = std::string(bytes.substr(kHeadBytes, pages))}};
+}
+
+}  // namespace
+
+base::Status Wal::Failed(std::string_view what) const {
+  const auto message = fmt::format("{} {}: {}", what, path_, std::strerror(errno));
+  // EFBIG is what a limit on file sizes gives.
+  return errno == ENOSPC || errno == EDQUOT || errno == EFBIG
+             ? base::ResourceExhaustedError(message)
+             : base::InternalError(message);
+}
+
+base::StatusOr<std::unique_ptr<Wal>> Wal::Open(const std::string& path) {
+  const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (file < 0 && errno == ENOENT) return Make(path);
+  std::unique_ptr<Wal> wal(new Wal(path, file));
+  if (file < 0) return wal->Failed("opening");
+  STRATA_RETURN_IF_ERROR(wal->Load());
+  return wal;
+}
+
+// Under another name until it is one, so that a log that says nothing is damage.
+base::StatusOr<std::unique_ptr<Wal>> Wal::Make(const std::string& path) {
+  const std::string unfinished = path + ".new";
+  const int file = open(unfinished.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  std::unique_ptr<Wal> wal(new Wal(path, file));
+  if (file < 0) return wal->Failed("making");
+  wal->salt_ = std::random_device{}();
+  // Both places, so that no later checkpoint needs room.
+  STRATA_RETURN_IF_ERROR(wal->Keep({}));
+  STRATA_RETURN_IF_ERROR(wal->Keep({}));
+  if (rename(unfinished.c_str(), path.c_str()) != 0) return wal->Failed("making");
+  return wal;
+}
+
+Wal::~Wal() {
+  if (file_ >= 0) close(file_);
+}
+
+base::Status Wal::Load() {
+  std::string head;
+  struct stat status {};
+  if (!ReadAll(file_, head, kRingStart, 0) || fstat(file_, &status) != 0) return Failed("reading");
+  std::optional<Copy> newest;
+  for (size_t at = 0; at < head.size(); at += kCopyBytes) {
+    auto copy = Decode(std::string_view(head).substr(at));
+    if (copy && (!newest || copy->generation > newest->generation)) newest = std::move(copy);
+  }
+  if (!newest) {
+    return base::DataLossError(
+        fmt::format("{} is no write-ahead log, or is damaged: restore from a snapshot", path_));
+  }
+  if (newest->format != kFormat) {
+    return base::FailedPreconditionError(
+        fmt::format("{} has format {}, and this program knows format {}: use the version of Strata "
+                    "that wrote it",
+                    path_, newest->format, kFormat));
+  }
+  salt_ = newest->salt;
+  generation_ = newest->generation;
+  opened_ = std::move(newest->checkpoint);
+  end_ = before_last_ = opened_.from;
+  kept_ = end_.position;
+  filled_ =
+      std::min(kRingBytes, static_cast<uint64_t>(std::max<off_t>(0, status.st_size - kRingStart)));
+  return base::OkStatus();
+}
+
+base::StatusOr<std::optional<Wal::Record>> Wal::ReadAt(uint64_t position) const {
+  const auto place = static_cast<off_t>(position % kRingBytes);
+  std::string head;
+  if (!ReadAll(file_, head, kRecordBytes, kRingStart + place)) return Failed("reading");
+  if (head.size() < kRecordBytes || Read<uint64_t>(head, 16) != position) return std::nullopt;
+  const auto size = Read<uint32_t>(head, 8);
+  if (size > kMaxRecordBytes || PlaceFor(position, size) != position) return std::nullopt;
+  Record record{.crc = Read<uint32_t>(head, 0), .chain = Read<uint32_t>(head, 4), .bytes = {}};
+  if (!ReadAll(file_, record.bytes, size, kRingStart + place + static_cast<off_t>(kRecordBytes)))
+    return Failed("reading");
+  const uint32_t crc = Crc(Crc(salt_, std::string_view(head).substr(4)), record.bytes);
+  if (record.bytes.size() < size || crc != record.crc) return std::nullopt;
+  return record;
+}
+
+base::Status Wal::Replay(absl::FunctionRef<base::Status(std::string_view)> apply) {
+  if (opened_.pages.empty()) return base::OkStatus();
+  for (;;) {
+    const uint64_t around = end_.position - end_.position % kRingBytes + kRingBytes;
+    uint64_t position = end_.position;
+    STRATA_ASSIGN_OR_RETURN(auto record, ReadAt(position));
+    if (!record || record->chain != end_.chain) {
+      position = around;
+      STRATA_ASSIGN_OR_RETURN(record, ReadAt(position));
+    }
+    if (!record || record->chain != end_.chain) return RefuseRecordsBehind(end_.position);
+    STRATA_RETURN_IF_ERROR(apply(record->bytes));
+    before_last_ = end_;
+    end_ = {.position = position + WholeBytes(record->bytes.size()), .chain = record->crc};
+  }
+}
+
+// The record behind a damaged one begins at the latest where the longest would have ended, or at
+// the ring's beginning.
+base::Status Wal::RefuseRecordsBehind(uint64_t position) const {
+  const uint64_t around = position - position % kRingBytes + kRingBytes;
+  const uint64_t last = std::min(position + WholeBytes(kMaxRecordBytes), around - 8);
+  std::string bytes;
+  const auto from = static_cast<off_t>(position % kRingBytes);
+  if (!ReadAll(file_, bytes, last - position + kRecordBytes, kRingStart + from))
+    return Failed("reading");
+  std::optional<uint64_t> found;
+  for (uint64_t at = 8; !found && at + kRecordBytes <= bytes.size(); at += 8) {
+    if (Read<uint64_t>(bytes, at + 16) != position + at) continue;
+    STRATA_ASSIGN_OR_RETURN(const auto record, ReadAt(position + at));
+    if (record) found = position + at;
+  }
+  if (!found) {
+    STRATA_ASSIGN_OR_RETURN(const auto record, ReadAt(around));
+    if (record) found = around;
+  }
+  if (!found) return base::OkStatus();
+  return base::DataLossError(fmt::format(
+      "{} is damaged: the record at {} is unreadable, and a later one stands at {}: restore from a "
+      "snapshot",
+      path_, position, *found));
+}
+
+bool Wal::Fits(size_t bytes) const {
+  const uint64_t place = PlaceFor(end_.position, bytes);
+  return place + WholeBytes(bytes) - kept_.load(std::memory_order_acquire) <= kRingBytes;
+}
+
+base::Status Wal::Fill(uint64_t bytes) {
+  if (bytes <= filled_) return base::OkStatus();
+  const uint64_t wanted = std::min(kRingBytes, (bytes / kFillBytes + 1) * kFillBytes);
+  const std::string zeros(kFillBytes, '\0');
+  while (filled_ < wanted) {
+    const auto part = std::string_view(zeros).substr(0, wanted - filled_);
+    if (!WriteAll(file_, part, kRingStart + static_cast<off_t>(filled_))) return Failed("growing");
+    filled_ += part.size();
+  }
+  return base::OkStatus();
+}
+
+// Whatever the reason is that it fails, what was written may be there or not.
+base::Status Wal::Sync() const {
+  if (fdatasync(file_) == 0) return base::OkStatus();
+  return base::InternalError(fmt::format("syncing {}: {}", path_, std::strerror(errno)));
+}
+
+base::Status Wal::Append(std::string_view record) {
+  const uint64_t position = PlaceFor(end_.position, record.size());
+  const uint64_t place = position % kRingBytes;
+  STRATA_RETURN_IF_ERROR(Fill(place + WholeBytes(record.size())));
+  std::string rest;
+  rest.reserve(WholeBytes(record.size()));
+  engine::Append(rest, end_.chain);
+  engine::Append(rest, static_cast<uint32_t>(record.size()));
+  engine::Append(rest, uint32_t{0});
+  engine::Append(rest, position);
+  rest += record;
+  const uint32_t crc = Crc(salt_, rest);
+  std::string bytes;
+  bytes.reserve(WholeBytes(record.size()));
+  engine::Append(bytes, crc);
+  bytes += rest;
+  bytes.resize(WholeBytes(record.size()));
+  if (!WriteAll(file_, bytes, kRingStart + static_cast<off_t>(place))) return Failed("writing");
+  STRATA_RETURN_IF_ERROR(Sync());
+  before_last_ = end_;
+  end_ = {.position = position + bytes.size(), .chain = crc};
+  return base::OkStatus();
+}
+
+base::Status Wal::TakeBack() {
+  const size_t last = end_.position - before_last_.position;
+  // The record, and what may lie unused before it.
+  const uint64_t at = before_last_.position % kRingBytes;
+  const uint64_t place = at + last > kRingBytes ? 0 : at;
+  if (!WriteAll(file_, std::string(kRecordBytes, '\0'), kRingStart + static_cast<off_t>(place)))
+    return base::InternalError(base::Message(Failed("writing")));
+  STRATA_RETURN_IF_ERROR(Sync());
+  end_ = before_last_;
+  return base::OkStatus();
+}
+
+base::Status Wal::Keep(const Checkpoint& checkpoint) {
+  const std::string copy = Encode(
+      {.format = kFormat, .salt = salt_, .generation = generation_ + 1, .checkpoint = checkpoint});
+  const auto place = static_cast<off_t>((generation_ + 1) % 2 * kPlaceBytes);
+  if (!WriteAll(file_, copy + copy, place)) return Failed("writing");
+  STRATA_RETURN_IF_ERROR(Sync());
+  ++generation_;
+  kept_.store(checkpoint.from.position, std::memory_order_release);
+  return base::OkStatus();
+}
+
+}  // namespace strata::engine

@@ -1,0 +1,112 @@
+// The write-ahead log beside the tree's file: a write is durable when its record is, after one
+// append and one fsync, and reaches the tree's file later, together with others.
+//
+// The file begins with two places for checkpoints, used in turn. A checkpoint says from which
+// position on records have to be done again, and holds the first pages of the tree's file as they
+// were then (checkpoints.h). Behind them lies a ring of records. All numbers are little-endian:
+//
+//   checkpoint  crc32 of the rest | magic, 4 bytes | format u32 | salt u32 | generation u64 |
+//               position u64 | chain u32 | pages' size u32 | pages
+//   record      crc32 of the rest | chain u32 | size u32 | 0 u32 | position u64 | bytes, and zeros
+//               to a multiple of 8
+//
+// Positions count bytes since the log was made; modulo the ring's size they are places in it. A
+// record lies in one piece, so that the ring's end may stay unused. `chain` is the crc32 of the
+// record before. What is found at a position is the next record only if both are right, so that
+// nothing left over from the last round is taken for it. The salt begins the crc32 of records: no
+// client can write a value that looks like one.
+//
+// At most one record is being written at a time, and it is synced before the next is begun: a power
+// cut damages no record but the last. If one is damaged and another stands behind it, that is no
+// power cut, and going on would lose writes that somebody was told of: DataLoss. For the same
+// reason each checkpoint is kept in two copies: a flipped bit in one isn't taken for a cut.
+#pragma once
+
+#include <absl/functional/function_ref.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace strata::engine {
+
+// Keep, Fits and pending may be called by any thread, Keep by one at a time; everything else by one
+// thread.
+class Wal {
+ public:
+  // A place between two records.
+  struct Mark {
+    uint64_t position = 0;
+    uint32_t chain = 0;
+  };
+  struct Checkpoint {
+    Mark from;          // the first record that the tree's file may lack
+    std::string pages;  // empty: the file is whole as it is, and no record follows
+  };
+
+  static constexpr size_t kMaxPagesBytes = size_t{16} << 10;
+  static constexpr uint64_t kRingBytes = uint64_t{64} << 20;
+  static constexpr size_t kMaxRecordBytes = size_t{8} << 20;
+
+  // Opens the log, or makes one, with mode 0600, whose checkpoint has no pages. DataLoss if it is
+  // no log, or damaged; FailedPrecondition if it is of another version.
+  static base::StatusOr<std::unique_ptr<Wal>> Open(const std::string& path);
+  Wal(const Wal&) = delete;
+  Wal& operator=(const Wal&) = delete;
+  ~Wal();
+
+  // The newest when the log was opened.
+  const Checkpoint& opened() const { return opened_; }
+
+  // Calls `apply` with the records since that checkpoint, in their order. Once, before Append.
+  base::Status Replay(absl::FunctionRef<base::Status(std::string_view)> apply);
+
+  // Where the next record will be.
+  const Mark& end() const { return end_; }
+  // Whether a record of so many bytes overwrites none that the last checkpoint needs.
+  bool Fits(size_t bytes) const;
+  // Bytes since the last checkpoint.
+  uint64_t pending() const { return end_.position - kept_.load(std::memory_order_relaxed); }
+
+  // Durable when it returns OK. ResourceExhausted if the disk is full: then the record isn't there.
+  // After another error nobody knows.
+  base::Status Append(std::string_view record);
+  // Removes the record that was appended last, durably.
+  base::Status TakeBack();
+
+  // Makes this the checkpoint, durably. What stands before it may be forgotten.
+  base::Status Keep(const Checkpoint& checkpoint);
+
+ private:
+  struct Record {
+    uint32_t crc = 0;
+    uint32_t chain = 0;
+    std::string bytes;
+  };
+
+  Wal(std::string path, int file) : path_(std::move(path)), file_(file) {}
+  static base::StatusOr<std::unique_ptr<Wal>> Make(const std::string& path);
+  base::Status Load();
+  base::Status Fill(uint64_t bytes);
+  base::Status Sync() const;
+  base::StatusOr<std::optional<Record>> ReadAt(uint64_t position) const;
+  base::Status RefuseRecordsBehind(uint64_t position) const;
+  base::Status Failed(std::string_view what) const;
+
+  const std::string path_;
+  const int file_;
+  uint32_t salt_ = 0;
+  uint64_t generation_ = 0;  // of the newest checkpoint
+  Checkpoint opened_;
+  uint64_t filled_ = 0;  // so many bytes of the ring exist in the file
+  Mark end_;
+  Mark before_last_;
+  std::atomic<uint64_t> kept_ = 0;  // the position of the newest checkpoint
+};
+
+}  // namespace strata::engine
