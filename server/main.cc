@@ -78,7 +78,12 @@ base::StatusOr<std::unique_ptr<Backend>> OpenBackend(const Flags& flags, const b
   backend->store = *std::move(store);
   backend->rpc = std::make_unique<rpc::Server>(*backend->store, rpc::Options{}, log, metrics);
   STRATA_RETURN_IF_ERROR(base::Annotate(backend->rpc->Start(), "--data-dir"));
-  backend->client = client::Client::OverChannel(backend->rpc->InProcessChannel(), metrics);
+  backend->client =
+      client::Client::OverChannel(backend->rpc->InProcessChannel(), metrics,
+                                  [&rpc = *backend->rpc](const etcdserverpb::RangeRequest& request,
+                                                         etcdserverpb::RangeResponse* response) {
+                                    return rpc.Range(request, response);
+                                  });
   return backend;
 }
 

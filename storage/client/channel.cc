@@ -91,10 +91,15 @@ bool IsTokensFault(const base::Status& status) {
          base::Message(status).find("revision of auth store is old") != std::string_view::npos;
 }
 
+base::Status At(const std::string& url, const base::Status& error) {
+  return base::Error(error.code(),
+                     fmt::format("etcd {}: {}", url, base::Printable(base::Message(error), 300)));
+}
+
 base::Status FromGrpc(const grpc::Status& status, const std::string& url) {
   if (status.ok()) return base::OkStatus();
-  return base::Error(static_cast<base::StatusCode>(status.error_code()),
-                     fmt::format("etcd {}: {}", url, base::Printable(status.error_message(), 300)));
+  return At(
+      url, base::Error(static_cast<base::StatusCode>(status.error_code()), status.error_message()));
 }
 
 }  // namespace strata::client

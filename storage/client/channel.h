@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "proto/etcd/rpc.grpc.pb.h"
 #include "storage/client/client.h"
+#include "storage/client/direct.h"
 
 namespace strata::client {
 
@@ -37,6 +38,8 @@ struct Client::Endpoint {
   const std::unique_ptr<etcdserverpb::Watch::Stub> watch;
   const std::unique_ptr<etcdserverpb::Maintenance::Stub> maintenance;
   const std::unique_ptr<etcdserverpb::Auth::Stub> auth;
+  std::unique_ptr<DirectConnection> direct;  // once it is used
+  InProcessRange in_process;
 };
 
 // gRPC's deadlines are wall times on the outside.
@@ -50,7 +53,8 @@ base::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& ur
 // users (etcd clientv3 retry_interceptor.go shouldRefreshToken).
 bool IsTokensFault(const base::Status& status);
 
-// The same code with the message, and the endpoint in front.
+// The same error, with the endpoint in front.
+base::Status At(const std::string& url, const base::Status& error);
 base::Status FromGrpc(const grpc::Status& status, const std::string& url);
 
 }  // namespace strata::client

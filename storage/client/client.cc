@@ -21,18 +21,18 @@ bool IsEndpointsFault(const base::Status& status) {
 void Cancellation::Cancel() {
   absl::MutexLock lock(&mu_);
   cancelled_ = true;
-  for (grpc::ClientContext* context : calls_) context->TryCancel();
+  for (const Canceller* cancel : calls_) (*cancel)();
 }
 
-bool Cancellation::Enter(grpc::ClientContext& context) {
+bool Cancellation::Enter(const Canceller& cancel) {
   absl::MutexLock lock(&mu_);
-  if (!cancelled_) calls_.push_back(&context);
+  if (!cancelled_) calls_.push_back(&cancel);
   return !cancelled_;
 }
 
-void Cancellation::Leave(grpc::ClientContext& context) {
+void Cancellation::Leave(const Canceller& cancel) {
   absl::MutexLock lock(&mu_);
-  std::erase(calls_, &context);
+  std::erase(calls_, &cancel);
 }
 
 Client::Operation::Operation(obs::Metrics& metrics, const char* name)
@@ -59,9 +59,10 @@ base::StatusOr<std::unique_ptr<Client>> Client::Create(const Options& options,
 }
 
 std::unique_ptr<Client> Client::OverChannel(std::shared_ptr<grpc::Channel> channel,
-                                            obs::Metrics& metrics) {
+                                            obs::Metrics& metrics, InProcessRange range) {
   std::vector<std::unique_ptr<Endpoint>> endpoints;
   endpoints.push_back(std::make_unique<Endpoint>("in-process", channel, nullptr));
+  endpoints.back()->in_process = std::move(range);
   return std::unique_ptr<Client>(new Client(std::move(endpoints), {}, metrics));
 }
 
@@ -86,30 +87,26 @@ void Client::Leave(const Endpoint& failed) {
   if (endpoints_[current_].get() == &failed) current_ = (current_ + 1) % endpoints_.size();
 }
 
-base::Status Client::Authorize(Endpoint& endpoint, grpc::ClientContext& context) {
-  if (options_.username.empty()) return base::OkStatus();
-  std::string token;
+base::StatusOr<std::string> Client::Token(Endpoint& endpoint, base::MonotonicTime deadline) {
+  if (options_.username.empty()) return std::string();
   {
     absl::MutexLock lock(&mu_);
-    token = token_;
+    if (!token_.empty()) return token_;
   }
-  if (token.empty()) {
-    grpc::ClientContext auth_context;
-    auth_context.set_deadline(context.deadline());
-    etcdserverpb::AuthenticateRequest request;
-    request.set_name(options_.username);
-    request.set_password(options_.password);
-    etcdserverpb::AuthenticateResponse response;
-    const grpc::Status status = endpoint.auth->Authenticate(&auth_context, request, &response);
-    // "authentication is not enabled": then nobody needs a token.
-    if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) return base::OkStatus();
-    STRATA_RETURN_IF_ERROR(FromGrpc(status, endpoint.url));
-    token = response.token();
-    absl::MutexLock lock(&mu_);
-    token_ = token;
-  }
-  context.AddMetadata("token", token);
-  return base::OkStatus();
+  grpc::ClientContext context;
+  context.set_deadline(WallDeadline(deadline));
+  endpoint.AwaitConnection(deadline);
+  etcdserverpb::AuthenticateRequest request;
+  request.set_name(options_.username);
+  request.set_password(options_.password);
+  etcdserverpb::AuthenticateResponse response;
+  const grpc::Status status = endpoint.auth->Authenticate(&context, request, &response);
+  // "authentication is not enabled": then nobody needs a token.
+  if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) return std::string();
+  STRATA_RETURN_IF_ERROR(FromGrpc(status, endpoint.url));
+  absl::MutexLock lock(&mu_);
+  token_ = response.token();
+  return token_;
 }
 
 void Client::ForgetToken() {
@@ -117,27 +114,27 @@ void Client::ForgetToken() {
   token_.clear();
 }
 
+struct Client::Attempt {
+  Endpoint& endpoint;
+  const base::MonotonicTime until;
+  const std::string token;  // of etcd's users; empty: none
+};
+
 // Once on each endpoint, beginning with the current one; once more if the token has expired.
 template <typename Call>
 base::Status Client::Try(const Operation& operation, base::MonotonicTime deadline,
-                         Cancellation* cancellation, const Call& call) {
+                         const Call& call) {
   const auto start = steady_clock::now();
   base::Status status;
   bool fresh_token = false;
   for (size_t tried = 0; tried < endpoints_.size();) {
     Endpoint& endpoint = current();
-    grpc::ClientContext context;
     // A share of what is left for each endpoint that hasn't been tried, so that one that hangs
     // doesn't use it all.
     const auto left = deadline - steady_clock::now();
     const auto until = steady_clock::now() + left / static_cast<int64_t>(endpoints_.size() - tried);
-    context.set_deadline(WallDeadline(until));
-    endpoint.AwaitConnection(until);
-    if (cancellation != nullptr && !cancellation->Enter(context))
-      return base::CancelledError("shutting down");
-    status = Authorize(endpoint, context);
-    if (status.ok()) status = FromGrpc(call(endpoint, context), endpoint.url);
-    if (cancellation != nullptr) cancellation->Leave(context);
+    auto token = Token(endpoint, until);
+    status = token.ok() ? call(Attempt{endpoint, until, *std::move(token)}) : token.status();
     if (IsTokensFault(status) && !options_.username.empty() && !fresh_token) {
       ForgetToken();
       fresh_token = true;
@@ -153,8 +150,34 @@ base::Status Client::Try(const Operation& operation, base::MonotonicTime deadlin
   return status;
 }
 
-base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::MonotonicTime deadline,
-                                          Cancellation* cancellation) {
+// Runs `call`, which `cancel` ends early.
+template <typename Call>
+base::Status Client::Cancellable(Cancellation* cancellation, const Cancellation::Canceller& cancel,
+                                 const Call& call) {
+  if (cancellation == nullptr) return call();
+  if (!cancellation->Enter(cancel)) return base::CancelledError("shutting down");
+  const base::Status status = call();
+  cancellation->Leave(cancel);
+  return status;
+}
+
+template <typename Call>
+base::Status Client::TryGrpc(const Operation& operation, base::MonotonicTime deadline,
+                             Cancellation* cancellation, const Call& call) {
+  return Try(operation, deadline, [&](const Attempt& attempt) {
+    grpc::ClientContext context;
+    context.set_deadline(WallDeadline(attempt.until));
+    if (!attempt.token.empty()) context.AddMetadata("token", attempt.token);
+    attempt.endpoint.AwaitConnection(attempt.until);
+    return Cancellable(
+        cancellation, [&] { context.TryCancel(); },
+        [&] { return FromGrpc(call(attempt.endpoint, context), attempt.endpoint.url); });
+  });
+}
+
+namespace {
+
+etcdserverpb::RangeRequest Encode(const RangeOptions& options) {
   etcdserverpb::RangeRequest request;
   request.set_key(options.key);
   if (!options.end.empty()) request.set_range_end(options.end);
@@ -166,13 +189,10 @@ base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::Mon
     request.set_sort_order(etcdserverpb::RangeRequest::DESCEND);
     request.set_sort_target(etcdserverpb::RangeRequest::MOD);
   }
-  etcdserverpb::RangeResponse response;
-  STRATA_RETURN_IF_ERROR(Try(options.end.empty() ? get_ : list_, deadline, cancellation,
-                             [&](Endpoint& endpoint, grpc::ClientContext& context) {
-                               if (!options.traceparent.empty())
-                                 context.AddMetadata("traceparent", options.traceparent);
-                               return endpoint.kv->Range(&context, request, &response);
-                             }));
+  return request;
+}
+
+RangeResult Decode(etcdserverpb::RangeResponse response) {
   RangeResult result;
   result.kvs.reserve(response.kvs_size());
   for (auto& kv : *response.mutable_kvs()) {
@@ -187,13 +207,57 @@ base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::Mon
   return result;
 }
 
+}  // namespace
+
+base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::MonotonicTime deadline,
+                                          Cancellation* cancellation) {
+  const etcdserverpb::RangeRequest request = Encode(options);
+  etcdserverpb::RangeResponse response;
+  STRATA_RETURN_IF_ERROR(TryGrpc(options.end.empty() ? get_ : list_, deadline, cancellation,
+                                 [&](Endpoint& endpoint, grpc::ClientContext& context) {
+                                   if (!options.traceparent.empty())
+                                     context.AddMetadata("traceparent", options.traceparent);
+                                   return endpoint.kv->Range(&context, request, &response);
+                                 }));
+  return Decode(std::move(response));
+}
+
+base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
+                                                  base::MonotonicTime deadline,
+                                                  Cancellation* cancellation) {
+  if (current().dialled == nullptr && current().in_process == nullptr)
+    return Range(options, deadline, cancellation);
+  absl::MutexLock lock(&direct_mu_);
+  const etcdserverpb::RangeRequest request = Encode(options);
+  etcdserverpb::RangeResponse response;
+  STRATA_RETURN_IF_ERROR(Try(get_, deadline, [&](const Attempt& attempt) -> base::Status {
+    Endpoint& endpoint = attempt.endpoint;
+    if (endpoint.in_process != nullptr)
+      return FromGrpc(endpoint.in_process(request, &response), endpoint.url);
+    if (endpoint.direct == nullptr)
+      endpoint.direct = std::make_unique<DirectConnection>(endpoint.url, options_);
+    const auto interrupt = [&] { endpoint.direct->Interrupt(); };
+    return Cancellable(cancellation, interrupt, [&]() -> base::Status {
+      const auto answer = endpoint.direct->Call({.path = "/etcdserverpb.KV/Range",
+                                                 .message = request.SerializeAsString(),
+                                                 .token = attempt.token},
+                                                attempt.until);
+      if (!answer.ok()) return At(endpoint.url, answer.status());
+      return response.ParseFromString(*answer)
+                 ? base::OkStatus()
+                 : At(endpoint.url, base::InternalError("that is no answer to a Range"));
+    });
+  }));
+  return Decode(std::move(response));
+}
+
 base::StatusOr<std::vector<KeyValue>> Client::Read(const std::vector<std::string>& keys,
                                                    base::MonotonicTime deadline) {
   etcdserverpb::TxnRequest request;
   for (const std::string& key : keys) request.add_success()->mutable_request_range()->set_key(key);
   etcdserverpb::TxnResponse response;
   STRATA_RETURN_IF_ERROR(
-      Try(get_, deadline, nullptr, [&](Endpoint& endpoint, grpc::ClientContext& context) {
+      TryGrpc(get_, deadline, nullptr, [&](Endpoint& endpoint, grpc::ClientContext& context) {
         return endpoint.kv->Txn(&context, request, &response);
       }));
   if (response.responses_size() != request.success_size()) {
@@ -226,7 +290,7 @@ base::StatusOr<bool> Client::Commit(const std::vector<Put>& puts, base::Monotoni
   }
   etcdserverpb::TxnResponse response;
   STRATA_RETURN_IF_ERROR(
-      Try(txn_, deadline, nullptr, [&](Endpoint& endpoint, grpc::ClientContext& context) {
+      TryGrpc(txn_, deadline, nullptr, [&](Endpoint& endpoint, grpc::ClientContext& context) {
         return endpoint.kv->Txn(&context, request, &response);
       }));
   return response.succeeded();
@@ -235,10 +299,10 @@ base::StatusOr<bool> Client::Commit(const std::vector<Put>& puts, base::Monotoni
 base::StatusOr<std::string> Client::Version(base::MonotonicTime deadline,
                                             Cancellation* cancellation) {
   etcdserverpb::StatusResponse response;
-  STRATA_RETURN_IF_ERROR(
-      Try(status_, deadline, cancellation, [&](Endpoint& endpoint, grpc::ClientContext& context) {
-        return endpoint.maintenance->Status(&context, {}, &response);
-      }));
+  STRATA_RETURN_IF_ERROR(TryGrpc(status_, deadline, cancellation,
+                                 [&](Endpoint& endpoint, grpc::ClientContext& context) {
+                                   return endpoint.maintenance->Status(&context, {}, &response);
+                                 }));
   return response.version();
 }
 

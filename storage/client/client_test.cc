@@ -2,7 +2,9 @@
 // test/integration.
 #include "storage/client/client.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <grpcpp/support/status.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -12,6 +14,7 @@
 #include <thread>
 
 #include "obs/log.h"
+#include "proto/etcd/rpc.pb.h"
 #include "storage/client/watch.h"
 #include "storage/engine/store.h"
 #include "storage/rpc/server.h"
@@ -62,7 +65,11 @@ class StoreClient : public testing::Test {
         store(*engine::Store::Open(directory, {}, clock, obs::NullLogger(), metrics)),
         server(*store, {}, obs::NullLogger(), metrics) {
     EXPECT_TRUE(server.Start().ok());
-    client = Client::OverChannel(server.InProcessChannel(), metrics);
+    client = Client::OverChannel(
+        server.InProcessChannel(), metrics,
+        [this](const etcdserverpb::RangeRequest& request, etcdserverpb::RangeResponse* response) {
+          return server.Range(request, response);
+        });
   }
   ~StoreClient() override {
     client.reset();
@@ -86,6 +93,40 @@ class StoreClient : public testing::Test {
   rpc::Server server;
   std::unique_ptr<Client> client;
 };
+
+TEST_F(StoreClient, ReadsTheSameDirectly) {
+  rpc::Server listening(*store, {.listen_urls = {"http://127.0.0.1:0"}}, obs::NullLogger(),
+                        metrics);
+  ASSERT_TRUE(listening.Start().ok());
+  for (int i = 0; i < 5; ++i) PutOne("key-" + std::to_string(i), std::string(10'000, 'v'));
+  const auto dialled = *Client::Create({.endpoints = listening.urls()}, metrics);
+  const auto bare = Client::OverChannel(server.InProcessChannel(), metrics);
+  const RangeOptions kCases[] = {
+      {.key = "key-1"},
+      {.key = "none"},
+      {.key = "key", .end = "kez", .limit = 2},
+      {.key = "key", .end = "kez", .limit = 1, .keys_only = true, .newest_first = true},
+      {.key = "key", .end = "kez", .revision = 3, .count_only = true},
+      {.key = "key-1", .revision = 99},
+  };
+  const auto text = [](const base::StatusOr<RangeResult>& result) {
+    // Without the endpoint.
+    if (!result.ok()) return result.status().ToString().substr(0, 12);
+    std::string all = fmt::format("{} {} {} {}", result->more, result->count, result->revision,
+                                  result->cluster_id);
+    for (const KeyValue& kv : result->kvs)
+      all +=
+          fmt::format(" {} {} {} {}", kv.key, kv.value.size(), kv.create_revision, kv.mod_revision);
+    return all;
+  };
+  for (const RangeOptions& options : kCases) {
+    const std::string expected = text(client->Range(options, Soon()));
+    EXPECT_EQ(text(client->RangeDirectly(options, Soon())), expected);
+    EXPECT_EQ(text(dialled->RangeDirectly(options, Soon())), expected);
+    EXPECT_EQ(text(bare->RangeDirectly(options, Soon())), expected);
+  }
+  listening.Shutdown(absl::Seconds(1));
+}
 
 // As etcd is while it starts: the kernel takes the connection, nobody speaks.
 TEST_F(StoreClient, AServerThatListensBeforeItServesIsReachedOnceItDoes) {

@@ -53,8 +53,10 @@ std::unique_ptr<Watch> Client::OpenWatch(const WatchOptions& options) {
   stream->context.AddMetadata("hasleader", "true");
   stream->context.set_wait_for_ready(false);
   stream->endpoint.AwaitConnection(base::MonotonicTime::max());
-  stream->opened = Authorize(stream->endpoint, stream->context);
-  if (stream->opened.ok()) {
+  const auto token = Token(stream->endpoint, base::MonotonicTime::max());
+  stream->opened = token.status();
+  if (token.ok()) {
+    if (!token->empty()) stream->context.AddMetadata("token", *token);
     stream->stream = stream->endpoint.watch->Watch(&stream->context);
     etcdserverpb::WatchRequest request;
     auto* create = request.mutable_create_request();

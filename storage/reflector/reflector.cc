@@ -326,7 +326,7 @@ base::StatusOr<Barrier::Target> Reflector::Read(base::MonotonicTime deadline) {
     const KeyRange all = WholeRange();
     range = {.key = all.begin, .end = all.end, .limit = 1, .keys_only = true, .newest_first = true};
   }
-  const auto now = client_.Range(range, deadline, &cancellation_);
+  const auto now = client_.RangeDirectly(range, deadline, &cancellation_);
   if (!now.ok()) return now.status();
   {
     absl::MutexLock lock(&mu_);

@@ -160,6 +160,11 @@ base::Status Server::Start() {
   return base::OkStatus();
 }
 
+grpc::Status Server::Range(const etcdserverpb::RangeRequest& request,
+                           etcdserverpb::RangeResponse* response) const {
+  return services_->kv.Read(request, response);
+}
+
 std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(INT_MAX);

@@ -13,10 +13,15 @@
 #include "storage/engine/store.h"
 #include "storage/rpc/watch.h"
 
+namespace etcdserverpb {
+class RangeRequest;
+class RangeResponse;
+}  // namespace etcdserverpb
 namespace grpc {
 class Channel;
 class Server;
 class ServerCredentials;
+class Status;
 }  // namespace grpc
 
 namespace strata::rpc {
@@ -54,6 +59,10 @@ class Server {
 
   // A channel that needs no socket. After Start; it ends with the server.
   std::shared_ptr<grpc::Channel> InProcessChannel();
+
+  // What the service answers, without a call: for who asks it in this process all the time.
+  grpc::Status Range(const etcdserverpb::RangeRequest& request,
+                     etcdserverpb::RangeResponse* response) const;
 
   // Refuses new calls, ends watches, and waits for the others until the deadline, which then are
   // cancelled.

@@ -11,11 +11,15 @@ namespace pb = etcdserverpb;
 using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
 
+grpc::Status KvService::Read(const pb::RangeRequest& request, pb::RangeResponse* response) const {
+  const auto decoded = Decode(request);
+  if (!decoded.ok()) return ToGrpc(decoded.status());
+  return Respond(identity_, store_.Range(*decoded), response);
+}
+
 ServerUnaryReactor* KvService::Range(CallbackServerContext* context,
                                      const pb::RangeRequest* request, pb::RangeResponse* response) {
-  auto decoded = Decode(*request);
-  if (!decoded.ok()) return Finish(context, ToGrpc(decoded.status()));
-  return Finish(context, Respond(identity_, store_.Range(*decoded), response));
+  return Finish(context, Read(*request, response));
 }
 
 ServerUnaryReactor* KvService::Put(CallbackServerContext* context, const pb::PutRequest* request,

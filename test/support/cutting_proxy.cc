@@ -51,9 +51,11 @@ CuttingProxy::~CuttingProxy() {
   for (std::thread& thread : threads) thread.join();
 }
 
-void CuttingProxy::CutNextAfter(int64_t bytes) {
+void CuttingProxy::CutAfter(int64_t bytes, int others) {
   absl::MutexLock lock(&mu_);
   limit_ = bytes;
+  others_ = others;
+  passed_ = 0;
   for (const int fd : open_) shutdown(fd, SHUT_RDWR);
 }
 
@@ -84,17 +86,19 @@ void CuttingProxy::Serve(int client) {
   const sockaddr_in address = Loopback(target_port_);
   const bool connected =
       connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  int64_t limit;
+  int64_t limit = 0;
+  bool watched = false;
   {
     absl::MutexLock lock(&mu_);
-    limit = std::exchange(limit_, 0);
-    passed_ = 0;
+    watched = others_ == 0;
+    if (watched) limit = limit_;
+    if (others_ >= 0) --others_;
     open_.insert(open_.end(), {client, server});
     if (stopping_) shutdown(client, SHUT_RDWR);
   }
   if (connected) {
     std::thread up([&] { Pump(client, server, false, 0); });
-    Pump(server, client, true, limit);
+    Pump(server, client, watched, limit);
     up.join();
   }
   absl::MutexLock lock(&mu_);
@@ -105,7 +109,7 @@ void CuttingProxy::Serve(int client) {
   close(server);
 }
 
-void CuttingProxy::Pump(int from, int to, bool counted, int64_t limit) {
+void CuttingProxy::Pump(int from, int to, bool watched, int64_t limit) {
   std::array<char, 16'384> buffer;
   int64_t sent = 0;
   for (;;) {
@@ -114,7 +118,7 @@ void CuttingProxy::Pump(int from, int to, bool counted, int64_t limit) {
     const int64_t may = limit == 0 ? got : std::min<int64_t>(got, limit - sent);
     if (send(to, buffer.data(), static_cast<size_t>(may), MSG_NOSIGNAL) != may) break;
     sent += may;
-    if (!counted) continue;
+    if (!watched) continue;
     absl::MutexLock lock(&mu_);
     passed_ += may;
     if (limit == 0 || sent < limit) continue;

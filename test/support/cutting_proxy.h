@@ -20,10 +20,11 @@ class CuttingProxy {
 
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
-  // Breaks all connections. The next one is broken after `bytes` from the target; 0: never.
-  void CutNextAfter(int64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
+  // Breaks all connections. Of those that come then, the one after `others` is broken after `bytes`
+  // from the target; 0: never.
+  void CutAfter(int64_t bytes, int others) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Bytes that the target has sent over the newest connection.
+  // Bytes that the target has sent over that one.
   int64_t passed() const ABSL_LOCKS_EXCLUDED(mu_);
   // Connections that were broken because of their limit.
   int cut() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -31,7 +32,7 @@ class CuttingProxy {
  private:
   void Accept();
   void Serve(int client);
-  void Pump(int from, int to, bool counted, int64_t limit);
+  void Pump(int from, int to, bool watched, int64_t limit);
 
   const int target_port_;
   int listener_ = -1;
@@ -39,6 +40,7 @@ class CuttingProxy {
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   int64_t limit_ ABSL_GUARDED_BY(mu_) = 0;
+  int others_ ABSL_GUARDED_BY(mu_) = -1;  // that still come before it; -1: it has come
   int64_t passed_ ABSL_GUARDED_BY(mu_) = 0;
   int cut_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<int> open_ ABSL_GUARDED_BY(mu_);

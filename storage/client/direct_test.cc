@@ -1,0 +1,243 @@
+#include "storage/client/direct.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <openssl/pem.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "obs/log.h"
+#include "proto/etcd/rpc.pb.h"
+#include "storage/engine/store.h"
+#include "storage/rpc/server.h"
+#include "test/support/certificates.h"
+#include "test/support/fake_etcd.h"
+#include "test/support/http_peer.h"
+
+namespace strata::client {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using testing::HasSubstr;
+using testing_support::FakeEtcd;
+using testing_support::Identity;
+using testing_support::Issue;
+
+base::MonotonicTime In(milliseconds time) {
+  return steady_clock::now() + time;
+}
+
+UnaryRequest RangeOf(const std::string& key) {
+  etcdserverpb::RangeRequest request;
+  request.set_key(key);
+  return {.path = "/etcdserverpb.KV/Range", .message = request.SerializeAsString()};
+}
+
+// The store's revision, or the error.
+std::string Ask(DirectConnection& connection, milliseconds patience = milliseconds(5000)) {
+  const auto answer = connection.Call(RangeOf("a"), In(patience));
+  if (!answer.ok()) return answer.status().ToString();
+  etcdserverpb::RangeResponse response;
+  EXPECT_TRUE(response.ParseFromString(*answer));
+  return std::to_string(response.header().revision());
+}
+
+TEST(DirectConnection, AsksAgainAndAgainOverOneConnection) {
+  FakeEtcd etcd;
+  DirectConnection connection(etcd.url(), {});
+  for (int i = 0; i < 200; ++i)
+    ASSERT_EQ(Ask(connection), std::to_string(etcd.Put("a", std::to_string(i))));
+}
+
+TEST(DirectConnection, SaysWhatTheServerSays) {
+  FakeEtcd etcd;
+  DirectConnection connection(etcd.url(), {});
+  UnaryRequest request = RangeOf("a");
+  request.path = "/etcdserverpb.KV/Nothing";
+  const auto none = connection.Call(request, In(milliseconds(5000)));
+  EXPECT_EQ(none.status().code(), base::StatusCode::kUnimplemented) << none.status();
+  EXPECT_EQ(Ask(connection), std::to_string(etcd.revision())) << "and goes on";
+}
+
+TEST(DirectConnection, DialsAgainWhenTheServerHasBeenAway) {
+  FakeEtcd etcd;
+  DirectConnection connection(etcd.url(), {});
+  ASSERT_EQ(Ask(connection), std::to_string(etcd.revision()));
+  etcd.Down();
+  EXPECT_THAT(Ask(connection), HasSubstr("UNAVAILABLE: connecting: Connection refused"));
+  etcd.Up();
+  EXPECT_EQ(Ask(connection), std::to_string(etcd.revision()));
+  etcd.Down();
+  etcd.Up();
+  EXPECT_EQ(Ask(connection), std::to_string(etcd.revision())) << "without anybody's noticing";
+}
+
+TEST(DirectConnection, KeepsToItsDeadline) {
+  FakeEtcd etcd;
+  etcd.Behave([](auto& b) { b.hang_reads = true; });
+  DirectConnection connection(etcd.url(), {});
+  const auto start = steady_clock::now();
+  EXPECT_THAT(Ask(connection, milliseconds(100)), HasSubstr("DEADLINE_EXCEEDED"));
+  EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(3));
+  etcd.Behave([](auto& b) { b.hang_reads = false; });
+  EXPECT_EQ(Ask(connection), std::to_string(etcd.revision()));
+}
+
+TEST(DirectConnection, WaitsNoLongerForAServerThatIsSilent) {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  ASSERT_EQ(listen(listener, 16), 0);
+  for (const char* scheme : {"http", "https"}) {
+    DirectConnection connection(
+        std::string(scheme) + "://127.0.0.1:" + std::to_string(ntohs(address.sin_port)), {});
+    EXPECT_EQ(Ask(connection, milliseconds(100)), "DEADLINE_EXCEEDED: no answer in time");
+  }
+  close(listener);
+}
+
+TEST(DirectConnection, IsInterrupted) {
+  FakeEtcd etcd;
+  etcd.Behave([](auto& b) { b.hang_reads = true; });
+  DirectConnection connection(etcd.url(), {});
+  std::thread other([&] {
+    std::this_thread::sleep_for(milliseconds(50));
+    connection.Interrupt();
+  });
+  EXPECT_EQ(Ask(connection, milliseconds(20'000)), "CANCELLED: interrupted");
+  other.join();
+  etcd.Behave([](auto& b) { b.hang_reads = false; });
+}
+
+TEST(DirectConnection, RefusesAServerOfSomethingElse) {
+  testing_support::HttpPeer peer([](const auto&) {
+    return testing_support::HttpPeer::Answer{"HTTP/1.1 400 Bad Request\r\n\r\n", false};
+  });
+  DirectConnection connection(peer.url(), {});
+  EXPECT_THAT(Ask(connection, milliseconds(1000)), HasSubstr("UNAVAILABLE: "));
+}
+
+// The embedded store behind TLS, or on a unix socket.
+class DirectToStore : public testing::Test {
+ protected:
+  DirectToStore() {
+    signal(SIGPIPE, SIG_IGN);
+    fs::create_directories(root);
+    store = *engine::Store::Open(root / "store", {}, clock, obs::NullLogger(), metrics);
+    ca = Signed(nullptr, "ca", nullptr);
+    Write("ca", ca->Pem());
+    const auto identity = Signed(ca.get(), "localhost", "serverAuth", "DNS:localhost,IP:127.0.0.1");
+    Write("cert", identity->Pem());
+    Write("key", KeyPem(*identity));
+  }
+  ~DirectToStore() override {
+    if (server != nullptr) server->Shutdown(absl::Seconds(1));
+    store.reset();
+    fs::remove_all(root);
+  }
+
+  std::unique_ptr<Identity> Signed(const Identity* signer, const char* name, const char* usage,
+                                   const char* names = nullptr) const {
+    auto identity = Issue(signer, name, {}, now - kDay, now + kDay, usage);
+    if (names == nullptr) return identity;
+    testing_support::AddExtension(identity->certificate, signer->certificate, NID_subject_alt_name,
+                                  names);
+    X509_sign(identity->certificate, signer->key, EVP_sha256());
+    return identity;
+  }
+  static std::string KeyPem(const Identity& identity) {
+    BIO* bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_PrivateKey(bio, identity.key, nullptr, nullptr, 0, nullptr, nullptr);
+    char* data = nullptr;
+    const auto size = static_cast<size_t>(BIO_get_mem_data(bio, &data));
+    std::string pem(data, size);
+    BIO_free(bio);
+    return pem;
+  }
+  std::string Write(const std::string& name, const std::string& text) const {
+    std::ofstream(root / name) << text;
+    return root / name;
+  }
+  // Its port, for TLS.
+  std::string Serve(rpc::Options options) {
+    server = std::make_unique<rpc::Server>(*store, std::move(options), obs::NullLogger(), metrics);
+    const auto started = server->Start();
+    EXPECT_TRUE(started.ok()) << started;
+    const std::string url = server->urls().front();
+    return url.substr(url.rfind(':') + 1);
+  }
+  rpc::Options Tls() const {
+    rpc::Options options;
+    options.listen_urls = {"https://127.0.0.1:0"};
+    options.cert_file = root / "cert";
+    options.key_file = root / "key";
+    return options;
+  }
+
+  static constexpr int64_t kDay = 86'400;
+  const int64_t now = std::time(nullptr);
+  const fs::path root = fs::temp_directory_path() / ("strata-direct-" + std::to_string(getpid()));
+  const base::SystemClock clock;
+  obs::Metrics metrics;
+  std::unique_ptr<Identity> ca;
+  std::unique_ptr<engine::Store> store;
+  std::unique_ptr<rpc::Server> server;
+};
+
+TEST_F(DirectToStore, VerifiesTheServer) {
+  const std::string port = Serve(Tls());
+  const std::string stranger = Write("stranger", Signed(nullptr, "stranger", nullptr)->Pem());
+  const struct {
+    std::string url, ca, answer;
+  } kCases[] = {
+      {"https://localhost:" + port, root / "ca", "1"},
+      {"https://127.0.0.1:" + port, root / "ca", "1"},
+      {"https://localhost:" + port, stranger, "certificate verify failed"},
+      {"https://localhost:" + port, "", "certificate verify failed"},
+      {"https://127.0.0.2:" + port, root / "ca", ""},  // nobody's address, or nobody's certificate
+      {"http://127.0.0.1:" + port, "", "UNAVAILABLE"},
+  };
+  for (const auto& c : kCases) {
+    DirectConnection connection(c.url, {.ca_file = c.ca});
+    const std::string answer = Ask(connection);
+    EXPECT_THAT(answer, HasSubstr(c.answer)) << c.url << " " << c.ca;
+    EXPECT_EQ(answer == "1", c.answer == "1") << answer;
+  }
+}
+
+TEST_F(DirectToStore, ShowsItsCertificate) {
+  rpc::Options options = Tls();
+  options.client_ca_file = root / "ca";
+  const std::string url = "https://localhost:" + Serve(options);
+  const auto identity = Signed(ca.get(), "client", "clientAuth");
+  DirectConnection with(url, {.ca_file = root / "ca",
+                              .cert_file = Write("client", identity->Pem()),
+                              .key_file = Write("client-key", KeyPem(*identity))});
+  for (int i = 0; i < 50; ++i) ASSERT_EQ(Ask(with), "1");
+  DirectConnection without(url, {.ca_file = root / "ca"});
+  EXPECT_THAT(Ask(without), HasSubstr("UNAVAILABLE"));
+}
+
+TEST_F(DirectToStore, SpeaksOverAUnixSocket) {
+  rpc::Options options;
+  options.listen_urls = {"unix://" + (root / "socket").string()};
+  Serve(options);
+  DirectConnection connection(options.listen_urls.front(), {});
+  EXPECT_EQ(Ask(connection), "1");
+}
+
+}  // namespace
+}  // namespace strata::client
