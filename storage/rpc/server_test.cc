@@ -1,11 +1,14 @@
 #include "storage/rpc/server.h"
 
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,6 +21,9 @@ namespace strata::rpc {
 namespace {
 
 namespace pb = etcdserverpb;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 const std::string kAll("\0", 1);
 
@@ -248,13 +254,36 @@ TEST_F(ServerTest, SendsASnapshotWithItsDigestOneAtATime) {
   EXPECT_TRUE(last.ok()) << last.error_message();
 }
 
-TEST_F(ServerTest, SaysWhatItDoesNotDo) {
+TEST_F(ServerTest, SaysWhyItDoesNotServeAMethod) {
   Start();
-  const auto maintenance = pb::Maintenance::NewStub(channel_);
-  grpc::ClientContext context;
-  pb::DowngradeResponse response;
-  EXPECT_EQ(maintenance->Downgrade(&context, {}, &response).error_code(),
-            grpc::StatusCode::UNIMPLEMENTED);
+  const auto call = [&](const std::string& method) {
+    grpc::TemplatedGenericStub<pb::SnapshotRequest, pb::SnapshotRequest> stub(channel_);
+    grpc::ClientContext context;
+    Limit(context);
+    const pb::SnapshotRequest nothing;
+    pb::SnapshotRequest response;
+    std::promise<grpc::Status> ended;
+    stub.UnaryCall(&context, method, {}, &nothing, &response,
+                   [&](grpc::Status status) { ended.set_value(std::move(status)); });
+    return Text(ended.get_future().get());
+  };
+  for (const auto& [method, why] : std::vector<std::pair<std::string, std::string>>{
+           {"/etcdserverpb.Auth/AuthEnable", "no users"},
+           {"/etcdserverpb.Auth/UserAdd", "use client certificates"},
+           {"/etcdserverpb.Auth/RoleGrantPermission", "use client certificates"},
+           {"/etcdserverpb.Cluster/MemberAdd", "a cluster of one"},
+           {"/etcdserverpb.Cluster/MemberPromote", "a cluster of one"},
+           {"/etcdserverpb.Maintenance/MoveLeader", "nobody else to lead"},
+           {"/etcdserverpb.Maintenance/Downgrade", "no older version"},
+           {"/v3lockpb.Lock/Lock", "locks aren't served"},
+           {"/v3electionpb.Election/Observe", "elections aren't served"},
+           {"/etcdserverpb.KV/RangeStream", "no version of etcd"},
+           {"/nobody.Knows/This", "no version of etcd"},
+           {"/", "no version of etcd"}}) {
+    EXPECT_THAT(call(method), AllOf(StartsWith("12 etcdserver: "), HasSubstr(why))) << method;
+  }
+  EXPECT_THAT(call("/etcdserverpb.Maintenance/Status"), StartsWith("0 "));
+  EXPECT_THAT(call("/grpc.health.v1.Health/Check"), StartsWith("0 "));
 }
 
 TEST_F(ServerTest, ListensOnAPortThatItChooses) {
