@@ -25,7 +25,7 @@ constexpr std::string_view kHttps = "https://";
 constexpr std::string_view kUnix = "unix://";
 
 // What a request may weigh beside the record that it writes (etcd's grpcOverheadBytes).
-constexpr size_t kRequestOverhead = 512 * 1024;
+constexpr size_t kRequestOverhead = size_t{512} * 1024;
 
 // What etcd allows its clients' keepalive, and asks of them (--grpc-keepalive-*).
 constexpr int kMinPingIntervalMs = 5'000;
