@@ -19,10 +19,10 @@ using grpc::experimental::ServerRpcInfo;
 
 // As Go's library spells them.
 constexpr const char* kCodes[] = {
-    "OK",           "Canceled",           "Unknown",       "InvalidArgument",    "DeadlineExceeded",
-    "NotFound",     "AlreadyExists",      "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
-    "Aborted",      "OutOfRange",         "Unimplemented", "Internal",           "Unavailable",
-    "DataLoss",     "Unauthenticated"};
+    "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
+    "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
+    "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
+    "DataLoss", "Unauthenticated"};
 constexpr int kCanceled = 1, kUnknown = 2;
 
 const std::vector<double> kSeconds = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};

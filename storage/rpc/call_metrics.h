@@ -32,7 +32,8 @@ class CallMetrics {
 
  private:
   obs::Metrics& metrics_;
-  std::unordered_map<std::string, std::unique_ptr<Method>> methods_;  // by "/package.Service/Method"
+  std::unordered_map<std::string, std::unique_ptr<Method>>
+      methods_;  // by "/package.Service/Method"
 };
 
 // What a server's builder takes; `metrics` must outlive the server.

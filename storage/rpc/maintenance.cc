@@ -193,13 +193,6 @@ grpc::ServerWriteReactor<pb::SnapshotResponse>* MaintenanceService::Snapshot(
   return new SnapshotStream(store_, identity_, snapshotting_);
 }
 
-ServerUnaryReactor* MaintenanceService::MoveLeader(CallbackServerContext* context,
-                                                   const pb::MoveLeaderRequest* /*request*/,
-                                                   pb::MoveLeaderResponse* /*response*/) {
-  return Finish(context,
-                {grpc::StatusCode::FAILED_PRECONDITION, "etcdserver: bad leader transferee"});
-}
-
 ServerUnaryReactor* MaintenanceService::Defragment(CallbackServerContext* context,
                                                    const pb::DefragmentRequest* /*request*/,
                                                    pb::DefragmentResponse* /*response*/) {

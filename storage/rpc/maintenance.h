@@ -14,7 +14,6 @@ namespace strata::rpc {
 inline constexpr char kApiVersion[] = "3.6.5";
 inline constexpr char kStorageVersion[] = "3.6.0";
 
-// Downgrade says that it isn't there.
 class MaintenanceService final : public etcdserverpb::Maintenance::CallbackService {
  public:
   MaintenanceService(engine::Store& store, const Identity& identity)
@@ -34,9 +33,6 @@ class MaintenanceService final : public etcdserverpb::Maintenance::CallbackServi
                                    etcdserverpb::HashKVResponse* response) override;
   grpc::ServerWriteReactor<etcdserverpb::SnapshotResponse>* Snapshot(
       grpc::CallbackServerContext* context, const etcdserverpb::SnapshotRequest* request) override;
-  grpc::ServerUnaryReactor* MoveLeader(grpc::CallbackServerContext* context,
-                                       const etcdserverpb::MoveLeaderRequest* request,
-                                       etcdserverpb::MoveLeaderResponse* response) override;
   grpc::ServerUnaryReactor* Defragment(grpc::CallbackServerContext* context,
                                        const etcdserverpb::DefragmentRequest* request,
                                        etcdserverpb::DefragmentResponse* response) override;

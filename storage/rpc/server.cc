@@ -3,6 +3,7 @@
 #include <absl/time/clock.h>
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
 #include <sys/stat.h>
 
 #include <climits>
@@ -14,6 +15,7 @@
 #include "storage/rpc/maintenance.h"
 #include "storage/rpc/services.h"
 #include "storage/rpc/tls.h"
+#include "storage/rpc/unserved.h"
 
 namespace strata::rpc {
 namespace {
@@ -23,7 +25,7 @@ constexpr std::string_view kHttps = "https://";
 constexpr std::string_view kUnix = "unix://";
 
 // What a request may weigh beside the record that it writes (etcd's grpcOverheadBytes).
-constexpr size_t kRequestOverhead = 512 * 1024;
+constexpr size_t kRequestOverhead = size_t{512} * 1024;
 
 // What etcd allows its clients' keepalive, and asks of them (--grpc-keepalive-*).
 constexpr int kMinPingIntervalMs = 5'000;
@@ -82,6 +84,7 @@ struct Server::Services {
   ClusterService cluster;
   MaintenanceService maintenance;
   AuthService auth;
+  UnservedCalls unserved;
 };
 
 Server::Server(engine::Store& store, Options options, const obs::Logger& log, obs::Metrics& metrics)
@@ -105,6 +108,8 @@ base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Server::Credentials(
 }
 
 base::Status Server::Start() {
+  // grpc.health.v1.Health, as etcd has it. gRPC makes it for every server of the process.
+  grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(static_cast<int>(options_.max_request_bytes + kRequestOverhead));
   builder.SetMaxSendMessageSize(INT_MAX);
@@ -143,6 +148,7 @@ base::Status Server::Start() {
   builder.RegisterService(&services_->cluster);
   builder.RegisterService(&services_->maintenance);
   builder.RegisterService(&services_->auth);
+  builder.RegisterCallbackGenericService(&services_->unserved);
   server_ = builder.BuildAndStart();
 
   for (size_t i = 0; i < ports.size(); ++i) {

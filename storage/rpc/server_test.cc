@@ -1,13 +1,17 @@
 #include "storage/rpc/server.h"
 
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -18,6 +22,9 @@ namespace strata::rpc {
 namespace {
 
 namespace pb = etcdserverpb;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 const std::string kAll("\0", 1);
 
@@ -248,13 +255,36 @@ TEST_F(ServerTest, SendsASnapshotWithItsDigestOneAtATime) {
   EXPECT_TRUE(last.ok()) << last.error_message();
 }
 
-TEST_F(ServerTest, SaysWhatItDoesNotDo) {
+TEST_F(ServerTest, SaysWhyItDoesNotServeAMethod) {
   Start();
-  const auto maintenance = pb::Maintenance::NewStub(channel_);
-  grpc::ClientContext context;
-  pb::DowngradeResponse response;
-  EXPECT_EQ(maintenance->Downgrade(&context, {}, &response).error_code(),
-            grpc::StatusCode::UNIMPLEMENTED);
+  const auto call = [&](const std::string& method) {
+    grpc::TemplatedGenericStub<pb::SnapshotRequest, pb::SnapshotRequest> stub(channel_);
+    grpc::ClientContext context;
+    Limit(context);
+    const pb::SnapshotRequest nothing;
+    pb::SnapshotRequest response;
+    std::promise<grpc::Status> ended;
+    stub.UnaryCall(&context, method, {}, &nothing, &response,
+                   [&](grpc::Status status) { ended.set_value(std::move(status)); });
+    return Text(ended.get_future().get());
+  };
+  for (const auto& [method, why] : std::vector<std::pair<std::string, std::string>>{
+           {"/etcdserverpb.Auth/AuthEnable", "no users"},
+           {"/etcdserverpb.Auth/UserAdd", "use client certificates"},
+           {"/etcdserverpb.Auth/RoleGrantPermission", "use client certificates"},
+           {"/etcdserverpb.Cluster/MemberAdd", "a cluster of one"},
+           {"/etcdserverpb.Cluster/MemberPromote", "a cluster of one"},
+           {"/etcdserverpb.Maintenance/MoveLeader", "nobody else to lead"},
+           {"/etcdserverpb.Maintenance/Downgrade", "no older version"},
+           {"/v3lockpb.Lock/Lock", "locks aren't served"},
+           {"/v3electionpb.Election/Observe", "elections aren't served"},
+           {"/etcdserverpb.KV/RangeStream", "no version of etcd"},
+           {"/nobody.Knows/This", "no version of etcd"},
+           {"/", "no version of etcd"}}) {
+    EXPECT_THAT(call(method), AllOf(StartsWith("12 etcdserver: "), HasSubstr(why))) << method;
+  }
+  EXPECT_THAT(call("/etcdserverpb.Maintenance/Status"), StartsWith("0 "));
+  EXPECT_THAT(call("/grpc.health.v1.Health/Check"), StartsWith("0 "));
 }
 
 TEST_F(ServerTest, ListensOnAPortThatItChooses) {
@@ -609,6 +639,67 @@ TEST_F(ServerTest, AClientThatDoesNotReadMissesNothingAndHoldsNobodyUp) {
       EXPECT_EQ(event.kv().mod_revision(), late + 1);
       late = event.kv().mod_revision();
     }
+  }
+}
+
+TEST_F(ServerTest, CommitsGatherWhileManyWatchesWereJustAnswered) {
+  Options options;
+  options.watch.many_answers = 3;
+  options.watch.answer_time = std::chrono::milliseconds(400);
+  Start(options);
+  Watcher watcher(channel_);
+  for (int i = 0; i < 3; ++i) watcher.Create(Prefix("a", ""));
+  for (int i = 0; i < 3; ++i) watcher.Say();
+  Put("a", "0");
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(watcher.Say(), std::to_string(i) + "@2: +a=0@2") << "at once";
+  Put("a", "1");
+  Put("b", "1");
+  Delete("a");
+  Put("a", "2");
+  watcher.AskProgress();
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(watcher.Say(), std::to_string(i) + "@6: +a=1@3 -a=@5 +a=2@6");
+  EXPECT_EQ(watcher.Say(), "-1@6:") << "progress waits for what it covers";
+}
+
+TEST_F(ServerTest, ManyWatchesMissNothingWhileCommitsGather) {
+  Start();
+  constexpr int64_t kWatches = 300, kLast = 201;
+  Watcher watcher(channel_);
+  for (int64_t i = 0; i < kWatches; ++i) {
+    watcher.Create(Prefix("a", ""));
+    watcher.Say();
+  }
+  std::thread writer([&] {
+    while (Put("a", "v") < kLast) {
+    }
+  });
+  std::vector<int64_t> seen(kWatches, 1);
+  for (int64_t done = 0; done < kWatches && !HasFailure();) {
+    const auto response = watcher.Next();
+    int64_t& last = seen.at(static_cast<size_t>(response.watch_id()));
+    for (const auto& event : response.events()) EXPECT_EQ(event.kv().mod_revision(), ++last);
+    EXPECT_GE(response.header().revision(), last);
+    if (last == kLast) ++done;
+  }
+  writer.join();
+}
+
+TEST_F(ServerTest, FewWatchesNeverWait) {
+  Options options;
+  options.watch.many_answers = 3;
+  options.watch.answer_time = std::chrono::hours(1);
+  Start(options);
+  Watcher watcher(channel_);
+  for (int i = 0; i < 2; ++i) watcher.Create(Prefix("a", ""));
+  watcher.Create(Prefix("b", ""));
+  for (int i = 0; i < 3; ++i) watcher.Say();
+  for (int64_t revision = 2; revision < 20; ++revision) {
+    ASSERT_EQ(Put("a", "v"), revision);
+    const std::string said = "@" + std::to_string(revision) + ": +a=v@" + std::to_string(revision);
+    EXPECT_EQ(watcher.Say(), "0" + said);
+    EXPECT_EQ(watcher.Say(), "1" + said);
   }
 }
 

@@ -94,7 +94,8 @@ class ClusterService final : public etcdserverpb::Cluster::CallbackService {
   const std::function<std::vector<std::string>()> client_urls_;
 };
 
-// There are no users here: clients that have a password learn that they need none.
+// There are no users here: clients that have a password learn that they need none, as from an etcd
+// whose authentication is off.
 class AuthService final : public etcdserverpb::Auth::CallbackService {
  public:
   AuthService(const engine::Store& store, const Identity& identity)

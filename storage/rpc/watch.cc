@@ -3,6 +3,7 @@
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "storage/engine/errors.h"
@@ -83,6 +84,12 @@ void WatchService::Wake(const std::shared_ptr<WatchStream>& stream) {
   Enqueue(stream);
 }
 
+void WatchService::WakeAt(std::chrono::steady_clock::time_point when,
+                          const std::shared_ptr<WatchStream>& stream) {
+  absl::MutexLock lock(&mu_);
+  gathering_.emplace(when, stream);
+}
+
 void WatchService::Enqueue(const std::shared_ptr<WatchStream>& stream) {
   using Turn = WatchStream::Turn;
   if (stream->turn_ == Turn::kIdle) {
@@ -109,15 +116,22 @@ void WatchService::Run() {
       const auto wake = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
         return stopping_ || committed_ || !ready_.empty();
       };
-      const auto left = absl::FromChrono(next_progress_ - std::chrono::steady_clock::now());
-      mu_.AwaitWithTimeout(absl::Condition(&wake), left);
+      auto next = next_progress_;
+      if (!gathering_.empty()) next = std::min(next, gathering_.begin()->first);
+      mu_.AwaitWithTimeout(absl::Condition(&wake),
+                           absl::FromChrono(next - std::chrono::steady_clock::now()));
       if (stopping_) return;
+      const auto now = std::chrono::steady_clock::now();
       if (committed_) {
         committed_ = false;
         for (const auto& each : streams_) Enqueue(each);
       }
-      if (std::chrono::steady_clock::now() >= next_progress_) {
-        next_progress_ = std::chrono::steady_clock::now() + options_.progress_interval;
+      while (!gathering_.empty() && gathering_.begin()->first <= now) {
+        Enqueue(gathering_.begin()->second);
+        gathering_.erase(gathering_.begin());
+      }
+      if (now >= next_progress_) {
+        next_progress_ = now + options_.progress_interval;
         tick = true;
       }
       if (!ready_.empty()) {

@@ -240,6 +240,11 @@ void WatchStream::TickProgress() {
 void WatchStream::Step() {
   absl::MutexLock lock(&mu_);
   if (ended_ || writing_ || !out_.empty()) return;
+  if (std::chrono::steady_clock::now() < step_after_) {
+    if (!std::exchange(gathering_, true)) service_.WakeAt(step_after_, self_);
+    return;
+  }
+  gathering_ = false;
   for (int reads = 0; out_.empty() && !ended_; ++reads) {
     if (reads == kReadsPerStep) return service_.Wake(self_);
     ReadForSynced();
@@ -249,6 +254,11 @@ void WatchStream::Step() {
     break;
   }
   Proceed();
+}
+
+void WatchStream::Gather(size_t answers) {
+  if (answers < service_.options_.many_answers) return;
+  step_after_ = std::chrono::steady_clock::now() + answers * service_.options_.answer_time;
 }
 
 base::StatusOr<WatchStream::Event> WatchStream::MakeEvent(const engine::Change& change,
@@ -301,6 +311,8 @@ void WatchStream::ReadForSynced() {
     watch.quiet = false;
     SendEvents(id, watch, std::move(found), position_ - 1);
   }
+  // What is there already needn't be waited for.
+  if (end->next > end->current) Gather(events.size());
 }
 
 bool WatchStream::ReadForOneLagging() {

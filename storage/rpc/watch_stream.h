@@ -10,6 +10,7 @@
 #include <absl/synchronization/mutex.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -35,7 +36,7 @@ class WatchStream final
   // Makes it live, and starts reading.
   void Begin() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Reads on for its watches if nothing waits to be sent.
+  // Reads on for its watches, unless something waits to be sent or commits gather.
   void Step() ABSL_LOCKS_EXCLUDED(mu_);
   // The time between two progress notifications is over.
   void TickProgress() ABSL_LOCKS_EXCLUDED(mu_);
@@ -92,6 +93,8 @@ class WatchStream final
   bool ReadForOneLagging() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);  // false if none lags
   void TellProgress() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  // What is committed from now on gathers for a while, if these are many answers.
+  void Gather(size_t answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool any_synced() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static base::StatusOr<Event> MakeEvent(const engine::Change& change, bool with_prev);
   void SendEvents(int64_t id, const Watch& watch, Events events, engine::Revision seen)
@@ -116,6 +119,8 @@ class WatchStream final
   int64_t next_id_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t last_lagging_ ABSL_GUARDED_BY(mu_) = -1;      // for turns among those that lag
   engine::Revision position_ ABSL_GUARDED_BY(mu_) = 0;  // synced watches have seen all before it
+  std::chrono::steady_clock::time_point step_after_ ABSL_GUARDED_BY(mu_);  // until then it gathers
+  bool gathering_ ABSL_GUARDED_BY(mu_) = false;                            // and is woken then
   bool progress_wanted_ ABSL_GUARDED_BY(mu_) = false;
   std::deque<Answer> out_ ABSL_GUARDED_BY(mu_);
   bool writing_ ABSL_GUARDED_BY(mu_) = false;  // the front of out_

@@ -1,18 +1,22 @@
 #include "storage/tool/restore.h"
 
+#include <absl/strings/numbers.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <openssl/evp.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <system_error>
@@ -109,10 +113,13 @@ int64_t BigEndian(std::string_view bytes) {
 // etcd's keys of its history: revision, '_', number within it, and 't' if it is a deletion
 // (server/storage/mvcc/revision.go).
 constexpr size_t kRevisionBytes = 17;
+// No store comes so far; beyond it a number would overflow one day.
+constexpr base::Revision kMostRevision = INT64_MAX / 2;
 
 base::Status ImportChange(std::string_view key, std::string_view value, engine::Import& import) {
   const bool deleted = key.size() == kRevisionBytes + 1 && key.back() == 't';
-  if (key.size() != kRevisionBytes && !deleted)
+  if ((key.size() != kRevisionBytes && !deleted) || BigEndian(key) < 1 ||
+      BigEndian(key) > kMostRevision)
     return base::DataLossError("a revision of another form");
   mvccpb::KeyValue kv;
   if (!kv.ParseFromArray(value.data(), static_cast<int>(value.size())))
@@ -170,11 +177,47 @@ base::StatusOr<Restored> ImportEtcd(const File& from, int64_t size, const std::s
       named(bolt->ForEach("meta", [&](std::string_view key, std::string_view value) {
         // A compaction that was begun refuses older reads, whether it came to its end or not.
         if ((key == "scheduledCompactRev" || key == "finishedCompactRev") && value.size() >= 8)
-          compacted = std::max(compacted, BigEndian(value));
+          compacted = std::clamp(BigEndian(value), compacted, kMostRevision);
         return base::OkStatus();
       })));
   STRATA_ASSIGN_OR_RETURN(const base::Revision revision, import->Finish(compacted));
   return Restored{revision, size};
+}
+
+// What `look` gives, in a process of its own: LMDB believes what its pages say, and those of a
+// hostile file can end the process that reads them.
+base::StatusOr<base::Revision> Apart(const std::function<base::StatusOr<base::Revision>()>& look) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return Failed("pipe");
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto found = look();
+    const std::string said =
+        found.ok() ? fmt::format("+{}", *found) : fmt::format("-{}", base::Message(found.status()));
+    _exit(write(ends[1], said.data(), said.size()) < 0 ? 1 : 0);
+  }
+  const int error = errno;
+  close(ends[1]);
+  std::string said;
+  std::array<char, 1024> piece{};
+  for (ssize_t got = 0; (got = read(ends[0], piece.data(), piece.size())) > 0;)
+    said.append(piece.data(), static_cast<size_t>(got));
+  close(ends[0]);
+  if (child < 0) return base::UnavailableError(fmt::format("fork: {}", std::strerror(error)));
+  while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  base::Revision revision = 0;
+  if (said.starts_with('+') && absl::SimpleAtoi(said.substr(1), &revision)) return revision;
+  return base::DataLossError(said.starts_with('-') ? said.substr(1) : "its pages are damaged");
+}
+
+base::StatusOr<base::Revision> OpenAndVerify(const std::string& directory,
+                                             const base::Clock& clock) {
+  obs::Metrics metrics;
+  STRATA_ASSIGN_OR_RETURN(const auto store,
+                          engine::Store::Open(directory, {}, clock, obs::NullLogger(), metrics));
+  STRATA_RETURN_IF_ERROR(store->Verify().status());
+  return store->revision();
 }
 
 base::StatusOr<Restored> Fill(const std::string& file, const std::string& directory,
@@ -197,13 +240,13 @@ base::StatusOr<Restored> Fill(const std::string& file, const std::string& direct
   STRATA_RETURN_IF_ERROR(to.status());
   STRATA_RETURN_IF_ERROR(CopyChecked(from, size, file, to, target));
 
-  obs::Metrics metrics;
-  const auto store = engine::Store::Open(directory, {}, clock, obs::NullLogger(), metrics);
-  if (!store.ok()) {
-    return base::Error(store.status().code(), fmt::format("{}: no snapshot of this store: {}", file,
-                                                          base::Message(store.status())));
+  const auto revision = Apart([&] { return OpenAndVerify(directory, clock); });
+  if (!revision.ok()) {
+    return base::Error(
+        revision.status().code(),
+        fmt::format("{}: no snapshot of this store: {}", file, base::Message(revision.status())));
   }
-  return Restored{(*store)->revision(), size};
+  return Restored{*revision, size};
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ struct Restored {
 };
 
 // Makes `directory`, which must not be there or be empty, the store that `file` is a snapshot of.
-// The checksum at the file's end is verified, and the store opened, before it says yes; after an
-// error nothing is left behind. The error of what isn't a snapshot of ours, etcd's say, tells so.
+// The checksum at the file's end is verified, and all of the store, before it says yes; after an
+// error nothing is left behind. A snapshot of an etcd's is imported. Forks: from one thread.
 base::StatusOr<Restored> Restore(const std::string& file, const std::string& directory,
                                  const base::Clock& clock);
 

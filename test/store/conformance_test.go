@@ -12,7 +12,11 @@ import (
 	"testing"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3election/v3electionpb"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3lock/v3lockpb"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	"strata/test/rig"
@@ -386,5 +390,74 @@ func TestEveryAnswerIsEtcds(t *testing.T) {
 			}
 			t.Logf("%d calls", len(calls))
 		})
+	}
+}
+
+// What the services of an etcd have and ours don't, by the beginning of the method's path.
+var unserved = []string{"/etcdserverpb.Auth/", "/etcdserverpb.Cluster/Member", "/etcdserverpb.Maintenance/MoveLeader",
+	"/etcdserverpb.Maintenance/Downgrade", "/v3lockpb.Lock/", "/v3electionpb.Election/"}
+var servedAmongThem = []string{"/etcdserverpb.Auth/AuthStatus", "/etcdserverpb.Auth/Authenticate",
+	"/etcdserverpb.Cluster/MemberList"}
+
+// Every method of etcd 3.6's services is served, or says in a line why it isn't.
+func TestEveryMethodIsServedOrSaysWhyNot(t *testing.T) {
+	etcd := grpc.NewServer()
+	pb.RegisterKVServer(etcd, nil)
+	pb.RegisterWatchServer(etcd, nil)
+	pb.RegisterLeaseServer(etcd, nil)
+	pb.RegisterClusterServer(etcd, nil)
+	pb.RegisterMaintenanceServer(etcd, nil)
+	pb.RegisterAuthServer(etcd, nil)
+	v3lockpb.RegisterLockServer(etcd, nil)
+	v3electionpb.RegisterElectionServer(etcd, nil)
+	conn := rig.StartBackend(t, "strata-storage").Client(t).ActiveConnection()
+	for service, info := range etcd.GetServiceInfo() {
+		for _, method := range info.Methods {
+			path := "/" + service + "/" + method.Name
+			err := send(t, conn, path)
+			ours := !slices.ContainsFunc(unserved, func(one string) bool { return strings.HasPrefix(path, one) }) ||
+				slices.Contains(servedAmongThem, path)
+			why := status.Convert(err).Message()
+			switch {
+			case ours == (status.Code(err) == codes.Unimplemented):
+				t.Errorf("%s: %v", path, err)
+			case !ours && (!strings.HasPrefix(why, "etcdserver: ") || strings.Contains(why, "\n")):
+				t.Errorf("%s: it says %q", path, why)
+			}
+		}
+	}
+}
+
+// send calls any method with an empty message, and gives the error that comes before the first answer.
+func send(t *testing.T, conn *grpc.ClientConn, path string) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
+	defer cancel()
+	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An end that comes first is told by RecvMsg.
+	_ = stream.SendMsg(&pb.SnapshotRequest{})
+	_ = stream.CloseSend()
+	return stream.RecvMsg(&pb.SnapshotRequest{})
+}
+
+// What speaks gRPC's own health protocol, a kubelet or a load balancer, finds it at ours as at an etcd.
+func TestHealthIsToldAsEtcdTellsIt(t *testing.T) {
+	told := map[string]string{}
+	for _, name := range rig.Backends(t) {
+		conn := rig.StartBackend(t, name).Client(t).ActiveConnection()
+		for _, service := range []string{"", "etcdserverpb.KV"} {
+			ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
+			answer, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{Service: service})
+			cancel()
+			told[name] += fmt.Sprintf("%q: %s %s; ", service, answer.GetStatus(), status.Code(err))
+		}
+	}
+	for name, one := range told {
+		if one != told["etcd-3.6"] {
+			t.Errorf("%s: %s, etcd 3.6: %s", name, one, told["etcd-3.6"])
+		}
 	}
 }

@@ -49,6 +49,7 @@ func TestEtcdctlWorksOnTheStore(t *testing.T) {
 		{"member list", "", "started"},
 		{"lease grant 60", "", "granted with TTL(60s)"},
 		{"lease list", "", "found 1 leases"},
+		{"lock a echo held", "", "held"},
 		{"compaction 4", "", "compacted revision 4"},
 		{"defrag", "", "Finished defragmenting"},
 		{"alarm list", "", ""},
