@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
+#include <ostream>
+
 #include "server/layers/test_records.h"
 
 namespace strata::layers {
@@ -20,6 +22,8 @@ struct Shape {
   int streams, images, layers;
   std::vector<Form> forms;
   bool missing = false;  // the images have no records
+
+  friend void PrintTo(const Shape& shape, std::ostream* out) { *out << shape.name; }
 };
 
 std::string Digest(int stream, int image, int layer) {
