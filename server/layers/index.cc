@@ -87,13 +87,27 @@ ImagePointer Index::MakeEntry(const ImageResult& record, NameId name, std::strin
   parts.config_unknown = has_config && record->config.empty();
   parts.dropped_beside_manifests = is_list && (!record->layers.empty() || record->has_config);
   if (!is_list) {
-    for (const ImageRecord::Layer& layer : record->layers) {
-      if (layer.name.empty()) {
+    std::vector<std::string_view> texts;
+    texts.reserve(record->layers.size());
+    for (const ImageRecord::Layer& layer : record->layers) texts.push_back(layer.name);
+    const std::vector<NameId> ids = names_.InternAll(texts);
+    parts.layers.reserve(ids.size());
+    // Nearly always all layers have one type: it isn't looked for each time.
+    std::string_view type;
+    NameId type_id = kNoName;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const ImageRecord::Layer& layer = record->layers[i];
+      if (ids[i] == kNoName) {
         parts.dropped_unnamed = true;
-      } else {
-        parts.layers.push_back(
-            {names_.Intern(layer.name), names_.Intern(layer.media_type), layer.size});
+        continue;
       }
+      if (layer.media_type == type) {
+        names_.Retain(type_id);
+      } else {
+        type = layer.media_type;
+        type_id = names_.Intern(type);
+      }
+      parts.layers.push_back({ids[i], type_id, layer.size});
     }
   }
   for (const std::string_view manifest : record->manifests) {
@@ -112,10 +126,8 @@ StreamPointer Index::MakeEntry(const StreamResult& record, std::string_view key,
     reason = Reason(record.status());
     return StreamEntry::MakeUnreadable(recycler_, key, revision, reason);
   }
-  std::vector<NameId> images;
-  images.reserve(record->images.size());
-  for (const std::string_view image : record->images) images.push_back(names_.Intern(image));
-  return StreamEntry::Make(recycler_, key, revision, record->metadata, images);
+  return StreamEntry::Make(recycler_, key, revision, record->metadata,
+                           names_.InternAll(record->images));
 }
 
 Index::Decoded Index::Decode(const Change& change, const Record& record) {

@@ -1,5 +1,6 @@
 #include "server/layers/name_table.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -36,6 +37,7 @@ uint64_t HashBytes(const void* bytes, size_t size) {
 
 // A name as it is looked for: as a digest if it is one.
 struct NameTable::Key {
+  Key() = default;
   explicit Key(std::string_view name) : text(name), is_digest(Parse()) {
     hash =
         is_digest ? HashBytes(digest.data(), digest.size()) : HashBytes(text.data(), text.size());
@@ -120,8 +122,36 @@ NameId NameTable::Add(const Key& key) {
 }
 
 NameId NameTable::Intern(std::string_view name) {
-  if (name.empty()) return kNoName;
-  const Key key(name);
+  return name.empty() ? kNoName : Intern(Key(name));
+}
+
+std::vector<NameId> NameTable::InternAll(std::span<const std::string_view> names) {
+  constexpr size_t kAtOnce = 16;
+  std::vector<NameId> ids;
+  ids.reserve(names.size());
+  while (!names.empty()) {
+    const size_t count = std::min(kAtOnce, names.size());
+    std::array<Key, kAtOnce> keys;
+    const size_t mask = slots_.size() - 1;
+    for (size_t i = 0; i < count; ++i) {
+      keys[i] = Key(names[i]);
+      __builtin_prefetch(&slots_[keys[i].hash & mask]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const NameId likely = slots_[keys[i].hash & mask];
+      if (!IsDigest(likely)) continue;
+      __builtin_prefetch(&digests_[likely]);
+      __builtin_prefetch(&digest_references_[likely], /*for writing=*/1);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      ids.push_back(keys[i].text.empty() ? kNoName : Intern(keys[i]));
+    }
+    names = names.subspan(count);
+  }
+  return ids;
+}
+
+NameId NameTable::Intern(const Key& key) {
   size_t slot = SlotOf(key);
   if (slots_[slot] != kNoName) {
     ++ReferencesOf(slots_[slot]);

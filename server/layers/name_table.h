@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,9 @@ class NameTable {
 
   // The id of `name`, with one reference more.
   NameId Intern(std::string_view name);
+  // The same of each of `names`, kNoName of an empty one. Most names are far apart in memory: what
+  // several need of it is fetched at once.
+  std::vector<NameId> InternAll(std::span<const std::string_view> names);
   void Retain(NameId id);
   // At the last reference the id is free for another name.
   void Release(NameId id);
@@ -72,6 +76,7 @@ class NameTable {
   // Where the name is in slots_, or the empty slot where it would be.
   size_t SlotOf(const Key& key) const;
   uint32_t& ReferencesOf(NameId id);
+  NameId Intern(const Key& key);
   NameId Add(const Key& key);
   void Grow();
   void EraseSlot(NameId id);

@@ -5,6 +5,8 @@
 #include <map>
 #include <random>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace strata::layers {
 namespace {
@@ -25,6 +27,21 @@ TEST(NameTable, GivesEachNameOneIdAndItsTextBack) {
   EXPECT_FALSE(table.IsDigest(table.Find("latest")));
   EXPECT_EQ(table.Intern(""), kNoName);
   EXPECT_EQ(table.Find("unknown"), kNoName);
+}
+
+TEST(NameTable, InternsManyAsItDoesEach) {
+  std::vector<std::string> names = {kDigest, "", "latest", kDigest, kDigest + "b", "latest"};
+  for (int i = 0; i < 5000; ++i) names.push_back(std::to_string(i % 3000));  // the table grows
+  NameTable table, other;
+  const std::vector<NameId> ids =
+      table.InternAll(std::vector<std::string_view>(names.begin(), names.end()));
+  ASSERT_EQ(ids.size(), names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(ids[i], other.Intern(names[i]));
+    EXPECT_EQ(table.Text(ids[i]), names[i]);
+  }
+  for (const NameId id : ids) table.Release(id);
+  EXPECT_EQ(table.size(), 0u);
 }
 
 TEST(NameTable, ComparesByText) {

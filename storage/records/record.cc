@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "codec/decode_json.h"
 #include "codec/encode_protobuf.h"
+#include "codec/field_reader.h"
 #include "proto/image/image_v1.pb.h"
 #include "proto/k8s/runtime.pb.h"
 
@@ -15,6 +16,7 @@ namespace strata::records {
 namespace {
 
 namespace image_v1 = ::github::com::openshift::api::image::v1;
+using codec::FieldReader;
 using k8s::io::apimachinery::pkg::runtime::Unknown;
 
 constexpr std::string_view kMagic("k8s\0", 4);
@@ -46,48 +48,77 @@ base::StatusOr<std::string> FromJson(Kind kind, std::string_view json) {
   return codec::EncodeProtobuf(message);
 }
 
-base::StatusOr<std::string> FromEnvelope(Kind kind, std::string_view bytes) {
-  Unknown unknown;
-  if (!unknown.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return base::DataLossError("malformed protobuf in the envelope");
+// runtime.Unknown (proto/k8s/runtime.proto), by views into it.
+struct Envelope {
+  std::string_view api_version, kind;
+  std::string_view raw;
+  std::string_view content_encoding, content_type;
+};
+
+base::StatusOr<Envelope> ReadEnvelope(std::string_view bytes) {
+  Envelope envelope;
+  FieldReader reader(bytes);
+  while (reader.Next()) {
+    if (reader.number() == 1) {
+      FieldReader type(reader.bytes());
+      while (type.Next()) {
+        if (type.number() == 1) envelope.api_version = type.bytes();
+        if (type.number() == 2) envelope.kind = type.bytes();
+      }
+      if (!type.ok()) return base::DataLossError("malformed protobuf in the envelope");
+    }
+    if (reader.number() == 2) envelope.raw = reader.bytes();
+    if (reader.number() == 3) envelope.content_encoding = reader.bytes();
+    if (reader.number() == 4) envelope.content_type = reader.bytes();
   }
-  if (!unknown.content_encoding().empty()) {
-    return base::DataLossError(fmt::format("content encoding \"{}\" isn't known",
-                                           base::Printable(unknown.content_encoding(), 60)));
-  }
-  if (unknown.content_type() == "application/json") return FromJson(kind, unknown.raw());
-  if (!unknown.content_type().empty() &&
-      unknown.content_type() != "application/vnd.kubernetes.protobuf") {
-    return base::DataLossError(fmt::format("content type \"{}\" isn't known",
-                                           base::Printable(unknown.content_type(), 60)));
-  }
-  STRATA_RETURN_IF_ERROR(
-      CheckType(kind, unknown.type_meta().kind(), unknown.type_meta().api_version()));
-  return std::move(*unknown.mutable_raw());
+  if (!reader.ok()) return base::DataLossError("malformed protobuf in the envelope");
+  return envelope;
 }
 
-base::StatusOr<std::string> ObjectOf(Kind kind, std::string_view value) {
-  if (value.empty()) return base::DataLossError("the value is empty");
-  if (value.starts_with(kMagic)) return FromEnvelope(kind, value.substr(kMagic.size()));
-  if (value.starts_with(kEncrypted)) {
+base::StatusOr<std::string> FromEnvelope(Kind kind, std::string value) {
+  STRATA_ASSIGN_OR_RETURN(const Envelope envelope,
+                          ReadEnvelope(std::string_view(value).substr(kMagic.size())));
+  if (!envelope.content_encoding.empty()) {
+    return base::DataLossError(fmt::format("content encoding \"{}\" isn't known",
+                                           base::Printable(envelope.content_encoding, 60)));
+  }
+  if (envelope.content_type == "application/json") return FromJson(kind, envelope.raw);
+  if (!envelope.content_type.empty() &&
+      envelope.content_type != "application/vnd.kubernetes.protobuf") {
     return base::DataLossError(
-        fmt::format("encrypted at rest ({}…)", base::Printable(value.substr(0, 24), 24)));
+        fmt::format("content type \"{}\" isn't known", base::Printable(envelope.content_type, 60)));
+  }
+  STRATA_RETURN_IF_ERROR(CheckType(kind, envelope.kind, envelope.api_version));
+  if (envelope.raw.empty()) return std::string();
+  // Within its own memory: a list has a hundred thousand records of some kilobytes.
+  const auto begin = static_cast<size_t>(envelope.raw.data() - value.data());
+  value.resize(begin + envelope.raw.size());
+  value.erase(0, begin);
+  return value;
+}
+
+base::StatusOr<std::string> ObjectOf(Kind kind, std::string value) {
+  if (value.empty()) return base::DataLossError("the value is empty");
+  if (value.starts_with(kMagic)) return FromEnvelope(kind, std::move(value));
+  if (value.starts_with(kEncrypted)) {
+    return base::DataLossError(fmt::format(
+        "encrypted at rest ({}…)", base::Printable(std::string_view(value).substr(0, 24), 24)));
   }
   const size_t first = value.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && value[first] == '{')
-    return FromJson(kind, value.substr(first));
+  if (first != std::string::npos && value[first] == '{')
+    return FromJson(kind, std::string_view(value).substr(first));
   return base::DataLossError("neither Kubernetes protobuf nor JSON");
 }
 
 }  // namespace
 
-Change Decode(Id id, std::string_view value, base::Revision revision) {
+Change Decode(Id id, std::string value, base::Revision revision) {
   Change change{.id = std::move(id),
                 .state = Change::State::kPresent,
                 .revision = revision,
                 .object = {},
                 .reason = {}};
-  auto object = ObjectOf(change.id.kind, value);
+  auto object = ObjectOf(change.id.kind, std::move(value));
   if (object.ok()) {
     change.object = *std::move(object);
   } else {

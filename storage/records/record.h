@@ -38,12 +38,13 @@ struct Change {
 };
 
 // What `value`, found under the key of `id`, is. Never fails: a value that can't be read is
-// kUnreadable with a reason.
+// kUnreadable with a reason. Who has no more use for the value moves it here: the object stays in
+// its memory.
 //
 // Read are protobuf in its `k8s\0` envelope and JSON, of apiVersion image.openshift.io/v1 and the
 // legacy v1 (k8s.io/apiserver pkg/server/storage/storage_codec.go). The object's own name isn't
 // compared with the key's: the key decides, as in the reference.
-Change Decode(Id id, std::string_view value, base::Revision revision);
+Change Decode(Id id, std::string value, base::Revision revision);
 
 // The deletion of the record.
 Change Deleted(Id id, base::Revision revision);

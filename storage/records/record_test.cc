@@ -8,10 +8,12 @@
 namespace strata::records {
 namespace {
 
+using namespace std::string_literals;
+
 using testing::HasSubstr;
 
-Change DecodeImage(std::string_view value) {
-  return Decode({Kind::kImage, "", "sha256:a"}, value, 7);
+Change DecodeImage(std::string value) {
+  return Decode({Kind::kImage, "", "sha256:a"}, std::move(value), 7);
 }
 
 std::string Envelope(std::string_view api_version, std::string_view kind, std::string_view tail) {
@@ -44,6 +46,26 @@ TEST(Record, IsReadFromItsEnvelopeAndFromJson) {
   EXPECT_EQ(DecodeImage(Envelope("v1", "Image", "")).state, Change::State::kPresent);
 }
 
+TEST(Record, AnObjectStaysInTheMemoryOfItsValue) {
+  const std::string object(1000, 'x');
+  std::string value = Encode(Kind::kImage, object);
+  const char* const memory = value.data();
+  const Change change = DecodeImage(std::move(value));
+  EXPECT_EQ(change.object, object);
+  EXPECT_EQ(change.object.data(), memory);
+}
+
+TEST(Record, TheEnvelopesMembersMayStandInAnyOrderAndTheLastOneCounts) {
+  const std::string type = Envelope("v1", "Image", "").substr(4);
+  for (const std::string& value :
+       {"k8s\0"s + "\x12\x01x" + type, Envelope("v1", "Image", "\x12\x02no\x12\x01x"),
+        Envelope("v2", "Image", "\x12\x01x\x0a\x04\x0a\x02v1\x28\x01")}) {
+    const Change change = DecodeImage(value);
+    ASSERT_EQ(change.state, Change::State::kPresent) << change.reason;
+    EXPECT_EQ(change.object, "x");
+  }
+}
+
 TEST(Record, TheEnvelopeHasTheEmptyMembersThatGogoWrites) {
   EXPECT_EQ(Encode(Kind::kImage, "x"),
             Envelope("image.openshift.io/v1", "Image", std::string("\x12\x01x\x1a\0\x22\0", 7)));
@@ -61,6 +83,9 @@ TEST(Record, WhatCannotBeReadSaysWhy) {
        "kind \"ImageStream\" where Image is expected"},
       {Envelope("apps/v1", "Image", ""), "apiVersion \"apps/v1\""},
       {std::string("k8s\0\x0a\x7f", 6), "malformed protobuf in the envelope"},
+      {Envelope("v1", "Image", "\x10\x01"), "malformed protobuf in the envelope"},
+      {Envelope("v1", "Image", "\x12\x02x"), "malformed protobuf in the envelope"},
+      {"k8s\0\x0a\x02\x08\x01"s, "malformed protobuf in the envelope"},
       {Envelope("v1", "Image", "\x1a\x04gzip"), "content encoding \"gzip\""},
       {Envelope("v1", "Image", "\x22\x04text"), "content type \"text\""},
       {Envelope("v1", "Image",

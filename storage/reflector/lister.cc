@@ -92,9 +92,9 @@ base::Status Lister::ListPage(KeyRange range) {
   }
   std::vector<records::Change> changes;
   changes.reserve(page.kvs.size());
-  for (const client::KeyValue& kv : page.kvs) {
+  for (client::KeyValue& kv : page.kvs) {
     if (auto id = keys_.Parse(kv.key))
-      changes.push_back(records::Decode(*std::move(id), kv.value, kv.mod_revision));
+      changes.push_back(records::Decode(*std::move(id), std::move(kv.value), kv.mod_revision));
   }
   consumer_.ListPage(std::move(changes));
   return base::OkStatus();

@@ -310,7 +310,7 @@ void Reflector::Deliver(client::WatchMessage message) {
       batches.push_back({event.revision, {}});
     batches.back().changes.push_back(
         deleted ? records::Deleted(*std::move(id), event.revision)
-                : records::Decode(*std::move(id), event.value, event.revision));
+                : records::Decode(*std::move(id), std::move(event.value), event.revision));
   }
   revision_ = message.revision;
   backoff_.Reset();
