@@ -36,10 +36,7 @@ base::Status PutBack(const std::string& path, std::string_view pages) {
 
 base::StatusOr<std::unique_ptr<Checkpoints>> Checkpoints::Open(const std::string& tree_path,
                                                                size_t changes_between) {
-  const std::string path = tree_path + kWalSuffix;
-  // A log without its file can't be done again.
-  if (access(tree_path.c_str(), F_OK) != 0) unlink(path.c_str());
-  STRATA_ASSIGN_OR_RETURN(auto wal, Wal::Open(path));
+  STRATA_ASSIGN_OR_RETURN(auto wal, Wal::Open(tree_path + kWalSuffix));
   if (!wal->opened().pages.empty()) STRATA_RETURN_IF_ERROR(PutBack(tree_path, wal->opened().pages));
   return std::unique_ptr<Checkpoints>(new Checkpoints(std::move(wal), changes_between));
 }
@@ -173,11 +170,15 @@ base::StatusOr<bool> Checkpoints::Log(std::string_view record) {
     STRATA_RETURN_IF_ERROR(Begin());
     STRATA_RETURN_IF_ERROR(Collect(/*wait=*/true));
   }
-  if (base::Status appended = wal_->Append(record); !appended.ok()) {
-    if (!absl::IsResourceExhausted(appended)) Stop(appended);
-    return appended;
+  base::Status appended = wal_->Append(record);
+  if (appended.ok()) return true;
+  // The file may have free pages where the disk has no room.
+  if (absl::IsResourceExhausted(appended)) {
+    STRATA_RETURN_IF_ERROR(Settle());
+    return false;
   }
-  return true;
+  Stop(appended);
+  return appended;
 }
 
 void Checkpoints::Committed(size_t changes) {

@@ -71,6 +71,7 @@ base::Status Error(int code, std::string_view what) {
     case MDB_MAP_FULL:
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:  // what a limit on file sizes gives
       return base::ResourceExhaustedError(message);
     default:
       return base::InternalError(message);
@@ -86,6 +87,14 @@ bool HasRoom(MDB_env* env) {
   const int code = posix_fallocate(file, status.st_size, off_t{2} * Wal::kMaxRecordBytes);
   if (ftruncate(file, status.st_size) != 0) return true;
   return code != ENOSPC && code != EDQUOT && code != EFBIG;
+}
+
+// LMDB refuses everything after it couldn't write a meta page.
+bool Usable(MDB_env* env) {
+  MDB_txn* txn = nullptr;
+  if (mdb_txn_begin(env, nullptr, 0, &txn) != 0) return false;
+  mdb_txn_abort(txn);
+  return true;
 }
 
 }  // namespace
@@ -116,7 +125,6 @@ void Txn::Note(RedoOp::Kind kind, Table table, std::string_view key, std::string
 
 base::Status Txn::Failed(int code, const char* what) {
   map_full_ = code == MDB_MAP_FULL;
-  // EFBIG is what a limit on file sizes gives.
   disk_full_ = code == ENOSPC || code == EDQUOT || code == EFBIG;
   return Error(code, what);
 }
@@ -159,7 +167,7 @@ base::Status Txn::PutChecked(Table table, std::string_view key, std::string_view
   if (!value.empty()) std::memcpy(out, value.data(), value.size());
   const uint32_t sum = htole32(Sum(table, key, value));
   std::memcpy(out + value.size(), &sum, kSum);
-  Note(RedoOp::Kind::kPut, table, key, value);
+  Note((flags & MDB_APPEND) != 0 ? RedoOp::Kind::kAppend : RedoOp::Kind::kPut, table, key, value);
   return base::OkStatus();
 }
 
@@ -300,6 +308,8 @@ base::Status Environment::Redo(std::string_view record) {
       switch (op.kind) {
         case RedoOp::Kind::kPut:
           return txn.Put(table, op.key, op.value);
+        case RedoOp::Kind::kAppend:
+          return txn.Append(table, op.key, op.value);
         case RedoOp::Kind::kPutBare:
           return txn.PutBare(table, op.key, op.value);
         case RedoOp::Kind::kDelete:
@@ -310,6 +320,8 @@ base::Status Environment::Redo(std::string_view record) {
     const int code = done.ok() ? mdb_txn_commit(std::exchange(txn.txn_, nullptr)) : 0;
     if (done.ok() && code == 0) return done;
     if (!txn.map_full() && code != MDB_MAP_FULL) return done.ok() ? Error(code, "redoing") : done;
+    // The map can't grow while it is open.
+    if (txn.txn_ != nullptr) mdb_txn_abort(std::exchange(txn.txn_, nullptr));
     STRATA_RETURN_IF_ERROR(GrowMap());
   }
 }
@@ -393,15 +405,23 @@ base::Status Environment::Commit(Txn& txn) {
     return logged.status();
   }
   if (int code = mdb_txn_commit(std::exchange(txn.txn_, nullptr)); code != 0) {
-    if (code == EIO && *logged && !HasRoom(env_)) code = ENOSPC;
+    if (code == EIO && !HasRoom(env_)) code = ENOSPC;
     base::Status failed = txn.Failed(code, "committing");
     // What is refused must not come back.
     if (base::Status undone = *logged ? checkpoints_->TakeBack() : base::OkStatus(); !undone.ok()) {
       txn.map_full_ = txn.disk_full_ = false;
       failed = std::move(undone);
     }
-    if (!txn.map_full_) checkpoints_->Stop(failed);
-    return failed;
+    if (txn.map_full_) return failed;
+    if (!txn.disk_full_ || !Usable(env_)) {
+      checkpoints_->Stop(failed);
+      return failed;
+    }
+    // Then a restart needs no room, and the pages are free that the last checkpoint needed.
+    base::Status settled = checkpoints_->Settle();
+    if (settled.ok()) return failed;
+    txn.disk_full_ = false;
+    return settled;
   }
   if (*logged) checkpoints_->Committed(txn.changes_);
   return base::OkStatus();
@@ -442,6 +462,10 @@ base::Status Environment::Defragment() {
   }
   absl::WriterMutexLock lock(&map_mu_);
   base::Status replaced = checkpoints_->Settle();
+  if (!replaced.ok() && !absl::IsResourceExhausted(replaced)) {
+    unlink(copy.c_str());
+    return base::UnavailableError(fmt::format("{}: {}", path_, base::Message(replaced)));
+  }
   CloseFile();
   if (replaced.ok() && rename(copy.c_str(), path_.c_str()) != 0) replaced = Error(errno, path_);
   if (!replaced.ok()) unlink(copy.c_str());

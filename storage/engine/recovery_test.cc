@@ -2,6 +2,8 @@
 // write-ahead log.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "storage/engine/layout.h"
@@ -98,6 +100,82 @@ TEST(Recovery, CommitsWhatIsTooLargeForTheLogInTheFile) {
     EXPECT_EQ((*again)->Hash(0)->hash, store->Hash(0)->hash);
     store.Put(name, "after it");
   }
+}
+
+// The power failed before the file's new length reached the disk.
+TEST(Recovery, GrowsTheMapForWhatItRedoes) {
+  StoreFixture store({.map = {.initial_map_bytes = 1 << 20}});
+  store.Reopen();
+  const auto settled = std::filesystem::file_size(store.path() + "/records.mdb");
+  for (int i = 0; i < 300; ++i) store.Put("k" + std::to_string(i), "v");
+  TempDir copy;
+  CopyAsKilled(store.path(), copy.path());
+  std::filesystem::resize_file(copy.path() + "/records.mdb", settled);
+  base::FakeClock clock;
+  obs::Metrics metrics;
+  const auto again = Store::Open(copy.path(), {.map = {.initial_map_bytes = 1 << 20}}, clock,
+                                 obs::NullLogger(), metrics);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ((*again)->Hash(0)->hash, store->Hash(0)->hash);
+}
+
+// To the process: a limit on the size of files.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit limit = before_;
+    limit.rlim_cur = bytes;
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FullDisk() { setrlimit(RLIMIT_FSIZE, &before_); }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST(Recovery, NeedsNoRoomThatAFullDiskLacks) {
+  const FullDisk disk(12 << 20);
+  StoreFixture store;
+  int refused = 0;
+  for (int i = 0; refused < 3; ++i) {
+    const auto put = store->Put({.key = "k" + std::to_string(i), .value = std::string(200, 'v')});
+    if (put.ok()) continue;
+    ++refused;
+    ASSERT_EQ(base::Message(put.status()), "etcdserver: mvcc: database space exceeded") << i;
+    TempDir copy;
+    CopyAsKilled(store.path(), copy.path());
+    base::FakeClock clock;
+    obs::Metrics metrics;
+    const auto again = Store::Open(copy.path(), {}, clock, obs::NullLogger(), metrics);
+    ASSERT_TRUE(again.ok()) << i << " " << again.status();
+    ASSERT_EQ((*again)->Hash(0)->hash, store->Hash(0)->hash);
+  }
+  EXPECT_TRUE(store->failure().ok());
+}
+
+TEST(Recovery, KeepsALogWhoseFileIsMissing) {
+  StoreFixture store;
+  store.Put("k", "v");
+  TempDir copy;
+  CopyAsKilled(store.path(), copy.path());
+  const std::string file = copy.path() + "/records.mdb", aside = file + ".aside";
+  std::filesystem::rename(file, aside);
+  base::FakeClock clock;
+  obs::Metrics metrics;
+  EXPECT_FALSE(Store::Open(copy.path(), {}, clock, obs::NullLogger(), metrics).ok());
+  std::filesystem::rename(aside, file);
+  const auto again = Store::Open(copy.path(), {}, clock, obs::NullLogger(), metrics);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ((*again)->Hash(0)->hash, store->Hash(0)->hash);
+
+  store.Close();
+  std::filesystem::remove(store.path() + "/records.mdb");
+  store.Open();
+  EXPECT_EQ(store->revision(), 1) << "a log that nothing has to be done again of says nothing";
 }
 
 TEST(Recovery, SaysWhichRecordOfItsLogIsDamaged) {

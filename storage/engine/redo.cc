@@ -37,7 +37,7 @@ base::Status ForEachRedo(std::string_view record,
     record.remove_prefix(sizeof(head));
     const size_t key = le16toh(head.key);
     const size_t value = le32toh(head.value);
-    if (head.kind > static_cast<uint8_t>(RedoOp::Kind::kDelete) || record.size() < key ||
+    if (head.kind > static_cast<uint8_t>(RedoOp::Kind::kAppend) || record.size() < key ||
         record.size() - key < value) {
       return damaged;
     }

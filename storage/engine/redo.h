@@ -15,7 +15,7 @@
 namespace strata::engine {
 
 struct RedoOp {
-  enum class Kind : uint8_t { kPut, kPutBare, kDelete };
+  enum class Kind : uint8_t { kPut, kPutBare, kDelete, kAppend };
   Kind kind = Kind::kPut;
   uint8_t table = 0;
   std::string_view key;  // under 64 KiB

@@ -70,6 +70,14 @@ TEST(Quota, AnAlarmThatEndsWhileThereIsNoRoomComesBack) {
   EXPECT_TRUE(Becomes(*store, true));
 }
 
+TEST(Compaction, GrowsTheMapIfItNeedsTo) {
+  StoreFixture store({.map = {.initial_map_bytes = 1 << 20}});
+  constexpr int64_t kMap = 8 << 20;
+  for (int i = 0; store->Status()->size < kMap - (64 << 10); ++i)
+    store.Put("k" + std::to_string(i % 7), std::string(300, 'v'));
+  store.Compact(store->revision());
+}
+
 base::Status Defragment(Store& store) {
   std::atomic<bool> done = false;
   base::Status status;

@@ -740,7 +740,10 @@ void Store::Scrub() {
     auto step = ScrubStep(*txn, options_.scrub_changes);
     failure = step.ok() ? txn->Commit() : step.status();
     finished = failure.ok() && *step;
-    if (txn->map_full() && GrowMap()) return;
+    if (txn->map_full()) {
+      { const auto ended = *std::move(txn); }  // the map can't grow while it is open
+      if (GrowMap()) return;
+    }
   }
   if (!failure.ok()) {
     // What was forgotten stays where it is until the next compaction or start; nobody can read it.

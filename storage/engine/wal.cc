@@ -146,8 +146,8 @@ base::Status Wal::Failed(std::string_view what) const {
 base::StatusOr<std::unique_ptr<Wal>> Wal::Open(const std::string& path) {
   const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (file < 0 && errno == ENOENT) return Make(path);
-  std::unique_ptr<Wal> wal(new Wal(path, file));
-  if (file < 0) return wal->Failed("opening");
+  std::unique_ptr<Wal> wal(new Wal(path, file, open(path.c_str(), O_RDWR | O_CLOEXEC)));
+  if (file < 0 || wal->head_ < 0) return wal->Failed("opening");
   STRATA_RETURN_IF_ERROR(wal->Load());
   return wal;
 }
@@ -156,8 +156,8 @@ base::StatusOr<std::unique_ptr<Wal>> Wal::Open(const std::string& path) {
 base::StatusOr<std::unique_ptr<Wal>> Wal::Make(const std::string& path) {
   const std::string unfinished = path + ".new";
   const int file = open(unfinished.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  std::unique_ptr<Wal> wal(new Wal(path, file));
-  if (file < 0) return wal->Failed("making");
+  std::unique_ptr<Wal> wal(new Wal(path, file, open(unfinished.c_str(), O_RDWR | O_CLOEXEC)));
+  if (file < 0 || wal->head_ < 0) return wal->Failed("making");
   wal->salt_ = std::random_device{}();
   // Both places, so that no later checkpoint needs room.
   STRATA_RETURN_IF_ERROR(wal->Keep({}));
@@ -167,7 +167,8 @@ base::StatusOr<std::unique_ptr<Wal>> Wal::Make(const std::string& path) {
 }
 
 Wal::~Wal() {
-  if (file_ >= 0) close(file_);
+  for (const int file : {file_, head_})
+    if (file >= 0) close(file);
 }
 
 base::Status Wal::Load() {
@@ -231,24 +232,24 @@ base::Status Wal::Replay(absl::FunctionRef<base::Status(std::string_view)> apply
   }
 }
 
-// The record behind a damaged one begins at the latest where the longest would have ended, or at
-// the ring's beginning.
+// The damaged one stands at `position` or at the ring's next beginning, and the one behind it begins
+// at the latest where the longest would have ended, or at the ring's beginning.
 base::Status Wal::RefuseRecordsBehind(uint64_t position) const {
   const uint64_t around = position - position % kRingBytes + kRingBytes;
-  const uint64_t last = std::min(position + WholeBytes(kMaxRecordBytes), around - 8);
-  std::string bytes;
-  const auto from = static_cast<off_t>(position % kRingBytes);
-  if (!ReadAll(file_, bytes, last - position + kRecordBytes, kRingStart + from))
-    return Failed("reading");
   std::optional<uint64_t> found;
-  for (uint64_t at = 8; !found && at + kRecordBytes <= bytes.size(); at += 8) {
-    if (Read<uint64_t>(bytes, at + 16) != position + at) continue;
-    STRATA_ASSIGN_OR_RETURN(const auto record, ReadAt(position + at));
-    if (record) found = position + at;
-  }
-  if (!found) {
-    STRATA_ASSIGN_OR_RETURN(const auto record, ReadAt(around));
-    if (record) found = around;
+  for (const uint64_t start : {position, around}) {
+    const uint64_t ring_end = start - start % kRingBytes + kRingBytes;
+    const uint64_t last = std::min(start + WholeBytes(kMaxRecordBytes), ring_end - 8);
+    std::string bytes;
+    const auto from = static_cast<off_t>(start % kRingBytes);
+    if (!ReadAll(file_, bytes, last - start + kRecordBytes, kRingStart + from))
+      return Failed("reading");
+    for (uint64_t at = start == position ? 8 : 0; !found && at + kRecordBytes <= bytes.size();
+         at += 8) {
+      if (Read<uint64_t>(bytes, at + 16) != start + at) continue;
+      STRATA_ASSIGN_OR_RETURN(const auto record, ReadAt(start + at));
+      if (record) found = start + at;
+    }
   }
   if (!found) return base::OkStatus();
   return base::DataLossError(fmt::format(
@@ -275,8 +276,8 @@ base::Status Wal::Fill(uint64_t bytes) {
 }
 
 // Whatever the reason is that it fails, what was written may be there or not.
-base::Status Wal::Sync() const {
-  if (fdatasync(file_) == 0) return base::OkStatus();
+base::Status Wal::Sync(int file) const {
+  if (fdatasync(file) == 0) return base::OkStatus();
   return base::InternalError(fmt::format("syncing {}: {}", path_, std::strerror(errno)));
 }
 
@@ -298,7 +299,7 @@ base::Status Wal::Append(std::string_view record) {
   bytes += rest;
   bytes.resize(WholeBytes(record.size()));
   if (!WriteAll(file_, bytes, kRingStart + static_cast<off_t>(place))) return Failed("writing");
-  STRATA_RETURN_IF_ERROR(Sync());
+  STRATA_RETURN_IF_ERROR(Sync(file_));
   before_last_ = end_;
   end_ = {.position = position + bytes.size(), .chain = crc};
   return base::OkStatus();
@@ -311,7 +312,7 @@ base::Status Wal::TakeBack() {
   const uint64_t place = at + last > kRingBytes ? 0 : at;
   if (!WriteAll(file_, std::string(kRecordBytes, '\0'), kRingStart + static_cast<off_t>(place)))
     return base::InternalError(base::Message(Failed("writing")));
-  STRATA_RETURN_IF_ERROR(Sync());
+  STRATA_RETURN_IF_ERROR(Sync(file_));
   end_ = before_last_;
   return base::OkStatus();
 }
@@ -320,8 +321,8 @@ base::Status Wal::Keep(const Checkpoint& checkpoint) {
   const std::string copy = Encode(
       {.format = kFormat, .salt = salt_, .generation = generation_ + 1, .checkpoint = checkpoint});
   const auto place = static_cast<off_t>((generation_ + 1) % 2 * kPlaceBytes);
-  if (!WriteAll(file_, copy + copy, place)) return Failed("writing");
-  STRATA_RETURN_IF_ERROR(Sync());
+  if (!WriteAll(head_, copy + copy, place)) return Failed("writing");
+  STRATA_RETURN_IF_ERROR(Sync(head_));
   ++generation_;
   kept_.store(checkpoint.from.position, std::memory_order_release);
   return base::OkStatus();

@@ -89,17 +89,20 @@ class Wal {
     std::string bytes;
   };
 
-  Wal(std::string path, int file) : path_(std::move(path)), file_(file) {}
+  Wal(std::string path, int file, int head) : path_(std::move(path)), file_(file), head_(head) {}
   static base::StatusOr<std::unique_ptr<Wal>> Make(const std::string& path);
   base::Status Load();
   base::Status Fill(uint64_t bytes);
-  base::Status Sync() const;
+  base::Status Sync(int file) const;
   base::StatusOr<std::optional<Record>> ReadAt(uint64_t position) const;
   base::Status RefuseRecordsBehind(uint64_t position) const;
   base::Status Failed(std::string_view what) const;
 
   const std::string path_;
   const int file_;
+  // The same file, for checkpoints: of two syncs at once through one descriptor only one hears of an
+  // error (Linux, errseq_check_and_advance).
+  const int head_;
   uint32_t salt_ = 0;
   uint64_t generation_ = 0;  // of the newest checkpoint
   Checkpoint opened_;

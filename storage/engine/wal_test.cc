@@ -131,7 +131,7 @@ TEST(Wal, GoesAroundItsRingWithoutTakingOldRecordsForNewOnes) {
 TEST(Wal, TakesBackARecordAtTheRingsBeginning) {
   WalFixture wal;
   const std::string large(Wal::kMaxRecordBytes, 'x');
-  for (uint64_t at = 0; at + 2 * large.size() < Wal::kRingBytes; at += large.size())
+  for (uint64_t at = 0; at + 2 * large.size() <= Wal::kRingBytes; at += large.size())
     wal.Append(large);
   wal.Keep("pages");
   wal.Append("last");
@@ -187,6 +187,20 @@ TEST(Wal, IsNotOpenedIfARecordIsDamagedThatOthersFollow) {
     EXPECT_TRUE(absl::IsDataLoss(status)) << at << " " << status;
     EXPECT_THAT(base::Message(status), HasSubstr("is damaged: the record at"));
   }
+}
+
+TEST(Wal, IsNotOpenedIfTheRecordAtTheRingsBeginningIsDamagedThatOthersFollow) {
+  WalFixture wal;
+  const std::string large(Wal::kMaxRecordBytes, 'x');
+  for (uint64_t at = 0; at + 2 * large.size() <= Wal::kRingBytes; at += large.size())
+    wal.Append(large);
+  wal.Keep("pages");
+  wal.Append("last");
+  wal.Append(large);
+  wal.Append("behind it");
+  FlipBit(wal.path(), (80 << 10) + 100);
+  wal.Open();
+  EXPECT_TRUE(absl::IsDataLoss(wal->Replay([](std::string_view) { return base::OkStatus(); })));
 }
 
 TEST(Wal, ReadsACheckpointOfWhichOneCopyIsDamaged) {
