@@ -5,7 +5,10 @@
 #include <lmdb.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -14,22 +17,73 @@ namespace {
 
 constexpr const char* kWalSuffix = "-wal";
 
-// What LMDB 0.9 has two of at the beginning of its file.
+// A checkpoint may be so many times as late as it should be before writes wait for it.
+constexpr size_t kMostLate = 8;
+
+// LMDB 0.9's file begins with two meta pages. What they say stands in the first bytes of each: 16
+// of the page's own, then MDB_meta.
 constexpr size_t kMetaPages = 2;
+constexpr size_t kMetaBytes = 512;
+constexpr size_t kTxnIdAt = 144;
+
+// As a checkpoint has them: the size of a page, then the beginnings of both.
+struct MetaPages {
+  uint64_t page_bytes = 0;
+  std::array<std::array<char, kMetaBytes>, kMetaPages> begin{};
+
+  uint64_t newest() const {
+    uint64_t newest = 0;
+    for (const auto& page : begin) {
+      uint64_t txn;
+      std::memcpy(&txn, page.data() + kTxnIdAt, sizeof(txn));
+      newest = std::max(newest, txn);
+    }
+    return newest;
+  }
+};
+static_assert(sizeof(MetaPages) <= Wal::kMaxPagesBytes);
 
 // An error of the disk, whatever LMDB calls it: after a failed fsync nobody knows what is there.
 base::Status Failed(int code, const char* what) {
   return base::InternalError(fmt::format("{}: {}", what, mdb_strerror(code)));
 }
 
-base::Status PutBack(const std::string& path, std::string_view pages) {
-  const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+base::Status Read(int file, uint64_t page_bytes, MetaPages& pages) {
+  pages.page_bytes = page_bytes;
+  for (size_t i = 0; i < kMetaPages; ++i) {
+    const ssize_t got =
+        pread(file, pages.begin[i].data(), kMetaBytes, static_cast<off_t>(i * page_bytes));
+    if (got != static_cast<ssize_t>(kMetaBytes)) return Failed(got < 0 ? errno : EIO, "reading");
+  }
+  return base::OkStatus();
+}
+
+base::Status PutBackInto(int file, const std::string& kept) {
+  MetaPages pages, present;
+  if (kept.size() != sizeof(pages)) return base::DataLossError("the log's checkpoint is damaged");
+  std::memcpy(&pages, kept.data(), sizeof(pages));
+  STRATA_RETURN_IF_ERROR(Read(file, pages.page_bytes, present));
+  // What was synced with the checkpoint is at least as new.
+  if (present.newest() < pages.newest()) {
+    return base::DataLossError(
+        "the file is older than its write-ahead log: they belong to different stores; put back the "
+        "file that was here, or remove the log if this file is whole, as a restored snapshot is");
+  }
+  for (size_t i = 0; i < kMetaPages; ++i) {
+    const ssize_t written =
+        pwrite(file, pages.begin[i].data(), kMetaBytes, static_cast<off_t>(i * pages.page_bytes));
+    if (written != static_cast<ssize_t>(kMetaBytes))
+      return Failed(written < 0 ? errno : EIO, "putting the checkpoint back");
+  }
+  return base::OkStatus();
+}
+
+base::Status PutBack(const std::string& path, const std::string& kept) {
+  const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (file < 0) return Failed(errno, "opening");
-  const ssize_t written = pwrite(file, pages.data(), pages.size(), 0);
-  const int code = errno;
+  const base::Status done = PutBackInto(file, kept);
   close(file);
-  if (written == static_cast<ssize_t>(pages.size())) return base::OkStatus();
-  return Failed(written < 0 ? code : EIO, "putting the checkpoint back");
+  return done;
 }
 
 }  // namespace
@@ -78,16 +132,13 @@ base::StatusOr<Wal::Checkpoint> Checkpoints::TakeGuard(MDB_txn** guard) {
   if (const int code = mdb_env_stat(tree_, &stat); code != 0) return Failed(code, "reading");
   int file = -1;
   if (const int code = mdb_env_get_fd(tree_, &file); code != 0) return Failed(code, "reading");
-  Wal::Checkpoint checkpoint{.from = wal_->end(),
-                             .pages = std::string(kMetaPages * stat.ms_psize, '\0')};
-  if (checkpoint.pages.size() > Wal::kMaxPagesBytes)
-    return base::InternalError("the write-ahead log doesn't know pages of this size");
-  const ssize_t got = pread(file, checkpoint.pages.data(), checkpoint.pages.size(), 0);
-  if (got != static_cast<ssize_t>(checkpoint.pages.size()))
-    return Failed(got < 0 ? errno : EIO, "reading");
+  MetaPages pages;
+  STRATA_RETURN_IF_ERROR(Read(file, stat.ms_psize, pages));
   if (const int code = mdb_txn_begin(tree_, nullptr, MDB_RDONLY, guard); code != 0)
     return Failed(code, "taking a snapshot");
-  return checkpoint;
+  return Wal::Checkpoint{
+      .from = wal_->end(),
+      .pages = std::string(reinterpret_cast<const char*>(&pages), sizeof(pages))};
 }
 
 base::Status Checkpoints::Keep(const Wal::Checkpoint& checkpoint) {
@@ -184,8 +235,11 @@ base::StatusOr<bool> Checkpoints::Log(std::string_view record) {
 void Checkpoints::Committed(size_t changes) {
   changes_ += changes;
   if (changes_ < changes_between_ && wal_->pending() < kBytesBetween) return;
+  // The file grows by what is written while one is being made: a slow disk holds the writer up.
+  base::Status begun = Collect(/*wait=*/changes_ >= kMostLate * changes_between_);
+  if (begun.ok()) begun = Begin();
   // Whoever writes next hears of an error.
-  if (base::Status begun = Begin(); !begun.ok()) Stop(std::move(begun));
+  if (!begun.ok()) Stop(std::move(begun));
 }
 
 }  // namespace strata::engine::lmdb

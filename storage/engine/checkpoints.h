@@ -10,9 +10,9 @@
 //   that the file held at the last one is there, whatever was written since, in whatever order the
 //   disk got it.
 // - Which pages those are is what the file's first two say, LMDB's meta pages, which each commit
-//   overwrites. The log's checkpoint holds a copy of them. After an end that wasn't orderly they
-//   are put back, always, and the records that follow are done again: the file's own meta pages are
-//   believed only where the log says that it is settled.
+//   overwrites. The log's checkpoint holds a copy of what they say. After an end that wasn't
+//   orderly they are put back, always, and the records that follow are done again: the file's own
+//   meta pages are believed only where the log says that it is settled.
 // - A transaction too large for the log settles it first, and is synced by LMDB. So is whatever
 //   replaces the file.
 //

@@ -160,7 +160,7 @@ class Environment {
   base::Status Reopen() ABSL_LOCKS_EXCLUDED(map_mu_);
 
   // Bytes of the log that wait for a checkpoint. The writing thread's, as the next.
-  uint64_t logged_bytes() const { return checkpoints_->pending(); }
+  uint64_t logged_bytes() const { return checkpoints_ == nullptr ? 0 : checkpoints_->pending(); }
   // How long the log's part of the last commit took.
   std::chrono::nanoseconds logging() const { return logging_; }
 

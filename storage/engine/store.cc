@@ -658,7 +658,6 @@ bool Store::TryCommit(Batch& batch) {
         failure = txn->Commit();
         if (failure.ok()) {
           fsync_seconds_.Observe(std::chrono::duration<double>(env_->logging()).count());
-          wal_gauge_.Set(static_cast<double>(env_->logged_bytes()));
           commits_.Increment();
           writes_.Increment(static_cast<double>(batch.size()));
           for (const auto& write : batch) write->Committed(*this);
@@ -741,7 +740,9 @@ void Store::Scrub() {
     failure = step.ok() ? txn->Commit() : step.status();
     finished = failure.ok() && *step;
     if (txn->map_full()) {
-      { const auto ended = *std::move(txn); }  // the map can't grow while it is open
+      {
+        const auto ended = *std::move(txn);
+      }  // the map can't grow while it is open
       if (GrowMap()) return;
     }
   }
@@ -779,6 +780,7 @@ void Store::Defragment() {
 }
 
 void Store::MeasureSize() {
+  wal_gauge_.Set(static_cast<double>(env_->logged_bytes()));
   if (const auto usage = env_->Measure(); usage.ok()) {
     used_bytes_ = usage->used_bytes;
     size_gauge_.Set(static_cast<double>(usage->file_bytes));

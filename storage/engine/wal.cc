@@ -21,9 +21,9 @@ constexpr std::string_view kMagic = "SWAL";
 constexpr uint32_t kFormat = 1;
 constexpr size_t kHeadBytes = 40;    // of a checkpoint, before its pages
 constexpr size_t kRecordBytes = 24;  // of a record, before its bytes
-constexpr size_t kCopyBytes = size_t{20} << 10;
+constexpr size_t kCopyBytes = size_t{4} << 10;
 constexpr size_t kPlaceBytes = 2 * kCopyBytes;
-constexpr off_t kRingStart = 2 * kPlaceBytes;
+constexpr off_t kRingStart = Wal::kRingStart;
 // The ring grows by so much at once: an append to blocks that exist costs the disk half of one that
 // also has to note new blocks.
 constexpr uint64_t kFillBytes = uint64_t{1} << 20;
@@ -31,6 +31,7 @@ constexpr uint64_t kFillBytes = uint64_t{1} << 20;
 constexpr uint64_t kMaxPosition = uint64_t{1} << 62;
 
 static_assert(kHeadBytes + Wal::kMaxPagesBytes <= kCopyBytes);
+static_assert(2 * kPlaceBytes <= Wal::kRingStart);
 
 template <typename Number>
 Number Little(Number number) {
@@ -136,11 +137,11 @@ std::optional<Copy> Decode(std::string_view bytes) {
 }  // namespace
 
 base::Status Wal::Failed(std::string_view what) const {
-  const auto message = fmt::format("{} {}: {}", what, path_, std::strerror(errno));
+  const int code = errno;
+  const auto message = fmt::format("{} {}: {}", what, path_, std::strerror(code));
   // EFBIG is what a limit on file sizes gives.
-  return errno == ENOSPC || errno == EDQUOT || errno == EFBIG
-             ? base::ResourceExhaustedError(message)
-             : base::InternalError(message);
+  return code == ENOSPC || code == EDQUOT || code == EFBIG ? base::ResourceExhaustedError(message)
+                                                           : base::InternalError(message);
 }
 
 base::StatusOr<std::unique_ptr<Wal>> Wal::Open(const std::string& path) {
@@ -174,7 +175,8 @@ Wal::~Wal() {
 base::Status Wal::Load() {
   std::string head;
   struct stat status {};
-  if (!ReadAll(file_, head, kRingStart, 0) || fstat(file_, &status) != 0) return Failed("reading");
+  if (!ReadAll(file_, head, 2 * kPlaceBytes, 0) || fstat(file_, &status) != 0)
+    return Failed("reading");
   std::optional<Copy> newest;
   for (size_t at = 0; at < head.size(); at += kCopyBytes) {
     auto copy = Decode(std::string_view(head).substr(at));
@@ -193,6 +195,9 @@ base::Status Wal::Load() {
   salt_ = newest->salt;
   generation_ = newest->generation;
   opened_ = std::move(newest->checkpoint);
+  // It may be in the system's memory alone, if its sync failed: the one before must not be
+  // overwritten until it is on the disk.
+  STRATA_RETURN_IF_ERROR(Write(opened_, generation_));
   end_ = before_last_ = opened_.from;
   kept_ = end_.position;
   filled_ =
@@ -232,8 +237,8 @@ base::Status Wal::Replay(absl::FunctionRef<base::Status(std::string_view)> apply
   }
 }
 
-// The damaged one stands at `position` or at the ring's next beginning, and the one behind it begins
-// at the latest where the longest would have ended, or at the ring's beginning.
+// The damaged one stands at `position` or at the ring's next beginning, and the one behind it
+// begins at the latest where the longest would have ended, or at the ring's beginning.
 base::Status Wal::RefuseRecordsBehind(uint64_t position) const {
   const uint64_t around = position - position % kRingBytes + kRingBytes;
   std::optional<uint64_t> found;
@@ -285,18 +290,17 @@ base::Status Wal::Append(std::string_view record) {
   const uint64_t position = PlaceFor(end_.position, record.size());
   const uint64_t place = position % kRingBytes;
   STRATA_RETURN_IF_ERROR(Fill(place + WholeBytes(record.size())));
-  std::string rest;
-  rest.reserve(WholeBytes(record.size()));
-  engine::Append(rest, end_.chain);
-  engine::Append(rest, static_cast<uint32_t>(record.size()));
-  engine::Append(rest, uint32_t{0});
-  engine::Append(rest, position);
-  rest += record;
-  const uint32_t crc = Crc(salt_, rest);
   std::string bytes;
   bytes.reserve(WholeBytes(record.size()));
-  engine::Append(bytes, crc);
-  bytes += rest;
+  engine::Append(bytes, uint32_t{0});  // the crc's place
+  engine::Append(bytes, end_.chain);
+  engine::Append(bytes, static_cast<uint32_t>(record.size()));
+  engine::Append(bytes, uint32_t{0});
+  engine::Append(bytes, position);
+  bytes += record;
+  const uint32_t crc = Crc(salt_, std::string_view(bytes).substr(sizeof(crc)));
+  const uint32_t little = Little(crc);
+  std::memcpy(bytes.data(), &little, sizeof(little));
   bytes.resize(WholeBytes(record.size()));
   if (!WriteAll(file_, bytes, kRingStart + static_cast<off_t>(place))) return Failed("writing");
   STRATA_RETURN_IF_ERROR(Sync(file_));
@@ -317,12 +321,16 @@ base::Status Wal::TakeBack() {
   return base::OkStatus();
 }
 
-base::Status Wal::Keep(const Checkpoint& checkpoint) {
+base::Status Wal::Write(const Checkpoint& checkpoint, uint64_t generation) {
   const std::string copy = Encode(
-      {.format = kFormat, .salt = salt_, .generation = generation_ + 1, .checkpoint = checkpoint});
-  const auto place = static_cast<off_t>((generation_ + 1) % 2 * kPlaceBytes);
+      {.format = kFormat, .salt = salt_, .generation = generation, .checkpoint = checkpoint});
+  const auto place = static_cast<off_t>(generation % 2 * kPlaceBytes);
   if (!WriteAll(head_, copy + copy, place)) return Failed("writing");
-  STRATA_RETURN_IF_ERROR(Sync(head_));
+  return Sync(head_);
+}
+
+base::Status Wal::Keep(const Checkpoint& checkpoint) {
+  STRATA_RETURN_IF_ERROR(Write(checkpoint, generation_ + 1));
   ++generation_;
   kept_.store(checkpoint.from.position, std::memory_order_release);
   return base::OkStatus();

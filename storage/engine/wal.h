@@ -2,8 +2,8 @@
 // append and one fsync, and reaches the tree's file later, together with others.
 //
 // The file begins with two places for checkpoints, used in turn. A checkpoint says from which
-// position on records have to be done again, and holds the first pages of the tree's file as they
-// were then (checkpoints.h). Behind them lies a ring of records. All numbers are little-endian:
+// position on records have to be done again, and holds what the first pages of the tree's file were
+// then (checkpoints.h). Behind them lies a ring of records. All numbers are little-endian:
 //
 //   checkpoint  crc32 of the rest | magic, 4 bytes | format u32 | salt u32 | generation u64 |
 //               position u64 | chain u32 | pages' size u32 | pages
@@ -49,7 +49,8 @@ class Wal {
     std::string pages;  // empty: the file is whole as it is, and no record follows
   };
 
-  static constexpr size_t kMaxPagesBytes = size_t{16} << 10;
+  static constexpr size_t kMaxPagesBytes = size_t{2} << 10;
+  static constexpr uint64_t kRingStart = uint64_t{16} << 10;  // in the file
   static constexpr uint64_t kRingBytes = uint64_t{64} << 20;
   static constexpr size_t kMaxRecordBytes = size_t{8} << 20;
 
@@ -93,6 +94,7 @@ class Wal {
   static base::StatusOr<std::unique_ptr<Wal>> Make(const std::string& path);
   base::Status Load();
   base::Status Fill(uint64_t bytes);
+  base::Status Write(const Checkpoint& checkpoint, uint64_t generation);
   base::Status Sync(int file) const;
   base::StatusOr<std::optional<Record>> ReadAt(uint64_t position) const;
   base::Status RefuseRecordsBehind(uint64_t position) const;
@@ -100,8 +102,8 @@ class Wal {
 
   const std::string path_;
   const int file_;
-  // The same file, for checkpoints: of two syncs at once through one descriptor only one hears of an
-  // error (Linux, errseq_check_and_advance).
+  // The same file, for checkpoints: of two syncs at once through one descriptor only one hears of
+  // an error (Linux, errseq_check_and_advance).
   const int head_;
   uint32_t salt_ = 0;
   uint64_t generation_ = 0;  // of the newest checkpoint

@@ -13,7 +13,7 @@
 
 namespace {
 
-constexpr off_t kRingStart = 80 << 10;
+constexpr off_t kRingStart = strata::engine::Wal::kRingStart;
 
 void ReadLog(const std::string& path, std::string_view bytes, off_t at) {
   unlink(path.c_str());
@@ -38,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   });
   (void)status;
   static const std::string path = "/dev/shm/strata-wal-fuzz-" + std::to_string(getpid());
-  for (const off_t at : {off_t{0}, off_t{20 << 10}, kRingStart}) ReadLog(path, bytes, at);
+  for (const off_t at : {off_t{0}, off_t{8 << 10}, kRingStart}) ReadLog(path, bytes, at);
   unlink(path.c_str());
   return 0;
 }

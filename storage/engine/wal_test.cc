@@ -198,7 +198,7 @@ TEST(Wal, IsNotOpenedIfTheRecordAtTheRingsBeginningIsDamagedThatOthersFollow) {
   wal.Append("last");
   wal.Append(large);
   wal.Append("behind it");
-  FlipBit(wal.path(), (80 << 10) + 100);
+  FlipBit(wal.path(), Wal::kRingStart + 100);
   wal.Open();
   EXPECT_TRUE(absl::IsDataLoss(wal->Replay([](std::string_view) { return base::OkStatus(); })));
 }
@@ -229,7 +229,7 @@ TEST(Wal, GoesOnFromTheCheckpointBefore) {
   size_t first = 0;
   while (before[first] == after[first]) ++first;
   for (size_t cut = first; cut < first + 60; ++cut) {
-    WriteAt(wal.path(), 0, before.substr(0, 80 << 10));
+    WriteAt(wal.path(), 0, before.substr(0, Wal::kRingStart));
     WriteAt(wal.path(), first, std::string_view(after).substr(first, cut - first));
     const auto records = wal.Reopen();
     ASSERT_EQ(records.size(), wal->opened().pages == "newer" ? 0u : 1u) << cut;

@@ -24,6 +24,7 @@
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "proto/etcd/kv.pb.h"
+#include "storage/engine/data_dir.h"
 #include "storage/engine/import.h"
 #include "storage/engine/snapshot.h"
 #include "storage/engine/store.h"
@@ -260,6 +261,7 @@ base::StatusOr<Restored> Restore(const std::string& file, const std::string& dir
         "{}: something is in it; restore into a directory that isn't there", directory));
   }
   if (!existed && mkdir(directory.c_str(), 0700) != 0) return Failed(directory);
+  if (!existed) STRATA_RETURN_IF_ERROR(engine::SyncDirectory(directory + "/.."));
   auto restored = Fill(file, directory, clock);
   if (!restored.ok()) {
     for (const auto& entry : fs::directory_iterator(directory, error))

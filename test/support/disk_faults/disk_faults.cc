@@ -103,8 +103,11 @@ class Disk {
     const auto found = fds_.find(fd);
     if (found == fds_.end()) return -1;
     ++syncs_;
-    if (Fails(fail_sync_, syncs_)) return error_;
     File& file = *found->second.first;
+    if (Fails(fail_sync_, syncs_)) {
+      file.pending.clear();  // as Linux does: nothing writes these pages any more
+      return error_;
+    }
     if (!lies_) {
       for (const File::Write& write : file.pending) Keep(file, write);
       file.pending.clear();
