@@ -18,10 +18,15 @@ namespace strata::rpc {
 class CallMetrics {
  public:
   struct Method {
+    Method() = default;
+    Method(const Method&) = delete;
+    Method& operator=(const Method&) = delete;
+    ~Method();
+
     std::string type, service, name;
     std::unique_ptr<obs::Counter> started;
     std::unique_ptr<obs::Histogram> seconds;
-    std::array<std::atomic<const obs::Counter*>, 17> handled{};  // by code
+    std::array<std::atomic<const obs::Counter*>, 17> handled{};  // by code; owned
   };
 
   explicit CallMetrics(obs::Metrics& metrics);
