@@ -282,7 +282,8 @@ base::Status Rbac::Follow(const std::vector<std::string>& paths, files::FileWatc
       "rbac-file", [paths] { return FilesOf(paths); }, load);
 }
 
-std::optional<Decision> Rbac::Judge(const UserInfo& user, const api::RequestInfo& request) const {
+std::optional<Decision> Rbac::Authorize(const UserInfo& user, const api::RequestInfo& request,
+                                        Later) const {
   std::shared_ptr<const Policy> policy;
   {
     absl::ReaderMutexLock lock(&state_->mu);

@@ -67,11 +67,8 @@ class Rbac final : public Authorizer {
   // Replaces all objects.
   void Set(const RbacObjects& objects) { state_->Set(objects); }
 
-  void Authorize(const UserInfo& user, const api::RequestInfo& request, Done done) const override {
-    done(*Judge(user, request));
-  }
-  std::optional<Decision> Judge(const UserInfo& user,
-                                const api::RequestInfo& request) const override;
+  std::optional<Decision> Authorize(const UserInfo& user, const api::RequestInfo& request,
+                                    Later later) const override;
 
  private:
   struct State {

@@ -66,7 +66,8 @@ void RequestHeader::Set(RequestHeaderConfig config) {
   config_ = std::move(next);
 }
 
-std::optional<Authentication> RequestHeader::Judge(const http::Request& request) const {
+std::optional<Authentication> RequestHeader::Authenticate(const http::Request& request,
+                                                          Later) const {
   if (request.peer == nullptr || request.peer->certificate_chain.empty()) return Authentication{};
   const auto verdict = cas_->Verify(request.peer->certificate_chain);
   if (verdict == nullptr) return Authentication{};

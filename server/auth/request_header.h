@@ -32,10 +32,8 @@ class RequestHeader final : public Authenticator {
 
   // For later requests.
   void Set(RequestHeaderConfig config) ABSL_LOCKS_EXCLUDED(mu_);
-  void Authenticate(const http::Request& request, Done done) const override {
-    done(*Judge(request));
-  }
-  std::optional<Authentication> Judge(const http::Request& request) const override;
+  std::optional<Authentication> Authenticate(const http::Request& request,
+                                             Later later) const override;
 
  private:
   const std::shared_ptr<const CaPool> cas_;

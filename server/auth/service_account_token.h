@@ -38,9 +38,8 @@ class ServiceAccountToken final : public Authenticator {
                                                                    const base::Clock& clock,
                                                                    obs::Metrics& metrics);
 
-  void Authenticate(const http::Request& request, Done done) const override;
-  // What is kept.
-  std::optional<Authentication> Judge(const http::Request& request) const override;
+  std::optional<Authentication> Authenticate(const http::Request& request,
+                                             Later later) const override;
 
  private:
   struct State {

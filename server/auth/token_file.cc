@@ -72,7 +72,7 @@ base::StatusOr<std::unique_ptr<TokenFile>> TokenFile::Open(const std::string& pa
   return std::unique_ptr<TokenFile>(new TokenFile(std::move(state)));
 }
 
-std::optional<Authentication> TokenFile::Judge(const http::Request& request) const {
+std::optional<Authentication> TokenFile::Authenticate(const http::Request& request, Later) const {
   Authentication result;
   BearerToken bearer = FindBearerToken(request.headers);
   if (!bearer.warning.empty()) result.warnings.push_back(std::move(bearer.warning));

@@ -27,10 +27,8 @@ class TokenFile final : public Authenticator {
                                                          files::FileWatcher& watcher,
                                                          const obs::Logger& log);
 
-  void Authenticate(const http::Request& request, Done done) const override {
-    done(*Judge(request));
-  }
-  std::optional<Authentication> Judge(const http::Request& request) const override;
+  std::optional<Authentication> Authenticate(const http::Request& request,
+                                             Later later) const override;
 
  private:
   using Users = absl::flat_hash_map<TokenDigest, std::shared_ptr<const UserInfo>>;

@@ -212,21 +212,24 @@ void Chain::Serve(http::Request request, std::unique_ptr<http::Exchange> exchang
 
 template <typename Result, typename Ask, typename Then>
 void Chain::Await(const std::shared_ptr<ServedCall>& call, const Ask& ask, Then then) {
-  const int wait = call->BeginWait();
-  ask([call, wait, then = std::move(then)](Result result) {
-    if (call->IsItsThread()) {
-      if (call->EndWait(wait)) then(call, std::move(result));
-      return;
-    }
-    call->Post([call, wait, then, result = std::move(result)] {
-      if (call->EndWait(wait)) then(call, result);
-    });
-  });
+  int wait = 0;
+  const auto later = [&]() -> std::function<void(Result)> {
+    wait = call->BeginWait();
+    return [call, wait, then](Result result) {
+      if (call->IsItsThread()) {
+        if (call->EndWait(wait)) then(call, std::move(result));
+        return;
+      }
+      call->Post([call, wait, then, result = std::move(result)] {
+        if (call->EndWait(wait)) then(call, result);
+      });
+    };
+  };
+  if (std::optional<Result> now = ask(later)) return then(call, *std::move(now));
   if (call->IsWaiting(wait)) call->SetAlarm(wait);
 }
 
-void Chain::Guarded(const std::shared_ptr<ServedCall>& call,
-                    const std::function<void()>& step) {
+void Chain::Guarded(const std::shared_ptr<ServedCall>& call, const std::function<void()>& step) {
   // Ours throws nothing; what libraries throw at a request ends that request alone.
   try {
     step();
@@ -278,9 +281,8 @@ bool Chain::SetDeadline(ServedCall& call) const {
 }
 
 void Chain::Authenticate(const std::shared_ptr<ServedCall>& call) {
-  if (auto now = authenticator_.Judge(call->request)) return Authenticated(call, *std::move(now));
   Await<auth::Authentication>(
-      call, [&](auto done) { authenticator_.Authenticate(call->request, std::move(done)); },
+      call, [&](const auto& later) { return authenticator_.Authenticate(call->request, later); },
       [this](const std::shared_ptr<ServedCall>& c, auth::Authentication result) {
         Authenticated(c, std::move(result));
       });
@@ -332,8 +334,8 @@ void Chain::Impersonate(const std::shared_ptr<ServedCall>& call,
   }
   Await<auth::Decision>(
       call,
-      [&](auto done) {
-        authorizer_.Authorize(*call->user, wanted->needed[index], std::move(done));
+      [&](const auto& later) {
+        return authorizer_.Authorize(*call->user, wanted->needed[index], later);
       },
       [this, wanted, index](const std::shared_ptr<ServedCall>& c, const auth::Decision& decision) {
         if (decision.verdict == auth::Decision::Verdict::kAllow)
@@ -350,9 +352,9 @@ void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
     metrics_.Terminated(handlers::Router::TargetOf(call->info), 429);
     return call->Fail(api::TooManyRequests());
   }
-  if (const auto now = authorizer_.Judge(*call->user, call->info)) return Authorized(call, *now);
   Await<auth::Decision>(
-      call, [&](auto done) { authorizer_.Authorize(*call->user, call->info, std::move(done)); },
+      call,
+      [&](const auto& later) { return authorizer_.Authorize(*call->user, call->info, later); },
       [this](const std::shared_ptr<ServedCall>& c, const auth::Decision& decision) {
         Authorized(c, decision);
       });

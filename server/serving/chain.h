@@ -46,8 +46,9 @@ class Chain {
   class ServedCall;
   friend class ServedCall;
 
-  // Asks, and goes on with `then(call, result)` on the connection's thread, wherever the result
-  // comes from. A request whose time is over first is answered then, and doesn't go on.
+  // Asks, and goes on with `then(call, result)`: now, if `ask(later)` has the result; otherwise on
+  // the connection's thread once somebody has told it what `later` made. A request whose time is
+  // over before is answered then, and doesn't go on.
   template <typename Result, typename Ask, typename Then>
   void Await(const std::shared_ptr<ServedCall>& call, const Ask& ask, Then then);
   // Takes the step; what it throws ends this request alone.
