@@ -18,23 +18,36 @@ constexpr std::array<bool, 256> kPlain = [] {
   return plain;
 }();
 
-// How many bytes at the start are plain for sure, in steps of 16: most strings are plain
-// throughout, and a table would look at each byte.
+using Block = signed char __attribute__((vector_size(16)));
+
+bool IsPlain(Block block) {
+  // As signed numbers, bytes from 0x80 on are less than a space too; '<' and '>' are one bit apart.
+  const auto found =
+      (block < ' ') | (block == '"') | (block == '\\') | (block == '&') | ((block | 2) == '>');
+  uint64_t halves[2];
+  std::memcpy(halves, &found, sizeof halves);
+  return (halves[0] | halves[1]) == 0;
+}
+
+// How many bytes at the start are plain for sure: all of them, or a multiple of 16. Most strings
+// are plain throughout, and a table would look at each byte.
 size_t PlainBlocks(std::string_view text) {
-  using Block = signed char __attribute__((vector_size(16)));
   size_t at = 0;
-  for (; at + sizeof(Block) <= text.size(); at += sizeof(Block)) {
-    Block block;
+  Block block;
+  for (; at + sizeof block <= text.size(); at += sizeof block) {
     std::memcpy(&block, text.data() + at, sizeof block);
-    // As signed numbers, bytes from 0x80 on are less than a space too; '<' and '>' are one bit
-    // apart.
-    const auto found =
-        (block < ' ') | (block == '"') | (block == '\\') | (block == '&') | ((block | 2) == '>');
-    uint64_t halves[2];
-    std::memcpy(halves, &found, sizeof halves);
-    if ((halves[0] | halves[1]) != 0) break;
+    if (!IsPlain(block)) return at;
   }
-  return at;
+  const size_t rest = text.size() - at;
+  if (rest == 0) return at;
+  if (text.size() >= sizeof block) {
+    // What was seen before is plain, and does no harm.
+    std::memcpy(&block, text.data() + text.size() - sizeof block, sizeof block);
+  } else {
+    block = Block{} + ' ';
+    std::memcpy(&block, text.data(), rest);
+  }
+  return IsPlain(block) ? text.size() : at;
 }
 
 void AppendEscape(unsigned char c, std::string& out) {

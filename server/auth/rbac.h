@@ -3,13 +3,13 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
 
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/string_map.h"
 #include "server/auth/authorizer.h"
@@ -73,7 +73,7 @@ class Rbac final : public Authorizer {
  private:
   struct State {
     void Set(const RbacObjects& objects) ABSL_LOCKS_EXCLUDED(mu);
-    mutable absl::Mutex mu;
+    mutable base::Mutex mu;
     std::shared_ptr<const Policy> policy ABSL_GUARDED_BY(mu);
   };
 

@@ -48,7 +48,7 @@ void Freshness::Join(Waiting waiting) {
   const std::shared_ptr<Call> call = waiting.call;
   std::shared_ptr<Group> group;
   {
-    absl::MutexLock lock(&mu_);
+    base::MutexLock lock(&mu_);
     std::weak_ptr<Group>& slot = open_[std::this_thread::get_id()];
     if (const auto open = slot.lock(); open != nullptr && call->deadline >= open->deadline &&
                                        call->deadline - open->deadline < kSameDeadline) {
@@ -64,7 +64,7 @@ void Freshness::Join(Waiting waiting) {
 // At the end of the turn: whatever comes from now on is of another group.
 void Freshness::Send(std::shared_ptr<Group> group) {
   {
-    absl::MutexLock lock(&mu_);
+    base::MutexLock lock(&mu_);
     std::weak_ptr<Group>& slot = open_[std::this_thread::get_id()];
     if (slot.lock() == group) slot.reset();
   }
