@@ -21,7 +21,7 @@ class Call {
   virtual ~Call() = default;
 
   http::Request request;
-  api::RequestInfo info;
+  std::shared_ptr<const api::RequestInfo> info;  // never null where a request is served
   std::shared_ptr<const auth::UserInfo> user;
   base::MonotonicTime deadline;  // of the whole request
 

@@ -28,7 +28,7 @@ AskedRevision ParseRevision(std::string_view text) {
 }  // namespace
 
 void Freshness::Wait(std::shared_ptr<Call> call, FreshHandler& handler) {
-  const std::string_view text = call->info.query.Get("resourceVersion");
+  const std::string_view text = call->info->query.Get("resourceVersion");
   if (text.empty()) return Join({std::move(call), &handler});
   const AskedRevision asked = ParseRevision(text);
   if (asked.syntax_error || asked.out_of_range) {
@@ -90,8 +90,8 @@ void Freshness::Refuse(Call& call, const base::Status& status) {
     case base::StatusCode::kFailedPrecondition:
       return call.Fail(api::ServerTimeout());
     case base::StatusCode::kOutOfRange:
-      return call.Fail(
-          api::TooLargeResourceVersion(call.info.query.Get("resourceVersion"), barrier_.current()));
+      return call.Fail(api::TooLargeResourceVersion(call.info->query.Get("resourceVersion"),
+                                                    barrier_.current()));
     case base::StatusCode::kDeadlineExceeded:
       return call.Fail(api::RequestTimeout());
     case base::StatusCode::kResourceExhausted:

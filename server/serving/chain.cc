@@ -21,6 +21,7 @@ class Chain::ServedCall final : public handlers::Call,
   ServedCall(Chain& chain, http::Request r, std::unique_ptr<http::Exchange> exchange)
       : chain_(chain), exchange_(std::move(exchange)), started_(chain.clock_.Now()) {
     request = std::move(r);
+    info = chain.no_info_;
     audit_id_ = api::AuditId(request.headers);
   }
 
@@ -38,7 +39,7 @@ class Chain::ServedCall final : public handlers::Call,
     response.close_connection = response.close_connection || close;
     const size_t bytes = response.body == nullptr ? 0 : response.body->size();
     const auto took = chain_.clock_.Now() - started_;
-    chain_.metrics_.Finished(handlers::Router::TargetOf(info), response.status, took, bytes);
+    chain_.metrics_.Finished(handlers::Router::TargetOf(*info), response.status, took, bytes);
     Log(response.status, took);
     if (verdict_.level != audit::Level::kNone)
       Audit(audit::Stage::kResponseComplete, response.status);
@@ -71,6 +72,9 @@ class Chain::ServedCall final : public handlers::Call,
     };
     alarm_ = chain_.deadlines_.Set(deadline, expire);
   }
+  // Whether time may have passed since it came.
+  bool has_waited() const { return waits_ > 0; }
+  base::MonotonicTime started() const { return started_; }
   // False if it ended before.
   bool EndWait(int wait) {
     if (!IsWaiting(wait)) return false;
@@ -84,11 +88,11 @@ class Chain::ServedCall final : public handlers::Call,
   void BeginAudit() {
     if (chain_.audit_ == nullptr) return;
     requester_ = user;
-    verdict_ = chain_.audit_->policy().Evaluate(*user, info);
+    verdict_ = chain_.audit_->policy().Evaluate(*user, *info);
     if (verdict_.level == audit::Level::kNone) return;
     keep_failure = true;
     received_ = chain_.clock_.WallNow();
-    description_ = audit::Describe(request, info, requester_.get(), nullptr);
+    description_ = audit::Describe(request, *info, requester_.get(), nullptr);
     Audit(audit::Stage::kRequestReceived, 0);
   }
 
@@ -96,15 +100,15 @@ class Chain::ServedCall final : public handlers::Call,
   void ActAs(std::shared_ptr<const auth::UserInfo> impersonated) {
     user = std::move(impersonated);
     if (verdict_.level != audit::Level::kNone)
-      description_ = audit::Describe(request, info, requester_.get(), user.get());
+      description_ = audit::Describe(request, *info, requester_.get(), user.get());
   }
 
   // audit.go WithFailedAuthentication: one event, of nobody.
   void AuditFailedAuthentication() {
     if (chain_.audit_ == nullptr) return;
-    verdict_ = chain_.audit_->policy().Evaluate({}, info);
+    verdict_ = chain_.audit_->policy().Evaluate({}, *info);
     received_ = chain_.clock_.WallNow();
-    description_ = audit::Describe(request, info, nullptr, nullptr);
+    description_ = audit::Describe(request, *info, nullptr, nullptr);
     const bool bearer = request.headers.Find("authorization") != nullptr;
     failure = api::Unauthorized();
     failure->message =
@@ -126,15 +130,15 @@ class Chain::ServedCall final : public handlers::Call,
   // Those that every answer has come first. Takes the audit id: nothing is said of the request
   // after it.
   void AddHeaders(http::Response& response) {
-    http::Headers headers;
-    headers.Reserve(response.headers.size() + warnings.size() + 2);
-    headers.Add("audit-id", std::move(audit_id_));
+    const size_t own = response.headers.size();
+    response.headers.Reserve(own + warnings.size() + 2);
     // cachecontrol.go: unless the answer says otherwise.
-    if (response.headers.Find("cache-control") == nullptr) headers.Add("cache-control", "no-store");
-    api::AddWarnings(warnings, headers);
-    for (http::Header& header : response.headers)
-      headers.Add(std::move(header.name), std::move(header.value));
-    response.headers = std::move(headers);
+    const bool cacheable = response.headers.Find("cache-control") != nullptr;
+    response.headers.Add("audit-id", std::move(audit_id_));
+    if (!cacheable) response.headers.Add("cache-control", "no-store");
+    api::AddWarnings(warnings, response.headers);
+    const auto first = response.headers.begin();
+    std::rotate(first, first + static_cast<ptrdiff_t>(own), response.headers.end());
   }
 
   // klog's access log, at -v=3. The target may hold anything; the logger quotes and cuts it.
@@ -165,7 +169,8 @@ class Chain::ServedCall final : public handlers::Call,
     event.code = code;
     event.failure = failure ? &*failure : nullptr;
     event.received = received_;
-    event.now = chain_.clock_.WallNow();
+    // audit.go processAuditEvent.
+    event.now = stage == audit::Stage::kRequestReceived ? received_ : chain_.clock_.WallNow();
     event.decision = decision_;
     event.reason = reason_;
     chain_.audit_->Write(event);
@@ -236,7 +241,7 @@ void Chain::Guarded(const std::shared_ptr<ServedCall>& call, const std::function
   } catch (const std::exception& error) {
     log_.Error("A request ended with an exception",
                {{"err", std::string_view(error.what())}, {"URI", call->request.target}});
-    metrics_.Terminated(handlers::Router::TargetOf(call->info), 500);
+    metrics_.Terminated(handlers::Router::TargetOf(*call->info), 500);
     call->Fail(api::Panic());
   }
 }
@@ -250,24 +255,28 @@ bool Chain::DrawsGoaway(const http::Request& request) const {
 
 void Chain::Parse(const std::shared_ptr<ServedCall>& call) {
   call->close = DrawsGoaway(call->request);
-  auto info = api::ParseRequestInfo(call->request.method, call->request.target);
-  if (!info) {
+  if (auto info = api::RecallRequestInfo(call->request.method, call->request.target)) {
+    call->info = std::move(info);
+  } else {
     call->close = true;
     return call->Fail({400, "", "400 Bad Request", {}, api::Error::Form::kText});
   }
-  call->info = *std::move(info);
   const std::string* trace = call->request.headers.Find("traceparent");
-  if (trace != nullptr && !api::TraceId(*trace).empty()) call->info.traceparent = *trace;
-  if (!call->info.problem.empty()) {
+  if (trace != nullptr && !api::TraceId(*trace).empty()) {
+    auto traced = std::make_shared<api::RequestInfo>(*call->info);
+    traced->traceparent = *trace;
+    call->info = std::move(traced);
+  }
+  if (!call->info->problem.empty()) {
     return call->Fail(api::InternalErrorText(
-        call->request.target, "failed to create RequestInfo: " + call->info.problem));
+        call->request.target, "failed to create RequestInfo: " + call->info->problem));
   }
   if (SetDeadline(*call)) Authenticate(call);
 }
 
 bool Chain::SetDeadline(ServedCall& call) const {
   std::chrono::nanoseconds timeout = options_.request_timeout;
-  if (const std::string_view asked = call.info.query.Get("timeout"); !asked.empty()) {
+  if (const std::string_view asked = call.info->query.Get("timeout"); !asked.empty()) {
     const auto parsed = api::ParseDuration(asked);
     if (!parsed.ok()) {
       call.Fail(api::BadRequest("invalid timeout specified in the request URL - " +
@@ -276,7 +285,7 @@ bool Chain::SetDeadline(ServedCall& call) const {
     }
     if (parsed->count() != 0) timeout = std::min(timeout, *parsed);
   }
-  call.deadline = clock_.Now() + timeout;
+  call.deadline = call.started() + timeout;
   return true;
 }
 
@@ -349,12 +358,12 @@ void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
   const auto& groups = call->user->groups;
   if (!call->TakeSlot(options_.max_requests_inflight) &&
       std::find(groups.begin(), groups.end(), auth::kMasters) == groups.end()) {
-    metrics_.Terminated(handlers::Router::TargetOf(call->info), 429);
+    metrics_.Terminated(handlers::Router::TargetOf(*call->info), 429);
     return call->Fail(api::TooManyRequests());
   }
   Await<auth::Decision>(
       call,
-      [&](const auto& later) { return authorizer_.Authorize(*call->user, call->info, later); },
+      [&](const auto& later) { return authorizer_.Authorize(*call->user, *call->info, later); },
       [this](const std::shared_ptr<ServedCall>& c, const auth::Decision& decision) {
         Authorized(c, decision);
       });
@@ -369,12 +378,13 @@ void Chain::Authorized(const std::shared_ptr<ServedCall>& call, const auth::Deci
                  {{"err", decision.error}, {"URI", call->request.target}});
     return call->Fail(api::InternalErrorText(call->request.target, decision.error));
   }
-  if (!allowed) return call->Fail(api::Forbidden(call->user->name, call->info, decision.reason));
+  if (!allowed) return call->Fail(api::Forbidden(call->user->name, *call->info, decision.reason));
   Dispatch(call);
 }
 
 void Chain::Dispatch(const std::shared_ptr<ServedCall>& call) {
-  if (clock_.Now() >= call->deadline) return call->Fail(api::RequestTimeout());
+  const base::MonotonicTime now = call->has_waited() ? clock_.Now() : call->started();
+  if (now >= call->deadline) return call->Fail(api::RequestTimeout());
   router_.Route(call);
 }
 

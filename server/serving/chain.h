@@ -73,6 +73,8 @@ class Chain {
   const base::Clock& clock_;
   const obs::Logger& log_;
   audit::Log* const audit_;  // null: nothing is audited
+  // Of a request that isn't parsed yet, or can't be.
+  const std::shared_ptr<const api::RequestInfo> no_info_ = std::make_shared<api::RequestInfo>();
   RequestMetrics metrics_;
   std::atomic<int> in_flight_ = 0;
   Deadlines deadlines_;  // last: its thread ends before the rest
