@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -14,6 +16,9 @@ namespace strata::audit {
 namespace {
 
 constexpr size_t kMaxText = 64 << 10;
+// Descriptions, of each thread, and bytes of one.
+constexpr size_t kRemembered = 512;
+constexpr size_t kMaxRemembered = 2048;
 
 void AppendText(std::string_view text, std::string& line) {
   codec::AppendJsonString(text.substr(0, kMaxText), line);
@@ -171,7 +176,7 @@ void AddTime(std::string_view name, base::WallTime time, std::string& line) {
 std::string Describe(const http::Request& request, const api::RequestInfo& info,
                      const auth::UserInfo* user, const auth::UserInfo* impersonated) {
   std::string text;
-  text.reserve(1000);  // enough for most; malloc keeps blocks up to 1032 bytes at hand
+  text.reserve(1000);  // enough for most
   Add(R"(,"requestURI":)", request.target, text);
   Add(R"(,"verb":)", info.verb, text);
   AddUser(R"(,"user":)", user, text);
@@ -181,6 +186,50 @@ std::string Describe(const http::Request& request, const api::RequestInfo& info,
   if (agent != nullptr) Add(R"(,"userAgent":)", std::string_view(*agent).substr(0, 1024), text);
   AddObject(info, text);
   return text;
+}
+
+std::shared_ptr<const std::string> RecallDescription(
+    const http::Request& request, const std::shared_ptr<const api::RequestInfo>& info,
+    const std::shared_ptr<const auth::UserInfo>& user) {
+  // What a description is made of.
+  struct Remembered {
+    std::shared_ptr<const api::RequestInfo> info;
+    std::shared_ptr<const auth::UserInfo> user;
+    std::string target, agent, forwarded, real, peer;
+    std::shared_ptr<const std::string> description;
+  };
+  // Where the hash of info and user says, whatever was there before.
+  thread_local std::vector<Remembered> all(kRemembered);
+  const auto header = [&](std::string_view name) {
+    const std::string* value = request.headers.Find(name);
+    return value == nullptr ? std::string_view() : std::string_view(*value);
+  };
+  const std::string_view agent = header("user-agent"), forwarded = header("x-forwarded-for"),
+                         real = header("x-real-ip");
+  const std::string_view peer =
+      request.peer == nullptr ? std::string_view() : std::string_view(request.peer->address);
+  const size_t hash = std::hash<const void*>()(info.get()) / alignof(std::max_align_t) * 31 +
+                      std::hash<std::string_view>()(user->name);
+  Remembered& slot = all[hash % kRemembered];
+  if (slot.info == info && slot.agent == agent && slot.forwarded == forwarded &&
+      slot.real == real && slot.peer == peer && slot.target == request.target &&
+      (slot.user == user || *slot.user == *user)) {
+    return slot.description;
+  }
+  auto made = std::make_shared<const std::string>(Describe(request, *info, user.get(), nullptr));
+  // One that is traced is no other request's.
+  if (made->size() <= kMaxRemembered && agent.size() + forwarded.size() <= kMaxRemembered &&
+      info->traceparent.empty()) {
+    slot = {info,
+            user,
+            request.target,
+            std::string(agent),
+            std::string(forwarded),
+            std::string(real),
+            std::string(peer),
+            made};
+  }
+  return made;
 }
 
 void AppendLine(const Event& event, std::string& out) {

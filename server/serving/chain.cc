@@ -92,15 +92,14 @@ class Chain::ServedCall final : public handlers::Call,
     if (verdict_.level == audit::Level::kNone) return;
     keep_failure = true;
     received_ = chain_.clock_.WallNow();
-    description_ = audit::Describe(request, *info, requester_.get(), nullptr);
+    description_ = audit::RecallDescription(request, info, requester_);
     Audit(audit::Stage::kRequestReceived, 0);
   }
 
   // From here on the request is `impersonated`'s; lines name both.
   void ActAs(std::shared_ptr<const auth::UserInfo> impersonated) {
     user = std::move(impersonated);
-    if (verdict_.level != audit::Level::kNone)
-      description_ = audit::Describe(request, *info, requester_.get(), user.get());
+    if (verdict_.level != audit::Level::kNone) Describe(requester_.get(), user.get());
   }
 
   // audit.go WithFailedAuthentication: one event, of nobody.
@@ -108,7 +107,7 @@ class Chain::ServedCall final : public handlers::Call,
     if (chain_.audit_ == nullptr) return;
     verdict_ = chain_.audit_->policy().Evaluate({}, *info);
     received_ = chain_.clock_.WallNow();
-    description_ = audit::Describe(request, *info, nullptr, nullptr);
+    Describe(nullptr, nullptr);
     const bool bearer = request.headers.Find("authorization") != nullptr;
     failure = api::Unauthorized();
     failure->message =
@@ -159,13 +158,18 @@ class Chain::ServedCall final : public handlers::Call,
          {"resp", status}});
   }
 
+  void Describe(const auth::UserInfo* asks, const auth::UserInfo* impersonated) {
+    description_ =
+        std::make_shared<const std::string>(audit::Describe(request, *info, asks, impersonated));
+  }
+
   void Audit(audit::Stage stage, int code) const {
     if (!verdict_.Logs(stage)) return;
     audit::Event event;
     event.level = verdict_.level;
     event.stage = stage;
     event.audit_id = audit_id_;
-    event.description = description_;
+    event.description = *description_;
     event.code = code;
     event.failure = failure ? &*failure : nullptr;
     event.received = received_;
@@ -187,7 +191,7 @@ class Chain::ServedCall final : public handlers::Call,
   audit::Policy::Verdict verdict_;
   std::shared_ptr<const auth::UserInfo> requester_;  // who impersonates, or the user
   base::WallTime received_;
-  std::string description_;  // for the audit log
+  std::shared_ptr<const std::string> description_;  // for the audit log
   std::string_view decision_;
   std::string reason_;
 };
