@@ -8,6 +8,8 @@
 namespace strata::handlers {
 namespace {
 
+constexpr size_t kUsualGroup = 32;  // calls
+
 // strconv.ParseUint(…, 10, 64).
 struct AskedRevision {
   base::Revision value = 0;
@@ -55,7 +57,9 @@ void Freshness::Join(Waiting waiting) {
       open->calls.push_back(std::move(waiting));
       return;
     }
-    group = std::make_shared<Group>(Group{call->deadline, {std::move(waiting)}});
+    group = std::make_shared<Group>(Group{call->deadline, {}});
+    group->calls.reserve(kUsualGroup);
+    group->calls.push_back(std::move(waiting));
     slot = group;
   }
   call->Post([this, group = std::move(group)]() mutable { Send(std::move(group)); });

@@ -51,9 +51,7 @@ class Chain::ServedCall final : public handlers::Call,
     exchange_->Post([self = shared_from_this(), task = std::move(task)] { self->Guard(task); });
   }
 
-  void Guard(const std::function<void()>& task) override {
-    chain_.Guarded(shared_from_this(), task);
-  }
+  void Guard(absl::FunctionRef<void()> task) override { chain_.Guarded(shared_from_this(), task); }
 
   // Authenticators and authorizers may answer on a thread of theirs.
   bool IsItsThread() const { return std::this_thread::get_id() == thread_; }
@@ -116,10 +114,10 @@ class Chain::ServedCall final : public handlers::Call,
     verdict_ = {};
   }
 
-  void Decided(const auth::Decision& decision) {
+  void Decided(auth::Decision decision) {
     if (verdict_.level == audit::Level::kNone) return;
     decision_ = decision.verdict == auth::Decision::Verdict::kAllow ? "allow" : "forbid";
-    reason_ = decision.reason;
+    reason_ = std::move(decision.reason);
   }
 
   std::vector<std::string> warnings;  // of authentication
@@ -131,13 +129,15 @@ class Chain::ServedCall final : public handlers::Call,
   void AddHeaders(http::Response& response) {
     const size_t own = response.headers.size();
     response.headers.Reserve(own + warnings.size() + 2);
+    if (!warnings.empty()) {
+      api::AddWarnings(warnings, response.headers);
+      const auto first = response.headers.begin();
+      std::rotate(first, first + static_cast<ptrdiff_t>(own), response.headers.end());
+    }
     // cachecontrol.go: unless the answer says otherwise.
-    const bool cacheable = response.headers.Find("cache-control") != nullptr;
-    response.headers.Add("audit-id", std::move(audit_id_));
-    if (!cacheable) response.headers.Add("cache-control", "no-store");
-    api::AddWarnings(warnings, response.headers);
-    const auto first = response.headers.begin();
-    std::rotate(first, first + static_cast<ptrdiff_t>(own), response.headers.end());
+    if (response.headers.Find("cache-control") == nullptr)
+      response.headers.AddFirst("cache-control", "no-store");
+    response.headers.AddFirst("audit-id", std::move(audit_id_));
   }
 
   // klog's access log, at -v=3. The target may hold anything; the logger quotes and cuts it.
@@ -238,7 +238,7 @@ void Chain::Await(const std::shared_ptr<ServedCall>& call, const Ask& ask, Then 
   if (call->IsWaiting(wait)) call->SetAlarm(wait);
 }
 
-void Chain::Guarded(const std::shared_ptr<ServedCall>& call, const std::function<void()>& step) {
+void Chain::Guarded(const std::shared_ptr<ServedCall>& call, absl::FunctionRef<void()> step) {
   // Ours throws nothing; what libraries throw at a request ends that request alone.
   try {
     step();
@@ -368,22 +368,25 @@ void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
   Await<auth::Decision>(
       call,
       [&](const auto& later) { return authorizer_.Authorize(*call->user, *call->info, later); },
-      [this](const std::shared_ptr<ServedCall>& c, const auth::Decision& decision) {
-        Authorized(c, decision);
+      [this](const std::shared_ptr<ServedCall>& c, auth::Decision decision) {
+        Authorized(c, std::move(decision));
       });
 }
 
-void Chain::Authorized(const std::shared_ptr<ServedCall>& call, const auth::Decision& decision) {
+void Chain::Authorized(const std::shared_ptr<ServedCall>& call, auth::Decision decision) {
   const bool allowed = decision.verdict == auth::Decision::Verdict::kAllow;
   metrics_.AuthorizationResult(allowed);
+  if (allowed) {
+    call->Decided(std::move(decision));
+    return Dispatch(call);
+  }
   call->Decided(decision);
-  if (!allowed && !decision.error.empty()) {
+  if (!decision.error.empty()) {
     log_.Warning("Could not tell whether a request is allowed",
                  {{"err", decision.error}, {"URI", call->request.target}});
     return call->Fail(api::InternalErrorText(call->request.target, decision.error));
   }
-  if (!allowed) return call->Fail(api::Forbidden(call->user->name, *call->info, decision.reason));
-  Dispatch(call);
+  call->Fail(api::Forbidden(call->user->name, *call->info, decision.reason));
 }
 
 void Chain::Dispatch(const std::shared_ptr<ServedCall>& call) {

@@ -4,6 +4,8 @@
 // authorization, route.
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -52,7 +54,7 @@ class Chain {
   template <typename Result, typename Ask, typename Then>
   void Await(const std::shared_ptr<ServedCall>& call, const Ask& ask, Then then);
   // Takes the step; what it throws ends this request alone.
-  void Guarded(const std::shared_ptr<ServedCall>& call, const std::function<void()>& step);
+  void Guarded(const std::shared_ptr<ServedCall>& call, absl::FunctionRef<void()> step);
   bool DrawsGoaway(const http::Request& request) const;
   void Parse(const std::shared_ptr<ServedCall>& call);
   void Authenticate(const std::shared_ptr<ServedCall>& call);
@@ -61,7 +63,7 @@ class Chain {
   void Impersonate(const std::shared_ptr<ServedCall>& call,
                    const std::shared_ptr<const auth::Impersonation>& wanted, size_t index);
   void Authorize(const std::shared_ptr<ServedCall>& call);
-  void Authorized(const std::shared_ptr<ServedCall>& call, const auth::Decision& decision);
+  void Authorized(const std::shared_ptr<ServedCall>& call, auth::Decision decision);
   void Dispatch(const std::shared_ptr<ServedCall>& call);
   // The request's deadline from `?timeout` and --request-timeout; false if it was answered.
   bool SetDeadline(ServedCall& call) const;
