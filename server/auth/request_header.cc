@@ -62,7 +62,7 @@ RequestHeader::RequestHeader(std::shared_ptr<const CaPool> cas, RequestHeaderCon
 
 void RequestHeader::Set(RequestHeaderConfig config) {
   auto next = Normalized(std::move(config));
-  absl::MutexLock lock(&mu_);
+  base::MutexLock lock(&mu_);
   config_ = std::move(next);
 }
 
@@ -73,7 +73,7 @@ std::optional<Authentication> RequestHeader::Authenticate(const http::Request& r
   if (verdict == nullptr) return Authentication{};
   std::shared_ptr<const RequestHeaderConfig> config;
   {
-    absl::MutexLock lock(&mu_);
+    base::MutexLock lock(&mu_);
     config = config_;
   }
   Authentication result;

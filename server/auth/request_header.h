@@ -3,13 +3,13 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
 
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/ca_pool.h"
 
@@ -37,7 +37,7 @@ class RequestHeader final : public Authenticator {
 
  private:
   const std::shared_ptr<const CaPool> cas_;
-  mutable absl::Mutex mu_;
+  mutable base::Mutex mu_;
   std::shared_ptr<const RequestHeaderConfig> config_ ABSL_GUARDED_BY(mu_);
 };
 

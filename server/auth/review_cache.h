@@ -4,7 +4,6 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/container/flat_hash_map.h>
 #include <absl/functional/function_ref.h>
-#include <absl/synchronization/mutex.h>
 
 #include <chrono>
 #include <cstdint>
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/string_map.h"
 
@@ -53,7 +53,7 @@ class ReviewCache {
   // is told: what whoever asked first is, or what `ask`, called before this returns, brings.
   std::optional<Result> Get(std::string_view key, Ask ask, Later later) ABSL_LOCKS_EXCLUDED(mu_) {
     {
-      absl::MutexLock lock(&mu_);
+      base::MutexLock lock(&mu_);
       if (auto found = FindLocked(key)) return Result(std::move(found));
       if (stats_.waiting >= options_.max_waiting)
         return base::ResourceExhaustedError("too many requests wait for kube-apiserver's reviews");
@@ -71,7 +71,7 @@ class ReviewCache {
   }
 
   Stats stats() const ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
+    base::MutexLock lock(&mu_);
     return stats_;
   }
 
@@ -105,7 +105,7 @@ class ReviewCache {
       ABSL_LOCKS_EXCLUDED(mu_) {
     std::vector<Done> waiting;
     {
-      absl::MutexLock lock(&mu_);
+      base::MutexLock lock(&mu_);
       waiting = std::move(in_flight_.extract(key).mapped());
       stats_.waiting -= waiting.size();
       if (result.ok() && keep.count() > 0) {
@@ -121,7 +121,7 @@ class ReviewCache {
 
   const Options options_;
   const base::Clock& clock_;
-  mutable absl::Mutex mu_;
+  mutable base::Mutex mu_;
   Entries entries_ ABSL_GUARDED_BY(mu_);
   base::StringMap<typename Entries::iterator> index_ ABSL_GUARDED_BY(mu_);
   base::StringMap<std::vector<Done>> in_flight_ ABSL_GUARDED_BY(mu_);

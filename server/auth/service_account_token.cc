@@ -89,7 +89,7 @@ base::StatusOr<std::unique_ptr<ServiceAccountToken>> ServiceAccountToken::Open(
       if (!read.ok()) return base::Annotate(read.status(), paths[i]);
       std::move(read->begin(), read->end(), std::back_inserter(*keys));
     }
-    absl::MutexLock lock(&state->mu);
+    base::MutexLock lock(&state->mu);
     state->keys = std::move(keys);
     return base::OkStatus();
   };
@@ -124,7 +124,7 @@ ServiceAccountToken::Verdict ServiceAccountToken::Verify(std::string_view token)
   std::string& error = verdict.result.error;
   std::shared_ptr<const std::vector<VerifyKey>> keys;
   {
-    absl::ReaderMutexLock lock(&state_->mu);
+    base::MutexLock lock(&state_->mu);
     keys = state_->keys;
   }
   if (!HasValidSignature(*jwt, *keys)) {

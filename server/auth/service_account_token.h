@@ -3,7 +3,6 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
 
 #include <chrono>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "obs/metrics.h"
 #include "server/auth/authenticator.h"
@@ -43,7 +43,7 @@ class ServiceAccountToken final : public Authenticator {
 
  private:
   struct State {
-    mutable absl::Mutex mu;
+    mutable base::Mutex mu;
     std::shared_ptr<const std::vector<VerifyKey>> keys ABSL_GUARDED_BY(mu);
   };
   struct Verdict {
