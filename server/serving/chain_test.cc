@@ -408,6 +408,59 @@ TEST_F(FilterChain, RequestsAreAuditedAsTheirPolicySays) {
                   R"("code":403 decision":"forbid")"));
 }
 
+// One target, again and again: what is remembered of it is nobody else's.
+TEST_F(FilterChain, WhatIsRememberedOfATargetIsTheSameForAllAndItsUsersAreNot) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("strata-users-" + std::to_string(getpid())))
+          .string();
+  auto audit = audit::Log::Open({.path = path},
+                                *audit::Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\n"
+                                                      "omitStages: [RequestReceived]\nrules:\n"
+                                                      "- {level: Metadata}\n"),
+                                clock, obs::NullLogger(), metrics);
+  ASSERT_TRUE(audit.ok()) << audit.status();
+  const struct {
+    const char *token, *impersonated;
+    const char *user, *code;
+  } kCases[] = {
+      {"alice", "", R"("user":{"username":"alice"})", "200"},
+      {"bob", "", R"("user":{"username":"bob"})", "403"},
+      {"alice:ops", "", R"("user":{"username":"alice","groups":["ops"]})", "200"},
+      {"alice", "bob", R"("user":{"username":"alice"},"impersonatedUser":{"username":"bob")",
+       "403"},
+      {"bob", "alice", R"("user":{"username":"bob"},)", "403"},
+      {"alice", "", R"("user":{"username":"alice"},"s)", "200"},
+  };
+  {
+    Chain audited({}, tokens, authorizer, router, clock, obs::NullLogger(), metrics, audit->get());
+    const auto peer = std::make_shared<http::Peer>(http::Peer{"192.0.2.1:5312", {}});
+    for (int round = 0; round < 2; ++round) {
+      for (const auto& c : kCases) {
+        http::Request request;
+        request.method = "GET";
+        request.target = "/echo";
+        request.peer = peer;
+        request.headers.Add("authorization", std::string("Bearer ") + c.token);
+        if (*c.impersonated != '\0') request.headers.Add("impersonate-user", c.impersonated);
+        Answer& answer = answers.emplace_back();
+        audited.Serve(std::move(request), std::make_unique<Recorded>(answer));
+        EXPECT_THAT(answer.Text(), StartsWith(c.code));
+      }
+    }
+  }
+  audit->reset();
+  std::ifstream file(path);
+  for (int round = 0; round < 2; ++round) {
+    for (const auto& c : kCases) {
+      std::string line;
+      std::getline(file, line);
+      EXPECT_THAT(line, HasSubstr(c.user));
+      EXPECT_THAT(line, HasSubstr(std::string(R"("code":)") + c.code));
+    }
+  }
+  std::filesystem::remove(path);
+}
+
 TEST_F(FilterChain, CountsUnderTheNamesOfDashboards) {
   Ask("/echo");
   Ask("/nothing");
