@@ -70,8 +70,6 @@ class Chain::ServedCall final : public handlers::Call,
     };
     alarm_ = chain_.deadlines_.Set(deadline, expire);
   }
-  // Whether time may have passed since it came.
-  bool has_waited() const { return waits_ > 0; }
   base::MonotonicTime started() const { return started_; }
   // False if it ended before.
   bool EndWait(int wait) {
@@ -390,8 +388,7 @@ void Chain::Authorized(const std::shared_ptr<ServedCall>& call, auth::Decision d
 }
 
 void Chain::Dispatch(const std::shared_ptr<ServedCall>& call) {
-  const base::MonotonicTime now = call->has_waited() ? clock_.Now() : call->started();
-  if (now >= call->deadline) return call->Fail(api::RequestTimeout());
+  if (clock_.Now() >= call->deadline) return call->Fail(api::RequestTimeout());
   router_.Route(call);
 }
 

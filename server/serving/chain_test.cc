@@ -336,7 +336,8 @@ TEST_F(FilterChain, ARequestThatWaitsForAReviewIsAnsweredWhenItsTimeIsOver) {
         slow.decisions.front()(yes);
         slow.decisions.clear();
       }
-      EXPECT_EQ(other.in_flight(), 0);
+      // The thread of the deadlines lets go of the request after it has posted.
+      while (other.in_flight() != 0) std::this_thread::yield();
     }
   }
 }
