@@ -1,6 +1,7 @@
 #include "codec/json_text.h"
 
-#include <array>
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -10,31 +11,41 @@
 namespace strata::codec {
 namespace {
 
-// Bytes that are themselves in a JSON string of Go's.
-constexpr std::array<bool, 256> kPlain = [] {
-  std::array<bool, 256> plain{};
-  for (int c = 0x20; c < 0x80; ++c) plain[c] = true;
-  for (const unsigned char c : {'"', '\\', '<', '>', '&'}) plain[c] = false;
-  return plain;
-}();
+using Block = signed char __attribute__((vector_size(16)));
 
-// How many bytes at the start are plain for sure, in steps of 16: most strings are plain
+// The first byte that isn't itself in a JSON string of Go's; 16 if there is none.
+size_t FirstSpecial(Block block) {
+  // As signed numbers, bytes from 0x80 on are less than a space too; '<' and '>' are one bit apart.
+  const auto found =
+      (block < ' ') | (block == '"') | (block == '\\') | (block == '&') | ((block | 2) == '>');
+  static_assert(std::endian::native == std::endian::little);
+  uint64_t halves[2];
+  std::memcpy(halves, &found, sizeof halves);
+  if (halves[0] != 0) return static_cast<size_t>(std::countr_zero(halves[0])) / 8;
+  if (halves[1] != 0) return 8 + static_cast<size_t>(std::countr_zero(halves[1])) / 8;
+  return 16;
+}
+
+// How many bytes at the start are themselves in a JSON string. By blocks: most strings are plain
 // throughout, and a table would look at each byte.
-size_t PlainBlocks(std::string_view text) {
-  using Block = signed char __attribute__((vector_size(16)));
+size_t PlainPrefix(std::string_view text) {
   size_t at = 0;
-  for (; at + sizeof(Block) <= text.size(); at += sizeof(Block)) {
-    Block block;
+  Block block;
+  for (; at + sizeof block <= text.size(); at += sizeof block) {
     std::memcpy(&block, text.data() + at, sizeof block);
-    // As signed numbers, bytes from 0x80 on are less than a space too; '<' and '>' are one bit
-    // apart.
-    const auto found =
-        (block < ' ') | (block == '"') | (block == '\\') | (block == '&') | ((block | 2) == '>');
-    uint64_t halves[2];
-    std::memcpy(halves, &found, sizeof halves);
-    if ((halves[0] | halves[1]) != 0) break;
+    const size_t first = FirstSpecial(block);
+    if (first < sizeof block) return at + first;
   }
-  return at;
+  const size_t rest = text.size() - at;
+  if (rest == 0) return at;
+  if (at > 0) {
+    // What was seen before is plain, and does no harm.
+    std::memcpy(&block, text.data() + text.size() - sizeof block, sizeof block);
+    return std::min(text.size(), text.size() - sizeof block + FirstSpecial(block));
+  }
+  block = Block{} + ' ';
+  std::memcpy(&block, text.data(), rest);
+  return std::min(rest, FirstSpecial(block));
 }
 
 void AppendEscape(unsigned char c, std::string& out) {
@@ -239,19 +250,16 @@ class Compactor {
 void AppendJsonString(std::string_view text, std::string& out) {
   out += '"';
   size_t start = 0;
-  size_t i = PlainBlocks(text);
+  size_t i = PlainPrefix(text);
   while (i < text.size()) {
     const auto c = static_cast<unsigned char>(text[i]);
-    if (kPlain[c]) {
-      ++i;
-      continue;
-    }
-    size_t length = 1;
     const std::string_view rest = text.substr(i);
+    size_t length = 1;
     if (c >= 0x80) {
       length = Utf8Length(rest);
       if (length != 0 && !(c == 0xE2 && IsLineSeparator(rest))) {
         i += length;
+        i += PlainPrefix(text.substr(i));
         continue;
       }
     }
@@ -266,7 +274,7 @@ void AppendJsonString(std::string_view text, std::string& out) {
     }
     i += length;
     start = i;
-    i += PlainBlocks(text.substr(i));
+    i += PlainPrefix(text.substr(i));
   }
   out.append(text, start, text.size() - start);
   out += '"';

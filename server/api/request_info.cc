@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <span>
 #include <utility>
 
@@ -11,6 +12,9 @@
 
 namespace strata::api {
 namespace {
+
+constexpr size_t kRemembered = 512;     // targets a thread
+constexpr size_t kMaxRemembered = 256;  // bytes of one
 
 std::vector<std::string> Split(std::string_view path) {
   while (path.starts_with('/')) path.remove_prefix(1);
@@ -96,6 +100,24 @@ std::optional<RequestInfo> ParseRequestInfo(std::string_view method, std::string
   info.resource = parts[0];
   if (info.name.empty() && info.verb == "get") RefineList(info);
   if (info.name.empty() && info.verb == "delete") info.verb = "deletecollection";
+  return info;
+}
+
+std::shared_ptr<const RequestInfo> RecallRequestInfo(std::string_view method,
+                                                     std::string_view target) {
+  struct Remembered {
+    std::string method, target;
+    std::shared_ptr<const RequestInfo> info;
+  };
+  // Where a target's hash says, whatever was there before.
+  thread_local std::vector<Remembered> all(kRemembered);
+  Remembered& slot = all[std::hash<std::string_view>()(target) % kRemembered];
+  if (slot.info != nullptr && slot.target == target && slot.method == method) return slot.info;
+  auto parsed = ParseRequestInfo(method, target);
+  if (!parsed) return nullptr;
+  auto info = std::make_shared<const RequestInfo>(*std::move(parsed));
+  if (method.size() + target.size() <= kMaxRemembered)
+    slot = {std::string(method), std::string(target), info};
   return info;
 }
 

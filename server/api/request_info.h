@@ -2,6 +2,7 @@
 // and routing both use what is parsed here, once, so they cannot disagree about a path.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,5 +38,10 @@ struct RequestInfo {
 // Nothing if the target isn't a path with valid escapes: net/http answers such a request with a
 // bare 400.
 std::optional<RequestInfo> ParseRequestInfo(std::string_view method, std::string_view target);
+
+// The same, or null, remembered: clients ask for the same again. Each thread remembers its own, a
+// bounded number of short ones.
+std::shared_ptr<const RequestInfo> RecallRequestInfo(std::string_view method,
+                                                     std::string_view target);
 
 }  // namespace strata::api

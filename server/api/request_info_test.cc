@@ -17,6 +17,33 @@ std::string Say(std::string_view method, std::string_view target) {
                      info->ns, info->resource, info->subresource, info->name);
 }
 
+TEST(RequestInfo, IsRememberedByMethodAndTarget) {
+  const std::string app = "/apis/g/v1/namespaces/ns/imagestreams/app/layers";
+  const auto first = RecallRequestInfo("GET", app);
+  EXPECT_EQ(RecallRequestInfo("GET", app), first);
+  EXPECT_EQ(first->name, "app");
+  EXPECT_EQ(RecallRequestInfo("POST", app)->verb, "create");
+  EXPECT_EQ(RecallRequestInfo("GET", app)->verb, "get");
+  EXPECT_EQ(RecallRequestInfo("GET", app + "?resourceVersion=0")->query.Get("resourceVersion"),
+            "0");
+  EXPECT_EQ(RecallRequestInfo("GET", app)->query.Get("resourceVersion"), "");
+  EXPECT_EQ(RecallRequestInfo("GET", "/%zz"), nullptr);
+  EXPECT_EQ(RecallRequestInfo("GET", "/%zz"), nullptr);
+  const std::string longer = app + "?x=" + std::string(300, 'x');
+  EXPECT_NE(RecallRequestInfo("GET", longer), RecallRequestInfo("GET", longer));
+}
+
+// Far more than are remembered, so that each takes another's place.
+TEST(RequestInfo, ARememberedOneIsNeverAnothers) {
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 5000; ++i) {
+      const std::string name = fmt::format("s{}", i);
+      EXPECT_EQ(RecallRequestInfo("GET", "/apis/g/v1/namespaces/ns/imagestreams/" + name)->name,
+                name);
+    }
+  }
+}
+
 TEST(RequestInfo, ParsesPathsAsTheReferenceDoes) {
   const struct {
     std::string_view method, target, wanted;

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -14,29 +16,28 @@ namespace strata::audit {
 namespace {
 
 constexpr size_t kMaxText = 64 << 10;
+// Descriptions, of each thread, and bytes of one.
+constexpr size_t kRemembered = 512;
+constexpr size_t kMaxRemembered = 2048;
 
 void AppendText(std::string_view text, std::string& line) {
   codec::AppendJsonString(text.substr(0, kMaxText), line);
 }
 
-// `,"name":"value"`, unless the value is empty.
+// The value behind its name, `,"name":`, unless it is empty.
 void Add(std::string_view name, std::string_view value, std::string& line) {
   if (value.empty()) return;
-  line += ",\"";
   line += name;
-  line += "\":";
   AppendText(value, line);
 }
 
 template <typename List>
 void AddList(std::string_view name, const List& values, std::string& line) {
   if (values.empty()) return;
-  line += ",\"";
   line += name;
-  line += "\":[";
-  bool first = true;
+  char before = '[';
   for (const auto& value : values) {
-    if (!std::exchange(first, false)) line += ',';
+    line += std::exchange(before, ',');
     AppendText(value, line);
   }
   line += ']';
@@ -49,16 +50,15 @@ void Close(size_t start, std::string& line) {
 }
 
 void AddUser(std::string_view name, const auth::UserInfo* user, std::string& line) {
-  line += ",\"";
   line += name;
-  line += "\":{";
+  line += '{';
   const size_t start = line.size();
   if (user != nullptr) {
-    Add("username", user->name, line);
-    Add("uid", user->uid, line);
-    AddList("groups", user->groups, line);
+    Add(R"(,"username":)", user->name, line);
+    Add(R"(,"uid":)", user->uid, line);
+    AddList(R"(,"groups":)", user->groups, line);
     if (!user->extra.empty()) {
-      line += ",\"extra\":{";
+      line += R"(,"extra":{)";
       const size_t extra = line.size();
       for (const auto& [key, values] : user->extra) {
         line += ',';
@@ -78,9 +78,10 @@ void AddUser(std::string_view name, const auth::UserInfo* user, std::string& lin
 
 bool IsIp(std::string_view text) {
   unsigned char address[sizeof(in6_addr)];
-  const std::string copy(text);
-  return inet_pton(AF_INET, copy.c_str(), address) == 1 ||
-         inet_pton(AF_INET6, copy.c_str(), address) == 1;
+  char copy[INET6_ADDRSTRLEN];
+  if (text.size() >= sizeof copy) return false;
+  *std::copy(text.begin(), text.end(), copy) = '\0';
+  return inet_pton(AF_INET, copy, address) == 1 || inet_pton(AF_INET6, copy, address) == 1;
 }
 
 std::string_view Trim(std::string_view text) {
@@ -115,14 +116,14 @@ std::vector<std::string_view> SourceIps(const http::Request& request) {
 
 void AddObject(const api::RequestInfo& info, std::string& line) {
   if (!info.is_resource) return;
-  line += ",\"objectRef\":{";
+  line += R"(,"objectRef":{)";
   const size_t start = line.size();
-  Add("resource", info.resource, line);
-  Add("namespace", info.ns, line);
-  Add("name", info.name, line);
-  Add("apiGroup", info.api_group, line);
-  Add("apiVersion", info.api_version, line);
-  Add("subresource", info.subresource, line);
+  Add(R"(,"resource":)", info.resource, line);
+  Add(R"(,"namespace":)", info.ns, line);
+  Add(R"(,"name":)", info.name, line);
+  Add(R"(,"apiGroup":)", info.api_group, line);
+  Add(R"(,"apiVersion":)", info.api_version, line);
+  Add(R"(,"subresource":)", info.subresource, line);
   Close(start, line);
 }
 
@@ -131,40 +132,43 @@ void AddStatus(const Event& event, std::string& line) {
   line += R"(,"responseStatus":{"metadata":{})";
   if (event.failure != nullptr && event.failure->form == api::Error::Form::kStatus) {
     line += R"(,"status":"Failure")";
-    Add("message", event.failure->message, line);
-    Add("reason", event.failure->reason, line);
+    Add(R"(,"message":)", event.failure->message, line);
+    Add(R"(,"reason":)", event.failure->reason, line);
     if (event.failure->details) {
-      line += ",\"details\":{";
+      line += R"(,"details":{)";
       const size_t start = line.size();
-      Add("name", event.failure->details->name, line);
-      Add("group", event.failure->details->group, line);
-      Add("kind", event.failure->details->kind, line);
+      Add(R"(,"name":)", event.failure->details->name, line);
+      Add(R"(,"group":)", event.failure->details->group, line);
+      Add(R"(,"kind":)", event.failure->details->kind, line);
       Close(start, line);
     }
   }
-  line += ",\"code\":";
+  line += R"(,"code":)";
   line += std::to_string(event.code);
   line += '}';
 }
+
+constexpr std::string_view kTime = "2006-01-02T15:04:05.000000Z";
+constexpr size_t kFraction = 20;  // where it starts
 
 void AddTime(std::string_view name, base::WallTime time, std::string& line) {
   const auto micros =
       std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
   // A date is worked out once a second.
   thread_local int64_t formatted = -1;
-  thread_local std::string date;
+  thread_local char text[kTime.size()];
   const int64_t second = micros / 1'000'000;
   if (second != std::exchange(formatted, second)) {
-    date = fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(second)));
+    fmt::format_to_n(text, sizeof text, "{:%Y-%m-%dT%H:%M:%S}.000000Z",
+                     fmt::gmtime(static_cast<std::time_t>(second)));
   }
-  line += ",\"";
+  auto fraction = static_cast<uint32_t>(micros % 1'000'000);
+  for (size_t at = kFraction + 6; at-- > kFraction; fraction /= 10)
+    text[at] = static_cast<char>('0' + fraction % 10);
   line += name;
-  line += "\":\"";
-  line += date;
-  char fraction[] = ".000000Z\"";
-  int64_t rest = micros % 1'000'000;
-  for (int i = 6; i > 0; --i, rest /= 10) fraction[i] = static_cast<char>('0' + rest % 10);
-  line += fraction;
+  line += '"';
+  line.append(text, sizeof text);
+  line += '"';
 }
 
 }  // namespace
@@ -172,27 +176,71 @@ void AddTime(std::string_view name, base::WallTime time, std::string& line) {
 std::string Describe(const http::Request& request, const api::RequestInfo& info,
                      const auth::UserInfo* user, const auth::UserInfo* impersonated) {
   std::string text;
-  text.reserve(1024);
-  Add("requestURI", request.target, text);
-  Add("verb", info.verb, text);
-  AddUser("user", user, text);
-  if (impersonated != nullptr) AddUser("impersonatedUser", impersonated, text);
-  AddList("sourceIPs", SourceIps(request), text);
+  text.reserve(1000);  // enough for most
+  Add(R"(,"requestURI":)", request.target, text);
+  Add(R"(,"verb":)", info.verb, text);
+  AddUser(R"(,"user":)", user, text);
+  if (impersonated != nullptr) AddUser(R"(,"impersonatedUser":)", impersonated, text);
+  AddList(R"(,"sourceIPs":)", SourceIps(request), text);
   const std::string* agent = request.headers.Find("user-agent");
-  if (agent != nullptr) Add("userAgent", std::string_view(*agent).substr(0, 1024), text);
+  if (agent != nullptr) Add(R"(,"userAgent":)", std::string_view(*agent).substr(0, 1024), text);
   AddObject(info, text);
   return text;
 }
 
+std::shared_ptr<const std::string> RecallDescription(
+    const http::Request& request, const std::shared_ptr<const api::RequestInfo>& info,
+    const std::shared_ptr<const auth::UserInfo>& user) {
+  // What a description is made of.
+  struct Remembered {
+    std::shared_ptr<const api::RequestInfo> info;
+    std::shared_ptr<const auth::UserInfo> user;
+    std::string target, agent, forwarded, real, peer;
+    std::shared_ptr<const std::string> description;
+  };
+  // Where the hash of info and user says, whatever was there before.
+  thread_local std::vector<Remembered> all(kRemembered);
+  const auto header = [&](std::string_view name) {
+    const std::string* value = request.headers.Find(name);
+    return value == nullptr ? std::string_view() : std::string_view(*value);
+  };
+  const std::string_view agent = header("user-agent"), forwarded = header("x-forwarded-for"),
+                         real = header("x-real-ip");
+  const std::string_view peer =
+      request.peer == nullptr ? std::string_view() : std::string_view(request.peer->address);
+  const size_t hash = std::hash<const void*>()(info.get()) / alignof(std::max_align_t) * 31 +
+                      std::hash<std::string_view>()(user->name);
+  Remembered& slot = all[hash % kRemembered];
+  if (slot.info == info && slot.agent == agent && slot.forwarded == forwarded &&
+      slot.real == real && slot.peer == peer && slot.target == request.target &&
+      (slot.user == user || *slot.user == *user)) {
+    return slot.description;
+  }
+  auto made = std::make_shared<const std::string>(Describe(request, *info, user.get(), nullptr));
+  // One that is traced is no other request's.
+  if (made->size() <= kMaxRemembered && agent.size() + forwarded.size() <= kMaxRemembered &&
+      info->traceparent.empty()) {
+    slot = {info,
+            user,
+            request.target,
+            std::string(agent),
+            std::string(forwarded),
+            std::string(real),
+            std::string(peer),
+            made};
+  }
+  return made;
+}
+
 void AppendLine(const Event& event, std::string& out) {
   out += R"({"kind":"Event","apiVersion":"audit.k8s.io/v1")";
-  Add("level", NameOf(event.level), out);
-  Add("auditID", event.audit_id, out);
-  Add("stage", NameOf(event.stage), out);
+  Add(R"(,"level":)", NameOf(event.level), out);
+  Add(R"(,"auditID":)", event.audit_id, out);
+  Add(R"(,"stage":)", NameOf(event.stage), out);
   out += event.description;
   AddStatus(event, out);
-  AddTime("requestReceivedTimestamp", event.received, out);
-  AddTime("stageTimestamp", event.now, out);
+  AddTime(R"(,"requestReceivedTimestamp":)", event.received, out);
+  AddTime(R"(,"stageTimestamp":)", event.now, out);
   if (!event.decision.empty()) {
     out += R"(,"annotations":{"authorization.k8s.io/decision":")";
     out += event.decision;

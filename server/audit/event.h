@@ -2,6 +2,7 @@
 // pkg/apis/audit/v1 Event).
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,12 @@ namespace strata::audit {
 // 64 KiB.
 std::string Describe(const http::Request& request, const api::RequestInfo& info,
                      const auth::UserInfo* user, const auth::UserInfo* impersonated);
+
+// The same of a request in nobody else's name, remembered: a client asks for the same again. Each
+// thread remembers its own, a bounded number of short ones.
+std::shared_ptr<const std::string> RecallDescription(
+    const http::Request& request, const std::shared_ptr<const api::RequestInfo>& info,
+    const std::shared_ptr<const auth::UserInfo>& user);
 
 // Views and pointers are valid as long as the line is being made; pointers may be null.
 struct Event {

@@ -73,5 +73,43 @@ TEST(AuditEvent, ARequestThatIsBeingServedHasNoStatusYet) {
             "\n");
 }
 
+// Each of what a description is made of, changed for itself and back again.
+TEST(AuditEvent, ARememberedDescriptionIsTheRequestsOwn) {
+  using Headers = std::vector<http::Header>;
+  struct Case {
+    std::string target = "/apis/g/v1/namespaces/ns/imagestreams/app/layers";
+    auth::UserInfo user = {"alice", "1", {"devs"}, {}};
+    Headers headers = {{"user-agent", "oc/4"}};
+    std::string peer = "192.0.2.1:5312";
+    std::string method = "GET";
+  };
+  std::vector<Case> cases(10);
+  cases[1].target += "?resourceVersion=0";
+  cases[2].user.name = "bob";
+  cases[3].user.groups = {"ops"};
+  cases[4].user.extra["scope"] = {"a"};
+  cases[5].headers = {{"user-agent", "oc/5"}};
+  cases[6].headers = {{"user-agent", "oc/4"}, {"x-forwarded-for", "203.0.113.7"}};
+  cases[7].headers = {{"user-agent", "oc/4"}, {"x-real-ip", "203.0.113.7"}};
+  cases[8].peer = "192.0.2.2:5312";
+  cases[9].method = "POST";
+  for (int round = 0; round < 2; ++round) {
+    for (const Case& c : cases) {
+      for (const Case& one : {c, cases[0]}) {
+        http::Request request;
+        request.target = one.target;
+        for (const http::Header& header : one.headers)
+          request.headers.Add(header.name, header.value);
+        request.peer = std::make_shared<http::Peer>(http::Peer{one.peer, {}});
+        const auto info = api::RecallRequestInfo(one.method, one.target);
+        const auto user = std::make_shared<auth::UserInfo>(one.user);
+        const auto first = RecallDescription(request, info, user);
+        EXPECT_EQ(*first, Describe(request, *info, user.get(), nullptr));
+        EXPECT_EQ(RecallDescription(request, info, user), first) << "it is remembered";
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace strata::audit

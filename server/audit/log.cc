@@ -68,8 +68,9 @@ Log::Log(const Options& options, Policy policy, const base::Clock& clock, const 
 
 Log::~Log() {
   {
-    absl::MutexLock lock(&mu_);
+    base::MutexLock lock(&mu_);
     stopping_ = true;
+    enough_.Signal();
   }
   if (thread_.joinable()) thread_.join();
   if (file_ > STDOUT_FILENO) close(file_);
@@ -93,11 +94,11 @@ void Log::Write(const Event& event) {
   thread_local std::string line;  // keeps its room
   line.clear();
   AppendLine(event, line);
-  absl::MutexLock lock(&mu_);
+  base::MutexLock lock(&mu_);
   if (queued_ >= options_.max_queued) return dropped_.Increment();
   events_.Increment();
   queue_ += line;
-  ++queued_;
+  if (++queued_ == kEnough) enough_.Signal();
 }
 
 void Log::Run() {
@@ -105,12 +106,11 @@ void Log::Run() {
   for (;;) {
     bool last;
     {
-      absl::MutexLock lock(&mu_);
-      const auto wake = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-        return stopping_ || queued_ >= kEnough;
-      };
+      base::MutexLock lock(&mu_);
       // Events are gathered for a moment: one wake-up and one write for many.
-      mu_.AwaitWithTimeout(absl::Condition(&wake), absl::FromChrono(kGather));
+      const auto until = std::chrono::steady_clock::now() + kGather;
+      while (!stopping_ && queued_ < kEnough && enough_.WaitUntil(mu_, until)) {
+      }
       lines.swap(queue_);
       queued_ = 0;
       last = stopping_;

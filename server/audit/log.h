@@ -3,7 +3,6 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
 
 #include <atomic>
 #include <cstdint>
@@ -13,6 +12,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -64,7 +64,8 @@ class Log {
   int64_t size_ = 0;
   bool failing_ = false;
 
-  absl::Mutex mu_;
+  base::Mutex mu_;
+  base::CondVar enough_;  // is queued for a write of its own, or the end has come
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::string queue_ ABSL_GUARDED_BY(mu_);  // lines, one after the other
   size_t queued_ ABSL_GUARDED_BY(mu_) = 0;  // how many

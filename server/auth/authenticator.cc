@@ -39,8 +39,9 @@ AuthenticatorChain::AuthenticatorChain(std::vector<std::unique_ptr<Authenticator
                                  UserInfo{kAnonymous, "", {kUnauthenticated}, {}})
                            : nullptr) {}
 
-void AuthenticatorChain::Authenticate(const http::Request& request, Done done) const {
-  Ask(0, request, {}, std::move(done));
+std::optional<Authentication> AuthenticatorChain::Authenticate(const http::Request& request,
+                                                               Later later) const {
+  return Ask(0, request, {}, later);
 }
 
 bool AuthenticatorChain::Add(Authentication one, Authentication& so_far) {
@@ -68,25 +69,22 @@ Authentication AuthenticatorChain::Conclude(Authentication so_far) const {
   return so_far;
 }
 
-std::optional<Authentication> AuthenticatorChain::Judge(const http::Request& request) const {
-  Authentication so_far;
-  for (const auto& authenticator : authenticators_) {
-    auto one = authenticator->Judge(request);
+std::optional<Authentication> AuthenticatorChain::Ask(size_t index, const http::Request& request,
+                                                      Authentication so_far, Later later) const {
+  for (; index < authenticators_.size(); ++index) {
+    const auto go_on_later = [&]() -> Done {
+      return [this, index, &request, so_far = std::move(so_far),
+              done = later()](Authentication one) mutable {
+        if (Add(std::move(one), so_far)) return done(std::move(so_far));
+        auto rest = Ask(index + 1, request, std::move(so_far), [&done] { return std::move(done); });
+        if (rest) done(*std::move(rest));
+      };
+    };
+    auto one = authenticators_[index]->Authenticate(request, go_on_later);
     if (!one) return std::nullopt;
     if (Add(*std::move(one), so_far)) return so_far;
   }
   return Conclude(std::move(so_far));
-}
-
-void AuthenticatorChain::Ask(size_t index, const http::Request& request, Authentication so_far,
-                             Done done) const {
-  if (index == authenticators_.size()) return done(Conclude(std::move(so_far)));
-  authenticators_[index]->Authenticate(
-      request, [this, index, &request, so_far = std::move(so_far),
-                done = std::move(done)](Authentication one) mutable {
-        if (Add(std::move(one), so_far)) return done(std::move(so_far));
-        Ask(index + 1, request, std::move(so_far), std::move(done));
-      });
 }
 
 BearerToken FindBearerToken(const http::Headers& headers) {

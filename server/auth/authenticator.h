@@ -1,6 +1,8 @@
 // Authentication: from a request to a user (k8s.io/apiserver pkg/authentication).
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,16 +26,18 @@ struct Authentication {
   std::vector<std::string> warnings;  // for the client
 };
 
-// Thread-safe. `done` is called once, inline or later on another thread; the request is valid until
-// then.
+// Thread-safe.
 class Authenticator {
  public:
   using Done = std::function<void(Authentication)>;
+  // Makes the callback of a request that has to wait; few have to. Locks may be held: it only
+  // makes.
+  using Later = absl::FunctionRef<Done()>;
   virtual ~Authenticator() = default;
-  virtual void Authenticate(const http::Request& request, Done done) const = 0;
-  // The same, where nobody has to be asked and nothing waited for; nothing where somebody has. What
-  // most requests are answered with: it makes no callback.
-  virtual std::optional<Authentication> Judge(const http::Request&) const { return std::nullopt; }
+  // At once, where nobody has to be asked. Otherwise nothing: `later` has been called, and what it
+  // made is called once, inline or on another thread. The request is valid until then.
+  virtual std::optional<Authentication> Authenticate(const http::Request& request,
+                                                     Later later) const = 0;
 };
 
 // Asks each in order until one knows the user. What one finds wrong doesn't stop the next, but if
@@ -42,14 +46,16 @@ class Authenticator {
 class AuthenticatorChain final : public Authenticator {
  public:
   AuthenticatorChain(std::vector<std::unique_ptr<Authenticator>> authenticators, bool anonymous);
-  void Authenticate(const http::Request& request, Done done) const override;
-  std::optional<Authentication> Judge(const http::Request& request) const override;
+  std::optional<Authentication> Authenticate(const http::Request& request,
+                                             Later later) const override;
 
  private:
   // Takes up what one of them says; true if that decides.
   static bool Add(Authentication one, Authentication& so_far);
   Authentication Conclude(Authentication so_far) const;
-  void Ask(size_t index, const http::Request& request, Authentication so_far, Done done) const;
+  // From the `index`-th authenticator on.
+  std::optional<Authentication> Ask(size_t index, const http::Request& request,
+                                    Authentication so_far, Later later) const;
 
   const std::vector<std::unique_ptr<Authenticator>> authenticators_;
   const std::shared_ptr<const UserInfo> anonymous_;  // null: not allowed

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "test/support/verdicts.h"
+
 namespace strata::auth {
 namespace {
 
@@ -11,11 +13,26 @@ using testing::ElementsAre;
 class Always final : public Authenticator {
  public:
   explicit Always(Authentication result) : result_(std::move(result)) {}
-  void Authenticate(const http::Request&, Done done) const override { done(result_); }
-  std::optional<Authentication> Judge(const http::Request&) const override { return result_; }
+  std::optional<Authentication> Authenticate(const http::Request&, Later) const override {
+    return result_;
+  }
 
  private:
   const Authentication result_;
+};
+
+// Says the same as another, who is asked.
+class Asking final : public Authenticator {
+ public:
+  explicit Asking(const Authenticator& other) : other_(other) {}
+  std::optional<Authentication> Authenticate(const http::Request& request,
+                                             Later later) const override {
+    later()(*other_.Authenticate(request, later));
+    return std::nullopt;
+  }
+
+ private:
+  const Authenticator& other_;
 };
 
 std::unique_ptr<Authenticator> User(const std::string& name, std::vector<std::string> groups = {}) {
@@ -33,33 +50,31 @@ std::unique_ptr<Authenticator> Wrong(const std::string& error) {
       Authentication{Authentication::Result::kError, nullptr, error, {"w"}});
 }
 
+// What a chain of them says, which is the same whoever of them has to ask.
 template <typename... A>
 Authentication Ask(bool anonymous, A... authenticators) {
-  std::vector<std::unique_ptr<Authenticator>> list;
-  (list.push_back(std::move(authenticators)), ...);
-  Authentication result;
-  const http::Request request;
-  const AuthenticatorChain chain(std::move(list), anonymous);
-  chain.Authenticate(request, [&](Authentication r) { result = std::move(r); });
-  const auto at_once = chain.Judge(request);
-  EXPECT_EQ(at_once->result, result.result);
-  EXPECT_EQ(at_once->error, result.error);
-  EXPECT_EQ(at_once->warnings, result.warnings);
-  EXPECT_EQ(at_once->user == nullptr ? "" : at_once->user->name,
-            result.user == nullptr ? "" : result.user->name);
-  return result;
-}
-
-class Asks final : public Authenticator {
- public:
-  void Authenticate(const http::Request&, Done done) const override { done({}); }
-};
-
-TEST(AuthenticatorChain, TellsNothingAtOnceWhereSomebodyHasToBeAskedFirst) {
-  std::vector<std::unique_ptr<Authenticator>> list;
-  list.push_back(std::make_unique<Asks>());
-  list.push_back(User("a"));
-  EXPECT_FALSE(AuthenticatorChain(std::move(list), true).Judge({}).has_value());
+  std::vector<std::unique_ptr<Authenticator>> all;
+  (all.push_back(std::move(authenticators)), ...);
+  std::vector<Authentication> said;
+  for (unsigned who_asks = 0; who_asks < 1u << all.size(); ++who_asks) {
+    std::vector<std::unique_ptr<Authenticator>> list;
+    for (size_t i = 0; i < all.size(); ++i) {
+      if ((who_asks >> i & 1) != 0) {
+        list.push_back(std::make_unique<Asking>(*all[i]));
+      } else {
+        list.push_back(std::make_unique<Always>(*all[i]->Authenticate({}, [] { return nullptr; })));
+      }
+    }
+    const AuthenticatorChain chain(std::move(list), anonymous);
+    test::Authenticate(chain, {}, [&](Authentication r) { said.push_back(std::move(r)); });
+    EXPECT_EQ(said.size(), who_asks + 1);
+    EXPECT_EQ(said.back().result, said[0].result);
+    EXPECT_EQ(said.back().error, said[0].error);
+    EXPECT_EQ(said.back().warnings, said[0].warnings);
+    EXPECT_EQ(said.back().user == nullptr ? "" : said.back().user->name,
+              said[0].user == nullptr ? "" : said[0].user->name);
+  }
+  return said[0];
 }
 
 TEST(AuthenticatorChain, TheFirstWhoKnowsTheUserDecides) {

@@ -37,36 +37,32 @@ bool AuthorizerChain::NeedsNoAsking(const UserInfo& user, const api::RequestInfo
          AlwaysAllowed(request);
 }
 
-void AuthorizerChain::Authorize(const UserInfo& user, const api::RequestInfo& request,
-                                Done done) const {
-  if (NeedsNoAsking(user, request)) return done({Decision::Verdict::kAllow, ""});
-  Ask(0, user, request, {}, std::move(done));
+std::optional<Decision> AuthorizerChain::Authorize(const UserInfo& user,
+                                                   const api::RequestInfo& request,
+                                                   Later later) const {
+  if (NeedsNoAsking(user, request)) return Decision{Decision::Verdict::kAllow, ""};
+  return Ask(0, user, request, {}, later);
 }
 
-std::optional<Decision> AuthorizerChain::Judge(const UserInfo& user,
-                                               const api::RequestInfo& request) const {
-  if (NeedsNoAsking(user, request)) return Decision{Decision::Verdict::kAllow, ""};
-  Decision so_far;
-  for (const auto& authorizer : authorizers_) {
-    auto one = authorizer->Judge(user, request);
+std::optional<Decision> AuthorizerChain::Ask(size_t index, const UserInfo& user,
+                                             const api::RequestInfo& request, Decision so_far,
+                                             Later later) const {
+  for (; index < authorizers_.size(); ++index) {
+    const auto go_on_later = [&]() -> Done {
+      return [this, index, &user, &request, so_far = std::move(so_far),
+              done = later()](Decision one) mutable {
+        if (one.verdict != Decision::Verdict::kNoOpinion) return done(std::move(one));
+        Join(one, so_far);
+        auto rest =
+            Ask(index + 1, user, request, std::move(so_far), [&done] { return std::move(done); });
+        if (rest) done(*std::move(rest));
+      };
+    };
+    auto one = authorizers_[index]->Authorize(user, request, go_on_later);
     if (!one || one->verdict != Decision::Verdict::kNoOpinion) return one;
     Join(*one, so_far);
   }
   return so_far;
-}
-
-void AuthorizerChain::Ask(size_t index, const UserInfo& user, const api::RequestInfo& request,
-                          Decision so_far, Done done) const {
-  if (index == authorizers_.size()) return done(std::move(so_far));
-  authorizers_[index]->Authorize(user, request,
-                                 [this, index, &user, &request, so_far = std::move(so_far),
-                                  done = std::move(done)](Decision one) mutable {
-                                   if (one.verdict != Decision::Verdict::kNoOpinion)
-                                     return done(std::move(one));
-                                   Join(one, so_far);
-                                   Ask(index + 1, user, request, std::move(so_far),
-                                       std::move(done));
-                                 });
 }
 
 }  // namespace strata::auth

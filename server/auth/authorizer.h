@@ -1,6 +1,8 @@
 // Authorization: whether a user may do what a request asks (k8s.io/apiserver pkg/authorization).
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,18 +22,18 @@ struct Decision {
       {};  // why it couldn't be told: what isn't allowed by another authorizer is answered with 500
 };
 
-// Thread-safe. `done` is called once, inline or later on another thread; user and request are valid
-// until then.
+// Thread-safe.
 class Authorizer {
  public:
   using Done = std::function<void(Decision)>;
+  // Makes the callback of a request that has to wait; few have to. Locks may be held: it only
+  // makes.
+  using Later = absl::FunctionRef<Done()>;
   virtual ~Authorizer() = default;
-  virtual void Authorize(const UserInfo& user, const api::RequestInfo& request,
-                         Done done) const = 0;
-  // The same, where nobody has to be asked and nothing waited for; nothing where somebody has.
-  virtual std::optional<Decision> Judge(const UserInfo&, const api::RequestInfo&) const {
-    return std::nullopt;
-  }
+  // At once, where nobody has to be asked. Otherwise nothing: `later` has been called, and what it
+  // made is called once, inline or on another thread. User and request are valid until then.
+  virtual std::optional<Decision> Authorize(const UserInfo& user, const api::RequestInfo& request,
+                                            Later later) const = 0;
 };
 
 // First what needs no asking: system:masters may do anything, and everybody may do anything with
@@ -42,15 +44,15 @@ class AuthorizerChain final : public Authorizer {
  public:
   AuthorizerChain(std::vector<std::string> always_allowed_paths,
                   std::vector<std::unique_ptr<Authorizer>> authorizers);
-  void Authorize(const UserInfo& user, const api::RequestInfo& request, Done done) const override;
-  std::optional<Decision> Judge(const UserInfo& user,
-                                const api::RequestInfo& request) const override;
+  std::optional<Decision> Authorize(const UserInfo& user, const api::RequestInfo& request,
+                                    Later later) const override;
 
  private:
   bool NeedsNoAsking(const UserInfo& user, const api::RequestInfo& request) const;
   bool AlwaysAllowed(const api::RequestInfo& request) const;
-  void Ask(size_t index, const UserInfo& user, const api::RequestInfo& request, Decision so_far,
-           Done done) const;
+  // From the `index`-th authorizer on.
+  std::optional<Decision> Ask(size_t index, const UserInfo& user, const api::RequestInfo& request,
+                              Decision so_far, Later later) const;
 
   const std::vector<std::string> always_allowed_paths_;
   const std::vector<std::unique_ptr<Authorizer>> authorizers_;
@@ -59,10 +61,8 @@ class AuthorizerChain final : public Authorizer {
 // --authorization-mode=AlwaysAllow.
 class AlwaysAllow final : public Authorizer {
  public:
-  void Authorize(const UserInfo&, const api::RequestInfo&, Done done) const override {
-    done({Decision::Verdict::kAllow, ""});
-  }
-  std::optional<Decision> Judge(const UserInfo&, const api::RequestInfo&) const override {
+  std::optional<Decision> Authorize(const UserInfo&, const api::RequestInfo&,
+                                    Later) const override {
     return Decision{Decision::Verdict::kAllow, ""};
   }
 };

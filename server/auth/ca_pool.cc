@@ -71,7 +71,7 @@ base::Status CaPool::Set(std::string_view pem) {
   }
   ERR_clear_error();  // the end is an error to it
   if (count == 0) return base::InvalidArgumentError("no PEM certificate");
-  absl::MutexLock lock(&mu_);
+  base::MutexLock lock(&mu_);
   roots_ = std::move(roots);
   known_.clear();
   return base::OkStatus();
@@ -114,14 +114,14 @@ std::shared_ptr<const CaPool::Verdict> CaPool::Verify(const std::vector<std::str
   const auto now = clock_.Now();
   std::shared_ptr<const Roots> roots;
   {
-    absl::MutexLock lock(&mu_);
+    base::MutexLock lock(&mu_);
     if (roots_ == nullptr) return nullptr;
     const auto known = known_.find(digest);
     if (known != known_.end() && known->second.until > now) return known->second.verdict;
     roots = roots_;
   }
   auto verdict = std::make_shared<const Verdict>(Judge(chain, *roots));
-  absl::MutexLock lock(&mu_);
+  base::MutexLock lock(&mu_);
   if (known_.size() >= kMaxKnown) known_.clear();
   // Not what was verified against roots that have been replaced meanwhile.
   if (roots_ == roots) known_[digest] = {verdict, now + kKnownFor};

@@ -3,7 +3,6 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/container/flat_hash_map.h>
-#include <absl/synchronization/mutex.h>
 
 #include <memory>
 #include <string>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "server/auth/token_digest.h"
 #include "server/auth/user.h"
@@ -46,7 +46,7 @@ class CaPool {
   Verdict Judge(const std::vector<std::string>& chain, const Roots& roots) const;
 
   const base::Clock& clock_;
-  mutable absl::Mutex mu_;
+  mutable base::Mutex mu_;
   std::shared_ptr<const Roots> roots_ ABSL_GUARDED_BY(mu_);
   mutable absl::flat_hash_map<TokenDigest, Known> known_ ABSL_GUARDED_BY(mu_);
 };

@@ -23,7 +23,8 @@ ClientCertificate::ClientCertificate(std::shared_ptr<const CaPool> cas, const ba
                                        "Time that the client certificates of requests had left.",
                                        kExpiration)) {}
 
-std::optional<Authentication> ClientCertificate::Judge(const http::Request& request) const {
+std::optional<Authentication> ClientCertificate::Authenticate(const http::Request& request,
+                                                              Later) const {
   if (request.peer == nullptr || request.peer->certificate_chain.empty()) return Authentication{};
   const auto verdict = cas_->Verify(request.peer->certificate_chain);
   if (verdict == nullptr) return Authentication{};

@@ -16,10 +16,8 @@ class ClientCertificate final : public Authenticator {
  public:
   ClientCertificate(std::shared_ptr<const CaPool> cas, const base::Clock& clock,
                     obs::Metrics& metrics);
-  void Authenticate(const http::Request& request, Done done) const override {
-    done(*Judge(request));
-  }
-  std::optional<Authentication> Judge(const http::Request& request) const override;
+  std::optional<Authentication> Authenticate(const http::Request& request,
+                                             Later later) const override;
 
  private:
   const std::shared_ptr<const CaPool> cas_;

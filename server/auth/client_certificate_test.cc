@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "test/support/certificates.h"
+#include "test/support/verdicts.h"
 
 namespace strata::auth {
 namespace {
@@ -23,7 +24,7 @@ class Certificates : public testing::Test {
     http::Request request;
     request.peer = peer;
     std::string who = "nobody";
-    authenticator.Authenticate(request, [&](Authentication r) {
+    test::Authenticate(authenticator, request, [&](Authentication r) {
       if (r.result == Authentication::Result::kError) who = "error: " + r.error;
       if (r.result != Authentication::Result::kUser) return;
       who = r.user->name;
@@ -88,6 +89,28 @@ TEST_F(Certificates, HowLongTheyAreGoodForIsSeenInMetrics) {
   EXPECT_THAT(text, testing::HasSubstr(name + "bucket{le=\"0\"} 1\n"));
   EXPECT_THAT(text, testing::HasSubstr(name + "bucket{le=\"86400\"} 1\n"));
   EXPECT_THAT(text, testing::HasSubstr(name + "bucket{le=\"172800\"} 2\n"));
+}
+
+TEST_F(Certificates, AreCountedOnceAlsoWhereSomebodyElseHasToBeAsked) {
+  class Asks final : public Authenticator {
+   public:
+    std::optional<Authentication> Authenticate(const http::Request&, Later later) const override {
+      later()({});
+      return std::nullopt;
+    }
+  };
+  std::vector<std::unique_ptr<Authenticator>> list;
+  list.push_back(std::make_unique<ClientCertificate>(pool, clock, metrics));
+  list.push_back(std::make_unique<Asks>());
+  const AuthenticatorChain chain(std::move(list), false);
+  auto peer = std::make_shared<http::Peer>();
+  peer->certificate_chain.push_back(
+      Issue(ca.get(), "", {}, now - kDay, now + kDay, "clientAuth")->Der());
+  http::Request request;
+  request.peer = peer;
+  test::Authenticate(chain, request, [](const Authentication&) {});
+  EXPECT_THAT(metrics.Text(),
+              testing::HasSubstr("apiserver_client_certificate_expiration_seconds_count 1\n"));
 }
 
 }  // namespace

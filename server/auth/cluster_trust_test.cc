@@ -11,6 +11,7 @@
 #include "server/auth/cluster_rbac.h"
 #include "test/support/certificates.h"
 #include "test/support/fake_kube.h"
+#include "test/support/verdicts.h"
 
 namespace strata::auth {
 namespace {
@@ -65,7 +66,7 @@ class ClusterTrusts : public testing::Test {
     request.peer = peer;
     request.headers.Add("x-remote-user", "alice");
     std::string who = "nobody";
-    authenticator.Authenticate(request, [&](const Authentication& r) {
+    test::Authenticate(authenticator, request, [&](const Authentication& r) {
       if (r.result == Authentication::Result::kUser) who = r.user->name;
       if (r.result == Authentication::Result::kError) who = "error";
     });
@@ -155,8 +156,8 @@ TEST(ClusterRbacs, DecideOnceAllFourKindsAreKnown) {
   binding.mutable_subjects(0)->set_name("alice");
   const auto ask = [&] {
     Decision decision;
-    rbac.Authorize({"alice", "", {}, {}}, *api::ParseRequestInfo("GET", "/metrics"),
-                   [&](Decision d) { decision = std::move(d); });
+    test::Authorize(rbac, {"alice", "", {}, {}}, *api::ParseRequestInfo("GET", "/metrics"),
+                    [&](Decision d) { decision = std::move(d); });
     return decision;
   };
   std::map<std::string, kube::Response> answers = {

@@ -15,6 +15,8 @@
 
 #include "server/auth/service_account_token.h"
 
+#include "test/support/verdicts.h"
+
 namespace strata::auth {
 namespace {
 
@@ -111,7 +113,7 @@ class ServiceAccountTokens : public testing::Test {
     http::Request request;
     request.headers.Add("authorization", "Bearer " + token);
     std::string who = "nobody";
-    asked.Authenticate(request, [&](Authentication r) {
+    test::Authenticate(asked, request, [&](Authentication r) {
       if (r.result == Authentication::Result::kError) who = "error: " + r.error;
       if (r.result != Authentication::Result::kUser) return;
       who = r.user->name;

@@ -264,7 +264,7 @@ Decision Policy::Decide(const UserInfo& user, const api::RequestInfo& request) c
 
 void Rbac::State::Set(const RbacObjects& objects) {
   auto next = std::make_shared<const Policy>(objects);
-  absl::MutexLock lock(&mu);
+  base::MutexLock lock(&mu);
   policy = std::move(next);
 }
 
@@ -282,10 +282,11 @@ base::Status Rbac::Follow(const std::vector<std::string>& paths, files::FileWatc
       "rbac-file", [paths] { return FilesOf(paths); }, load);
 }
 
-std::optional<Decision> Rbac::Judge(const UserInfo& user, const api::RequestInfo& request) const {
+std::optional<Decision> Rbac::Authorize(const UserInfo& user, const api::RequestInfo& request,
+                                        Later) const {
   std::shared_ptr<const Policy> policy;
   {
-    absl::ReaderMutexLock lock(&state_->mu);
+    base::MutexLock lock(&state_->mu);
     policy = state_->policy;
   }
   if (policy == nullptr)

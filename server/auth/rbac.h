@@ -3,13 +3,13 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
 
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/string_map.h"
 #include "server/auth/authorizer.h"
@@ -67,16 +67,13 @@ class Rbac final : public Authorizer {
   // Replaces all objects.
   void Set(const RbacObjects& objects) { state_->Set(objects); }
 
-  void Authorize(const UserInfo& user, const api::RequestInfo& request, Done done) const override {
-    done(*Judge(user, request));
-  }
-  std::optional<Decision> Judge(const UserInfo& user,
-                                const api::RequestInfo& request) const override;
+  std::optional<Decision> Authorize(const UserInfo& user, const api::RequestInfo& request,
+                                    Later later) const override;
 
  private:
   struct State {
     void Set(const RbacObjects& objects) ABSL_LOCKS_EXCLUDED(mu);
-    mutable absl::Mutex mu;
+    mutable base::Mutex mu;
     std::shared_ptr<const Policy> policy ABSL_GUARDED_BY(mu);
   };
 

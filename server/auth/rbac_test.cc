@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "test/support/verdicts.h"
+
 namespace strata::auth {
 namespace {
 
@@ -439,8 +441,8 @@ TEST(Rbac, SeesFilesOfItsFoldersComeChangeAndGo) {
   const auto may = [&](const std::string& name) {
     bool allowed = false;
     const auto info = api::ParseRequestInfo("GET", kLayers);
-    rbac.Authorize({name, "", {}, {}}, *info,
-                   [&](Decision d) { allowed = d.verdict == Decision::Verdict::kAllow; });
+    test::Authorize(rbac, {name, "", {}, {}}, *info,
+                    [&](Decision d) { allowed = d.verdict == Decision::Verdict::kAllow; });
     return allowed;
   };
   EXPECT_TRUE(may("alice"));
@@ -465,7 +467,7 @@ TEST(AuthorizerChain, MastersAndAlwaysAllowedPathsAreNotAsked) {
   const auto verdict = [&](const UserInfo& user, const char* target) {
     Decision::Verdict out{};
     const auto info = api::ParseRequestInfo("GET", target);
-    chain.Authorize(user, *info, [&](Decision d) { out = d.verdict; });
+    test::Authorize(chain, user, *info, [&](Decision d) { out = d.verdict; });
     return out;
   };
   EXPECT_EQ(verdict({"m", "", {kMasters}, {}}, kLayers), Decision::Verdict::kAllow);
@@ -477,32 +479,40 @@ TEST(AuthorizerChain, MastersAndAlwaysAllowedPathsAreNotAsked) {
 
 class Says final : public Authorizer {
  public:
-  explicit Says(Decision decision) : decision_(std::move(decision)) {}
-  void Authorize(const UserInfo&, const api::RequestInfo&, Done done) const override {
-    done(decision_);
-  }
-  std::optional<Decision> Judge(const UserInfo&, const api::RequestInfo&) const override {
-    return decision_;
+  // With `asks` somebody has to be asked.
+  explicit Says(Decision decision, bool asks = false)
+      : decision_(std::move(decision)), asks_(asks) {}
+  std::optional<Decision> Authorize(const UserInfo&, const api::RequestInfo&,
+                                    Later later) const override {
+    if (!asks_) return decision_;
+    later()(decision_);
+    return std::nullopt;
   }
 
  private:
   const Decision decision_;
+  const bool asks_;
 };
 
 TEST(AuthorizerChain, TheFirstOpinionCountsAndReasonsOfTheOthersAreTold) {
   using Verdict = Decision::Verdict;
-  const auto ask = [](std::vector<Decision> decisions) {
-    std::vector<std::unique_ptr<Authorizer>> authorizers;
-    for (Decision& d : decisions) authorizers.push_back(std::make_unique<Says>(std::move(d)));
-    Decision out;
+  // The same, whoever of them has to ask.
+  const auto ask = [](const std::vector<Decision>& decisions) {
     const auto info = api::ParseRequestInfo("GET", kLayers);
-    const AuthorizerChain chain({}, std::move(authorizers));
-    chain.Authorize({"u", "", {}, {}}, *info, [&](Decision d) { out = std::move(d); });
-    const auto at_once = chain.Judge({"u", "", {}, {}}, *info);
-    EXPECT_EQ(at_once->verdict, out.verdict);
-    EXPECT_EQ(at_once->reason, out.reason);
-    EXPECT_EQ(at_once->error, out.error);
-    return out;
+    std::vector<Decision> said;
+    for (unsigned who_asks = 0; who_asks < 1u << decisions.size(); ++who_asks) {
+      std::vector<std::unique_ptr<Authorizer>> authorizers;
+      for (size_t i = 0; i < decisions.size(); ++i)
+        authorizers.push_back(std::make_unique<Says>(decisions[i], (who_asks >> i & 1) != 0));
+      const AuthorizerChain chain({}, std::move(authorizers));
+      test::Authorize(chain, {"u", "", {}, {}}, *info,
+                      [&](Decision d) { said.push_back(std::move(d)); });
+      EXPECT_EQ(said.size(), who_asks + 1);
+      EXPECT_EQ(said.back().verdict, said[0].verdict);
+      EXPECT_EQ(said.back().reason, said[0].reason);
+      EXPECT_EQ(said.back().error, said[0].error);
+    }
+    return said[0];
   };
   EXPECT_EQ(
       ask({{Verdict::kNoOpinion, "x"}, {Verdict::kAllow, "yes"}, {Verdict::kDeny, "no"}}).reason,

@@ -62,17 +62,18 @@ RequestHeader::RequestHeader(std::shared_ptr<const CaPool> cas, RequestHeaderCon
 
 void RequestHeader::Set(RequestHeaderConfig config) {
   auto next = Normalized(std::move(config));
-  absl::MutexLock lock(&mu_);
+  base::MutexLock lock(&mu_);
   config_ = std::move(next);
 }
 
-std::optional<Authentication> RequestHeader::Judge(const http::Request& request) const {
+std::optional<Authentication> RequestHeader::Authenticate(const http::Request& request,
+                                                          Later) const {
   if (request.peer == nullptr || request.peer->certificate_chain.empty()) return Authentication{};
   const auto verdict = cas_->Verify(request.peer->certificate_chain);
   if (verdict == nullptr) return Authentication{};
   std::shared_ptr<const RequestHeaderConfig> config;
   {
-    absl::MutexLock lock(&mu_);
+    base::MutexLock lock(&mu_);
     config = config_;
   }
   Authentication result;

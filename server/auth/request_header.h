@@ -3,13 +3,13 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
 
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/ca_pool.h"
 
@@ -32,14 +32,12 @@ class RequestHeader final : public Authenticator {
 
   // For later requests.
   void Set(RequestHeaderConfig config) ABSL_LOCKS_EXCLUDED(mu_);
-  void Authenticate(const http::Request& request, Done done) const override {
-    done(*Judge(request));
-  }
-  std::optional<Authentication> Judge(const http::Request& request) const override;
+  std::optional<Authentication> Authenticate(const http::Request& request,
+                                             Later later) const override;
 
  private:
   const std::shared_ptr<const CaPool> cas_;
-  mutable absl::Mutex mu_;
+  mutable base::Mutex mu_;
   std::shared_ptr<const RequestHeaderConfig> config_ ABSL_GUARDED_BY(mu_);
 };
 

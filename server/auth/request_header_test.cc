@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "test/support/certificates.h"
+#include "test/support/verdicts.h"
 
 namespace strata::auth {
 namespace {
@@ -32,7 +33,7 @@ class RequestHeaders : public testing::Test {
     request.peer = peer;
     for (const auto& header : headers) request.headers.Add(header.name, header.value);
     Authentication result;
-    authenticator.Authenticate(request, [&](Authentication r) { result = std::move(r); });
+    test::Authenticate(authenticator, request, [&](Authentication r) { result = std::move(r); });
     return result;
   }
   // The user's name, or what else the answer is.
@@ -109,7 +110,7 @@ TEST_F(RequestHeaders, WithoutACaThereIsNoOpinion) {
   request.peer = peer;
   request.headers.Add("x-remote-user", "alice");
   Authentication::Result result = Authentication::Result::kError;
-  empty.Authenticate(request, [&](const Authentication& r) { result = r.result; });
+  test::Authenticate(empty, request, [&](const Authentication& r) { result = r.result; });
   EXPECT_EQ(result, Authentication::Result::kNoOpinion);
 }
 

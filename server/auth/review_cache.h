@@ -3,19 +3,21 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/container/flat_hash_map.h>
-#include <absl/synchronization/mutex.h>
+#include <absl/functional/function_ref.h>
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/string_map.h"
 
@@ -35,7 +37,9 @@ class ReviewCache {
   using Done = std::function<void(const Result& result)>;
   // Asks, and calls `answered` once with the result and how long it may be kept.
   using Answered = std::function<void(Result result, std::chrono::nanoseconds keep)>;
-  using Ask = std::function<void(Answered answered)>;
+  using Ask = absl::FunctionRef<void(Answered answered)>;
+  // Makes the callback of who has to wait. It is called with the lock: it only makes.
+  using Later = absl::FunctionRef<Done()>;
 
   struct Stats {
     uint64_t hits = 0, misses = 0, joined = 0;
@@ -45,42 +49,29 @@ class ReviewCache {
   ReviewCache(const Options& options, const base::Clock& clock)
       : options_(options), clock_(clock) {}
 
-  // What is kept, or null.
-  std::shared_ptr<const Value> Find(std::string_view key) ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
-    return FindLocked(key);
-  }
-
-  // What is kept; or what whoever asked first is told; or what `ask` brings. kResourceExhausted if
-  // too many wait.
-  void Get(std::string_view key, const Ask& ask, Done done) ABSL_LOCKS_EXCLUDED(mu_) {
-    Result result = std::shared_ptr<const Value>();
-    bool first = false;
+  // What is kept, or kResourceExhausted if too many wait. Otherwise nothing, and what `later` made
+  // is told: what whoever asked first is, or what `ask`, called before this returns, brings.
+  std::optional<Result> Get(std::string_view key, Ask ask, Later later) ABSL_LOCKS_EXCLUDED(mu_) {
     {
-      absl::MutexLock lock(&mu_);
-      if (auto found = FindLocked(key)) {
-        result = std::move(found);
-      } else if (stats_.waiting >= options_.max_waiting) {
-        result =
-            base::ResourceExhaustedError("too many requests wait for kube-apiserver's reviews");
-      } else {
-        auto& waiting = in_flight_[std::string(key)];
-        first = waiting.empty();
-        waiting.push_back(std::move(done));
-        ++stats_.waiting;
-        ++(first ? stats_.misses : stats_.joined);
-        done = nullptr;
-      }
+      base::MutexLock lock(&mu_);
+      if (auto found = FindLocked(key)) return Result(std::move(found));
+      if (stats_.waiting >= options_.max_waiting)
+        return base::ResourceExhaustedError("too many requests wait for kube-apiserver's reviews");
+      auto& waiting = in_flight_[std::string(key)];
+      const bool first = waiting.empty();
+      waiting.push_back(later());
+      ++stats_.waiting;
+      ++(first ? stats_.misses : stats_.joined);
+      if (!first) return std::nullopt;
     }
-    if (done) return done(result);
-    if (!first) return;
     ask([this, key = std::string(key)](Result answer, std::chrono::nanoseconds keep) {
       Complete(key, std::move(answer), keep);
     });
+    return std::nullopt;
   }
 
   Stats stats() const ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
+    base::MutexLock lock(&mu_);
     return stats_;
   }
 
@@ -114,7 +105,7 @@ class ReviewCache {
       ABSL_LOCKS_EXCLUDED(mu_) {
     std::vector<Done> waiting;
     {
-      absl::MutexLock lock(&mu_);
+      base::MutexLock lock(&mu_);
       waiting = std::move(in_flight_.extract(key).mapped());
       stats_.waiting -= waiting.size();
       if (result.ok() && keep.count() > 0) {
@@ -130,7 +121,7 @@ class ReviewCache {
 
   const Options options_;
   const base::Clock& clock_;
-  mutable absl::Mutex mu_;
+  mutable base::Mutex mu_;
   Entries entries_ ABSL_GUARDED_BY(mu_);
   base::StringMap<typename Entries::iterator> index_ ABSL_GUARDED_BY(mu_);
   base::StringMap<std::vector<Done>> in_flight_ ABSL_GUARDED_BY(mu_);

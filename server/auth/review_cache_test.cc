@@ -14,14 +14,15 @@ class ReviewCaches : public testing::Test {
 
   // What the cache says at once, or "" while it waits for an answer.
   std::string Get(Cache& cache, const std::string& key) {
-    std::string said;
-    cache.Get(
+    const auto text = [](const Cache::Result& r) {
+      return r.ok() ? **r : std::string(base::Message(r.status()));
+    };
+    const auto said = cache.Get(
         key, [&](const Cache::Answered& answered) { asked.push_back(answered); },
-        [&, this](const Cache::Result& r) {
-          said = r.ok() ? **r : std::string(base::Message(r.status()));
-          heard.push_back(said);
+        [&]() -> Cache::Done {
+          return [this, text](const Cache::Result& r) { heard.push_back(text(r)); };
         });
-    return said;
+    return said ? text(*said) : "";
   }
   void Answer(const std::string& value, std::chrono::nanoseconds keep = seconds(10)) {
     auto answered = asked.front();

@@ -89,7 +89,7 @@ base::StatusOr<std::unique_ptr<ServiceAccountToken>> ServiceAccountToken::Open(
       if (!read.ok()) return base::Annotate(read.status(), paths[i]);
       std::move(read->begin(), read->end(), std::back_inserter(*keys));
     }
-    absl::MutexLock lock(&state->mu);
+    base::MutexLock lock(&state->mu);
     state->keys = std::move(keys);
     return base::OkStatus();
   };
@@ -124,7 +124,7 @@ ServiceAccountToken::Verdict ServiceAccountToken::Verify(std::string_view token)
   std::string& error = verdict.result.error;
   std::shared_ptr<const std::vector<VerifyKey>> keys;
   {
-    absl::ReaderMutexLock lock(&state_->mu);
+    base::MutexLock lock(&state_->mu);
     keys = state_->keys;
   }
   if (!HasValidSignature(*jwt, *keys)) {
@@ -152,34 +152,31 @@ ServiceAccountToken::Verdict ServiceAccountToken::Verify(std::string_view token)
   return verdict;
 }
 
-std::optional<Authentication> ServiceAccountToken::Judge(const http::Request& request) const {
+std::optional<Authentication> ServiceAccountToken::Authenticate(const http::Request& request,
+                                                                Later later) const {
+  using Cache = ReviewCache<Authentication>;
   const BearerToken bearer = FindBearerToken(request.headers);
   if (bearer.token.empty()) return Authentication{};
   const TokenDigest digest = DigestOf(key_, bearer.token);
-  const auto kept = cache_.Find({reinterpret_cast<const char*>(digest.data()), digest.size()});
-  if (kept == nullptr) return std::nullopt;
-  return *kept;
-}
-
-void ServiceAccountToken::Authenticate(const http::Request& request, Done done) const {
-  const BearerToken bearer = FindBearerToken(request.headers);
-  if (bearer.token.empty()) return done({});
-  const TokenDigest digest = DigestOf(key_, bearer.token);
+  const auto result_of = [](const Cache::Result& result) -> Authentication {
+    if (result.ok()) return **result;
+    return {
+        Authentication::Result::kError, nullptr, std::string(base::Message(result.status())), {}};
+  };
   // What isn't ours, or is wrong, isn't kept: it costs little, and must not fill the cache.
-  cache_.Get(
+  const auto kept = cache_.Get(
       {reinterpret_cast<const char*>(digest.data()), digest.size()},
-      [&](const ReviewCache<Authentication>::Answered& answered) {
+      [&](const Cache::Answered& answered) {
         Verdict verdict = Verify(bearer.token);
         answered(std::make_shared<const Authentication>(std::move(verdict.result)), verdict.keep);
       },
-      // On whichever thread verifies the same token at this moment.
-      [done = std::move(done)](const ReviewCache<Authentication>::Result& result) {
-        if (result.ok()) return done(**result);
-        done({Authentication::Result::kError,
-              nullptr,
-              std::string(base::Message(result.status())),
-              {}});
+      // Called on whichever thread verifies the same token at this moment.
+      [&]() -> Cache::Done {
+        return
+            [done = later(), result_of](const Cache::Result& result) { done(result_of(result)); };
       });
+  if (!kept) return std::nullopt;
+  return result_of(*kept);
 }
 
 }  // namespace strata::auth

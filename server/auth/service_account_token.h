@@ -3,7 +3,6 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
 
 #include <chrono>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "obs/metrics.h"
 #include "server/auth/authenticator.h"
@@ -38,13 +38,12 @@ class ServiceAccountToken final : public Authenticator {
                                                                    const base::Clock& clock,
                                                                    obs::Metrics& metrics);
 
-  void Authenticate(const http::Request& request, Done done) const override;
-  // What is kept.
-  std::optional<Authentication> Judge(const http::Request& request) const override;
+  std::optional<Authentication> Authenticate(const http::Request& request,
+                                             Later later) const override;
 
  private:
   struct State {
-    mutable absl::Mutex mu;
+    mutable base::Mutex mu;
     std::shared_ptr<const std::vector<VerifyKey>> keys ABSL_GUARDED_BY(mu);
   };
   struct Verdict {

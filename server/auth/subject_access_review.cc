@@ -98,42 +98,47 @@ SubjectAccessReview::SubjectAccessReview(kube::Api& api, const Options& options,
   AddCacheMetrics(metrics, "subject_access_review", [this] { return cache_.stats(); });
 }
 
-void SubjectAccessReview::Authorize(const UserInfo& user, const api::RequestInfo& request,
-                                    Done done) const {
+std::optional<Decision> SubjectAccessReview::Authorize(const UserInfo& user,
+                                                       const api::RequestInfo& request,
+                                                       Later later) const {
   if (!options_.all_names_first || !request.is_resource || request.name.empty())
-    return Review(user, request, request.name, std::move(done));
-  Review(user, request, "", [this, &user, &request, done = std::move(done)](Decision all) mutable {
-    // Who couldn't answer the one couldn't answer the other.
-    if (all.verdict == Decision::Verdict::kAllow || !all.error.empty()) return done(std::move(all));
-    Review(user, request, request.name, std::move(done));
-  });
+    return Review(user, request, request.name, later);
+  // Who couldn't answer the one couldn't answer the other.
+  const auto settles = [](const Decision& all) {
+    return all.verdict == Decision::Verdict::kAllow || !all.error.empty();
+  };
+  const auto go_on_later = [&]() -> Done {
+    return [this, &user, &request, settles, done = later()](Decision all) mutable {
+      if (settles(all)) return done(std::move(all));
+      auto one = Review(user, request, request.name, [&done] { return std::move(done); });
+      if (one) done(*std::move(one));
+    };
+  };
+  auto all = Review(user, request, "", go_on_later);
+  if (!all || settles(*all)) return all;
+  return Review(user, request, request.name, later);
 }
 
-std::optional<Decision> SubjectAccessReview::Judge(const UserInfo& user,
-                                                   const api::RequestInfo& request) const {
-  if (options_.all_names_first && request.is_resource && !request.name.empty()) {
-    const auto all = cache_.Find(KeyOf(user, request, ""));
-    if (all == nullptr) return std::nullopt;
-    if (all->verdict == Decision::Verdict::kAllow) return *all;
-  }
-  const auto kept = cache_.Find(KeyOf(user, request, request.name));
-  if (kept == nullptr) return std::nullopt;
-  return *kept;
-}
-
-void SubjectAccessReview::Review(const UserInfo& user, const api::RequestInfo& request,
-                                 std::string_view name, Done done) const {
+std::optional<Decision> SubjectAccessReview::Review(const UserInfo& user,
+                                                    const api::RequestInfo& request,
+                                                    std::string_view name, Later later) const {
   const bool cacheable = AttributeBytes(request) < kMaxCachedAttributes;
-  cache_.Get(
+  const auto decision_of = [](const Cache::Result& result) -> Decision {
+    if (result.ok()) return **result;
+    return {Decision::Verdict::kNoOpinion, "", std::string(base::Message(result.status()))};
+  };
+  const auto kept = cache_.Get(
       KeyOf(user, request, name),
-      // Called before this returns, if at all.
       [&](const Cache::Answered& answered) {
         Ask(BodyOf(user, request, name), request.traceparent, cacheable, answered);
       },
-      [done = std::move(done)](const Cache::Result& result) {
-        if (result.ok()) return done(**result);
-        done({Decision::Verdict::kNoOpinion, "", std::string(base::Message(result.status()))});
+      [&]() -> Cache::Done {
+        return [done = later(), decision_of](const Cache::Result& result) {
+          done(decision_of(result));
+        };
       });
+  if (!kept) return std::nullopt;
+  return decision_of(*kept);
 }
 
 void SubjectAccessReview::Ask(const std::string& body, const std::string& traceparent,

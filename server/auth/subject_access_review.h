@@ -31,16 +31,14 @@ class SubjectAccessReview final : public Authorizer {
   SubjectAccessReview(kube::Api& api, const Options& options, const base::Clock& clock,
                       obs::Metrics& metrics);
 
-  void Authorize(const UserInfo& user, const api::RequestInfo& request, Done done) const override;
-  // What is kept.
-  std::optional<Decision> Judge(const UserInfo& user,
-                                const api::RequestInfo& request) const override;
+  std::optional<Decision> Authorize(const UserInfo& user, const api::RequestInfo& request,
+                                    Later later) const override;
 
  private:
   using Cache = ReviewCache<Decision>;
   // `name` instead of the request's.
-  void Review(const UserInfo& user, const api::RequestInfo& request, std::string_view name,
-              Done done) const;
+  std::optional<Decision> Review(const UserInfo& user, const api::RequestInfo& request,
+                                 std::string_view name, Later later) const;
   void Ask(const std::string& body, const std::string& traceparent, bool cacheable,
            const Cache::Answered& answered) const;
   static base::StatusOr<std::shared_ptr<const Decision>> Read(const kube::Response& response);

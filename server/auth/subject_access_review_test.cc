@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "test/support/fake_kube.h"
+#include "test/support/verdicts.h"
 
 namespace strata::auth {
 namespace {
@@ -31,7 +32,7 @@ class SubjectAccessReviews : public testing::Test {
     // As long as the answer isn't there, the request is.
     auto held = std::make_shared<std::pair<UserInfo, api::RequestInfo>>(
         user, *api::ParseRequestInfo(method, target));
-    reviewer.Authorize(held->first, held->second, [this, held](const Decision& d) {
+    test::Authorize(reviewer, held->first, held->second, [this, held](const Decision& d) {
       answers.push_back(!d.error.empty()                         ? "error: " + d.error
                         : d.verdict == Decision::Verdict::kAllow ? "allow: " + d.reason
                         : d.verdict == Decision::Verdict::kDeny  ? "deny: " + d.reason
@@ -69,9 +70,21 @@ TEST_F(SubjectAccessReviews, OneReviewForAllNamesServesAWholeNamespace) {
 TEST_F(SubjectAccessReviews, CarryTheTraceOfWhoAskedFirst) {
   auto info = *api::ParseRequestInfo("GET", kApp);
   info.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-  review.Authorize(alice, info, [](const Decision&) {});
+  test::Authorize(review, alice, info, [](const Decision&) {});
   EXPECT_EQ(kube.pending[0].request.traceparent, info.traceparent);
   kube.Answer(kYes);
+}
+
+TEST_F(SubjectAccessReviews, WhatIsKeptCountsOnceAlsoWhereMoreHasToBeAsked) {
+  Ask(alice, kApp);
+  kube.Answer(kNo);
+  kube.Answer(kYes);
+  Ask(alice, kOther);  // that she may not read all is known
+  kube.Answer(kYes);
+  const std::string of_cache =
+      R"(strata_review_cache_requests_total{cache="subject_access_review",result=)";
+  EXPECT_THAT(metrics.Text(), HasSubstr(of_cache + "\"hit\"} 1\n"));
+  EXPECT_THAT(metrics.Text(), HasSubstr(of_cache + "\"miss\"} 3\n"));
 }
 
 TEST_F(SubjectAccessReviews, WhoMayNotReadAllIsAskedAboutByName) {

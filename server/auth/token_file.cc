@@ -65,21 +65,21 @@ base::StatusOr<std::unique_ptr<TokenFile>> TokenFile::Open(const std::string& pa
       "token-auth-file", {path}, [state, path, &log](const std::vector<std::string>& contents) {
         auto users = Parse(path, contents[0], log);
         if (!users.ok()) return users.status();
-        absl::MutexLock lock(&state->mu);
+        base::MutexLock lock(&state->mu);
         state->users = *std::move(users);
         return base::OkStatus();
       }));
   return std::unique_ptr<TokenFile>(new TokenFile(std::move(state)));
 }
 
-std::optional<Authentication> TokenFile::Judge(const http::Request& request) const {
+std::optional<Authentication> TokenFile::Authenticate(const http::Request& request, Later) const {
   Authentication result;
   BearerToken bearer = FindBearerToken(request.headers);
   if (!bearer.warning.empty()) result.warnings.push_back(std::move(bearer.warning));
   if (bearer.token.empty()) return result;
   std::shared_ptr<const Users> users;
   {
-    absl::ReaderMutexLock lock(&state_->mu);
+    base::MutexLock lock(&state_->mu);
     users = state_->users;
   }
   const auto found = users->find(DigestOf("", bearer.token));

@@ -6,12 +6,12 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/container/flat_hash_map.h>
-#include <absl/synchronization/mutex.h>
 
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "base/mutex.h"
 #include "base/status.h"
 #include "obs/log.h"
 #include "server/auth/authenticator.h"
@@ -27,15 +27,13 @@ class TokenFile final : public Authenticator {
                                                          files::FileWatcher& watcher,
                                                          const obs::Logger& log);
 
-  void Authenticate(const http::Request& request, Done done) const override {
-    done(*Judge(request));
-  }
-  std::optional<Authentication> Judge(const http::Request& request) const override;
+  std::optional<Authentication> Authenticate(const http::Request& request,
+                                             Later later) const override;
 
  private:
   using Users = absl::flat_hash_map<TokenDigest, std::shared_ptr<const UserInfo>>;
   struct State {
-    mutable absl::Mutex mu;
+    mutable base::Mutex mu;
     std::shared_ptr<const Users> users ABSL_GUARDED_BY(mu);
   };
 

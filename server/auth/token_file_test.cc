@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "test/support/verdicts.h"
+
 namespace strata::auth {
 namespace {
 
@@ -28,7 +30,7 @@ class Tokens : public testing::Test {
     http::Request request;
     if (!authorization.empty()) request.headers.Add("authorization", authorization);
     std::string who;
-    tokens->Authenticate(request, [&](Authentication r) {
+    test::Authenticate(*tokens, request, [&](Authentication r) {
       who = r.result == Authentication::Result::kUser    ? r.user->name
             : r.result == Authentication::Result::kError ? "error: " + r.error
                                                          : "nobody";

@@ -40,29 +40,8 @@ TokenReview::TokenReview(kube::Api& api, const Options& options, const base::Clo
   AddTokenCacheMetrics(metrics, [this] { return cache_.stats(); });
 }
 
-void TokenReview::Authenticate(const http::Request& request, Done done) const {
-  const BearerToken bearer = FindBearerToken(request.headers);
-  if (bearer.token.empty()) return done(*Judge(request));
-  const TokenDigest digest = DigestOf(key_, bearer.token);
-  const std::string_view key(reinterpret_cast<const char*>(digest.data()), digest.size());
-  cache_.Get(
-      key,
-      // Called before this returns, if at all.
-      [&](const Cache::Answered& answered) {
-        const std::string* trace = request.headers.Find("traceparent");
-        const bool traced = trace != nullptr && !api::TraceId(*trace).empty();
-        Ask(std::string(bearer.token), traced ? *trace : std::string(), answered);
-      },
-      [done = std::move(done)](const Cache::Result& answer) {
-        if (answer.ok()) return done(ToResult(**answer));
-        done({Authentication::Result::kError,
-              nullptr,
-              std::string(base::Message(answer.status())),
-              {}});
-      });
-}
-
-std::optional<Authentication> TokenReview::Judge(const http::Request& request) const {
+std::optional<Authentication> TokenReview::Authenticate(const http::Request& request,
+                                                        Later later) const {
   BearerToken bearer = FindBearerToken(request.headers);
   if (bearer.token.empty()) {
     Authentication none;
@@ -70,13 +49,28 @@ std::optional<Authentication> TokenReview::Judge(const http::Request& request) c
     return none;
   }
   const TokenDigest digest = DigestOf(key_, bearer.token);
-  const auto kept = cache_.Find({reinterpret_cast<const char*>(digest.data()), digest.size()});
-  if (kept == nullptr) return std::nullopt;
+  const std::string_view key(reinterpret_cast<const char*>(digest.data()), digest.size());
+  const auto kept = cache_.Get(
+      key,
+      [&](const Cache::Answered& answered) {
+        const std::string* trace = request.headers.Find("traceparent");
+        const bool traced = trace != nullptr && !api::TraceId(*trace).empty();
+        Ask(std::string(bearer.token), traced ? *trace : std::string(), answered);
+      },
+      [&]() -> Cache::Done {
+        return [done = later()](const Cache::Result& answer) { done(ToResult(answer)); };
+      });
+  if (!kept) return std::nullopt;
   return ToResult(*kept);
 }
 
-Authentication TokenReview::ToResult(const Answer& answer) {
-  if (answer.user == nullptr) return {Authentication::Result::kError, nullptr, answer.error, {}};
+Authentication TokenReview::ToResult(const Cache::Result& result) {
+  const auto error = [](std::string text) -> Authentication {
+    return {Authentication::Result::kError, nullptr, std::move(text), {}};
+  };
+  if (!result.ok()) return error(std::string(base::Message(result.status())));
+  const Answer& answer = **result;
+  if (answer.user == nullptr) return error(answer.error);
   return {Authentication::Result::kUser, answer.user, "", {}};
 }
 

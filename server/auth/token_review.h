@@ -28,9 +28,8 @@ class TokenReview final : public Authenticator {
   TokenReview(kube::Api& api, const Options& options, const base::Clock& clock,
               obs::Metrics& metrics);
 
-  void Authenticate(const http::Request& request, Done done) const override;
-  // What is kept.
-  std::optional<Authentication> Judge(const http::Request& request) const override;
+  std::optional<Authentication> Authenticate(const http::Request& request,
+                                             Later later) const override;
 
  private:
   struct Answer {
@@ -38,7 +37,7 @@ class TokenReview final : public Authenticator {
     std::string error;
   };
   using Cache = ReviewCache<Answer>;
-  static Authentication ToResult(const Answer& answer);
+  static Authentication ToResult(const Cache::Result& result);
   void Ask(const std::string& token, const std::string& traceparent,
            const Cache::Answered& answered) const;
   base::StatusOr<std::shared_ptr<const Answer>> Read(const kube::Response& response) const;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "test/support/fake_kube.h"
+#include "test/support/verdicts.h"
 
 namespace strata::auth {
 namespace {
@@ -27,7 +28,7 @@ class TokenReviews : public testing::Test {
   void Ask(const TokenReview& reviewer, const std::string& token) {
     http::Request request;
     request.headers.Add("authorization", "Bearer " + token);
-    reviewer.Authenticate(request, [this](Authentication r) {
+    test::Authenticate(reviewer, request, [this](Authentication r) {
       answers.push_back(r.result == Authentication::Result::kUser    ? r.user->name
                         : r.result == Authentication::Result::kError ? "error: " + r.error
                                                                      : "nobody");
@@ -134,7 +135,7 @@ TEST_F(TokenReviews, CarryTheTraceOfWhoAskedFirst) {
     http::Request request;
     request.headers.Add("authorization", "Bearer " + passed_on + "t");
     request.headers.Add("traceparent", sent);
-    review.Authenticate(request, [](const Authentication&) {});
+    test::Authenticate(review, request, [](const Authentication&) {});
     EXPECT_EQ(kube.pending.back().request.traceparent, passed_on);
   }
 }
@@ -142,7 +143,7 @@ TEST_F(TokenReviews, CarryTheTraceOfWhoAskedFirst) {
 TEST_F(TokenReviews, WithoutATokenThereIsNoOpinion) {
   const http::Request request;
   Authentication::Result result = Authentication::Result::kError;
-  review.Authenticate(request, [&](const Authentication& r) { result = r.result; });
+  test::Authenticate(review, request, [&](const Authentication& r) { result = r.result; });
   EXPECT_EQ(result, Authentication::Result::kNoOpinion);
   EXPECT_TRUE(kube.pending.empty());
 }

@@ -12,6 +12,8 @@ struct UserInfo {
   std::string uid;
   std::vector<std::string> groups;
   std::map<std::string, std::vector<std::string>> extra;
+
+  friend bool operator==(const UserInfo&, const UserInfo&) = default;
 };
 
 inline constexpr const char* kAnonymous = "system:anonymous";

@@ -7,7 +7,7 @@ wire::Preference Call::preference() const {
   const std::string* user_agent = request.headers.Find("user-agent");
   return {.accept = accept == nullptr ? std::string_view() : *accept,
           .user_agent = user_agent == nullptr ? std::string_view() : *user_agent,
-          .pretty = info.query.Find("pretty")};
+          .pretty = info->query.Find("pretty")};
 }
 
 }  // namespace strata::handlers

@@ -1,6 +1,8 @@
 // A request that has passed the filter chain, and the way to answer it.
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,7 +23,7 @@ class Call {
   virtual ~Call() = default;
 
   http::Request request;
-  api::RequestInfo info;
+  std::shared_ptr<const api::RequestInfo> info;  // never null where a request is served
   std::shared_ptr<const auth::UserInfo> user;
   base::MonotonicTime deadline;  // of the whole request
 
@@ -32,7 +34,7 @@ class Call {
 
   // Runs `task` here and now, on any thread; what libraries throw in it is answered with 500 and
   // ends this request alone.
-  virtual void Guard(const std::function<void()>& task) { task(); }
+  virtual void Guard(absl::FunctionRef<void()> task) { task(); }
 
   // What the client says of the form it wants. Views into the request.
   wire::Preference preference() const;

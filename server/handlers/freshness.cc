@@ -8,6 +8,8 @@
 namespace strata::handlers {
 namespace {
 
+constexpr size_t kUsualGroup = 32;  // calls
+
 // strconv.ParseUint(…, 10, 64).
 struct AskedRevision {
   base::Revision value = 0;
@@ -28,7 +30,7 @@ AskedRevision ParseRevision(std::string_view text) {
 }  // namespace
 
 void Freshness::Wait(std::shared_ptr<Call> call, FreshHandler& handler) {
-  const std::string_view text = call->info.query.Get("resourceVersion");
+  const std::string_view text = call->info->query.Get("resourceVersion");
   if (text.empty()) return Join({std::move(call), &handler});
   const AskedRevision asked = ParseRevision(text);
   if (asked.syntax_error || asked.out_of_range) {
@@ -48,14 +50,16 @@ void Freshness::Join(Waiting waiting) {
   const std::shared_ptr<Call> call = waiting.call;
   std::shared_ptr<Group> group;
   {
-    absl::MutexLock lock(&mu_);
+    base::MutexLock lock(&mu_);
     std::weak_ptr<Group>& slot = open_[std::this_thread::get_id()];
     if (const auto open = slot.lock(); open != nullptr && call->deadline >= open->deadline &&
                                        call->deadline - open->deadline < kSameDeadline) {
       open->calls.push_back(std::move(waiting));
       return;
     }
-    group = std::make_shared<Group>(Group{call->deadline, {std::move(waiting)}});
+    group = std::make_shared<Group>(Group{call->deadline, {}});
+    group->calls.reserve(kUsualGroup);
+    group->calls.push_back(std::move(waiting));
     slot = group;
   }
   call->Post([this, group = std::move(group)]() mutable { Send(std::move(group)); });
@@ -64,7 +68,7 @@ void Freshness::Join(Waiting waiting) {
 // At the end of the turn: whatever comes from now on is of another group.
 void Freshness::Send(std::shared_ptr<Group> group) {
   {
-    absl::MutexLock lock(&mu_);
+    base::MutexLock lock(&mu_);
     std::weak_ptr<Group>& slot = open_[std::this_thread::get_id()];
     if (slot.lock() == group) slot.reset();
   }
@@ -90,8 +94,8 @@ void Freshness::Refuse(Call& call, const base::Status& status) {
     case base::StatusCode::kFailedPrecondition:
       return call.Fail(api::ServerTimeout());
     case base::StatusCode::kOutOfRange:
-      return call.Fail(
-          api::TooLargeResourceVersion(call.info.query.Get("resourceVersion"), barrier_.current()));
+      return call.Fail(api::TooLargeResourceVersion(call.info->query.Get("resourceVersion"),
+                                                    barrier_.current()));
     case base::StatusCode::kDeadlineExceeded:
       return call.Fail(api::RequestTimeout());
     case base::StatusCode::kResourceExhausted:

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
 
 #include <chrono>
 #include <map>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "server/handlers/call.h"
 #include "storage/reflector/barrier.h"
 
@@ -61,7 +61,7 @@ class Freshness {
   reflector::Barrier& barrier_;
   const base::Clock& clock_;
 
-  absl::Mutex mu_;
+  base::Mutex mu_;
   // What each thread gathers in this turn. The task that will send it owns it, so that it goes with
   // the thread's tasks.
   std::map<std::thread::id, std::weak_ptr<Group>> open_ ABSL_GUARDED_BY(mu_);

@@ -79,12 +79,16 @@ class FreshCalls : public testing::Test, protected FreshHandler {
     backend.End();
     barrier.Stop();
   }
-  void ServeFresh(const std::shared_ptr<Call>& call) override { served.push_back(call->info.name); }
+  void ServeFresh(const std::shared_ptr<Call>& call) override {
+    served.push_back(call->info->name);
+  }
   std::shared_ptr<QuietCall> Come(const std::string& name, milliseconds left = seconds(20),
                                   const std::string& query = "") {
     auto call = std::make_shared<QuietCall>(loop);
-    call->info.name = name;
-    call->info.query = api::Query(query);
+    auto info = std::make_shared<api::RequestInfo>();
+    info->name = name;
+    info->query = api::Query(query);
+    call->info = std::move(info);
     call->deadline = clock.Now() + left;
     freshness.Wait(call, *this);
     return call;

@@ -37,11 +37,11 @@ ImageStreamHandler::ImageStreamHandler(client::Client& client, records::Keys key
       registry_(std::move(registry)) {}
 
 void ImageStreamHandler::Serve(std::shared_ptr<Call> call) {
-  if (call->info.ns.empty()) return call->Fail(api::BadRequest("Namespace parameter required."));
-  if (call->info.name.empty()) return call->Fail(api::BadRequest("name must be provided"));
+  if (call->info->ns.empty()) return call->Fail(api::BadRequest("Namespace parameter required."));
+  if (call->info->name.empty()) return call->Fail(api::BadRequest("name must be provided"));
   // Such a name would be another key's path.
-  if (!records::IsValidName(call->info.ns) || !records::IsValidName(call->info.name))
-    return call->Fail(api::NotFound("imagestreams", call->info.name));
+  if (!records::IsValidName(call->info->ns) || !records::IsValidName(call->info->name))
+    return call->Fail(api::NotFound("imagestreams", call->info->name));
   freshness_.Wait(std::move(call), *this);
 }
 
@@ -51,15 +51,16 @@ void ImageStreamHandler::ServeFresh(const std::shared_ptr<Call>& call) {
 }
 
 void ImageStreamHandler::Read(Call& call) const {
-  const std::string key = keys_.KeyOf({records::Kind::kImageStream, call.info.ns, call.info.name});
+  const std::string key =
+      keys_.KeyOf({records::Kind::kImageStream, call.info->ns, call.info->name});
   const auto found =
-      client_.Range({.key = key, .traceparent = call.info.traceparent}, call.deadline);
+      client_.Range({.key = key, .traceparent = call.info->traceparent}, call.deadline);
   if (!found.ok()) {
     if (found.status().code() == base::StatusCode::kDeadlineExceeded)
       return call.Fail(api::RequestTimeout());
     return call.Fail(api::StorageTimeout("the storage backend can't be read"));
   }
-  if (found->kvs.empty()) return call.Fail(api::NotFound("imagestreams", call.info.name));
+  if (found->kvs.empty()) return call.Fail(api::NotFound("imagestreams", call.info->name));
   Answer(call, found->kvs.front());
 }
 
@@ -71,7 +72,7 @@ void ImageStreamHandler::Answer(Call& call, const client::KeyValue& stored) cons
   if (form.transform == wire::Transform::kPartialObjectMetadataList)
     return call.Fail(api::NotAcceptableList("PartialObjectMetadataList"));
   const records::Change record =
-      records::Decode({records::Kind::kImageStream, call.info.ns, call.info.name}, stored.value,
+      records::Decode({records::Kind::kImageStream, call.info->ns, call.info->name}, stored.value,
                       stored.mod_revision);
   v1::ImageStream stream;
   if (record.state != records::Change::State::kPresent || !stream.ParseFromString(record.object)) {

@@ -13,6 +13,7 @@ using layers::Lookup;
 http::Response ToResponse(const std::shared_ptr<const layers::Encoded>& answer,
                           const layers::Form& form) {
   http::Response response;
+  response.headers.Reserve(5);  // with those of every answer
   if (answer->gzipped) response.headers.Add("content-encoding", "gzip");
   response.headers.Add("content-type", std::string(wire::ContentType(form.representation.type)));
   if (answer->gzipped) response.headers.Add("vary", "Accept-Encoding");
@@ -27,8 +28,8 @@ LayersHandler::LayersHandler(layers::Index& index, Freshness& freshness, Submit 
     : index_(index), freshness_(freshness), submit_(std::move(submit)) {}
 
 void LayersHandler::Serve(std::shared_ptr<Call> call) {
-  if (call->info.ns.empty()) return call->Fail(api::BadRequest("Namespace parameter required."));
-  if (call->info.name.empty()) return call->Fail(api::BadRequest("name must be provided"));
+  if (call->info->ns.empty()) return call->Fail(api::BadRequest("Namespace parameter required."));
+  if (call->info->name.empty()) return call->Fail(api::BadRequest("name must be provided"));
   freshness_.Wait(std::move(call), *this);
 }
 
@@ -39,9 +40,9 @@ void LayersHandler::ServeFresh(const std::shared_ptr<Call>& call) {
   const std::string* encoding = call->request.headers.Find("accept-encoding");
   const layers::Form form{negotiation.representation,
                           encoding != nullptr && wire::AcceptsGzip(*encoding)};
-  Lookup lookup = index_.Find(call->info.ns, call->info.name, form);
+  Lookup lookup = index_.Find(call->info->ns, call->info->name, form);
   if (lookup.result == Lookup::Result::kNotFound)
-    return call->Fail(api::NotFound("imagestreams", call->info.name));
+    return call->Fail(api::NotFound("imagestreams", call->info->name));
   if (form.representation.transform == wire::Transform::kPartialObjectMetadataList) {
     return call->Fail(api::NotAcceptableList("PartialObjectMetadataList"));
   }

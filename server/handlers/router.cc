@@ -35,8 +35,8 @@ void Router::AddPath(std::string path, CallHandler handler) {
 void Router::AddHealth(const Health& health) {
   for (const std::string& path : health.Paths()) {
     AddPath(path, [&health, path](const std::shared_ptr<Call>& call) {
-      call->Respond(health.Answer(path, call->info.query.Find("verbose").has_value(),
-                                  call->info.query.All("exclude")));
+      call->Respond(health.Answer(path, call->info->query.Find("verbose").has_value(),
+                                  call->info->query.All("exclude")));
     });
   }
 }
@@ -61,17 +61,17 @@ void Router::AddOpenApi(const api::OpenApi& openapi) {
     AddPath(std::string(path), [&openapi, path](const std::shared_ptr<Call>& call) {
       call->Respond(openapi.Answer(path, {.accept = HeaderOf(*call, "accept"),
                                           .if_none_match = HeaderOf(*call, "if-none-match"),
-                                          .hash = call->info.query.Get("hash")}));
+                                          .hash = call->info->query.Get("hash")}));
     });
   }
 }
 
 void Router::Route(std::shared_ptr<Call> call) const {
-  if (const Target target = TargetOf(call->info); target != Target::kOther) {
+  if (const Target target = TargetOf(*call->info); target != Target::kOther) {
     if (call->request.method != "GET") return call->Fail(api::MethodNotAllowed());
     return target == Target::kLayers ? layers_(std::move(call)) : image_stream_(std::move(call));
   }
-  std::string_view path = call->info.path;
+  std::string_view path = call->info->path;
   if (path == "/") return AnswerPaths(*call, 200);
   if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
   const auto found = paths_.find(path);
@@ -80,7 +80,7 @@ void Router::Route(std::shared_ptr<Call> call) const {
       return call->Fail(api::MethodNotAllowed());
     return found->second(std::move(call));
   }
-  if (call->info.path.starts_with(kGroupRoot)) return call->Fail(api::NotFoundGeneric());
+  if (call->info->path.starts_with(kGroupRoot)) return call->Fail(api::NotFoundGeneric());
   AnswerPaths(*call, 404);
 }
 

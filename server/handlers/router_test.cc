@@ -32,7 +32,7 @@ class Routes : public testing::Test {
     return [what](const std::shared_ptr<Call>& call) {
       http::Response response;
       response.body =
-          std::make_shared<const std::string>(what + call->info.ns + "/" + call->info.name);
+          std::make_shared<const std::string>(what + call->info->ns + "/" + call->info->name);
       call->Respond(response);
     };
   }
@@ -41,7 +41,7 @@ class Routes : public testing::Test {
     auto call = std::make_shared<Recorded>(&answer);
     call->request.method = method;
     call->request.target = target;
-    call->info = *api::ParseRequestInfo(method, target);
+    call->info = api::RecallRequestInfo(method, target);
     router.Route(call);
     return answer;
   }

@@ -387,12 +387,12 @@ void Http2Session::Submit(Stream& stream, Response response) {
   const int status = std::clamp(stream.response.status, 200, 999);
   std::to_chars(stream.status_text.data(), stream.status_text.data() + stream.status_text.size(),
                 status);
-  std::ranges::copy(date_.At(now_), stream.date_text.begin());
+  std::memcpy(stream.date_text.data(), date_.At(now_).data(), stream.date_text.size());
 
   fields_.clear();
   fields_.push_back(Field(":status", View(stream.status_text)));
   for (Header& header : stream.response.headers) {
-    std::ranges::replace_if(header.value, IsControl, ' ');
+    ReplaceControls(header.value);
     // Each is another: in the table it would only drive out what comes again.
     const uint8_t flags =
         header.name == "audit-id" ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;

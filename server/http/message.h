@@ -21,6 +21,9 @@ class Headers {
   void Add(std::string name, std::string value) {
     headers_.push_back({std::move(name), std::move(value)});
   }
+  void AddFirst(std::string name, std::string value) {
+    headers_.insert(headers_.begin(), Header{std::move(name), std::move(value)});
+  }
   // The first value of `name` (lower-case), or null.
   const std::string* Find(std::string_view name) const;
   std::vector<std::string_view> All(std::string_view name) const;

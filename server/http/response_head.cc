@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <ctime>
 
 namespace strata::http {
@@ -104,6 +107,22 @@ std::string_view ReasonPhrase(int status) {
 
 bool HasContent(int status) {
   return status >= 200 && status != 204 && status != 304;
+}
+
+void ReplaceControls(std::string& value) {
+  // Eight bytes at a time: a byte below 0x20, or one that is 0x7f, takes its highest bit from
+  // below. A byte too many is looked at, and none too few.
+  constexpr uint64_t kOnes = 0x0101010101010101, kHigh = kOnes << 7;
+  uint64_t found = 0;
+  size_t at = 0;
+  for (uint64_t word; at + sizeof word <= value.size(); at += sizeof word) {
+    std::memcpy(&word, value.data() + at, sizeof word);
+    const uint64_t delete_is_zero = word ^ (kOnes * 0x7f);
+    found |= ((word - kOnes * 0x20) & ~word) | ((delete_is_zero - kOnes) & ~delete_is_zero);
+  }
+  bool any = (found & kHigh) != 0;
+  for (; at < value.size(); ++at) any = any || IsControl(value[at]);
+  if (any) std::ranges::replace_if(value, IsControl, ' ');
 }
 
 Response PlainError(int status, std::string_view detail) {

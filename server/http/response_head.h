@@ -38,6 +38,8 @@ constexpr bool IsControl(char c) {
   return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
 }
 
+void ReplaceControls(std::string& value);
+
 // text/plain, as Go's server answers what doesn't reach a handler; the connection closes
 // afterwards.
 Response PlainError(int status, std::string_view detail = {});

@@ -150,7 +150,7 @@ Index::Decoded Index::Decode(const Change& change, const Record& record) {
 }
 
 bool Index::IsReported(const Decoded& decoded, std::string_view reason) const {
-  absl::ReaderMutexLock lock(&mu_);
+  base::ReaderMutexLock lock(&mu_);
   if (decoded.kind == Change::Kind::kImage) {
     const auto found = records_->images.find(decoded.image);
     return found != records_->images.end() && names_.Text((*found)->unreadable()) == reason;
@@ -197,7 +197,7 @@ void Index::EndList() {
   for (const auto& stream : list_->streams) unreadable_streams += stream->usable() ? 0 : 1;
   ResponseCache::Dropped dropped;  // freed after the lock is
   {
-    absl::MutexLock lock(&mu_);
+    base::MutexLock lock(&mu_);
     std::swap(records_, list_);
     unreadable_images_ = unreadable_images;
     unreadable_streams_ = unreadable_streams;
@@ -221,7 +221,7 @@ void Index::Apply(std::span<const Change> changes) {
   for (size_t i = 0; i < changes.size(); ++i) decoded.push_back(Decode(changes[i], records[i]));
   ResponseCache::Dropped dropped;  // freed after the lock is, as are the entries that are replaced
   {
-    absl::MutexLock lock(&mu_);
+    base::MutexLock lock(&mu_);
     for (Decoded& change : decoded) {
       if (change.kind == Change::Kind::kImage) {
         PutImage(change);
@@ -303,7 +303,7 @@ bool Index::Gather(Gathered& gathered) const {
 Lookup Index::Find(std::string_view ns, std::string_view name, const Form& form) const {
   Lookup lookup;
   const StreamKey key(ns, name);
-  absl::ReaderMutexLock lock(&mu_);
+  base::ReaderMutexLock lock(&mu_);
   lookup.answer = cache_.Find(key.view(), form);
   if (lookup.answer != nullptr) {
     hits_.fetch_add(1, std::memory_order_relaxed);
@@ -332,13 +332,13 @@ Lookup Index::Find(std::string_view ns, std::string_view name, const Form& form)
 base::StatusOr<std::shared_ptr<const Encoded>> Index::Build(const Gathered& gathered,
                                                             const Form& form) {
   {
-    absl::ReaderMutexLock lock(&mu_);
+    base::ReaderMutexLock lock(&mu_);
     if (auto answer = cache_.Find(gathered.stream->key(), form); answer != nullptr) return answer;
   }
   STRATA_ASSIGN_OR_RETURN(Encoded encoded, layers::Build(names_, known_, gathered, form));
   auto answer = std::make_shared<const Encoded>(std::move(encoded));
   ResponseCache::Dropped dropped;  // freed after the lock is
-  absl::MutexLock lock(&mu_);
+  base::MutexLock lock(&mu_);
   if (!IsCurrent(gathered)) return answer;
   cache_.Insert(gathered.stream->key(), form, answer, gathered.nodes);
   dropped = cache_.TakeDropped();
@@ -361,7 +361,7 @@ Index::Stats Index::stats() const {
   stats.misses = misses_.load(std::memory_order_relaxed);
   stats.names = name_count_.load(std::memory_order_relaxed);
   stats.name_bytes = name_bytes_.load(std::memory_order_relaxed);
-  absl::ReaderMutexLock lock(&mu_);
+  base::ReaderMutexLock lock(&mu_);
   stats.images = records_->images.size();
   stats.streams = records_->streams.size();
   stats.unreadable_images = unreadable_images_;

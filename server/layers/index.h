@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/revision.h"
 #include "base/status.h"
 #include "base/string_map.h"
@@ -161,7 +162,7 @@ class Index {
   std::unique_ptr<Records> list_;
   std::vector<NameId> released_image_names_;
 
-  mutable absl::Mutex mu_;
+  mutable base::SharedMutex mu_;
   std::unique_ptr<Records> records_ ABSL_GUARDED_BY(mu_);
   ResponseCache cache_ ABSL_GUARDED_BY(mu_);
   size_t unreadable_images_ ABSL_GUARDED_BY(mu_) = 0;

@@ -3,7 +3,7 @@
 namespace strata::net {
 
 void Executor::Post(Task task) {
-  absl::MutexLock lock(&mu_);
+  base::MutexLock lock(&mu_);
   if (wake_ == nullptr) return;
   tasks_.push_back(std::move(task));
   if (tasks_.size() == 1 && delayed_.empty()) wake_();
@@ -11,7 +11,7 @@ void Executor::Post(Task task) {
 
 void Executor::RunAfter(std::chrono::nanoseconds delay, Task task) {
   const auto at = std::chrono::steady_clock::now() + delay;
-  absl::MutexLock lock(&mu_);
+  base::MutexLock lock(&mu_);
   if (wake_ == nullptr) return;
   delayed_.push_back({at, std::move(task)});
   if (delayed_.size() == 1 && tasks_.empty()) wake_();

@@ -3,13 +3,14 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/functional/any_invocable.h>
-#include <absl/synchronization/mutex.h>
 
 #include <atomic>
 #include <chrono>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace strata::net {
 
@@ -37,7 +38,7 @@ class Executor {
     Task task;
   };
 
-  absl::Mutex mu_;
+  base::Mutex mu_;
   // Makes the thread take what is queued. Null before its start and after its end.
   Task wake_ ABSL_GUARDED_BY(mu_);
   std::vector<Task> tasks_ ABSL_GUARDED_BY(mu_);

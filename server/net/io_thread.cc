@@ -38,7 +38,7 @@ IoThread::~IoThread() {
 
 void IoThread::Start() {
   {
-    absl::MutexLock lock(&executor_->mu_);
+    base::MutexLock lock(&executor_->mu_);
     executor_->wake_ = [this] { boost::asio::post(context_, [this] { RunPosted(); }); };
   }
   thread_ = std::thread([this] { Run(); });
@@ -49,7 +49,7 @@ void IoThread::Stop() {
   std::vector<Task> dropped;
   std::vector<Executor::Delayed> dropped_later;
   {
-    absl::MutexLock lock(&executor_->mu_);
+    base::MutexLock lock(&executor_->mu_);
     executor_->wake_ = nullptr;
     dropped = std::exchange(executor_->tasks_, {});
     dropped_later = std::exchange(executor_->delayed_, {});
@@ -111,7 +111,7 @@ void IoThread::Run() {
 void IoThread::RunPosted() {
   std::vector<Executor::Delayed> delayed;
   {
-    absl::MutexLock lock(&executor_->mu_);
+    base::MutexLock lock(&executor_->mu_);
     running_.swap(executor_->tasks_);
     delayed.swap(executor_->delayed_);
   }

@@ -21,6 +21,7 @@ class Chain::ServedCall final : public handlers::Call,
   ServedCall(Chain& chain, http::Request r, std::unique_ptr<http::Exchange> exchange)
       : chain_(chain), exchange_(std::move(exchange)), started_(chain.clock_.Now()) {
     request = std::move(r);
+    info = chain.no_info_;
     audit_id_ = api::AuditId(request.headers);
   }
 
@@ -38,7 +39,7 @@ class Chain::ServedCall final : public handlers::Call,
     response.close_connection = response.close_connection || close;
     const size_t bytes = response.body == nullptr ? 0 : response.body->size();
     const auto took = chain_.clock_.Now() - started_;
-    chain_.metrics_.Finished(handlers::Router::TargetOf(info), response.status, took, bytes);
+    chain_.metrics_.Finished(handlers::Router::TargetOf(*info), response.status, took, bytes);
     Log(response.status, took);
     if (verdict_.level != audit::Level::kNone)
       Audit(audit::Stage::kResponseComplete, response.status);
@@ -50,9 +51,7 @@ class Chain::ServedCall final : public handlers::Call,
     exchange_->Post([self = shared_from_this(), task = std::move(task)] { self->Guard(task); });
   }
 
-  void Guard(const std::function<void()>& task) override {
-    chain_.Guarded(shared_from_this(), task);
-  }
+  void Guard(absl::FunctionRef<void()> task) override { chain_.Guarded(shared_from_this(), task); }
 
   // Authenticators and authorizers may answer on a thread of theirs.
   bool IsItsThread() const { return std::this_thread::get_id() == thread_; }
@@ -71,6 +70,7 @@ class Chain::ServedCall final : public handlers::Call,
     };
     alarm_ = chain_.deadlines_.Set(deadline, expire);
   }
+  base::MonotonicTime started() const { return started_; }
   // False if it ended before.
   bool EndWait(int wait) {
     if (!IsWaiting(wait)) return false;
@@ -84,27 +84,26 @@ class Chain::ServedCall final : public handlers::Call,
   void BeginAudit() {
     if (chain_.audit_ == nullptr) return;
     requester_ = user;
-    verdict_ = chain_.audit_->policy().Evaluate(*user, info);
+    verdict_ = chain_.audit_->policy().Evaluate(*user, *info);
     if (verdict_.level == audit::Level::kNone) return;
     keep_failure = true;
     received_ = chain_.clock_.WallNow();
-    description_ = audit::Describe(request, info, requester_.get(), nullptr);
+    description_ = audit::RecallDescription(request, info, requester_);
     Audit(audit::Stage::kRequestReceived, 0);
   }
 
   // From here on the request is `impersonated`'s; lines name both.
   void ActAs(std::shared_ptr<const auth::UserInfo> impersonated) {
     user = std::move(impersonated);
-    if (verdict_.level != audit::Level::kNone)
-      description_ = audit::Describe(request, info, requester_.get(), user.get());
+    if (verdict_.level != audit::Level::kNone) Describe(requester_.get(), user.get());
   }
 
   // audit.go WithFailedAuthentication: one event, of nobody.
   void AuditFailedAuthentication() {
     if (chain_.audit_ == nullptr) return;
-    verdict_ = chain_.audit_->policy().Evaluate({}, info);
+    verdict_ = chain_.audit_->policy().Evaluate({}, *info);
     received_ = chain_.clock_.WallNow();
-    description_ = audit::Describe(request, info, nullptr, nullptr);
+    Describe(nullptr, nullptr);
     const bool bearer = request.headers.Find("authorization") != nullptr;
     failure = api::Unauthorized();
     failure->message =
@@ -113,10 +112,10 @@ class Chain::ServedCall final : public handlers::Call,
     verdict_ = {};
   }
 
-  void Decided(const auth::Decision& decision) {
+  void Decided(auth::Decision decision) {
     if (verdict_.level == audit::Level::kNone) return;
     decision_ = decision.verdict == auth::Decision::Verdict::kAllow ? "allow" : "forbid";
-    reason_ = decision.reason;
+    reason_ = std::move(decision.reason);
   }
 
   std::vector<std::string> warnings;  // of authentication
@@ -126,15 +125,17 @@ class Chain::ServedCall final : public handlers::Call,
   // Those that every answer has come first. Takes the audit id: nothing is said of the request
   // after it.
   void AddHeaders(http::Response& response) {
-    http::Headers headers;
-    headers.Reserve(response.headers.size() + warnings.size() + 2);
-    headers.Add("audit-id", std::move(audit_id_));
+    const size_t own = response.headers.size();
+    response.headers.Reserve(own + warnings.size() + 2);
+    if (!warnings.empty()) {
+      api::AddWarnings(warnings, response.headers);
+      const auto first = response.headers.begin();
+      std::rotate(first, first + static_cast<ptrdiff_t>(own), response.headers.end());
+    }
     // cachecontrol.go: unless the answer says otherwise.
-    if (response.headers.Find("cache-control") == nullptr) headers.Add("cache-control", "no-store");
-    api::AddWarnings(warnings, headers);
-    for (http::Header& header : response.headers)
-      headers.Add(std::move(header.name), std::move(header.value));
-    response.headers = std::move(headers);
+    if (response.headers.Find("cache-control") == nullptr)
+      response.headers.AddFirst("cache-control", "no-store");
+    response.headers.AddFirst("audit-id", std::move(audit_id_));
   }
 
   // klog's access log, at -v=3. The target may hold anything; the logger quotes and cuts it.
@@ -155,17 +156,23 @@ class Chain::ServedCall final : public handlers::Call,
          {"resp", status}});
   }
 
+  void Describe(const auth::UserInfo* asks, const auth::UserInfo* impersonated) {
+    description_ =
+        std::make_shared<const std::string>(audit::Describe(request, *info, asks, impersonated));
+  }
+
   void Audit(audit::Stage stage, int code) const {
     if (!verdict_.Logs(stage)) return;
     audit::Event event;
     event.level = verdict_.level;
     event.stage = stage;
     event.audit_id = audit_id_;
-    event.description = description_;
+    event.description = *description_;
     event.code = code;
     event.failure = failure ? &*failure : nullptr;
     event.received = received_;
-    event.now = chain_.clock_.WallNow();
+    // audit.go processAuditEvent.
+    event.now = stage == audit::Stage::kRequestReceived ? received_ : chain_.clock_.WallNow();
     event.decision = decision_;
     event.reason = reason_;
     chain_.audit_->Write(event);
@@ -182,7 +189,7 @@ class Chain::ServedCall final : public handlers::Call,
   audit::Policy::Verdict verdict_;
   std::shared_ptr<const auth::UserInfo> requester_;  // who impersonates, or the user
   base::WallTime received_;
-  std::string description_;  // for the audit log
+  std::shared_ptr<const std::string> description_;  // for the audit log
   std::string_view decision_;
   std::string reason_;
 };
@@ -212,28 +219,31 @@ void Chain::Serve(http::Request request, std::unique_ptr<http::Exchange> exchang
 
 template <typename Result, typename Ask, typename Then>
 void Chain::Await(const std::shared_ptr<ServedCall>& call, const Ask& ask, Then then) {
-  const int wait = call->BeginWait();
-  ask([call, wait, then = std::move(then)](Result result) {
-    if (call->IsItsThread()) {
-      if (call->EndWait(wait)) then(call, std::move(result));
-      return;
-    }
-    call->Post([call, wait, then, result = std::move(result)] {
-      if (call->EndWait(wait)) then(call, result);
-    });
-  });
+  int wait = 0;
+  const auto later = [&]() -> std::function<void(Result)> {
+    wait = call->BeginWait();
+    return [call, wait, then](Result result) {
+      if (call->IsItsThread()) {
+        if (call->EndWait(wait)) then(call, std::move(result));
+        return;
+      }
+      call->Post([call, wait, then, result = std::move(result)] {
+        if (call->EndWait(wait)) then(call, result);
+      });
+    };
+  };
+  if (std::optional<Result> now = ask(later)) return then(call, *std::move(now));
   if (call->IsWaiting(wait)) call->SetAlarm(wait);
 }
 
-void Chain::Guarded(const std::shared_ptr<ServedCall>& call,
-                    const std::function<void()>& step) {
+void Chain::Guarded(const std::shared_ptr<ServedCall>& call, absl::FunctionRef<void()> step) {
   // Ours throws nothing; what libraries throw at a request ends that request alone.
   try {
     step();
   } catch (const std::exception& error) {
     log_.Error("A request ended with an exception",
                {{"err", std::string_view(error.what())}, {"URI", call->request.target}});
-    metrics_.Terminated(handlers::Router::TargetOf(call->info), 500);
+    metrics_.Terminated(handlers::Router::TargetOf(*call->info), 500);
     call->Fail(api::Panic());
   }
 }
@@ -247,24 +257,28 @@ bool Chain::DrawsGoaway(const http::Request& request) const {
 
 void Chain::Parse(const std::shared_ptr<ServedCall>& call) {
   call->close = DrawsGoaway(call->request);
-  auto info = api::ParseRequestInfo(call->request.method, call->request.target);
-  if (!info) {
+  if (auto info = api::RecallRequestInfo(call->request.method, call->request.target)) {
+    call->info = std::move(info);
+  } else {
     call->close = true;
     return call->Fail({400, "", "400 Bad Request", {}, api::Error::Form::kText});
   }
-  call->info = *std::move(info);
   const std::string* trace = call->request.headers.Find("traceparent");
-  if (trace != nullptr && !api::TraceId(*trace).empty()) call->info.traceparent = *trace;
-  if (!call->info.problem.empty()) {
+  if (trace != nullptr && !api::TraceId(*trace).empty()) {
+    auto traced = std::make_shared<api::RequestInfo>(*call->info);
+    traced->traceparent = *trace;
+    call->info = std::move(traced);
+  }
+  if (!call->info->problem.empty()) {
     return call->Fail(api::InternalErrorText(
-        call->request.target, "failed to create RequestInfo: " + call->info.problem));
+        call->request.target, "failed to create RequestInfo: " + call->info->problem));
   }
   if (SetDeadline(*call)) Authenticate(call);
 }
 
 bool Chain::SetDeadline(ServedCall& call) const {
   std::chrono::nanoseconds timeout = options_.request_timeout;
-  if (const std::string_view asked = call.info.query.Get("timeout"); !asked.empty()) {
+  if (const std::string_view asked = call.info->query.Get("timeout"); !asked.empty()) {
     const auto parsed = api::ParseDuration(asked);
     if (!parsed.ok()) {
       call.Fail(api::BadRequest("invalid timeout specified in the request URL - " +
@@ -273,14 +287,13 @@ bool Chain::SetDeadline(ServedCall& call) const {
     }
     if (parsed->count() != 0) timeout = std::min(timeout, *parsed);
   }
-  call.deadline = clock_.Now() + timeout;
+  call.deadline = call.started() + timeout;
   return true;
 }
 
 void Chain::Authenticate(const std::shared_ptr<ServedCall>& call) {
-  if (auto now = authenticator_.Judge(call->request)) return Authenticated(call, *std::move(now));
   Await<auth::Authentication>(
-      call, [&](auto done) { authenticator_.Authenticate(call->request, std::move(done)); },
+      call, [&](const auto& later) { return authenticator_.Authenticate(call->request, later); },
       [this](const std::shared_ptr<ServedCall>& c, auth::Authentication result) {
         Authenticated(c, std::move(result));
       });
@@ -332,8 +345,8 @@ void Chain::Impersonate(const std::shared_ptr<ServedCall>& call,
   }
   Await<auth::Decision>(
       call,
-      [&](auto done) {
-        authorizer_.Authorize(*call->user, wanted->needed[index], std::move(done));
+      [&](const auto& later) {
+        return authorizer_.Authorize(*call->user, wanted->needed[index], later);
       },
       [this, wanted, index](const std::shared_ptr<ServedCall>& c, const auth::Decision& decision) {
         if (decision.verdict == auth::Decision::Verdict::kAllow)
@@ -347,28 +360,31 @@ void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
   const auto& groups = call->user->groups;
   if (!call->TakeSlot(options_.max_requests_inflight) &&
       std::find(groups.begin(), groups.end(), auth::kMasters) == groups.end()) {
-    metrics_.Terminated(handlers::Router::TargetOf(call->info), 429);
+    metrics_.Terminated(handlers::Router::TargetOf(*call->info), 429);
     return call->Fail(api::TooManyRequests());
   }
-  if (const auto now = authorizer_.Judge(*call->user, call->info)) return Authorized(call, *now);
   Await<auth::Decision>(
-      call, [&](auto done) { authorizer_.Authorize(*call->user, call->info, std::move(done)); },
-      [this](const std::shared_ptr<ServedCall>& c, const auth::Decision& decision) {
-        Authorized(c, decision);
+      call,
+      [&](const auto& later) { return authorizer_.Authorize(*call->user, *call->info, later); },
+      [this](const std::shared_ptr<ServedCall>& c, auth::Decision decision) {
+        Authorized(c, std::move(decision));
       });
 }
 
-void Chain::Authorized(const std::shared_ptr<ServedCall>& call, const auth::Decision& decision) {
+void Chain::Authorized(const std::shared_ptr<ServedCall>& call, auth::Decision decision) {
   const bool allowed = decision.verdict == auth::Decision::Verdict::kAllow;
   metrics_.AuthorizationResult(allowed);
+  if (allowed) {
+    call->Decided(std::move(decision));
+    return Dispatch(call);
+  }
   call->Decided(decision);
-  if (!allowed && !decision.error.empty()) {
+  if (!decision.error.empty()) {
     log_.Warning("Could not tell whether a request is allowed",
                  {{"err", decision.error}, {"URI", call->request.target}});
     return call->Fail(api::InternalErrorText(call->request.target, decision.error));
   }
-  if (!allowed) return call->Fail(api::Forbidden(call->user->name, call->info, decision.reason));
-  Dispatch(call);
+  call->Fail(api::Forbidden(call->user->name, *call->info, decision.reason));
 }
 
 void Chain::Dispatch(const std::shared_ptr<ServedCall>& call) {

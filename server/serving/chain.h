@@ -4,6 +4,8 @@
 // authorization, route.
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -46,12 +48,13 @@ class Chain {
   class ServedCall;
   friend class ServedCall;
 
-  // Asks, and goes on with `then(call, result)` on the connection's thread, wherever the result
-  // comes from. A request whose time is over first is answered then, and doesn't go on.
+  // Asks, and goes on with `then(call, result)`: now, if `ask(later)` has the result; otherwise on
+  // the connection's thread once somebody has told it what `later` made. A request whose time is
+  // over before is answered then, and doesn't go on.
   template <typename Result, typename Ask, typename Then>
   void Await(const std::shared_ptr<ServedCall>& call, const Ask& ask, Then then);
   // Takes the step; what it throws ends this request alone.
-  void Guarded(const std::shared_ptr<ServedCall>& call, const std::function<void()>& step);
+  void Guarded(const std::shared_ptr<ServedCall>& call, absl::FunctionRef<void()> step);
   bool DrawsGoaway(const http::Request& request) const;
   void Parse(const std::shared_ptr<ServedCall>& call);
   void Authenticate(const std::shared_ptr<ServedCall>& call);
@@ -60,7 +63,7 @@ class Chain {
   void Impersonate(const std::shared_ptr<ServedCall>& call,
                    const std::shared_ptr<const auth::Impersonation>& wanted, size_t index);
   void Authorize(const std::shared_ptr<ServedCall>& call);
-  void Authorized(const std::shared_ptr<ServedCall>& call, const auth::Decision& decision);
+  void Authorized(const std::shared_ptr<ServedCall>& call, auth::Decision decision);
   void Dispatch(const std::shared_ptr<ServedCall>& call);
   // The request's deadline from `?timeout` and --request-timeout; false if it was answered.
   bool SetDeadline(ServedCall& call) const;
@@ -72,6 +75,8 @@ class Chain {
   const base::Clock& clock_;
   const obs::Logger& log_;
   audit::Log* const audit_;  // null: nothing is audited
+  // Of a request that isn't parsed yet, or can't be.
+  const std::shared_ptr<const api::RequestInfo> no_info_ = std::make_shared<api::RequestInfo>();
   RequestMetrics metrics_;
   std::atomic<int> in_flight_ = 0;
   Deadlines deadlines_;  // last: its thread ends before the rest

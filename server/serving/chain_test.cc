@@ -49,28 +49,28 @@ class Recorded final : public http::Exchange {
 // Knows the user by the token, which may be user:group, and errors on the token "bad".
 class Tokens final : public auth::Authenticator {
  public:
-  void Authenticate(const http::Request& request, Done done) const override {
+  std::optional<auth::Authentication> Authenticate(const http::Request& request,
+                                                   Later) const override {
+    using auth::Authentication;
     const auth::BearerToken bearer = auth::FindBearerToken(request.headers);
-    if (bearer.token.empty()) return done({});
+    if (bearer.token.empty()) return Authentication{};
     if (bearer.token == "bad")
-      return done({auth::Authentication::Result::kError, nullptr, "no", {}});
+      return Authentication{Authentication::Result::kError, nullptr, "no", {}};
     const std::string token(bearer.token);
     auth::UserInfo user{token.substr(0, token.find(':')), "", {}, {}};
     if (token.find(':') != std::string::npos) user.groups = {token.substr(token.find(':') + 1)};
-    done({auth::Authentication::Result::kUser,
-          std::make_shared<auth::UserInfo>(std::move(user)),
-          "",
-          {}});
+    return Authentication{
+        Authentication::Result::kUser, std::make_shared<auth::UserInfo>(std::move(user)), "", {}};
   }
 };
 
 class OnlyAlice final : public auth::Authorizer {
  public:
-  void Authorize(const auth::UserInfo& user, const api::RequestInfo&, Done done) const override {
-    if (user.name == "carol") return done({auth::Decision::Verdict::kNoOpinion, "", "no <answer>"});
-    done({user.name == "alice" ? auth::Decision::Verdict::kAllow
-                               : auth::Decision::Verdict::kNoOpinion,
-          ""});
+  std::optional<auth::Decision> Authorize(const auth::UserInfo& user, const api::RequestInfo&,
+                                          Later) const override {
+    using Verdict = auth::Decision::Verdict;
+    if (user.name == "carol") return auth::Decision{Verdict::kNoOpinion, "", "no <answer>"};
+    return auth::Decision{user.name == "alice" ? Verdict::kAllow : Verdict::kNoOpinion, ""};
   }
 };
 
@@ -149,11 +149,12 @@ TEST_F(FilterChain, AnUnauthenticatedHttp2ConnectionIsNotKept) {
 
 TEST_F(FilterChain, AnAnonymousHttp2ConnectionIsNotKeptUnlessItIsAProxys) {
   class Anonymous final : public auth::Authenticator {
-    void Authenticate(const http::Request&, Done done) const override {
-      done({auth::Authentication::Result::kUser,
-            std::make_shared<auth::UserInfo>(auth::UserInfo{auth::kAnonymous, "", {}, {}}),
-            "",
-            {}});
+    std::optional<auth::Authentication> Authenticate(const http::Request&, Later) const override {
+      return auth::Authentication{
+          auth::Authentication::Result::kUser,
+          std::make_shared<auth::UserInfo>(auth::UserInfo{auth::kAnonymous, "", {}, {}}),
+          "",
+          {}};
     }
   };
   const Anonymous anonymous;
@@ -239,8 +240,10 @@ TEST_F(FilterChain, MastersAreServedOverTheLimit) {
 // Answers on a thread of its own, as those do who ask kube-apiserver.
 class Elsewhere final : public auth::Authorizer {
  public:
-  void Authorize(const auth::UserInfo&, const api::RequestInfo&, Done done) const override {
-    std::thread([&] { done({auth::Decision::Verdict::kAllow, ""}); }).join();
+  std::optional<auth::Decision> Authorize(const auth::UserInfo&, const api::RequestInfo&,
+                                          Later later) const override {
+    std::thread([done = later()] { done({auth::Decision::Verdict::kAllow, ""}); }).join();
+    return std::nullopt;
   }
 };
 
@@ -282,12 +285,15 @@ class Posting final : public http::Exchange {
 // Keeps the questions until the test answers them.
 class Slow final : public auth::Authenticator, public auth::Authorizer {
  public:
-  void Authenticate(const http::Request&, auth::Authenticator::Done done) const override {
-    authentications.push_back(std::move(done));
+  std::optional<auth::Authentication> Authenticate(
+      const http::Request&, auth::Authenticator::Later later) const override {
+    authentications.push_back(later());
+    return std::nullopt;
   }
-  void Authorize(const auth::UserInfo&, const api::RequestInfo&,
-                 auth::Authorizer::Done done) const override {
-    decisions.push_back(std::move(done));
+  std::optional<auth::Decision> Authorize(const auth::UserInfo&, const api::RequestInfo&,
+                                          auth::Authorizer::Later later) const override {
+    decisions.push_back(later());
+    return std::nullopt;
   }
   mutable std::deque<auth::Authenticator::Done> authentications;
   mutable std::deque<auth::Authorizer::Done> decisions;
@@ -330,7 +336,8 @@ TEST_F(FilterChain, ARequestThatWaitsForAReviewIsAnsweredWhenItsTimeIsOver) {
         slow.decisions.front()(yes);
         slow.decisions.clear();
       }
-      EXPECT_EQ(other.in_flight(), 0);
+      // The thread of the deadlines lets go of the request after it has posted.
+      while (other.in_flight() != 0) std::this_thread::yield();
     }
   }
 }
@@ -400,6 +407,59 @@ TEST_F(FilterChain, RequestsAreAuditedAsTheirPolicySays) {
                   R"(ResponseStarted "code":401)", R"(RequestReceived "username":"alice")",
                   R"(ResponseComplete "username":"alice" "impersonatedUser":{"username":"bob" )"
                   R"("code":403 decision":"forbid")"));
+}
+
+// One target, again and again: what is remembered of it is nobody else's.
+TEST_F(FilterChain, WhatIsRememberedOfATargetIsTheSameForAllAndItsUsersAreNot) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("strata-users-" + std::to_string(getpid())))
+          .string();
+  auto audit = audit::Log::Open({.path = path},
+                                *audit::Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\n"
+                                                      "omitStages: [RequestReceived]\nrules:\n"
+                                                      "- {level: Metadata}\n"),
+                                clock, obs::NullLogger(), metrics);
+  ASSERT_TRUE(audit.ok()) << audit.status();
+  const struct {
+    const char *token, *impersonated;
+    const char *user, *code;
+  } kCases[] = {
+      {"alice", "", R"("user":{"username":"alice"})", "200"},
+      {"bob", "", R"("user":{"username":"bob"})", "403"},
+      {"alice:ops", "", R"("user":{"username":"alice","groups":["ops"]})", "200"},
+      {"alice", "bob", R"("user":{"username":"alice"},"impersonatedUser":{"username":"bob")",
+       "403"},
+      {"bob", "alice", R"("user":{"username":"bob"},)", "403"},
+      {"alice", "", R"("user":{"username":"alice"},"s)", "200"},
+  };
+  {
+    Chain audited({}, tokens, authorizer, router, clock, obs::NullLogger(), metrics, audit->get());
+    const auto peer = std::make_shared<http::Peer>(http::Peer{"192.0.2.1:5312", {}});
+    for (int round = 0; round < 2; ++round) {
+      for (const auto& c : kCases) {
+        http::Request request;
+        request.method = "GET";
+        request.target = "/echo";
+        request.peer = peer;
+        request.headers.Add("authorization", std::string("Bearer ") + c.token);
+        if (*c.impersonated != '\0') request.headers.Add("impersonate-user", c.impersonated);
+        Answer& answer = answers.emplace_back();
+        audited.Serve(std::move(request), std::make_unique<Recorded>(answer));
+        EXPECT_THAT(answer.Text(), StartsWith(c.code));
+      }
+    }
+  }
+  audit->reset();
+  std::ifstream file(path);
+  for (int round = 0; round < 2; ++round) {
+    for (const auto& c : kCases) {
+      std::string line;
+      std::getline(file, line);
+      EXPECT_THAT(line, HasSubstr(c.user));
+      EXPECT_THAT(line, HasSubstr(std::string(R"("code":)") + c.code));
+    }
+  }
+  std::filesystem::remove(path);
 }
 
 TEST_F(FilterChain, CountsUnderTheNamesOfDashboards) {
