@@ -19,8 +19,8 @@ class Exchange {
   // its loop.
   virtual void Respond(Response response) = 0;
 
-  // Runs `task` on the connection's thread, from any thread: after what that thread does now, in the
-  // order posted. The connection may be gone by then; a response is dropped then.
+  // Runs `task` on the connection's thread, from any thread: after what that thread does now, in
+  // the order posted. The connection may be gone by then; a response is dropped then.
   virtual void Post(std::function<void()> task) = 0;
 };
 

@@ -87,6 +87,8 @@ class ImageEntry final : public boost::intrusive_ref_counter<ImageEntry>, privat
   bool dropped_unnamed() const { return dropped_unnamed_; }
   bool dropped_beside_manifests() const { return dropped_beside_manifests_; }
 
+  using WithTail::operator delete;  // for who drops the last reference
+
  private:
   using WithTail::operator new;
   struct Packing {
@@ -144,6 +146,8 @@ class StreamEntry final : public boost::intrusive_ref_counter<StreamEntry>, priv
   std::span<const NameId> images() const {
     return {reinterpret_cast<const NameId*>(this + 1), image_count_};
   }
+
+  using WithTail::operator delete;  // for who drops the last reference
 
  private:
   using WithTail::operator new;

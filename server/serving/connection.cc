@@ -105,9 +105,7 @@ class HttpExchange final : public http::Exchange {
     Finish(std::move(response));
   }
 
-  void Post(std::function<void()> task) override {
-    link_->executor->Post(std::move(task));
-  }
+  void Post(std::function<void()> task) override { link_->executor->Post(std::move(task)); }
 
  private:
   void Finish(std::optional<http::Response> response) {

@@ -93,6 +93,26 @@ TEST(Damage, OfARecordIsNamedAndTheOthersAreRead) {
   EXPECT_EQ(store.Put("more", "3"), 5) << "others are written";
 }
 
+TEST(Damage, ByAFileThatWasCutEndsNoReader) {
+  StoreFixture store;
+  Make(store);
+  const std::string file = store.path() + kFile;
+  const auto size = std::filesystem::file_size(file);
+  for (uintmax_t left = size - 4096; left >= 3 * 4096;
+       left -= std::min<uintmax_t>(left, 9 * 4096)) {
+    std::filesystem::resize_file(file, left);
+    const pid_t child = fork();
+    if (child == 0) {
+      bool bad = false;
+      See(store.path(), &bad);
+      _exit(bad ? 1 : 0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << left << " of " << size;
+  }
+}
+
 TEST(Damage, OfAnyBitGivesNoWrongAnswer) {
   StoreFixture store;
   Make(store);

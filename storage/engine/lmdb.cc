@@ -89,6 +89,22 @@ bool HasRoom(MDB_env* env) {
   return code != ENOSPC && code != EDQUOT && code != EFBIG;
 }
 
+// A file that was cut ends the process when the map is read behind its end; a hole there is damage
+// like any other. Free pages at the end may never have been written, so that a file may be short
+// without being damaged.
+int FillUp(MDB_env* env) {
+  MDB_envinfo info;
+  MDB_stat stat;
+  struct stat status {};
+  int file = -1;
+  if (const int code = mdb_env_info(env, &info); code != 0) return code;
+  if (const int code = mdb_env_stat(env, &stat); code != 0) return code;
+  if (const int code = mdb_env_get_fd(env, &file); code != 0) return code;
+  if (fstat(file, &status) != 0) return errno;
+  const auto whole = static_cast<off_t>((info.me_last_pgno + 1) * stat.ms_psize);
+  return status.st_size >= whole || ftruncate(file, whole) == 0 ? 0 : errno;
+}
+
 // LMDB refuses everything after it couldn't write a meta page.
 bool Usable(MDB_env* env) {
   MDB_txn* txn = nullptr;
@@ -283,6 +299,7 @@ base::Status Environment::OpenTree() {
       code != 0) {
     return Error(code, "opening");
   }
+  if (const int code = FillUp(env_); code != 0) return Error(code, "opening");
 
   MDB_txn* txn = nullptr;
   if (const int code = mdb_txn_begin(env_, nullptr, 0, &txn); code != 0) {

@@ -1,5 +1,5 @@
-// What etcd's API has and this store doesn't: each such call ends with UNIMPLEMENTED and a line that
-// says why, and what to do instead.
+// What etcd's API has and this store doesn't: each such call ends with UNIMPLEMENTED and a line
+// that says why, and what to do instead.
 #pragma once
 
 #include <grpcpp/generic/async_generic_service.h>
