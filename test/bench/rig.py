@@ -26,6 +26,8 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'system:
 subjects: [{kind: User, name: puller}]
 """
 AUDIT_POLICY = "{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}"
+# OpenShift's own (library-go, audit profile Default) omits that stage for everybody.
+ONE_STAGE_POLICY = "{apiVersion: audit.k8s.io/v1, kind: Policy, omitStages: [RequestReceived], rules: [{level: Metadata}]}"
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
 
@@ -114,7 +116,7 @@ class Rig:
         self.testdata = ROOT / "build/release/test/support/strata-testdata"
         self.logs, self.stores = [], {}
         run(ROOT / "certs/make-dev-certs.sh", self.work / "certs")
-        for name, text in (("tokens.csv", USERS), ("rbac.yaml", RBAC), ("policy.yaml", AUDIT_POLICY)):
+        for name, text in (("tokens.csv", USERS), ("rbac.yaml", RBAC)):
             (self.work / name).write_text(text)
         self.context = ssl.create_default_context(cafile=self.work / "certs/ca.crt")
 
@@ -229,9 +231,9 @@ class Rig:
     # Servers
 
     @contextlib.contextmanager
-    def server(self, url, *flags, kubeconfig=None, audited=True, wrapper=()):
+    def server(self, url, *flags, kubeconfig=None, audited=AUDIT_POLICY, wrapper=()):
         """strata-apiserver, reading from `url`, or from the directory of an embedded store. With a kubeconfig it asks a
-        kube-apiserver who its users are and what they may do; without, files."""
+        kube-apiserver who its users are and what they may do; without, files. `audited` is a policy; none: it isn't."""
         port, certs = free_port(), self.work / "certs"
         where = f"--etcd-servers={url}" if str(url).startswith("http") else f"--data-dir={url}"
         identity = [f"--token-auth-file={self.work}/tokens.csv", f"--rbac-file={self.work}/rbac.yaml"]
@@ -239,7 +241,9 @@ class Rig:
             identity = [f"--kubeconfig={kubeconfig}"]
         audit = []
         if audited:
-            audit = [f"--audit-policy-file={self.work}/policy.yaml", f"--audit-log-path={self.work}/audit-{port}.log",
+            policy = self.work / f"policy-{port}.yaml"
+            policy.write_text(audited)
+            audit = [f"--audit-policy-file={policy}", f"--audit-log-path={self.work}/audit-{port}.log",
                      "--audit-log-maxsize=100", "--audit-log-maxbackup=1"]
         with self.process(*wrapper, self.bin / "strata-apiserver", where, "--bind-address=127.0.0.1", f"--secure-port={port}",
                           f"--tls-cert-file={certs}/serving.crt", f"--tls-private-key-file={certs}/serving.key",
