@@ -37,7 +37,7 @@ def table(rows):
     yield "| figure | target | measured | spread | absolute, and what to know |"
     yield "|---|---|---|---|---|"
     for row in rows:
-        yield f"| {row['figure']} | {target(row)} | {measured(row)} | {results.spread_of(row)} | {row['detail'].replace(' us', ' µs')} |"
+        yield f"| {row['figure']} | {target(row)} | {measured(row)} | {results.spread_of(row)} | {re.sub(r'(?<=[0-9]) us', ' µs', row['detail'])} |"
 
 
 def of_part(part, rows):
