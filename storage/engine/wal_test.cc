@@ -39,6 +39,15 @@ class WalFixture {
     const auto status = wal_->Append(record);
     ASSERT_TRUE(status.ok()) << status;
   }
+  // "last" near the ring's end, and behind it a record that fits only at its beginning.
+  void GoAround() {
+    const std::string large(Wal::kMaxRecordBytes, 'x');
+    for (uint64_t at = 0; at + 2 * large.size() <= Wal::kRingBytes; at += large.size())
+      Append(large);
+    Keep("pages");
+    Append("last");
+    Append(large);
+  }
   // The records that a new opening finds, which goes on with the log.
   std::vector<std::string> Reopen() {
     Open();
@@ -130,12 +139,7 @@ TEST(Wal, GoesAroundItsRingWithoutTakingOldRecordsForNewOnes) {
 
 TEST(Wal, TakesBackARecordAtTheRingsBeginning) {
   WalFixture wal;
-  const std::string large(Wal::kMaxRecordBytes, 'x');
-  for (uint64_t at = 0; at + 2 * large.size() <= Wal::kRingBytes; at += large.size())
-    wal.Append(large);
-  wal.Keep("pages");
-  wal.Append("last");
-  wal.Append(large);
+  wal.GoAround();
   ASSERT_TRUE(wal->TakeBack().ok());
   EXPECT_THAT(wal.Reopen(), ElementsAre("last"));
   wal.Append("next");
@@ -191,12 +195,7 @@ TEST(Wal, IsNotOpenedIfARecordIsDamagedThatOthersFollow) {
 
 TEST(Wal, IsNotOpenedIfTheRecordAtTheRingsBeginningIsDamagedThatOthersFollow) {
   WalFixture wal;
-  const std::string large(Wal::kMaxRecordBytes, 'x');
-  for (uint64_t at = 0; at + 2 * large.size() <= Wal::kRingBytes; at += large.size())
-    wal.Append(large);
-  wal.Keep("pages");
-  wal.Append("last");
-  wal.Append(large);
+  wal.GoAround();
   wal.Append("behind it");
   FlipBit(wal.path(), Wal::kRingStart + 100);
   wal.Open();
