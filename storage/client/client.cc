@@ -58,7 +58,7 @@ base::StatusOr<std::unique_ptr<Client>> Client::Create(const Options& options,
   return std::unique_ptr<Client>(new Client(std::move(endpoints), options, metrics));
 }
 
-std::unique_ptr<Client> Client::OverChannel(std::shared_ptr<grpc::Channel> channel,
+std::unique_ptr<Client> Client::OverChannel(const std::shared_ptr<grpc::Channel>& channel,
                                             obs::Metrics& metrics, InProcessRange range) {
   std::vector<std::unique_ptr<Endpoint>> endpoints;
   endpoints.push_back(std::make_unique<Endpoint>("in-process", channel, nullptr));
@@ -156,7 +156,7 @@ base::Status Client::Cancellable(Cancellation* cancellation, const Cancellation:
                                  const Call& call) {
   if (cancellation == nullptr) return call();
   if (!cancellation->Enter(cancel)) return base::CancelledError("shutting down");
-  const base::Status status = call();
+  base::Status status = call();
   cancellation->Leave(cancel);
   return status;
 }

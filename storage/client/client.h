@@ -109,7 +109,7 @@ class Client {
   // over the channel too.
   using InProcessRange =
       std::function<grpc::Status(const etcdserverpb::RangeRequest&, etcdserverpb::RangeResponse*)>;
-  static std::unique_ptr<Client> OverChannel(std::shared_ptr<grpc::Channel> channel,
+  static std::unique_ptr<Client> OverChannel(const std::shared_ptr<grpc::Channel>& channel,
                                              obs::Metrics& metrics, InProcessRange range = {});
   ~Client();
 

@@ -81,7 +81,7 @@ base::Status PutBackInto(int file, const std::string& kept) {
 base::Status PutBack(const std::string& path, const std::string& kept) {
   const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (file < 0) return Failed(errno, "opening");
-  const base::Status done = PutBackInto(file, kept);
+  base::Status done = PutBackInto(file, kept);
   close(file);
   return done;
 }

@@ -37,7 +37,7 @@ base::Status SyncDirectory(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return SystemError(path);
   const int code = fsync(fd);
-  const base::Status status = code == 0 ? base::OkStatus() : SystemError(path);
+  base::Status status = code == 0 ? base::OkStatus() : SystemError(path);
   close(fd);
   return status;
 }

@@ -319,7 +319,7 @@ base::Status Environment::OpenTree() {
 base::Status Environment::Redo(std::string_view record) {
   for (;;) {
     STRATA_ASSIGN_OR_RETURN(auto txn, Write());
-    const base::Status done = ForEachRedo(record, [&](const RedoOp& op) -> base::Status {
+    base::Status done = ForEachRedo(record, [&](const RedoOp& op) -> base::Status {
       if (op.table >= kTables) return base::DataLossError("the write-ahead log knows more tables");
       const auto table = static_cast<Table>(op.table);
       switch (op.kind) {
@@ -497,7 +497,7 @@ base::Status Environment::Defragment() {
 base::Status Environment::Reopen() {
   absl::WriterMutexLock lock(&map_mu_);
   CloseFile();
-  const base::Status opened = OpenFile();
+  base::Status opened = OpenFile();
   if (opened.ok()) return opened;
   CloseFile();
   return base::UnavailableError(fmt::format("{}: {}", path_, base::Message(opened)));

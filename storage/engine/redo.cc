@@ -15,6 +15,10 @@ struct Head {
 };
 static_assert(sizeof(Head) == 8);
 
+base::Status Damaged() {
+  return base::DataLossError("a record of the write-ahead log is no list of changes");
+}
+
 }  // namespace
 
 void AppendRedo(std::string& record, const RedoOp& op) {
@@ -29,17 +33,16 @@ void AppendRedo(std::string& record, const RedoOp& op) {
 
 base::Status ForEachRedo(std::string_view record,
                          absl::FunctionRef<base::Status(const RedoOp&)> apply) {
-  const auto damaged = base::DataLossError("a record of the write-ahead log is no list of changes");
   while (!record.empty()) {
     Head head;
-    if (record.size() < sizeof(head)) return damaged;
+    if (record.size() < sizeof(head)) return Damaged();
     std::memcpy(&head, record.data(), sizeof(head));
     record.remove_prefix(sizeof(head));
     const size_t key = le16toh(head.key);
     const size_t value = le32toh(head.value);
     if (head.kind > static_cast<uint8_t>(RedoOp::Kind::kAppend) || record.size() < key ||
         record.size() - key < value) {
-      return damaged;
+      return Damaged();
     }
     STRATA_RETURN_IF_ERROR(apply({.kind = static_cast<RedoOp::Kind>(head.kind),
                                   .table = head.table,

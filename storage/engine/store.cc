@@ -706,9 +706,10 @@ void Store::Publish(Revision revision, Revision compacted) {
 
 base::Status Store::DiskFailed(const base::Status& why) {
   log_.Error("The disk failed; writes are refused until a restart", {{"error", why}});
-  Die(base::UnavailableError(
-      fmt::format("etcdserver: the store's disk failed: {}", base::Message(why))));
-  return *dead_;
+  base::Status failure = base::UnavailableError(
+      fmt::format("etcdserver: the store's disk failed: {}", base::Message(why)));
+  Die(failure);
+  return failure;
 }
 
 void Store::Die(base::Status why) {

@@ -23,7 +23,6 @@ constexpr size_t kHeadBytes = 40;    // of a checkpoint, before its pages
 constexpr size_t kRecordBytes = 24;  // of a record, before its bytes
 constexpr size_t kCopyBytes = size_t{4} << 10;
 constexpr size_t kPlaceBytes = 2 * kCopyBytes;
-constexpr off_t kRingStart = Wal::kRingStart;
 // The ring grows by so much at once: an append to blocks that exist costs the disk half of one that
 // also has to note new blocks.
 constexpr uint64_t kFillBytes = uint64_t{1} << 20;

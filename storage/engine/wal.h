@@ -50,7 +50,7 @@ class Wal {
   };
 
   static constexpr size_t kMaxPagesBytes = size_t{2} << 10;
-  static constexpr uint64_t kRingStart = uint64_t{16} << 10;  // in the file
+  static constexpr int64_t kRingStart = int64_t{16} << 10;  // in the file
   static constexpr uint64_t kRingBytes = uint64_t{64} << 20;
   static constexpr size_t kMaxRecordBytes = size_t{8} << 20;
 
