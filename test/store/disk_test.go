@@ -184,3 +184,48 @@ func TestADiskThatFailsCostsNoAnsweredWrite(t *testing.T) {
 	}
 	t.Logf("%d faults, of %d writes and %d syncs", tried, all[0], all[1])
 }
+
+func TestADefragmentationThatTheDiskFailsIsFollowedByNoWrite(t *testing.T) {
+	counts := filepath.Join(t.TempDir(), "counts")
+	start := func(settings ...string) (*rig.Backend, *clientv3.Client) {
+		b := rig.StartBackend(t, "strata-storage")
+		b.Stop(syscall.SIGTERM)
+		b.Env = throughFaults(t, settings...)
+		b.Launch()
+		c := b.Client(t)
+		for i := range 5 {
+			if _, err := c.Put(context.Background(), fmt.Sprint("k", i), "v"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return b, c
+	}
+	start("DISK_COUNTS=" + counts)
+	text, err := os.ReadFile(counts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var writes, syncs int
+	fmt.Sscan(string(text), &writes, &syncs)
+
+	b, c := start(fmt.Sprintf("DISK_FAIL=sync:+%d:%d", syncs+1, syscall.EIO))
+	if _, err := c.Defragment(context.Background(), b.URL); err == nil {
+		t.Error("it was defragmented on a disk that syncs nothing")
+	}
+	if _, err := c.Put(context.Background(), "after", "v"); err == nil {
+		t.Error("a write was acknowledged after a sync that failed")
+	}
+	if left, err := c.Get(context.Background(), "k", clientv3.WithPrefix()); err == nil && left.Count != 5 {
+		t.Errorf("%d of 5 are read", left.Count)
+	}
+	b.Stop(syscall.SIGKILL)
+	b.Env = nil
+	b.Launch()
+	c = b.Client(t)
+	if left, err := c.Get(context.Background(), "k", clientv3.WithPrefix()); err != nil || left.Count != 5 {
+		t.Errorf("after a restart: %v, %v", left, err)
+	}
+	if _, err := c.Put(context.Background(), "after", "v"); err != nil {
+		t.Errorf("after a restart: %v", err)
+	}
+}
