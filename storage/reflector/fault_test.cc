@@ -3,6 +3,7 @@
 // sees what was committed before it came; and in the end both are equal.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <map>
@@ -192,13 +193,17 @@ class FaultyNetwork : public testing::TestWithParam<int> {};
 
 TEST_P(FaultyNetwork, AConnectionThatIsCutAtAnyByteLosesNothing) {
   const int others = GetParam();
-  int64_t whole = 0;
-  {
-    Cut measured;
-    measured.proxy.CutAfter(0, others);
-    measured.ChangeAndAwait(0);
-    whole = measured.proxy.passed();
+  // Now and then the watch's comes first. It brings more, so the least of several is the other's,
+  // and the most its own.
+  std::vector<int64_t> measured;
+  for (int i = 0; i < 6; ++i) {
+    Cut one;
+    one.proxy.CutAfter(0, others);
+    one.ChangeAndAwait(0);
+    measured.push_back(one.proxy.passed());
   }
+  const auto [least, most] = std::minmax_element(measured.begin(), measured.end());
+  const int64_t whole = others == 0 ? *least : *most;
   ASSERT_GT(whole, 100);
   // gRPC waits a tenth of a second before it connects anew: many wait beside each other.
   constexpr int kAtOnce = 16;
