@@ -6,11 +6,10 @@
 #include <gmock/gmock.h>
 #include <grpcpp/support/status.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "obs/log.h"
@@ -18,6 +17,7 @@
 #include "storage/client/watch.h"
 #include "storage/engine/store.h"
 #include "storage/rpc/server.h"
+#include "test/support/silent_listener.h"
 
 namespace strata::client {
 namespace {
@@ -130,22 +130,15 @@ TEST_F(StoreClient, ReadsTheSameDirectly) {
 
 // As etcd is while it starts: the kernel takes the connection, nobody speaks.
 TEST_F(StoreClient, AServerThatListensBeforeItServesIsReachedOnceItDoes) {
-  const int listener = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  ASSERT_EQ(listen(listener, 16), 0);
-  const std::string url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  std::optional<testing_support::SilentListener> silent(std::in_place);
+  const std::string url = "http://" + silent->address();
   auto dialling = *Client::Create({.endpoints = {url}}, metrics);
   for (int i = 0; i < 3; ++i) {
     const auto unanswered = dialling->Range(
         {.key = "a"}, std::chrono::steady_clock::now() + std::chrono::milliseconds(300));
     EXPECT_FALSE(unanswered.ok());
   }
-  close(listener);
+  silent.reset();
 
   rpc::Server late(*store, {.listen_urls = {url}}, obs::NullLogger(), metrics);
   ASSERT_TRUE(late.Start().ok());

@@ -2,10 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <openssl/pem.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <ctime>
@@ -20,6 +17,7 @@
 #include "test/support/certificates.h"
 #include "test/support/fake_etcd.h"
 #include "test/support/http_peer.h"
+#include "test/support/silent_listener.h"
 
 namespace strata::client {
 namespace {
@@ -93,20 +91,11 @@ TEST(DirectConnection, KeepsToItsDeadline) {
 }
 
 TEST(DirectConnection, WaitsNoLongerForAServerThatIsSilent) {
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  ASSERT_EQ(listen(listener, 16), 0);
+  const testing_support::SilentListener silent;
   for (const char* scheme : {"http", "https"}) {
-    DirectConnection connection(
-        std::string(scheme) + "://127.0.0.1:" + std::to_string(ntohs(address.sin_port)), {});
+    DirectConnection connection(std::string(scheme) + "://" + silent.address(), {});
     EXPECT_EQ(Ask(connection, milliseconds(100)), "DEADLINE_EXCEEDED: no answer in time");
   }
-  close(listener);
 }
 
 TEST(DirectConnection, IsInterrupted) {
@@ -141,7 +130,7 @@ class DirectToStore : public testing::Test {
     Write("ca", ca->Pem());
     const auto identity = Signed(ca.get(), "localhost", "serverAuth", "DNS:localhost,IP:127.0.0.1");
     Write("cert", identity->Pem());
-    Write("key", KeyPem(*identity));
+    Write("key", identity->KeyPem());
   }
   ~DirectToStore() override {
     if (server != nullptr) server->Shutdown(absl::Seconds(1));
@@ -157,15 +146,6 @@ class DirectToStore : public testing::Test {
                                   names);
     X509_sign(identity->certificate, signer->key, EVP_sha256());
     return identity;
-  }
-  static std::string KeyPem(const Identity& identity) {
-    BIO* bio = BIO_new(BIO_s_mem());
-    PEM_write_bio_PrivateKey(bio, identity.key, nullptr, nullptr, 0, nullptr, nullptr);
-    char* data = nullptr;
-    const auto size = static_cast<size_t>(BIO_get_mem_data(bio, &data));
-    std::string pem(data, size);
-    BIO_free(bio);
-    return pem;
   }
   std::string Write(const std::string& name, const std::string& text) const {
     std::ofstream(root / name) << text;
@@ -225,7 +205,7 @@ TEST_F(DirectToStore, ShowsItsCertificate) {
   const auto identity = Signed(ca.get(), "client", "clientAuth");
   DirectConnection with(url, {.ca_file = root / "ca",
                               .cert_file = Write("client", identity->Pem()),
-                              .key_file = Write("client-key", KeyPem(*identity))});
+                              .key_file = Write("client-key", identity->KeyPem())});
   for (int i = 0; i < 50; ++i) ASSERT_EQ(Ask(with), "1");
   DirectConnection without(url, {.ca_file = root / "ca"});
   EXPECT_THAT(Ask(without), HasSubstr("UNAVAILABLE"));

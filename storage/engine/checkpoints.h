@@ -56,9 +56,9 @@ class Checkpoints {
   // Does with `apply` what the file lacks, each record in one transaction, and settles it.
   base::Status Recover(MDB_env* tree, absl::FunctionRef<base::Status(std::string_view)> apply);
 
-  // Before a commit: makes it durable. False if the record is too large: then the file is settled,
-  // and the commit syncs it. ResourceExhausted if the disk is full; after any error it isn't
-  // durable, and after any other error than that nobody knows.
+  // Before a commit: makes it durable. False if the record is too large, or the disk has no room
+  // for it: then the file is settled, and the commit syncs it. ResourceExhausted if the disk lacks
+  // the room for a checkpoint: it isn't durable; after any other error nobody knows.
   base::StatusOr<bool> Log(std::string_view record);
   // The commit failed that was logged: it won't be done after a restart.
   base::Status TakeBack() { return wal_->TakeBack(); }

@@ -1,5 +1,7 @@
 #include "storage/engine/errors.h"
 
+#include <cerrno>
+
 #include <fmt/format.h>
 
 #include "storage/engine/layout.h"
@@ -60,6 +62,10 @@ base::Status Stopped() {
 base::Status KeyTooLong() {
   return InvalidArgumentError(
       fmt::format("etcdserver: key is too long: this store takes {} bytes", kMaxKeyBytes));
+}
+
+bool IsDiskFull(int code) {
+  return code == ENOSPC || code == EDQUOT || code == EFBIG;
 }
 
 }  // namespace strata::engine

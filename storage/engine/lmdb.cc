@@ -17,6 +17,7 @@
 
 #include "base/bytes.h"
 #include "storage/engine/data_dir.h"
+#include "storage/engine/errors.h"
 
 namespace strata::engine::lmdb {
 namespace {
@@ -69,12 +70,10 @@ base::Status Error(int code, std::string_view what) {
     case MDB_INVALID:
       return base::DataLossError(message);
     case MDB_MAP_FULL:
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:  // what a limit on file sizes gives
       return base::ResourceExhaustedError(message);
     default:
-      return base::InternalError(message);
+      return IsDiskFull(code) ? base::ResourceExhaustedError(message)
+                              : base::InternalError(message);
   }
 }
 
@@ -86,7 +85,7 @@ bool HasRoom(MDB_env* env) {
   if (mdb_env_get_fd(env, &file) != 0 || fstat(file, &status) != 0) return true;
   const int code = posix_fallocate(file, status.st_size, off_t{2} * Wal::kMaxRecordBytes);
   if (ftruncate(file, status.st_size) != 0) return true;
-  return code != ENOSPC && code != EDQUOT && code != EFBIG;
+  return !IsDiskFull(code);
 }
 
 // A file that was cut ends the process when the map is read behind its end; a hole there is damage
@@ -141,7 +140,7 @@ void Txn::Note(RedoOp::Kind kind, Table table, std::string_view key, std::string
 
 base::Status Txn::Failed(int code, const char* what) {
   map_full_ = code == MDB_MAP_FULL;
-  disk_full_ = code == ENOSPC || code == EDQUOT || code == EFBIG;
+  disk_full_ = IsDiskFull(code);
   return Error(code, what);
 }
 

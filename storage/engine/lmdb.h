@@ -1,7 +1,7 @@
 // LMDB as this store uses it: one file, five tables, one writer and many snapshots. Commits are
 // durable by the write-ahead log beside the file (checkpoints.h), which is to be moved and copied
-// together with it; after Close the file is whole without. Nothing else but checkpoints.cc includes
-// LMDB's header.
+// together with it; after an orderly end the file is whole without. Nothing else but checkpoints.cc
+// includes LMDB's header.
 //
 // LMDB believes what it reads. So every value carries a checksum of its table, key and value, which
 // is verified whenever it is read: a flipped bit makes an error that names the record, and nothing

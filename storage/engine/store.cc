@@ -731,6 +731,7 @@ bool Store::GrowMap() {
 
 void Store::Scrub() {
   bool finished = false;
+  bool map_full = false;
   base::Status failure;
   if (dead_) {
     failure = *dead_;
@@ -740,13 +741,9 @@ void Store::Scrub() {
     auto step = ScrubStep(*txn, options_.scrub_changes);
     failure = step.ok() ? txn->Commit() : step.status();
     finished = failure.ok() && *step;
-    if (txn->map_full()) {
-      {
-        const auto ended = *std::move(txn);
-      }  // the map can't grow while it is open
-      if (GrowMap()) return;
-    }
+    map_full = txn->map_full();
   }
+  if (map_full && GrowMap()) return;
   if (!failure.ok()) {
     // What was forgotten stays where it is until the next compaction or start; nobody can read it.
     log_.Warning("The clean-up after a compaction failed", {{"error", failure}});

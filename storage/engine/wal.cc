@@ -14,6 +14,8 @@
 #include <random>
 #include <utility>
 
+#include "storage/engine/errors.h"
+
 namespace strata::engine {
 namespace {
 
@@ -138,9 +140,7 @@ std::optional<Copy> Decode(std::string_view bytes) {
 base::Status Wal::Failed(std::string_view what) const {
   const int code = errno;
   const auto message = fmt::format("{} {}: {}", what, path_, std::strerror(code));
-  // EFBIG is what a limit on file sizes gives.
-  return code == ENOSPC || code == EDQUOT || code == EFBIG ? base::ResourceExhaustedError(message)
-                                                           : base::InternalError(message);
+  return IsDiskFull(code) ? base::ResourceExhaustedError(message) : base::InternalError(message);
 }
 
 base::StatusOr<std::unique_ptr<Wal>> Wal::Open(const std::string& path) {

@@ -35,8 +35,7 @@
 
 namespace strata::engine {
 
-// Keep, Fits and pending may be called by any thread, Keep by one at a time; everything else by one
-// thread.
+// Belongs to one thread, but that another may call Keep, one at a time, beside everything else.
 class Wal {
  public:
   // A place between two records.

@@ -27,15 +27,6 @@ class Tls : public testing::Test {
   Tls() { fs::create_directories(root); }
   ~Tls() override { fs::remove_all(root); }
 
-  static std::string KeyPem(const Identity& identity) {
-    BIO* bio = BIO_new(BIO_s_mem());
-    PEM_write_bio_PrivateKey(bio, identity.key, nullptr, nullptr, 0, nullptr, nullptr);
-    char* data = nullptr;
-    const long size = BIO_get_mem_data(bio, &data);
-    std::string pem(data, static_cast<size_t>(size));
-    BIO_free(bio);
-    return pem;
-  }
   std::unique_ptr<Identity> Server(const Identity& signer) const {
     auto server = Issue(&signer, "localhost", {}, now - kDay, now + kDay, "serverAuth");
     testing_support::AddExtension(server->certificate, signer.certificate, NID_subject_alt_name,
@@ -62,8 +53,8 @@ class Tls : public testing::Test {
 
 TEST_F(Tls, FilesThatCantBeUsedAreNamed) {
   const auto one = Server(*ca), other = Server(*ca);
-  const std::string cert = Write("cert", one->Pem()), key = Write("key", KeyPem(*one));
-  const std::string other_key = Write("other", KeyPem(*other)), text = Write("text", "hello");
+  const std::string cert = Write("cert", one->Pem()), key = Write("key", one->KeyPem());
+  const std::string other_key = Write("other", other->KeyPem()), text = Write("text", "hello");
   EXPECT_EQ(Refusal({cert, key, ""}), "");
   EXPECT_THAT(Refusal({root / "none", key, ""}), HasSubstr("none: No such file"));
   EXPECT_THAT(Refusal({text, key, ""}), HasSubstr("text: no PEM certificate"));
@@ -78,7 +69,7 @@ TEST_F(Tls, NewCertificatesServeNewConnections) {
   const auto store = *engine::Store::Open(root / "store", {}, clock, obs::NullLogger(), metrics);
   KvService kv(*store, {}, 1 << 20);
   const auto first = Server(*ca);
-  const TlsFiles files{Write("cert", first->Pem()), Write("key", KeyPem(*first)), "", 1};
+  const TlsFiles files{Write("cert", first->Pem()), Write("key", first->KeyPem()), "", 1};
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort("localhost:0", *ServerTls(files), &port);
@@ -102,7 +93,7 @@ TEST_F(Tls, NewCertificatesServeNewConnections) {
   EXPECT_TRUE(reads(*ca));
   const auto next_ca = Issue(nullptr, "next", {}, now - kDay, now + kDay, nullptr);
   const auto second = Server(*next_ca);
-  Write("key", KeyPem(*second));
+  Write("key", second->KeyPem());
   Write("cert", second->Pem());
   bool taken = false;
   for (int i = 0; i < 20 && !taken; ++i) {

@@ -28,13 +28,24 @@ struct Identity {
     return out;
   }
   std::string Pem() const {
+    return Text([this](BIO* bio) { PEM_write_bio_X509(bio, certificate); });
+  }
+  std::string KeyPem() const {
+    return Text([this](BIO* bio) {
+      PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
+    });
+  }
+
+ private:
+  template <typename Write>
+  static std::string Text(const Write& write) {
     BIO* bio = BIO_new(BIO_s_mem());
-    PEM_write_bio_X509(bio, certificate);
+    write(bio);
     char* data = nullptr;
-    const long size = BIO_get_mem_data(bio, &data);
-    std::string pem(data, static_cast<size_t>(size));
+    const auto size = static_cast<size_t>(BIO_get_mem_data(bio, &data));
+    std::string text(data, size);
     BIO_free(bio);
-    return pem;
+    return text;
   }
 };
 
