@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/ascii.h"
+#include "server/http/header_names.h"
 
 namespace strata::http {
 namespace {
@@ -15,28 +16,11 @@ namespace beast = boost::beast;
 using beast::error_code;
 using beast::string_view;
 
-// What a chunked body may spend on its framing: chunks of a few bytes are unusual, endless
-// extensions hostile.
-constexpr size_t kFramingAllowance = 64 << 10;
-constexpr size_t kFramingPerByte = 16;
-// RFC 9113 §6.5.2's measure, so that both protocols refuse the same request.
-constexpr size_t kHeaderOverhead = 32;
-
 bool EqualsIgnoringCase(std::string_view a, std::string_view lower) {
   return a.size() == lower.size() &&
          std::equal(a.begin(), a.end(), lower.begin(), [](char x, char y) {
            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x | 0x20) : x) == y;
          });
-}
-
-// RFC 9110 §7.6.1: about this connection, not the request; and the framing, which has been read.
-bool IsDropped(std::string_view name) {
-  static constexpr std::string_view kDropped[] = {"connection", "content-length",
-                                                  "expect",     "host",
-                                                  "keep-alive", "te",
-                                                  "trailer",    "transfer-encoding",
-                                                  "upgrade",    "proxy-connection"};
-  return std::find(std::begin(kDropped), std::end(kDropped), name) != std::end(kDropped);
 }
 
 bool IsHost(std::string_view host) {
@@ -65,6 +49,8 @@ std::optional<std::string> OriginForm(std::string_view method, std::string_view 
 
 }  // namespace
 
+// Sees one whole head of whole lines and nothing after it: Beast 1.81 asserts things of bodies, and
+// of what comes in pieces, that a peer can make untrue (boostorg/beast#2861).
 class Http1Parser::Grammar final : public beast::http::basic_parser<true> {
  public:
   explicit Grammar(Http1Parser& owner) : owner_(owner) {
@@ -74,6 +60,8 @@ class Http1Parser::Grammar final : public beast::http::basic_parser<true> {
     body_limit(boost::none);
     eager(false);
   }
+
+  int version() const { return version_; }
 
  private:
   void on_request_impl(beast::http::verb, string_view method, string_view target, int version,
@@ -90,42 +78,28 @@ class Http1Parser::Grammar final : public beast::http::basic_parser<true> {
   void on_field_impl(beast::http::field, string_view name, string_view value,
                      error_code& ec) override {
     ec = {};
-    if (in_trailers_) return;
     owner_.AddField({name.data(), name.size()}, {value.data(), value.size()});
   }
-  void on_header_impl(error_code& ec) override {
+  void on_header_impl(error_code& ec) override { ec = {}; }
+  void on_body_init_impl(boost::optional<std::uint64_t> const&, error_code& ec) override {
     ec = {};
-    in_trailers_ = true;
   }
-  void on_body_init_impl(boost::optional<std::uint64_t> const& length, error_code& ec) override {
+  std::size_t on_body_impl(string_view, error_code& ec) override {
     ec = {};
-    if (length.has_value() && *length > owner_.limits_.max_body_bytes)
-      owner_.body_too_large_ = true;
-  }
-  std::size_t on_body_impl(string_view body, error_code& ec) override {
-    ec = {};
-    owner_.AddBody({body.data(), body.size()});
-    return body.size();
+    return 0;
   }
   void on_chunk_header_impl(std::uint64_t, string_view, error_code& ec) override { ec = {}; }
-  std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code& ec) override {
+  std::size_t on_chunk_body_impl(std::uint64_t, string_view, error_code& ec) override {
     ec = {};
-    owner_.AddBody({body.data(), body.size()});
-    return body.size();
+    return 0;
   }
   void on_finish_impl(error_code& ec) override { ec = {}; }
 
- public:
-  int version() const { return version_; }
-
- private:
   Http1Parser& owner_;
   int version_ = 0;
-  bool in_trailers_ = false;
 };
 
 Http1Parser::Http1Parser(const Limits& limits) : limits_(limits) {}
-Http1Parser::~Http1Parser() = default;
 
 size_t Http1Parser::Parse(std::string_view bytes) {
   if (state_ == State::kHead) return ParseHead(bytes);
@@ -186,19 +160,19 @@ size_t Http1Parser::ParseHead(std::string_view bytes) {
     Refuse(431, {});
     return skipped;
   }
-  grammar_ = std::make_unique<Grammar>(*this);
+  Grammar grammar(*this);
   request_.headers.Reserve(12);
   error_code ec;
-  const size_t used = grammar_->put(boost::asio::const_buffer(bytes.data(), head_length_), ec);
+  const size_t used = grammar.put(boost::asio::const_buffer(bytes.data(), head_length_), ec);
   if (ec == beast::http::error::bad_version) {
     Refuse(505, "unsupported protocol version");
     return skipped;
   }
-  if (ec || !grammar_->is_header_done() || used != head_length_) {
+  if (ec || !grammar.is_header_done() || used != head_length_) {
     Refuse(400, ec ? std::string(ec.message()) : std::string());
     return skipped;
   }
-  CheckHead();
+  CheckHead(grammar);
   return skipped + used;
 }
 
@@ -219,11 +193,11 @@ void Http1Parser::AddField(std::string_view name, std::string_view value) {
   } else if (lower == "expect") {
     (EqualsIgnoringCase(value, "100-continue") ? expects_continue_ : unknown_expectation_) = true;
   }
-  if (!IsDropped(lower)) request_.headers.Add(std::move(lower), std::string(value));
+  if (!IsOfOneHop(lower)) request_.headers.Add(std::move(lower), std::string(value));
 }
 
-void Http1Parser::CheckHead() {
-  const int version = grammar_->version();
+void Http1Parser::CheckHead(const Grammar& grammar) {
+  const int version = grammar.version();
   if (header_bytes_ > limits_.max_header_bytes) return Refuse(431, {});
   if (version == 11 && hosts_ == 0) return Refuse(400, "missing required Host header");
   if (hosts_ > 1) return Refuse(400, "too many Host headers");
@@ -240,30 +214,36 @@ void Http1Parser::CheckHead() {
 
   // An Upgrade that we ignore must not leave a connection that someone else takes for upgraded
   // (CVE-2018-1002105).
-  keep_alive_ = grammar_->keep_alive() && !has_upgrade_;
+  keep_alive_ = grammar.keep_alive() && !has_upgrade_;
   expects_continue_ = expects_continue_ && version == 11;
-  state_ = grammar_->is_done() ? State::kComplete : State::kBody;
-  if (state_ == State::kComplete) return;
-  const auto length = grammar_->content_length();
-  if (length && *length > limits_.max_body_bytes) body_too_large_ = true;
-  if (length && *length == 0) state_ = State::kComplete;
-  grammar_->eager(true);
+  if (codings_ > 0) {
+    chunked_.emplace(limits_.max_header_bytes - header_bytes_);
+  } else if (lengths_ > 0) {
+    remaining_ = grammar.content_length().value_or(0);
+    body_too_large_ = remaining_ > limits_.max_body_bytes;
+  }
+  state_ = chunked_ || remaining_ > 0 ? State::kBody : State::kComplete;
 }
 
 size_t Http1Parser::ParseBody(std::string_view bytes) {
-  error_code ec;
-  const size_t used = grammar_->put(boost::asio::const_buffer(bytes.data(), bytes.size()), ec);
-  body_wire_bytes_ += used;
-  if (ec && ec != beast::http::error::need_more) {
-    Refuse(400, std::string(ec.message()));
-    return used;
+  if (!chunked_) {
+    const std::string_view content = bytes.substr(0, std::min<uint64_t>(remaining_, bytes.size()));
+    remaining_ -= content.size();
+    AddBody(content);
+    if (remaining_ == 0) state_ = State::kComplete;
+    return content.size();
   }
-  if (body_wire_bytes_ > kFramingAllowance + body_bytes_ * kFramingPerByte ||
-      bytes.size() - used > limits_.max_header_bytes) {
-    Refuse(400, "the body's framing is too large");
-    return used;
+  size_t used = 0;
+  while (used < bytes.size() && state_ == State::kBody) {
+    std::string_view content;
+    used += chunked_->Next(bytes.substr(used), content);
+    AddBody(content);
+    if (chunked_->done()) {
+      state_ = State::kComplete;
+    } else if (chunked_->refusal() != 0) {
+      Refuse(chunked_->refusal(), chunked_->refusal_detail());
+    }
   }
-  if (grammar_->is_done()) state_ = State::kComplete;
   return used;
 }
 

@@ -1,12 +1,14 @@
-// One HTTP/1.1 request, from its bytes. Beast's parser does the grammar; what it forgives and a
-// proxy in front of us might read differently (RFC 9112 §11.2, request smuggling) is refused here.
+// One HTTP/1.1 request, from its bytes. Beast's parser does the grammar of the head, ChunkedBody
+// that of a body; what Beast forgives and a proxy in front of us might read differently (RFC 9112
+// §11.2, request smuggling) is refused here.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "server/http/chunked_body.h"
 #include "server/http/message.h"
 
 namespace strata::http {
@@ -20,7 +22,6 @@ class Http1Parser {
   enum class State { kHead, kBody, kComplete, kRefused };
 
   explicit Http1Parser(const Limits& limits);
-  ~Http1Parser();
 
   // Parses a prefix of `bytes` and returns its length; what it left must be offered again with more
   // after it. Stops at the end of the head (state kBody or kComplete) and at the end of the
@@ -49,7 +50,7 @@ class Http1Parser {
   size_t ParseHead(std::string_view bytes);
   size_t ParseBody(std::string_view bytes);
   bool CheckLines(std::string_view bytes);
-  void CheckHead();
+  void CheckHead(const Grammar& grammar);
   void Refuse(int status, std::string_view detail);
   void AddField(std::string_view name, std::string_view value);
   void AddBody(std::string_view bytes);
@@ -57,7 +58,6 @@ class Http1Parser {
   const Limits limits_;
   State state_ = State::kHead;
   bool started_ = false;
-  std::unique_ptr<Grammar> grammar_;
   Request request_;
 
   size_t line_start_ = 0;   // of the first line of the head that isn't checked yet
@@ -71,8 +71,9 @@ class Http1Parser {
   bool keep_alive_ = false;
   bool expects_continue_ = false;
   bool body_too_large_ = false;
+  std::optional<ChunkedBody> chunked_;  // if it has that coding
+  uint64_t remaining_ = 0;              // of a body with a length
   size_t body_bytes_ = 0;
-  size_t body_wire_bytes_ = 0;
   int refusal_ = 0;
   std::string detail_;
 };

@@ -5,14 +5,14 @@
 #include <cstring>
 #include <utility>
 
+#include "server/http/header_names.h"
+
 namespace strata::http {
 namespace {
 
 using base::MonotonicTime;
 
 constexpr std::chrono::milliseconds kCheckInterval{1'000};
-// RFC 9113 §6.5.2.
-constexpr size_t kHeaderOverhead = 32;
 // A header block that decodes to more than this many times the limit isn't a mistake:
 // CVE-2016-6581.
 constexpr size_t kHeaderBomb = 4;
