@@ -9,9 +9,11 @@ set(STRATA_SANITIZE "" CACHE STRING "Sanitizers for the whole build: address,und
 option(STRATA_FUZZ "Link *_fuzz.cc with libFuzzer (clang) instead of the corpus replayer" OFF)
 set(STRATA_BIN_DIR ${CMAKE_BINARY_DIR}/bin CACHE PATH "Where strata-apiserver and strata-storage go")
 
+# Every checkout has the same paths and so the same cache, however the build is started.
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
 endif()
 
 add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION)
