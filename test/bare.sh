@@ -4,13 +4,15 @@
 #
 #   bare.sh [COMMAND...]        `./dev test` unless told; its exit status, or 125 if no such root can be made here
 #
-# The root shares the machine's network, devices, apt sources and trusted CAs, and a cache of packages, Go modules and
-# compiled objects, which is kept between runs. Its processes end with it.
+# The root shares the machine's network, devices, apt sources and trusted CAs; and its caches of packages, modules and
+# compiled objects, each of which is known by what it was made of. Its processes end with it.
 set -euo pipefail
 readonly kSuite=bookworm
 cd "$(dirname "$(readlink -f "$0")")/.."
 (($#)) || set -- ./dev test
-readonly tree=$PWD cache=${XDG_CACHE_HOME:-$HOME/.cache}/strata-bare
+readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/strata-bare
+# Below the home, here and there.
+readonly caches=(.cache/ccache .cache/go-build go/pkg/mod .npm)
 
 cannot() { echo "bare: $*" >&2; exit 125; }
 
@@ -27,7 +29,7 @@ mapfile -t sources < <(apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE)
 mirror=$(printf '%s\n' "${sources[@]}" | sed -n "s/^deb \(.*[^/]\)\/* $kSuite main$/\1/p" | head -n 1)
 [[ -n $mirror ]] || cannot "apt knows no mirror of Debian $kSuite"
 
-mkdir -p "$cache"/{debs,apt/partial,home,go,npm}
+mkdir -p "$cache"/{debs,apt/partial} "${caches[@]/#/$HOME/}"
 root=$(mktemp -d "${TMPDIR:-/var/tmp}/strata-bare.XXXXXX")
 chmod 755 "$root"
 # Mounts are in a namespace that is gone by then, so nothing outside of the root can be reached from here.
@@ -47,7 +49,7 @@ awk -v folder="$root/usr/local/share/ca-certificates" '
   /END CERTIFICATE/ { close(file); file = "" }' /etc/ssl/certs/ca-certificates.crt
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
 
-mkdir -p "$root/root/strata" "$root"/root/{.cache,go,.npm}
+mkdir -p "$root/root/strata" "${caches[@]/#/$root/root/}"
 { git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
     [[ ! -e $file ]] || printf '%s\0' "$file"
   done; printf '.git\0'; } |
@@ -64,17 +66,19 @@ done < <(env -0)
 status=0
 unshare --mount --pid --fork --kill-child bash -c '
   set -e
-  root=$1 cache=$2
-  shift 2
+  root=$1 packages=$2 home=$3
+  shift 3
   # A mount point of its own, as tests that make mounts expect of a root.
   mount --bind "$root" "$root"
   mount -t proc proc "$root/proc"
   mount --rbind /sys "$root/sys"
   mount --rbind /dev "$root/dev"
-  mount --bind "$cache/apt" "$root/var/cache/apt/archives"
-  mount --bind "$cache/home" "$root/root/.cache"
-  mount --bind "$cache/go" "$root/root/go"
-  mount --bind "$cache/npm" "$root/root/.npm"
+  mount --bind "$packages" "$root/var/cache/apt/archives"
+  while [[ $1 != -- ]]; do
+    mount --bind "$home/$1" "$root/root/$1"
+    shift
+  done
+  shift
   exec chroot "$root" "$@"
-' _ "$root" "$cache" env -i "${environment[@]}" sh -c 'cd /root/strata && exec "$@"' _ "$@" || status=$?
+' _ "$root" "$cache/apt" "$HOME" "${caches[@]}" -- env -i "${environment[@]}" sh -c 'cd /root/strata && exec "$@"' _ "$@" || status=$?
 exit $status
