@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "server/net/guarded_protocol.h"
 #include "server/net/io_thread.h"
 
 namespace strata::net {
@@ -78,7 +79,7 @@ Server::Server(ServerOptions options, const Credentials& credentials, ProtocolFa
                const base::Clock& clock, const obs::Logger& logger, obs::Metrics& metrics)
     : options_(std::move(options)),
       credentials_(credentials),
-      factory_(std::move(factory)),
+      factory_(Guarded(std::move(factory), logger, *counts_)),
       clock_(clock),
       logger_(logger) {
   RegisterMetrics(metrics);
@@ -248,6 +249,7 @@ void Server::RegisterMetrics(obs::Metrics& metrics) {
           &Counts::write_timeouts);
   counter("strata_connections_rejected_total", rejected, {{"reason", "tls_flood"}},
           &Counts::tls_floods);
+  counter("strata_connections_rejected_total", rejected, {{"reason", "fault"}}, &Counts::faults);
 }
 
 }  // namespace strata::net

@@ -70,10 +70,10 @@ class Server {
 
   const ServerOptions options_;
   const Credentials& credentials_;
+  const std::shared_ptr<Counts> counts_ = std::make_shared<Counts>();
   const ProtocolFactory factory_;
   const base::Clock& clock_;
   const obs::Logger& logger_;
-  const std::shared_ptr<Counts> counts_ = std::make_shared<Counts>();
 
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<uint16_t> ports_;

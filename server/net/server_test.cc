@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <stdexcept>
 
 #include "server/net/tls_client.h"
 
@@ -17,7 +18,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-// Answers each line: "who", "big N", "hold" (until released, or drained), "bye"; echoes any other.
+// Answers each line: "who", "big N", "hold" (until released, or drained), "bye"; throws at "fault",
+// and when it has to send what follows "faulty"; echoes any other.
 class LineProtocol final : public Protocol {
  public:
   LineProtocol(ConnectionInfo info, Channel& channel, std::function<void(LineProtocol*)> on_hold)
@@ -30,6 +32,7 @@ class LineProtocol final : public Protocol {
   }
   void ReceiveEnd(base::MonotonicTime) override { finished_ = true; }
   size_t Produce(std::span<char> buffer, base::MonotonicTime) override {
+    if (out_.starts_with("faulty")) throw std::out_of_range("while sending");
     const size_t n = std::min(buffer.size(), out_.size() - sent_);
     out_.copy(buffer.data(), n, sent_);
     sent_ += n;
@@ -62,6 +65,8 @@ class LineProtocol final : public Protocol {
     } else if (line == "hold") {
       held_ = true;
       on_hold_(this);
+    } else if (line == "fault") {
+      throw std::out_of_range("while receiving");
     } else if (line == "bye") {
       finished_ = true;
     } else {
@@ -178,6 +183,18 @@ TEST_F(ServerTest, SpeaksOverBothVersionsOfTls) {
   TlsClient old(port_, {.version = TLS1_1_VERSION});
   EXPECT_FALSE(old.established());
   WaitForMetric("apiserver_tls_handshake_errors_total", 1);
+}
+
+TEST_F(ServerTest, AFaultOfAProtocolEndsItsConnectionAlone) {
+  Start();
+  TlsClient bystander(port_);
+  EXPECT_EQ(Ask(bystander, "hello"), "hello\n");
+  for (const char* line : {"fault", "faulty"}) {
+    TlsClient client(port_);
+    EXPECT_EQ(Ask(client, line), "");
+  }
+  WaitForMetric("strata_connections_rejected_total{reason=\"fault\"}", 2);
+  EXPECT_EQ(Ask(bystander, "hello"), "hello\n");
 }
 
 TEST_F(ServerTest, ChoosesTheProtocol) {
