@@ -36,6 +36,9 @@ func ForEachBackend(t *testing.T, test func(t *testing.T, name string)) {
 	}
 }
 
+// Kines are the two kines: another subset of etcd's API each. They know no Put: WriteAsKube writes.
+func Kines() []string { return []string{"kine-0.13", "kine-0.17"} }
+
 func StartBackend(t *testing.T, name string, flags ...string) *Backend {
 	t.Helper()
 	return StartBackendIn(t, name, filepath.Join(t.TempDir(), "data"), FreePort(t), flags...)
@@ -45,7 +48,14 @@ func StartBackendIn(t *testing.T, name, dir string, port int, flags ...string) *
 	t.Helper()
 	url := fmt.Sprintf("http://127.0.0.1:%d", port)
 	var p *Process
-	if name == "strata-storage" {
+	if strings.HasPrefix(name, "kine-") {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		p = Start(t, Peer(t, name), append([]string{
+			"--endpoint=sqlite://" + filepath.Join(dir, "kine.db") + "?_journal_mode=WAL&_busy_timeout=30000&_txlock=immediate&cache=shared",
+			fmt.Sprintf("--listen-address=tcp://127.0.0.1:%d", port), "--metrics-bind-address=0"}, flags...)...)
+	} else if name == "strata-storage" {
 		p = Start(t, Strata(t, "strata-storage"), append([]string{"serve", "--data-dir=" + dir, "--listen-client-urls=" + url}, flags...)...)
 	} else {
 		path := os.Getenv("STRATA_ETCD34")

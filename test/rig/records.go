@@ -69,6 +69,39 @@ func Put(t *testing.T, c *clientv3.Client, key, value string) int64 {
 	return response.Header.Revision
 }
 
+// WriteAsKube writes as kube-apiserver does, the only way that kine knows: a transaction that creates the key, or
+// replaces or (without a value) deletes what was read (k8s.io/apiserver storage/etcd3/store.go).
+func WriteAsKube(t *testing.T, c *clientv3.Client, key string, value *string) int64 {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	found, err := c.Get(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at int64
+	if len(found.Kvs) != 0 {
+		at = found.Kvs[0].ModRevision
+	}
+	txn := c.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", at))
+	if value == nil {
+		txn = txn.Then(clientv3.OpDelete(key))
+	} else {
+		txn = txn.Then(clientv3.OpPut(key, *value))
+	}
+	if at != 0 {
+		txn = txn.Else(clientv3.OpGet(key))
+	}
+	response, err := txn.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !response.Succeeded {
+		t.Fatalf("%s was changed meanwhile", key)
+	}
+	return response.Header.Revision
+}
+
 func Contains(t *testing.T, body string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {

@@ -1,0 +1,4 @@
+// Package kine pins the kine that the tests run as kine-0.13, and is built for that alone.
+package kine
+
+import _ "github.com/k3s-io/kine/pkg/app"
