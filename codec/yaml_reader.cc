@@ -3,6 +3,8 @@
 #include <yaml-cpp/parser.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -21,6 +23,23 @@ struct Refused {
   int line;
   std::string what;
 };
+
+// yaml-cpp writes what the escapes \N and \_ stand for as one byte (exp.cpp, Exp::Escape), which in
+// the UTF-8 around it is no character.
+std::string WithWholeCharacters(const std::string& value) {
+  std::string whole;
+  for (size_t i = 0; i < value.size();) {
+    const std::string_view rest = std::string_view(value).substr(i);
+    const size_t length = Utf8Length(rest);
+    if (length == 0) {
+      AppendUtf8(static_cast<uint8_t>(rest[0]), whole);
+    } else {
+      whole += rest.substr(0, length);
+    }
+    i += std::max<size_t>(1, length);
+  }
+  return whole;
+}
 
 // Writes the JSON of one document as yaml-cpp reads it, without building a tree.
 class JsonWriter : public YAML::EventHandler {
@@ -57,7 +76,7 @@ class JsonWriter : public YAML::EventHandler {
     if (token) {
       json_ += *token;
     } else {
-      AppendJsonString(value, json_);
+      AppendJsonString(IsUtf8(value) ? value : WithWholeCharacters(value), json_);
     }
     End();
   }

@@ -37,6 +37,11 @@ TEST(YamlReader, PlainScalarsMeanWhatTheyMeanToGo) {
           "\"n\":\"1\"}"));
 }
 
+TEST(YamlReader, EscapesAreWholeCharacters) {
+  EXPECT_THAT(Documents(R"("é\N\_\L\P\x85\xe9\u20AC\U0001F600é")"),
+              testing::ElementsAre("1:\"é\u0085\u00A0\\u2028\\u2029\u0085é€😀é\""));
+}
+
 TEST(YamlReader, ErrorsNameTheLineAndKeepWhatCameBefore) {
   const struct {
     std::string_view yaml, error;
@@ -109,6 +114,33 @@ TEST(YamlWriter, QuotesStringsThatWouldMeanSomethingElse) {
        "a: '#x'\nb: 'x #y'\nc: x#y\nd: 'x:'\ne: :x\nf: ?x\ng: '? x'\nh: '@x'\n"},
       {R"({"a":"--- x","b":"x ","c":"\n","d":" \nx","e":"x\n\n","f":"x\n y"})",
        "a: '--- x'\nb: 'x '\nc: |2+\n\nd: \" \\nx\"\ne: |+\n  x\n\nf: |-\n  x\n   y\n"},
+  };
+  for (const auto& c : kCases) EXPECT_EQ(JsonToYaml(c.json), c.yaml);
+}
+
+TEST(YamlWriter, FoldsAsGoDoes) {
+  const std::string words =
+      "word word word word word word word word word word word word word word ";
+  const std::string more = "word word word ";
+  const struct {
+    std::string json, yaml;
+  } kCases[] = {
+      // A whole document is indented too: no line of it starts as another document does.
+      {"\"" + words + more + "--- end\"", words + "word word word\n  --- end\n"},
+      {"\"" + words + more + "... end: x\"", "'" + words + "word word word\n  ... end: x'\n"},
+      {"\"" + words + more + "# no\"", "'" + words + "word word word\n  # no'\n"},
+      {"\"\\u0001" + words + more + "%YAML end\"",
+       "\"\\x01" + words + "word word\n  word %YAML end\"\n"},
+      {R"("x\n---\n...")", "|-\n  x\n  ---\n  ...\n"},
+      {R"("\n---")", "|2-\n\n  ---\n"},
+      {R"("\u2028x\n---")", "|2-\n\u2028  x\n  ---\n"},
+      {R"(["a\u2029b\nc"])", "- |-\n  a\u2029  b\n  c\n"},
+      {"{\"" + words + more + "---\":\"" + words + more + "? x: y\"}",
+       words + more + "---: 'word\n  " + words.substr(5) + "word word word\n  ? x: y'\n"},
+      {"[\"" + words + more + " --- two\"]", "- " + words + "word word\n  word  --- two\n"},
+      // A quote that is written twice takes two columns.
+      {"{\"k\":\"it's 'a' 'b' 'c' " + words + "end: x\"}",
+       "k: 'it''s ''a'' ''b'' ''c'' " + words.substr(0, 54) + "\n  word word word end: x'\n"},
   };
   for (const auto& c : kCases) EXPECT_EQ(JsonToYaml(c.json), c.yaml);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "codec/json_tree.h"
@@ -15,6 +16,7 @@ namespace strata::codec {
 namespace {
 
 constexpr size_t kBestWidth = 80;  // emitterc.go best_width
+constexpr size_t kIndent = 2;      // best_indent
 
 // yamlprivateh.go is_printable, which lets nothing beyond the basic plane pass.
 bool IsPrintable(uint32_t c) {
@@ -109,7 +111,9 @@ class Writer {
       case JsonTree::Kind::kList:
         return Sequence(value, indent, inlined);
       case JsonTree::Kind::kString:
-        return String(value.text, indent);
+        // A scalar that is the whole document stands as in a block, so that no line of it looks
+        // like a document's start or end (emitterc.go yaml_emitter_increase_indent).
+        return String(value.text, std::max(indent, kIndent));
       case JsonTree::Kind::kLiteral:
         out_ += PlainLiteral(value.text);
         return;
@@ -188,7 +192,7 @@ class Writer {
     }
     if (NeedsQuotes(text) || !analysis.single_quoted) return DoubleQuoted(text, indent, true);
     if (!analysis.plain) return SingleQuoted(text, indent, true);
-    Folded(text, indent, [this](std::string_view c) { out_ += c; });
+    Folded(text, indent, "", true);
   }
 
   size_t Column() const {
@@ -200,12 +204,11 @@ class Writer {
     return column;
   }
 
-  // Writes `text` through `put`, breaking at single spaces once past the best width
-  // (write_plain_scalar and write_single_quoted share the rule, but a plain scalar may break
+  // Writes `text`, with the character `doubled` twice, breaking at single spaces once past the best
+  // width (write_plain_scalar and write_single_quoted share the rule, but a plain scalar may break
   // anywhere a space stands inside). Breaks other than a line feed stand as they are, and the text
   // behind them is indented.
-  template <typename Put>
-  void Folded(std::string_view text, size_t indent, const Put& put, bool fold = true) {
+  void Folded(std::string_view text, size_t indent, std::string_view doubled, bool fold) {
     bool spaces = false, breaks = false;
     size_t column = Column();
     for (size_t i = 0; i < text.size();) {
@@ -218,12 +221,12 @@ class Writer {
           NewLine(indent);
           column = indent;
         } else {
-          put(c);
+          out_ += c;
           ++column;
         }
         spaces = true;
       } else if (IsBreak(CodePoint(c))) {
-        put(c);
+        out_ += c;
         column = 0;
         breaks = true;
       } else {
@@ -231,8 +234,12 @@ class Writer {
           out_.append(indent, ' ');
           column = indent;
         }
-        put(c);
+        out_ += c;
         ++column;
+        if (c == doubled) {
+          out_ += c;
+          ++column;
+        }
         spaces = breaks = false;
       }
       i += length;
@@ -241,13 +248,7 @@ class Writer {
 
   void SingleQuoted(std::string_view text, size_t indent, bool fold) {
     out_ += '\'';
-    Folded(
-        text, indent,
-        [this](std::string_view c) {
-          if (c == "'") out_ += '\'';
-          out_ += c;
-        },
-        fold);
+    Folded(text, indent, "'", fold);
     out_ += '\'';
   }
 
@@ -337,23 +338,25 @@ class Writer {
     }
   }
 
+  // write_literal_scalar; the hints, which depend on the first and the last characters, are
+  // write_block_scalar_hints'.
   void Literal(std::string_view text, size_t indent) {
     out_ += '|';
-    if (text.front() == ' ' || text.front() == '\n') out_ += '2';
-    if (text.back() != '\n') {
-      out_ += '-';
-    } else if (text.size() == 1 || text[text.size() - 2] == '\n') {
-      out_ += '+';
-    }
+    if (text.front() == ' ' || IsBreak(CodePoint(text.substr(0, Utf8Length(text))))) out_ += '2';
+    const size_t chomping = out_.size();
     out_ += '\n';
-    const size_t block = std::max<size_t>(indent, 2);
-    while (!text.empty()) {
-      const size_t end = text.find('\n');
-      const std::string_view line = text.substr(0, end);
-      if (!line.empty()) out_.append(block, ' ').append(line);
-      if (end == std::string_view::npos) break;
-      out_ += '\n';
-      text.remove_prefix(end + 1);
+    bool breaks = true, breaks_before = true;
+    for (size_t i = 0; i < text.size();) {
+      const std::string_view c = text.substr(i, std::max<size_t>(1, Utf8Length(text.substr(i))));
+      breaks_before = std::exchange(breaks, IsBreak(CodePoint(c)));
+      if (breaks_before && !breaks) out_.append(indent, ' ');
+      out_ += c;
+      i += c.size();
+    }
+    if (!breaks) {
+      out_.insert(chomping, 1, '-');
+    } else if (breaks_before) {
+      out_.insert(chomping, 1, '+');
     }
   }
 
