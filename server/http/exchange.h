@@ -22,6 +22,17 @@ class Exchange {
   // Runs `task` on the connection's thread, from any thread: after what that thread does now, in
   // the order posted. The connection may be gone by then; a response is dropped then.
   virtual void Post(std::function<void()> task) = 0;
+
+  // On the connection's thread: calls `gone` there, at most once, if the client goes before the
+  // response has reached that thread: the stream was reset, or the connection is closed, broken or
+  // cut by us. It is called before this returns if the client has gone already. A later call
+  // replaces an earlier one. `gone` may respond and destroy this. A server that stops calls it on
+  // the thread that stops it, when the connection's has ended.
+  //
+  // Who only won't send more is still there: an HTTP/1.1 client that has closed its side, an HTTP/2
+  // one that said GOAWAY. The end of what an HTTP/2 client sends is its end, as for Go's server
+  // (x/net/http2 processFrameFromReader): it could neither confirm nor open a window any more.
+  virtual void OnGone(std::function<void()> gone) = 0;
 };
 
 // Called on the connection's thread; must not block.

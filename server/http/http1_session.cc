@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -57,6 +58,7 @@ class Http1Session final : public Session {
     Slot* slot = Find(stream);
     if (slot == nullptr || slot->answer) return;
     --unanswered_;
+    slot->gone = nullptr;
     slot->answer = std::move(response);
   }
 
@@ -64,7 +66,21 @@ class Http1Session final : public Session {
     Slot* slot = Find(stream);
     if (slot == nullptr || slot->answer || slot->abandoned) return;
     --unanswered_;
+    slot->gone = nullptr;
     slot->abandoned = true;
+  }
+
+  void OnGone(StreamId stream, std::function<void()> gone) override {
+    Slot* slot = Find(stream);
+    if (slot == nullptr) return gone();
+    if (!slot->answer && !slot->abandoned) slot->gone = std::move(gone);
+  }
+
+  void TellGone() override {
+    std::deque<Slot> slots = std::exchange(slots_, {});
+    for (Slot& slot : slots) {
+      if (slot.gone) slot.gone();
+    }
   }
 
   size_t Produce(std::span<char> buffer, MonotonicTime now) override {
@@ -134,6 +150,7 @@ class Http1Session final : public Session {
     bool abandoned = false;
     size_t held_bytes = 0;
     std::optional<Response> answer = {};
+    std::function<void()> gone = {};  // until there is an answer
   };
 
   Slot* Find(StreamId id) {

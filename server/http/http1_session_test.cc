@@ -524,6 +524,22 @@ TEST_F(Http1SessionTest, StopsReadingWhileItHoldsTooMuch) {
   EXPECT_TRUE(session_->wants_input());
 }
 
+TEST_F(Http1SessionTest, TellsWhoeverStillWorksWhenTheConnectionIsGone) {
+  recorder_.hold = true;
+  Receive("GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n");
+  std::string told;
+  for (const StreamId id : {StreamId{1}, StreamId{2}})
+    session_->OnGone(id, [&, id] { told += std::to_string(id) + " "; });
+  session_->ReceiveEnd(clock_.Now());
+  EXPECT_EQ(told, "") << "its side is closed, but it may read";
+  session_->Respond(1, Response{}, clock_.Now());
+  session_->TellGone();
+  session_->TellGone();
+  EXPECT_EQ(told, "2 ") << "each once, and not who has answered";
+  session_->OnGone(2, [&] { told += "at once"; });
+  EXPECT_EQ(told, "2 at once");
+}
+
 TEST_F(Http1SessionTest, IgnoresWhatIsAnsweredTwiceOrNeverWasAsked) {
   Receive("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
   session_->Respond(1, Response{}, clock_.Now());

@@ -366,6 +366,7 @@ void Http2Session::Respond(StreamId id, Response response, MonotonicTime now) {
   Stream* stream = Find(static_cast<int32_t>(id));
   if (stream == nullptr || stream->phase != Phase::kHandler) return;
   --in_progress_;
+  stream->gone = nullptr;
   if (stream->closed) return Release(*stream);
   Submit(*stream, std::move(response));
 }
@@ -375,8 +376,25 @@ void Http2Session::Abandon(StreamId id, MonotonicTime now) {
   Stream* stream = Find(static_cast<int32_t>(id));
   if (stream == nullptr || stream->phase != Phase::kHandler) return;
   --in_progress_;
+  stream->gone = nullptr;
   if (stream->closed) return Release(*stream);
   Reset(*stream, NGHTTP2_INTERNAL_ERROR);
+}
+
+void Http2Session::OnGone(StreamId id, std::function<void()> gone) {
+  Stream* stream = Find(static_cast<int32_t>(id));
+  if (stream == nullptr || stream->closed) return gone();
+  if (stream->phase == Phase::kHandler) stream->gone = std::move(gone);
+}
+
+void Http2Session::TellGone() {
+  // Whoever is told may respond, which takes streams away.
+  std::vector<std::function<void()>> told;
+  for (const auto& [id, stream] : streams_) {
+    if (stream->gone) told.push_back(std::exchange(stream->gone, nullptr));
+    stream->closed = true;
+  }
+  for (const auto& gone : told) gone();
 }
 
 void Http2Session::Submit(Stream& stream, Response response) {
@@ -434,7 +452,9 @@ void Http2Session::Closed(int32_t id) {
   stream->closed = true;
   if (stream == receiving_) receiving_ = nullptr;
   if (stream->close_connection) StartDrain(now_);
-  if (stream->phase != Phase::kHandler) Release(*stream);
+  if (stream->phase != Phase::kHandler) return Release(*stream);
+  // Last: it may respond, and with that release the stream.
+  if (stream->gone) std::exchange(stream->gone, nullptr)();
 }
 
 void Http2Session::Release(Stream& stream) {

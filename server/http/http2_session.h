@@ -5,6 +5,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ class Http2Session final : public Session {
   void ReceiveEnd(base::MonotonicTime now) override;
   void Respond(StreamId stream, Response response, base::MonotonicTime now) override;
   void Abandon(StreamId stream, base::MonotonicTime now) override;
+  void OnGone(StreamId stream, std::function<void()> gone) override;
+  void TellGone() override;
   size_t Produce(std::span<char> buffer, base::MonotonicTime now) override;
   bool wants_input() const override { return !ended_; }
   bool finished() const override;
@@ -53,6 +56,7 @@ class Http2Session final : public Session {
     size_t header_bytes = 0;
     size_t held_bytes = 0;
     Request request;
+    std::function<void()> gone;  // in kHandler, until it is closed
     Response response;
     size_t body_sent = 0;
     std::array<char, 3> status_text;

@@ -668,6 +668,35 @@ TEST_F(Http2SessionTest, AnAbandonedRequestIsReset) {
   EXPECT_EQ(session_->in_progress(), 0u);
 }
 
+TEST_F(Http2SessionTest, TellsWhoeverStillWorksForAStreamThatIsReset) {
+  recorder_.hold = true;
+  const std::string cancel("\0\0\0\x08", 4);
+  std::string told;
+  const auto tell = [&](StreamId id) {
+    session_->OnGone(id, [&, id] {
+      told += std::to_string(id) + " ";
+      session_->Abandon(id, clock_.Now());
+    });
+  };
+  Receive(Start() + Headers(1, Get()) + Headers(3, Get()) + Headers(5, Get()) + Headers(7, Get()));
+  for (const StreamId id : {1, 3, 5, 7}) tell(id);
+  Receive(Frame(NGHTTP2_RST_STREAM, 0, 3, cancel));
+  EXPECT_EQ(told, "3 ");
+  EXPECT_EQ(session_->in_progress(), 3u) << "whoever was told may let go at once";
+  session_->OnGone(3, [&] { told += "at once "; });
+  EXPECT_EQ(told, "3 at once ");
+  Answer(1);
+  Receive(Frame(NGHTTP2_RST_STREAM, 0, 1, cancel));
+  EXPECT_EQ(told, "3 at once ") << "it was answered before";
+  // Both streams are the client's still (RFC 9113 §6.8).
+  Receive(Frame(NGHTTP2_GOAWAY, 0, 0, std::string(8, '\0')));
+  EXPECT_EQ(told, "3 at once ");
+  EXPECT_EQ(Answer(5), "HEADERS 5, DATA 5.   ");
+  session_->TellGone();
+  EXPECT_EQ(told, "3 at once 7 ");
+  EXPECT_EQ(session_->in_progress(), 0u);
+}
+
 TEST_F(Http2SessionTest, EndsWithItsClient) {
   recorder_.hold = true;
   Receive(Start() + Headers(1, Get()));

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <span>
@@ -85,6 +86,12 @@ class Session {
   virtual void Respond(StreamId stream, Response response, base::MonotonicTime now) = 0;
   // There will be no response: resets the stream, or closes the connection (HTTP/1.1).
   virtual void Abandon(StreamId stream, base::MonotonicTime now) = 0;
+
+  // Calls `gone` once if the stream ends before Respond or Abandon (Exchange::OnGone): at once if
+  // it has ended already.
+  virtual void OnGone(StreamId stream, std::function<void()> gone) = 0;
+  // The connection is closed: whoever works for it is told. The session is only destroyed then.
+  virtual void TellGone() = 0;
 
   // Writes the next bytes for the peer, as many as there are and fit; 0 if there are none for now.
   // Bodies are copied here and nowhere else, straight from the shared string into the record that

@@ -330,7 +330,9 @@ void Connection::Linger(MonotonicTime now) {
   const bool was_open = state_ == State::kOpen;
   state_ = State::kLingering;
   deadline_ = now + (unsent_.empty() ? options_.linger_timeout : options_.write_timeout);
-  if (was_open) tls_.CloseNotify();
+  if (!was_open) return;
+  protocol_.reset();
+  tls_.CloseNotify();
 }
 
 void Connection::Close() {

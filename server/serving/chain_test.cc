@@ -38,8 +38,10 @@ class Recorded final : public http::Exchange {
     if (!queue) return task();
     posted.push_back(std::move(task));
   }
+  void OnGone(std::function<void()> told) override { gone = std::move(told); }
 
-  bool queue = false;  // tasks, instead of running them
+  std::function<void()> gone;  // what a client that leaves would call
+  bool queue = false;          // tasks, instead of running them
   std::vector<std::function<void()>> posted;
 
  private:
@@ -276,6 +278,7 @@ class Posting final : public http::Exchange {
   Posting(Answer& answer, test::Mailbox& mailbox) : recorded_(answer), mailbox_(mailbox) {}
   void Respond(http::Response response) override { recorded_.Respond(std::move(response)); }
   void Post(std::function<void()> task) override { mailbox_.Post(std::move(task)); }
+  void OnGone(std::function<void()> gone) override { recorded_.OnGone(std::move(gone)); }
 
  private:
   Recorded recorded_;

@@ -44,6 +44,7 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener {
 
   ~HttpProtocol() override {
     link_->protocol = nullptr;
+    session_->TellGone();
     const std::string_view reason = session_->close_reason();
     for (const auto& [name, counter] : shared_.closes) {
       if (name == reason) counter.Increment();
@@ -81,6 +82,10 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener {
     channel_.FlushSoon();
   }
 
+  void OnGone(StreamId stream, std::function<void()> gone) {
+    session_->OnGone(stream, std::move(gone));
+  }
+
  private:
   void OnRequest(StreamId stream, http::Request request) override;
 
@@ -106,6 +111,12 @@ class HttpExchange final : public http::Exchange {
   }
 
   void Post(std::function<void()> task) override { link_->executor->Post(std::move(task)); }
+
+  void OnGone(std::function<void()> gone) override {
+    if (answered_) return;
+    if (link_->protocol == nullptr) return gone();
+    link_->protocol->OnGone(stream_, std::move(gone));
+  }
 
  private:
   void Finish(std::optional<http::Response> response) {

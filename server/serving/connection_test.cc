@@ -59,7 +59,8 @@ class HttpConnectionTest : public ::testing::Test {
       http::Exchange& on = *exchange;
       std::shared_ptr<http::Exchange> shared = std::move(exchange);
       on.Post([shared] { shared->Respond(Text("posted")); });
-    } else if (request.target == "/keep") {
+    } else if (request.target == "/keep" || request.target == "/watched") {
+      if (request.target == "/watched") exchange->OnGone([this] { CountGone(); });
       absl::MutexLock lock(&mu_);
       kept_.push_back(std::move(exchange));
     }
@@ -69,6 +70,16 @@ class HttpConnectionTest : public ::testing::Test {
     const auto there = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return kept_.size() >= count; };
     absl::MutexLock lock(&mu_);
     ASSERT_TRUE(mu_.AwaitWithTimeout(absl::Condition(&there), absl::Seconds(10)));
+  }
+  void CountGone() {
+    absl::MutexLock lock(&mu_);
+    ++gone_;
+  }
+  void WaitForGone(int count) {
+    const auto there = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return gone_ >= count; };
+    absl::MutexLock lock(&mu_);
+    ASSERT_TRUE(mu_.AwaitWithTimeout(absl::Condition(&there), absl::Seconds(10)));
+    EXPECT_EQ(gone_, count);
   }
   std::vector<std::unique_ptr<http::Exchange>> TakeKept() {
     absl::MutexLock lock(&mu_);
@@ -105,6 +116,7 @@ class HttpConnectionTest : public ::testing::Test {
   http::SessionOptions session_options_;
   absl::Mutex mu_;
   std::vector<std::unique_ptr<http::Exchange>> kept_ ABSL_GUARDED_BY(mu_);
+  int gone_ ABSL_GUARDED_BY(mu_) = 0;
   std::unique_ptr<net::Credentials> credentials_;
   std::unique_ptr<net::Server> server_;
   net::WorkerPool workers_{{.threads = 2}, "test", metrics_};
@@ -168,6 +180,31 @@ TEST_F(HttpConnectionTest, AnExchangeOutlivesItsClientAndTheServer) {
   auto kept = TakeKept();
   kept[0]->Respond(Text("nobody is there"));
   kept[1]->Post([] { ADD_FAILURE(); });
+}
+
+TEST_F(HttpConnectionTest, TellsWhoeverWorksForAClientThatHasGone) {
+  {
+    net::TlsClient client(port_), client2(port_, {.alpn = "\x02h2"});
+    client.Write(Get("/watched"));
+    client2.Write(Get2("/watched") + Get2("/watched", 3));
+    WaitForKept(3);
+    // RST_STREAM, CANCEL.
+    client2.Write(std::string("\0\0\x04\x03\0\0\0\0\x03\0\0\0\x08", 13));
+    WaitForGone(1);
+  }
+  WaitForGone(3);
+}
+
+TEST_F(HttpConnectionTest, TellsWhenTheServerStops) {
+  net::TlsClient client(port_), client2(port_, {.alpn = "\x02h2"});
+  client.Write(Get("/watched"));
+  client2.Write(Get2("/watched"));
+  WaitForKept(2);
+  server_->Stop();
+  WaitForGone(2);
+  // Nobody is told of an exchange twice, and who asks late is told at once.
+  TakeKept()[0]->OnGone([this] { CountGone(); });
+  WaitForGone(3);
 }
 
 TEST_F(HttpConnectionTest, AnswersAtMostOnce) {
