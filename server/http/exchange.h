@@ -26,8 +26,8 @@ class Exchange {
   // On the connection's thread: calls `gone` there, at most once, if the client goes before the
   // response has reached that thread: the stream was reset, or the connection is closed, broken or
   // cut by us. It is called before this returns if the client has gone already. A later call
-  // replaces an earlier one. `gone` may respond and destroy this. A server that stops calls it on
-  // the thread that stops it, when the connection's has ended.
+  // replaces an earlier one. `gone` may respond and destroy this, and throws nothing. A server that
+  // stops calls it on the thread that stops it, when the connection's has ended.
   //
   // Who only won't send more is still there: an HTTP/1.1 client that has closed its side, an HTTP/2
   // one that said GOAWAY. The end of what an HTTP/2 client sends is its end, as for Go's server

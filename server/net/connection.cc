@@ -76,6 +76,8 @@ void Connection::CheckDeadline(MonotonicTime now) {
   if (state_ == State::kClosed) return;
   if (state_ == State::kOpen) {
     if (++idle_ticks_ == kIdleTicks) tls_.FreeBuffers();
+    if (!waits_readable_) LookForPeer(now);
+    if (state_ != State::kOpen) return;
     if (unsent_.empty()) {
       if (now < protocol_->next_deadline()) return;
       in_turn_ = true;
@@ -322,6 +324,21 @@ void Connection::OnWritable() {
     if (state_ == State::kLingering) deadline_ = now + options_.linger_timeout;
   }
   Flush(now);
+}
+
+// While nothing is read, a peer that goes would only be noticed when something is sent. One that
+// has closed its side may still read, or not be there any more, which look the same until its
+// kernel is asked: it answers with a reset to what comes for a socket that is closed.
+void Connection::LookForPeer(MonotonicTime now) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return;
+  if (info.tcpi_state == TCP_CLOSE) return Close();
+  if (info.tcpi_state != TCP_CLOSE_WAIT || probed_ || !unsent_.empty()) return;
+  probed_ = true;
+  if (!tls_.Probe()) return Close();
+  Send(now);
+  Arm();
 }
 
 // Nothing more is made; what was goes out, and the peer has a moment to take it.

@@ -47,6 +47,7 @@ class Connection final : private Channel {
   void Send(base::MonotonicTime now);
   void Yield();
   void Arm();
+  void LookForPeer(base::MonotonicTime now);
   void Linger(base::MonotonicTime now);
   void Close();
   void SetState(State state);
@@ -70,6 +71,7 @@ class Connection final : private Channel {
   bool flush_queued_ = false;
   bool yielded_ = false;  // has more to send, after the others
   bool draining_ = false;
+  bool probed_ = false;  // since the peer has closed its side
   int idle_ticks_ = 0;
 
   std::string unsent_;  // what the socket didn't take

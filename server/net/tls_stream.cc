@@ -111,6 +111,15 @@ TlsStream::Result TlsStream::Write(std::string_view plaintext) {
   return Judge(SSL_write(ssl_, plaintext.data(), static_cast<int>(plaintext.size())));
 }
 
+bool TlsStream::Probe() {
+  // Our keys change, the peer's needn't (RFC 8446 §4.6.3).
+  const bool sent = SSL_version(ssl_) >= TLS1_3_VERSION &&
+                    SSL_key_update(ssl_, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 &&
+                    SSL_do_handshake(ssl_) == 1;
+  ERR_clear_error();
+  return sent;
+}
+
 void TlsStream::CloseNotify() {
   if (SSL_is_init_finished(ssl_) == 1) SSL_shutdown(ssl_);
   ERR_clear_error();

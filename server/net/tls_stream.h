@@ -32,6 +32,9 @@ class TlsStream {
   Result Read(std::span<char> buffer, size_t& read);
   // Encrypts; at most 16 KiB make one record.
   Result Write(std::string_view plaintext);
+  // A record that says nothing. False where TLS has none that any peer takes, before 1.3: what ends
+  // there ends both ways (RFC 5246 §7.2.1).
+  bool Probe();
   // Says that no more will come from us.
   void CloseNotify();
   // Gives back what OpenSSL keeps for a connection that is in use, some 34 KiB; it takes it again.

@@ -182,17 +182,54 @@ TEST_F(HttpConnectionTest, AnExchangeOutlivesItsClientAndTheServer) {
   kept[1]->Post([] { ADD_FAILURE(); });
 }
 
-TEST_F(HttpConnectionTest, TellsWhoeverWorksForAClientThatHasGone) {
-  {
-    net::TlsClient client(port_), client2(port_, {.alpn = "\x02h2"});
-    client.Write(Get("/watched"));
-    client2.Write(Get2("/watched") + Get2("/watched", 3));
-    WaitForKept(3);
-    // RST_STREAM, CANCEL.
-    client2.Write(std::string("\0\0\x04\x03\0\0\0\0\x03\0\0\0\x08", 13));
-    WaitForGone(1);
+TEST_F(HttpConnectionTest, TellsWhoeverWorksForAStreamThatIsReset) {
+  net::TlsClient client(port_, {.alpn = "\x02h2"});
+  client.Write(Get2("/watched") + Get2("/watched", 3));
+  WaitForKept(2);
+  // RST_STREAM, CANCEL.
+  client.Write(std::string("\0\0\x04\x03\0\0\0\0\x03\0\0\0\x08", 13));
+  WaitForGone(1);
+}
+
+// What is read before is gone from the socket: it ends in order, not by a reset.
+TEST_F(HttpConnectionTest, TellsWhoeverWorksForAClientThatHasClosed) {
+  int gone = 0;
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    for (const std::string alpn : {"\x08http/1.1", "\x02h2"}) {
+      for (const bool says_so : {true, false}) {
+        {
+          net::TlsClient client(port_, {.alpn = alpn, .version = version});
+          const bool http2 = alpn == "\x02h2";
+          client.Write(http2 ? Get2("/now") : Get("/now"));
+          client.ReadUntil("now 127.0.0.1:");
+          // Of these HTTP/1.1 takes the first sixteen, and reads no further.
+          for (int i = 0; i < 20; ++i)
+            client.Write(http2 ? Get2("/watched", static_cast<uint8_t>(3 + 2 * i))
+                               : Get("/watched"));
+          gone += http2 ? 20 : 16;
+          WaitForKept(static_cast<size_t>(gone));
+          if (says_so) SSL_shutdown(client.ssl());
+        }
+        WaitForGone(gone);
+      }
+    }
   }
-  WaitForGone(3);
+}
+
+TEST_F(HttpConnectionTest, AClientThatHasClosedItsSideIsStillThere) {
+  net::TlsClient client(port_, {.version = TLS1_3_VERSION});
+  client.Write(Get("/now"));
+  client.ReadUntil("now 127.0.0.1:");
+  client.Write(Get("/watched"));
+  WaitForKept(1);
+  SSL_shutdown(client.ssl());
+  shutdown(client.fd(), SHUT_WR);
+  // Until the server has looked whether it is: its record comes before the answer.
+  char record;
+  ASSERT_EQ(recv(client.fd(), &record, 1, MSG_PEEK), 1);
+  TakeKept()[0]->Respond(Text("still"));
+  EXPECT_THAT(client.ReadUntil("still"), EndsWith("still"));
+  WaitForGone(0);
 }
 
 TEST_F(HttpConnectionTest, TellsWhenTheServerStops) {
