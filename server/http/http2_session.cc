@@ -220,6 +220,10 @@ Http2Session::Http2Session(const SessionOptions& options, std::shared_ptr<const 
   constexpr uint32_t kNone = 1 << 30;
   nghttp2_option_set_stream_reset_rate_limit(option, kNone, kNone);
   nghttp2_option_set_max_continuations(option, kNone);
+  // RFC 9113 §8.2.1 forbids white space around a value, but clients send it ("Bearer " before a
+  // token that is empty) and Go's server takes it: what it means is authentication's to say. It
+  // stays in the value: a proxy's user "admin " isn't "admin".
+  nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
   nghttp2_session_server_new2(&session_, callbacks, this, option);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);

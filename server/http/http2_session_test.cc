@@ -183,6 +183,8 @@ TEST_F(Http2SessionTest, AnswersAsTheTableSays) {
        Headers(1, Get("/a", "POST") + Literal("expect", "100-continue"), false) +
            Frame(NGHTTP2_DATA, 1, 1, "x"),
        "HEADERS 1, HEADERS 1, DATA 1. POST /a x"},
+      {"white space around a value", Headers(1, Get() + Literal("authorization", "Bearer ")),
+       "HEADERS 1, DATA 1. GET /a "},
       {"asterisk", Headers(1, Get("*", "OPTIONS")), "HEADERS 1, DATA 1. OPTIONS * "},
       {"ping", Frame(NGHTTP2_PING, 0, 0, "12345678"), "PING 1 12345678"},
       {"priority and unknown frames",
@@ -208,6 +210,10 @@ TEST_F(Http2SessionTest, AnswersAsTheTableSays) {
       {"transfer-encoding", Headers(1, Get() + Literal("transfer-encoding", "chunked")),
        "RST_STREAM 1 1"},
       {"line break in a value", Headers(1, Get() + Literal("a", "b\r\nc")), "RST_STREAM 1 1"},
+      {"white space around a length",
+       Headers(1, Get() + Literal("content-length", "1 "), false) + Frame(NGHTTP2_DATA, 1, 1, "x"),
+       "RST_STREAM 1 1"},
+      {"white space around a path", Headers(1, Get("/a ")), "RST_STREAM 1 1"},
       {"null in a value", Headers(1, Get() + Literal("a", std::string_view("b\0c", 3))),
        "RST_STREAM 1 1"},
       {"space in a name", Headers(1, Get() + Literal("a ", "b")), "RST_STREAM 1 1"},
@@ -253,13 +259,15 @@ TEST_F(Http2SessionTest, RefusesWhatIsNotHttp2) {
 TEST_F(Http2SessionTest, GivesTheRequestWithItsHeaders) {
   Receive(Start() +
           Headers(1, Get() + Literal("x-remote-group", "a") + Literal("x-remote-group", "b") +
-                         Literal("te", "trailers") + Literal("host", "other")));
+                         Literal("x-remote-user", "\tadmin ") + Literal("te", "trailers") +
+                         Literal("host", "other")));
   ASSERT_EQ(recorder_.requests.size(), 1u);
   const Request& request = recorder_.requests[0].second;
   EXPECT_EQ(request.authority, "x:443");
   EXPECT_EQ(request.version, Version::kHttp2);
-  EXPECT_EQ(request.headers.size(), 2u);
+  EXPECT_EQ(request.headers.size(), 3u);
   EXPECT_THAT(request.headers.All("x-remote-group"), ElementsAre("a", "b"));
+  EXPECT_THAT(request.headers.All("x-remote-user"), ElementsAre("\tadmin "));
 }
 
 // What a client understands of the answer, with nghttp2 as the client.
