@@ -114,6 +114,12 @@ base::StatusOr<WatchMessage> Watch::Next() {
     if (response.events_size() == 0 && !response.created())
       message.revision = response.header().revision();
     for (auto& event : *response.mutable_events()) {
+      // What a later etcd might say isn't guessed at.
+      if (event.type() != mvccpb::Event::PUT && event.type() != mvccpb::Event::DELETE) {
+        return base::UnavailableError(fmt::format("etcd {}: a watch event of the unknown type {}",
+                                                  stream_->endpoint.url,
+                                                  static_cast<int>(event.type())));
+      }
       auto& kv = *event.mutable_kv();
       const bool put = event.type() == mvccpb::Event::PUT;
       message.revision = kv.mod_revision();

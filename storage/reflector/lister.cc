@@ -1,5 +1,7 @@
 #include "storage/reflector/lister.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <system_error>
 #include <thread>
@@ -85,11 +87,10 @@ base::Status Lister::ListPage(KeyRange range) {
       page.revision < now_.revision) {
     return base::UnavailableError("the backend was put back while it was listed");
   }
+  if (page.more) STRATA_RETURN_IF_ERROR(CheckPart(range, page.kvs));
   metrics_.pages.Increment();
   Count(page);
-  if (page.more && !page.kvs.empty()) {
-    AddRest({After(page.kvs.back().key), std::move(range.end)}, page);
-  }
+  if (page.more) AddRest({After(page.kvs.back().key), std::move(range.end)}, page);
   std::vector<records::Change> changes;
   changes.reserve(page.kvs.size());
   for (client::KeyValue& kv : page.kvs) {
@@ -97,6 +98,22 @@ base::Status Lister::ListPage(KeyRange range) {
       changes.push_back(records::Decode(*std::move(id), std::move(kv.value), kv.mod_revision));
   }
   consumer_.ListPage(std::move(changes));
+  return base::OkStatus();
+}
+
+// A page that isn't the last tells where the next one begins (rpc.proto RangeResponse.more). Of one
+// that is empty, or not in order, keys would be missed, or the list be without end.
+base::Status Lister::CheckPart(const KeyRange& range, const std::vector<client::KeyValue>& page) {
+  const auto broken = [](std::string_view how) {
+    return base::UnavailableError(
+        fmt::format("the backend answered a part of a list with {}", how));
+  };
+  if (page.empty()) return broken("no keys");
+  const auto descends = [](const auto& a, const auto& b) { return a.key >= b.key; };
+  if (std::adjacent_find(page.begin(), page.end(), descends) != page.end())
+    return broken("keys that are out of order");
+  if (page.front().key < range.begin || page.back().key >= range.end)
+    return broken("keys of another range");
   return base::OkStatus();
 }
 

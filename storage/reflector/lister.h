@@ -68,6 +68,7 @@ class Lister {
   // Nothing left to do: nothing.
   std::optional<KeyRange> Take() ABSL_LOCKS_EXCLUDED(mu_);
   base::Status ListPage(KeyRange range) ABSL_LOCKS_EXCLUDED(mu_);
+  static base::Status CheckPart(const KeyRange& range, const std::vector<client::KeyValue>& page);
   base::StatusOr<client::RangeResult> Fetch(const KeyRange& range);
   // A page of so many: the next ones are to be smaller.
   void TooLarge(int64_t records);

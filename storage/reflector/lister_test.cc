@@ -208,6 +208,9 @@ TEST_F(Listing, APageThatFailsEndsTheListAndAllItsThreads) {
   WriteImages(300);
   const Revision snapshot = etcd.revision();
   using enum FakeEtcd::Trace;
+  const auto spoil = [&](FakeEtcd::Behaviour::Pages pages) {
+    return [this, pages] { etcd.Behave([&](auto& b) { b.pages = pages; }); };
+  };
   const struct {
     const char* what;
     std::function<void()> fault;
@@ -224,6 +227,11 @@ TEST_F(Listing, APageThatFailsEndsTheListAndAllItsThreads) {
       {"another cluster", [&] { etcd.Restore(etcd.revision(), kClusterId); },
        StatusCode::kUnavailable},
       {"another term", [&] { etcd.Restore(etcd.revision(), kRaftTerm); }, StatusCode::kUnavailable},
+      {"a page without keys", spoil(FakeEtcd::Behaviour::Pages::kEmpty), StatusCode::kUnavailable},
+      {"a page that runs backwards", spoil(FakeEtcd::Behaviour::Pages::kBackwards),
+       StatusCode::kUnavailable},
+      {"a page of another range", spoil(FakeEtcd::Behaviour::Pages::kOutOfRange),
+       StatusCode::kUnavailable},
       {"older", [&] { etcd.Restore(snapshot, kNone); }, StatusCode::kOutOfRange},
   };
   for (const auto& c : kCases) {
@@ -231,6 +239,7 @@ TEST_F(Listing, APageThatFailsEndsTheListAndAllItsThreads) {
     const auto found = List({.page_size = 5});
     EXPECT_EQ(found.status().code(), c.code) << c.what << found.status();
     EXPECT_EQ(gatherer.at_once, 0) << c.what;
+    etcd.Behave([](auto& b) { b.pages = FakeEtcd::Behaviour::Pages::kHonest; });
     gatherer.records.clear();
     gatherer.twice = 0;
     const auto again = List({.page_size = 5});

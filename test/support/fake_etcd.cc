@@ -65,6 +65,14 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
     return grpc::Status::OK;
   }
 
+  void Spoil(std::vector<std::pair<std::string, Value>>& page)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(etcd.mu_) {
+    using Pages = Behaviour::Pages;
+    if (etcd.behaviour_.pages == Pages::kEmpty) page.clear();
+    if (etcd.behaviour_.pages == Pages::kBackwards) std::reverse(page.begin(), page.end());
+    if (etcd.behaviour_.pages == Pages::kOutOfRange) page.back().first = "/";
+  }
+
   grpc::Status Range(ServerContext* context, const etcdserverpb::RangeRequest* request,
                      etcdserverpb::RangeResponse* response) override {
     absl::MutexLock lock(&etcd.mu_);
@@ -110,6 +118,7 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
     if (request->limit() > 0 && found.size() > static_cast<size_t>(request->limit())) {
       found.erase(found.begin() + request->limit(), found.end());
       response->set_more(true);
+      Spoil(found);
     }
     if (etcd.behaviour_.most_values_per_answer > 0 && !request->keys_only() &&
         found.size() > static_cast<size_t>(etcd.behaviour_.most_values_per_answer)) {
@@ -303,6 +312,7 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
         wire.mutable_kv()->set_key(event.key);
         wire.mutable_kv()->set_mod_revision(stream.next);
         wire.set_type(event.put ? mvccpb::Event::PUT : mvccpb::Event::DELETE);
+        if (etcd.behaviour_.unknown_events) wire.set_type(static_cast<mvccpb::Event::EventType>(2));
         if (!event.put) continue;
         wire.mutable_kv()->set_value(event.put->value);
         wire.mutable_kv()->set_create_revision(event.put->created);

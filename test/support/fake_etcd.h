@@ -48,8 +48,11 @@ class FakeEtcd {
     bool hang_reads = false;        // Range answers when this ends
     int delay_events_up_to_us = 0;  // at random, before each response with events
     Progress progress = Progress::kHonest;
-    int fail_reads = 0;           // so many of the next Ranges are UNAVAILABLE
+    int fail_reads = 0;  // so many of the next Ranges are UNAVAILABLE
+    // Of each page that says that there are more: its keys, and what becomes of them.
+    enum class Pages { kHonest, kEmpty, kBackwards, kOutOfRange } pages = Pages::kHonest;
     bool refuse_watches = false;  // each is cancelled at once
+    bool unknown_events = false;  // of a type that no etcd has yet
     bool kine = false;  // kine's subset: no sorting, no cluster id, an empty header in `created`
     int most_values_per_answer =
         0;  // more is RESOURCE_EXHAUSTED, as a message above a limit is; 0: no limit
