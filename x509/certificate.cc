@@ -102,7 +102,7 @@ base::Status Read(Certificate& certificate) {
 
   const auto signature = outer.ReadBits();
   if (!signature) return Malformed("signature");
-  if (signature->whole_bytes()) certificate.signature = signature->bytes;
+  certificate.signature = signature->RightAligned();
   return base::OkStatus();
 }
 

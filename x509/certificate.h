@@ -39,7 +39,8 @@ struct Policies {
 // Immutable; the views are into `raw`.
 struct Certificate {
   std::string raw;  // DER
-  std::string_view tbs, raw_issuer, raw_subject, raw_key, serial, signature;
+  std::string signature;
+  std::string_view tbs, raw_issuer, raw_subject, raw_key, serial;
   int version = 1;
   Name issuer, subject;
   int64_t not_before = 0, not_after = 0;  // in seconds since 1970; both are within

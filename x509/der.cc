@@ -82,9 +82,34 @@ std::optional<int64_t> TimeOf(int year, std::string_view text, bool seconds_opti
 
 }  // namespace
 
+std::string EncodeDer(uint8_t tag, std::string_view contents) {
+  std::string length;
+  for (size_t rest = contents.size(); rest > 0; rest >>= 8)
+    length.insert(length.begin(), static_cast<char>(rest & 0xff));
+  std::string der(1, static_cast<char>(tag));
+  if (contents.size() < 128) {
+    der += static_cast<char>(contents.size());
+  } else {
+    der += static_cast<char>(0x80 | length.size());
+    der += length;
+  }
+  return der.append(contents);
+}
+
 bool Der::Bits::At(size_t index) const {
   if (index >= bytes.size() * 8 - unused) return false;
   return (static_cast<uint8_t>(bytes[index / 8]) >> (7 - index % 8) & 1) != 0;
+}
+
+std::string Der::Bits::RightAligned() const {
+  std::string aligned;
+  unsigned carried = 0;
+  for (const char c : bytes) {
+    const unsigned both = carried << 8 | static_cast<uint8_t>(c);
+    aligned += static_cast<char>(both >> unused);
+    carried = both & 0xff;
+  }
+  return aligned;
 }
 
 std::optional<Der::Element> Der::ReadAny() {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace strata::x509 {
@@ -21,6 +22,9 @@ constexpr uint8_t Constructed(int number) {
 }
 }  // namespace tag
 
+// An element of these contents.
+std::string EncodeDer(uint8_t tag, std::string_view contents);
+
 // What is left of some bytes, read from the front. After a read that gave nothing it is in no
 // defined place.
 class Der {
@@ -31,9 +35,9 @@ class Der {
   };
   struct Bits {
     std::string_view bytes;
-    unsigned unused;              // bits at the end of the last byte, all zero
-    bool At(size_t index) const;  // false beyond the end
-    bool whole_bytes() const { return unused == 0; }
+    unsigned unused;                   // bits at the end of the last byte, all zero
+    bool At(size_t index) const;       // false beyond the end
+    std::string RightAligned() const;  // the unused ones in front
   };
 
   Der() = default;

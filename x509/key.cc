@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "x509/der.h"
@@ -161,8 +162,12 @@ base::Status CheckDsa(std::string_view parameters, std::string_view data) {
   return base::OkStatus();
 }
 
-// OpenSSL's form of a key that was found good.
-std::shared_ptr<EVP_PKEY> Decode(std::string_view der) {
+// OpenSSL's form of a key that was found good. It is put together anew: what Go passes by, OpenSSL
+// may not.
+std::shared_ptr<EVP_PKEY> Decode(std::string_view algorithm, std::string_view data) {
+  const std::string der =
+      EncodeDer(tag::kSequence, EncodeDer(tag::kSequence, algorithm) +
+                                    EncodeDer(tag::kBitString, '\0' + std::string(data)));
   const auto* at = reinterpret_cast<const unsigned char*>(der.data());
   std::shared_ptr<EVP_PKEY> key(d2i_PUBKEY(nullptr, &at, static_cast<long>(der.size())),
                                 EVP_PKEY_free);
@@ -257,8 +262,7 @@ base::StatusOr<PublicKey> PublicKey::Parse(std::string_view der) {
   const auto identifier = algorithm ? ReadIdentifier(*algorithm) : std::nullopt;
   const auto bits = identifier ? fields.ReadBits() : std::nullopt;
   if (!bits) return Unusable("malformed");
-  // What isn't whole bytes is shifted by Go, to a key that is none of these.
-  const std::string_view data = bits->whole_bytes() ? bits->bytes : std::string_view();
+  const std::string data = bits->RightAligned();
 
   PublicKey key;
   bool usable = true;
@@ -280,7 +284,7 @@ base::StatusOr<PublicKey> PublicKey::Parse(std::string_view der) {
     return key;
   }
   if (!usable) return key;
-  key.key = Decode(der);
+  key.key = Decode(*algorithm, data);
   if (key.key == nullptr && key.algorithm == KeyAlgorithm::kEcdsa)
     return Unusable("its point isn't on the curve");
   return key;

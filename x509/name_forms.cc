@@ -80,26 +80,25 @@ std::optional<std::string> BracketedHost(std::string_view host) {
 }
 
 // net/url parseHost.
-std::optional<std::string> HostOf(const std::string& scheme, std::string_view host) {
+std::optional<std::string> HostOf(std::string_view host) {
   const size_t bracket = host.rfind('[');
   if (bracket == 0) return BracketedHost(host);
   if (bracket != std::string_view::npos) return std::nullopt;
-  const bool strict = scheme == "http" || scheme == "https";
-  const size_t colon = strict ? host.find(':') : host.rfind(':');
+  const size_t colon = host.rfind(':');  // urlstrictcolons=0, as of Go before 1.26
   if (colon != std::string_view::npos && !IsOptionalPort(host.substr(colon))) return std::nullopt;
   return Unescape(host, Part::kHost);
 }
 
 // net/url parseAuthority.
-std::optional<std::string> HostOfAuthority(const std::string& scheme, std::string_view authority) {
+std::optional<std::string> HostOfAuthority(std::string_view authority) {
   const size_t at = authority.rfind('@');
-  if (at == std::string_view::npos) return HostOf(scheme, authority);
+  if (at == std::string_view::npos) return HostOf(authority);
   const std::string_view user = authority.substr(0, at);
   const bool valid = std::all_of(user.begin(), user.end(), [](char c) {
     return IsAlphanumeric(c) || IsOneOf(c, "-._:~!$&'()*+,;=%@");
   });
   if (!valid || !Unescape(user, Part::kOther)) return std::nullopt;
-  return HostOf(scheme, authority.substr(at + 1));
+  return HostOf(authority.substr(at + 1));
 }
 
 // Takes "https:" off the front. Nothing: it begins with a colon.
@@ -210,7 +209,7 @@ std::optional<std::string> UriHost(std::string_view uri) {
   if ((!scheme->empty() || !rest.starts_with("///")) && rest.starts_with("//")) {
     rest.remove_prefix(2);
     const size_t slash = std::min(rest.find('/'), rest.size());
-    host = HostOfAuthority(*scheme, rest.substr(0, slash));
+    host = HostOfAuthority(rest.substr(0, slash));
     rest.remove_prefix(slash);
   }
   return Unescape(rest, Part::kOther) ? host : std::nullopt;
