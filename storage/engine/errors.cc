@@ -52,6 +52,10 @@ base::Status LeaseTtlTooLarge() {
 base::Status RequestTooLarge() {
   return InvalidArgumentError("etcdserver: request is too large");
 }
+base::Status AnswerTooLarge(size_t bytes, size_t most) {
+  return base::ResourceExhaustedError(
+      fmt::format("grpc: trying to send message larger than max ({} vs. {})", bytes, most));
+}
 base::Status TooManyRequests() {
   return base::ResourceExhaustedError("etcdserver: too many requests");
 }

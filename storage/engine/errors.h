@@ -4,6 +4,8 @@
 
 #include <string_view>
 
+#include <cstddef>
+
 #include "base/status.h"
 
 namespace strata::engine {
@@ -22,6 +24,8 @@ base::Status LeaseNotFound();
 base::Status LeaseExists();
 base::Status LeaseTtlTooLarge();
 base::Status RequestTooLarge();
+// gRPC's, as Go's has it (google.golang.org/grpc server.go sendResponse).
+base::Status AnswerTooLarge(size_t bytes, size_t most);
 base::Status TooManyRequests();
 base::Status Stopped();
 

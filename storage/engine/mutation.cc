@@ -13,6 +13,11 @@ namespace {
 using lmdb::Cursor;
 using lmdb::Table;
 
+// What surrounds the records that one operation of a transaction answers, at most.
+constexpr size_t kOpBytes = 64;
+// What encodes one of many keys beside its bytes.
+constexpr size_t kKeyBytes = 4;
+
 bool Matches(Compare::Result wanted, std::strong_ordering order) {
   switch (wanted) {
     case Compare::Result::kEqual:
@@ -45,21 +50,26 @@ std::strong_ordering Order(const Compare& compare, const KeyValue& kv) {
 
 }  // namespace
 
-base::StatusOr<std::vector<std::string>> LeaseKeys(const lmdb::Txn& txn, int64_t lease) {
+base::StatusOr<std::vector<std::string>> LeaseKeys(const lmdb::Txn& txn, int64_t lease,
+                                                   AnswerBytes* answer) {
   std::vector<std::string> keys;
   const std::string prefix = EncodeNumber(lease);
   Cursor cursor(txn, Table::kLeaseKey);
   for (cursor.Seek(prefix); cursor.valid() && cursor.key().starts_with(prefix); cursor.Next()) {
-    keys.emplace_back(cursor.key().substr(prefix.size()));
+    const std::string_view key = cursor.key().substr(prefix.size());
+    if (answer != nullptr) STRATA_RETURN_IF_ERROR(answer->Add(key.size() + kKeyBytes));
+    keys.emplace_back(key);
   }
   STRATA_RETURN_IF_ERROR(cursor.status());
   return keys;
 }
 
 template <typename Result>
-base::StatusOr<Result> Mutation::End(base::StatusOr<Result> result) {
+base::StatusOr<Result> Mutation::End(base::StatusOr<Result> result, const AnswerBytes* answer) {
   if (!result.ok()) {
-    spoilt_ = true;
+    const bool refused = answer != nullptr && answer->refused();
+    spoilt_ = !refused || sub_ > 0;
+    if (spoilt_ && refused) refusal_ = result.status();
     return result;
   }
   if (sub_ > 0) ++base_;
@@ -126,31 +136,32 @@ base::Status Mutation::CheckAgainstStore(const TxnRequest& request, const Path& 
   return base::OkStatus();
 }
 
-base::StatusOr<PutResult> Mutation::Put(const PutRequest& request) {
+base::StatusOr<PutResult> Mutation::Put(const PutRequest& request, AnswerBytes& answer) {
   STRATA_RETURN_IF_ERROR(CheckAgainstStore(request));
-  return End(DoPut(request));
+  return End(DoPut(request, answer), &answer);
 }
 
-base::StatusOr<DeleteResult> Mutation::Delete(const DeleteRequest& request) {
-  return End(DoDelete(request));
+base::StatusOr<DeleteResult> Mutation::Delete(const DeleteRequest& request, AnswerBytes& answer) {
+  return End(DoDelete(request, answer), &answer);
 }
 
-base::StatusOr<TxnResult> Mutation::Run(const TxnRequest& request) {
+base::StatusOr<TxnResult> Mutation::Run(const TxnRequest& request, AnswerBytes& answer) {
   STRATA_ASSIGN_OR_RETURN(const Path path, Choose(request));
   STRATA_RETURN_IF_ERROR(CheckAgainstStore(request, path));
-  return End(DoTxn(request, path));
+  return End(DoTxn(request, path, answer), &answer);
 }
 
-base::StatusOr<PutResult> Mutation::DoPut(const PutRequest& request) {
+base::StatusOr<PutResult> Mutation::DoPut(const PutRequest& request, AnswerBytes& answer) {
   // The old value is read only when someone wants it: a version knows the rest.
   const bool wants_value = request.prev_kv || request.ignore_value;
   const View now = Now();
   std::optional<KeyValue> prev;
-  STRATA_RETURN_IF_ERROR(now.Walk(request.key, {}, now.revision(),
-                                  [&](const Version& version) -> base::StatusOr<bool> {
-                                    STRATA_ASSIGN_OR_RETURN(prev, now.Load(version, wants_value));
-                                    return false;
-                                  }));
+  STRATA_RETURN_IF_ERROR(now.Walk(
+      request.key, {}, now.revision(), [&](const Version& version) -> base::StatusOr<bool> {
+        STRATA_ASSIGN_OR_RETURN(
+            prev, now.Load(version, wants_value, request.prev_kv ? &answer : nullptr));
+        return false;
+      }));
   HistoryRecord record;
   record.key = request.key;
   record.value = request.ignore_value ? prev->value : request.value;
@@ -174,7 +185,7 @@ base::StatusOr<PutResult> Mutation::DoPut(const PutRequest& request) {
   return result;
 }
 
-base::StatusOr<DeleteResult> Mutation::DoDelete(const DeleteRequest& request) {
+base::StatusOr<DeleteResult> Mutation::DoDelete(const DeleteRequest& request, AnswerBytes& answer) {
   struct Victim {
     std::string key;
     int64_t lease;
@@ -184,8 +195,9 @@ base::StatusOr<DeleteResult> Mutation::DoDelete(const DeleteRequest& request) {
   const View now = Now();
   STRATA_RETURN_IF_ERROR(now.Walk(request.key, request.range_end, now.revision(),
                                   [&](const Version& version) -> base::StatusOr<bool> {
-                                    STRATA_ASSIGN_OR_RETURN(KeyValue kv,
-                                                            now.Load(version, request.prev_kv));
+                                    STRATA_ASSIGN_OR_RETURN(
+                                        KeyValue kv, now.Load(version, request.prev_kv,
+                                                              request.prev_kv ? &answer : nullptr));
                                     victims.push_back({kv.key, kv.lease});
                                     if (request.prev_kv) result.prevs.push_back(std::move(kv));
                                     return true;
@@ -206,22 +218,24 @@ base::Status Mutation::DeleteOne(std::string_view key, int64_t lease) {
   return lease == 0 ? base::OkStatus() : txn_.Delete(Table::kLeaseKey, LeaseKeyKey(lease, key));
 }
 
-base::StatusOr<TxnResult> Mutation::DoTxn(const TxnRequest& request, const Path& path) {
+base::StatusOr<TxnResult> Mutation::DoTxn(const TxnRequest& request, const Path& path,
+                                          AnswerBytes& answer) {
   TxnResult result;
   result.succeeded = path.succeeded;
   size_t nested = 0;
   for (const Op& op : path.succeeded ? request.success : request.failure) {
+    STRATA_RETURN_IF_ERROR(answer.Add(kOpBytes));
     OpResult& done = result.results.emplace_back();
     if (const auto* range = std::get_if<RangeRequest>(&op.request)) {
-      STRATA_ASSIGN_OR_RETURN(RangeResult found, Now().Range(*range));
+      STRATA_ASSIGN_OR_RETURN(RangeResult found, Now().Range(*range, answer));
       found.revision = Now().revision();
       done.result = std::move(found);
     } else if (const auto* put = std::get_if<PutRequest>(&op.request)) {
-      STRATA_ASSIGN_OR_RETURN(done.result, DoPut(*put));
+      STRATA_ASSIGN_OR_RETURN(done.result, DoPut(*put, answer));
     } else if (const auto* erase = std::get_if<DeleteRequest>(&op.request)) {
-      STRATA_ASSIGN_OR_RETURN(done.result, DoDelete(*erase));
+      STRATA_ASSIGN_OR_RETURN(done.result, DoDelete(*erase, answer));
     } else if (const auto* txn = std::get_if<TxnRequest>(&op.request)) {
-      STRATA_ASSIGN_OR_RETURN(done.result, DoTxn(*txn, path.nested[nested++]));
+      STRATA_ASSIGN_OR_RETURN(done.result, DoTxn(*txn, path.nested[nested++], answer));
     }
   }
   result.revision = Now().revision();

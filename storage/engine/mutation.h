@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "storage/engine/answer_bytes.h"
 #include "storage/engine/layout.h"
 #include "storage/engine/lmdb.h"
 #include "storage/engine/types.h"
@@ -24,10 +25,11 @@ class Mutation {
   Mutation(lmdb::Txn& txn, const View& before)
       : txn_(txn), base_(before.revision()), compacted_(before.compacted()) {}
 
-  // Each is a revision of its own if it changes anything.
-  base::StatusOr<PutResult> Put(const PutRequest& request);
-  base::StatusOr<DeleteResult> Delete(const DeleteRequest& request);
-  base::StatusOr<TxnResult> Run(const TxnRequest& request);
+  // Each is a revision of its own if it changes anything. What is answered of records is counted in
+  // `answer`; if it refuses, the request changes nothing.
+  base::StatusOr<PutResult> Put(const PutRequest& request, AnswerBytes& answer);
+  base::StatusOr<DeleteResult> Delete(const DeleteRequest& request, AnswerBytes& answer);
+  base::StatusOr<TxnResult> Run(const TxnRequest& request, AnswerBytes& answer);
   base::StatusOr<LeaseRevokeResult> Revoke(const LeaseRevokeRequest& request);
 
   // These leave the revision as it is.
@@ -40,6 +42,8 @@ class Mutation {
   // There is something to commit.
   bool dirty() const { return dirty_; }
   bool spoilt() const { return spoilt_; }
+  // Why, if it is because of an answer that can't be given: the request's own fault.
+  const base::Status& refusal() const { return refusal_; }
 
  private:
   // Which branches a transaction takes: itself, then its nested transactions in order.
@@ -52,16 +56,16 @@ class Mutation {
   View Now() const { return {txn_, sub_ == 0 ? base_ : base_ + 1, compacted_}; }
   // Ends the request that gave `result`, and makes its revision the result's.
   template <typename Result>
-  base::StatusOr<Result> End(base::StatusOr<Result> result);
+  base::StatusOr<Result> End(base::StatusOr<Result> result, const AnswerBytes* answer = nullptr);
 
   base::StatusOr<bool> Holds(const Compare& compare) const;
   base::StatusOr<Path> Choose(const TxnRequest& request) const;
   base::Status CheckAgainstStore(const TxnRequest& request, const Path& path) const;
   base::Status CheckAgainstStore(const PutRequest& request) const;
 
-  base::StatusOr<PutResult> DoPut(const PutRequest& request);
-  base::StatusOr<DeleteResult> DoDelete(const DeleteRequest& request);
-  base::StatusOr<TxnResult> DoTxn(const TxnRequest& request, const Path& path);
+  base::StatusOr<PutResult> DoPut(const PutRequest& request, AnswerBytes& answer);
+  base::StatusOr<DeleteResult> DoDelete(const DeleteRequest& request, AnswerBytes& answer);
+  base::StatusOr<TxnResult> DoTxn(const TxnRequest& request, const Path& path, AnswerBytes& answer);
   base::Status DeleteOne(std::string_view key, int64_t lease);
   base::StatusOr<LeaseRevokeResult> DoRevoke(int64_t lease);
   base::Status Write(const HistoryRecord& record);
@@ -72,13 +76,15 @@ class Mutation {
   uint32_t sub_ = 0;  // changes of the request that is being done
   bool dirty_ = false;
   bool spoilt_ = false;
+  base::Status refusal_;
 };
 
 // Lease TTLs, in seconds, as etcd bounds them with its default election timeout.
 inline constexpr int64_t kMinLeaseTtl = 2;
 inline constexpr int64_t kMaxLeaseTtl = 9'000'000'000;
 
-// The keys that end with the lease, in order.
-base::StatusOr<std::vector<std::string>> LeaseKeys(const lmdb::Txn& txn, int64_t lease);
+// The keys that end with the lease, in order; counted in `answer` if that is given.
+base::StatusOr<std::vector<std::string>> LeaseKeys(const lmdb::Txn& txn, int64_t lease,
+                                                   AnswerBytes* answer = nullptr);
 
 }  // namespace strata::engine

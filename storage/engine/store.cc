@@ -26,6 +26,8 @@ using lmdb::Table;
 constexpr absl::Duration kLeaseTick = absl::Milliseconds(500);
 // How many leases end in one commit.
 constexpr size_t kLeasesPerBatch = 100;
+// What an id takes in a list of them.
+constexpr size_t kLeaseIdBytes = 16;
 // How much of the history may be read for each byte that is wanted.
 constexpr size_t kReadPerWantedByte = 16;
 
@@ -104,14 +106,15 @@ size_t CostOf(const TxnRequest& request) {
   return std::max(success, failure);
 }
 
-base::StatusOr<PutResult> Do(Mutation& mutation, const PutRequest& request) {
-  return mutation.Put(request);
+base::StatusOr<PutResult> Do(Mutation& mutation, const PutRequest& request, AnswerBytes& answer) {
+  return mutation.Put(request, answer);
 }
-base::StatusOr<DeleteResult> Do(Mutation& mutation, const DeleteRequest& request) {
-  return mutation.Delete(request);
+base::StatusOr<DeleteResult> Do(Mutation& mutation, const DeleteRequest& request,
+                                AnswerBytes& answer) {
+  return mutation.Delete(request, answer);
 }
-base::StatusOr<TxnResult> Do(Mutation& mutation, const TxnRequest& request) {
-  return mutation.Run(request);
+base::StatusOr<TxnResult> Do(Mutation& mutation, const TxnRequest& request, AnswerBytes& answer) {
+  return mutation.Run(request, answer);
 }
 base::StatusOr<CompactResult> Do(Mutation& mutation, const CompactRequest& request) {
   return mutation.Compact(request);
@@ -155,12 +158,20 @@ class Store::Write {
 template <typename Request, typename Result>
 class Store::TypedWrite final : public Store::Write {
  public:
-  TypedWrite(Request request, Done<Result> done)
+  TypedWrite(Request request, AnswerBytes* answer, Done<Result> done)
       : Write(sizeof(Request) + Bytes(request)),
         request_(std::move(request)),
+        answer_(answer),
         done_(std::move(done)) {}
 
-  void Apply(Mutation& mutation) override { result_ = Do(mutation, request_); }
+  void Apply(Mutation& mutation) override {
+    if constexpr (kAnswersRecords) {
+      answer_->Restart();  // perhaps it was done in a transaction that couldn't be committed
+      result_ = Do(mutation, request_, *answer_);
+    } else {
+      result_ = Do(mutation, request_);
+    }
+  }
   void Refuse(base::Status why) override { result_ = std::move(why); }
   void Answer() override { done_(std::move(result_)); }
 
@@ -188,7 +199,12 @@ class Store::TypedWrite final : public Store::Write {
   }
 
  private:
+  static constexpr bool kAnswersRecords = std::is_same_v<Request, PutRequest> ||
+                                          std::is_same_v<Request, DeleteRequest> ||
+                                          std::is_same_v<Request, TxnRequest>;
+
   const Request request_;
+  AnswerBytes* const answer_;
   const Done<Result> done_;
   base::StatusOr<Result> result_ = Stopped();
 };
@@ -250,6 +266,7 @@ Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> en
       refused_(
           metrics.AddCounter("etcd_server_proposals_failed_total",
                              "Writes refused because too many were waiting, or for want of room.")),
+      answers_(options.max_answer_bytes, options.max_inflight_answer_bytes, metrics),
       leases_(clock) {}
 
 base::Status Store::InitMeta(lmdb::Txn& txn) {
@@ -307,15 +324,17 @@ Store::~Store() {
 }
 
 template <typename Request, typename Result>
-void Store::Enqueue(Request request, Done<Result> done) {
-  EnqueueWrite(std::make_unique<TypedWrite<Request, Result>>(std::move(request), std::move(done)));
+void Store::Enqueue(Request request, AnswerBytes* answer, Done<Result> done) {
+  EnqueueWrite(
+      std::make_unique<TypedWrite<Request, Result>>(std::move(request), answer, std::move(done)));
 }
 
 template <typename Request, typename Result>
-void Store::EnqueueGrowing(size_t cost, Request request, Done<Result> done) {
+void Store::EnqueueGrowing(size_t cost, Request request, AnswerBytes* answer, Done<Result> done) {
   const bool over =
       options_.quota_bytes > 0 && used_bytes_ + static_cast<int64_t>(cost) > options_.quota_bytes;
-  if (!over && !has_alarm(Alarm::kNoSpace)) return Enqueue(std::move(request), std::move(done));
+  if (!over && !has_alarm(Alarm::kNoSpace))
+    return Enqueue(std::move(request), answer, std::move(done));
   if (over && !has_alarm(Alarm::kNoSpace)) {
     log_.Warning("The quota is used up: writes are refused until room is made and the alarm ended",
                  {{"quota_bytes", options_.quota_bytes}, {"used_bytes", used_bytes_.load()}});
@@ -348,44 +367,44 @@ void Store::EnqueueWrite(std::unique_ptr<Write> write) {
   write->Answer();
 }
 
-void Store::Submit(PutRequest request, Done<PutResult> done) {
+void Store::Submit(PutRequest request, AnswerBytes& answer, Done<PutResult> done) {
   if (const auto status = Check(request); !status.ok()) return done(status);
   const size_t cost = kPutOverhead + request.key.size() + request.value.size();
-  EnqueueGrowing(cost, std::move(request), std::move(done));
+  EnqueueGrowing(cost, std::move(request), &answer, std::move(done));
 }
 
-void Store::Submit(DeleteRequest request, Done<DeleteResult> done) {
+void Store::Submit(DeleteRequest request, AnswerBytes& answer, Done<DeleteResult> done) {
   if (const auto status = Check(request); !status.ok()) return done(status);
-  Enqueue(std::move(request), std::move(done));
+  Enqueue(std::move(request), &answer, std::move(done));
 }
 
-void Store::Submit(TxnRequest request, Done<TxnResult> done) {
+void Store::Submit(TxnRequest request, AnswerBytes& answer, Done<TxnResult> done) {
   if (const auto status = Check(request, options_.max_txn_ops); !status.ok()) return done(status);
-  if (IsReadOnly(request)) return done(ReadTxn(request));
+  if (IsReadOnly(request)) return done(ReadTxn(request, answer));
   const size_t cost = CostOf(request);
-  if (cost == 0) return Enqueue(std::move(request), std::move(done));
-  EnqueueGrowing(cost, std::move(request), std::move(done));
+  if (cost == 0) return Enqueue(std::move(request), &answer, std::move(done));
+  EnqueueGrowing(cost, std::move(request), &answer, std::move(done));
 }
 
 void Store::Submit(CompactRequest request, Done<CompactResult> done) {
-  Enqueue(request, std::move(done));
+  Enqueue(request, nullptr, std::move(done));
 }
 
 void Store::Submit(LeaseGrantRequest request, Done<LeaseGrantResult> done) {
   if (request.id == 0) request.id = RandomId();
-  EnqueueGrowing(kLeaseOverhead, request, std::move(done));
+  EnqueueGrowing(kLeaseOverhead, request, nullptr, std::move(done));
 }
 
 void Store::Submit(LeaseRevokeRequest request, Done<LeaseRevokeResult> done) {
-  Enqueue(request, std::move(done));
+  Enqueue(request, nullptr, std::move(done));
 }
 
 void Store::Submit(AlarmRequest request, Done<AlarmResult> done) {
-  Enqueue(request, std::move(done));
+  Enqueue(request, nullptr, std::move(done));
 }
 
 void Store::Submit(DefragmentRequest request, Done<DefragmentResult> done) {
-  Enqueue(request, std::move(done));
+  Enqueue(request, nullptr, std::move(done));
 }
 
 namespace {
@@ -394,10 +413,16 @@ template <typename Result, typename Request>
 base::StatusOr<Result> SubmitAndWait(Store& store, Request request) {
   absl::Notification answered;
   base::StatusOr<Result> answer = Stopped();
-  store.Submit(std::move(request), [&](base::StatusOr<Result> result) {
+  const auto done = [&](base::StatusOr<Result> result) {
     answer = std::move(result);
     answered.Notify();
-  });
+  };
+  AnswerBytes counted = store.NewAnswer();
+  if constexpr (requires { store.Submit(std::move(request), counted, done); }) {
+    store.Submit(std::move(request), counted, done);
+  } else {
+    store.Submit(std::move(request), done);
+  }
   // Every write is answered: by the writer, or by the destructor.
   answered.WaitForNotification();
   return answer;
@@ -436,19 +461,24 @@ base::StatusOr<Result> Store::Noted(base::StatusOr<Result> result) const {
 }
 
 base::StatusOr<RangeResult> Store::Range(const RangeRequest& request) const {
+  AnswerBytes answer = NewAnswer();
+  return Range(request, answer);
+}
+
+base::StatusOr<RangeResult> Store::Range(const RangeRequest& request, AnswerBytes& answer) const {
   STRATA_RETURN_IF_ERROR(Check(request));
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
   STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
-  STRATA_ASSIGN_OR_RETURN(RangeResult result, Noted(view.Range(request)));
+  STRATA_ASSIGN_OR_RETURN(RangeResult result, Noted(view.Range(request, answer)));
   result.revision = view.revision();
   return result;
 }
 
-base::StatusOr<TxnResult> Store::ReadTxn(const TxnRequest& request) const {
+base::StatusOr<TxnResult> Store::ReadTxn(const TxnRequest& request, AnswerBytes& answer) const {
   STRATA_RETURN_IF_ERROR(Check(request, options_.max_txn_ops));
   STRATA_ASSIGN_OR_RETURN(auto txn, env_->Snapshot());
   STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
-  return Noted(Mutation(txn, view).Run(request));
+  return Noted(Mutation(txn, view).Run(request, answer));
 }
 
 base::StatusOr<ChangesEnd> Store::Changes(
@@ -502,7 +532,8 @@ std::optional<int64_t> Store::KeepAlive(int64_t lease) {
   return leases_.KeepAlive(lease);
 }
 
-base::StatusOr<LeaseTimeToLive> Store::TimeToLive(int64_t lease, bool with_keys) const {
+base::StatusOr<LeaseTimeToLive> Store::TimeToLive(int64_t lease, bool with_keys,
+                                                  AnswerBytes& answer) const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
   STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
   LeaseTimeToLive result;
@@ -513,17 +544,18 @@ base::StatusOr<LeaseTimeToLive> Store::TimeToLive(int64_t lease, bool with_keys)
   result.ttl = *left;
   result.granted_ttl = ParseNumber(*granted).value_or(0);
   if (with_keys) {
-    STRATA_ASSIGN_OR_RETURN(result.keys, LeaseKeys(txn, lease));
+    STRATA_ASSIGN_OR_RETURN(result.keys, LeaseKeys(txn, lease, &answer));
   }
   return result;
 }
 
-base::StatusOr<LeaseList> Store::ListLeases() const {
+base::StatusOr<LeaseList> Store::ListLeases(AnswerBytes& answer) const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
   STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
   LeaseList list{.revision = view.revision(), .ids = {}};
   Cursor cursor(txn, Table::kLease);
   for (cursor.First(); cursor.valid(); cursor.Next()) {
+    STRATA_RETURN_IF_ERROR(answer.Add(kLeaseIdBytes));
     list.ids.push_back(ParseNumber(cursor.key()).value_or(0));
   }
   STRATA_RETURN_IF_ERROR(cursor.status());
@@ -609,7 +641,7 @@ void Store::AddEndedLeases(Batch& batch) {
       if (!result.ok() && !absl::IsNotFound(result.status())) leases_.Postpone(id);
     };
     batch.push_back(std::make_unique<TypedWrite<LeaseRevokeRequest, LeaseRevokeResult>>(
-        LeaseRevokeRequest{.id = id}, std::move(done)));
+        LeaseRevokeRequest{.id = id}, nullptr, std::move(done)));
   }
 }
 
@@ -671,8 +703,9 @@ bool Store::TryCommit(Batch& batch) {
           failure = DiskFailed(failure);
         }
       } else {
-        failure = base::InternalError("the store is damaged");
-        if (!txn->map_full() && !txn->disk_full())
+        failure = mutation.refusal();
+        if (failure.ok()) failure = base::InternalError("the store is damaged");
+        if (mutation.refusal().ok() && !txn->map_full() && !txn->disk_full())
           alarms_.fetch_or(static_cast<uint32_t>(Alarm::kCorrupt));
       }
       map_full = txn->map_full();

@@ -12,6 +12,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <atomic>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -25,6 +26,7 @@
 #include "base/status.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "storage/engine/answer_bytes.h"
 #include "storage/engine/data_dir.h"
 #include "storage/engine/leases.h"
 #include "storage/engine/lmdb.h"
@@ -46,6 +48,10 @@ struct Options {
   // Bytes that records may take. A write that would go over it raises the alarm NOSPACE: from then
   // on writes that need room are refused, until the alarm is ended. 0: no limit.
   int64_t quota_bytes = 0;
+  // Bytes of records in one answer: what protobuf and gRPC can send, as etcd allows; and in all
+  // answers that are gathered or on their way.
+  size_t max_answer_bytes = INT32_MAX;
+  size_t max_inflight_answer_bytes = size_t{2} << 30;
   // Changes that the clean-up after a compaction looks at before it lets writes through.
   size_t scrub_changes = 1000;
   lmdb::Environment::Options map{};
@@ -101,11 +107,14 @@ class Store {
   // Writes that still wait are answered with Stopped.
   ~Store();
 
+  // For one request: what it answers of records is counted there, and it lives until that is sent.
+  AnswerBytes NewAnswer(size_t uncounted = size_t{64} << 10) const { return {answers_, uncounted}; }
+
   // `done` is called once, on the writing thread after the commit, or at once on this one if the
-  // request is refused. It must not block.
-  void Submit(PutRequest request, Done<PutResult> done);
-  void Submit(DeleteRequest request, Done<DeleteResult> done);
-  void Submit(TxnRequest request, Done<TxnResult> done);
+  // request is refused. It must not block. A request whose answer is too large changes nothing.
+  void Submit(PutRequest request, AnswerBytes& answer, Done<PutResult> done);
+  void Submit(DeleteRequest request, AnswerBytes& answer, Done<DeleteResult> done);
+  void Submit(TxnRequest request, AnswerBytes& answer, Done<TxnResult> done);
   void Submit(CompactRequest request, Done<CompactResult> done);
   void Submit(LeaseGrantRequest request, Done<LeaseGrantResult> done);  // id 0: one is chosen
   void Submit(LeaseRevokeRequest request, Done<LeaseRevokeResult> done);
@@ -122,9 +131,10 @@ class Store {
   base::StatusOr<LeaseGrantResult> Grant(LeaseGrantRequest request);
   base::StatusOr<LeaseRevokeResult> Revoke(LeaseRevokeRequest request);
 
+  base::StatusOr<RangeResult> Range(const RangeRequest& request, AnswerBytes& answer) const;
   base::StatusOr<RangeResult> Range(const RangeRequest& request) const;
   // A transaction that writes in neither branch needs no writer.
-  base::StatusOr<TxnResult> ReadTxn(const TxnRequest& request) const;
+  base::StatusOr<TxnResult> ReadTxn(const TxnRequest& request, AnswerBytes& answer) const;
   // Visits the changes from revision `from` on, whole revisions, until the sizes that `visit`
   // returns reach `max_bytes` (or a multiple of it has been read). Compacted if `from` is below the
   // compacted revision.
@@ -142,8 +152,9 @@ class Store {
 
   // Seconds; nothing if there is no such lease.
   std::optional<int64_t> KeepAlive(int64_t lease);
-  base::StatusOr<LeaseTimeToLive> TimeToLive(int64_t lease, bool with_keys) const;
-  base::StatusOr<LeaseList> ListLeases() const;
+  base::StatusOr<LeaseTimeToLive> TimeToLive(int64_t lease, bool with_keys,
+                                             AnswerBytes& answer) const;
+  base::StatusOr<LeaseList> ListLeases(AnswerBytes& answer) const;
 
   // kCorrupt also holds once a read has met a damaged record; others are served on.
   bool has_alarm(Alarm alarm) const {
@@ -182,11 +193,12 @@ class Store {
   template <typename Result>
   base::StatusOr<Result> Noted(base::StatusOr<Result> result) const;
 
+  // `answer` is null for what answers no records.
   template <typename Request, typename Result>
-  void Enqueue(Request request, Done<Result> done);
+  void Enqueue(Request request, AnswerBytes* answer, Done<Result> done);
   // The same for a write that needs room for `cost` bytes.
   template <typename Request, typename Result>
-  void EnqueueGrowing(size_t cost, Request request, Done<Result> done);
+  void EnqueueGrowing(size_t cost, Request request, AnswerBytes* answer, Done<Result> done);
   void EnqueueWrite(std::unique_ptr<Write> write);
 
   // The writing thread's.
@@ -227,6 +239,7 @@ class Store {
 
   // Bits. The writing thread's to change, but that any reader may add kCorrupt.
   mutable std::atomic<uint32_t> alarms_ = 0;
+  mutable AnswerBudget answers_;
   std::atomic<int64_t> used_bytes_ = 0;  // as of the last commit
 
   Leases leases_;

@@ -20,6 +20,16 @@ namespace {
 
 const std::string kAll("\0", 1);
 
+base::StatusOr<LeaseTimeToLive> TimeToLive(const Store& store, int64_t lease, bool with_keys) {
+  AnswerBytes answer = store.NewAnswer();
+  return store.TimeToLive(lease, with_keys, answer);
+}
+
+base::StatusOr<LeaseList> ListLeases(const Store& store) {
+  AnswerBytes answer = store.NewAnswer();
+  return store.ListLeases(answer);
+}
+
 TEST(Store, StartsAtRevisionOneAndCountsEachWriteOnce) {
   StoreFixture store;
   EXPECT_EQ(store->revision(), 1);
@@ -309,10 +319,10 @@ TEST(Store, PutsKeepTheValueOrTheLeaseOnRequest) {
       store->Put({.key = "a", .lease = 0, .prev_kv = true, .ignore_value = true})->prev->lease,
       lease);
   EXPECT_EQ(store.Read({.key = "a"}), "a=1");
-  EXPECT_TRUE(store->TimeToLive(lease, true)->keys.empty());
+  EXPECT_TRUE(TimeToLive(*store, lease, true)->keys.empty());
   store.Put("a", "2", lease);
   ASSERT_TRUE(store->Put({.key = "a", .value = "3", .ignore_lease = true}).ok());
-  EXPECT_EQ(store->TimeToLive(lease, true)->keys, std::vector<std::string>{"a"});
+  EXPECT_EQ(TimeToLive(*store, lease, true)->keys, std::vector<std::string>{"a"});
 }
 
 TEST(Store, ForgetsWhatACompactionCoversAndNothingElse) {
@@ -387,7 +397,7 @@ TEST(Store, LeasesEndWithTheirKeysInOneRevision) {
   store.Put("c", "1");
   EXPECT_TRUE(absl::IsFailedPrecondition(store->Grant({.id = lease.id, .ttl = 9}).status()));
   store.clock().Advance(std::chrono::milliseconds(1500));
-  EXPECT_EQ(store->TimeToLive(lease.id, false)->ttl, 1);
+  EXPECT_EQ(TimeToLive(*store, lease.id, false)->ttl, 1);
   EXPECT_EQ(store->KeepAlive(lease.id), 2);
   store.clock().Advance(std::chrono::milliseconds(1500));
   EXPECT_EQ(store.ReadAll(), "a=1 b=1 c=1");
@@ -397,7 +407,7 @@ TEST(Store, LeasesEndWithTheirKeysInOneRevision) {
     std::this_thread::yield();
   EXPECT_EQ(store->revision(), 5);
   EXPECT_EQ(store.ReadAll(), "c=1");
-  EXPECT_EQ(store->TimeToLive(lease.id, false)->ttl, -1);
+  EXPECT_EQ(TimeToLive(*store, lease.id, false)->ttl, -1);
   EXPECT_EQ(store->KeepAlive(lease.id), std::nullopt);
 }
 
@@ -409,8 +419,8 @@ TEST(Store, LeasesSurviveARestartAndARevocationDoesNot) {
   store.Put("b", "1", revoked);
   EXPECT_EQ(store->Revoke({.id = revoked})->revision, 4);
   store.Reopen();
-  EXPECT_EQ(store->ListLeases()->ids, std::vector<int64_t>{kept});
-  EXPECT_EQ(store->TimeToLive(kept, true)->keys, std::vector<std::string>{"a"});
+  EXPECT_EQ(ListLeases(*store)->ids, std::vector<int64_t>{kept});
+  EXPECT_EQ(TimeToLive(*store, kept, true)->keys, std::vector<std::string>{"a"});
   EXPECT_EQ(store->KeepAlive(kept), 100);
 }
 
@@ -441,8 +451,9 @@ TEST(Store, RefusesWritesBeyondTheQueuesBound) {
   StoreFixture store({.max_pending_writes = 1, .max_batch_writes = 1});
   std::atomic<int> done = 0;
   std::atomic<int> refused = 0;
+  AnswerBytes answer = store->NewAnswer();
   for (int i = 0; i < 500; ++i) {
-    store->Submit(PutRequest{.key = "a"}, [&](const base::StatusOr<PutResult>& result) {
+    store->Submit(PutRequest{.key = "a"}, answer, [&](const base::StatusOr<PutResult>& result) {
       if (absl::IsResourceExhausted(result.status())) ++refused;
       ++done;
     });

@@ -159,13 +159,19 @@ base::Status View::Walk(std::string_view key, std::string_view range_end, Revisi
   return cursor.status();
 }
 
-base::StatusOr<KeyValue> View::Load(const Version& version, bool with_value) const {
-  if (!with_value) return WithoutValue(version);
-  Cursor history(txn_, Table::kHistory);
-  return Load(version, history);
+base::StatusOr<KeyValue> View::Load(const Version& version, bool with_value,
+                                    AnswerBytes* answer) const {
+  if (with_value) {
+    Cursor history(txn_, Table::kHistory);
+    return Load(version, history, answer);
+  }
+  KeyValue kv = WithoutValue(version);
+  if (answer != nullptr) STRATA_RETURN_IF_ERROR(answer->Add(kv, 0));
+  return kv;
 }
 
-base::StatusOr<KeyValue> View::Load(const Version& version, Cursor& history) const {
+base::StatusOr<KeyValue> View::Load(const Version& version, Cursor& history,
+                                    AnswerBytes* answer) const {
   KeyValue kv = WithoutValue(version);
   history.Find(HistoryKey({version.revision, version.record.sub}));
   STRATA_RETURN_IF_ERROR(history.status());
@@ -174,15 +180,17 @@ base::StatusOr<KeyValue> View::Load(const Version& version, Cursor& history) con
     return Damaged(
         fmt::format("revision {} is in the index but not in the history", version.revision));
   }
+  if (answer != nullptr) STRATA_RETURN_IF_ERROR(answer->Add(kv, record->value.size()));
   kv.value = record->value;
   return kv;
 }
 
-base::StatusOr<std::optional<KeyValue>> View::Find(std::string_view key, Revision revision) const {
+base::StatusOr<std::optional<KeyValue>> View::Find(std::string_view key, Revision revision,
+                                                   AnswerBytes* answer) const {
   std::optional<KeyValue> found;
   STRATA_RETURN_IF_ERROR(
       Walk(key, {}, revision, [&](const Version& version) -> base::StatusOr<bool> {
-        STRATA_ASSIGN_OR_RETURN(found, Load(version, /*with_value=*/true));
+        STRATA_ASSIGN_OR_RETURN(found, Load(version, /*with_value=*/true, answer));
         return false;
       }));
   return found;
@@ -198,14 +206,16 @@ base::StatusOr<Revision> View::NewestRevision(std::string_view key, Revision rev
   return newest;
 }
 
-base::StatusOr<RangeResult> View::Range(const RangeRequest& request) const {
+base::StatusOr<RangeResult> View::Range(const RangeRequest& request, AnswerBytes& answer) const {
   STRATA_RETURN_IF_ERROR(CheckRevision(request.revision));
   const Revision at = request.revision > 0 ? request.revision : revision_;
   const bool sorts =
       request.sort_target != SortTarget::kKey || request.sort_order == SortOrder::kDescend;
-  // Values are read for what is answered; sorting needs to see all before it can tell, and by value
-  // needs the values.
-  const bool load_values = !request.keys_only || request.sort_target == SortTarget::kValue;
+  // Values are read for what is answered; sorting needs to see all before it can tell what that is,
+  // and by value needs the values.
+  const bool by_value = sorts && request.sort_target == SortTarget::kValue;
+  const bool late = sorts && !by_value && !request.keys_only && request.limit > 0;
+  const bool load_values = by_value || (!request.keys_only && !late);
   const size_t limit = request.limit > 0 ? static_cast<size_t>(request.limit) : SIZE_MAX;
   // A target without an order sorts, ascending, what the limit has left over, and one more (etcd
   // txn/range.go).
@@ -224,11 +234,9 @@ base::StatusOr<RangeResult> View::Range(const RangeRequest& request) const {
           result.more = true;
           return true;
         }
-        if (!load_values) {
-          result.kvs.push_back(WithoutValue(version));
-          return true;
-        }
-        STRATA_ASSIGN_OR_RETURN(KeyValue kv, Load(version, history));
+        STRATA_ASSIGN_OR_RETURN(KeyValue kv, load_values
+                                                 ? Load(version, history, &answer)
+                                                 : Load(version, /*with_value=*/false, &answer));
         result.kvs.push_back(std::move(kv));
         return true;
       }));
@@ -239,8 +247,12 @@ base::StatusOr<RangeResult> View::Range(const RangeRequest& request) const {
     result.kvs.resize(limit);
     result.more = true;
   }
-  if (request.keys_only) {
-    for (KeyValue& kv : result.kvs) kv.value.clear();
+  for (KeyValue& kv : result.kvs) {
+    if (request.keys_only) kv.value.clear();
+    if (!late) continue;
+    STRATA_ASSIGN_OR_RETURN(auto whole, Find(kv.key, at, &answer));
+    if (!whole) return Damaged("a version that was there is gone");
+    kv = *std::move(whole);
   }
   return result;
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "storage/engine/answer_bytes.h"
 #include "storage/engine/layout.h"
 #include "storage/engine/lmdb.h"
 #include "storage/engine/types.h"
@@ -46,10 +47,11 @@ class View {
   base::Status CheckRevision(Revision revision) const;
 
   // Without the revision of the result, which is the caller's affair.
-  base::StatusOr<RangeResult> Range(const RangeRequest& request) const;
+  base::StatusOr<RangeResult> Range(const RangeRequest& request, AnswerBytes& answer) const;
 
   // The live version of `key` at `revision`; nothing if there is none.
-  base::StatusOr<std::optional<KeyValue>> Find(std::string_view key, Revision revision) const;
+  base::StatusOr<std::optional<KeyValue>> Find(std::string_view key, Revision revision,
+                                               AnswerBytes* answer = nullptr) const;
 
   // When `key`, as it is at `revision`, was written; 0 if it doesn't exist then.
   base::StatusOr<Revision> NewestRevision(std::string_view key, Revision revision) const;
@@ -65,10 +67,12 @@ class View {
       Revision from,
       absl::FunctionRef<base::StatusOr<bool>(const ChangeRef&, bool last)> visit) const;
 
-  // The whole record of a version.
-  base::StatusOr<KeyValue> Load(const Version& version, bool with_value) const;
+  // The whole record of a version. It is counted in `answer` before it is copied, if that is given.
+  base::StatusOr<KeyValue> Load(const Version& version, bool with_value,
+                                AnswerBytes* answer = nullptr) const;
   // The same for many: what a range holds was often written together, and is found beside the last.
-  base::StatusOr<KeyValue> Load(const Version& version, lmdb::Cursor& history) const;
+  base::StatusOr<KeyValue> Load(const Version& version, lmdb::Cursor& history,
+                                AnswerBytes* answer = nullptr) const;
 
  private:
   const lmdb::Txn& txn_;

@@ -27,7 +27,36 @@ grpc::Status Respond(const Identity& identity, base::StatusOr<Result> result, Re
   return grpc::Status::OK;
 }
 
-// Decodes a write and queues it; the store's thread finishes the call.
+// A call whose answer holds records. Lives, and counts them, until the answer is on its way.
+class AnsweringCall final : public grpc::ServerUnaryReactor {
+ public:
+  explicit AnsweringCall(const engine::Store& store) : answer_(store.NewAnswer()) {}
+  void OnDone() override { delete this; }
+
+  engine::AnswerBytes& answer() { return answer_; }
+
+ private:
+  engine::AnswerBytes answer_;
+};
+
+// Decodes a write that may answer records, and queues it; the store's thread finishes the call.
+template <typename EngineResult, typename Request, typename Response>
+grpc::ServerUnaryReactor* SubmitAnswering(engine::Store& store, const Identity& identity,
+                                          const Request& request, Response* response) {
+  auto* call = new AnsweringCall(store);
+  auto decoded = Decode(request);
+  if (!decoded.ok()) {
+    call->Finish(ToGrpc(decoded.status()));
+    return call;
+  }
+  store.Submit(*std::move(decoded), call->answer(),
+               [call, response, identity](base::StatusOr<EngineResult> result) {
+                 call->Finish(Respond(identity, std::move(result), response));
+               });
+  return call;
+}
+
+// The same for a write that answers none.
 template <typename EngineResult, typename Request, typename Response>
 grpc::ServerUnaryReactor* SubmitWrite(engine::Store& store, const Identity& identity,
                                       grpc::CallbackServerContext* context, const Request& request,

@@ -88,7 +88,8 @@ struct Server::Services {
 };
 
 Server::Server(engine::Store& store, Options options, const obs::Logger& log, obs::Metrics& metrics)
-    : options_(std::move(options)),
+    : store_(store),
+      options_(std::move(options)),
       log_(log),
       services_(std::make_unique<Services>(store, *this, metrics)) {}
 
@@ -168,7 +169,8 @@ base::Status Server::Start() {
 
 grpc::Status Server::Range(const etcdserverpb::RangeRequest& request,
                            etcdserverpb::RangeResponse* response) const {
-  return services_->kv.Read(request, response);
+  engine::AnswerBytes answer = store_.NewAnswer();
+  return services_->kv.Read(request, answer, response);
 }
 
 std::shared_ptr<grpc::Channel> Server::InProcessChannel() {

@@ -74,6 +74,7 @@ class Server {
   base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(
       const std::string& url) const;
 
+  const engine::Store& store_;
   const Options options_;
   const obs::Logger& log_;
   std::vector<std::string> urls_;

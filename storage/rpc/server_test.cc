@@ -31,10 +31,10 @@ const std::string kAll("\0", 1);
 // A server over a store of its own, and a client within the process.
 class ServerTest : public ::testing::Test {
  protected:
-  void Start(Options options = {}) {
+  void Start(Options options = {}, const engine::Options& engine = {}) {
     std::string name = ::testing::TempDir() + "strata-rpc-XXXXXX";
     directory_ = mkdtemp(name.data());
-    auto store = engine::Store::Open(directory_, {}, clock_, obs::NullLogger(), metrics_);
+    auto store = engine::Store::Open(directory_, engine, clock_, obs::NullLogger(), metrics_);
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
     server_ = std::make_unique<Server>(*store_, std::move(options), obs::NullLogger(), metrics_);
@@ -345,6 +345,7 @@ class Watcher {
     stream_ = stub_->Watch(&context_);
   }
   ~Watcher() {
+    if (finished_) return;
     context_.TryCancel();
     pb::WatchResponse rest;
     while (stream_->Read(&rest)) {
@@ -394,9 +395,13 @@ class Watcher {
     return text + (response.fragment() ? " ..." : "");
   }
 
-  grpc::Status Finish() { return stream_->Finish(); }
+  grpc::Status Finish() {
+    finished_ = true;
+    return stream_->Finish();
+  }
 
  private:
+  bool finished_ = false;
   grpc::ClientContext context_;
   std::unique_ptr<pb::Watch::Stub> stub_;
   std::unique_ptr<grpc::ClientReaderWriter<pb::WatchRequest, pb::WatchResponse>> stream_;
@@ -611,6 +616,29 @@ TEST_F(ServerTest, LargeAnswersAreSplitForWatchesThatAllowIt) {
   const auto second = watcher.Next();
   EXPECT_FALSE(second.fragment());
   EXPECT_EQ(second.events_size(), 1);
+}
+
+// As etcd's stream does that can't send one: a revision is never split between answers but for
+// those who allow it.
+TEST_F(ServerTest, ARevisionThatNoAnswerHoldsEndsTheStreamThatWantsIt) {
+  Start({.watch = {.step_bytes = 1000}}, {.max_answer_bytes = 100'000});
+  for (int i = 0; i < 10; ++i) Put("k" + std::to_string(i), std::string(30'000, 'v'));
+  Watcher with_prev(channel_), plain(channel_);
+  auto create = Prefix("k", "l");
+  plain.Create(create);
+  create.set_prev_kv(true);
+  with_prev.Create(create);
+  plain.Say();
+  with_prev.Say();
+  grpc::ClientContext context;
+  pb::DeleteRangeRequest request;
+  request.set_key("k");
+  request.set_range_end("l");
+  pb::DeleteRangeResponse response;
+  ASSERT_TRUE(kv_->DeleteRange(&context, request, &response).ok());
+  EXPECT_EQ(plain.Next().events_size(), 10);
+  EXPECT_THAT(Text(with_prev.Finish()),
+              StartsWith("8 grpc: trying to send message larger than max ("));
 }
 
 TEST_F(ServerTest, AClientThatDoesNotReadMissesNothingAndHoldsNobodyUp) {

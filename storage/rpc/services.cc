@@ -11,15 +11,18 @@ namespace pb = etcdserverpb;
 using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
 
-grpc::Status KvService::Read(const pb::RangeRequest& request, pb::RangeResponse* response) const {
+grpc::Status KvService::Read(const pb::RangeRequest& request, engine::AnswerBytes& answer,
+                             pb::RangeResponse* response) const {
   const auto decoded = Decode(request);
   if (!decoded.ok()) return ToGrpc(decoded.status());
-  return Respond(identity_, store_.Range(*decoded), response);
+  return Respond(identity_, store_.Range(*decoded, answer), response);
 }
 
-ServerUnaryReactor* KvService::Range(CallbackServerContext* context,
+ServerUnaryReactor* KvService::Range(CallbackServerContext* /*context*/,
                                      const pb::RangeRequest* request, pb::RangeResponse* response) {
-  return Finish(context, Read(*request, response));
+  auto* call = new AnsweringCall(store_);
+  call->Finish(Read(*request, call->answer(), response));
+  return call;
 }
 
 ServerUnaryReactor* KvService::Put(CallbackServerContext* context, const pb::PutRequest* request,
@@ -27,7 +30,7 @@ ServerUnaryReactor* KvService::Put(CallbackServerContext* context, const pb::Put
   if (request->ByteSizeLong() > max_request_bytes_) {
     return Finish(context, ToGrpc(engine::RequestTooLarge()));
   }
-  return SubmitWrite<engine::PutResult>(store_, identity_, context, *request, response);
+  return SubmitAnswering<engine::PutResult>(store_, identity_, *request, response);
 }
 
 ServerUnaryReactor* KvService::DeleteRange(CallbackServerContext* context,
@@ -36,7 +39,7 @@ ServerUnaryReactor* KvService::DeleteRange(CallbackServerContext* context,
   if (request->ByteSizeLong() > max_request_bytes_) {
     return Finish(context, ToGrpc(engine::RequestTooLarge()));
   }
-  return SubmitWrite<engine::DeleteResult>(store_, identity_, context, *request, response);
+  return SubmitAnswering<engine::DeleteResult>(store_, identity_, *request, response);
 }
 
 ServerUnaryReactor* KvService::Txn(CallbackServerContext* context, const pb::TxnRequest* request,
@@ -44,7 +47,7 @@ ServerUnaryReactor* KvService::Txn(CallbackServerContext* context, const pb::Txn
   if (request->ByteSizeLong() > max_request_bytes_) {
     return Finish(context, ToGrpc(engine::RequestTooLarge()));
   }
-  return SubmitWrite<engine::TxnResult>(store_, identity_, context, *request, response);
+  return SubmitAnswering<engine::TxnResult>(store_, identity_, *request, response);
 }
 
 ServerUnaryReactor* KvService::Compact(CallbackServerContext* context,
@@ -65,27 +68,37 @@ ServerUnaryReactor* LeaseService::LeaseRevoke(CallbackServerContext* context,
   return SubmitWrite<engine::LeaseRevokeResult>(store_, identity_, context, *request, response);
 }
 
-ServerUnaryReactor* LeaseService::LeaseTimeToLive(CallbackServerContext* context,
+ServerUnaryReactor* LeaseService::LeaseTimeToLive(CallbackServerContext* /*context*/,
                                                   const pb::LeaseTimeToLiveRequest* request,
                                                   pb::LeaseTimeToLiveResponse* response) {
-  auto found = store_.TimeToLive(request->id(), request->keys());
-  if (!found.ok()) return Finish(context, ToGrpc(found.status()));
+  auto* call = new AnsweringCall(store_);
+  auto found = store_.TimeToLive(request->id(), request->keys(), call->answer());
+  if (!found.ok()) {
+    call->Finish(ToGrpc(found.status()));
+    return call;
+  }
   identity_.Fill(response->mutable_header(), found->revision);
   response->set_id(request->id());
   response->set_ttl(found->ttl);
   response->set_grantedttl(found->granted_ttl);
   for (auto& key : found->keys) response->add_keys(std::move(key));
-  return Finish(context, grpc::Status::OK);
+  call->Finish(grpc::Status::OK);
+  return call;
 }
 
-ServerUnaryReactor* LeaseService::LeaseLeases(CallbackServerContext* context,
+ServerUnaryReactor* LeaseService::LeaseLeases(CallbackServerContext* /*context*/,
                                               const pb::LeaseLeasesRequest* /*request*/,
                                               pb::LeaseLeasesResponse* response) {
-  const auto list = store_.ListLeases();
-  if (!list.ok()) return Finish(context, ToGrpc(list.status()));
+  auto* call = new AnsweringCall(store_);
+  const auto list = store_.ListLeases(call->answer());
+  if (!list.ok()) {
+    call->Finish(ToGrpc(list.status()));
+    return call;
+  }
   identity_.Fill(response->mutable_header(), list->revision);
   for (const int64_t id : list->ids) response->add_leases()->set_id(id);
-  return Finish(context, grpc::Status::OK);
+  call->Finish(grpc::Status::OK);
+  return call;
 }
 
 namespace {

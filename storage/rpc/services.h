@@ -20,8 +20,8 @@ class KvService final : public etcdserverpb::KV::CallbackService {
   KvService(engine::Store& store, const Identity& identity, size_t max_request_bytes)
       : store_(store), identity_(identity), max_request_bytes_(max_request_bytes) {}
 
-  // Range, at once.
-  grpc::Status Read(const etcdserverpb::RangeRequest& request,
+  // Range, at once. `answer` lives as long as the response is held.
+  grpc::Status Read(const etcdserverpb::RangeRequest& request, engine::AnswerBytes& answer,
                     etcdserverpb::RangeResponse* response) const;
 
   grpc::ServerUnaryReactor* Range(grpc::CallbackServerContext* context,

@@ -25,6 +25,8 @@ constexpr int kReadsPerStep = 16;
 // What an event costs beside its key and value.
 constexpr size_t kEventOverhead = 64;
 
+constexpr size_t kUncountedSteps = 4;
+
 const std::string kFromKey(1, '\0');
 
 }  // namespace
@@ -36,7 +38,11 @@ bool WatchStream::Watch::Wants(const engine::Change& change) const {
   return changed >= key && (range_end == kFromKey || changed < range_end);
 }
 
-WatchStream::WatchStream(WatchService& service) : service_(service), store_(service.store_) {}
+// A step that is as large as it should be counts against nobody: it is small, and one a stream.
+WatchStream::WatchStream(WatchService& service)
+    : service_(service),
+      store_(service.store_),
+      step_(store_.NewAnswer(kUncountedSteps * service.options_.step_bytes)) {}
 
 void WatchStream::Begin() {
   absl::MutexLock lock(&mu_);
@@ -66,6 +72,7 @@ void WatchStream::OnWriteDone(bool ok) {
     absl::MutexLock lock(&mu_);
     writing_ = false;
     out_.pop_front();
+    if (out_.empty()) step_.Restart();
     if (!ok) End(grpc::Status::CANCELLED);
     Proceed();
     wake = !writing_ && !ended_;
@@ -275,6 +282,7 @@ base::StatusOr<WatchStream::Event> WatchStream::MakeEvent(const engine::Change& 
 void WatchStream::ReadForSynced() {
   if (store_.revision() < position_ || !any_synced()) return;
   std::map<int64_t, Events> events;
+  step_.Restart();
   const auto end = store_.Changes(
       position_, service_.options_.step_bytes,
       [&](const engine::Change& change) ABSL_NO_THREAD_SAFETY_ANALYSIS -> base::StatusOr<size_t> {
@@ -285,6 +293,7 @@ void WatchStream::ReadForSynced() {
           Event& event = made[watch.prev_kv ? 1 : 0];
           if (event == nullptr) {
             STRATA_ASSIGN_OR_RETURN(event, MakeEvent(change, watch.prev_kv));
+            STRATA_RETURN_IF_ERROR(step_.Add(event->ByteSizeLong() + kEventOverhead));
             taken += event->ByteSizeLong();
           }
           events[id].push_back(event);
@@ -325,14 +334,17 @@ bool WatchStream::ReadForOneLagging() {
   last_lagging_ = id;
 
   Events events;
-  const auto end =
-      store_.Changes(watch.next, service_.options_.step_bytes,
-                     [&](const engine::Change& change) -> base::StatusOr<size_t> {
-                       if (!watch.Wants(change)) return 0;
-                       STRATA_ASSIGN_OR_RETURN(Event event, MakeEvent(change, watch.prev_kv));
-                       events.push_back(std::move(event));
-                       return events.back()->ByteSizeLong() + kEventOverhead;
-                     });
+  step_.Restart();
+  const auto end = store_.Changes(
+      watch.next, service_.options_.step_bytes,
+      [&](const engine::Change& change) ABSL_NO_THREAD_SAFETY_ANALYSIS -> base::StatusOr<size_t> {
+        if (!watch.Wants(change)) return 0;
+        STRATA_ASSIGN_OR_RETURN(Event event, MakeEvent(change, watch.prev_kv));
+        events.push_back(std::move(event));
+        const size_t taken = events.back()->ByteSizeLong() + kEventOverhead;
+        STRATA_RETURN_IF_ERROR(step_.Add(taken));
+        return taken;
+      });
   if (absl::IsOutOfRange(end.status())) {
     CancelCompacted(id);
     return true;

@@ -123,7 +123,8 @@ class WatchStream final
   bool gathering_ ABSL_GUARDED_BY(mu_) = false;                            // and is woken then
   bool progress_wanted_ ABSL_GUARDED_BY(mu_) = false;
   std::deque<Answer> out_ ABSL_GUARDED_BY(mu_);
-  bool writing_ ABSL_GUARDED_BY(mu_) = false;  // the front of out_
+  engine::AnswerBytes step_ ABSL_GUARDED_BY(mu_);  // of the events in out_
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;      // the front of out_
   bool reading_ ABSL_GUARDED_BY(mu_) = false;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;  // Finish is due, or called
   bool finished_ ABSL_GUARDED_BY(mu_) = false;

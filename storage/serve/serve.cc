@@ -109,6 +109,12 @@ void AddFlags(CLI::App& command, Flags& flags) {
       ->check(CLI::Range(size_t{1}, size_t{1} << 30))
       ->capture_default_str();
   command
+      .add_option("--max-response-bytes-inflight", flags.engine.max_inflight_answer_bytes,
+                  "Bytes of all answers that are gathered or sent at a time; beyond it reads are "
+                  "refused. One answer ends at 2 GiB")
+      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
+      ->capture_default_str();
+  command
       .add_option("--watch-progress-notify-interval", flags.progress_ms,
                   "How often quiet watches hear of progress, if they ask for it")
       ->transform(CLI::AsNumberWithUnit(kUnits))
