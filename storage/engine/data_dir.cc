@@ -8,12 +8,16 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace strata::engine {
 namespace {
+
+namespace fs = std::filesystem;
 
 base::Status SystemError(std::string_view what) {
   const int code = errno;
@@ -31,7 +35,45 @@ std::string Holder(int lock) {
   return fmt::format("process {}", line.substr(0, line.find_first_not_of("0123456789")));
 }
 
+// By what the directories of others are known.
+struct Other {
+  const char* entry;
+  const char* what;
+};
+constexpr Other kOthers[] = {
+    {"member",
+     "is an etcd's directory: save a snapshot of that etcd with `etcdctl snapshot save`, and "
+     "`strata-storage restore` it into a directory of its own"},
+    {"snap",
+     "is a part of an etcd's directory: save a snapshot of that etcd with `etcdctl snapshot save`, "
+     "and `strata-storage restore` it into a directory of its own"},
+    {"state.db", "is kine's directory: give one of its own, and `dump` and `load` the records"},
+    {"PG_VERSION", "is a PostgreSQL's directory: give one of its own"},
+    {"data.mdb", "is another program's LMDB directory: give one of its own"},
+    {kRestoring,
+     "holds a restore that was cut off: remove what is in it, and restore the snapshot again"},
+};
+
 }  // namespace
+
+base::Status DataDir::Check(const std::string& path, bool may_make) {
+  std::error_code error;
+  if (fs::exists(fs::path(path) / kStoreFile, error)) return base::OkStatus();
+  for (const Other& other : kOthers) {
+    if (fs::exists(fs::path(path) / other.entry, error))
+      return base::FailedPreconditionError(
+          fmt::format("{} {} ({} is in it)", path, other.what, other.entry));
+  }
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    if (fs::exists(entry.path() / kStoreFile, error)) {
+      return base::FailedPreconditionError(
+          fmt::format("{} holds no store, but {} does: give that", path, entry.path().string()));
+    }
+  }
+  if (may_make) return base::OkStatus();
+  return base::NotFoundError(fmt::format("{} holds no store: there is no {}", path,
+                                         (fs::path(path) / kStoreFile).string()));
+}
 
 base::Status SyncDirectory(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

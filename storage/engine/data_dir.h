@@ -11,6 +11,10 @@ namespace strata::engine {
 // Makes the names in a directory durable.
 base::Status SyncDirectory(const std::string& path);
 
+// The file of a store in its directory, and where a restore makes one before that.
+inline constexpr const char* kStoreFile = "records.mdb";
+inline constexpr const char* kRestoring = "restoring";
+
 // Holds the directory while it lives; the system lets go when the process dies, however it dies.
 class DataDir {
  public:
@@ -20,6 +24,10 @@ class DataDir {
   DataDir(const DataDir&) = delete;
   DataDir& operator=(const DataDir&) = delete;
   ~DataDir();
+
+  // What keeps `path` from holding a store, without touching it: FailedPrecondition if it holds
+  // something else, NotFound if it holds nothing and nothing may be made.
+  static base::Status Check(const std::string& path, bool may_make);
 
   std::string FilePath(const std::string& name) const { return path_ + "/" + name; }
 

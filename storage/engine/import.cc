@@ -7,7 +7,6 @@
 
 #include "base/bytes.h"
 #include "storage/engine/layout.h"
-#include "storage/engine/snapshot.h"
 #include "storage/engine/view.h"
 
 namespace strata::engine {

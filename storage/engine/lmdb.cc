@@ -35,6 +35,7 @@ std::string_view View(const MDB_val& value) {
 }
 
 constexpr const char* kCopySuffix = ".defragmented";
+constexpr const char* kNewSuffix = ".new";
 constexpr size_t kSum = 4;  // bytes of a checksum
 
 // CRC-32: every flip of one bit, and of a run of up to 32, changes it.
@@ -102,6 +103,19 @@ int FillUp(MDB_env* env) {
   if (fstat(file, &status) != 0) return errno;
   const auto whole = static_cast<off_t>((info.me_last_pgno + 1) * stat.ms_psize);
   return status.st_size >= whole || ftruncate(file, whole) == 0 ? 0 : errno;
+}
+
+// The tables' handles, made if they aren't there.
+int OpenTables(MDB_env* env, std::array<unsigned, kTables>& tables) {
+  MDB_txn* txn = nullptr;
+  if (const int code = mdb_txn_begin(env, nullptr, 0, &txn); code != 0) return code;
+  for (size_t i = 0; i < kTables; ++i) {
+    if (const int code = mdb_dbi_open(txn, kNames[i], MDB_CREATE, &tables[i]); code != 0) {
+      mdb_txn_abort(txn);
+      return code;
+    }
+  }
+  return mdb_txn_commit(txn);
 }
 
 // LMDB refuses everything after it couldn't write a meta page.
@@ -275,9 +289,27 @@ base::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string
 base::Status Environment::OpenFile() {
   STRATA_ASSIGN_OR_RETURN(auto checkpoints,
                           Checkpoints::Open(path_, options_.changes_between_checkpoints));
+  struct stat file {};
+  if (stat(path_.c_str(), &file) != 0 && errno == ENOENT) STRATA_RETURN_IF_ERROR(MakeTree());
   STRATA_RETURN_IF_ERROR(OpenTree());
   checkpoints_ = std::move(checkpoints);
   return checkpoints_->Recover(env_, [this](std::string_view record) { return Redo(record); });
+}
+
+base::Status Environment::MakeTree() const {
+  const std::string made = path_ + kNewSuffix;
+  unlink(made.c_str());  // of a start that was cut off
+  MDB_env* env = nullptr;
+  int code = mdb_env_create(&env);
+  if (code != 0) return Error(code, "making");
+  mdb_env_set_maxdbs(env, kTables);
+  std::array<unsigned, kTables> tables;
+  code = mdb_env_open(env, made.c_str(), MDB_NOSUBDIR | MDB_NOLOCK, 0600);
+  if (code == 0) code = OpenTables(env, tables);  // synced with its commit
+  mdb_env_close(env);
+  if (code != 0) return Error(code, "making");
+  if (rename(made.c_str(), path_.c_str()) != 0) return Error(errno, "making");
+  return SyncDirectory(std::filesystem::path(path_).parent_path());
 }
 
 base::Status Environment::OpenTree() {
@@ -300,17 +332,7 @@ base::Status Environment::OpenTree() {
   }
   if (const int code = FillUp(env_); code != 0) return Error(code, "opening");
 
-  MDB_txn* txn = nullptr;
-  if (const int code = mdb_txn_begin(env_, nullptr, 0, &txn); code != 0) {
-    return Error(code, "opening");
-  }
-  for (size_t i = 0; i < kTables; ++i) {
-    if (const int code = mdb_dbi_open(txn, kNames[i], MDB_CREATE, &tables_[i]); code != 0) {
-      mdb_txn_abort(txn);
-      return Error(code, "opening");
-    }
-  }
-  const int code = mdb_txn_commit(txn);
+  const int code = OpenTables(env_, tables_);
   return code == 0 ? base::OkStatus() : Error(code, "opening");
 }
 

@@ -132,7 +132,8 @@ class Environment {
     size_t changes_between_checkpoints = 4096;
   };
 
-  // Opens or creates the file, with mode 0600.
+  // Opens the file, or makes one with mode 0600: aside until it is whole, so that a file that isn't
+  // one is damage.
   static base::StatusOr<std::unique_ptr<Environment>> Open(const std::string& path,
                                                            const Options& options);
   ~Environment();
@@ -173,6 +174,7 @@ class Environment {
       : path_(std::move(path)), options_(options) {}
   base::Status OpenFile();
   base::Status OpenTree();
+  base::Status MakeTree() const;
   base::Status Redo(std::string_view record);
   base::StatusOr<bool> Log(const Txn& txn);
   base::Status Commit(Txn& txn);

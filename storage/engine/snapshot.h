@@ -30,7 +30,4 @@ class Snapshot {
   const int file_;
 };
 
-// The file of a store in its directory.
-inline constexpr const char* kStoreFile = "records.mdb";
-
 }  // namespace strata::engine

@@ -212,6 +212,7 @@ class Store::TypedWrite final : public Store::Write {
 base::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
                                                    const Options& options, const base::Clock& clock,
                                                    const obs::Logger& log, obs::Metrics& metrics) {
+  STRATA_RETURN_IF_ERROR(DataDir::Check(directory, options.make));
   STRATA_ASSIGN_OR_RETURN(auto dir, DataDir::Hold(directory));
   if (dir->exposed()) {
     log.Warning("Others may look into the data directory; chmod 700 it",
@@ -288,6 +289,11 @@ base::Status Store::Load() {
           format ? fmt::to_string(*format) : "unknown", kFormatVersion));
     }
     if (!stored) {
+      STRATA_ASSIGN_OR_RETURN(const View found, View::Of(txn));
+      if (found.revision() > 1) {
+        return base::FailedPreconditionError(
+            "the store was never finished: restore the snapshot again, into an empty directory");
+      }
       STRATA_RETURN_IF_ERROR(InitMeta(txn));
     } else if (*format < kFormatVersion) {
       STRATA_RETURN_IF_ERROR(txn.PutBare(Table::kMeta, kMetaFormat, EncodeNumber(kFormatVersion)));

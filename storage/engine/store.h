@@ -38,6 +38,8 @@
 namespace strata::engine {
 
 struct Options {
+  // Make a store where there is none; or that is NotFound.
+  bool make = true;
   size_t max_txn_ops = 128;
   // Writes that wait for the writer; beyond them requests are refused with TooManyRequests.
   size_t max_pending_writes = 4096;

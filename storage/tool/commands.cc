@@ -70,6 +70,7 @@ std::shared_ptr<ConnectOptions> AddConnectFlags(CLI::App& command, bool makes_di
           ->type_name("DIR")
           ->group(kGroup)
           ->excludes(servers);
+  options->makes_store = makes_directory;
   if (!makes_directory) directory->check(CLI::ExistingDirectory);
   return options;
 }

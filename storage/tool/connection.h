@@ -19,6 +19,7 @@ struct ConnectOptions {
   client::Options etcd{};                           // --etcd-servers and the flags of its TLS
   std::string prefix = "openshift.io";              // --etcd-prefix
   std::string data_dir{};                           // --data-dir; used if it isn't empty
+  bool makes_store = true;                          // where the directory holds none
   std::chrono::milliseconds connect_timeout{5000};  // for the first answer of one of the servers
 };
 

@@ -26,7 +26,6 @@
 #include "proto/etcd/kv.pb.h"
 #include "storage/engine/data_dir.h"
 #include "storage/engine/import.h"
-#include "storage/engine/snapshot.h"
 #include "storage/engine/store.h"
 #include "storage/tool/bolt.h"
 
@@ -262,11 +261,21 @@ base::StatusOr<Restored> Restore(const std::string& file, const std::string& dir
   }
   if (!existed && mkdir(directory.c_str(), 0700) != 0) return Failed(directory);
   if (!existed) STRATA_RETURN_IF_ERROR(engine::SyncDirectory(directory + "/.."));
-  auto restored = Fill(file, directory, clock);
-  if (!restored.ok()) {
-    for (const auto& entry : fs::directory_iterator(directory, error))
-      fs::remove(entry.path(), error);
-    if (!existed) fs::remove(directory, error);
+  // Aside until all of it is there and was read once: whatever ends this, what is left is no store
+  // that somebody could serve.
+  const std::string aside = directory + "/" + engine::kRestoring;
+  if (mkdir(aside.c_str(), 0700) != 0) return Failed(aside);
+  auto restored = Fill(file, aside, clock);
+  if (restored.ok()) {
+    const std::string made = aside + "/" + engine::kStoreFile;
+    const std::string target = directory + "/" + engine::kStoreFile;
+    if (rename(made.c_str(), target.c_str()) != 0) restored = Failed(target);
+  }
+  fs::remove_all(aside, error);
+  if (restored.ok()) {
+    STRATA_RETURN_IF_ERROR(engine::SyncDirectory(directory));
+  } else if (!existed) {
+    fs::remove(directory, error);
   }
   return restored;
 }

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -62,6 +64,62 @@ func TestNothingIsLostOrHalfDoneWhenThePowerFails(t *testing.T) {
 		}
 	}
 	t.Logf("%d cuts, revision %d", cuts, s.state.revision)
+}
+
+// The power fails at each write of a first start: what is left is no store yet, or a whole one.
+func TestAFirstStartThatLosesItsPowerIsBegunAgain(t *testing.T) {
+	made := append([]string{"records.mdb.new", "records.mdb-wal.new"}, files...)
+	whole := false
+	for cut := 1; !whole; cut++ {
+		for seed := range 3 {
+			dir, shadow, left := t.TempDir(), t.TempDir(), t.TempDir()
+			for _, name := range made[:2] {
+				if err := os.WriteFile(filepath.Join(shadow, name), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			args := func(dir string) []string {
+				return []string{"serve", "--data-dir=" + dir, fmt.Sprintf("--listen-client-urls=http://127.0.0.1:%d", rig.FreePort(t))}
+			}
+			first := exec.Command(rig.Strata(t, "strata-storage"), args(dir)...)
+			first.Env = append(os.Environ(), "LD_PRELOAD="+rig.Peer(t, "libdisk_faults.so"), "DISK_FILES="+strings.Join(made, ","),
+				"DISK_SHADOW="+shadow, fmt.Sprint("DISK_SEED=", seed), fmt.Sprint("DISK_CUT_AT=", cut))
+			stderr, err := first.StderrPipe()
+			if err == nil {
+				err = first.Start()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Until it is cut, or serves.
+			for lines := bufio.NewScanner(stderr); lines.Scan(); {
+				if strings.Contains(lines.Text(), "Serving the etcd v3 API") {
+					whole = true
+					break
+				}
+			}
+			first.Process.Kill()
+			first.Wait()
+			for _, name := range made {
+				if bytes, err := os.ReadFile(filepath.Join(shadow, name)); err == nil {
+					if err := os.WriteFile(filepath.Join(left, name), bytes, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			b := rig.StartBackendIn(t, "strata-storage", left, rig.FreePort(t))
+			if _, err := b.Client(t).Put(context.Background(), "k", "v"); err != nil {
+				t.Fatalf("cut at write %d, seed %d: %v", cut, seed, err)
+			}
+			b.Stop(syscall.SIGKILL)
+		}
+		if cut > 200 {
+			t.Fatal("it never serves")
+		}
+		if whole {
+			t.Logf("%d writes of a first start", cut-1)
+		}
+	}
 }
 
 // The judge is worth its trust: a disk that doesn't keep what it has synced is found out.

@@ -10,6 +10,9 @@
 //   DISK_LIES      syncs do nothing
 //   DISK_COUNTS    a file that is told the number of writes and of syncs at each sync
 //
+// A file that is renamed to another of these names takes its place in the shadow at once: the worst
+// that a journal of names alone can do to who renames before he syncs.
+//
 // Writes to descriptors with O_DSYNC are synced by themselves, and nothing else with them.
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -60,7 +63,7 @@ class Disk {
     std::istringstream names(Setting("DISK_FILES"));
     const std::string shadow = Setting("DISK_SHADOW");
     for (std::string name; std::getline(names, name, ',');) {
-      File& file = files_[name];
+      File& file = *(files_[name] = new File);  // for good: descriptors refer to it
       if (shadow.empty()) continue;
       file.shadow = Real<int(const char*, int, ...)>("open")((shadow + "/" + name).c_str(),
                                                              O_RDWR | O_CLOEXEC);
@@ -74,7 +77,17 @@ class Disk {
     const std::string name(path);
     const auto found = files_.find(name.substr(name.rfind('/') + 1));
     if (found == files_.end()) return;
-    fds_[fd] = {&found->second, (flags & O_DSYNC) != 0};
+    fds_[fd] = {found->second, (flags & O_DSYNC) != 0};
+  }
+  void Renamed(const std::string& from, const std::string& to) {
+    const std::lock_guard lock(mu_);
+    const auto found = files_.find(from.substr(from.rfind('/') + 1));
+    const auto target = files_.find(to.substr(to.rfind('/') + 1));
+    if (found == files_.end() || target == files_.end()) return;
+    const std::string shadow = Setting("DISK_SHADOW") + "/";
+    Real<int(const char*, const char*)>("rename")((shadow + found->first).c_str(),
+                                                  (shadow + target->first).c_str());
+    target->second = std::exchange(found->second, new File);
   }
   void Closed(int fd) {
     const std::lock_guard lock(mu_);
@@ -130,12 +143,12 @@ class Disk {
   void Cut() {
     std::mt19937_64 random(strtoull(Setting("DISK_SEED").c_str(), nullptr, 10));
     for (const auto& [name, file] : files_) {
-      for (const File::Write& write : file.pending) {
+      for (const File::Write& write : file->pending) {
         for (size_t at = 0; at < write.bytes.size();) {
           const size_t end =
               std::min(write.bytes.size(), at + kSector - (write.offset + at) % kSector);
           if (random() % 2 == 0)
-            Keep(file, {write.offset + static_cast<off_t>(at), write.bytes.substr(at, end - at)});
+            Keep(*file, {write.offset + static_cast<off_t>(at), write.bytes.substr(at, end - at)});
           at = end;
         }
       }
@@ -161,7 +174,7 @@ class Disk {
   }
 
   std::mutex mu_;
-  std::map<std::string, File> files_;
+  std::map<std::string, File*> files_;
   const long cut_at_ = strtol(Setting("DISK_CUT_AT").c_str(), nullptr, 10);
   const bool lies_ = !Setting("DISK_LIES").empty();
   bool lasting_ = false;
@@ -230,6 +243,11 @@ int open64(const char* path, int flags, ...) {
   const int mode = va_arg(list, int);
   va_end(list);
   return Open("open64", path, flags, mode);
+}
+int rename(const char* from, const char* to) {
+  const int code = Real<int(const char*, const char*)>("rename")(from, to);
+  if (code == 0) TheDisk().Renamed(from, to);
+  return code;
 }
 int close(int fd) {
   TheDisk().Closed(fd);

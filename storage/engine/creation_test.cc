@@ -1,0 +1,89 @@
+// The directory of a store before it is one: what is in it, and a first start that is cut off.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "storage/engine/data_dir.h"
+#include "storage/engine/import.h"
+#include "storage/engine/store_fixture_test.h"
+
+namespace strata::engine {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::string OpenSays(const std::string& path, const Options& options = {}) {
+  const base::SystemClock clock;
+  obs::Metrics metrics;
+  return std::string(
+      base::Message(Store::Open(path, options, clock, obs::NullLogger(), metrics).status()));
+}
+
+std::vector<std::string> Entries(const std::string& path) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(path)) names.push_back(entry.path().filename());
+  return names;
+}
+
+TEST(Creation, IsLeftAloneByWhoOnlyReads) {
+  TempDir dir;
+  EXPECT_EQ(OpenSays(dir.path(), {.make = false}),
+            dir.path() + " holds no store: there is no " + dir.path() + "/records.mdb");
+  EXPECT_THAT(Entries(dir.path()), IsEmpty());
+  const std::string none = dir.path() + "/none";
+  EXPECT_THAT(OpenSays(none, {.make = false}), HasSubstr(none + " holds no store"));
+  EXPECT_FALSE(fs::exists(none));
+  EXPECT_EQ(OpenSays(none), "");
+  EXPECT_EQ(OpenSays(none, {.make = false}), "") << "now there is one";
+}
+
+TEST(Creation, HappensInNobodyElsesDirectory) {
+  for (const char* entry : {"member", "snap", "state.db", "PG_VERSION", "data.mdb", "restoring"}) {
+    TempDir dir;
+    fs::create_directory(dir.path() + "/" + entry);
+    EXPECT_THAT(OpenSays(dir.path()), HasSubstr(fmt::format("({} is in it)", entry)));
+    EXPECT_THAT(OpenSays(dir.path(), {.make = false}), HasSubstr("is in it"));
+    EXPECT_EQ(Entries(dir.path()).size(), 1u) << entry;
+  }
+  TempDir parent;
+  EXPECT_EQ(OpenSays(parent.path() + "/store"), "");
+  EXPECT_EQ(OpenSays(parent.path()),
+            parent.path() + " holds no store, but " + parent.path() + "/store does: give that");
+}
+
+// Whatever of the file a first start had written when it was cut off.
+TEST(Creation, ThatWasCutOffIsBegunAgain) {
+  for (const size_t bytes : {size_t{0}, size_t{1}, size_t{4096}, size_t{8192}, size_t{30'000}}) {
+    TempDir dir;
+    std::ofstream(dir.path() + "/records.mdb.new") << std::string(bytes, 'x');
+    std::ofstream(dir.path() + "/records.mdb-wal.new") << std::string(bytes, 'x');
+    ASSERT_EQ(OpenSays(dir.path()), "") << bytes;
+    EXPECT_FALSE(fs::exists(dir.path() + "/records.mdb.new"));
+    EXPECT_FALSE(fs::exists(dir.path() + "/records.mdb-wal.new"));
+  }
+}
+
+TEST(Creation, OfAnothersHistoryThatWasCutOffIsNoStore) {
+  TempDir dir;
+  {
+    auto import = Import::Create(dir.path());
+    ASSERT_TRUE(import.ok()) << import.status();
+    for (int i = 2; i < 40; ++i)
+      ASSERT_TRUE((*import)
+                      ->Add({.key = "k",
+                             .value = std::string(4 << 20, 'v'),
+                             .create_revision = 2,
+                             .mod_revision = i,
+                             .version = i - 1})
+                      .ok());
+  }
+  EXPECT_THAT(OpenSays(dir.path()), HasSubstr("the store was never finished"));
+}
+
+}  // namespace
+}  // namespace strata::engine
