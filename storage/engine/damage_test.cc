@@ -8,6 +8,7 @@
 
 #include <cstdio>
 #include <map>
+#include <vector>
 
 #include "storage/engine/store_fixture_test.h"
 
@@ -25,6 +26,14 @@ void FlipBit(const std::string& path, int64_t bit) {
   close(file);
 }
 
+// Most of the file would be free pages otherwise.
+void Defragment(StoreFixture& store) {
+  absl::Notification defragmented;
+  store->Submit(DefragmentRequest{},
+                [&](const base::StatusOr<DefragmentResult>&) { defragmented.Notify(); });
+  defragmented.WaitForNotification();
+}
+
 // A store of some versions of some keys, closed.
 void Make(StoreFixture& store) {
   for (int i = 0; i < 60; ++i)
@@ -32,11 +41,7 @@ void Make(StoreFixture& store) {
   const auto lease = store->Grant({.ttl = 600});
   store.Put("leased", "value", lease->id);
   store.Delete("key-3");
-  // Most of the file would be free pages otherwise.
-  absl::Notification defragmented;
-  store->Submit(DefragmentRequest{},
-                [&](const base::StatusOr<DefragmentResult>&) { defragmented.Notify(); });
-  defragmented.WaitForNotification();
+  Defragment(store);
   store.Close();
 }
 
@@ -113,40 +118,107 @@ TEST(Damage, ByAFileThatWasCutEndsNoReader) {
   }
 }
 
-TEST(Damage, OfAnyBitGivesNoWrongAnswer) {
-  StoreFixture store;
-  Make(store);
+// What becomes of a reader of the store in `path`, in a process of its own.
+std::string Outcome(const std::string& path, const std::string& whole) {
+  const pid_t child = fork();
+  if (child == 0) {
+    bool bad = false;
+    const std::string seen = See(path, &bad);
+    _exit(bad ? 1 : seen == whole ? 0 : 2);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFSIGNALED(status)        ? "crashed"
+         : WEXITSTATUS(status) == 0 ? "harmless"
+         : WEXITSTATUS(status) == 1 ? "noticed"
+                                    : "wrong";
+}
+
+// Flips each of the bits by itself; how often each outcome was.
+std::map<std::string, int> Flip(const StoreFixture& store, const std::vector<int64_t>& bits) {
   bool error = false;
   const std::string whole = See(store.path(), &error);
-  ASSERT_FALSE(error);
-  const auto size = static_cast<int64_t>(std::filesystem::file_size(store.path() + kFile));
+  EXPECT_FALSE(error);
   std::map<std::string, int> outcomes;
-  constexpr int kFlips = 600;
-  for (int i = 0; i < kFlips; ++i) {
-    // Spread over the file, each at another place in its byte and page.
-    const int64_t bit = (size * 8 / kFlips) * i + i * 13 % 4096;
-    if (bit >= size * 8) break;
+  for (const int64_t bit : bits) {
     TempDir copy;
     std::filesystem::copy_file(store.path() + kFile, copy.path() + kFile);
     FlipBit(copy.path() + kFile, bit);
-    // LMDB may end the process where the tree itself is damaged.
-    const pid_t child = fork();
-    if (child == 0) {
-      bool bad = false;
-      const std::string seen = See(copy.path(), &bad);
-      _exit(bad ? 1 : seen == whole ? 0 : 2);
-    }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    const std::string outcome = WIFSIGNALED(status)        ? "crashed"
-                                : WEXITSTATUS(status) == 0 ? "harmless"
-                                : WEXITSTATUS(status) == 1 ? "noticed"
-                                                           : "wrong";
+    const std::string outcome = Outcome(copy.path(), whole);
     ++outcomes[outcome];
     EXPECT_NE(outcome, "wrong") << "bit " << bit;
+    EXPECT_NE(outcome, "crashed") << "bit " << bit;
   }
   for (const auto& [outcome, count] : outcomes) std::printf("%s: %d\n", outcome.c_str(), count);
-  EXPECT_GT(outcomes["noticed"], kFlips / 10);
+  return outcomes;
+}
+
+int64_t BitsOf(const StoreFixture& store) {
+  return static_cast<int64_t>(std::filesystem::file_size(store.path() + kFile)) * 8;
+}
+
+TEST(Damage, OfAnyBitGivesNoWrongAnswerAndEndsNoProcess) {
+  StoreFixture store;
+  Make(store);
+  constexpr int kFlips = 400;
+  std::vector<int64_t> bits;
+  // Spread over the file, each at another place in its byte and page.
+  const int64_t apart = (BitsOf(store) - 4096) / kFlips;
+  for (int i = 0; i < kFlips; ++i) bits.push_back(apart * i + i * 13 % 4096);
+  EXPECT_GT(Flip(store, bits)["noticed"], kFlips / 10);
+}
+
+// Where LMDB's own numbers are: at a page's beginning, and at that of an entry.
+TEST(Damage, OfThePagesThemselvesIsNoticedBeforeTheyAreFollowed) {
+  StoreFixture store;
+  // Branches, large values, a list of free pages.
+  for (int i = 0; i < 400; ++i)
+    store.Put("key-" + std::to_string(i % 150), std::string(i % 40 == 0 ? 9000 : 100, 'v'));
+  Defragment(store);
+  for (int i = 0; i < 20; ++i) store.Put("key-" + std::to_string(i * 7), "newer");
+  store.Close();
+  constexpr int64_t kPageBits = 4096 * 8;
+  const int64_t pages = BitsOf(store) / kPageBits;
+  std::vector<int64_t> bits;
+  for (int i = 0; i < 300; ++i) {
+    const int64_t page = i * 7919 % pages;
+    bits.push_back(page * kPageBits + i * 104729 % (page < 2 ? 152 * 8 : 40 * 8));
+  }
+  EXPECT_GT(Flip(store, bits)["noticed"], 50);
+}
+
+// What is on the disk may change while the store runs: then a read says so, and others go on.
+TEST(Damage, ByAFileThatIsCutWhileItIsOpenIsAnErrorOfTheRead) {
+  StoreFixture store;
+  for (int i = 0; i < 500; ++i) store.Put("k" + std::to_string(i), std::string(1000, 'v'));
+  store.Reopen();
+  std::filesystem::resize_file(store.path() + kFile, 3 * 4096);
+  const auto all = store->Range({.key = "k", .range_end = "l"});
+  EXPECT_TRUE(absl::IsDataLoss(all.status())) << all.status();
+  EXPECT_THAT(base::Message(all.status()), testing::HasSubstr("the store is damaged"));
+  EXPECT_TRUE(store->has_alarm(Alarm::kCorrupt));
+  EXPECT_FALSE(store->Verify().ok());
+  EXPECT_FALSE(store->TakeSnapshot().ok()) << "of that there is no copy";
+  const auto put = store->Put({.key = "new", .value = "1"});
+  EXPECT_FALSE(put.ok());
+}
+
+TEST(Damage, ThatTheDiskReportsLaterIsNotReadAsZeros) {
+  StoreFixture store;
+  store.Put("large", std::string(400'000, 'v'));
+  store.Put("other", "1");
+  store.Reopen();
+  const auto size = std::filesystem::file_size(store.path() + kFile);
+  EXPECT_EQ(store.Read({.key = "other"}), "other=1");
+  std::filesystem::resize_file(store.path() + kFile, size / 2);
+  std::string said;
+  for (int i = 0; i < 3; ++i) {
+    const auto read = store->Range({.key = "large"});
+    said = std::string(base::Message(read.status()));
+    EXPECT_TRUE(absl::IsDataLoss(read.status()) ||
+                (read.ok() && read->kvs.at(0).value == std::string(400'000, 'v')))
+        << said;
+  }
 }
 
 }  // namespace

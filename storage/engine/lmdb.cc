@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "storage/engine/data_dir.h"
 #include "storage/engine/errors.h"
+#include "storage/engine/tree_check.h"
 
 namespace strata::engine::lmdb {
 namespace {
@@ -46,17 +47,6 @@ uint32_t Sum(Table table, std::string_view key, std::string_view value) {
   return libdeflate_crc32(of_key, value.data(), value.size());
 }
 
-// The value without its checksum; nothing if that is wrong.
-std::optional<std::string_view> Verified(Table table, std::string_view key,
-                                         std::string_view stored) {
-  if (stored.size() < kSum) return std::nullopt;
-  const std::string_view value = stored.substr(0, stored.size() - kSum);
-  uint32_t sum;
-  std::memcpy(&sum, stored.data() + value.size(), kSum);
-  if (le32toh(sum) != Sum(table, key, value)) return std::nullopt;
-  return value;
-}
-
 base::Status Damaged(Table table, std::string_view key) {
   return base::DataLossError(fmt::format("the store is damaged: the checksum of {} {} is wrong",
                                          kNames[static_cast<size_t>(table)],
@@ -76,6 +66,13 @@ base::Status Error(int code, std::string_view what) {
       return IsDiskFull(code) ? base::ResourceExhaustedError(message)
                               : base::InternalError(message);
   }
+}
+
+// LMDB tells of a page that it can't follow once, perhaps where nobody hears it, and then calls the
+// transaction bad.
+base::Status ReadError(int code) {
+  return code == MDB_BAD_TXN ? base::DataLossError("the store is damaged: a page can't be followed")
+                             : Error(code, "reading");
 }
 
 // A write that came short for want of room is EIO to LMDB. Whether it was for that shows in whether
@@ -128,12 +125,16 @@ bool Usable(MDB_env* env) {
 
 }  // namespace
 
+Txn::Txn(Environment& env, MDB_txn* txn, bool write)
+    : env_(&env), txn_(txn), write_(write), faults_(env.faults_.count()) {}
+
 Txn::Txn(Txn&& other) noexcept
     : env_(other.env_),
       txn_(std::exchange(other.txn_, nullptr)),
       write_(other.write_),
       map_full_(other.map_full_),
       disk_full_(other.disk_full_),
+      faults_(other.faults_),
       changes_(other.changes_),
       redo_(std::move(other.redo_)) {}
 
@@ -144,6 +145,10 @@ Txn::~Txn() {
   } else {
     env_->Return(txn_);
   }
+}
+
+base::Status Txn::Whole() const {
+  return env_->faults_.count() == faults_ ? base::OkStatus() : MapFaults::Tell();
 }
 
 void Txn::Note(RedoOp::Kind kind, Table table, std::string_view key, std::string_view value) {
@@ -164,14 +169,14 @@ base::StatusOr<std::optional<std::string_view>> Txn::GetBare(Table table,
   MDB_val v;
   const int code = mdb_get(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v);
   if (code == MDB_NOTFOUND) return std::nullopt;
-  if (code != 0) return Error(code, "reading");
+  if (code != 0) return ReadError(code);
   return View(v);
 }
 
 base::StatusOr<std::optional<std::string_view>> Txn::Get(Table table, std::string_view key) const {
   STRATA_ASSIGN_OR_RETURN(const auto stored, GetBare(table, key));
   if (!stored) return std::nullopt;
-  const auto value = Verified(table, key, *stored);
+  const auto value = env_->Verified(table, key, *stored);
   if (!value) return Damaged(table, key);
   return value;
 }
@@ -209,6 +214,9 @@ base::Status Txn::Append(Table table, std::string_view key, std::string_view val
 }
 
 base::Status Txn::Delete(Table table, std::string_view key) {
+  // What it frees is what its page says.
+  STRATA_ASSIGN_OR_RETURN(const auto stored, GetBare(table, key));
+  if (stored && !env_->IsSound(*stored)) return Damaged(table, key);
   MDB_val k = Value(key);
   const int code = mdb_del(txn_, env_->tables_[static_cast<size_t>(table)], &k, nullptr);
   if (code == MDB_NOTFOUND) return base::OkStatus();
@@ -221,7 +229,7 @@ base::Status Txn::Commit() {
   return env_->Commit(*this);
 }
 
-Cursor::Cursor(const Txn& txn, Table table) : table_(table) {
+Cursor::Cursor(const Txn& txn, Table table) : env_(*txn.env_), table_(table) {
   const int code =
       mdb_cursor_open(txn.txn_, txn.env_->tables_[static_cast<size_t>(table)], &cursor_);
   if (code != 0) status_ = Error(code, "opening a cursor");
@@ -239,7 +247,7 @@ void Cursor::Move(int op, std::string_view to) {
   const int code = mdb_cursor_get(cursor_, &k, &v, static_cast<MDB_cursor_op>(op));
   if (code == 0) {
     key_ = View(k);
-    const auto value = Verified(table_, key_, View(v));
+    const auto value = env_.Verified(table_, key_, View(v));
     if (!value) {
       status_ = Damaged(table_, key_);
       return;
@@ -247,7 +255,7 @@ void Cursor::Move(int op, std::string_view to) {
     valid_ = true;
     value_ = *value;
   } else if (code != MDB_NOTFOUND) {
-    status_ = Error(code, "reading");
+    status_ = ReadError(code);
   }
 }
 
@@ -291,6 +299,7 @@ base::Status Environment::OpenFile() {
                           Checkpoints::Open(path_, options_.changes_between_checkpoints));
   struct stat file {};
   if (stat(path_.c_str(), &file) != 0 && errno == ENOENT) STRATA_RETURN_IF_ERROR(MakeTree());
+  STRATA_RETURN_IF_ERROR(CheckFile());
   STRATA_RETURN_IF_ERROR(OpenTree());
   checkpoints_ = std::move(checkpoints);
   return checkpoints_->Recover(env_, [this](std::string_view record) { return Redo(record); });
@@ -310,6 +319,14 @@ base::Status Environment::MakeTree() const {
   if (code != 0) return Error(code, "making");
   if (rename(made.c_str(), path_.c_str()) != 0) return Error(errno, "making");
   return SyncDirectory(std::filesystem::path(path_).parent_path());
+}
+
+base::Status Environment::CheckFile() const {
+  const int file = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return Error(errno, "opening");
+  base::Status checked = CheckTree(file);
+  close(file);
+  return checked;
 }
 
 base::Status Environment::OpenTree() {
@@ -332,8 +349,66 @@ base::Status Environment::OpenTree() {
   }
   if (const int code = FillUp(env_); code != 0) return Error(code, "opening");
 
-  const int code = OpenTables(env_, tables_);
+  if (const int code = OpenTables(env_, tables_); code != 0) return Error(code, "opening");
+  return WatchMap();
+}
+
+// LMDB doesn't tell where its map is; but a page knows its own number, and here is one: that of the
+// list of tables.
+base::Status Environment::WatchMap() {
+  MDB_stat stat;
+  MDB_txn* txn = nullptr;
+  MDB_val key = Value(kNames[0]), table{};
+  MDB_dbi list = 0;
+  int code = mdb_env_stat(env_, &stat);
+  if (code == 0) code = mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn);
+  if (code != 0) return Error(code, "opening");
+  code = mdb_dbi_open(txn, nullptr, 0, &list);
+  if (code == 0) code = mdb_get(txn, list, &key, &table);
+  if (code == 0) {
+    page_bytes_ = stat.ms_psize;
+    auto* const at = static_cast<char*>(table.mv_data);
+    char* const page = at - reinterpret_cast<uintptr_t>(at) % page_bytes_;
+    uint64_t number;
+    std::memcpy(&number, page, sizeof(number));
+    char* const begin = page - number * page_bytes_;
+    map_ = {begin, static_cast<size_t>(map_bytes_)};
+    faults_.Watch(begin, map_.size());
+  }
+  mdb_txn_abort(txn);
   return code == 0 ? base::OkStatus() : Error(code, "opening");
+}
+
+// Whether LMDB gave it from where it can be. It isn't in the map if this transaction wrote it.
+bool Environment::IsSound(std::string_view stored) const {
+  const auto begin = reinterpret_cast<uintptr_t>(map_.data());
+  const auto at = reinterpret_cast<uintptr_t>(stored.data());
+  if (at < begin || at >= begin + map_.size()) return true;
+  if (stored.size() > begin + map_.size() - at) return false;
+  // A large value stands behind the head of its own page.
+  constexpr size_t kPageHead = 16;
+  constexpr uint16_t kOverflow = 4;
+  if ((at - begin) % page_bytes_ != kPageHead) return true;
+  struct {
+    uint64_t number;
+    uint16_t pad, flags;
+    uint32_t pages;
+  } head;
+  static_assert(sizeof(head) == kPageHead);
+  std::memcpy(&head, stored.data() - kPageHead, sizeof(head));
+  return head.number == (at - begin) / page_bytes_ && head.flags == kOverflow &&
+         head.pages == (kPageHead - 1 + stored.size()) / page_bytes_ + 1;
+}
+
+// The value without its checksum; nothing if that is wrong.
+std::optional<std::string_view> Environment::Verified(Table table, std::string_view key,
+                                                      std::string_view stored) const {
+  if (stored.size() < kSum || !IsSound(stored)) return std::nullopt;
+  const std::string_view value = stored.substr(0, stored.size() - kSum);
+  uint32_t sum;
+  std::memcpy(&sum, stored.data() + value.size(), kSum);
+  if (le32toh(sum) != Sum(table, key, value)) return std::nullopt;
+  return value;
 }
 
 // In one transaction, which isn't logged.
@@ -376,6 +451,8 @@ void Environment::CloseFile() {
   absl::MutexLock lock(&pool_mu_);
   for (MDB_txn* txn : idle_) mdb_txn_abort(txn);
   idle_.clear();
+  faults_.Watch(nullptr, 0);
+  map_ = {};
   if (env_ != nullptr) mdb_env_close(env_);
   env_ = nullptr;
 }
@@ -469,10 +546,12 @@ base::Status Environment::Commit(Txn& txn) {
 base::Status Environment::GrowMap() {
   const int64_t bytes = std::min(map_bytes_ * 2, options_.max_map_bytes);
   if (bytes <= map_bytes_) return base::ResourceExhaustedError("the map is at its limit");
+  faults_.Watch(nullptr, 0);
+  map_ = {};
   if (const int code = mdb_env_set_mapsize(env_, static_cast<size_t>(bytes)); code != 0)
     return Error(code, "growing the map");
   map_bytes_ = bytes;
-  return base::OkStatus();
+  return WatchMap();
 }
 
 base::Status Environment::Grow() {
@@ -483,8 +562,10 @@ base::Status Environment::Grow() {
 base::Status Environment::CopyTo(int file) {
   absl::ReaderMutexLock lock(&map_mu_);
   if (env_ == nullptr) return Error(MDB_BAD_TXN, "copying");
+  if (faults_.count() > 0) return MapFaults::Tell();
   if (const int code = mdb_env_copyfd2(env_, file, MDB_CP_COMPACT); code != 0)
     return Error(code, "copying");
+  if (faults_.count() > 0) return MapFaults::Tell();
   return fsync(file) == 0 ? base::OkStatus() : Error(errno, "copying");
 }
 

@@ -5,7 +5,8 @@
 //
 // LMDB believes what it reads. So every value carries a checksum of its table, key and value, which
 // is verified whenever it is read: a flipped bit makes an error that names the record, and nothing
-// else. Damage to the tree itself is LMDB's to notice (DataLoss too, where it does).
+// else. The tree itself is looked at when the file is opened (tree_check.h), and what the disk
+// can't give is noticed (map_faults.h). All of it is DataLoss.
 //
 // Bytes that come out of a transaction point into the map: valid until the transaction ends, and in
 // a write transaction until its next write.
@@ -25,6 +26,7 @@
 
 #include "base/status.h"
 #include "storage/engine/checkpoints.h"
+#include "storage/engine/map_faults.h"
 #include "storage/engine/redo.h"
 
 struct MDB_env;
@@ -64,10 +66,14 @@ class Txn {
   bool map_full() const { return map_full_; }
   bool disk_full() const { return disk_full_; }
 
+  // DataLoss if something couldn't be read since it began: what was copied from it isn't to be
+  // believed.
+  base::Status Whole() const;
+
  private:
   friend class Environment;
   friend class Cursor;
-  Txn(Environment& env, MDB_txn* txn, bool write) : env_(&env), txn_(txn), write_(write) {}
+  Txn(Environment& env, MDB_txn* txn, bool write);
   base::Status Failed(int code, const char* what);
   base::Status PutChecked(Table table, std::string_view key, std::string_view value,
                           unsigned flags);
@@ -78,6 +84,7 @@ class Txn {
   bool write_;
   bool map_full_ = false;
   bool disk_full_ = false;
+  uint64_t faults_ = 0;  // when it began
   size_t changes_ = 0;
   std::string redo_;  // not continued when it is too large for the log
 };
@@ -107,6 +114,7 @@ class Cursor {
  private:
   void Move(int op, std::string_view to);
 
+  const Environment& env_;
   MDB_cursor* cursor_ = nullptr;
   const Table table_;
   bool valid_ = false;
@@ -175,6 +183,11 @@ class Environment {
   base::Status OpenFile();
   base::Status OpenTree();
   base::Status MakeTree() const;
+  base::Status CheckFile() const;
+  base::Status WatchMap();
+  std::optional<std::string_view> Verified(Table table, std::string_view key,
+                                           std::string_view stored) const;
+  bool IsSound(std::string_view stored) const;
   base::Status Redo(std::string_view record);
   base::StatusOr<bool> Log(const Txn& txn);
   base::Status Commit(Txn& txn);
@@ -188,6 +201,9 @@ class Environment {
   MDB_env* env_ = nullptr;
   std::unique_ptr<Checkpoints> checkpoints_;
   std::array<unsigned, kTables> tables_{};
+  MapFaults faults_;
+  std::string_view map_;  // what of it is watched
+  size_t page_bytes_ = 0;
 
   // Held shared by every snapshot: the map moves when it grows, and ends when it is defragmented.
   absl::Mutex map_mu_;

@@ -305,7 +305,7 @@ base::Status Store::Load() {
   STRATA_ASSIGN_OR_RETURN(const int64_t member, ReadNumber(txn, kMetaMember));
   cluster_id_ = static_cast<uint64_t>(cluster);
   member_id_ = static_cast<uint64_t>(member);
-  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
   Publish(view.revision(), view.compacted());
   STRATA_ASSIGN_OR_RETURN(const bool scrubbed, IsScrubbed(txn));
   scrubbing_ = !scrubbed;
@@ -456,6 +456,12 @@ base::StatusOr<LeaseRevokeResult> Store::Revoke(LeaseRevokeRequest request) {
 }
 
 template <typename Result>
+base::StatusOr<Result> Store::Read(const lmdb::Txn& txn, base::StatusOr<Result> result) const {
+  if (const base::Status whole = txn.Whole(); !whole.ok()) return Noted<Result>(whole);
+  return Noted(std::move(result));
+}
+
+template <typename Result>
 base::StatusOr<Result> Store::Noted(base::StatusOr<Result> result) const {
   if (!absl::IsDataLoss(result.status())) return result;
   const auto bit = static_cast<uint32_t>(Alarm::kCorrupt);
@@ -474,8 +480,8 @@ base::StatusOr<RangeResult> Store::Range(const RangeRequest& request) const {
 base::StatusOr<RangeResult> Store::Range(const RangeRequest& request, AnswerBytes& answer) const {
   STRATA_RETURN_IF_ERROR(Check(request));
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
-  STRATA_ASSIGN_OR_RETURN(RangeResult result, Noted(view.Range(request, answer)));
+  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
+  STRATA_ASSIGN_OR_RETURN(RangeResult result, Read(txn, view.Range(request, answer)));
   result.revision = view.revision();
   return result;
 }
@@ -483,15 +489,15 @@ base::StatusOr<RangeResult> Store::Range(const RangeRequest& request, AnswerByte
 base::StatusOr<TxnResult> Store::ReadTxn(const TxnRequest& request, AnswerBytes& answer) const {
   STRATA_RETURN_IF_ERROR(Check(request, options_.max_txn_ops));
   STRATA_ASSIGN_OR_RETURN(auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
-  return Noted(Mutation(txn, view).Run(request, answer));
+  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
+  return Read(txn, Mutation(txn, view).Run(request, answer));
 }
 
 base::StatusOr<ChangesEnd> Store::Changes(
     Revision from, size_t max_bytes,
     absl::FunctionRef<base::StatusOr<size_t>(const Change&)> visit) const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
   if (from < view.compacted()) return Compacted();
   ChangesEnd end{.next = std::max(from, view.revision() + 1), .current = view.revision()};
   size_t wanted = 0;
@@ -506,24 +512,24 @@ base::StatusOr<ChangesEnd> Store::Changes(
         end.next = change.revision() + 1;
         return false;
       });
-  return Noted(visited.ok() ? base::StatusOr<ChangesEnd>(end) : visited);
+  return Read(txn, visited.ok() ? base::StatusOr<ChangesEnd>(end) : visited);
 }
 
 base::StatusOr<HashResult> Store::Hash(Revision revision) const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
   STRATA_RETURN_IF_ERROR(view.CheckRevision(revision));
   HashResult result;
   result.revision = view.revision();
   result.hash_revision = revision > 0 ? revision : view.revision();
   result.compact_revision = view.compacted();
-  STRATA_ASSIGN_OR_RETURN(result.hash, HashHistory(view, result.hash_revision));
+  STRATA_ASSIGN_OR_RETURN(result.hash, Read(txn, HashHistory(view, result.hash_revision)));
   return result;
 }
 
 base::StatusOr<Verified> Store::Verify() const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  return Noted(VerifyTables(txn));
+  return Read(txn, VerifyTables(txn));
 }
 
 base::StatusOr<StoreStatus> Store::Status() const {
@@ -541,7 +547,7 @@ std::optional<int64_t> Store::KeepAlive(int64_t lease) {
 base::StatusOr<LeaseTimeToLive> Store::TimeToLive(int64_t lease, bool with_keys,
                                                   AnswerBytes& answer) const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
   LeaseTimeToLive result;
   result.revision = view.revision();
   STRATA_ASSIGN_OR_RETURN(const auto granted, txn.Get(Table::kLease, EncodeNumber(lease)));
@@ -550,22 +556,22 @@ base::StatusOr<LeaseTimeToLive> Store::TimeToLive(int64_t lease, bool with_keys,
   result.ttl = *left;
   result.granted_ttl = ParseNumber(*granted).value_or(0);
   if (with_keys) {
-    STRATA_ASSIGN_OR_RETURN(result.keys, LeaseKeys(txn, lease, &answer));
+    STRATA_ASSIGN_OR_RETURN(result.keys, Read(txn, LeaseKeys(txn, lease, &answer)));
   }
   return result;
 }
 
 base::StatusOr<LeaseList> Store::ListLeases(AnswerBytes& answer) const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
   LeaseList list{.revision = view.revision(), .ids = {}};
   Cursor cursor(txn, Table::kLease);
   for (cursor.First(); cursor.valid(); cursor.Next()) {
     STRATA_RETURN_IF_ERROR(answer.Add(kLeaseIdBytes));
     list.ids.push_back(ParseNumber(cursor.key()).value_or(0));
   }
-  STRATA_RETURN_IF_ERROR(cursor.status());
-  return list;
+  return Read(txn,
+              cursor.status().ok() ? base::StatusOr<LeaseList>(std::move(list)) : cursor.status());
 }
 
 Revision Store::revision() const {
@@ -683,7 +689,7 @@ bool Store::TryCommit(Batch& batch) {
       failure = *dead_;
     } else if (auto txn = env_->Write(); !txn.ok()) {
       failure = DiskFailed(txn.status());
-    } else if (auto before = View::Of(*txn); !before.ok()) {
+    } else if (auto before = Read(*txn, View::Of(*txn)); !before.ok()) {
       failure = before.status();
     } else {
       Mutation mutation(*txn, *before);
@@ -691,7 +697,10 @@ bool Store::TryCommit(Batch& batch) {
         write->Apply(mutation);
         if (mutation.spoilt()) break;
       }
-      if (!mutation.spoilt()) {
+      const base::Status whole = txn->Whole();
+      if (!whole.ok()) {
+        failure = Noted<Revision>(whole).status();
+      } else if (!mutation.spoilt()) {
         if (!mutation.dirty()) return true;
         failure = txn->Commit();
         if (failure.ok()) {

@@ -194,6 +194,9 @@ class Store {
   // Passes a result of reading on; damage that it tells of raises the alarm and is logged.
   template <typename Result>
   base::StatusOr<Result> Noted(base::StatusOr<Result> result) const;
+  // The same of what was read in `txn`, which is to be wholly read.
+  template <typename Result>
+  base::StatusOr<Result> Read(const lmdb::Txn& txn, base::StatusOr<Result> result) const;
 
   // `answer` is null for what answers no records.
   template <typename Request, typename Result>

@@ -1,0 +1,296 @@
+#include "storage/engine/tree_check.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "storage/engine/map_faults.h"
+
+namespace strata::engine::lmdb {
+namespace {
+
+static_assert(std::endian::native == std::endian::little && sizeof(size_t) == 8,
+              "LMDB writes what the machine has");
+
+using PageNumber = uint64_t;
+
+// LMDB 0.9's file (mdb.c: MDB_page, MDB_node, MDB_db, MDB_meta). Page and node are numbers and
+// offsets from the page's beginning; the first two pages are metas.
+constexpr size_t kMetas = 2;
+constexpr size_t kPageHead = 16;  // number u64 | pad u16 | flags u16 | lower u16 | upper u16
+constexpr size_t kFlagsAt = 10, kLowerAt = 12, kUpperAt = 14, kOverflowPagesAt = 12;
+constexpr size_t kNodeHead = 8;  // low u16 | high u16 | flags u16 | key's size u16
+constexpr size_t kMaxKey = 511;
+constexpr size_t kMaxDepth = 32;
+constexpr PageNumber kNone = ~PageNumber{0};
+constexpr uint32_t kMagic = 0xBEEFC0DE, kVersion = 1;
+
+enum PageFlags : uint16_t { kBranch = 1, kLeaf = 2, kOverflow = 4, kMeta = 8 };
+enum NodeFlags : uint16_t { kBigData = 1, kSubTree = 2 };
+// The environment's flags stand there too: of those that are kept, this one alone is used.
+constexpr uint16_t kIntegerKeys = 8, kNoSubDirectory = 0x4000;
+
+struct Tree {
+  uint32_t pad = 0;  // of the free list's: the size of a page
+  uint16_t flags = 0;
+  uint16_t depth = 0;
+  uint64_t branch_pages = 0, leaf_pages = 0, overflow_pages = 0, entries = 0;
+  PageNumber root = kNone;
+};
+static_assert(sizeof(Tree) == 48);
+
+struct Meta {
+  uint32_t magic = 0;
+  uint32_t version = 0;
+  uint64_t address = 0;
+  uint64_t map_bytes = 0;
+  Tree free, main;
+  PageNumber last = 0;
+  uint64_t txn = 0;
+};
+static_assert(sizeof(Meta) == 136);
+
+template <typename Number>
+Number Read(std::string_view bytes, size_t at) {
+  Number number;
+  std::memcpy(&number, bytes.data() + at, sizeof(number));
+  return number;
+}
+
+base::Status Damaged(std::string_view what) {
+  return base::DataLossError(
+      fmt::format("the store is damaged: {}; restore it from a snapshot", what));
+}
+
+class Checker {
+ public:
+  explicit Checker(std::string_view file) : file_(file) {}
+
+  base::Status Run() {
+    STRATA_RETURN_IF_ERROR(TakeMeta());
+    used_.resize(pages_);
+    STRATA_RETURN_IF_ERROR(Walk({"the list of tables", meta_.main, Content::kTables}));
+    return Walk({"the list of free pages", meta_.free, Content::kFreePages});
+  }
+
+ private:
+  enum class Content { kRecords, kTables, kFreePages };
+  struct Walked {
+    std::string_view name;
+    Tree tree;
+    Content content;
+  };
+  // The keys that a page may hold; no end is infinity.
+  struct Keys {
+    std::string_view begin;
+    std::optional<std::string_view> end;
+  };
+  struct Node {
+    std::string_view key;
+    uint16_t flags = 0;
+    PageNumber child = 0;
+    uint32_t size = 0;      // of a leaf's data
+    std::string_view data;  // in the page: the data, or the number of the page that has it
+  };
+
+  base::Status TakeMeta() {
+    constexpr size_t kLeast = 512, kMost = 65536;
+    std::array<Meta, kMetas> metas;
+    if (file_.size() < kPageHead + sizeof(Meta)) return Damaged("it has no first page");
+    std::memcpy(&metas[0], file_.data() + kPageHead, sizeof(Meta));
+    page_bytes_ = metas[0].free.pad;
+    if (!std::has_single_bit(page_bytes_) || page_bytes_ < kLeast || page_bytes_ > kMost)
+      return Damaged(fmt::format("its first page says that a page has {} bytes", page_bytes_));
+    if (file_.size() < kMetas * page_bytes_) return Damaged("it has no second page");
+    std::memcpy(&metas[1], file_.data() + page_bytes_ + kPageHead, sizeof(Meta));
+    for (size_t i = 0; i < kMetas; ++i) {
+      const Meta& meta = metas[i];
+      if (meta.magic != kMagic || meta.version != kVersion || meta.free.pad != page_bytes_ ||
+          Flags(i) != kMeta || (meta.free.flags & ~kNoSubDirectory) != kIntegerKeys ||
+          meta.main.flags != 0)
+        return Damaged(fmt::format("page {} is not the first or second of such a file", i));
+    }
+    meta_ = metas[1].txn > metas[0].txn ? metas[1] : metas[0];
+    // The last ones may never have been written, if they are free; no file grows by so much at
+    // once.
+    const PageNumber most = 16 * (file_.size() / page_bytes_) + (PageNumber{1} << 20);
+    if (meta_.last >= most) return Damaged(fmt::format("it says that it has {} pages", meta_.last));
+    pages_ = meta_.last + 1;
+    return base::OkStatus();
+  }
+
+  base::Status Walk(const Walked& walked) {
+    if (walked.tree.root == kNone) return base::OkStatus();
+    if (walked.tree.depth == 0 || walked.tree.depth > kMaxDepth)
+      return Damaged(fmt::format("{} is {} pages deep", walked.name, walked.tree.depth));
+    return WalkPage(walked, walked.tree.root, walked.tree.depth, {});
+  }
+
+  // `levels`: with this one, down to the leaves.
+  base::Status WalkPage(const Walked& walked, PageNumber number, size_t levels, const Keys& keys) {
+    const auto damaged = [&](std::string_view what) {
+      return Damaged(fmt::format("page {} of {}: {}", number, walked.name, what));
+    };
+    if (!Use(number, 1)) return damaged("it is used twice, or not there");
+    const std::string_view page = Page(number);
+    const bool leaf = levels == 1;
+    if (Read<PageNumber>(page, 0) != number || Flags(number) != (leaf ? kLeaf : kBranch))
+      return damaged("it is another page");
+    const size_t lower = Read<uint16_t>(page, kLowerAt), upper = Read<uint16_t>(page, kUpperAt);
+    if (lower <= kPageHead || lower % 2 != 0 || lower > upper || upper > page_bytes_)
+      return damaged("its bounds are wrong");
+    const size_t nodes = (lower - kPageHead) / 2;
+
+    std::optional<Node> before;
+    for (size_t i = 0; i <= nodes; ++i) {
+      std::optional<Node> node;
+      if (i < nodes) {
+        node = NodeAt(page, i, upper, leaf);
+        if (!node) return damaged("an entry lies outside of it");
+        // The first key of a branch is never looked at.
+        const std::string_view key = !leaf && i == 0 ? keys.begin : node->key;
+        if (walked.content == Content::kFreePages && node->key.size() != 8 && (leaf || i > 0))
+          return damaged("an entry is none of a transaction");
+        if (leaf || i > 0) {
+          const bool ordered =
+              i == 0 ? !Less(walked, key, keys.begin) : Less(walked, before->key, key);
+          if (!ordered || (keys.end && !Less(walked, key, *keys.end)))
+            return damaged("its keys are not in order");
+        }
+        node->key = key;
+      }
+      if (!leaf && before) {
+        const Keys below{before->key, node ? std::optional(node->key) : keys.end};
+        STRATA_RETURN_IF_ERROR(WalkPage(walked, before->child, levels - 1, below));
+      }
+      if (leaf && node) STRATA_RETURN_IF_ERROR(CheckLeaf(walked, number, *node));
+      before = node;
+    }
+    return base::OkStatus();
+  }
+
+  std::optional<Node> NodeAt(std::string_view page, size_t index, size_t upper, bool leaf) const {
+    const size_t at = Read<uint16_t>(page, kPageHead + 2 * index);
+    if (at < upper || at % 2 != 0 || at + kNodeHead > page_bytes_) return std::nullopt;
+    const uint64_t low = Read<uint16_t>(page, at), high = Read<uint16_t>(page, at + 2);
+    Node node;
+    node.flags = Read<uint16_t>(page, at + 4);
+    const size_t key = Read<uint16_t>(page, at + 6);
+    if (key > kMaxKey || at + kNodeHead + key > page_bytes_) return std::nullopt;
+    node.key = page.substr(at + kNodeHead, key);
+    if (!leaf) {
+      node.child = low | high << 16 | uint64_t{node.flags} << 32;
+      return node;
+    }
+    if (key == 0) return std::nullopt;
+    node.size = static_cast<uint32_t>(low | high << 16);
+    const size_t inside = node.flags == kBigData ? sizeof(PageNumber) : node.size;
+    if (at + kNodeHead + key + inside > page_bytes_) return std::nullopt;
+    node.data = page.substr(at + kNodeHead + key, inside);
+    return node;
+  }
+
+  base::Status CheckLeaf(const Walked& walked, PageNumber number, const Node& node) {
+    const auto damaged = [&](std::string_view what) {
+      return Damaged(fmt::format("page {} of {}: {}", number, walked.name, what));
+    };
+    if (walked.content == Content::kTables) {
+      if (node.flags != kSubTree || node.size != sizeof(Tree))
+        return damaged("an entry is no table");
+      const Tree tree = Read<Tree>(node.data, 0);
+      if (tree.flags != 0) return damaged("a table is of another kind");
+      return Walk({node.key, tree, Content::kRecords});
+    }
+    if (node.flags != 0 && node.flags != kBigData) return damaged("an entry is of another kind");
+    std::string_view data = node.data;
+    if (node.flags == kBigData) {
+      const auto first = Read<PageNumber>(node.data, 0);
+      const uint64_t pages = (kPageHead - 1 + node.size) / page_bytes_ + 1;
+      if (!Use(first, pages)) return damaged("a large value is used twice, or not there");
+      if (walked.content != Content::kFreePages) return base::OkStatus();
+      if (Flags(first) != kOverflow || Read<uint32_t>(Page(first), kOverflowPagesAt) != pages)
+        return damaged("a large list is none");
+      data = file_.substr(first * page_bytes_ + kPageHead, node.size);
+    }
+    return walked.content == Content::kFreePages ? CheckFreePages(number, data) : base::OkStatus();
+  }
+
+  // How many, then their numbers, falling.
+  base::Status CheckFreePages(PageNumber number, std::string_view list) {
+    const auto damaged = [&] {
+      return Damaged(fmt::format("page {} lists free pages that are not free", number));
+    };
+    if (list.size() < sizeof(uint64_t)) return damaged();
+    const auto count = Read<uint64_t>(list, 0);
+    if (count >= list.size() / sizeof(PageNumber)) return damaged();
+    PageNumber before = kNone;
+    for (uint64_t i = 1; i <= count; ++i) {
+      const auto page = Read<PageNumber>(list, i * sizeof(PageNumber));
+      if (page >= before || page < kMetas || page >= pages_ || used_[page]) return damaged();
+      used_[page] = true;
+      before = page;
+    }
+    return base::OkStatus();
+  }
+
+  static bool Less(const Walked& walked, std::string_view a, std::string_view b) {
+    if (walked.content != Content::kFreePages) return a < b;
+    if (a.empty() || b.empty()) return a.size() < b.size();
+    return Read<uint64_t>(a, 0) < Read<uint64_t>(b, 0);
+  }
+
+  // False if they aren't in the file, or used already.
+  bool Use(PageNumber first, uint64_t count) {
+    if (first < kMetas || first >= pages_ || count > pages_ - first ||
+        (first + count) * page_bytes_ > file_.size())
+      return false;
+    for (PageNumber page = first; page < first + count; ++page) {
+      if (used_[page]) return false;
+      used_[page] = true;
+    }
+    return true;
+  }
+
+  std::string_view Page(PageNumber number) const {
+    return file_.substr(number * page_bytes_, page_bytes_);
+  }
+  uint16_t Flags(PageNumber number) const { return Read<uint16_t>(Page(number), kFlagsAt); }
+
+  const std::string_view file_;
+  size_t page_bytes_ = 0;
+  Meta meta_;
+  PageNumber pages_ = 0;  // that the file should have
+  std::vector<bool> used_;
+};
+
+}  // namespace
+
+base::Status CheckTree(int file) {
+  struct stat status {};
+  if (fstat(file, &status) != 0)
+    return base::InternalError(fmt::format("reading: {}", std::strerror(errno)));
+  if (status.st_size == 0) return base::OkStatus();
+  const auto size = static_cast<size_t>(status.st_size);
+  void* const map = mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0);
+  if (map == MAP_FAILED)
+    return base::InternalError(fmt::format("reading: {}", std::strerror(errno)));
+  MapFaults faults;
+  faults.Watch(map, size);
+  base::Status checked = Checker({static_cast<const char*>(map), size}).Run();
+  if (faults.count() > 0) checked = faults.Tell();
+  faults.Watch(nullptr, 0);
+  munmap(map, size);
+  return checked;
+}
+
+}  // namespace strata::engine::lmdb
