@@ -81,8 +81,11 @@ bool WriteAll(int file, std::string_view bytes, off_t at) {
   return true;
 }
 
-// Shorter than `size` at the file's end.
+// Shorter than `size` at the file's end, and no memory is taken for what isn't there.
 bool ReadAll(int file, std::string& bytes, size_t size, off_t at) {
+  struct stat status {};
+  if (fstat(file, &status) != 0) return false;
+  size = std::min(size, static_cast<size_t>(std::max<off_t>(0, status.st_size - at)));
   bytes.resize(size);
   size_t have = 0;
   while (have < size) {
