@@ -1,16 +1,13 @@
 #include "server/auth/ca_pool.h"
 
 #include <fmt/format.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <utility>
 
 #include "base/bytes.h"
+#include "x509/verify.h"
 
 namespace strata::auth {
 namespace {
@@ -18,90 +15,42 @@ namespace {
 constexpr auto kKnownFor = std::chrono::seconds(10);
 constexpr size_t kMaxKnown = 4096;
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using StorePtr = std::unique_ptr<X509_STORE, Deleter<X509_STORE_free>>;
-using ContextPtr = std::unique_ptr<X509_STORE_CTX, Deleter<X509_STORE_CTX_free>>;
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
-struct StackDeleter {
-  void operator()(STACK_OF(X509) * stack) const { sk_X509_pop_free(stack, X509_free); }
-};
-using StackPtr = std::unique_ptr<STACK_OF(X509), StackDeleter>;
-
-std::vector<std::string> SubjectValues(X509* certificate, int nid) {
-  std::vector<std::string> values;
-  const X509_NAME* name = X509_get_subject_name(certificate);
-  for (int at = X509_NAME_get_index_by_NID(name, nid, -1); at >= 0;
-       at = X509_NAME_get_index_by_NID(name, nid, at)) {
-    unsigned char* text = nullptr;
-    const int length =
-        ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-    if (length >= 0)
-      values.emplace_back(reinterpret_cast<char*>(text), static_cast<size_t>(length));
-    OPENSSL_free(text);
-  }
-  return values;
-}
-
-base::WallTime NotAfter(const X509* certificate) {
-  std::tm utc{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &utc) != 1) return {};
-  return std::chrono::system_clock::from_time_t(timegm(&utc));
+// As near as a WallTime gets: it ends in 2262, and certificates may not.
+base::WallTime AsWallTime(int64_t seconds) {
+  constexpr auto kLast = std::chrono::floor<std::chrono::seconds>(base::WallTime::max());
+  constexpr auto kFirst = std::chrono::ceil<std::chrono::seconds>(base::WallTime::min());
+  return base::WallTime(std::clamp(std::chrono::seconds(seconds), kFirst.time_since_epoch(),
+                                   kLast.time_since_epoch()));
 }
 
 }  // namespace
 
-struct CaPool::Roots {
-  StorePtr store{X509_STORE_new()};
-};
-
 base::Status CaPool::Set(std::string_view pem) {
-  auto roots = std::make_shared<Roots>();
-  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  int count = 0;
-  while (const X509Ptr certificate{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
-    X509_STORE_add_cert(roots->store.get(), certificate.get());
-    ++count;
-  }
-  ERR_clear_error();  // the end is an error to it
-  if (count == 0) return base::InvalidArgumentError("no PEM certificate");
+  STRATA_ASSIGN_OR_RETURN(auto parsed, x509::Pool::Parse(pem));
+  auto roots = std::make_shared<const x509::Pool>(std::move(parsed));
   base::MutexLock lock(&mu_);
   roots_ = std::move(roots);
   known_.clear();
   return base::OkStatus();
 }
 
-CaPool::Verdict CaPool::Judge(const std::vector<std::string>& chain, const Roots& roots) const {
-  const StackPtr certificates(sk_X509_new_null());
-  for (const std::string& der : chain) {
-    const auto* at = reinterpret_cast<const unsigned char*>(der.data());
-    X509* certificate = d2i_X509(nullptr, &at, static_cast<long>(der.size()));
-    if (certificate == nullptr) return {"the client certificate can't be parsed", nullptr, {}};
-    sk_X509_push(certificates.get(), certificate);
-  }
-  X509* leaf = sk_X509_value(certificates.get(), 0);
-  const base::WallTime not_after = NotAfter(leaf);
-  const ContextPtr context(X509_STORE_CTX_new());
-  X509_STORE_CTX_init(context.get(), roots.store.get(), leaf, certificates.get());
-  X509_STORE_CTX_set_purpose(context.get(), X509_PURPOSE_SSL_CLIENT);
-  X509_STORE_CTX_set_time(context.get(), 0, std::chrono::system_clock::to_time_t(clock_.WallNow()));
-  if (X509_verify_cert(context.get()) != 1) {
-    return {fmt::format("verifying the client certificate failed: {}",
-                        X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()))),
-            nullptr, not_after};
-  }
-  const std::vector<std::string> names = SubjectValues(leaf, NID_commonName);
-  if (names.empty() || names.back().empty()) return {"", nullptr, not_after};
+CaPool::Verdict CaPool::Judge(const std::vector<std::string>& der, const x509::Pool& roots) const {
+  const auto failed = [](const base::Status& why, base::WallTime not_after) -> Verdict {
+    return {fmt::format("verifying the client certificate failed: {}", base::Message(why)), nullptr,
+            not_after};
+  };
+  const auto chain = x509::ParseChain(der);
+  if (!chain.ok()) return failed(chain.status(), {});
+  const x509::Certificate& leaf = *chain->front();
+  const base::WallTime not_after = AsWallTime(leaf.not_after);
+  const base::Status trusted =
+      x509::Verify(*chain, roots, {.usage = x509::Usage::kClient, .now = clock_.WallNow()});
+  if (!trusted.ok()) return failed(trusted, not_after);
+  if (leaf.subject.common_name.empty()) return {"", nullptr, not_after};
   auto user = std::make_shared<UserInfo>();
-  user->name = names.back();
-  user->groups = SubjectValues(leaf, NID_organizationName);
-  const TokenDigest digest = DigestOf("", chain[0]);
+  user->name = leaf.subject.common_name;
+  user->groups = leaf.subject.organizations;
+  const TokenDigest digest = DigestOf("", leaf.raw);
   user->extra["authentication.kubernetes.io/credential-id"] = {
       "X509SHA256=" + base::ToHex({reinterpret_cast<const char*>(digest.data()), digest.size()})};
   return {"", std::move(user), not_after};
@@ -112,7 +61,7 @@ std::shared_ptr<const CaPool::Verdict> CaPool::Verify(const std::vector<std::str
   for (const std::string& der : chain) all += der;
   const TokenDigest digest = DigestOf("", all);
   const auto now = clock_.Now();
-  std::shared_ptr<const Roots> roots;
+  std::shared_ptr<const x509::Pool> roots;
   {
     base::MutexLock lock(&mu_);
     if (roots_ == nullptr) return nullptr;

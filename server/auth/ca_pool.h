@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "server/auth/token_digest.h"
 #include "server/auth/user.h"
+#include "x509/pool.h"
 
 namespace strata::auth {
 
@@ -29,25 +30,25 @@ class CaPool {
 
   explicit CaPool(const base::Clock& clock) : clock_(clock) {}
 
-  // Replaces all CAs by those of `pem`. On an error they stay as they are.
+  // Replaces all CAs by those of `pem`. On an error they stay as they are: nothing in it, or one
+  // that can't be parsed, as kube-apiserver has it.
   base::Status Set(std::string_view pem) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Whether `chain` (DER, leaf first, not empty) verifies for client authentication, now. Null
-  // while there are no CAs.
+  // Whether `chain` (DER, leaf first, not empty) verifies for client authentication, now, by the
+  // rules of kube-apiserver. Null while there are no CAs.
   std::shared_ptr<const Verdict> Verify(const std::vector<std::string>& chain) const
       ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  struct Roots;
   struct Known {
     std::shared_ptr<const Verdict> verdict;
     base::MonotonicTime until;
   };
-  Verdict Judge(const std::vector<std::string>& chain, const Roots& roots) const;
+  Verdict Judge(const std::vector<std::string>& der, const x509::Pool& roots) const;
 
   const base::Clock& clock_;
   mutable base::Mutex mu_;
-  std::shared_ptr<const Roots> roots_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<const x509::Pool> roots_ ABSL_GUARDED_BY(mu_);
   mutable absl::flat_hash_map<TokenDigest, Known> known_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -51,6 +51,39 @@ TEST_F(Certificates, TheCommonNameIsTheUserAndOrganizationsAreGroups) {
             "nobody");
 }
 
+TEST_F(Certificates, ThatKubeApiserverTakesAreTaken) {
+  const auto resigned = [](std::unique_ptr<Identity> identity, const Identity& signer) {
+    X509_sign(identity->certificate, signer.key, EVP_sha256());
+    return identity;
+  };
+  auto bob = Issue(ca.get(), "bob", {"devs"}, now - kDay, now + kDay, "serverAuth,clientAuth");
+  testing_support::AddExtension(bob->certificate, ca->certificate, NID_key_usage,
+                                "keyEncipherment,dataEncipherment");
+  EXPECT_EQ(Who(resigned(std::move(bob), *ca).get()), "bob,devs");
+  EXPECT_EQ(Who(Issue(ca.get(), "ca", {}, now - kDay, now + kDay, nullptr).get()), "ca")
+      << "named like its CA";
+
+  // The issuing CA alone is in the file.
+  auto issuing = Issue(ca.get(), "issuing", {}, now - kDay, now + kDay, nullptr);
+  X509_delete_ext(issuing->certificate, 0);
+  testing_support::AddExtension(issuing->certificate, ca->certificate, NID_basic_constraints,
+                                "critical,CA:TRUE");
+  issuing = resigned(std::move(issuing), *ca);
+  const auto alice = Issue(issuing.get(), "alice", {}, now - kDay, now + kDay, "clientAuth");
+  EXPECT_THAT(Who(alice.get()), testing::HasSubstr("CN=issuing is none of the 1 trusted"));
+  ASSERT_TRUE(pool->Set(issuing->Pem()).ok());
+  EXPECT_EQ(Who(alice.get()), "alice");
+  // Or the certificate itself.
+  ASSERT_TRUE(pool->Set(alice->Pem()).ok());
+  EXPECT_EQ(Who(alice.get()), "alice");
+}
+
+TEST_F(Certificates, OfACaFileThatKubeApiserverRefusesAreNone) {
+  const std::string broken = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+  EXPECT_THAT(std::string(base::Message(pool->Set(ca->Pem() + broken))),
+              testing::HasSubstr("certificate 2 in it can't be parsed"));
+}
+
 TEST_F(Certificates, WhatDoesNotVerifyIsAnError) {
   const auto other = Issue(nullptr, "ca", {}, now - kDay, now + kDay, nullptr);
   const struct {
@@ -59,9 +92,10 @@ TEST_F(Certificates, WhatDoesNotVerifyIsAnError) {
   } kCases[] = {
       {Issue(other.get(), "eve", {}, now - kDay, now + kDay, "clientAuth"), "error: verifying"},
       {Issue(nullptr, "eve", {}, now - kDay, now + kDay, "clientAuth"), "error: verifying"},
-      {Issue(ca.get(), "eve", {}, now - kDay, now - 1, "clientAuth"), "expired"},
+      {Issue(ca.get(), "eve", {}, now - kDay, now - 1, "clientAuth"),
+       "CN=eve (serial 07) has expired: it was valid until 2023-11-14T22:13:19Z"},
       {Issue(ca.get(), "eve", {}, now + 60, now + kDay, "clientAuth"), "not yet valid"},
-      {Issue(ca.get(), "eve", {}, now - kDay, now + kDay, "serverAuth"), "purpose"},
+      {Issue(ca.get(), "eve", {}, now - kDay, now + kDay, "serverAuth"), "clientAuth is missing"},
   };
   for (const auto& c : kCases) EXPECT_THAT(Who(c.identity.get()), testing::HasSubstr(c.error));
 }
