@@ -105,7 +105,8 @@ base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Server::Credentials(
         fmt::format("{} needs a certificate and its key (--cert-file, --key-file)", url));
   }
   return ServerTls(
-      {.cert = options_.cert_file, .key = options_.key_file, .client_ca = options_.client_ca_file});
+      {.cert = options_.cert_file, .key = options_.key_file, .client_ca = options_.client_ca_file},
+      log_);
 }
 
 base::Status Server::Start() {

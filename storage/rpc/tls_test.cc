@@ -42,7 +42,7 @@ class Tls : public testing::Test {
     return path;
   }
   std::string Refusal(const TlsFiles& files) const {
-    return std::string(base::Message(ServerTls(files).status()));
+    return std::string(base::Message(ServerTls(files, obs::NullLogger()).status()));
   }
 
   static constexpr int64_t kDay = 86'400;
@@ -59,8 +59,77 @@ TEST_F(Tls, FilesThatCantBeUsedAreNamed) {
   EXPECT_THAT(Refusal({root / "none", key, ""}), HasSubstr("none: No such file"));
   EXPECT_THAT(Refusal({text, key, ""}), HasSubstr("text: no PEM certificate"));
   EXPECT_THAT(Refusal({cert, text, ""}), HasSubstr("text: no PEM private key"));
-  EXPECT_THAT(Refusal({cert, other_key, ""}), HasSubstr("is not the key of the certificate in"));
+  EXPECT_THAT(Refusal({cert, other_key, ""}), HasSubstr("other: it is not the key of the certificate in"));
   EXPECT_THAT(Refusal({cert, key, text}), HasSubstr("text: no PEM certificate"));
+}
+
+TEST_F(Tls, LetsInWhomEtcdLetsIn) {
+  const base::SystemClock clock;
+  obs::Metrics metrics;
+  absl::Mutex mu;
+  std::string lines;
+  const auto store = *engine::Store::Open(root / "store", {}, clock, obs::NullLogger(), metrics);
+  KvService kv(*store, {}, 1 << 20);
+  const auto own = Server(*ca);
+  // Its issuer isn't there: it is an anchor by itself.
+  const auto unseen = Issue(nullptr, "unseen", {}, now - kDay, now + kDay, nullptr);
+  const auto issuing = Issue(unseen.get(), "issuing", {}, now - kDay, now + kDay, nullptr);
+  X509_delete_ext(issuing->certificate, 0);
+  testing_support::AddExtension(issuing->certificate, unseen->certificate, NID_basic_constraints,
+                                "critical,CA:TRUE");
+  X509_sign(issuing->certificate, unseen->key, EVP_sha256());
+  const TlsFiles files{Write("cert", own->Pem()), Write("key", own->KeyPem()),
+                       Write("ca", ca->Pem() + issuing->Pem())};
+  int port = 0;
+  grpc::ServerBuilder builder;
+  const obs::Logger log(obs::LogFormat::kText, 0, clock, [&](std::string_view line) {
+    absl::MutexLock lock(&mu);
+    lines += line;
+  });
+  builder.AddListeningPort("localhost:0", *ServerTls(files, log), &port);
+  builder.RegisterService(&kv);
+  const auto server = builder.BuildAndStart();
+  const auto reads = [&](const Identity* client) {
+    grpc::SslCredentialsOptions options;
+    options.pem_root_certs = ca->Pem();
+    if (client != nullptr) {
+      options.pem_cert_chain = client->Pem();
+      options.pem_private_key = client->KeyPem();
+    }
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    const auto stub = etcdserverpb::KV::NewStub(grpc::CreateCustomChannel(
+        "localhost:" + std::to_string(port), grpc::SslCredentials(options), arguments));
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    etcdserverpb::RangeRequest request;
+    request.set_key("a");
+    etcdserverpb::RangeResponse response;
+    return stub->Range(&context, request, &response).ok();
+  };
+  EXPECT_TRUE(reads(Issue(ca.get(), "root", {}, now - kDay, now + kDay, "clientAuth").get()));
+  EXPECT_TRUE(reads(Issue(issuing.get(), "a", {}, now - kDay, now + kDay, nullptr).get()));
+  EXPECT_TRUE(reads(Issue(ca.get(), "ca", {}, now - kDay, now + kDay, nullptr).get()))
+      << "named like its CA";
+  const auto encipherment = Issue(ca.get(), "b", {}, now - kDay, now + kDay, "clientAuth");
+  testing_support::AddExtension(encipherment->certificate, ca->certificate, NID_key_usage,
+                                "keyEncipherment,dataEncipherment");
+  X509_sign(encipherment->certificate, ca->key, EVP_sha256());
+  EXPECT_TRUE(reads(encipherment.get()));
+
+  EXPECT_FALSE(reads(nullptr));
+  const auto logs = [&] {
+    absl::MutexLock lock(&mu);
+    const auto has_line = [&] {
+      return lines.find("presents no certificate") != std::string::npos;
+    };
+    return mu.AwaitWithTimeout(absl::Condition(&has_line), absl::Seconds(20));
+  };
+  EXPECT_TRUE(logs()) << lines;
+  EXPECT_FALSE(reads(Issue(ca.get(), "s", {}, now - kDay, now + kDay, "serverAuth").get()));
+  EXPECT_FALSE(reads(Issue(ca.get(), "old", {}, now - 2 * kDay, now - kDay, "clientAuth").get()));
+  EXPECT_FALSE(reads(Issue(unseen.get(), "x", {}, now - kDay, now + kDay, "clientAuth").get()));
+  server->Shutdown();
 }
 
 TEST_F(Tls, NewCertificatesServeNewConnections) {
@@ -72,7 +141,7 @@ TEST_F(Tls, NewCertificatesServeNewConnections) {
   const TlsFiles files{Write("cert", first->Pem()), Write("key", first->KeyPem()), "", 1};
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort("localhost:0", *ServerTls(files), &port);
+  builder.AddListeningPort("localhost:0", *ServerTls(files, obs::NullLogger()), &port);
   builder.RegisterService(&kv);
   const auto server = builder.BuildAndStart();
   const auto reads = [&](const Identity& trusted) {
