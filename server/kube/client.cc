@@ -15,6 +15,8 @@
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/files/file_watcher.h"
 #include "server/kube/envelope.h"
+#include "x509/peer.h"
+#include "x509/system_roots.h"
 
 namespace strata::kube {
 namespace {
@@ -28,7 +30,8 @@ constexpr double kFirstDelayMs = 500, kGrowth = 1.5, kJitter = 0.2;
 constexpr milliseconds kTokenAge{10'000};
 constexpr size_t kMaxTokenBytes = 64 << 10;
 constexpr long kTcpKeepaliveSeconds = 30;  // NOLINT(google-runtime-int): libcurl's type
-constexpr long kCaCacheSeconds = 60;       // NOLINT(google-runtime-int)
+constexpr milliseconds kRootsAge{60'000};
+constexpr size_t kMaxCaBytes = 16 << 20;
 const std::vector<double> kSeconds = {0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60};
 
 base::StatusCode CodeOf(int status) {
@@ -78,6 +81,9 @@ struct Client::Transfer {
   // Of one attempt.
   CURL* easy = nullptr;
   curl_slist* headers = nullptr;
+  // Of the handshake that it made, if it made one.
+  x509::PeerRules rules;
+  std::shared_ptr<const x509::PeerVerdict> verdict;
   Response response;
   bool too_large = false, ended_by_receiver = false;
   size_t limit = 0;
@@ -124,13 +130,15 @@ class Client::Loop {
   // connect to beside it.
   void Resolve() {
     base_url_ = config_.server;
-    if (config_.tls_server_name.empty()) return;
     CURLU* url = curl_url();
     char *host = nullptr, *port = nullptr, *out = nullptr;
     curl_url_set(url, CURLUPART_URL, config_.server.c_str(), 0);
     curl_url_get(url, CURLUPART_HOST, &host, 0);
     curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
-    if (host != nullptr && port != nullptr) {
+    tls_host_ = !config_.tls_server_name.empty() ? config_.tls_server_name
+                : host != nullptr                ? host
+                                                 : "";
+    if (!config_.tls_server_name.empty() && host != nullptr && port != nullptr) {
       connect_to_ = fmt::format("::{}:{}", host, port);
       host_header_ = fmt::format("Host: {}:{}", host, port);
       curl_url_set(url, CURLUPART_HOST, config_.tls_server_name.c_str(), 0);
@@ -181,6 +189,7 @@ class Client::Loop {
   void Start(std::unique_ptr<Transfer> transfer) {
     ++transfer->attempt;
     transfer->response = {};
+    transfer->verdict = nullptr;
     transfer->limit = client_.options_.max_response_bytes;
     transfer->easy = curl_easy_init();
     const base::Status ready = Prepare(*transfer);
@@ -225,11 +234,14 @@ class Client::Loop {
     }
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Loop::OnData);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
-    SetTls(easy);
+    STRATA_RETURN_IF_ERROR(SetTls(transfer));
     return SetHeaders(transfer);
   }
 
-  void SetTls(CURL* easy) {
+  // The certificate is judged as client-go's would be: libcurl takes a common name for a host, and
+  // OpenSSL has rules of its own.
+  base::Status SetTls(Transfer& transfer) {
+    CURL* const easy = transfer.easy;
     const auto set = [&](const std::string& file, const std::string& pem, CURLoption file_option,
                          CURLoption pem_option) {
       if (!file.empty()) curl_easy_setopt(easy, file_option, file.c_str());
@@ -237,14 +249,52 @@ class Client::Loop {
       curl_blob blob{const_cast<char*>(pem.data()), pem.size(), CURL_BLOB_NOCOPY};
       curl_easy_setopt(easy, pem_option, &blob);
     };
-    set(config_.ca_file, config_.ca_pem, CURLOPT_CAINFO, CURLOPT_CAINFO_BLOB);
     set(config_.cert_file, config_.cert_pem, CURLOPT_SSLCERT, CURLOPT_SSLCERT_BLOB);
     set(config_.key_file, config_.key_pem, CURLOPT_SSLKEY, CURLOPT_SSLKEY_BLOB);
-    // libcurl would keep what it read of the CA for a day.
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, kCaCacheSeconds);
-    if (!config_.insecure_skip_tls_verify) return;
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(easy, CURLOPT_CAINFO, static_cast<const char*>(nullptr));
+    curl_easy_setopt(easy, CURLOPT_CAPATH, static_cast<const char*>(nullptr));
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    // A session that is resumed isn't judged again.
+    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    if (config_.insecure_skip_tls_verify || !config_.server.starts_with("https:")) {
+      curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+      return base::OkStatus();
+    }
+    STRATA_ASSIGN_OR_RETURN(transfer.rules.roots, Roots());
+    transfer.rules.host = tls_host_;
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, &Loop::OnContext);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, &transfer);
+    return base::OkStatus();
+  }
+
+  static CURLcode OnContext(CURL*, void* context, void* to) {
+    auto& transfer = *static_cast<Transfer*>(to);
+    transfer.verdict = x509::JudgePeers(static_cast<SSL_CTX*>(context), transfer.rules);
+    return CURLE_OK;
+  }
+
+  // Those of before where new ones can't be used.
+  base::StatusOr<std::shared_ptr<const x509::Pool>> Roots() {
+    const auto now = steady_clock::now();
+    if (roots_ != nullptr && now < roots_until_) return roots_;
+    auto read = ReadRoots();
+    if (!read.ok() && roots_ == nullptr) return read.status();
+    if (read.ok()) roots_ = std::make_shared<const x509::Pool>(*std::move(read));
+    roots_until_ = now + kRootsAge;
+    return roots_;
+  }
+
+  base::StatusOr<x509::Pool> ReadRoots() const {
+    if (!config_.ca_pem.empty()) {
+      auto pool = x509::Pool::ParseUsable(config_.ca_pem);
+      if (pool.ok()) return pool;
+      return base::Annotate(pool.status(), "certificate-authority-data");
+    }
+    if (config_.ca_file.empty()) return x509::SystemRoots();
+    STRATA_ASSIGN_OR_RETURN(const std::string pem, files::ReadFile(config_.ca_file, kMaxCaBytes));
+    auto pool = x509::Pool::ParseUsable(pem);
+    if (pool.ok()) return pool;
+    return base::Annotate(pool.status(), config_.ca_file);
   }
 
   base::Status SetHeaders(Transfer& transfer) {
@@ -336,10 +386,13 @@ class Client::Loop {
                     base::ResourceExhaustedError(fmt::format("{}: an answer of more than {} bytes",
                                                              config_.server, transfer->limit)));
     }
+    const bool judged = transfer->verdict != nullptr && !transfer->verdict->status.ok();
+    const std::string_view why =
+        judged ? base::Message(transfer->verdict->status) : curl_easy_strerror(code);
     Finish(*transfer,
            base::Error(code == CURLE_OPERATION_TIMEDOUT ? base::StatusCode::kDeadlineExceeded
                                                         : base::StatusCode::kUnavailable,
-                       fmt::format("{}: {}", config_.server, curl_easy_strerror(code))));
+                       fmt::format("{}: {}", config_.server, why)));
   }
 
   static bool Retriable(CURLcode code, long status, curl_off_t retry_after) {  // NOLINT
@@ -396,6 +449,9 @@ class Client::Loop {
   CURLM* const multi_;
   obs::Metrics& metrics_;
   std::string base_url_, connect_to_, host_header_;
+  std::string tls_host_;  // that its certificate has to be for
+  std::shared_ptr<const x509::Pool> roots_;
+  steady_clock::time_point roots_until_{};
   std::unique_ptr<curl_slist, FreeList> connect_list_;
   std::map<CURL*, std::unique_ptr<Transfer>> active_;
   std::multimap<steady_clock::time_point, std::unique_ptr<Transfer>> waiting_;
