@@ -250,6 +250,42 @@ TEST_F(Http2SessionTest, AnswersAsTheTableSays) {
   }
 }
 
+// CVE-2026-27135: nghttp2 before Debian's 1.52.0-1+deb12u3 goes on after an error of the
+// connection, and asserts at the next frame whose size is wrong.
+TEST_F(Http2SessionTest, NothingIsReadBehindAnErrorOfTheConnection) {
+  const std::string errors[] = {
+      Frame(NGHTTP2_DATA, 1, 0, "x"),
+      Frame(NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 1, "\xff"),
+      Headers(0, Get()),
+      Headers(2, Get()),
+      Headers(1, "\xff\xff\xff\xff\xff\xff"),
+      Frame(NGHTTP2_HEADERS, 0xd, 1, "\xff" + Get()),
+      Frame(NGHTTP2_PRIORITY, 0, 0, std::string(5, '\0')),
+      Frame(NGHTTP2_RST_STREAM, 0, 0, std::string(4, '\0')),
+      Frame(NGHTTP2_SETTINGS, 0, 1, ""),
+      Frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\2\0\0\0\2", 6)),
+      Frame(NGHTTP2_PUSH_PROMISE, 4, 1, std::string(4, '\0') + Get()),
+      Frame(NGHTTP2_PING, 0, 1, "12345678"),
+      Frame(NGHTTP2_GOAWAY, 0, 1, std::string(8, '\0')),
+      Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, std::string(4, '\0')),
+      Frame(NGHTTP2_CONTINUATION, 4, 1, Get()),
+      Frame(NGHTTP2_HEADERS, 1, 1, Get()) + Frame(NGHTTP2_PING, 0, 0, "12345678"),
+  };
+  for (const std::string& error : errors) {
+    for (uint8_t type = 0; type <= NGHTTP2_PRIORITY_UPDATE; ++type) {
+      for (const uint8_t flags : {0x00, 0x01, 0x08, 0x20, 0x2d}) {
+        for (const size_t size : {size_t{0}, size_t{1}, size_t{3}, size_t{7}, size_t{16385}}) {
+          for (const uint32_t stream : {0u, 1u, 3u}) {
+            Restart();
+            Receive(Start() + error + Frame(type, flags, stream, std::string(size, '\xff')));
+            EXPECT_TRUE(session_->finished());
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_F(Http2SessionTest, RefusesWhatIsNotHttp2) {
   Receive("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_TRUE(session_->finished());
