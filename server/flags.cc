@@ -111,6 +111,11 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
                   "Bytes of unanswered requests that one connection may make us hold")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  group
+      .add_option("--max-held-request-bytes", flags.session.max_held_bytes_in_all,
+                  "The same of all connections together; more requests get 429")
+      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
+      ->capture_default_str();
   AddDuration(group, "--idle-timeout", flags.session.idle_timeout,
               "Connections without a request are closed after this time");
   AddDuration(group, "--read-header-timeout", flags.session.header_timeout,

@@ -250,11 +250,6 @@ size_t Http1Parser::ParseBody(std::string_view bytes) {
 void Http1Parser::AddBody(std::string_view bytes) {
   body_bytes_ += bytes.size();
   if (body_bytes_ > limits_.max_body_bytes) body_too_large_ = true;
-  if (body_too_large_) {
-    request_.body = {};
-    return;
-  }
-  request_.body.append(bytes);
 }
 
 void Http1Parser::Refuse(int status, std::string_view detail) {

@@ -32,12 +32,12 @@ class Http1Parser {
   // Some of a request has been seen.
   bool started() const { return started_; }
 
-  // From kBody or kComplete on. In kComplete the request may be moved from.
+  // From kBody or kComplete on; it may be moved from.
   Request& request() { return request_; }
   size_t header_bytes() const { return header_bytes_; }
   bool keep_alive() const { return keep_alive_; }
   bool expects_continue() const { return expects_continue_; }
-  // The body is over its limit; it isn't collected and needn't be parsed further.
+  // The body, which is dropped as it is parsed, is over its limit.
   bool body_too_large() const { return body_too_large_; }
 
   // In kRefused: the answer, and what was wrong.

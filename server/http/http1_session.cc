@@ -27,30 +27,34 @@ void AppendCanonical(std::string& out, std::string_view name) {
 
 class Http1Session final : public Session {
  public:
-  Http1Session(const SessionOptions& options, std::shared_ptr<const Peer> peer,
-               SessionListener& listener, const base::Clock& clock, MonotonicTime now)
+  Http1Session(const SessionOptions& options, SessionTotals& totals,
+               std::shared_ptr<const Peer> peer, SessionListener& listener,
+               const base::Clock& clock, MonotonicTime now)
       : options_(options),
+        held_(totals.held),
         peer_(std::move(peer)),
         listener_(listener),
         date_(clock),
         phase_start_(now) {}
+
+  ~Http1Session() override { held_.Give(counted_bytes_); }
 
   void Receive(std::string_view bytes, MonotonicTime now) override {
     if (!reading_) return;
     if (input_.empty()) {
       bytes.remove_prefix(Consume(bytes, now));
       if (reading_) input_ = bytes;
-      return;
+    } else {
+      input_.append(bytes);
+      ConsumeInput(now);
     }
-    input_.append(bytes);
-    ConsumeInput(now);
+    if (!CountHeld()) RefuseForRoom();
   }
 
   void ReceiveEnd(MonotonicTime) override {
     StopReading();
-    // A request that hasn't come whole never will.
-    if (parser_ && parser_->state() != Http1Parser::State::kHead) slots_.back().abandoned = true;
     parser_.reset();
+    CountHeld();
     if (slots_.empty()) closing_ = true;
   }
 
@@ -111,7 +115,7 @@ class Http1Session final : public Session {
 
   void StartDrain(MonotonicTime) override {
     draining_ = true;
-    if (slots_.empty() && !parser_ && input_.empty()) Finish({});
+    if (slots_.empty() && !in_head() && input_.empty()) Finish({});
   }
 
   MonotonicTime next_deadline() const override {
@@ -126,13 +130,9 @@ class Http1Session final : public Session {
   void OnDeadline(MonotonicTime now) override {
     if (now < next_deadline()) return;
     if (!parser_) return Finish("idle");
-    const bool head = parser_->state() == Http1Parser::State::kHead;
-    reason_ = head ? "header_timeout" : "body_timeout";
+    if (!in_head()) return LeaveBody("body_timeout");
     // Answers to earlier requests may be on their way; they go out first, and this one is told why.
-    if (head) OpenRefused();
-    parser_.reset();
-    StopReading();
-    slots_.back().answer = PlainError(408);
+    RefuseNext(PlainError(408), "header_timeout");
   }
 
   size_t in_progress() const override { return unanswered_; }
@@ -146,7 +146,6 @@ class Http1Session final : public Session {
     Version version = Version::kHttp11;
     bool is_head = false;
     bool keep_alive = false;
-    bool wants_continue = false;  // until the body has come or 100 was sent
     bool abandoned = false;
     size_t held_bytes = 0;
     std::optional<Response> answer = {};
@@ -162,9 +161,25 @@ class Http1Session final : public Session {
     return head_sent_ < head_.size() || (body_ != nullptr && body_sent_ < body_->size());
   }
 
+  // Some of a request's head has come.
+  bool in_head() const { return parser_ && parser_->state() == Http1Parser::State::kHead; }
+
   void StopReading() {
     reading_ = false;
     input_ = {};
+  }
+
+  // Counts what is held now with what all sessions hold; false, and nothing more is counted, if it
+  // doesn't fit.
+  bool CountHeld() {
+    const size_t bytes = held_bytes_ + input_.size();
+    if (bytes > counted_bytes_) {
+      if (!held_.Take(bytes - counted_bytes_)) return false;
+    } else if (bytes < counted_bytes_) {
+      held_.Give(counted_bytes_ - bytes);
+    }
+    counted_bytes_ = bytes;
+    return true;
   }
 
   // Nothing more is sent than what has been begun.
@@ -186,7 +201,8 @@ class Http1Session final : public Session {
     size_t used = 0;
     while (wants_input() && used < bytes.size()) {
       if (!parser_)
-        parser_.emplace(Http1Parser::Limits{options_.max_header_bytes, options_.max_body_bytes});
+        parser_.emplace(
+            Http1Parser::Limits{options_.max_header_bytes, options_.max_dropped_body_bytes});
       const bool had_started = parser_->started();
       const auto before = parser_->state();
       const size_t n = parser_->Parse(bytes.substr(used));
@@ -198,9 +214,15 @@ class Http1Session final : public Session {
         Refuse(before);
         break;
       }
-      if (before == Http1Parser::State::kHead && parser_->state() != before) OpenSlot(now);
-      if (parser_->state() == Http1Parser::State::kComplete || parser_->body_too_large()) {
+      if (before == Http1Parser::State::kHead && parser_->state() != before) {
         Dispatch(now);
+        if (!parser_) continue;
+      }
+      if (parser_->state() == Http1Parser::State::kComplete) {
+        parser_.reset();
+        phase_start_ = now;
+      } else if (parser_->body_too_large()) {
+        LeaveBody({});
       } else if (parser_->state() == before) {
         break;
       }
@@ -208,43 +230,79 @@ class Http1Session final : public Session {
     return used;
   }
 
-  void OpenSlot(MonotonicTime now) {
+  // The head has been read. Nobody reads bodies: what there is of one is dropped as it comes.
+  void Dispatch(MonotonicTime now) {
     phase_start_ = now;
     Slot& slot = slots_.emplace_back(next_id_++);
     slot.version = parser_->request().version;
     slot.is_head = parser_->request().method == "HEAD";
-    slot.keep_alive = parser_->keep_alive();
-    slot.wants_continue = parser_->expects_continue() && !parser_->body_too_large();
-  }
-
-  // For the answer to what isn't a request.
-  void OpenRefused() { slots_.emplace_back(next_id_++); }
-
-  void Dispatch(MonotonicTime now) {
-    Slot& slot = slots_.back();
-    Request request = std::move(parser_->request());
-    request.body_too_large = parser_->body_too_large();
-    request.peer = peer_;
-    slot.held_bytes = parser_->header_bytes() + request.body.size();
-    slot.wants_continue = false;
-    slot.keep_alive = slot.keep_alive && !request.body_too_large;
+    slot.held_bytes = parser_->header_bytes();
     held_bytes_ += slot.held_bytes;
-    const bool last = !slot.keep_alive;
-    parser_.reset();
-    phase_start_ = now;
-    ++unanswered_;
+    // Who waits to be asked for a body isn't, and whether it will come can't be told then (RFC 9110
+    // §10.1.1; Go's server closes too).
+    const bool leaves_body = parser_->state() == Http1Parser::State::kBody &&
+                             (parser_->expects_continue() || parser_->body_too_large());
+    slot.keep_alive = parser_->keep_alive() && !leaves_body;
+    Request request = std::move(parser_->request());
+    request.peer = peer_;
     // RFC 9112 §9.6: nothing after the request that closes the connection is looked at.
-    if (last) StopReading();
+    if (!slot.keep_alive) {
+      parser_.reset();
+      StopReading();
+    }
+    if (!CountHeld()) {
+      held_bytes_ -= std::exchange(slot.held_bytes, 0);
+      return Refuse(slot, NoRoom(), {});
+    }
+    ++unanswered_;
     listener_.OnRequest(slot.id, std::move(request));
   }
 
-  void Refuse(Http1Parser::State before) {
-    const bool in_head = before == Http1Parser::State::kHead;
-    if (in_head) OpenRefused();
-    slots_.back().answer = PlainError(parser_->refusal(), parser_->refusal_detail());
-    reason_ = parser_->refusal() == 431 ? "header_flood" : "malformed";
+  static Response NoRoom() {
+    Response response = PlainError(429);
+    response.headers.Add("retry-after", "1");
+    return response;
+  }
+
+  // The answer to what isn't a request.
+  void RefuseNext(Response response, std::string_view reason) {
+    Refuse(slots_.emplace_back(next_id_++), std::move(response), reason);
+  }
+
+  // The last request gets this instead of its handler's answer, and the connection closes.
+  void Refuse(Slot& slot, Response response, std::string_view reason) {
+    slot.answer = std::move(response);
+    if (reason_.empty()) reason_ = reason;
     parser_.reset();
     StopReading();
+  }
+
+  void Refuse(Http1Parser::State before) {
+    Response response = PlainError(parser_->refusal(), parser_->refusal_detail());
+    const std::string_view reason = parser_->refusal() == 431 ? "header_flood" : "malformed";
+    if (before == Http1Parser::State::kHead) return RefuseNext(std::move(response), reason);
+    Slot* slot = Find(next_id_ - 1);
+    if (slot == nullptr || slot->answer || slot->abandoned) return LeaveBody(reason);
+    --unanswered_;
+    const std::function<void()> gone = std::exchange(slot->gone, nullptr);
+    Refuse(*slot, std::move(response), reason);
+    if (gone) gone();
+  }
+
+  void RefuseForRoom() {
+    if (parser_ && !in_head()) return LeaveBody({});
+    RefuseNext(NoRoom(), {});
+    CountHeld();
+  }
+
+  // Nothing after this body can be told from it: its request is the connection's last.
+  void LeaveBody(std::string_view reason) {
+    parser_.reset();
+    Slot* slot = Find(next_id_ - 1);
+    if (slot == nullptr) return Finish(reason);
+    slot->keep_alive = false;
+    StopReading();
+    if (reason_.empty()) reason_ = reason;
   }
 
   // Makes the next response current; false if there is none yet.
@@ -259,14 +317,9 @@ class Http1Session final : public Session {
       Finish("abandoned");
       return false;
     }
-    if (!slot.answer) {
-      if (!slot.wants_continue) return false;
-      slot.wants_continue = false;
-      SetHead("HTTP/1.1 100 Continue\r\n\r\n");
-      return true;
-    }
+    if (!slot.answer) return false;
     const bool keep_alive = slot.keep_alive && !slot.answer->close_connection &&
-                            !(draining_ && slots_.size() == 1 && !parser_);
+                            !(draining_ && slots_.size() == 1 && !in_head());
     WriteHead(slot, keep_alive, now);
     body_sent_ = 0;
     body_ =
@@ -279,13 +332,8 @@ class Http1Session final : public Session {
     } else if (!input_.empty()) {
       ConsumeInput(now);
     }
+    CountHeld();
     return true;
-  }
-
-  void SetHead(std::string_view text) {
-    head_ = text;
-    head_sent_ = 0;
-    body_ = nullptr;
   }
 
   void WriteHead(const Slot& slot, bool keep_alive, MonotonicTime now) {
@@ -319,6 +367,7 @@ class Http1Session final : public Session {
   }
 
   const SessionOptions& options_;
+  ByteBudget& held_;
   const std::shared_ptr<const Peer> peer_;
   SessionListener& listener_;
   DateHeader date_;
@@ -329,7 +378,8 @@ class Http1Session final : public Session {
   std::deque<Slot> slots_;
   StreamId next_id_ = 1;
   size_t unanswered_ = 0;
-  size_t held_bytes_ = 0;
+  size_t held_bytes_ = 0;      // of requests without an answer on its way
+  size_t counted_bytes_ = 0;   // those and input_, in held_
   MonotonicTime phase_start_;  // of the head or the body that is being read, or of idleness
   bool reading_ = true;
   bool draining_ = false;
@@ -344,11 +394,11 @@ class Http1Session final : public Session {
 
 }  // namespace
 
-std::unique_ptr<Session> MakeHttp1Session(const SessionOptions& options,
+std::unique_ptr<Session> MakeHttp1Session(const SessionOptions& options, SessionTotals& totals,
                                           std::shared_ptr<const Peer> peer,
                                           SessionListener& listener, const base::Clock& clock,
                                           base::MonotonicTime now) {
-  return std::make_unique<Http1Session>(options, std::move(peer), listener, clock, now);
+  return std::make_unique<Http1Session>(options, totals, std::move(peer), listener, clock, now);
 }
 
 }  // namespace strata::http

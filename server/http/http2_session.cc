@@ -88,10 +88,7 @@ struct Http2Session::Callbacks {
         [[fallthrough]];
       case NGHTTP2_DATA:
         if (!end_stream) return 0;
-        if (Stream* stream = self.Find(frame->hd.stream_id)) {
-          stream->request_ended = true;
-          if (stream->phase == Phase::kBody) self.Dispatch(*stream);
-        }
+        if (Stream* stream = self.Find(frame->hd.stream_id)) stream->request_ended = true;
         return 0;
       case NGHTTP2_PING:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 &&
@@ -104,11 +101,12 @@ struct Http2Session::Callbacks {
     }
   }
 
-  static int OnData(nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size,
-                    void* user) {
-    Http2Session& self = Self(user);
-    if (Stream* stream = self.Find(id)) self.AddBody(*stream, View(data, size));
-    return 0;
+  // Nobody reads bodies. What comes of one is dropped: the connection's window is opened again, for
+  // it belongs to all streams, and the stream's isn't.
+  static int OnData(nghttp2_session* session, uint8_t, int32_t, const uint8_t*, size_t size,
+                    void*) {
+    return nghttp2_session_consume_connection(session, size) == 0 ? 0
+                                                                  : NGHTTP2_ERR_CALLBACK_FAILURE;
   }
 
   static int OnClose(nghttp2_session*, int32_t id, uint32_t, void* user) {
@@ -190,9 +188,11 @@ struct Http2Session::Callbacks {
   }
 };
 
-Http2Session::Http2Session(const SessionOptions& options, std::shared_ptr<const Peer> peer,
-                           SessionListener& listener, const base::Clock& clock, MonotonicTime now)
+Http2Session::Http2Session(const SessionOptions& options, SessionTotals& totals,
+                           std::shared_ptr<const Peer> peer, SessionListener& listener,
+                           const base::Clock& clock, MonotonicTime now)
     : options_(options),
+      held_(totals.held),
       peer_(std::move(peer)),
       listener_(listener),
       date_(clock),
@@ -215,6 +215,7 @@ Http2Session::Http2Session(const SessionOptions& options, std::shared_ptr<const 
   nghttp2_option* option = nullptr;
   nghttp2_option_new(&option);
   nghttp2_option_set_no_closed_streams(option, 1);
+  nghttp2_option_set_no_auto_window_update(option, 1);
   // Our own limits say why they close, count the resets of both sides, and a CONTINUATION once
   // however many pieces its header came in; nghttp2's must not come first.
   constexpr uint32_t kNone = 1 << 30;
@@ -230,16 +231,17 @@ Http2Session::Http2Session(const SessionOptions& options, std::shared_ptr<const 
 
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options.window_bytes},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options.max_dropped_body_bytes},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<uint32_t>(options.max_header_bytes)},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
   };
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
-                                        static_cast<int32_t>(options.window_bytes));
+                                        static_cast<int32_t>(options.max_dropped_body_bytes));
 }
 
 Http2Session::~Http2Session() {
+  held_.Give(held_bytes_);
   nghttp2_session_del(session_);
 }
 
@@ -251,6 +253,10 @@ void Http2Session::Receive(std::string_view bytes, MonotonicTime now) {
   }
   const ssize_t n = nghttp2_session_mem_recv(
       session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  // A header block whose rest may not come for a while.
+  if (receiving_ != nullptr && !Hold(*receiving_)) {
+    Reset(*std::exchange(receiving_, nullptr), NGHTTP2_REFUSED_STREAM);
+  }
   if (n >= 0 || ended_) return;
   if (n == NGHTTP2_ERR_FLOODED) return End(NGHTTP2_ENHANCE_YOUR_CALM, "frame_flood");
   End(NGHTTP2_PROTOCOL_ERROR, "malformed");
@@ -297,14 +303,8 @@ bool Http2Session::AddHeader(Stream& stream, std::string_view name, std::string_
     }
   } else if (name == "host") {
     if (request.authority.empty()) request.authority = value;
-  } else if (name == "content-length") {
-    // nghttp2 has checked that it is one number, and compares it with what comes.
-    uint64_t length = 0;
-    std::from_chars(value.data(), value.data() + value.size(), length);
-    request.body_too_large = length > options_.max_body_bytes;
-  } else if (name == "expect") {
-    stream.expects_continue = value == "100-continue";
-  } else if (name != "te") {
+  } else if (name != "te" && name != "expect" && name != "content-length") {
+    // nghttp2 has checked that the length is one number, and compares it with what comes.
     request.headers.Add(std::string(name), std::string(value));
   }
   return true;
@@ -312,10 +312,7 @@ bool Http2Session::AddHeader(Stream& stream, std::string_view name, std::string_
 
 void Http2Session::EndHeaders(Stream& stream, bool end_stream) {
   stream.request_ended = end_stream;
-  stream.phase = Phase::kBody;
-  stream.since = now_;
-  stream.held_bytes = std::min(stream.header_bytes, options_.max_header_bytes);
-  held_bytes_ += stream.held_bytes;
+  if (!Hold(stream)) return Reset(stream, NGHTTP2_REFUSED_STREAM);
   const Request& request = stream.request;
   int refusal = 0;
   if (stream.header_bytes > options_.max_header_bytes) {
@@ -333,28 +330,22 @@ void Http2Session::EndHeaders(Stream& stream, bool end_stream) {
     response.close_connection = false;
     return Submit(stream, std::move(response));
   }
-  if (end_stream || request.body_too_large) return Dispatch(stream);
-  if (stream.expects_continue) {
-    const nghttp2_nv fields[] = {Field(":status", "100")};
-    nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id, nullptr, fields, 1, nullptr);
-  }
+  Dispatch(stream);
 }
 
-void Http2Session::AddBody(Stream& stream, std::string_view bytes) {
-  if (stream.phase != Phase::kBody) return;
-  std::string& body = stream.request.body;
-  if (body.size() + bytes.size() > options_.max_body_bytes) {
-    stream.request.body_too_large = true;
-    held_bytes_ -= body.size();
-    stream.held_bytes -= body.size();
-    body = {};
-    return Dispatch(stream);
-  }
-  body.append(bytes);
-  held_bytes_ += bytes.size();
-  stream.held_bytes += bytes.size();
-  // What is being received gives way to what has been.
-  if (held_bytes_ > options_.max_held_bytes) Reset(stream, NGHTTP2_REFUSED_STREAM);
+// Counts what has come of its headers; false if all sessions together hold too much.
+bool Http2Session::Hold(Stream& stream) {
+  const size_t bytes = std::min(stream.header_bytes, options_.max_header_bytes) - stream.held_bytes;
+  if (!held_.Take(bytes)) return false;
+  stream.held_bytes += bytes;
+  held_bytes_ += bytes;
+  return true;
+}
+
+void Http2Session::Unhold(Stream& stream) {
+  const size_t bytes = std::exchange(stream.held_bytes, 0);
+  held_bytes_ -= bytes;
+  held_.Give(bytes);
 }
 
 void Http2Session::Dispatch(Stream& stream) {
@@ -446,7 +437,7 @@ void Http2Session::Submit(Stream& stream, Response response) {
 void Http2Session::Reset(Stream& stream, uint32_t error) {
   stream.phase = Phase::kResponse;
   stream.request = {};
-  held_bytes_ -= std::exchange(stream.held_bytes, 0);
+  Unhold(stream);
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, error);
 }
 
@@ -462,7 +453,7 @@ void Http2Session::Closed(int32_t id) {
 }
 
 void Http2Session::Release(Stream& stream) {
-  held_bytes_ -= stream.held_bytes;
+  Unhold(stream);
   streams_.erase(stream.id);
   if (!streams_.empty()) return;
   idle_since_ = now_;
@@ -556,9 +547,6 @@ void Http2Session::OnDeadline(MonotonicTime now) {
           return End(NGHTTP2_ENHANCE_YOUR_CALM, "header_timeout");
         }
         break;
-      case Phase::kBody:
-        if (now >= stream->since + options_.body_timeout) Reset(*stream, NGHTTP2_CANCEL);
-        break;
       case Phase::kResponse:
         if (now >= stream->since + options_.stall_timeout) Reset(*stream, NGHTTP2_CANCEL);
         break;
@@ -568,11 +556,11 @@ void Http2Session::OnDeadline(MonotonicTime now) {
   }
 }
 
-std::unique_ptr<Session> MakeHttp2Session(const SessionOptions& options,
+std::unique_ptr<Session> MakeHttp2Session(const SessionOptions& options, SessionTotals& totals,
                                           std::shared_ptr<const Peer> peer,
                                           SessionListener& listener, const base::Clock& clock,
                                           base::MonotonicTime now) {
-  return std::make_unique<Http2Session>(options, std::move(peer), listener, clock, now);
+  return std::make_unique<Http2Session>(options, totals, std::move(peer), listener, clock, now);
 }
 
 }  // namespace strata::http

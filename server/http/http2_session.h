@@ -19,8 +19,9 @@ namespace strata::http {
 
 class Http2Session final : public Session {
  public:
-  Http2Session(const SessionOptions& options, std::shared_ptr<const Peer> peer,
-               SessionListener& listener, const base::Clock& clock, base::MonotonicTime now);
+  Http2Session(const SessionOptions& options, SessionTotals& totals,
+               std::shared_ptr<const Peer> peer, SessionListener& listener,
+               const base::Clock& clock, base::MonotonicTime now);
   ~Http2Session() override;
 
   void Receive(std::string_view bytes, base::MonotonicTime now) override;
@@ -39,7 +40,7 @@ class Http2Session final : public Session {
   std::string_view close_reason() const override { return reason_; }
 
  private:
-  enum class Phase { kHeaders, kBody, kHandler, kResponse };
+  enum class Phase { kHeaders, kHandler, kResponse };
 
   // From its HEADERS until nghttp2 has closed it and its handler is done, whichever is later.
   struct Stream {
@@ -49,12 +50,11 @@ class Http2Session final : public Session {
     base::MonotonicTime since;   // of the phase; of the last progress in kResponse
     bool closed = false;         // nghttp2 knows it no more
     bool request_ended = false;  // END_STREAM was received
-    bool expects_continue = false;
     bool is_head = false;
     bool close_connection = false;
     bool refused = false;  // answered here, without the listener
     size_t header_bytes = 0;
-    size_t held_bytes = 0;
+    size_t held_bytes = 0;  // of those, counted in held_bytes_ and held_
     Request request;
     std::function<void()> gone;  // in kHandler, until it is closed
     Response response;
@@ -71,7 +71,8 @@ class Http2Session final : public Session {
   Stream* Open(int32_t id);
   bool AddHeader(Stream& stream, std::string_view name, std::string_view value);
   void EndHeaders(Stream& stream, bool end_stream);
-  void AddBody(Stream& stream, std::string_view bytes);
+  bool Hold(Stream& stream);
+  void Unhold(Stream& stream);
   void Dispatch(Stream& stream);
   void Submit(Stream& stream, Response response);
   void Reset(Stream& stream, uint32_t error);
@@ -84,6 +85,7 @@ class Http2Session final : public Session {
   bool pending() const { return !pending_head_.empty() || pending_body_ != nullptr; }
 
   const SessionOptions& options_;
+  ByteBudget& held_;
   const std::shared_ptr<const Peer> peer_;
   SessionListener& listener_;
   DateHeader date_;

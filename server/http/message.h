@@ -51,6 +51,8 @@ struct Peer {
 
 enum class Version { kHttp10, kHttp11, kHttp2 };
 
+// As it is at the end of its headers. No verb that we serve reads a body, so none is ever asked for
+// or kept: the sessions drop what comes of it.
 struct Request {
   std::string method;     // as sent: methods are case-sensitive
   std::string target;     // path and query, as sent: "/apis?x=y"; "*" for OPTIONS *
@@ -58,11 +60,6 @@ struct Request {
   Version version = Version::kHttp11;
   Headers
       headers;  // without pseudo-headers, Host, and those that frame a message or concern one hop
-  std::string body;
-  // More was sent, or announced, than the session's limit: `body` is empty. For a method that has a
-  // use for its body the answer is 413; the rest of the body is read and dropped, or the connection
-  // closed.
-  bool body_too_large = false;
   std::shared_ptr<const Peer> peer;
 };
 

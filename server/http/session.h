@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "server/http/byte_budget.h"
 #include "server/http/message.h"
 
 namespace strata::http {
@@ -31,19 +32,21 @@ struct SessionOptions {
   // Of one request: names, values and 32 bytes for each (RFC 9113 §6.5.2). Over it the answer is
   // 431.
   size_t max_header_bytes = 64 << 10;
-  // Of one request. Over it Request::body_too_large is set and the body is dropped.
-  size_t max_body_bytes = 3 << 20;
-  // Headers and bodies of all requests that aren't answered yet. Over it new HTTP/2 requests are
-  // refused.
+  // HTTP/1.1: of one request's body, which nobody reads. So much of it is read and dropped for the
+  // sake of the next request; after more the connection closes (Go's maxPostHandlerReadBytes).
+  // HTTP/2: so much may come before the answer (the window of a stream, which isn't opened again).
+  uint32_t max_dropped_body_bytes = 256 << 10;
+  // Headers of all requests that aren't answered yet. Over it new HTTP/2 requests are refused.
   size_t max_held_bytes = 16 << 20;
-  // HTTP/2's flow-control window, of a stream and of the connection.
-  uint32_t window_bytes = 256 << 10;
+  // The same of all connections together, and heads that haven't come whole: what doesn't fit is
+  // refused, in HTTP/2 by REFUSED_STREAM, in HTTP/1.1 by 429.
+  size_t max_held_bytes_in_all = 128 << 20;
 
   // Without any request.
   std::chrono::milliseconds idle_timeout{90'000};
   // From the first byte of a request to the end of its headers.
   std::chrono::milliseconds header_timeout{32'000};
-  // From there to the end of its body.
+  // HTTP/1.1: from there to the end of its body.
   std::chrono::milliseconds body_timeout{60'000};
   // HTTP/2: a response that the client's flow control doesn't let progress is reset.
   std::chrono::milliseconds stall_timeout{60'000};
@@ -61,13 +64,20 @@ struct SessionOptions {
   uint32_t reset_rate = 33;
 };
 
+// What all sessions of a server share. Thread-safe.
+struct SessionTotals {
+  explicit SessionTotals(const SessionOptions& options) : held(options.max_held_bytes_in_all) {}
+  ByteBudget held;
+};
+
 // The stream of HTTP/2; the n-th request of an HTTP/1.1 connection.
 using StreamId = uint64_t;
 
 class SessionListener {
  public:
   virtual ~SessionListener() = default;
-  // A whole request. Session::Respond or Session::Abandon must follow, at once or later.
+  // A request, at the end of its headers. Session::Respond or Session::Abandon must follow, at once
+  // or later.
   virtual void OnRequest(StreamId stream, Request request) = 0;
 };
 
@@ -120,12 +130,12 @@ inline constexpr std::string_view kCloseReasons[] = {
     "idle",        "header_timeout", "body_timeout", "malformed",
     "frame_flood", "reset_flood",    "header_flood", "abandoned"};
 
-// `options`, `listener` and `clock` outlive the session.
-std::unique_ptr<Session> MakeHttp1Session(const SessionOptions& options,
+// `options`, `totals`, `listener` and `clock` outlive the session.
+std::unique_ptr<Session> MakeHttp1Session(const SessionOptions& options, SessionTotals& totals,
                                           std::shared_ptr<const Peer> peer,
                                           SessionListener& listener, const base::Clock& clock,
                                           base::MonotonicTime now);
-std::unique_ptr<Session> MakeHttp2Session(const SessionOptions& options,
+std::unique_ptr<Session> MakeHttp2Session(const SessionOptions& options, SessionTotals& totals,
                                           std::shared_ptr<const Peer> peer,
                                           SessionListener& listener, const base::Clock& clock,
                                           base::MonotonicTime now);

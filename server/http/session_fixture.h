@@ -20,21 +20,23 @@ class Recorder final : public SessionListener {
  public:
   void OnRequest(StreamId stream, Request request) override {
     requests.push_back({stream, std::move(request)});
+    if (watch) session->OnGone(stream, [this] { ++gone; });
     if (!hold) session->Respond(stream, answer(requests.back().second), now);
   }
 
   static Response Echo(const Request& request) {
     Response response;
     response.headers.Add("audit-id", "1");
-    std::string text = fmt::format("{} {} {}", request.method, request.target, request.body);
-    if (request.body_too_large) text += "(too large)";
-    response.body = std::make_shared<const std::string>(std::move(text));
+    response.body =
+        std::make_shared<const std::string>(fmt::format("{} {}", request.method, request.target));
     return response;
   }
 
   std::vector<std::pair<StreamId, Request>> requests;
   std::function<Response(const Request&)> answer = Echo;
   bool hold = false;
+  bool watch = false;  // counts in `gone` those whose client goes before they are answered
+  size_t gone = 0;
   Session* session = nullptr;
   base::MonotonicTime now{};
 };

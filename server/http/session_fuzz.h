@@ -17,16 +17,24 @@ void FuzzSession(const uint8_t* data, size_t size, Make make) {
   const std::string_view bytes(reinterpret_cast<const char*>(data + 1), size - 1);
   SessionOptions options;
   options.max_header_bytes = 512;
-  options.max_body_bytes = 256;
+  options.max_dropped_body_bytes = 256;
+  options.max_held_bytes_in_all = 3000;
   options.max_held_bytes = 2048;
   options.max_concurrent_streams = 4;
   options.max_pipelined = 2;
   base::FakeClock clock;
   Recorder recorder;
   recorder.hold = (mode & 8) != 0;
-  const auto session = make(options, std::make_shared<const Peer>(), recorder, clock, clock.Now());
+  SessionTotals totals(options);
+  ByteBudget& held = totals.held;
+  // Another connection's, for some.
+  if (!held.Take((mode & 128) != 0 ? 2700 : 0)) std::abort();
+  const size_t held_before = held.used();
+  auto session =
+      make(options, totals, std::make_shared<const Peer>(), recorder, clock, clock.Now());
   recorder.session = session.get();
   recorder.now = clock.Now();
+  recorder.watch = (mode & 8) != 0;
   size_t sent = Exchange(*session, bytes, clock.Now(), piece, (mode & 16) != 0 ? 3 : 4096).size();
   if ((mode & 32) != 0) session->StartDrain(clock.Now());
   if ((mode & 64) != 0) session->ReceiveEnd(clock.Now());
@@ -43,7 +51,6 @@ void FuzzSession(const uint8_t* data, size_t size, Make make) {
   }
   sent += Drain(*session, clock.Now()).size();
   for (const auto& [id, request] : recorder.requests) {
-    if (request.body.size() > options.max_body_bytes) std::abort();
     if (request.target.empty()) std::abort();
   }
   // Answers and errors, never more than what was asked for could explain.
@@ -55,6 +62,10 @@ void FuzzSession(const uint8_t* data, size_t size, Make make) {
     Drain(*session, clock.Now());
   }
   if (!session->finished()) std::abort();
+  session->TellGone();
+  if (recorder.gone > recorder.requests.size()) std::abort();
+  session.reset();
+  if (held.used() != held_before) std::abort();
 }
 
 }  // namespace strata::http

@@ -15,6 +15,7 @@ using http::StreamId;
 // What all connections share.
 struct Shared {
   http::SessionOptions options;
+  const std::shared_ptr<http::SessionTotals> totals;
   http::Handler handler;
   const base::Clock& clock;
   std::vector<std::pair<std::string_view, obs::Counter>> closes;  // by close reason
@@ -39,7 +40,7 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener {
     auto peer = std::make_shared<const http::Peer>(
         http::Peer{std::move(info.peer_address), std::move(info.certificate_chain)});
     const auto make = http2 ? http::MakeHttp2Session : http::MakeHttp1Session;
-    session_ = make(shared_.options, std::move(peer), *this, shared_.clock, now);
+    session_ = make(shared_.options, *shared_.totals, std::move(peer), *this, shared_.clock, now);
   }
 
   ~HttpProtocol() override {
@@ -144,7 +145,16 @@ void HttpProtocol::OnRequest(StreamId stream, http::Request request) {
 
 net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, http::Handler handler,
                                const base::Clock& clock, obs::Metrics& metrics) {
-  const auto shared = std::make_shared<Shared>(Shared{options, std::move(handler), clock, {}});
+  const auto totals = std::make_shared<http::SessionTotals>(options);
+  metrics.AddGaugeFunction("strata_http_held_request_bytes",
+                           "Bytes of requests that aren't answered yet, whole or in part.", {},
+                           [totals] { return static_cast<double>(totals->held.used()); });
+  metrics.AddCounterFunction(
+      "strata_http_requests_without_room_total",
+      "Requests refused because all connections together hold too many bytes of requests.", {},
+      [totals] { return static_cast<double>(totals->held.refused()); });
+  const auto shared =
+      std::make_shared<Shared>(Shared{options, totals, std::move(handler), clock, {}});
   for (const std::string_view reason : http::kCloseReasons) {
     shared->closes.emplace_back(
         reason,
