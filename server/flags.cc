@@ -116,6 +116,14 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
                   "The same of all connections together; more requests get 429")
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
+  group
+      .add_option("--min-read-rate", flags.session.min_read_rate,
+                  "Bytes a second that a client has to take of an answer, over "
+                  "--read-stall-timeout, or its stream is reset; 0: something")
+      ->check(CLI::Range(0u, 1u << 30))
+      ->capture_default_str();
+  AddDuration(group, "--read-stall-timeout", flags.session.stall_timeout,
+              "The time over which that is measured");
   AddDuration(group, "--idle-timeout", flags.session.idle_timeout,
               "Connections without a request are closed after this time");
   AddDuration(group, "--read-header-timeout", flags.session.header_timeout,
@@ -493,6 +501,9 @@ base::Status Complete(Flags& flags) {
   if (flags.etcd.username.empty() != flags.etcd_password_file.empty()) {
     return base::InvalidArgumentError("--etcd-username and --etcd-password-file go together");
   }
+  // A connection of HTTP/1.1, or the socket below streams of HTTP/2, as a stream.
+  flags.server.connection.min_read_rate = flags.session.min_read_rate;
+  flags.server.connection.write_timeout = flags.session.stall_timeout;
   STRATA_RETURN_IF_ERROR(CompleteAuth(flags));
   if (!flags.etcd_password_file.empty()) {
     auto password = files::ReadFile(flags.etcd_password_file, 4096);

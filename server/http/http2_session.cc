@@ -130,7 +130,7 @@ struct Http2Session::Callbacks {
     const std::string_view part =
         std::string_view(*stream.response.body).substr(stream.body_sent, size);
     stream.body_sent += size;
-    stream.since = self.now_;
+    self.body_bytes_sent_ += size;
     self.idle_frames_.Earn(1 + static_cast<double>(size) / kBytesPerEarnedFrame);
     constexpr size_t kFrameHead = 9;
     self.Write(View(head, kFrameHead));
@@ -192,7 +192,7 @@ Http2Session::Http2Session(const SessionOptions& options, SessionTotals& totals,
                            std::shared_ptr<const Peer> peer, SessionListener& listener,
                            const base::Clock& clock, MonotonicTime now)
     : options_(options),
-      held_(totals.held),
+      totals_(totals),
       peer_(std::move(peer)),
       listener_(listener),
       date_(clock),
@@ -241,7 +241,7 @@ Http2Session::Http2Session(const SessionOptions& options, SessionTotals& totals,
 }
 
 Http2Session::~Http2Session() {
-  held_.Give(held_bytes_);
+  totals_.held.Give(held_bytes_);
   nghttp2_session_del(session_);
 }
 
@@ -336,7 +336,7 @@ void Http2Session::EndHeaders(Stream& stream, bool end_stream) {
 // Counts what has come of its headers; false if all sessions together hold too much.
 bool Http2Session::Hold(Stream& stream) {
   const size_t bytes = std::min(stream.header_bytes, options_.max_header_bytes) - stream.held_bytes;
-  if (!held_.Take(bytes)) return false;
+  if (!totals_.held.Take(bytes)) return false;
   stream.held_bytes += bytes;
   held_bytes_ += bytes;
   return true;
@@ -345,7 +345,7 @@ bool Http2Session::Hold(Stream& stream) {
 void Http2Session::Unhold(Stream& stream) {
   const size_t bytes = std::exchange(stream.held_bytes, 0);
   held_bytes_ -= bytes;
-  held_.Give(bytes);
+  totals_.held.Give(bytes);
 }
 
 void Http2Session::Dispatch(Stream& stream) {
@@ -394,7 +394,7 @@ void Http2Session::TellGone() {
 
 void Http2Session::Submit(Stream& stream, Response response) {
   stream.phase = Phase::kResponse;
-  stream.since = now_;
+  StartMeasuring(stream);
   stream.response = std::move(response);
   stream.close_connection = stream.response.close_connection;
   const int status = std::clamp(stream.response.status, 200, 999);
@@ -432,6 +432,21 @@ void Http2Session::Submit(Stream& stream, Response response) {
     const nghttp2_extpri interleaved = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
     nghttp2_session_change_extpri_stream_priority(session_, stream.id, &interleaved, 0);
   }
+}
+
+void Http2Session::StartMeasuring(Stream& stream) {
+  stream.since = now_;
+  stream.body_mark = stream.body_sent;
+  stream.connection_mark = body_bytes_sent_;
+}
+
+bool Http2Session::TookEnough(const Stream& stream) const {
+  const bool holds_itself_up =
+      nghttp2_session_get_stream_remote_window_size(session_, stream.id) <= 0;
+  const uint64_t took = holds_itself_up ? stream.body_sent - stream.body_mark
+                                        : body_bytes_sent_ - stream.connection_mark;
+  const double seconds = std::chrono::duration<double>(options_.stall_timeout).count();
+  return took > 0 && static_cast<double>(took) >= seconds * options_.min_read_rate;
 }
 
 void Http2Session::Reset(Stream& stream, uint32_t error) {
@@ -548,7 +563,13 @@ void Http2Session::OnDeadline(MonotonicTime now) {
         }
         break;
       case Phase::kResponse:
-        if (now >= stream->since + options_.stall_timeout) Reset(*stream, NGHTTP2_CANCEL);
+        if (now < stream->since + options_.stall_timeout) break;
+        if (TookEnough(*stream)) {
+          StartMeasuring(*stream);
+        } else {
+          totals_.slow_readers.fetch_add(1, std::memory_order_relaxed);
+          Reset(*stream, NGHTTP2_CANCEL);
+        }
         break;
       case Phase::kHandler:
         break;

@@ -47,7 +47,7 @@ class Http2Session final : public Session {
     explicit Stream(int32_t stream_id) : id(stream_id) {}
     const int32_t id;
     Phase phase = Phase::kHeaders;
-    base::MonotonicTime since;   // of the phase; of the last progress in kResponse
+    base::MonotonicTime since;   // of the phase; of the time in which progress is measured
     bool closed = false;         // nghttp2 knows it no more
     bool request_ended = false;  // END_STREAM was received
     bool is_head = false;
@@ -59,6 +59,8 @@ class Http2Session final : public Session {
     std::function<void()> gone;  // in kHandler, until it is closed
     Response response;
     size_t body_sent = 0;
+    size_t body_mark = 0;          // body_sent, and
+    uint64_t connection_mark = 0;  // body_bytes_sent_, when that time began
     std::array<char, 3> status_text;
     std::array<char, 29> date_text;
     std::array<char, 20> length_text;
@@ -71,6 +73,8 @@ class Http2Session final : public Session {
   Stream* Open(int32_t id);
   bool AddHeader(Stream& stream, std::string_view name, std::string_view value);
   void EndHeaders(Stream& stream, bool end_stream);
+  void StartMeasuring(Stream& stream);
+  bool TookEnough(const Stream& stream) const;
   bool Hold(Stream& stream);
   void Unhold(Stream& stream);
   void Dispatch(Stream& stream);
@@ -85,7 +89,7 @@ class Http2Session final : public Session {
   bool pending() const { return !pending_head_.empty() || pending_body_ != nullptr; }
 
   const SessionOptions& options_;
-  ByteBudget& held_;
+  SessionTotals& totals_;
   const std::shared_ptr<const Peer> peer_;
   SessionListener& listener_;
   DateHeader date_;
@@ -96,6 +100,7 @@ class Http2Session final : public Session {
   Stream* receiving_ = nullptr;  // whose headers are being decoded; null for those that are ignored
   size_t decoded_header_bytes_ = 0;  // of the header block that is being decoded
   size_t in_progress_ = 0;
+  uint64_t body_bytes_sent_ = 0;
   size_t held_bytes_ = 0;
 
   TokenBucket idle_frames_;

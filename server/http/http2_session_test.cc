@@ -691,9 +691,50 @@ TEST_F(Http2SessionTest, GivesUpAnAnswerThatTheClientDoesNotLetOut) {
   Receive(std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\4\0\0\0\0", 6)) +
           Headers(1, Get()));
   EXPECT_EQ(Pass(seconds(59)), "");
-  Receive(Frame(NGHTTP2_WINDOW_UPDATE, 0, 1, std::string("\0\0\x10\0", 4)));
-  EXPECT_EQ(Pass(seconds(59)), "");
   EXPECT_EQ(Pass(seconds(1)), "RST_STREAM 1 8");
+  EXPECT_EQ(totals_.slow_readers, 1u);
+}
+
+TEST_F(Http2SessionTest, GivesUpAClientThatReadsSlowerThanTheLeastRate) {
+  recorder_.answer = [](const Request&) {
+    Response response;
+    response.body = std::make_shared<const std::string>(1'000'000, 'x');
+    return response;
+  };
+  const std::string none("\0\4\0\0\0\0", 6), all("\0\4\x7f\xff\xff\xff", 6);
+  const std::string one("\0\0\0\1", 4), enough("\0\0\x2f\0", 4), little("\0\0\x20\0", 4);
+  const struct {
+    std::string_view name;
+    std::string settings;
+    std::vector<uint32_t> windows;  // that are opened: the connection's or streams'
+    std::string update;
+    int seconds;  // until the first reset
+  } cases[] = {
+      {"a byte at a time", none, {1}, one, 60},
+      {"8 KiB every 20 s", none, {1}, little, 60},
+      {"12 KiB every 20 s", none, {1}, enough, 0},
+      {"two streams, both slow", none, {1, 3}, enough, 0},
+      {"two streams, one stuck", none, {3}, enough, 60},
+      {"two streams share a slow connection", all, {0}, enough, 0},
+      {"two streams share a connection stuck after its first 64 KiB", all, {0}, one, 120},
+  };
+  for (const auto& c : cases) {
+    Restart();
+    const bool two = c.name.starts_with("two");
+    Receive(std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, c.settings) + Headers(1, Get()) +
+            (two ? Headers(3, Get()) : std::string()) +
+            (c.windows[0] == 0 ? std::string()
+                               : Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, std::string("\x7f\0\0\0", 4))));
+    int reset_after = 0;
+    for (int passed = 1; passed <= 600 && reset_after == 0; ++passed) {
+      if (passed % 20 == 0) {
+        for (const uint32_t stream : c.windows)
+          Receive(Frame(NGHTTP2_WINDOW_UPDATE, 0, stream, c.update));
+      }
+      if (Pass(seconds(1)).find("RST_STREAM") != std::string::npos) reset_after = passed;
+    }
+    EXPECT_EQ(reset_after, c.seconds) << c.name;
+  }
 }
 
 TEST_F(Http2SessionTest, HasNoDeadlineWhileAHandlerRuns) {

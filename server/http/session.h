@@ -5,6 +5,7 @@
 // and wakes it at its deadline. All methods, and the listener's, belong to one thread.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -48,8 +49,11 @@ struct SessionOptions {
   std::chrono::milliseconds header_timeout{32'000};
   // HTTP/1.1: from there to the end of its body.
   std::chrono::milliseconds body_timeout{60'000};
-  // HTTP/2: a response that the client's flow control doesn't let progress is reset.
+  // HTTP/2: in each such time a client has to take so many bytes a second of a response, or the
+  // stream is reset. Where it isn't the stream's own window that holds it up, what the connection
+  // takes counts, for then the others' share is what it lacks.
   std::chrono::milliseconds stall_timeout{60'000};
+  uint32_t min_read_rate = 500;
   // HTTP/2: between the notice that a connection will go and its last stream id, if the client is
   // slow to confirm.
   std::chrono::milliseconds drain_notice{1'000};
@@ -68,6 +72,7 @@ struct SessionOptions {
 struct SessionTotals {
   explicit SessionTotals(const SessionOptions& options) : held(options.max_held_bytes_in_all) {}
   ByteBudget held;
+  std::atomic<uint64_t> slow_readers = 0;  // streams reset for min_read_rate
 };
 
 // The stream of HTTP/2; the n-th request of an HTTP/1.1 connection.

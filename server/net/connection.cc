@@ -85,6 +85,11 @@ void Connection::CheckDeadline(MonotonicTime now) {
       return Flush(now);
     }
     if (now < deadline_) return;
+    if (TookEnough()) {
+      taken_ = 0;
+      deadline_ = now + options_.write_timeout;
+      return;
+    }
     ++counts_.write_timeouts;
     return Close();
   }
@@ -302,7 +307,7 @@ void Connection::Send(MonotonicTime now) {
   counts_.bytes_sent.fetch_add(sent, std::memory_order_relaxed);
   if (sent < records.size()) {
     unsent_ = records.substr(sent);
-    unsent_from_ = 0;
+    unsent_from_ = taken_ = 0;
     if (state_ == State::kOpen) deadline_ = now + options_.write_timeout;
   }
   records.clear();
@@ -317,13 +322,18 @@ void Connection::OnWritable() {
     if (n > 0) {
       counts_.bytes_sent.fetch_add(static_cast<uint64_t>(n), std::memory_order_relaxed);
       unsent_from_ += static_cast<size_t>(n);
-      if (state_ == State::kOpen) deadline_ = now + options_.write_timeout;
+      taken_ += static_cast<size_t>(n);
     }
     if (unsent_from_ < unsent_.size()) return Arm();
     unsent_ = {};
     if (state_ == State::kLingering) deadline_ = now + options_.linger_timeout;
   }
   Flush(now);
+}
+
+bool Connection::TookEnough() const {
+  const double seconds = std::chrono::duration<double>(options_.write_timeout).count();
+  return taken_ > 0 && static_cast<double>(taken_) >= seconds * options_.min_read_rate;
 }
 
 // While nothing is read, a peer that goes would only be noticed when something is sent. One that

@@ -48,6 +48,7 @@ class Connection final : private Channel {
   void Yield();
   void Arm();
   void LookForPeer(base::MonotonicTime now);
+  bool TookEnough() const;
   void Linger(base::MonotonicTime now);
   void Close();
   void SetState(State state);
@@ -76,6 +77,7 @@ class Connection final : private Channel {
 
   std::string unsent_;  // what the socket didn't take
   size_t unsent_from_ = 0;
+  size_t taken_ = 0;              // of it, in the time that ends at deadline_
   base::MonotonicTime deadline_;  // of the handshake, of lingering, or for the peer to take unsent_
   uint64_t wire_bytes_ = 0, data_bytes_ = 0;  // received
 };

@@ -13,8 +13,9 @@ namespace strata::net {
 
 struct ConnectionOptions {
   std::chrono::milliseconds handshake_timeout{10'000};
-  // Without the peer taking a byte of what waits for it.
+  // In each such time the peer has to take so many bytes a second of what waits for it, or all.
   std::chrono::milliseconds write_timeout{60'000};
+  uint32_t min_read_rate = 500;
   // For the peer to read the last answer and close, once we have.
   std::chrono::milliseconds linger_timeout{1'000};
   // How late a deadline may be noticed.

@@ -354,6 +354,29 @@ TEST_F(ServerTest, GivesUpAClientThatDoesNotRead) {
   WaitForMetric("strata_connections{protocol=\"http/1.1\"}", 0);
 }
 
+TEST_F(ServerTest, GivesUpAClientThatReadsSlowerThanTheLeastRate) {
+  options_.connection.write_timeout = milliseconds(500);
+  options_.connection.min_read_rate = 4'000'000;
+  Start();
+  TlsClient slow(port_, {.receive_buffer = 8 << 10});
+  slow.Write("big 50000000\n");
+  // Never without progress for long, and never as fast as it should.
+  const auto until = std::chrono::steady_clock::now() + seconds(20);
+  while (slow.Read(4000).size() == 4000 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(milliseconds(20));
+  WaitForMetric("strata_connections_rejected_total{reason=\"write_timeout\"}", 1);
+
+  options_.connection.min_read_rate = 1000;
+  server_.reset();
+  Start();
+  TlsClient honest(port_, {.receive_buffer = 8 << 10});
+  honest.Write("big 2000000\n");
+  size_t got = 0;
+  for (size_t n; got < 2'000'000 && (n = honest.Read(20'000).size()) > 0; got += n)
+    std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(got, 2'000'000u);
+}
+
 TEST_F(ServerTest, GivesUpAHandshakeThatTakesTooLong) {
   options_.connection.handshake_timeout = milliseconds(50);
   Start();

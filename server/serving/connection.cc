@@ -153,6 +153,10 @@ net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, http::Handle
       "strata_http_requests_without_room_total",
       "Requests refused because all connections together hold too many bytes of requests.", {},
       [totals] { return static_cast<double>(totals->held.refused()); });
+  metrics.AddCounterFunction(
+      "strata_http_slow_readers_total",
+      "HTTP/2 streams reset because the client took less than --min-read-rate.", {},
+      [totals] { return static_cast<double>(totals->slow_readers.load()); });
   const auto shared =
       std::make_shared<Shared>(Shared{options, totals, std::move(handler), clock, {}});
   for (const std::string_view reason : http::kCloseReasons) {
