@@ -117,6 +117,12 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group
+      .add_option("--max-unread-response-bytes", flags.max_unread_response_bytes,
+                  "Bytes of answers that clients of all connections haven't read yet; over it the "
+                  "slowest reader is given up and new answers are 429")
+      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
+      ->capture_default_str();
+  group
       .add_option("--min-read-rate", flags.session.min_read_rate,
                   "Bytes a second that a client has to take of an answer, over "
                   "--read-stall-timeout, or its stream is reset; 0: something")

@@ -39,6 +39,7 @@ struct Flags {
   std::vector<std::string> sni_pairs;  // as given
   net::ServerOptions server;
   http::SessionOptions session;
+  size_t max_unread_response_bytes = 512 << 20;
   net::WorkerPoolOptions workers;                // build answers
   net::WorkerPoolOptions readers{.threads = 8};  // wait for the backend
   serving::Chain::Options chain;

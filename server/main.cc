@@ -240,7 +240,7 @@ int Run(Flags flags) {
   flags.server.connection.answer_to_plaintext = serving::kAnswerToPlaintext;
   net::Server server(flags.server, **credentials,
                      serving::SpeakHttp(
-                         flags.session,
+                         flags.session, flags.max_unread_response_bytes,
                          [&chain](http::Request request, std::unique_ptr<http::Exchange> exchange) {
                            chain.Serve(std::move(request), std::move(exchange));
                          },

@@ -180,11 +180,10 @@ Error TooManyRequests() {
   return {429, "", "Too many requests, please try again later.\n", {}, Error::Form::kText, 1};
 }
 
-Error RequestEntityTooLarge(size_t limit) {
-  return {413,
-          "RequestEntityTooLarge",
-          fmt::format("Request entity too large: limit is {}", limit),
-          {}};
+Error TooManyUnreadAnswers() {
+  return {429, "TooManyRequests",
+          "Too many bytes of answers wait for clients to read them, please try again later.",
+          Details{"", "", "", {}, 1}};
 }
 
 Error InternalErrorText(std::string_view target, std::string_view message) {

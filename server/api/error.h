@@ -61,7 +61,8 @@ Error RequestTimeout();
 Error TooLargeResourceVersion(std::string_view asked, int64_t current);
 Error InvalidResourceVersion(std::string_view text, bool out_of_range);
 Error TooManyRequests();
-Error RequestEntityTooLarge(size_t limit);
+// 429, to be tried again: what clients haven't read yet takes all the room there is for answers.
+Error TooManyUnreadAnswers();
 // 500, as text: what the request is about, or whether it is allowed, can't be told
 // (responsewriters.InternalError).
 Error InternalErrorText(std::string_view target, std::string_view message);

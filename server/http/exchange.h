@@ -19,6 +19,10 @@ class Exchange {
   // its loop.
   virtual void Respond(Response response) = 0;
 
+  // Before the response, from any thread: counts its body among what clients haven't read yet, for
+  // as long as it is held. False if there is no room for it; then another answer has to say so.
+  virtual bool Admit(Response& response) = 0;
+
   // Runs `task` on the connection's thread, from any thread: after what that thread does now, in
   // the order posted. The connection may be gone by then; a response is dropped then.
   virtual void Post(std::function<void()> task) = 0;

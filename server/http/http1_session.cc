@@ -135,6 +135,31 @@ class Http1Session final : public Session {
     RefuseNext(PlainError(408), "header_timeout");
   }
 
+  std::optional<SlowestAnswer> Slowest(MonotonicTime now) const override {
+    if (body_ == nullptr || body_sent_ == body_->size() || now < answer_start_ + kSlowestAge)
+      return std::nullopt;
+    const double seconds = std::chrono::duration<double>(now - answer_start_).count();
+    SlowestAnswer answer{answer_id_, static_cast<double>(body_sent_) / seconds,
+                         body_->size() - body_sent_};
+    // Those that wait behind it go with it.
+    for (const Slot& slot : slots_) {
+      if (slot.answer && slot.answer->body != nullptr)
+        answer.bytes_left += slot.answer->body->size();
+    }
+    return answer;
+  }
+
+  void Cut(StreamId stream, MonotonicTime) override {
+    if (stream != answer_id_ || body_ == nullptr) return;
+    body_ = nullptr;
+    head_.clear();
+    head_sent_ = 0;
+    for (Slot& slot : slots_) {
+      if (slot.answer) slot.answer->body = nullptr;
+    }
+    Finish("slow_reader");
+  }
+
   size_t in_progress() const override { return unanswered_; }
   std::string_view close_reason() const override { return reason_; }
 
@@ -321,6 +346,8 @@ class Http1Session final : public Session {
     const bool keep_alive = slot.keep_alive && !slot.answer->close_connection &&
                             !(draining_ && slots_.size() == 1 && !in_head());
     WriteHead(slot, keep_alive, now);
+    answer_id_ = slot.id;
+    answer_start_ = now;
     body_sent_ = 0;
     body_ =
         slot.is_head || !HasContent(slot.answer->status) ? nullptr : std::move(slot.answer->body);
@@ -386,6 +413,8 @@ class Http1Session final : public Session {
   bool closing_ = false;
   std::string_view reason_;
 
+  StreamId answer_id_ = 0;  // of the answer that is being sent
+  MonotonicTime answer_start_;
   std::string head_;
   size_t head_sent_ = 0;
   std::shared_ptr<const std::string> body_;

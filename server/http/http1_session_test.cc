@@ -578,6 +578,30 @@ TEST_F(Http1SessionTest, DoesNotWaitForSlowHeadersAndBodies) {
   EXPECT_TRUE(session_->finished());
 }
 
+TEST_F(Http1SessionTest, GivesUpAnAnswerAndItsBodyAtOnce) {
+  std::vector<std::weak_ptr<const std::string>> bodies;
+  recorder_.answer = [&](const Request&) {
+    Response response;
+    response.body = std::make_shared<const std::string>(1'000'000, 'x');
+    bodies.push_back(response.body);
+    return response;
+  };
+  Receive("GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n");
+  std::string buffer(20'000, '\0');
+  EXPECT_EQ(session_->Produce(buffer, clock_.Now()), buffer.size());
+  EXPECT_FALSE(session_->Slowest(clock_.Now())) << "nobody can tell yet";
+  clock_.Advance(seconds(2));
+  const auto slowest = session_->Slowest(clock_.Now());
+  ASSERT_TRUE(slowest);
+  EXPECT_NEAR(slowest->bytes_per_second, 10'000, 100);
+  EXPECT_GT(slowest->bytes_left, 1'900'000u);
+  session_->Cut(slowest->stream, clock_.Now());
+  for (const auto& body : bodies) EXPECT_TRUE(body.expired());
+  EXPECT_EQ(Drain(), "");
+  EXPECT_TRUE(session_->finished());
+  EXPECT_EQ(session_->close_reason(), "slow_reader");
+}
+
 TEST_F(Http1SessionTest, HasNoDeadlineWhileAHandlerRuns) {
   recorder_.hold = true;
   Receive("GET / HTTP/1.1\r\nHost: x\r\n\r\n");

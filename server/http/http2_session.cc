@@ -117,6 +117,7 @@ struct Http2Session::Callbacks {
   static ssize_t ReadBody(nghttp2_session*, int32_t, uint8_t*, size_t size, uint32_t* flags,
                           nghttp2_data_source* source, void*) {
     const Stream& stream = *static_cast<Stream*>(source->ptr);
+    if (stream.response.body == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // reset
     const size_t rest = stream.response.body->size() - stream.body_sent;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (rest <= size) *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -449,10 +450,40 @@ bool Http2Session::TookEnough(const Stream& stream) const {
   return took > 0 && static_cast<double>(took) >= seconds * options_.min_read_rate;
 }
 
+std::optional<SlowestAnswer> Http2Session::Slowest(MonotonicTime now) const {
+  std::optional<SlowestAnswer> slowest;
+  for (const auto& [id, stream] : streams_) {
+    if (stream->response.body == nullptr || now < stream->since + kSlowestAge) continue;
+    const double seconds = std::chrono::duration<double>(now - stream->since).count();
+    const SlowestAnswer answer{static_cast<StreamId>(id),
+                               static_cast<double>(stream->body_sent - stream->body_mark) / seconds,
+                               stream->response.body->size() - stream->body_sent};
+    if (!slowest || answer.bytes_per_second < slowest->bytes_per_second ||
+        (answer.bytes_per_second == slowest->bytes_per_second &&
+         answer.bytes_left > slowest->bytes_left)) {
+      slowest = answer;
+    }
+  }
+  return slowest;
+}
+
+void Http2Session::Cut(StreamId id, MonotonicTime now) {
+  now_ = now;
+  Stream* stream = Find(static_cast<int32_t>(id));
+  if (stream != nullptr && stream->response.body != nullptr && !stream->closed)
+    Reset(*stream, NGHTTP2_CANCEL);
+}
+
 void Http2Session::Reset(Stream& stream, uint32_t error) {
   stream.phase = Phase::kResponse;
   stream.request = {};
   Unhold(stream);
+  // The body goes now, for the reset itself may have to wait for the socket.
+  if (pending_body_ != nullptr && pending_body_ == stream.response.body) {
+    pending_head_.append(std::exchange(pending_body_rest_, {}));
+    pending_body_ = nullptr;
+  }
+  stream.response.body = nullptr;
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, error);
 }
 

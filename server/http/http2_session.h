@@ -36,6 +36,8 @@ class Http2Session final : public Session {
   void StartDrain(base::MonotonicTime now) override;
   base::MonotonicTime next_deadline() const override;
   void OnDeadline(base::MonotonicTime now) override;
+  std::optional<SlowestAnswer> Slowest(base::MonotonicTime now) const override;
+  void Cut(StreamId stream, base::MonotonicTime now) override;
   size_t in_progress() const override { return in_progress_; }
   std::string_view close_reason() const override { return reason_; }
 

@@ -737,6 +737,37 @@ TEST_F(Http2SessionTest, GivesUpAClientThatReadsSlowerThanTheLeastRate) {
   }
 }
 
+TEST_F(Http2SessionTest, GivesUpTheAnswerThatIsReadSlowestAndItsBodyAtOnce) {
+  std::map<std::string, std::weak_ptr<const std::string>> bodies;
+  recorder_.answer = [&](const Request& request) {
+    Response response;
+    response.body = std::make_shared<const std::string>(1'000'000, 'x');
+    bodies[request.target] = response.body;
+    return response;
+  };
+  const std::string window("\0\0\x40\0", 4);
+  session_->Receive(
+      std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\4\0\0\x20\0", 6)) +
+          Headers(1, Get("/a")) + Headers(3, Get("/b")) + Headers(5, Get("/c")) +
+          Frame(NGHTTP2_WINDOW_UPDATE, 0, 1, window) + Frame(NGHTTP2_WINDOW_UPDATE, 0, 5, window),
+      clock_.Now());
+  std::string buffer(20'000, '\0');
+  EXPECT_EQ(session_->Produce(buffer, clock_.Now()), buffer.size()) << "and there is more to send";
+  EXPECT_FALSE(session_->Slowest(clock_.Now())) << "nobody can tell yet";
+  clock_.Advance(seconds(2));
+  for (int i = 0; i < 3; ++i) {
+    const auto slowest = session_->Slowest(clock_.Now());
+    ASSERT_TRUE(slowest);
+    session_->Cut(slowest->stream, clock_.Now());
+  }
+  EXPECT_FALSE(session_->Slowest(clock_.Now()));
+  for (const auto& [path, body] : bodies) EXPECT_TRUE(body.expired()) << path;
+  const std::string rest = Summary(buffer + Drain(*session_, clock_.Now()));
+  for (const char* reset : {"RST_STREAM 1 8", "RST_STREAM 3 8", "RST_STREAM 5 8"})
+    EXPECT_THAT(rest, ::testing::HasSubstr(reset));
+  EXPECT_FALSE(session_->finished());
+}
+
 TEST_F(Http2SessionTest, HasNoDeadlineWhileAHandlerRuns) {
   recorder_.hold = true;
   Receive(Start() + Headers(1, Get()));

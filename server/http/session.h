@@ -12,6 +12,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -78,6 +79,13 @@ struct SessionTotals {
 // The stream of HTTP/2; the n-th request of an HTTP/1.1 connection.
 using StreamId = uint64_t;
 
+// An answer that is being sent, and how fast its client takes it.
+struct SlowestAnswer {
+  StreamId stream = 0;
+  double bytes_per_second = 0;  // over the last minute at most
+  size_t bytes_left = 0;
+};
+
 class SessionListener {
  public:
   virtual ~SessionListener() = default;
@@ -85,6 +93,9 @@ class SessionListener {
   // or later.
   virtual void OnRequest(StreamId stream, Request request) = 0;
 };
+
+// Until then nobody can tell how fast an answer is taken.
+constexpr std::chrono::seconds kSlowestAge{1};
 
 constexpr base::MonotonicTime kNever = base::MonotonicTime::max();
 
@@ -124,6 +135,11 @@ class Session {
   virtual base::MonotonicTime next_deadline() const = 0;
   virtual void OnDeadline(base::MonotonicTime now) = 0;
 
+  // Of the answers that have been on their way for a second the one that is taken slowest.
+  virtual std::optional<SlowestAnswer> Slowest(base::MonotonicTime now) const = 0;
+  // Gives up an answer that is on its way: resets the stream, or ends the connection (HTTP/1.1).
+  virtual void Cut(StreamId stream, base::MonotonicTime now) = 0;
+
   // Requests handed out and not answered.
   virtual size_t in_progress() const = 0;
   // Why the session ended other than in the ordinary way ("idle", "header_timeout", "frame_flood",
@@ -132,8 +148,8 @@ class Session {
 };
 
 inline constexpr std::string_view kCloseReasons[] = {
-    "idle",        "header_timeout", "body_timeout", "malformed",
-    "frame_flood", "reset_flood",    "header_flood", "abandoned"};
+    "idle",        "header_timeout", "body_timeout", "malformed",  "frame_flood",
+    "reset_flood", "header_flood",   "abandoned",    "slow_reader"};
 
 // `options`, `totals`, `listener` and `clock` outlive the session.
 std::unique_ptr<Session> MakeHttp1Session(const SessionOptions& options, SessionTotals& totals,

@@ -36,6 +36,7 @@ class Chain::ServedCall final : public handlers::Call,
   }
 
   void Respond(http::Response response) override {
+    if (!exchange_->Admit(response)) return Fail(api::TooManyUnreadAnswers());
     response.close_connection = response.close_connection || close;
     const size_t bytes = response.body == nullptr ? 0 : response.body->size();
     const auto took = chain_.clock_.Now() - started_;

@@ -38,9 +38,11 @@ class Recorded final : public http::Exchange {
     if (!queue) return task();
     posted.push_back(std::move(task));
   }
+  bool Admit(http::Response&) override { return refusals-- <= 0; }
   void OnGone(std::function<void()> told) override { gone = std::move(told); }
 
   std::function<void()> gone;  // what a client that leaves would call
+  int refusals = 0;            // of answers
   bool queue = false;          // tasks, instead of running them
   std::vector<std::function<void()>> posted;
 
@@ -278,6 +280,7 @@ class Posting final : public http::Exchange {
   Posting(Answer& answer, test::Mailbox& mailbox) : recorded_(answer), mailbox_(mailbox) {}
   void Respond(http::Response response) override { recorded_.Respond(std::move(response)); }
   void Post(std::function<void()> task) override { mailbox_.Post(std::move(task)); }
+  bool Admit(http::Response& response) override { return recorded_.Admit(response); }
   void OnGone(std::function<void()> gone) override { recorded_.OnGone(std::move(gone)); }
 
  private:
@@ -463,6 +466,22 @@ TEST_F(FilterChain, WhatIsRememberedOfATargetIsTheSameForAllAndItsUsersAreNot) {
     }
   }
   std::filesystem::remove(path);
+}
+
+TEST_F(FilterChain, AnAnswerThatThereIsNoRoomForIsA429AndCountedAsOne) {
+  http::Request request;
+  request.method = "GET";
+  request.target = "/echo";
+  request.headers.Add("authorization", "Bearer alice");
+  Answer answer;
+  auto exchange = std::make_unique<Recorded>(answer);
+  exchange->refusals = 1;
+  chain.Serve(std::move(request), std::move(exchange));
+  EXPECT_THAT(answer.Text(), StartsWith("429 {"));
+  EXPECT_THAT(answer.Text(), HasSubstr(R"("reason":"TooManyRequests")"));
+  ASSERT_NE(answer.response.headers.Find("retry-after"), nullptr);
+  EXPECT_EQ(*answer.response.headers.Find("retry-after"), "1");
+  EXPECT_THAT(metrics.Text(), HasSubstr("apiserver_request_total{code=\"429\""));
 }
 
 TEST_F(FilterChain, CountsUnderTheNamesOfDashboards) {

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "server/serving/unread_answers.h"
+
 namespace strata::serving {
 namespace {
 
@@ -18,33 +20,37 @@ struct Shared {
   const std::shared_ptr<http::SessionTotals> totals;
   http::Handler handler;
   const base::Clock& clock;
+  const std::shared_ptr<UnreadAnswers> unread;
   std::vector<std::pair<std::string_view, obs::Counter>> closes;  // by close reason
 };
 
 class HttpProtocol;
 
 // How exchanges find their connection. `protocol` is touched on the connection's thread alone.
-struct Link {
-  std::shared_ptr<net::Executor> executor;
-  HttpProtocol* protocol;  // null once the connection is gone
+struct Link : SlowReaders::Seat {
+  HttpProtocol* protocol = nullptr;  // null once the connection is gone
+  std::shared_ptr<UnreadAnswers> unread;
 };
 
-class HttpProtocol final : public net::Protocol, private http::SessionListener {
+class HttpProtocol final : public net::Protocol, private http::SessionListener, private Reader {
  public:
   HttpProtocol(const Shared& shared, net::ConnectionInfo info, net::Channel& channel,
                MonotonicTime now)
       : shared_(shared),
         channel_(channel),
-        link_(std::make_shared<Link>(Link{channel.executor(), this})) {
+        link_(std::make_shared<Link>(Link{{channel.executor(), this}, this, shared.unread})) {
     const bool http2 = info.alpn == "h2";
     auto peer = std::make_shared<const http::Peer>(
         http::Peer{std::move(info.peer_address), std::move(info.certificate_chain)});
     const auto make = http2 ? http::MakeHttp2Session : http::MakeHttp1Session;
     session_ = make(shared_.options, *shared_.totals, std::move(peer), *this, shared_.clock, now);
+    shared_.unread->readers().Join(link_);
   }
 
   ~HttpProtocol() override {
+    shared_.unread->readers().Leave(link_);
     link_->protocol = nullptr;
+    link_->reader = nullptr;
     session_->TellGone();
     const std::string_view reason = session_->close_reason();
     for (const auto& [name, counter] : shared_.closes) {
@@ -90,6 +96,14 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener {
  private:
   void OnRequest(StreamId stream, http::Request request) override;
 
+  std::optional<http::SlowestAnswer> Slowest() const override {
+    return session_->Slowest(shared_.clock.Now());
+  }
+  void Cut(StreamId stream) override {
+    session_->Cut(stream, shared_.clock.Now());
+    channel_.FlushSoon();
+  }
+
   const Shared& shared_;
   net::Channel& channel_;
   const std::shared_ptr<Link> link_;
@@ -109,6 +123,14 @@ class HttpExchange final : public http::Exchange {
   void Respond(http::Response response) override {
     if (std::exchange(answered_, true)) return;
     Finish(std::move(response));
+  }
+
+  bool Admit(http::Response& response) override {
+    if (response.body == nullptr) return true;
+    auto counted = link_->unread->Admit(response.body);
+    if (counted == nullptr) return false;
+    response.body = std::move(counted);
+    return true;
   }
 
   void Post(std::function<void()> task) override { link_->executor->Post(std::move(task)); }
@@ -143,8 +165,9 @@ void HttpProtocol::OnRequest(StreamId stream, http::Request request) {
 
 }  // namespace
 
-net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, http::Handler handler,
-                               const base::Clock& clock, obs::Metrics& metrics) {
+net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, size_t max_unread_bytes,
+                               http::Handler handler, const base::Clock& clock,
+                               obs::Metrics& metrics) {
   const auto totals = std::make_shared<http::SessionTotals>(options);
   metrics.AddGaugeFunction("strata_http_held_request_bytes",
                            "Bytes of requests that aren't answered yet, whole or in part.", {},
@@ -157,8 +180,13 @@ net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, http::Handle
       "strata_http_slow_readers_total",
       "HTTP/2 streams reset because the client took less than --min-read-rate.", {},
       [totals] { return static_cast<double>(totals->slow_readers.load()); });
-  const auto shared =
-      std::make_shared<Shared>(Shared{options, totals, std::move(handler), clock, {}});
+  const auto shared = std::make_shared<Shared>(
+      Shared{options,
+             totals,
+             std::move(handler),
+             clock,
+             std::make_shared<UnreadAnswers>(max_unread_bytes, clock, metrics),
+             {}});
   for (const std::string_view reason : http::kCloseReasons) {
     shared->closes.emplace_back(
         reason,

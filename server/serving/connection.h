@@ -14,9 +14,10 @@ inline constexpr const char* kAnswerToPlaintext =
     "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
 // Speaks HTTP/2 where ALPN agreed on it, else HTTP/1.1, and gives each request to `handler`, which
-// is called on the connection's thread by any of the io threads. `clock` and `metrics` outlive the
-// connections.
-net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, http::Handler handler,
-                               const base::Clock& clock, obs::Metrics& metrics);
+// is called on the connection's thread by any of the io threads. Bodies of answers that clients
+// haven't read yet have `max_unread_bytes` together. `clock` and `metrics` outlive the connections.
+net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, size_t max_unread_bytes,
+                               http::Handler handler, const base::Clock& clock,
+                               obs::Metrics& metrics);
 
 }  // namespace strata::serving

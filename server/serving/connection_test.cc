@@ -31,9 +31,9 @@ class HttpConnectionTest : public ::testing::Test {
     const auto handle = [this](http::Request request, std::unique_ptr<http::Exchange> exchange) {
       Handle(std::move(request), std::move(exchange));
     };
-    server_ = std::make_unique<net::Server>(options, *credentials_,
-                                            SpeakHttp(session_options_, handle, clock_, metrics_),
-                                            clock_, obs::NullLogger(), metrics_);
+    server_ = std::make_unique<net::Server>(
+        options, *credentials_, SpeakHttp(session_options_, kRoom, handle, clock_, metrics_),
+        clock_, obs::NullLogger(), metrics_);
     EXPECT_TRUE(server_->Start({{"127.0.0.1", 0}}).ok());
     port_ = server_->ports()[0];
   }
@@ -55,6 +55,10 @@ class HttpConnectionTest : public ::testing::Test {
     } else if (request.target == "/later") {
       std::shared_ptr<http::Exchange> shared = std::move(exchange);
       EXPECT_TRUE(workers_.TrySubmit([shared] { shared->Respond(Text("later")); }));
+    } else if (request.target == "/large") {
+      http::Response response;
+      response.body = std::make_shared<const std::string>(kLarge, 'x');
+      exchange->Respond(exchange->Admit(response) ? std::move(response) : Text("no room"));
     } else if (request.target == "/posted") {
       http::Exchange& on = *exchange;
       std::shared_ptr<http::Exchange> shared = std::move(exchange);
@@ -107,6 +111,14 @@ class HttpConnectionTest : public ::testing::Test {
     return out + std::string("\0\0", 2) + length + "\x01\x05" + std::string(3, '\0') +
            static_cast<char>(stream) + block;
   }
+
+  double Metric(const std::string& name) {
+    const std::string text = metrics_.Text();
+    return std::stod(text.substr(text.find("\n" + name + " ") + name.size() + 2));
+  }
+
+  // Two large answers may be unread.
+  static constexpr size_t kLarge = 4'000'000, kRoom = 10'000'000;
 
   std::string folder_;
   base::SystemClock clock_;
@@ -265,6 +277,46 @@ TEST_F(HttpConnectionTest, DrainsAfterTheAnswersInProgress) {
   EXPECT_THAT(client.ReadUntil("done"), EndsWith("done"));
   EXPECT_THAT(old.ReadUntil("done"), HasSubstr("Connection: close\r\n"));
   EXPECT_TRUE(old.ReadEnd());
+}
+
+TEST_F(HttpConnectionTest, BoundsWhatClientsDoNotReadAndGivesUpTheSlowest) {
+  const std::string unread = "strata_http_unread_response_bytes";
+  const auto bounded = [&] {
+    EXPECT_LE(Metric(unread), static_cast<double>(kRoom));
+    return Metric(unread);
+  };
+  // Nobody opens a window or reads: HTTP/2 and HTTP/1.1.
+  net::TlsClient stuck(port_, {.alpn = "\x02h2"});
+  stuck.Write(Get2("/large"));
+  net::TlsClient deaf(port_, {.receive_buffer = 8 << 10});
+  deaf.Write(Get("/large"));
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (Metric(unread) < 2 * kLarge && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(Metric(unread), 2 * kLarge);
+
+  // Others are refused until the slowest have had time to show it, and then served.
+  int refused = 0;
+  for (bool served = false; !served && std::chrono::steady_clock::now() < until;) {
+    net::TlsClient client(port_);
+    client.Write(Get("/large"));
+    client.ReadUntil("Content-Length: ");
+    const std::string length = client.ReadUntil("\r\n");
+    client.Read(2);
+    served = length == std::to_string(kLarge) + "\r\n";
+    if (served) {
+      EXPECT_EQ(client.Read(kLarge).size(), kLarge);
+    } else {
+      ++refused;
+      EXPECT_EQ(client.Read(7), "no room");
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    bounded();
+  }
+  EXPECT_GE(refused, 1);
+  EXPECT_LT(std::chrono::steady_clock::now(), until);
+  EXPECT_GE(Metric("strata_http_readers_cut_total"), 1);
+  EXPECT_EQ(Metric("strata_http_responses_without_room_total"), refused);
 }
 
 TEST_F(HttpConnectionTest, CountsWhyConnectionsEnd) {

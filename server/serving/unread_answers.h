@@ -1,0 +1,42 @@
+// The bodies of answers that clients haven't read yet: how many bytes they are over all
+// connections, and how many they may be.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "obs/metrics.h"
+#include "server/http/byte_budget.h"
+#include "server/serving/slow_readers.h"
+
+namespace strata::serving {
+
+// Thread-safe. A large body is counted once, however many answers it is the body of; of a small one
+// each answer counts, for that needs no lock.
+class UnreadAnswers {
+ public:
+  using Body = std::shared_ptr<const std::string>;
+
+  UnreadAnswers(size_t max_bytes, const base::Clock& clock, obs::Metrics& metrics);
+
+  // `body`, counted until nobody holds the result any more. Null if there is no room for it; then
+  // the slowest reader has to go. A body larger than all the room is let through while no other
+  // large one is held, and a very small one, such as that says so, always.
+  Body Admit(Body body);
+
+  SlowReaders& readers() { return *readers_; }
+
+ private:
+  struct Books;
+  struct Counted;
+
+  const std::shared_ptr<Books> books_;
+  const std::shared_ptr<SlowReaders> readers_;
+};
+
+}  // namespace strata::serving

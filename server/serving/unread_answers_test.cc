@@ -1,0 +1,79 @@
+#include "server/serving/unread_answers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace strata::serving {
+namespace {
+
+using ::testing::HasSubstr;
+
+class UnreadAnswersTest : public ::testing::Test {
+ protected:
+  static UnreadAnswers::Body Make(size_t size) {
+    return std::make_shared<const std::string>(size, 'x');
+  }
+  double Bytes() const {
+    const std::string name = "\nstrata_http_unread_response_bytes ";
+    const std::string text = metrics_.Text();
+    return std::stod(text.substr(text.find(name) + name.size()));
+  }
+
+  base::FakeClock clock_;
+  obs::Metrics metrics_;
+  UnreadAnswers unread_{1'000'000, clock_, metrics_};
+};
+
+TEST_F(UnreadAnswersTest, CountsABodyForAsLongAsItIsHeld) {
+  auto body = unread_.Admit(Make(300'000));
+  EXPECT_EQ(body->size(), 300'000u);
+  const auto small = unread_.Admit(Make(10));
+  EXPECT_EQ(Bytes(), 300'010);
+  const auto copy = body;
+  body = nullptr;
+  EXPECT_EQ(Bytes(), 300'010);
+}
+
+TEST_F(UnreadAnswersTest, CountsALargeBodyOnceForAllItsReaders) {
+  const auto shared = Make(800'000);
+  {
+    std::vector<UnreadAnswers::Body> held;
+    for (int i = 0; i < 100; ++i) held.push_back(unread_.Admit(shared));
+    for (const auto& body : held) ASSERT_EQ(body.get(), shared.get()) << "and doesn't copy it";
+    EXPECT_EQ(Bytes(), 800'000);
+  }
+  EXPECT_EQ(Bytes(), 0);
+  const auto again = unread_.Admit(shared);
+  EXPECT_EQ(Bytes(), 800'000);
+}
+
+TEST_F(UnreadAnswersTest, RefusesWhatThereIsNoRoomForUntilThereIs) {
+  auto large = unread_.Admit(Make(900'000));
+  EXPECT_EQ(unread_.Admit(Make(200'000)), nullptr);
+  std::vector<UnreadAnswers::Body> small;
+  for (int i = 0; i < 5; ++i) small.push_back(unread_.Admit(Make(20'000)));
+  EXPECT_EQ(unread_.Admit(Make(20'000)), nullptr);
+  EXPECT_NE(unread_.Admit(Make(2'000)), nullptr) << "an answer that says so always fits";
+  EXPECT_EQ(Bytes(), 1'000'000);
+  EXPECT_THAT(metrics_.Text(), HasSubstr("strata_http_responses_without_room_total 2"));
+  large = nullptr;
+  EXPECT_NE(unread_.Admit(Make(200'000)), nullptr);
+}
+
+TEST_F(UnreadAnswersTest, AnAnswerLargerThanAllRoomGoesOutAlone) {
+  const auto small = unread_.Admit(Make(20'000));
+  {
+    const auto huge = unread_.Admit(Make(3'000'000));
+    EXPECT_NE(huge, nullptr);
+    EXPECT_EQ(unread_.Admit(Make(3'000'000)), nullptr);
+    EXPECT_EQ(unread_.Admit(Make(70'000)), nullptr);
+  }
+  EXPECT_EQ(Bytes(), 20'000);
+  const auto large = unread_.Admit(Make(70'000));
+  EXPECT_EQ(unread_.Admit(Make(3'000'000)), nullptr);
+}
+
+}  // namespace
+}  // namespace strata::serving
