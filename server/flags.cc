@@ -457,8 +457,11 @@ base::Status CompleteAuth(Flags& flags) {
   if (flags.rbac_source == "cluster" && !flags.rbac_files.empty()) {
     return base::InvalidArgumentError("--rbac-source=cluster and --rbac-file exclude each other");
   }
-  for (const std::string* file : {&flags.client_ca_file, &flags.requestheader_client_ca_file}) {
-    if (!file->empty()) flags.tls.client_ca_files.push_back(*file);
+  if (!flags.client_ca_file.empty())
+    flags.tls.client_cas.push_back({"--client-ca-file", flags.client_ca_file});
+  if (!flags.requestheader_client_ca_file.empty()) {
+    flags.tls.client_cas.push_back(
+        {"--requestheader-client-ca-file", flags.requestheader_client_ca_file});
   }
   return base::OkStatus();
 }

@@ -4,9 +4,7 @@
 #include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
 #include <openssl/asn1.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
@@ -16,6 +14,7 @@
 
 #include "server/net/self_signed.h"
 #include "server/net/sni.h"
+#include "x509/key_pair.h"
 
 namespace strata::net {
 namespace {
@@ -27,33 +26,17 @@ constexpr const char* kTls12Ciphers =
 constexpr const char* kTls13Ciphers =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
+// Go's (crypto/tls defaultSupportedSignatureAlgorithms).
+constexpr const char* kSignatures =
+    "rsa_pss_rsae_sha256:ecdsa_secp256r1_sha256:ed25519:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"
+    "rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512:ecdsa_secp384r1_sha384:"
+    "ecdsa_secp521r1_sha512";
+
 base::Status SslError(std::string_view what) {
   const char* reason = ERR_reason_error_string(ERR_peek_last_error());
   const std::string message = fmt::format("{}: {}", what, reason == nullptr ? "unusable" : reason);
   ERR_clear_error();
   return base::InvalidArgumentError(message);
-}
-
-struct BioFree {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-std::unique_ptr<BIO, BioFree> Memory(const std::string& text) {
-  return std::unique_ptr<BIO, BioFree>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
-struct X509Free {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-};
-using Certificate = std::unique_ptr<X509, X509Free>;
-
-std::vector<Certificate> ReadCertificates(const std::string& pem) {
-  std::vector<Certificate> certificates;
-  const auto bio = Memory(pem);
-  while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
-    certificates.emplace_back(certificate);
-  }
-  ERR_clear_error();  // the end is an error to it
-  return certificates;
 }
 
 int SelectAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
@@ -95,6 +78,9 @@ base::StatusOr<std::shared_ptr<SSL_CTX>> NewContext(const TlsOptions& options) {
         "TLS version {} is not supported: VersionTLS12 or VersionTLS13", options.min_version));
   }
   SSL_CTX* c = context.get();
+  // Versions, suites, curves and signatures are all named below. Beyond them a level would forbid
+  // certificates that Go serves: RSA of 1024 bits, chains that end in SHA-1.
+  SSL_CTX_set_security_level(c, 0);
   SSL_CTX_set_min_proto_version(
       c, options.min_version == "VersionTLS13" ? TLS1_3_VERSION : TLS1_2_VERSION);
   SSL_CTX_set_options(c, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
@@ -109,7 +95,8 @@ base::StatusOr<std::shared_ptr<SSL_CTX>> NewContext(const TlsOptions& options) {
   STRATA_ASSIGN_OR_RETURN(const std::string ciphers, Tls12Ciphers(options.cipher_suites));
   if (SSL_CTX_set_cipher_list(c, ciphers.c_str()) != 1 ||
       SSL_CTX_set_ciphersuites(c, kTls13Ciphers) != 1 ||
-      SSL_CTX_set1_groups_list(c, "X25519:P-256:P-384") != 1) {
+      SSL_CTX_set1_groups_list(c, "X25519:P-256:P-384:P-521") != 1 ||
+      SSL_CTX_set1_sigalgs_list(c, kSignatures) != 1) {
     return SslError("cipher suites");
   }
   // Ask for a certificate, take any or none: the authenticators verify what is handed up.
@@ -119,6 +106,15 @@ base::StatusOr<std::shared_ptr<SSL_CTX>> NewContext(const TlsOptions& options) {
   // Not dereferenced: null means HTTP/1.1 alone.
   SSL_CTX_set_alpn_select_cb(c, SelectAlpn, options.http2 ? c : nullptr);
   return context;
+}
+
+// Which flag named the file that an error begins with.
+std::string_view FlagOf(const base::Status& error, const TlsOptions& options) {
+  if (options.cert_file.empty()) return "--cert-dir";
+  return options.cert_file != options.key_file &&
+                 base::Message(error).starts_with(options.key_file + ":")
+             ? "--tls-private-key-file"
+             : "--tls-cert-file";
 }
 
 double ExpiryOf(const X509* certificate) {
@@ -131,39 +127,39 @@ double ExpiryOf(const X509* certificate) {
 
 struct Credentials::State {
   struct Pair {
+    std::string cert_file, key_file;
     std::string certificate, key;  // PEM; empty until it is read
   };
 
-  explicit State(TlsOptions tls_options)
-      : options(std::move(tls_options)), pairs(1 + options.named_pairs.size()) {}
+  // `shown`: the files of the first pair.
+  State(TlsOptions tls_options, Pair shown)
+      : options(std::move(tls_options)), client_cas(options.client_cas.size()) {
+    pairs.push_back(std::move(shown));
+    for (const NamedPair& named : options.named_pairs)
+      pairs.push_back({named.cert_file, named.key_file, "", ""});
+  }
 
   // A context that shows `pair`, and the certificate that it begins with.
-  base::StatusOr<std::pair<std::shared_ptr<SSL_CTX>, Certificate>> MakeContext(
+  base::StatusOr<std::pair<std::shared_ptr<SSL_CTX>, std::shared_ptr<X509>>> MakeContext(
       const Pair& pair) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     STRATA_ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> made, NewContext(options));
-    auto chain = ReadCertificates(pair.certificate);
-    if (chain.empty())
-      return base::InvalidArgumentError("the certificate file holds no certificate");
-    for (size_t i = 0; i < chain.size(); ++i) {
-      const int used = i == 0
-                           ? SSL_CTX_use_certificate(made.get(), chain[i].get())
-                           : static_cast<int>(SSL_CTX_add1_chain_cert(made.get(), chain[i].get()));
-      if (used != 1) return SslError("certificate");
+    STRATA_ASSIGN_OR_RETURN(auto parsed, x509::KeyPair::Parse({pair.cert_file, pair.certificate},
+                                                              {pair.key_file, pair.key}));
+    for (const auto& certificate : parsed.chain) {
+      const int used =
+          certificate == parsed.chain.front()
+              ? SSL_CTX_use_certificate(made.get(), certificate.get())
+              : static_cast<int>(SSL_CTX_add1_chain_cert(made.get(), certificate.get()));
+      if (used != 1) return SslError(pair.cert_file);
     }
-    EVP_PKEY* private_key =
-        PEM_read_bio_PrivateKey(Memory(pair.key).get(), nullptr, nullptr, nullptr);
-    if (private_key == nullptr) return SslError("private key");
-    const bool fits = SSL_CTX_use_PrivateKey(made.get(), private_key) == 1 &&
-                      SSL_CTX_check_private_key(made.get()) == 1;
-    EVP_PKEY_free(private_key);
-    if (!fits) return SslError("private key");
+    if (SSL_CTX_use_PrivateKey(made.get(), parsed.key.get()) != 1) return SslError(pair.key_file);
     for (const auto* pems : {&client_cas, &cluster_cas}) {
       for (const std::string& pem : *pems) {
-        for (const Certificate& ca : ReadCertificates(pem))
+        for (const auto& ca : x509::CertificatesOf(pem))
           SSL_CTX_add_client_CA(made.get(), ca.get());
       }
     }
-    return std::pair(std::move(made), std::move(chain.front()));
+    return std::pair(std::move(made), parsed.chain.front());
   }
 
   // Makes a context of what was read and publishes it; an error leaves the one that is.
@@ -189,19 +185,22 @@ struct Credentials::State {
   base::Status SetPair(size_t index, const std::vector<std::string>& contents)
       ABSL_LOCKS_EXCLUDED(mu) {
     absl::MutexLock lock(&mu);
-    Pair old = std::exchange(pairs[index], {contents[0], contents[1]});
+    Pair& pair = pairs[index];
+    const Pair old = pair;
+    pair.certificate = contents[0];
+    pair.key = contents[1];
     const base::Status status = Rebuild();
-    if (!status.ok()) pairs[index] = std::move(old);
+    if (!status.ok()) pair = old;
     return status;
   }
 
-  base::Status SetClientCas(const std::vector<std::string>& contents) ABSL_LOCKS_EXCLUDED(mu) {
-    for (const std::string& pem : contents) {
-      if (ReadCertificates(pem).empty())
-        return base::InvalidArgumentError("a CA file holds no certificate");
+  base::Status SetClientCa(size_t index, const std::string& pem) ABSL_LOCKS_EXCLUDED(mu) {
+    if (x509::CertificatesOf(pem).empty()) {
+      return base::InvalidArgumentError(
+          fmt::format("{}: no PEM certificate in it", options.client_cas[index].file));
     }
     absl::MutexLock lock(&mu);
-    client_cas = contents;
+    client_cas[index] = pem;
     return Rebuild();
   }
 
@@ -221,33 +220,34 @@ base::StatusOr<std::unique_ptr<Credentials>> Credentials::Load(const TlsOptions&
   if (options.cert_file.empty() != options.key_file.empty()) {
     return base::InvalidArgumentError("--tls-cert-file and --tls-private-key-file go together");
   }
-  std::vector<std::string> pair = {options.cert_file, options.key_file};
+  State::Pair shown{options.cert_file, options.key_file, "", ""};
   if (options.cert_file.empty()) {
     STRATA_RETURN_IF_ERROR(
         base::Annotate(EnsureSelfSignedPair(options.cert_dir, clock.WallNow()), "--cert-dir"));
-    pair = {options.cert_dir + "/apiserver.crt", options.cert_dir + "/apiserver.key"};
+    shown = {options.cert_dir + "/apiserver.crt", options.cert_dir + "/apiserver.key", "", ""};
   }
-  const auto state = std::make_shared<State>(options);
+  const auto state = std::make_shared<State>(options, shown);
   const auto follow = [&](const char* name, size_t index, const std::string& certificate,
                           const std::string& key) {
     const auto set = [state, index](const std::vector<std::string>& contents) {
       return state->SetPair(index, contents);
     };
-    return base::Annotate(watcher.Watch(name, {certificate, key}, set), certificate);
+    return watcher.Watch(name, {certificate, key}, set);
   };
-  STRATA_RETURN_IF_ERROR(follow("serving-certificate", 0, pair[0], pair[1]));
+  const base::Status loaded = follow("serving-certificate", 0, shown.cert_file, shown.key_file);
+  STRATA_RETURN_IF_ERROR(base::Annotate(loaded, FlagOf(loaded, options)));
   for (size_t i = 0; i < options.named_pairs.size(); ++i) {
     const NamedPair& named = options.named_pairs[i];
     STRATA_RETURN_IF_ERROR(base::Annotate(
         follow("sni-certificate", i + 1, named.cert_file, named.key_file), "--tls-sni-cert-key"));
   }
-  if (!options.client_ca_files.empty()) {
-    const auto set_cas = [state](const std::vector<std::string>& contents) {
-      return state->SetClientCas(contents);
+  for (size_t i = 0; i < options.client_cas.size(); ++i) {
+    const auto set = [state, i](const std::vector<std::string>& contents) {
+      return state->SetClientCa(i, contents[0]);
     };
     STRATA_RETURN_IF_ERROR(
-        base::Annotate(watcher.Watch("client-ca-names", options.client_ca_files, set_cas),
-                       options.client_ca_files[0]));
+        base::Annotate(watcher.Watch("client-ca-names", {options.client_cas[i].file}, set),
+                       options.client_cas[i].flag));
   }
   metrics.AddGaugeFunction("strata_serving_certificate_expiration_timestamp_seconds",
                            "When the serving certificate ends, in seconds since 1970.", {},

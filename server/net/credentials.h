@@ -21,6 +21,11 @@ struct NamedPair {
   std::vector<std::string> names = {};  // empty: those of the certificate
 };
 
+// A CA file, and the flag that names it.
+struct ClientCa {
+  std::string flag, file;
+};
+
 struct TlsOptions {
   // PEM, the chain leaf first. Both or neither; neither: a self-signed pair is kept in `cert_dir`.
   std::string cert_file, key_file;
@@ -28,7 +33,7 @@ struct TlsOptions {
   std::vector<NamedPair> named_pairs;
   // PEM. Whose certificates clients are told to present; any other, or none, is accepted as well:
   // to verify is the authenticators' task (apiserver.md §2.1).
-  std::vector<std::string> client_ca_files;
+  std::vector<ClientCa> client_cas;
   // "VersionTLS12" or "VersionTLS13", as --tls-min-version.
   std::string min_version = "VersionTLS12";
   // IANA names of TLS 1.2 suites, as --tls-cipher-suites; empty: all that are AEAD with forward

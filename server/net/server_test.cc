@@ -146,6 +146,31 @@ class ServerTest : public ::testing::Test {
   static PemPair NewPair(const std::string& name) {
     return *MakeSelfSigned({name}, std::chrono::hours(24), std::chrono::system_clock::now());
   }
+  // Of a key that it takes over.
+  static PemPair PairOf(EVP_PKEY* key, const EVP_MD* hash) {
+    X509* certificate = X509_new();
+    X509_set_version(certificate, X509_VERSION_3);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_set_pubkey(certificate, key);
+    X509_sign(certificate, key, hash);
+    const auto text = [](const auto& write) {
+      BIO* bio = BIO_new(BIO_s_mem());
+      write(bio);
+      char* data = nullptr;
+      const auto size = static_cast<size_t>(BIO_get_mem_data(bio, &data));
+      std::string pem(data, size);
+      BIO_free(bio);
+      return pem;
+    };
+    const PemPair pair = {
+        text([&](BIO* bio) { PEM_write_bio_X509(bio, certificate); }), text([&](BIO* bio) {
+          PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
+        })};
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return pair;
+  }
   void WritePair(const PemPair& pair) {
     std::ofstream(folder_ + "/tls.crt") << pair.certificate;
     std::ofstream(folder_ + "/tls.key") << pair.key;
@@ -222,6 +247,23 @@ TEST_F(ServerTest, HandsUpTheClientsCertificateWithoutVerifyingIt) {
   EXPECT_THAT(last_chain_[0], HasSubstr("nobody-knows-me"));
 }
 
+TEST_F(ServerTest, ServesAndHandsUpTheKeysThatGoDoes) {
+  const PemPair weak = PairOf(EVP_RSA_gen(1024), EVP_sha1());
+  WritePair(weak);
+  tls_.cert_file = folder_ + "/tls.crt";
+  tls_.key_file = folder_ + "/tls.key";
+  Start();
+  const PemPair pairs[] = {weak, PairOf(EVP_EC_gen("P-521"), EVP_sha512()),
+                           PairOf(EVP_EC_gen("P-384"), EVP_sha256()),
+                           PairOf(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), nullptr)};
+  for (const PemPair& pair : pairs) {
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+      TlsClient client(port_, {.certificate = &pair, .version = version});
+      EXPECT_THAT(Ask(client, "who"), HasSubstr(" 1\n")) << version;
+    }
+  }
+}
+
 TEST_F(ServerTest, NamesTheCasItWouldLikeAndReloadsThem) {
   const auto named = [&] {
     TlsClient client(port_, {.version = TLS1_2_VERSION});
@@ -234,7 +276,7 @@ TEST_F(ServerTest, NamesTheCasItWouldLikeAndReloadsThem) {
     }
     return text;
   };
-  tls_.client_ca_files = {folder_ + "/ca.crt"};
+  tls_.client_cas = {{"--client-ca-file", folder_ + "/ca.crt"}};
   std::ofstream(folder_ + "/ca.crt") << NewPair("first-ca").certificate;
   Start();
   EXPECT_THAT(named(), HasSubstr("first-ca"));
@@ -564,11 +606,20 @@ TEST_F(ServerTest, SaysWhatIsWrongWithItsTls) {
   options.cert_file = folder_ + "/missing.crt";
   EXPECT_THAT(error(options), HasSubstr("--tls-private-key-file"));
   options.key_file = folder_ + "/missing.key";
-  EXPECT_THAT(error(options), HasSubstr("missing.crt"));
+  EXPECT_EQ(error(options),
+            "--tls-cert-file: " + folder_ + "/missing.crt: No such file or directory");
   WritePair({NewPair("a").certificate, NewPair("b").key});
   options.cert_file = folder_ + "/tls.crt";
+  EXPECT_EQ(error(options),
+            "--tls-private-key-file: " + folder_ + "/missing.key: No such file or directory");
   options.key_file = folder_ + "/tls.key";
-  EXPECT_THAT(error(options), HasSubstr("key"));
+  EXPECT_EQ(error(options), "--tls-private-key-file: " + folder_ +
+                                "/tls.key: it is not the key of the certificate in " + folder_ +
+                                "/tls.crt");
+  options = tls_;
+  options.client_cas = {{"--requestheader-client-ca-file", folder_ + "/tls.key"}};
+  EXPECT_EQ(error(options),
+            "--requestheader-client-ca-file: " + folder_ + "/tls.key: no PEM certificate in it");
   options = tls_;
   options.min_version = "VersionTLS10";
   EXPECT_THAT(error(options), HasSubstr("VersionTLS10"));
