@@ -2,6 +2,7 @@
 
 #include <absl/strings/escaping.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace strata::base {
@@ -28,6 +29,10 @@ size_t Utf8Length(std::string_view text) {
   return 0;
 }
 
+bool IsAlphanumeric(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
 }  // namespace
 
 std::string ToHex(std::string_view bytes) {
@@ -45,11 +50,23 @@ std::string ToBase64(std::string_view bytes) {
   return absl::Base64Escape({bytes.data(), bytes.size()});
 }
 
+// As the API, client-go and kubectl read it: line ends may stand anywhere, and what the padding
+// leaves of the last digit may be any bits (encoding/base64 Decode, decodeQuantum; not Strict).
 std::optional<std::string> FromBase64(std::string_view text) {
-  std::string out;
-  if (text.size() % 4 != 0 || !absl::Base64Unescape({text.data(), text.size()}, &out))
+  std::string digits;
+  digits.reserve(text.size());
+  for (const char c : text) {
+    if (c == '\r' || c == '\n') continue;
+    if (!IsAlphanumeric(c) && c != '+' && c != '/' && c != '=') return std::nullopt;
+    digits.push_back(c);
+  }
+  if (digits.size() % 4 != 0) return std::nullopt;
+  // Padding is the last digit, or the last two; what abseil takes beside it was refused above.
+  const size_t padding = std::min(digits.find('='), digits.size());
+  if (digits.size() - padding > 2 || digits.find_first_not_of('=', padding) != digits.npos)
     return std::nullopt;
-  if (ToBase64(out) != text) return std::nullopt;
+  std::string out;
+  if (!absl::Base64Unescape({digits.data(), digits.size()}, &out)) return std::nullopt;
   return out;
 }
 

@@ -14,7 +14,7 @@ std::string ToHex(std::string_view bytes);
 // RFC 4648 §4, with padding.
 std::string ToBase64(std::string_view bytes);
 
-// RFC 4648 §4, padded; nothing if `text` is anything else.
+// RFC 4648 §4 as Go's StdEncoding reads it (\r, \n passed over, any spare bits); nothing: it's not.
 std::optional<std::string> FromBase64(std::string_view text);
 
 // `text` fit for a log line or a header: control characters and bytes that aren't UTF-8 become '?',

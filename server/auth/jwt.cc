@@ -16,6 +16,7 @@
 #include <set>
 #include <utility>
 
+#include "base/bytes.h"
 #include "codec/json_text.h"
 #include "server/auth/token_digest.h"
 
@@ -76,6 +77,19 @@ std::optional<std::string> FromBase64Url(std::string_view text) {
   }
   if (count == 6 || (bits & ((1u << count) - 1)) != 0) return std::nullopt;
   return bytes;
+}
+
+// A number or a certificate of a JWK, as go-jose reads it (encoding.go base64URLDecode): padding
+// may be there or not, and line ends are passed over.
+std::optional<std::string> FromJwkBase64(std::string_view text) {
+  std::string digits;
+  for (const char c : text) {
+    if (c == '+' || c == '/') return std::nullopt;
+    if (c != '\r' && c != '\n') digits += c == '-' ? '+' : c == '_' ? '/' : c;
+  }
+  digits.resize(digits.find_last_not_of('=') + 1);
+  digits.append((4 - digits.size() % 4) % 4, '=');
+  return base::FromBase64(digits);
 }
 
 std::string ToBase64Url(std::string_view bytes) {
@@ -147,7 +161,7 @@ KeyPtr FromJwk(const JsonTree& jwk) {
   if (!use.empty() && use != "sig") return nullptr;
   const Owned<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free> builder(OSSL_PARAM_BLD_new());
   const auto bytes = [&](std::string_view name) {
-    return FromBase64Url(codec::StringMember(&jwk, name)).value_or(std::string());
+    return FromJwkBase64(codec::StringMember(&jwk, name)).value_or(std::string());
   };
   const auto data = [](const std::string& text) {
     return reinterpret_cast<const unsigned char*>(text.data());

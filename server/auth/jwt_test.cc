@@ -270,6 +270,12 @@ TEST(Jwks, KeysVerifyTheRfcsOwnToken) {
       "xfKTUJqPP3-Kg6NU1Q");
   ASSERT_TRUE(jwt.ok()) << jwt.status();
   EXPECT_TRUE(HasValidSignature(*jwt, *keys));
+  // Padding and line ends, which go-jose passes over.
+  const auto padded = ReadJwks(
+      R"({"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU=",)"
+      R"("y":"x_FEzRu9m36HLN_tue659\nLNpXW6pCyStikYjKIWI5a0=\n"}]})");
+  ASSERT_TRUE(padded.ok()) << padded.status();
+  EXPECT_TRUE(HasValidSignature(*jwt, *padded));
   for (
       const char* bad :
       {"", "[]", "{}", R"({"keys":{}})", R"({"keys":[]})",
