@@ -15,9 +15,11 @@ struct YamlDocument {
 };
 
 // Calls `document` with each document of a YAML stream (JSON is YAML), empty ones left out, until
-// it returns false. Anchors and aliases are refused, so that no small text becomes a large one; so
-// is nesting deeper than yaml-cpp's own guard. An error names the line and ends the stream;
-// documents before it have been delivered.
+// it returns false. As kubectl reads it, by go-yaml v2: aliases are what they stand for, up to a
+// bound that keeps a small text from becoming a large one; `<<` merges maps; of a key that stands
+// twice the last counts; keys are strings in the end. Only !!binary stays what it is, base64.
+// Nesting deeper than a thousand levels is an error. An error names the line and what is wrong
+// there, and ends the stream; documents before it have been delivered.
 base::Status ForEachYamlDocument(std::string_view yaml,
                                  const std::function<bool(YamlDocument document)>& document);
 

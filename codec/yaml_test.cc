@@ -1,5 +1,6 @@
 #include "codec/yaml.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -30,11 +31,11 @@ TEST(YamlReader, PlainScalarsMeanWhatTheyMeanToGo) {
   EXPECT_THAT(
       Documents(
           "a: yes\nb: 'yes'\nc: 010\nd: 0x1F\ne: 1_000\nf: 1.5\ng: ~\nh:\ni: 1.2.3\nj: 2023-01-01\n"
-          "k: -7\nl: sha256:1\nm: .5\n1: x\nn: '1'\n"),
+          "k: -7\nl: sha256:1\nm: .5\n1: x\nn: '1'\no: 1e3\np: 08\n\"y\": 0\n"),
       testing::ElementsAre(
           "1:{\"a\":true,\"b\":\"yes\",\"c\":8,\"d\":31,\"e\":1000,\"f\":1.5,\"g\":null,\"h\":null,"
           "\"i\":\"1.2.3\",\"j\":\"2023-01-01\",\"k\":-7,\"l\":\"sha256:1\",\"m\":0.5,\"1\":\"x\","
-          "\"n\":\"1\"}"));
+          "\"false\":\"1\",\"o\":1000,\"p\":8,\"y\":0}"));
 }
 
 TEST(YamlReader, EscapesAreWholeCharacters) {
@@ -47,7 +48,17 @@ TEST(YamlReader, ErrorsNameTheLineAndKeepWhatCameBefore) {
     std::string_view yaml, error;
   } kCases[] = {
       {"a: 1\n---\nb: [1\n", "line "},
-      {"a: 1\n---\nb: &x 1\nc: *x\n", "line 3: anchors and aliases aren't supported"},
+      {"a: 1\n---\nb: [1,\nc: d\n---\n",
+       "line 5: did not find expected ',' or ']' (while parsing a flow sequence that begins in "
+       "line 3)"},
+      {"a: 1\n---\nb: *x\n", "line 3: *x is the alias of no anchor"},
+      {"a: 1\n---\nb: &x [*x]\n", "line 3: what the anchor &x names contains itself"},
+      {"a: 1\n---\nb: &x {<<: *x}\n", "line 3: what the anchor &x names contains itself"},
+      {"a: 1\n---\nb: {<<: c}\n", "line 3: << takes a map, or a list of maps"},
+      {"a: 1\n---\n~: b\n", "line 3: a null key"},
+      {"a: 1\n---\nb: !!int c\n", "line 3: \"c\" is a !!str, not a !!int"},
+      {"a: 1\n---\nb: !!binary c\n", "line 3: !!binary: expected base64"},
+      {"a: 1\n---\nb:\n\tc: d\n", "the line is indented by a tab: YAML takes spaces only"},
       {"a: 1\n---\n? [a]\n: b\n", "line 3: a key that is a list or a map"},
       {"a: 1\n---\n\tb: 1\n", "line "},
   };
@@ -65,6 +76,57 @@ TEST(YamlReader, ErrorsNameTheLineAndKeepWhatCameBefore) {
   EXPECT_FALSE(status.ok());
   Documents("\xff", &status);
   EXPECT_FALSE(status.ok());
+}
+
+TEST(YamlReader, AliasesAreWhatTheyStandForAndMapsAreMerged) {
+  const std::pair<std::string_view, std::string_view> kCases[] = {
+      {"a: &x 1\nb: &y\n", R"({"a":1,"b":null})"},
+      {"a: &x [1, {b: &y c}]\nd: *x\ne: *y\n", R"({"a":[1,{"b":"c"}],"d":[1,{"b":"c"}],"e":"c"})"},
+      {"a: &x 1\nb: *x\nc: &x 2\nd: *x\n", R"({"a":1,"b":1,"c":2,"d":2})"},
+      {"&x a: *x\n*x : b\n", R"({"a":"b"})"},
+      {"a: &x {b: 1, c: 2}\nd: {<<: *x, c: 3}\n", R"({"a":{"b":1,"c":2},"d":{"b":1,"c":3}})"},
+      // go-yaml v2 takes the later one, here what is merged.
+      {"a: &x {b: 1}\nd: {b: 3, <<: *x}\n", R"({"a":{"b":1},"d":{"b":1}})"},
+      {"a: {<<: [{b: 1, c: 1}, {c: 2, d: 2}]}\n", R"({"a":{"c":1,"d":2,"b":1}})"},
+      {"a: {'<<': b}\n", R"({"a":{"\u003c\u003c":"b"}})"},
+      {"a: 1\nb: 2\na: 3\n", R"({"a":3,"b":2})"},
+      {"a: !!str 1\nb: !mine 2\nc: !!float 3\nd: !!binary |\n  YW\n  I=\n",
+       R"({"a":"1","b":"2","c":3,"d":"YW\nI=\n"})"},
+      {"\xef\xbb\xbf{\"a\": \"\\ud83d\\ude00\"}\r\n", "{\"a\":\"\\ud83d\\ude00\"}"},
+      {"{a: 1,}", R"({"a":1})"},
+  };
+  for (const auto& [yaml, json] : kCases) {
+    base::Status status;
+    EXPECT_THAT(Documents(yaml, &status), testing::ElementsAre("1:" + std::string(json)))
+        << yaml << status;
+  }
+  EXPECT_THAT(Documents("a: &x 1\n---\nb: 1\n"), testing::SizeIs(2));
+}
+
+// A small text may not mean a large one; what many documents repeat may be said once.
+TEST(YamlReader, AliasesHaveABound) {
+  std::string laughs = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";
+  for (int i = 1; i < 10; ++i) {
+    laughs +=
+        fmt::format("a{0}: &a{0} [*a{1},*a{1},*a{1},*a{1},*a{1},*a{1},*a{1},*a{1}]\n", i, i - 1);
+  }
+  std::string merges = "a0: &a0 {x: y}\n";
+  for (int i = 1; i < 40; ++i)
+    merges += fmt::format("a{0}: &a{0} {{<<: [*a{1}, *a{1}, *a{1}]}}\n", i, i - 1);
+  std::string long_text = "a: &a " + std::string(1 << 20, 'x') + "\nb: [";
+  for (int i = 0; i < 50; ++i) long_text += "*a,";
+  long_text += "]\n";
+  std::string chain = "a0: &a0 [x]\n";
+  for (int i = 1; i < 20'000; ++i) chain += fmt::format("a{0}: &a{0} [*a{1}]\n", i, i - 1);
+  for (const std::string& yaml : {laughs, merges, long_text, chain}) {
+    base::Status status;
+    EXPECT_THAT(Documents(yaml, &status), testing::IsEmpty());
+    EXPECT_FALSE(status.ok()) << yaml.substr(0, 40);
+  }
+  std::string shared = "a: &a {k: v, l: [1, 2]}\nlist:\n";
+  for (int i = 0; i < 5000; ++i)
+    shared += fmt::format("- {{name: n{}, labels: *a, more: [1, 2, 3, 4]}}\n", i);
+  EXPECT_THAT(Documents(shared), testing::SizeIs(1));
 }
 
 TEST(YamlWriter, PrintsBlockStyleWithSortedKeys) {
@@ -179,7 +241,7 @@ TEST(YamlWriter, WhatIsNestedTooDeeplyStaysJson) {
 TEST(YamlWriter, WhatItPrintsReadsBackAsTheSame) {
   for (
       const std::string json :
-      {R"({"a":"x: 'y' \"z\"","b":["","~"," a b ","a\n\nb\n\n","\u0001","\ufffd","🙂 <>&"],"c":{"d e":"# no"}})",
+      {R"({"a":"x: 'y' \"z\"","b":["","~"," a b ","a\n\nb\n\n","\u0001","�","🙂 <>&"],"c":{"d e":"# no"}})",
        R"({"long":"one two three four five six seven eight nine ten eleven twelve thirteen fourteen: fifteen sixteen"})"}) {
     const auto documents = Documents(JsonToYaml(json));
     ASSERT_EQ(documents.size(), 1u);

@@ -20,7 +20,7 @@ LIBRARIES = {
     "LMDB": ("lmdb.h",),
     "simdjson": ("simdjson",),
     "RapidJSON": ("rapidjson/",),
-    "yaml-cpp": ("yaml-cpp/",),
+    "libyaml": ("yaml.h",),
     "libdeflate": ("libdeflate.h",),
     "libcurl": ("curl/",),
     "zlib": ("zlib.h",),
