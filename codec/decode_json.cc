@@ -438,8 +438,13 @@ base::StatusOr<std::vector<std::string>> DecodeStrings(std::string_view json) {
   std::vector<std::string> strings;
   STRATA_RETURN_IF_ERROR(text.ReadObject([&](od::object object) -> base::Status {
     for (auto member : object) {
+      od::value value;
+      if (const auto error = member.value().get(value)) return Malformed(error, {});
+      od::json_type type;
+      if (const auto error = value.type().get(type)) return Malformed(error, {});
+      if (type == od::json_type::null) continue;  // how Go prints a list that isn't there
       od::array list;
-      if (member.value().get_array().get(list) != simdjson::SUCCESS)
+      if (value.get_array().get(list) != simdjson::SUCCESS)
         return base::InvalidArgumentError("expected a list of strings");
       for (auto element : list) {
         std::string_view string;
@@ -492,9 +497,15 @@ base::Status ForEachItem(std::string_view json,
       std::string_view key;
       if (const auto error = member.unescaped_key().get(key)) return Malformed(error, {});
       if (key != "items") continue;
+      od::value value;
+      if (const auto error = member.value().get(value)) return Malformed(error, {});
+      od::json_type type;
+      if (const auto error = value.type().get(type)) return Malformed(error, {});
+      if (type == od::json_type::null) continue;  // how Go prints a list that isn't there
       od::array items;
-      if (member.value().get_array().get(items) != simdjson::SUCCESS) {
-        return base::InvalidArgumentError("items: expected a list");
+      if (value.get_array().get(items) != simdjson::SUCCESS) {
+        return base::InvalidArgumentError(
+            fmt::format("items: expected a list, got {}", TypeName(type)));
       }
       for (auto element : items) {
         od::object inner;

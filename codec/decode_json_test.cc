@@ -191,6 +191,10 @@ TEST(DecodeJson, ItemsOfAListAreHandedOutAsText) {
                   .ok());
   EXPECT_THAT(items, testing::ElementsAre(R"({"a":1})", R"({"b":[2]})"));
   EXPECT_FALSE(ForEachItem(R"({"items":[1]})", [](std::string_view) {}).ok());
+  // Go's empty list.
+  EXPECT_TRUE(
+      ForEachItem(R"({"items":null,"kind":"List"})", [](std::string_view) { FAIL(); }).ok());
+  EXPECT_THAT(*DecodeStrings("null"), testing::IsEmpty());
 }
 
 TEST(DecodeJson, TypeIsFoundWithoutReadingTheRest) {

@@ -1,6 +1,7 @@
 #include "storage/tool/documents.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace strata::tool {
@@ -40,6 +41,57 @@ std::string_view SimpleScalar(std::string_view text) {
 
 bool IsListKind(std::string_view kind) {
   return kind.empty() || kind.ends_with("List");
+}
+
+bool IsFlow(std::string_view yaml) {
+  return yaml.starts_with('{') || yaml.starts_with('[');
+}
+
+// The length of a word of JSON, or of one character of a number or a punctuation mark; 0 if JSON
+// has no such thing.
+size_t JsonTokenLength(std::string_view text) {
+  for (const std::string_view word : {"true", "false", "null"}) {
+    if (text.starts_with(word)) return word.size();
+  }
+  return std::string_view("{}[],:+-.eE0123456789 \t\r\n").find(text[0]) == text.npos ? 0 : 1;
+}
+
+// Whether the value that `text` begins with, a bracket, is JSON as far as can be seen, and not
+// YAML's flow style: that has words without quotes, other quotes, comments, and strings of several
+// lines. JSON that is broken, or cut, is JSON.
+bool IsJson(std::string_view text) {
+  size_t open = 0;
+  for (size_t at = 0; at < text.size();) {
+    if (text[at] == '"') {
+      for (++at; at < text.size() && text[at] != '"' && text[at] != '\n';)
+        at += 1 + (text[at] == '\\');
+      // Where values go on behind it, a string without an end is broken JSON.
+      if (at < text.size() && text[at] == '\n') return text.find("\n{", at) != text.npos;
+      ++at;
+      continue;
+    }
+    const size_t length = JsonTokenLength(text.substr(at));
+    if (length == 0) return false;
+    open += text[at] == '{' || text[at] == '[';
+    if ((text[at] == '}' || text[at] == ']') && --open == 0) return true;
+    at += length;
+  }
+  return true;
+}
+
+// Whether an alias (`*name`) of `yaml` may be of an anchor (`&name`) in it: its parts mean
+// something together alone then. Says yes of a text that looks so.
+bool HasAliases(std::string_view yaml) {
+  std::set<std::string_view> anchors, aliases;
+  for (size_t at = 0; (at = yaml.find_first_of("&*", at)) != yaml.npos; ++at) {
+    if (at > 0 && std::string_view(" \t\n[{,").find(yaml[at - 1]) == yaml.npos) continue;
+    size_t end = at + 1;
+    while (end < yaml.size() && std::string_view(" \t\r\n,]}").find(yaml[end]) == yaml.npos) ++end;
+    if (end > at + 1)
+      (yaml[at] == '&' ? anchors : aliases).insert(yaml.substr(at + 1, end - at - 1));
+  }
+  return std::any_of(aliases.begin(), aliases.end(),
+                     [&](std::string_view alias) { return anchors.contains(alias); });
 }
 
 }  // namespace
@@ -106,7 +158,7 @@ void DocumentReader::ReadChunk() {
   const size_t start = chunk.find_first_not_of(kBlanks);
   if (start == std::string_view::npos) return;
   const size_t line = first_line + CountLines(chunk.substr(0, start));
-  if (chunk[start] == '{') {
+  if (chunk[start] == '{' && IsJson(chunk.substr(start))) {
     CutJson(chunk.substr(start), line);
   } else {
     CutYaml(chunk, first_line);
@@ -150,7 +202,7 @@ void DocumentReader::CutYaml(std::string_view chunk, size_t line) {
         (text.size() == column + 1 || text[column + 1] == ' ')) {
       end_item(begin);
       item = begin;
-      items.push_back({.text = {}, .line = line, .is_item = true});
+      items.push_back({.text = {}, .line = line, .types = types_.size(), .is_item = true});
       continue;
     }
     if (column > 0) continue;
@@ -169,13 +221,17 @@ void DocumentReader::CutYaml(std::string_view chunk, size_t line) {
   end_item(chunk.data() + chunk.size());
   if (blank) return;
 
-  types_.push_back(types);
-  if (!items.empty() && IsListKind(types.kind)) {
-    pieces_ = std::move(items);
+  // Lines of flow style are no keys, wherever they begin.
+  const bool flow = IsFlow(content);
+  if (!flow && !items.empty() && IsListKind(types.kind) && !HasAliases(content)) {
+    pieces_.insert(pieces_.end(), items.begin(), items.end());
   } else {
-    pieces_.push_back({.text = content, .line = content_line});
+    pieces_.push_back({.text = content, .line = content_line, .types = types_.size()});
   }
+  types_.push_back(flow ? Types() : types);
 }
+
+constexpr std::string_view kOfJson = "{}[],:\"";
 
 // Follows brackets and strings only; the JSON parser judges the rest.
 void DocumentReader::CutJson(std::string_view chunk, size_t line) {
@@ -184,6 +240,16 @@ void DocumentReader::CutJson(std::string_view chunk, size_t line) {
     for (; at < chunk.size() && kBlanks.find(chunk[at]) != std::string_view::npos; ++at)
       line += chunk[at] == '\n';
     if (at == chunk.size()) return;
+    if (chunk[at] == '#' && at > 0) {
+      at = std::min(chunk.find('\n', at), chunk.size());
+      continue;
+    }
+    const bool begins_line = at > 0 && chunk.find_last_not_of(" \t", at - 1) != chunk.npos &&
+                             chunk[chunk.find_last_not_of(" \t", at - 1)] == '\n';
+    if (types_.size() == 1 && begins_line && kOfJson.find(chunk[at]) == kOfJson.npos) {
+      // As kubectl (apimachinery YAMLOrJSONDecoder): behind one JSON value YAML may stand.
+      return CutYaml(chunk.substr(chunk.rfind('\n', at) + 1), line);
+    }
 
     Types types;
     std::vector<Piece> items;

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "codec/decode_json.h"
+#include "codec/json_text.h"
 #include "codec/yaml.h"
 
 namespace strata::tool {
@@ -42,6 +45,12 @@ BadDocument AtLine(std::string_view message, size_t first_line) {
     }
   }
   return {first_line, std::string(message)};
+}
+
+bool HasBad(const std::vector<ParseResult>& results) {
+  return std::any_of(results.begin(), results.end(), [](const ParseResult& result) {
+    return std::holds_alternative<BadDocument>(result);
+  });
 }
 
 class JsonParser {
@@ -143,11 +152,17 @@ void Parse(const Document& document, std::string_view default_namespace,
     return;
   }
   const codec::DecodedType type{document.kind, document.api_version};
-  JsonParser parser(document.line, default_namespace, results);
+  std::vector<ParseResult> as_json;
   if (document.is_json) {
-    parser.Parse(document.text, type, 0);
-    return;
+    JsonParser(document.line, default_namespace, as_json).Parse(document.text, type, 0);
+    std::string ignored;
+    if (!HasBad(as_json) || codec::AppendCompact(document.text, ignored)) {
+      std::move(as_json.begin(), as_json.end(), std::back_inserter(results));
+      return;
+    }
+    // What is no JSON may be YAML: `{"a": 1,}`. If it isn't, YAML's error has a line.
   }
+  JsonParser parser(document.line, default_namespace, results);
   const base::Status status =
       codec::ForEachYamlDocument(document.text, [&](const codec::YamlDocument& yaml) {
         parser.Parse(yaml.json, type, 0);

@@ -82,6 +82,14 @@ TEST(Parse, TakesImagesAndStreams) {
        "- metadata:\n      name: s\n"
        "      namespace: ns\n",
        "stream ns/s\n"},
+      {"flow style", "{kind: ImageStream, apiVersion: v1, metadata: {name: s, namespace: ns}}\n",
+       "stream ns/s\n"},
+      {"a List without items", "kind: List\napiVersion: v1\nitems: null\n", ""},
+      {"a List whose items share an anchor",
+       "kind: List\napiVersion: v1\nitems:\n- {kind: ImageStream, apiVersion: &v v1, metadata: "
+       "{name: s, namespace: &n ns}}\n- {kind: ImageStream, apiVersion: *v, metadata: {name: t, "
+       "namespace: *n}}\n",
+       "stream ns/s\nstream ns/t\n"},
       {"quoted keys",
        "\"kind\": ImageStream\n\"apiVersion\": v1\n\"metadata\": {\"name\": s, \"namespace\": "
        "ns}\n",
@@ -101,7 +109,10 @@ TEST(Parse, PassesOverOtherKinds) {
 TEST(Parse, SaysWhatIsWrongAndWhere) {
   const std::vector<Case> cases = {
       {"YAML syntax", "a: 1\n---\n" + Image("x: [1\ny: 2\n"), "?"},
-      {"an alias", Image("x: &a 1\ny: *a\n"), "5: anchors and aliases aren't supported\n"},
+      {"an alias of nothing", Image("x: *a\n"), "5: *a is the alias of no anchor\n"},
+      {"JSON without a comma", "{\"kind\":\"Image\"\n\"apiVersion\":\"v1\"}\n",
+       "2: did not find expected ',' or '}' (while parsing a flow mapping that begins in line "
+       "1)\n"},
       {"no name", "apiVersion: v1\nkind: Image\n", "1: metadata.name: must not be empty\n"},
       {"no API version", "# c\nkind: Image\n", "2: apiVersion: must not be empty\n"},
       {"no kind", "apiVersion: v1\n", "1: kind: must not be empty\n"},
