@@ -18,98 +18,179 @@ namespace api = ::k8s::io::client_go::tools::clientcmd::api::v1;
 
 constexpr size_t kMaxFileBytes = 1 << 20;
 
+base::Status Invalid(const std::string& message) {
+  return base::InvalidArgumentError(message);
+}
+
+// `data` holds a PEM block, which is all that can be told of it here.
+bool HoldsPem(std::string_view data) {
+  return data.find("-----BEGIN ") != data.npos;
+}
+
+// An entry of the file; what it says is checked as client-go checks it (clientcmd/validation.go,
+// transport/transport.go TLSConfigFor, transport/round_trippers.go HTTPWrappersForConfig).
+class Entry {
+ public:
+  // `entry`: cluster "k".
+  Entry(std::string entry, std::filesystem::path folder)
+      : entry_(std::move(entry)), folder_(std::move(folder)) {}
+
+  base::Status Refuse(std::string_view what) const {
+    return Invalid(fmt::format("{}: {}", entry_, what));
+  }
+
+  // A member that names a file, relative to the kubeconfig's folder, and its other form, in which
+  // the file's content stands in the kubeconfig. One of them may be given.
+  base::Status Read(std::string_view member, const std::string& name, const std::string& data,
+                    std::string& file, std::string& pem) const {
+    if (!name.empty() && !data.empty()) {
+      return Refuse(fmt::format("{0} and {0}-data are both given: take one of them out", member));
+    }
+    pem = data;
+    if (!data.empty() && !HoldsPem(data))
+      return Refuse(fmt::format("{}-data: that is the base64 of no PEM", member));
+    if (name.empty()) return base::OkStatus();
+    STRATA_ASSIGN_OR_RETURN(const std::string content, ReadFile(member, name, file));
+    if (!HoldsPem(content)) return Refuse(fmt::format("{}: {}: that is no PEM", member, file));
+    return base::OkStatus();
+  }
+
+  base::StatusOr<std::string> ReadFile(std::string_view member, const std::string& name,
+                                       std::string& file) const {
+    file = (folder_ / name).string();
+    auto content = files::ReadFile(file, kMaxFileBytes);
+    if (!content.ok())
+      return base::Annotate(content.status(), fmt::format("{}: {}", entry_, member));
+    return content;
+  }
+
+ private:
+  const std::string entry_;
+  const std::filesystem::path folder_;
+};
+
+base::Status Decode(std::string_view json, api::Config& config) {
+  STRATA_ASSIGN_OR_RETURN(const codec::DecodedType type, codec::DecodeJson(json, config));
+  if ((!type.kind.empty() && type.kind != "Config") ||
+      (!type.api_version.empty() && type.api_version != "v1")) {
+    return Invalid(fmt::format("kind Config of v1 is expected, not {} of {}",
+                               type.kind.empty() ? "none" : type.kind,
+                               type.api_version.empty() ? "none" : type.api_version));
+  }
+  return base::OkStatus();
+}
+
 base::StatusOr<api::Config> Parse(const std::string& path) {
   STRATA_ASSIGN_OR_RETURN(const std::string text, files::ReadFile(path, kMaxFileBytes));
   api::Config config;
-  base::Status decoded = base::InvalidArgumentError("the file is empty");
-  STRATA_RETURN_IF_ERROR(base::Annotate(
-      codec::ForEachYamlDocument(text,
-                                 [&](const codec::YamlDocument& document) {
-                                   decoded = codec::DecodeJson(document.json, config).status();
-                                   return false;
-                                 }),
-      path));
+  base::Status decoded = Invalid("the file is empty");
+  STRATA_RETURN_IF_ERROR(
+      base::Annotate(codec::ForEachYamlDocument(text,
+                                                [&](const codec::YamlDocument& document) {
+                                                  decoded = Decode(document.json, config);
+                                                  return false;
+                                                }),
+                     path));
   STRATA_RETURN_IF_ERROR(base::Annotate(decoded, path));
   return config;
 }
 
-// The one of `list` that is called `name`; null if there is none.
+// The one of `list` that is called `name`. A name that stands twice is an error, as in client-go's
+// clientcmd/api/v1/conversion.go.
 template <typename List>
-auto Find(const List& list, const std::string& name) -> decltype(&list[0]) {
+base::StatusOr<const typename List::value_type*> Find(const List& list, std::string_view kind,
+                                                      const std::string& name) {
+  const typename List::value_type* found = nullptr;
   for (const auto& one : list) {
-    if (one.name() == name) return &one;
+    if (one.name() != name) continue;
+    if (found != nullptr) return Invalid(fmt::format("{} \"{}\" stands there twice", kind, name));
+    found = &one;
   }
-  return nullptr;
+  if (found == nullptr) return Invalid(fmt::format("there is no {} \"{}\"", kind, name));
+  return found;
 }
 
-base::Status CheckUser(const std::string& name, const api::AuthInfo& user) {
-  const auto refuse = [&](std::string_view what) {
-    return base::UnimplementedError(fmt::format(
-        "user \"{}\" has {}, which isn't supported: give it a client certificate, a token or a "
-        "tokenFile",
-        name, what));
-  };
-  if (user.has_exec()) return refuse("exec: a program that makes its credentials");
-  if (user.has_auth_provider()) return refuse("an auth-provider");
-  if (!user.impersonate().empty()) return refuse("act-as");
-  const bool certificate =
-      !user.client_certificate().empty() || !user.client_certificate_data().empty();
-  const bool key = !user.client_key().empty() || !user.client_key_data().empty();
-  if (certificate != key) {
-    return base::InvalidArgumentError(fmt::format(
-        "user \"{}\" has a client certificate without its key, or the other way round", name));
+base::Status ReadCluster(const api::Cluster& cluster, const Entry& entry, Config& config) {
+  if (!cluster.server().starts_with("https://") && !cluster.server().starts_with("http://"))
+    return entry.Refuse("server: it must be like https://HOST:6443");
+  if (!cluster.proxy_url().empty()) return entry.Refuse("proxy-url isn't supported");
+  config.server = cluster.server();
+  while (config.server.ends_with('/')) config.server.pop_back();
+  config.tls_server_name = cluster.tls_server_name();
+  config.insecure_skip_tls_verify = cluster.insecure_skip_tls_verify();
+  STRATA_RETURN_IF_ERROR(entry.Read("certificate-authority", cluster.certificate_authority(),
+                                    cluster.certificate_authority_data(), config.ca_file,
+                                    config.ca_pem));
+  const bool has_ca = !config.ca_file.empty() || !config.ca_pem.empty();
+  if (has_ca && config.insecure_skip_tls_verify) {
+    return entry.Refuse(
+        "specifying a root certificates file with the insecure flag is not allowed: take out "
+        "insecure-skip-tls-verify, or the certificate-authority");
   }
   return base::OkStatus();
+}
+
+base::Status ReadUser(const api::AuthInfo& user, const Entry& entry, Config& config) {
+  const auto unsupported = [&](std::string_view what) {
+    return base::UnimplementedError(base::Message(entry.Refuse(fmt::format(
+        "{} isn't supported: give it a client certificate, a token or a tokenFile", what))));
+  };
+  if (user.has_exec()) return unsupported("exec (a program that makes its credentials)");
+  if (user.has_auth_provider()) return unsupported("auth-provider");
+  if (!user.impersonate().empty()) return unsupported("act-as");
+  if (!user.client_certificate().empty() || !user.client_certificate_data().empty()) {
+    STRATA_RETURN_IF_ERROR(entry.Read("client-certificate", user.client_certificate(),
+                                      user.client_certificate_data(), config.cert_file,
+                                      config.cert_pem));
+    STRATA_RETURN_IF_ERROR(entry.Read("client-key", user.client_key(), user.client_key_data(),
+                                      config.key_file, config.key_pem));
+    if (config.key_file.empty() && config.key_pem.empty())
+      return entry.Refuse("client-key or client-key-data must go with its client certificate");
+  }
+  config.token = user.token();
+  if (!user.token_file().empty()) {
+    // Of both the file counts, unless it can't be read (NewBearerAuthWithRefreshRoundTripper).
+    const auto read = entry.ReadFile("tokenFile", user.token_file(), config.token_file);
+    if (read.ok()) {
+      config.token.clear();
+    } else if (config.token.empty()) {
+      return read.status();
+    } else {
+      config.token_file.clear();
+    }
+  }
+  config.username = user.username();
+  config.password = user.password();
+  const bool basic = !config.username.empty() || !config.password.empty();
+  if (basic && (!config.token.empty() || !config.token_file.empty()))
+    return entry.Refuse("username/password or bearer token may be set, but not both");
+  return base::OkStatus();
+}
+
+base::StatusOr<Config> Resolve(const api::Config& file, const std::filesystem::path& folder) {
+  if (file.current_context().empty()) return Invalid("no current-context is set");
+  STRATA_ASSIGN_OR_RETURN(const auto* context,
+                          Find(file.contexts(), "context", file.current_context()));
+  STRATA_ASSIGN_OR_RETURN(const auto* cluster,
+                          Find(file.clusters(), "cluster", context->context().cluster()));
+  Config config;
+  STRATA_RETURN_IF_ERROR(ReadCluster(
+      cluster->cluster(), Entry(fmt::format("cluster \"{}\"", cluster->name()), folder), config));
+  if (context->context().user().empty()) return config;
+  STRATA_ASSIGN_OR_RETURN(const auto* user, Find(file.users(), "user", context->context().user()));
+  STRATA_RETURN_IF_ERROR(
+      ReadUser(user->user(), Entry(fmt::format("user \"{}\"", user->name()), folder), config));
+  // In the clear nobody is told who we are (clientcmd/client_config.go ClientConfig).
+  if (config.server.starts_with("http://")) return Config{.server = config.server};
+  return config;
 }
 
 }  // namespace
 
 base::StatusOr<Config> LoadKubeconfig(const std::string& path) {
   STRATA_ASSIGN_OR_RETURN(const api::Config file, Parse(path));
-  const auto invalid = [&](const std::string& message) {
-    return base::InvalidArgumentError(fmt::format("{}: {}", path, message));
-  };
-  if (file.current_context().empty()) return invalid("no current-context is set");
-  const api::NamedContext* context = Find(file.contexts(), file.current_context());
-  if (context == nullptr)
-    return invalid(fmt::format("there is no context \"{}\"", file.current_context()));
-  const std::string& cluster_name = context->context().cluster();
-  const api::NamedCluster* cluster = Find(file.clusters(), cluster_name);
-  if (cluster == nullptr) return invalid(fmt::format("there is no cluster \"{}\"", cluster_name));
-  const api::Cluster& c = cluster->cluster();
-  if (!c.server().starts_with("https://") && !c.server().starts_with("http://")) {
-    return invalid(
-        fmt::format("cluster \"{}\" has no server like https://HOST:6443", cluster_name));
-  }
-  if (!c.proxy_url().empty()) return invalid("proxy-url isn't supported");
-  api::AuthInfo user;
-  if (!context->context().user().empty()) {
-    const api::NamedAuthInfo* named = Find(file.users(), context->context().user());
-    if (named == nullptr)
-      return invalid(fmt::format("there is no user \"{}\"", context->context().user()));
-    user = named->user();
-    STRATA_RETURN_IF_ERROR(base::Annotate(CheckUser(named->name(), user), path));
-  }
-  // Data is preferred to a file, a tokenFile to a token (client-go clientcmd/client_config.go).
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  const auto file_of = [&](const std::string& name, const std::string& data) {
-    return name.empty() || !data.empty() ? std::string() : (folder / name).string();
-  };
-  Config config;
-  config.server = c.server();
-  while (config.server.ends_with('/')) config.server.pop_back();
-  config.tls_server_name = c.tls_server_name();
-  config.insecure_skip_tls_verify = c.insecure_skip_tls_verify();
-  config.ca_pem = c.certificate_authority_data();
-  config.ca_file = file_of(c.certificate_authority(), c.certificate_authority_data());
-  config.cert_pem = user.client_certificate_data();
-  config.cert_file = file_of(user.client_certificate(), user.client_certificate_data());
-  config.key_pem = user.client_key_data();
-  config.key_file = file_of(user.client_key(), user.client_key_data());
-  config.token_file = file_of(user.token_file(), "");
-  config.token = config.token_file.empty() ? user.token() : "";
-  config.username = user.username();
-  config.password = user.password();
+  auto config = Resolve(file, std::filesystem::path(path).parent_path());
+  if (!config.ok()) return base::Annotate(config.status(), path);
   return config;
 }
 
