@@ -102,6 +102,12 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   group
+      .add_option("--reserved-connections", flags.server.reserved_connections,
+                  "So many more for clients whose certificate the client CA or the proxies' CA has "
+                  "signed")
+      ->check(CLI::Range(size_t{1}, size_t{10'000}))
+      ->capture_default_str();
+  group
       .add_option("--max-header-bytes", flags.session.max_header_bytes,
                   "Bytes of one request's headers; more get 431")
       ->check(CLI::Range(size_t{1024}, size_t{1} << 20))

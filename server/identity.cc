@@ -170,6 +170,14 @@ base::Status Identity::MakeAuthorizer(const Parts& parts) {
   return base::OkStatus();
 }
 
+bool Identity::Knows(const std::vector<std::string>& chain) const {
+  for (const auto& cas : {proxy_cas_, client_cas_}) {
+    const auto verdict = cas->Verify(chain);
+    if (verdict != nullptr && verdict->error.empty()) return true;
+  }
+  return false;
+}
+
 void Identity::AddHealthChecks(handlers::Health& health) const {
   const auto arrived = [](const auto& source) {
     return source.synced() ? base::OkStatus() : source.status();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -33,6 +34,10 @@ class Identity {
 
   const auth::Authenticator& authenticator() const { return *authenticator_; }
   const auth::Authorizer& authorizer() const { return *authorizer_; }
+
+  // Whether `chain` (DER, leaf first) is of somebody whose certificate is believed: a proxy or a
+  // user. Thread-safe; asked when a connection opens.
+  bool Knows(const std::vector<std::string>& chain) const;
 
   // Readiness: that what comes from the cluster has come.
   void AddHealthChecks(handlers::Health& health) const;

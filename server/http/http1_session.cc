@@ -160,6 +160,10 @@ class Http1Session final : public Session {
     Finish("slow_reader");
   }
 
+  std::optional<MonotonicTime> idle_since() const override {
+    if (!slots_.empty() || HasOutput()) return std::nullopt;
+    return phase_start_;
+  }
   size_t in_progress() const override { return unanswered_; }
   std::string_view close_reason() const override { return reason_; }
 

@@ -547,6 +547,12 @@ bool Http2Session::finished() const {
          nghttp2_session_want_read(session_) == 0;
 }
 
+std::optional<MonotonicTime> Http2Session::idle_since() const {
+  const size_t heads = receiving_ == nullptr ? 0 : 1;
+  if (streams_.size() > heads || pending()) return std::nullopt;
+  return idle_since_;
+}
+
 void Http2Session::StartDrain(MonotonicTime now) {
   if (draining_ || ended_) return;
   draining_ = true;

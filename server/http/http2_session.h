@@ -38,6 +38,7 @@ class Http2Session final : public Session {
   void OnDeadline(base::MonotonicTime now) override;
   std::optional<SlowestAnswer> Slowest(base::MonotonicTime now) const override;
   void Cut(StreamId stream, base::MonotonicTime now) override;
+  std::optional<base::MonotonicTime> idle_since() const override;
   size_t in_progress() const override { return in_progress_; }
   std::string_view close_reason() const override { return reason_; }
 

@@ -140,6 +140,9 @@ class Session {
   // Gives up an answer that is on its way: resets the stream, or ends the connection (HTTP/1.1).
   virtual void Cut(StreamId stream, base::MonotonicTime now) = 0;
 
+  // Since when there has been no request whose head has come, and nothing to send; nothing while
+  // there is.
+  virtual std::optional<base::MonotonicTime> idle_since() const = 0;
   // Requests handed out and not answered.
   virtual size_t in_progress() const = 0;
   // Why the session ended other than in the ordinary way ("idle", "header_timeout", "frame_flood",

@@ -18,6 +18,9 @@ constexpr size_t kRecord = 16 << 10;
 constexpr uint64_t kOverheadPerByte = 4;
 // Of turn_bytes each, before other connections have theirs.
 constexpr int kRoundsPerTurn = 16;
+// Before that nobody is idle: a handshake that is on its way, a client that is about to ask again.
+constexpr std::chrono::milliseconds kHandshakeGrace{100};
+constexpr std::chrono::milliseconds kIdleGrace{1'000};
 // Without a turn, until it gives back what TLS keeps for it.
 constexpr int kIdleTicks = 4;
 
@@ -36,6 +39,7 @@ Connection::Connection(IoThread& thread, tcp::socket socket, std::string peer_ad
       peer_address_(std::move(peer_address)),
       context_(std::move(tls)),
       over_limit_(over_limit),
+      accepted_(now),
       tls_(*context_, thread.records),
       gauge_(&counts_.handshaking),
       deadline_(now + options_.handshake_timeout) {
@@ -70,6 +74,31 @@ void Connection::StartDrain(MonotonicTime now) {
   if (state_ != State::kOpen) return;
   protocol_->StartDrain(now);
   Flush(now);
+}
+
+std::optional<MonotonicTime> Connection::idle_since(MonotonicTime now) const {
+  const auto after = [&](MonotonicTime since, std::chrono::milliseconds grace) {
+    return now >= since + grace ? std::optional(since) : std::nullopt;
+  };
+  switch (state_) {
+    case State::kHandshake:
+      return after(accepted_, kHandshakeGrace);
+    case State::kOpen: {
+      if (privileged_ || !unsent_.empty()) return std::nullopt;
+      const auto since = protocol_->idle_since();
+      return since ? after(*since, kIdleGrace) : std::nullopt;
+    }
+    case State::kLingering:
+      return unsent_.empty() ? after(accepted_, kHandshakeGrace) : std::nullopt;
+    case State::kClosed:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+void Connection::Evict() {
+  ++counts_.evicted;
+  Close();
 }
 
 void Connection::CheckDeadline(MonotonicTime now) {
@@ -225,7 +254,9 @@ void Connection::Handshake(MonotonicTime now) {
 
 void Connection::Open(MonotonicTime now) {
   ConnectionInfo info{peer_address_, tls_.PeerChain(), tls_.Alpn()};
-  if (over_limit_ && (options_.is_privileged == nullptr || !options_.is_privileged(info))) {
+  privileged_ = !info.certificate_chain.empty() && options_.is_privileged != nullptr &&
+                options_.is_privileged(info);
+  if (over_limit_ && !privileged_ && thread_.full()) {
     ++counts_.rejected_over_limit;
     return Linger(now);
   }

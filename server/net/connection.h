@@ -4,6 +4,7 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -16,7 +17,7 @@ namespace strata::net {
 
 class Connection final : private Channel {
  public:
-  // `over_limit`: it may stay only if it turns out to be privileged.
+  // `over_limit`: it may stay only if it turns out to be privileged, or others have gone meanwhile.
   Connection(IoThread& thread, boost::asio::ip::tcp::socket socket, std::string peer_address,
              std::shared_ptr<SSL_CTX> tls, bool over_limit, base::MonotonicTime now);
   ~Connection();
@@ -26,6 +27,11 @@ class Connection final : private Channel {
   void CheckDeadline(base::MonotonicTime now);
   // Sends what there is to send. Called by the thread for those that asked for it by FlushSoon.
   void Flush(base::MonotonicTime now);
+
+  // Since when it has been of no use to anybody but a stranger who keeps it; nothing while a
+  // request is answered, for the privileged, and before it had a chance to be of use.
+  std::optional<base::MonotonicTime> idle_since(base::MonotonicTime now) const;
+  void Evict();
 
   // Closed, and nothing of the io_context refers to it any more.
   bool dead() const { return state_ == State::kClosed && operations_ == 0; }
@@ -60,6 +66,8 @@ class Connection final : private Channel {
   const std::string peer_address_;
   const std::shared_ptr<SSL_CTX> context_;
   const bool over_limit_;
+  bool privileged_ = false;
+  const base::MonotonicTime accepted_;
   TlsStream tls_;
   std::unique_ptr<Protocol> protocol_;
   State state_ = State::kHandshake;

@@ -38,6 +38,9 @@ class GuardedProtocol final : public Protocol {
   void OnDeadline(MonotonicTime now) override {
     Call([&] { inner_->OnDeadline(now); });
   }
+  std::optional<MonotonicTime> idle_since() const override {
+    return inner_ == nullptr ? MonotonicTime::min() : inner_->idle_since();
+  }
 
  private:
   template <typename Function>

@@ -5,6 +5,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 
+#include <optional>
 #include <utility>
 
 #include "server/net/connection.h"
@@ -16,14 +17,16 @@ constexpr size_t kReceiveBytes = 64 << 10;
 
 }  // namespace
 
-IoThread::IoThread(const ConnectionOptions& options, const Credentials& credentials,
-                   const ProtocolFactory& factory, const base::Clock& clock,
-                   const obs::Logger& logger, std::shared_ptr<Counts> counts)
+IoThread::IoThread(const ConnectionOptions& options, size_t max_connections,
+                   const Credentials& credentials, const ProtocolFactory& factory,
+                   const base::Clock& clock, const obs::Logger& logger,
+                   std::shared_ptr<Counts> counts)
     : received(kReceiveBytes, '\0'),
       // A part of a record may have been waiting inside of OpenSSL.
       decrypted(kReceiveBytes + (32 << 10), '\0'),
       produced(16 << 10, '\0'),
       options_(options),
+      max_connections_(max_connections),
       credentials_(credentials),
       factory_(factory),
       clock_(clock),
@@ -98,6 +101,22 @@ void IoThread::Drain() {
   executor_->Post([this] {
     draining_ = true;
     for (const auto& connection : connections_) connection->StartDrain(now());
+  });
+}
+
+void IoThread::EvictIdle(Task none) {
+  executor_->Post([this, none = std::move(none)]() mutable {
+    const base::MonotonicTime at = now();
+    Connection* idlest = nullptr;
+    std::optional<base::MonotonicTime> since;
+    for (const auto& connection : connections_) {
+      const auto idle = connection->idle_since(at);
+      if (!idle || (since && *idle >= *since)) continue;
+      since = idle;
+      idlest = connection.get();
+    }
+    if (idlest == nullptr) return none();
+    idlest->Evict();
   });
 }
 

@@ -26,7 +26,7 @@ class Connection;
 class IoThread {
  public:
   // References outlive this.
-  IoThread(const ConnectionOptions& options, const Credentials& credentials,
+  IoThread(const ConnectionOptions& options, size_t max_connections, const Credentials& credentials,
            const ProtocolFactory& factory, const base::Clock& clock, const obs::Logger& logger,
            std::shared_ptr<Counts> counts);
   ~IoThread();  // Stop
@@ -38,6 +38,9 @@ class IoThread {
   // From any thread.
   void Adopt(int fd, std::string peer_address, bool is_ipv6, bool over_limit);
   void Drain();
+  // Closes the connection that has been idle longest (Connection::idle_since). `none` is called on
+  // the thread if there is no such.
+  void EvictIdle(Task none);
   size_t load() const { return load_.load(std::memory_order_relaxed); }
   const std::shared_ptr<Executor>& executor() const { return executor_; }
 
@@ -46,6 +49,8 @@ class IoThread {
   const ProtocolFactory& factory() const { return factory_; }
   const obs::Logger& logger() const { return logger_; }
   Counts& counts() { return *counts_; }
+  // More are open, on all threads, than strangers may have.
+  bool full() const { return counts_->open.load() > static_cast<int64_t>(max_connections_); }
   base::MonotonicTime now() const { return clock_.Now(); }
   // Flushes what asked for it, frees what died. Each turn ends with it.
   void EndTurn();
@@ -64,6 +69,7 @@ class IoThread {
   void Tick();
 
   const ConnectionOptions& options_;
+  const size_t max_connections_;
   const Credentials& credentials_;
   const ProtocolFactory& factory_;
   const base::Clock& clock_;

@@ -28,7 +28,8 @@ struct ConnectionOptions {
   size_t max_tls_overhead = 1 << 20;
   // Sent, in the clear, to a client that speaks without TLS. Empty: nothing.
   std::string answer_to_plaintext;
-  // Whether a connection above max_connections may stay (Server). Null: none may.
+  // Whether a connection may stay when there are max_connections (Server), asked once its client's
+  // certificate is known. Null: none may.
   std::function<bool(const ConnectionInfo&)> is_privileged;
 };
 
@@ -40,6 +41,7 @@ struct Counts {
   std::atomic<uint64_t> handshake_errors = 0;
   std::atomic<uint64_t> bytes_received = 0, bytes_sent = 0;  // on the wire
   std::atomic<uint64_t> rejected_over_limit = 0, accept_errors = 0;
+  std::atomic<uint64_t> evicted = 0;  // idle strangers, for others
   std::atomic<uint64_t> write_timeouts = 0, tls_floods = 0, faults = 0;
 };
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +32,9 @@ class Protocol {
   virtual void StartDrain(base::MonotonicTime now) = 0;
   virtual base::MonotonicTime next_deadline() const = 0;
   virtual void OnDeadline(base::MonotonicTime now) = 0;
+  // Since when nothing has been asked; nothing while something is. Closed then, the connection
+  // takes no answer with it.
+  virtual std::optional<base::MonotonicTime> idle_since() const = 0;
 };
 
 // What a connection is to its protocol. Valid as long as the protocol.

@@ -125,8 +125,9 @@ base::Status Server::Start(const std::vector<ListenAddress>& addresses) {
                           ? options_.io_threads
                           : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   for (int i = 0; i < threads; ++i) {
-    threads_.push_back(std::make_unique<IoThread>(options_.connection, credentials_, factory_,
-                                                  clock_, logger_, counts_));
+    threads_.push_back(std::make_unique<IoThread>(options_.connection, options_.max_connections,
+                                                  credentials_, factory_, clock_, logger_,
+                                                  counts_));
     threads_.back()->Start();
   }
   stop_accepting_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -169,6 +170,7 @@ bool Server::AcceptAll(const Listener& listener) {
     }
     ++counts_->accepted;
     const auto open = static_cast<size_t>(counts_->open.load());
+    if (open >= options_.max_connections) EvictIdle(next_eviction_++, threads_.size());
     if (open >= options_.max_connections + options_.reserved_connections) {
       ++counts_->rejected_over_limit;
       close(fd);
@@ -183,6 +185,12 @@ bool Server::AcceptAll(const Listener& listener) {
     next_thread_ = least + 1;
     threads_[least]->Adopt(fd, peer.Text(), peer.is_ipv6(), open >= options_.max_connections);
   }
+}
+
+void Server::EvictIdle(size_t thread, size_t tries) {
+  if (tries == 0) return;
+  threads_[thread % threads_.size()]->EvictIdle(
+      [this, thread, tries] { EvictIdle(thread + 1, tries - 1); });
 }
 
 void Server::StopAccepting() {
@@ -243,6 +251,7 @@ void Server::RegisterMetrics(obs::Metrics& metrics) {
   const char* rejected = "Connections refused or cut before or beside any request, by reason.";
   counter("strata_connections_rejected_total", rejected, {{"reason", "limit"}},
           &Counts::rejected_over_limit);
+  counter("strata_connections_rejected_total", rejected, {{"reason", "idle"}}, &Counts::evicted);
   counter("strata_connections_rejected_total", rejected, {{"reason", "accept_error"}},
           &Counts::accept_errors);
   counter("strata_connections_rejected_total", rejected, {{"reason", "write_timeout"}},

@@ -20,7 +20,7 @@ namespace strata::net {
 struct ServerOptions {
   int io_threads = 0;  // 0: one for each CPU
   // Open at the same time. So many more are let through TLS, and stay if
-  // ConnectionOptions::is_privileged says so.
+  // ConnectionOptions::is_privileged says so or an idle stranger could be closed for them.
   size_t max_connections = 20'000;
   size_t reserved_connections = 64;
   bool reuse_port = false;  // --permit-port-sharing
@@ -66,6 +66,8 @@ class Server {
   void AcceptLoop();
   // False if accepting should rest.
   bool AcceptAll(const Listener& listener);
+  // Closes an idle stranger's connection: of this thread, or else of one of the next.
+  void EvictIdle(size_t thread, size_t tries);
   void RegisterMetrics(obs::Metrics& metrics);
 
   const ServerOptions options_;
@@ -78,6 +80,7 @@ class Server {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<uint16_t> ports_;
   std::vector<std::unique_ptr<IoThread>> threads_;
+  size_t next_eviction_ = 0;                 // the thread that is asked first
   size_t next_thread_ = 0;                   // among equals
   base::MonotonicTime last_accept_error_{};  // logged
   int stop_accepting_ = -1;                  // an eventfd

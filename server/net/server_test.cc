@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/resource.h>
 
 #include <filesystem>
@@ -18,8 +19,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-// Answers each line: "who", "big N", "hold" (until released, or drained), "bye"; throws at "fault",
-// and when it has to send what follows "faulty"; echoes any other.
+// Answers each line: "who", "big N", "hold" (until released, or drained), "bye",
+// "idle" (from then on, and long since); throws at "fault", and when it has to send what follows
+// "faulty"; echoes any other.
 class LineProtocol final : public Protocol {
  public:
   LineProtocol(ConnectionInfo info, Channel& channel, std::function<void(LineProtocol*)> on_hold)
@@ -46,6 +48,9 @@ class LineProtocol final : public Protocol {
   }
   base::MonotonicTime next_deadline() const override { return base::MonotonicTime::max(); }
   void OnDeadline(base::MonotonicTime) override {}
+  std::optional<base::MonotonicTime> idle_since() const override {
+    return idle_ ? std::optional(base::MonotonicTime{}) : std::nullopt;
+  }
 
   void Release() {
     held_ = false;
@@ -67,6 +72,9 @@ class LineProtocol final : public Protocol {
       on_hold_(this);
     } else if (line == "fault") {
       throw std::out_of_range("while receiving");
+    } else if (line == "idle") {
+      idle_ = true;
+      out_ += "so be it\n";
     } else if (line == "bye") {
       finished_ = true;
     } else {
@@ -79,7 +87,7 @@ class LineProtocol final : public Protocol {
   const std::function<void(LineProtocol*)> on_hold_;
   std::string in_, out_;
   size_t sent_ = 0;
-  bool held_ = false, drained_ = false, finished_ = false;
+  bool held_ = false, drained_ = false, finished_ = false, idle_ = false;
 };
 
 class ServerTest : public ::testing::Test {
@@ -481,6 +489,55 @@ TEST_F(ServerTest, KeepsAReserveForThePrivileged) {
   WaitForMetric("strata_connections{protocol=\"handshake\"}", 0);
   TlsClient privileged(port_, {.certificate = &proxy});
   EXPECT_EQ(Ask(privileged, "4"), "4\n");
+}
+
+TEST_F(ServerTest, ClosesIdleStrangersWhenConnectionsAreFull) {
+  const PemPair proxy = NewPair("front-proxy");
+  const std::string evicted = "strata_connections_rejected_total{reason=\"idle\"}";
+  options_.max_connections = 3;
+  options_.reserved_connections = 1;
+  options_.connection.is_privileged = [](const ConnectionInfo& info) {
+    return !info.certificate_chain.empty();
+  };
+  Start();
+  TlsClient privileged(port_, {.certificate = &proxy}), busy(port_), idle(port_);
+  EXPECT_EQ(Ask(privileged, "idle"), "so be it\n");
+  EXPECT_EQ(Ask(busy, "1"), "1\n");
+  EXPECT_EQ(Ask(idle, "idle"), "so be it\n");
+  TlsClient next(port_);
+  EXPECT_EQ(Ask(next, "2"), "2\n") << "the idle stranger made place";
+  EXPECT_TRUE(idle.ReadEnd());
+  EXPECT_EQ(Metric(evicted), 1);
+  {
+    TlsClient stranger(port_);
+    EXPECT_EQ(Ask(stranger, "3"), "") << "nobody is idle any more";
+  }
+  EXPECT_EQ(Ask(busy, "4"), "4\n");
+  EXPECT_EQ(Ask(privileged, "5"), "5\n");
+}
+
+TEST_F(ServerTest, TheReserveIsNotForStrangersWhoSayNothing) {
+  const PemPair proxy = NewPair("front-proxy");
+  options_.max_connections = 4;
+  options_.reserved_connections = 2;
+  options_.connection.is_privileged = [](const ConnectionInfo& info) {
+    return !info.certificate_chain.empty();
+  };
+  Start();
+  signal(SIGPIPE, SIG_IGN);  // of writing to a connection that was refused
+  // Far more than there is room for, silent and half-way into TLS.
+  std::vector<std::unique_ptr<TlsClient>> silent;
+  for (int i = 0; i < 20; ++i) {
+    silent.push_back(std::make_unique<TlsClient>(port_, TlsClient::Options{.handshake = false}));
+    send(silent.back()->fd(), "\x16\x03\x01\x02\0", 5, MSG_NOSIGNAL);
+  }
+  const auto until = std::chrono::steady_clock::now() + seconds(20);
+  bool in = false;
+  while (!in && std::chrono::steady_clock::now() < until) {
+    TlsClient client(port_, {.certificate = &proxy});
+    in = client.established() && Ask(client, "1") == "1\n";
+  }
+  EXPECT_TRUE(in);
 }
 
 TEST_F(ServerTest, RestsWhenThereAreNoDescriptorsAndGoesOn) {

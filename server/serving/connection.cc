@@ -76,6 +76,8 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
     session_->OnDeadline(now);
   }
 
+  std::optional<MonotonicTime> idle_since() const override { return session_->idle_since(); }
+
   // On the connection's thread: no response abandons the request.
   void Answer(StreamId stream, std::optional<http::Response> response) {
     // Inside of Receive the time of its turn is good enough, and a clock read less for each
