@@ -1,22 +1,13 @@
 #include "server/foreign_flags.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <optional>
 #include <string_view>
+
+#include "base/foreign_flags.h"
 
 namespace strata {
 namespace {
 
-struct Foreign {
-  std::string_view name;  // "--x-*": all that begin so
-  std::string_view why;
-  bool is_switch = false;
-  std::vector<std::string_view> taken = {};  // values that say what is so
-};
-
-const std::vector<Foreign>& All() {
+const std::vector<base::ForeignFlag>& All() {
   static constexpr std::string_view kNoWrites = "nothing is written";
   static constexpr std::string_view kNoWatches = "no watches are served";
   static constexpr std::string_view kIndex = "all records are held in an index";
@@ -27,7 +18,7 @@ const std::vector<Foreign>& All() {
       "kube-apiserver is asked: give its --kubeconfig, and what it knows is known here";
   static constexpr std::string_view kNoProfiles =
       "there are no profiles to serve; metrics are at /metrics";
-  static const std::vector<Foreign> kAll = {
+  static const std::vector<base::ForeignFlag> kAll = {
       // RecommendedOptions (k8s.io/apiserver pkg/server/options).
       {"--tls-curve-preferences", "X25519, P-256 and P-384 are offered, in this order"},
       {"--permit-address-sharing", "the address is always shared", true, {"true"}},
@@ -101,44 +92,10 @@ const std::vector<Foreign>& All() {
   return kAll;
 }
 
-const Foreign* Find(std::string_view name) {
-  const auto& all = All();
-  const auto found = std::find_if(all.begin(), all.end(), [&](const Foreign& one) {
-    if (!one.name.ends_with('*')) return name == one.name;
-    return name.starts_with(one.name.substr(0, one.name.size() - 1));
-  });
-  return found == all.end() ? nullptr : &*found;
-}
-
 }  // namespace
 
 base::Status DropForeignFlags(std::vector<std::string>& arguments) {
-  std::vector<std::string> rest;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    const std::string& argument = arguments[i];
-    const size_t equals = std::min(argument.find('='), argument.size());
-    const std::string_view name = std::string_view(argument).substr(0, equals);
-    const Foreign* foreign = argument.starts_with("--") ? Find(name) : nullptr;
-    if (foreign == nullptr) {
-      rest.push_back(argument);
-      continue;
-    }
-    std::string value;
-    if (equals < argument.size()) {
-      value = argument.substr(equals + 1);
-    } else if (foreign->is_switch) {
-      value = "true";
-    } else if (i + 1 < arguments.size()) {
-      value = arguments[++i];
-    }
-    const auto& taken = foreign->taken;
-    if (std::find(taken.begin(), taken.end(), value) == taken.end()) {
-      return base::InvalidArgumentError(
-          fmt::format("{} can't be set here: {}", name, foreign->why));
-    }
-  }
-  arguments = std::move(rest);
-  return base::OkStatus();
+  return base::DropForeignFlags(All(), arguments);
 }
 
 }  // namespace strata
