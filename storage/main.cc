@@ -3,9 +3,15 @@
 #include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "base/status.h"
+#include "storage/serve/foreign_flags.h"
 #include "storage/serve/serve.h"
 #include "storage/tool/commands.h"
 
@@ -33,7 +39,16 @@ int main(int argc, char** argv) {
   strata::tool::AddCommands(app, exit_code);
 
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> arguments(argv + 1, argv + argc);
+    if (!arguments.empty() && arguments.front() == "serve") {
+      if (const auto dropped = strata::serve::DropForeignFlags(arguments); !dropped.ok()) {
+        std::fprintf(stderr, "strata-storage: %s\n",
+                     std::string(strata::base::Message(dropped)).c_str());
+        return kBadUsage;
+      }
+    }
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kBadUsage;
   } catch (const std::exception& error) {

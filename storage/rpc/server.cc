@@ -72,7 +72,11 @@ struct Server::Services {
         kv(store, identity, server.options_.max_request_bytes),
         watch(store, identity, server.options_.watch, metrics),
         lease(store, identity),
-        cluster(store, identity, server.options_.member_name, [&server] { return server.urls(); }),
+        cluster(store, identity, server.options_.member_name,
+                [&server] {
+                  return server.options_.advertise_urls.empty() ? server.urls()
+                                                                : server.options_.advertise_urls;
+                }),
         maintenance(store, identity),
         auth(store, identity) {}
 

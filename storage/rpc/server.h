@@ -30,6 +30,8 @@ struct Options {
   // http://HOST:PORT, https://HOST:PORT (HOST an IP address or a name; port 0 chooses one) or
   // unix:///PATH. None: the in-process channel alone.
   std::vector<std::string> listen_urls{};
+  // What the list of members tells clients; empty: where it listens.
+  std::vector<std::string> advertise_urls{};
   // PEM files, read again when they change; needed for https. With a client CA, clients must have a
   // certificate of it.
   std::string cert_file{};

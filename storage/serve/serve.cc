@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <climits>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -51,6 +52,7 @@ struct Flags {
   std::string compaction_retention = "0";
   int64_t quota_bytes = 0;
   int64_t progress_ms = 600'000;
+  bool client_cert_auth = false;
   int64_t corrupt_check_ms = 12 * 3'600'000;
   int verbosity = 0;
   std::string log_format = "text";
@@ -58,8 +60,8 @@ struct Flags {
 
 void AddFlags(CLI::App& command, Flags& flags) {
   command
-      .add_option("--data-dir", flags.data_dir, "Directory of the records; made if it isn't there")
-      ->required()
+      .add_option("--data-dir", flags.data_dir,
+                  "Directory of the records; made if it isn't there. Has to be given")
       ->type_name("DIR");
   command
       .add_option("--listen-client-urls", flags.rpc.listen_urls,
@@ -68,6 +70,12 @@ void AddFlags(CLI::App& command, Flags& flags) {
       ->delimiter(',')
       ->type_name("URL,...")
       ->default_str("http://127.0.0.1:2379");
+  command
+      .add_option(
+          "--advertise-client-urls", flags.rpc.advertise_urls,
+          "URLs that the list of members gives clients; if there are none, where it listens")
+      ->delimiter(',')
+      ->type_name("URL,...");
   command.add_option("--cert-file", flags.rpc.cert_file, "Certificate for https, PEM")
       ->type_name("FILE");
   command.add_option("--key-file", flags.rpc.key_file, "Its key, PEM")->type_name("FILE");
@@ -75,6 +83,11 @@ void AddFlags(CLI::App& command, Flags& flags) {
       .add_option("--trusted-ca-file", flags.rpc.client_ca_file,
                   "CA whose certificates clients must have, PEM")
       ->type_name("FILE");
+  command
+      .add_flag(
+          "--client-cert-auth", flags.client_cert_auth,
+          "Clients must have a certificate of --trusted-ca-file, as always where that is given")
+      ->default_str("");
   command
       .add_option("--listen-metrics-urls", flags.metrics_urls,
                   "Where to answer /metrics, /health, /livez, /readyz and /version: "
@@ -109,20 +122,25 @@ void AddFlags(CLI::App& command, Flags& flags) {
       ->check(CLI::Range(size_t{1}, size_t{1} << 30))
       ->capture_default_str();
   command
+      .add_option("--max-concurrent-streams", flags.rpc.max_concurrent_streams,
+                  "Calls at a time on one connection")
+      ->check(CLI::Range(1, INT_MAX))
+      ->capture_default_str();
+  command
       .add_option("--max-response-bytes-inflight", flags.engine.max_inflight_answer_bytes,
                   "Bytes of all answers that are gathered or sent at a time; beyond it reads are "
                   "refused. One answer ends at 2 GiB")
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   command
-      .add_option("--watch-progress-notify-interval", flags.progress_ms,
-                  "How often quiet watches hear of progress, if they ask for it")
+      .add_option("--watch-progress-notify-interval,--experimental-watch-progress-notify-interval",
+                  flags.progress_ms, "How often quiet watches hear of progress, if they ask for it")
       ->transform(CLI::AsNumberWithUnit(kUnits))
       ->check(CLI::Range(int64_t{100}, int64_t{24} * 3'600'000))
       ->type_name("DURATION")
       ->default_str("10m");
   command
-      .add_option("--corrupt-check-time", flags.corrupt_check_ms,
+      .add_option("--corrupt-check-time,--experimental-corrupt-check-time", flags.corrupt_check_ms,
                   "How often everything is read, to find damage; 0: never")
       ->transform(CLI::AsNumberWithUnit(kUnits))
       ->check(CLI::NonNegativeNumber)
@@ -130,7 +148,7 @@ void AddFlags(CLI::App& command, Flags& flags) {
       ->default_str("12h");
   command.add_option("-v", flags.verbosity, "Verbosity of the log")->capture_default_str();
   command.add_option("--log-format", flags.log_format, "Form of the log")
-      ->check(CLI::IsMember({"text", "json"}))
+      ->check(CLI::IsMember({"text", "console", "json"}))
       ->capture_default_str();
 }
 
@@ -180,7 +198,24 @@ void AddServerMetrics(const engine::Store& store, obs::Metrics& metrics) {
   }
 }
 
+// What the command line lacks, whatever the files hold.
+base::Status Check(const Flags& flags) {
+  if (flags.data_dir.empty()) {
+    return base::InvalidArgumentError(
+        "--data-dir is required: the directory of the records, made if it isn't there");
+  }
+  if (flags.client_cert_auth && flags.rpc.client_ca_file.empty()) {
+    return base::InvalidArgumentError(
+        "--client-cert-auth needs the CA that clients' certificates are of: --trusted-ca-file");
+  }
+  return base::OkStatus();
+}
+
 int Serve(const Flags& flags) {
+  if (const base::Status complete = Check(flags); !complete.ok()) {
+    Fail(std::string(base::Message(complete)));
+    return kBadUsage;
+  }
   HoldSignals(SIG_BLOCK);
   // A client that goes away is an error of its call, not the end of the process.
   signal(SIGPIPE, SIG_IGN);
