@@ -4,14 +4,12 @@
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <sys/stat.h>
 
 #include <climits>
-#include <optional>
-#include <string_view>
 #include <utility>
 
 #include "storage/rpc/call_metrics.h"
+#include "storage/rpc/listener.h"
 #include "storage/rpc/maintenance.h"
 #include "storage/rpc/services.h"
 #include "storage/rpc/tls.h"
@@ -19,10 +17,6 @@
 
 namespace strata::rpc {
 namespace {
-
-constexpr std::string_view kHttp = "http://";
-constexpr std::string_view kHttps = "https://";
-constexpr std::string_view kUnix = "unix://";
 
 // What a request may weigh beside the record that it writes (etcd's grpcOverheadBytes).
 constexpr size_t kRequestOverhead = size_t{512} * 1024;
@@ -32,35 +26,8 @@ constexpr int kMinPingIntervalMs = 5'000;
 constexpr int kPingIntervalMs = 2 * 3600 * 1000;
 constexpr int kPingTimeoutMs = 20'000;
 
-// As gRPC writes addresses; nothing if it isn't a URL that we know.
-std::optional<std::string> Address(std::string_view url) {
-  if (url.starts_with(kUnix)) return fmt::format("unix:{}", url.substr(kUnix.size()));
-  std::string_view rest = url;
-  if (url.starts_with(kHttp)) {
-    rest = url.substr(kHttp.size());
-  } else if (url.starts_with(kHttps)) {
-    rest = url.substr(kHttps.size());
-  } else {
-    return std::nullopt;
-  }
-  if (rest.ends_with('/')) rest.remove_suffix(1);
-  const size_t colon = rest.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
-  const std::string_view port = rest.substr(colon + 1);
-  if (port.empty() || port.find_first_not_of("0123456789") != std::string_view::npos) {
-    return std::nullopt;
-  }
-  return std::string(rest);
-}
-
 std::string WithPort(const std::string& url, int port) {
-  if (url.starts_with(kUnix)) return url;
-  return fmt::format("{}:{}", url.substr(0, url.rfind(':')), port);
-}
-
-bool IsLoopback(std::string_view address) {
-  return address.starts_with("127.") || address.starts_with("localhost:") ||
-         address.starts_with("[::1]:") || address.starts_with("unix:");
+  return port == 0 ? url : fmt::format("{}:{}", url.substr(0, url.rfind(':')), port);
 }
 
 }  // namespace
@@ -102,8 +69,8 @@ Server::~Server() {
 }
 
 base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Server::Credentials(
-    const std::string& url) const {
-  if (!url.starts_with(kHttps)) return grpc::InsecureServerCredentials();
+    const std::string& url, const ListenAddress& address) const {
+  if (!address.tls) return grpc::InsecureServerCredentials();
   if (options_.cert_file.empty() || options_.key_file.empty()) {
     return base::InvalidArgumentError(
         fmt::format("{} needs a certificate and its key (--cert-file, --key-file)", url));
@@ -119,8 +86,6 @@ base::Status Server::Start() {
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(static_cast<int>(options_.max_request_bytes + kRequestOverhead));
   builder.SetMaxSendMessageSize(INT_MAX);
-  // Two stores on one port would each get half of the connections.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options_.max_concurrent_streams);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kPingIntervalMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMs);
@@ -128,22 +93,23 @@ base::Status Server::Start() {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
 
-  std::vector<int> ports(options_.listen_urls.size(), 0);
-  for (size_t i = 0; i < ports.size(); ++i) {
-    const std::string& url = options_.listen_urls[i];
-    const auto address = Address(url);
-    if (!address) {
-      return base::InvalidArgumentError(fmt::format(
-          "{} is no URL to listen on: http://HOST:PORT, https://HOST:PORT or unix:///PATH", url));
-    }
-    if (url.starts_with(kHttp) && !IsLoopback(*address)) {
+  std::vector<std::unique_ptr<Listener>> listeners;
+  std::vector<std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor>> acceptors;
+  for (const std::string& url : options_.listen_urls) {
+    STRATA_ASSIGN_OR_RETURN(const ListenAddress address, ListenAddress::Parse(url));
+    if (!address.tls && !address.loopback()) {
       log_.Warning(
           "Anyone who reaches this address can read and write all records; use https with "
           "a client CA",
           {{"url", url}});
     }
-    STRATA_ASSIGN_OR_RETURN(const auto credentials, Credentials(url));
-    builder.AddListeningPort(*address, credentials, &ports[i]);
+    STRATA_ASSIGN_OR_RETURN(const auto credentials, Credentials(url, address));
+    auto listener = Listener::Open(address);
+    if (!listener.ok()) return base::Annotate(listener.status(), url);
+    urls_.push_back(WithPort(url, (*listener)->port()));
+    listeners.push_back(*std::move(listener));
+    acceptors.push_back(builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials));
   }
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> creators;
   creators.push_back(CountingCalls(services_->calls));
@@ -157,18 +123,20 @@ base::Status Server::Start() {
   builder.RegisterCallbackGenericService(&services_->unserved);
   server_ = builder.BuildAndStart();
 
-  for (size_t i = 0; i < ports.size(); ++i) {
-    const std::string& url = options_.listen_urls[i];
-    if (server_ == nullptr || ports[i] == 0) {
-      Shutdown(absl::ZeroDuration());
-      return base::UnavailableError(fmt::format(
-          "can't listen on {}: is the port taken, the host another's, or a certificate unreadable?",
-          url));
-    }
-    if (url.starts_with(kUnix)) chmod(url.c_str() + kUnix.size(), 0600);
-    urls_.push_back(WithPort(url, ports[i]));
-  }
   if (server_ == nullptr) return base::InternalError("gRPC's server doesn't start");
+  for (size_t i = 0; i < listeners.size(); ++i) {
+    const auto to_grpc = [acceptor = acceptors[i]](int listener, int socket) {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+      connection.listener_fd = listener;
+      connection.fd = socket;
+      acceptor->HandleNewConnection(&connection);
+    };
+    const auto tell = [this, url = urls_[i]](const char* what) {
+      log_.Warning("Refused a client that speaks something else", {{"url", url}, {"what", what}});
+    };
+    listeners[i]->Start({.grpc = to_grpc, .http = options_.http, .refused = tell});
+  }
+  listeners_ = std::move(listeners);
   return base::OkStatus();
 }
 
@@ -187,6 +155,7 @@ std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
 
 void Server::Shutdown(absl::Duration patience) {
   if (server_ == nullptr) return;
+  listeners_.clear();
   services_->watch.StopStreams();
   server_->Shutdown(absl::ToChronoTime(absl::Now() + patience));
   server_.reset();

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <absl/time/time.h>
+#include <sys/socket.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +28,9 @@ class Status;
 
 namespace strata::rpc {
 
+class Listener;
+struct ListenAddress;
+
 struct Options {
   // http://HOST:PORT, https://HOST:PORT (HOST an IP address or a name; port 0 chooses one) or
   // unix:///PATH. None: the in-process channel alone.
@@ -43,6 +48,9 @@ struct Options {
   int max_concurrent_streams = 4096;
   std::string member_name = "default";
   WatchOptions watch{};
+  // Takes connections that speak HTTP/1.1, of those without TLS, and owns them; must be callable as
+  // long as the server listens. Null: they are gRPC's to refuse.
+  std::function<void(int socket, const sockaddr* peer, socklen_t size)> http{};
 };
 
 // Thread-safe once started. The store must outlive it.
@@ -74,7 +82,7 @@ class Server {
   struct Services;
 
   base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(
-      const std::string& url) const;
+      const std::string& url, const ListenAddress& address) const;
 
   const engine::Store& store_;
   const Options options_;
@@ -82,6 +90,7 @@ class Server {
   std::vector<std::string> urls_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
 };
 
 }  // namespace strata::rpc

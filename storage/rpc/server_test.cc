@@ -4,12 +4,16 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -306,6 +310,73 @@ TEST_F(ServerTest, RefusesUrlsThatItCannotListenOn) {
     Server server(*store_, {.listen_urls = {url}}, obs::NullLogger(), metrics_);
     EXPECT_TRUE(absl::IsInvalidArgument(server.Start())) << url;
   }
+}
+
+TEST_F(ServerTest, SaysWhyItCannotListen) {
+  Start({.listen_urls = {"http://127.0.0.1:0"}});
+  const std::string taken = server_->urls().at(0);
+  Server server(*store_, {.listen_urls = {taken}}, obs::NullLogger(), metrics_);
+  EXPECT_EQ(base::Message(server.Start()), taken + ": can't listen: Address already in use");
+  Server nowhere(*store_, {.listen_urls = {"unix:///none/socket"}}, obs::NullLogger(), metrics_);
+  EXPECT_EQ(base::Message(nowhere.Start()),
+            "unix:///none/socket: can't listen: No such file or directory");
+}
+
+TEST_F(ServerTest, HandsOnConnectionsThatSpeakHttp1AndServesTheOthers) {
+  std::mutex mu;
+  std::vector<int> handed;
+  Start(
+      {.listen_urls = {"http://127.0.0.1:0"}, .http = [&](int socket, const sockaddr*, socklen_t) {
+         const std::lock_guard lock(mu);
+         handed.push_back(socket);
+       }});
+  const auto count = [&] {
+    const std::lock_guard lock(mu);
+    return handed.size();
+  };
+  const std::string url = server_->urls().at(0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const auto dial = [&] {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT_EQ(connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    return socket;
+  };
+  const int silent = dial(), slow = dial(), quick = dial();
+  ASSERT_EQ(send(quick, "GET /health HTTP/1.1\r\n", 22, 0), 22);
+  while (count() < 1) usleep(1000);
+  ASSERT_EQ(send(slow, "H", 1, 0), 1);
+  // Behind those that say nothing and too little: gRPC is served.
+  const auto kv =
+      pb::KV::NewStub(grpc::CreateChannel(url.substr(7), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  Limit(context);
+  pb::RangeRequest request;
+  request.set_key("a");
+  pb::RangeResponse response;
+  const auto read = kv->Range(&context, request, &response);
+  EXPECT_TRUE(read.ok()) << read.error_message();
+  EXPECT_EQ(count(), 1u);
+  ASSERT_EQ(send(slow, "EAD / HTTP/1.1\r\n", 16, 0), 16);
+  while (count() < 2) usleep(1000);
+  std::string first(4, '\0');
+  EXPECT_EQ(recv(handed[0], first.data(), first.size(), 0), 4) << "nothing was taken from it";
+  EXPECT_EQ(first, "GET ");
+  for (const int socket : {silent, slow, quick, handed[0], handed[1]}) close(socket);
+}
+
+TEST_F(ServerTest, TellsAClientThatSpeaksTlsThatNobodyElseDoes) {
+  Start({.listen_urls = {"http://127.0.0.1:0"}});
+  const std::string url = server_->urls().at(0);
+  const auto kv = pb::KV::NewStub(
+      grpc::CreateChannel(url.substr(7), grpc::SslCredentials(grpc::SslCredentialsOptions())));
+  grpc::ClientContext context;
+  Limit(context);
+  pb::RangeResponse response;
+  EXPECT_THAT(kv->Range(&context, {}, &response).error_message(), HasSubstr("wrong version number"))
+      << "and not that the connection was closed";
 }
 
 TEST_F(ServerTest, KeepsLeasesAlive) {

@@ -112,9 +112,26 @@ base::StatusOr<std::unique_ptr<Monitoring>> Monitoring::Start(const std::vector<
                                                               const engine::Store& store,
                                                               const obs::Metrics& metrics) {
   std::unique_ptr<Monitoring> started(new Monitoring(store, metrics));
+  STRATA_RETURN_IF_ERROR(started->StartAdopting());
   for (const std::string& url : urls)
     STRATA_RETURN_IF_ERROR(base::Annotate(started->Listen(url), url));
   return started;
+}
+
+base::Status Monitoring::StartAdopting() {
+  adopting_ = MHD_start_daemon(
+      MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC, 0,
+      nullptr, nullptr, &Serve, this, MHD_OPTION_CONNECTION_LIMIT, kMaxConnections,
+      MHD_OPTION_CONNECTION_TIMEOUT, kTimeoutSeconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      kConnectionBytes, MHD_OPTION_END);
+  if (adopting_ == nullptr) return base::InternalError("the HTTP server doesn't start");
+  daemons_.push_back(adopting_);
+  return base::OkStatus();
+}
+
+// What it doesn't take, beyond its number of connections, it closes.
+void Monitoring::Adopt(int socket, const sockaddr* peer, socklen_t size) const {
+  MHD_add_connection(adopting_, socket, peer, size);
 }
 
 base::Status Monitoring::Listen(const std::string& url) {

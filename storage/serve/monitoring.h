@@ -1,6 +1,8 @@
 // What operators look at: /health, /livez, /readyz, /version and /metrics over plain HTTP, as etcd
-// answers them under --listen-metrics-urls. The gRPC library speaks nothing else on its ports.
+// answers them under --listen-metrics-urls, and where clients connect without TLS.
 #pragma once
+
+#include <sys/socket.h>
 
 #include <memory>
 #include <string>
@@ -24,6 +26,9 @@ class Monitoring {
                                                            const obs::Metrics& metrics);
   ~Monitoring();
 
+  // Serves a connection that somebody else accepted, and owns its socket. Thread-safe.
+  void Adopt(int socket, const sockaddr* peer, socklen_t size) const;
+
   // With the ports that were chosen.
   const std::vector<std::string>& urls() const { return urls_; }
 
@@ -39,10 +44,12 @@ class Monitoring {
   Monitoring(const engine::Store& store, const obs::Metrics& metrics)
       : store_(store), metrics_(metrics) {}
   base::Status Listen(const std::string& url);
+  base::Status StartAdopting();
 
   const engine::Store& store_;
   const obs::Metrics& metrics_;
   std::vector<MHD_Daemon*> daemons_;
+  MHD_Daemon* adopting_ = nullptr;  // one of them
   std::vector<std::string> urls_;
 };
 

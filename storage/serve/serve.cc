@@ -240,9 +240,18 @@ int Serve(const Flags& flags) {
   auto store = engine::Store::Open(flags.data_dir, engine, clock, log, metrics);
   if (!store.ok()) return Fail(fmt::format("--data-dir: {}", base::Message(store.status())));
 
+  AddServerMetrics(**store, metrics);
+  auto monitoring = Monitoring::Start(flags.metrics_urls, **store, metrics);
+  if (!monitoring.ok())
+    return Fail(fmt::format("--listen-metrics-urls: {}", base::Message(monitoring.status())));
+  for (const std::string& url : (*monitoring)->urls()) log.Info("Serving metrics", {{"url", url}});
+
   rpc::Options options = flags.rpc;
   if (options.listen_urls.empty()) options.listen_urls = {"http://127.0.0.1:2379"};
   options.watch.progress_interval = std::chrono::milliseconds(flags.progress_ms);
+  options.http = [&http = **monitoring](int socket, const sockaddr* peer, socklen_t size) {
+    http.Adopt(socket, peer, size);
+  };
   rpc::Server server(**store, std::move(options), log, metrics);
   if (const auto started = server.Start(); !started.ok()) {
     return Fail(fmt::format("--listen-client-urls: {}", base::Message(started)));
@@ -252,11 +261,6 @@ int Serve(const Flags& flags) {
              {{"url", url}, {"directory", flags.data_dir}, {"revision", (*store)->revision()}});
   }
 
-  AddServerMetrics(**store, metrics);
-  auto monitoring = Monitoring::Start(flags.metrics_urls, **store, metrics);
-  if (!monitoring.ok())
-    return Fail(fmt::format("--listen-metrics-urls: {}", base::Message(monitoring.status())));
-  for (const std::string& url : (*monitoring)->urls()) log.Info("Serving metrics", {{"url", url}});
   CompactionPlan plan(*compaction, clock.Now());
   std::optional<Periodic> compacting, checking;  // end before what they use
   if (compaction->enabled())

@@ -108,6 +108,16 @@ func TestHealthAndMetricsTellOfTheStore(t *testing.T) {
 	expect("/readyz?verbose", 200, "[+]data_corruption ok", "[+]serializable_read ok", "ok")
 	expect("/version", 200, `"etcdserver":"3.6.5"`)
 	expect("/nothing", 404)
+	// As at an etcd, also where clients connect.
+	for path, part := range map[string]string{"/health": `"health":"true"`, "/version": `"etcdserver":"3.6.5"`, "/metrics": "etcd_server_has_leader 1"} {
+		response, err := http.Get(b.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		rig.Contains(t, string(body), part)
+	}
 	for i := range 1000 {
 		if _, err := c.Put(context.Background(), fmt.Sprint("k", i), strings.Repeat("v", 1000)); err != nil {
 			rig.Contains(t, err.Error(), "database space exceeded")

@@ -1,0 +1,84 @@
+// One address that clients connect to, and what comes in there: gRPC's connections and, as at an
+// etcd, plain HTTP/1.1 (etcd server/embed/serve.go, which tells them apart by cmux).
+//
+// gRPC's server would own the port, speaks nothing but HTTP/2 there, and doesn't say why it can't
+// listen. So the sockets are accepted here and handed on: by the first bytes of a connection, which
+// are looked at and left where they are. With TLS all go to gRPC, for what is said lies behind its
+// handshake. Who speaks TLS where it isn't spoken, or doesn't where it is, is told so, and the log.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/status.h"
+
+namespace strata::rpc {
+
+// Called on the listener's thread; they own the socket, which doesn't block.
+struct ConnectionTakers {
+  std::function<void(int listener, int socket)> grpc;
+  std::function<void(int socket, const sockaddr* peer, socklen_t size)> http;  // may be null
+  // Somebody was refused who speaks something else. At most every ten seconds.
+  std::function<void(const char* what)> refused;
+};
+
+// What a URL says: http://HOST:PORT, https://HOST:PORT or unix:///PATH.
+struct ListenAddress {
+  bool tls = false;
+  std::string host, port;  // a host without brackets
+  std::string path;        // of a Unix socket
+
+  static base::StatusOr<ListenAddress> Parse(const std::string& url);
+  bool loopback() const;
+};
+
+// Accepts on a thread of its own from Start until it ends. At most 256 connections wait for their
+// first bytes, each for ten seconds; who is silent for longer, or was before more came, is gRPC's.
+class Listener {
+ public:
+  // Bound, so that clients may come; the error says why not.
+  static base::StatusOr<std::unique_ptr<Listener>> Open(const ListenAddress& address);
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  ~Listener();
+
+  int port() const { return port_; }  // 0: a Unix socket
+  void Start(ConnectionTakers takers);
+
+ private:
+  enum class Speaks { kNothingYet, kHttp1, kHttp2, kTls, kUnknown };
+  struct Waiting {
+    int listener;
+    int socket;
+    std::chrono::steady_clock::time_point until;
+  };
+
+  explicit Listener(ListenAddress address);
+  base::Status BindName();
+  base::Status BindPath();
+  base::Status Bind(const sockaddr* address, socklen_t size);
+  // The thread's.
+  void Run();
+  void Accept(int listener, std::deque<Waiting>& waiting);
+  void LookAt(std::deque<Waiting>& waiting);
+  void HandOn(const Waiting& one, Speaks speaks);
+  void Refuse(int socket, const char* what, const char* answer);
+  static Speaks FirstBytes(int socket);
+
+  const ListenAddress address_;
+  const int wake_;
+  std::vector<int> sockets_;  // one for each address that the name has
+  int port_ = 0;
+  ConnectionTakers takers_;
+  std::chrono::steady_clock::time_point tell_after_;
+  std::thread thread_;
+};
+
+}  // namespace strata::rpc
