@@ -146,6 +146,8 @@ TEST(Recovery, NeedsNoRoomThatAFullDiskLacks) {
     if (put.ok()) continue;
     ++refused;
     ASSERT_EQ(base::Message(put.status()), "etcdserver: mvcc: database space exceeded") << i;
+    EXPECT_EQ(base::Message(store->room()),
+              "the disk is full under " + store.path() + "/records.mdb");
     TempDir copy;
     CopyAsKilled(store.path(), copy.path());
     base::FakeClock clock;

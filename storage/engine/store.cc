@@ -584,6 +584,11 @@ base::Status Store::failure() const {
   return failure_;
 }
 
+base::Status Store::room() const {
+  absl::MutexLock lock(&published_mu_);
+  return room_;
+}
+
 Revision Store::compacted() const {
   absl::MutexLock lock(&published_mu_);
   return compacted_;
@@ -707,6 +712,7 @@ bool Store::TryCommit(Batch& batch) {
           fsync_seconds_.Observe(std::chrono::duration<double>(env_->logging()).count());
           commits_.Increment();
           writes_.Increment(static_cast<double>(batch.size()));
+          NoteRoom(base::OkStatus());
           for (const auto& write : batch) write->Committed(*this);
           Publish(mutation.revision(), mutation.compacted());
           return true;
@@ -728,7 +734,9 @@ bool Store::TryCommit(Batch& batch) {
     }
     if (map_full && GrowMap()) continue;
     if (map_full || disk_full) {
-      log_.Warning("No space left for a write", {});
+      NoteRoom(base::ResourceExhaustedError(
+          fmt::format("{} {}", disk_full ? "the disk is full under" : "the map can't grow for",
+                      dir_->FilePath(kStoreFile))));
       failure = NoSpace();
     }
     if (disk_full && env_->broken()) {
@@ -769,6 +777,21 @@ void Store::Die(base::Status why) {
 void Store::Answer(Batch& batch) {
   for (const auto& write : batch) write->Answer();
   batch.clear();
+}
+
+// Told once each way: whoever writes hears of it each time.
+void Store::NoteRoom(base::Status room) {
+  base::Status before;
+  {
+    absl::MutexLock lock(&published_mu_);
+    if (room_.ok() && room.ok()) return;
+    before = std::exchange(room_, room);
+  }
+  if (before.ok()) {
+    log_.Warning("No space left: writes are refused until there is", {{"why", room}});
+  } else if (room.ok()) {
+    log_.Info("There is space again: writes are taken", {{"was", before}});
+  }
 }
 
 bool Store::GrowMap() {

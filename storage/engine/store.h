@@ -170,6 +170,9 @@ class Store {
   // Why nothing can be written any more until a restart; OK as long as it can.
   base::Status failure() const ABSL_LOCKS_EXCLUDED(published_mu_);
 
+  // Why the last write that needed room found none, and where; OK once one has found it.
+  base::Status room() const ABSL_LOCKS_EXCLUDED(published_mu_);
+
   // Chosen when the store was made.
   uint64_t cluster_id() const { return cluster_id_; }
   uint64_t member_id() const { return member_id_; }
@@ -219,6 +222,7 @@ class Store {
   void Die(base::Status why) ABSL_LOCKS_EXCLUDED(published_mu_);
   void Answer(Batch& batch);
   bool GrowMap();
+  void NoteRoom(base::Status room) ABSL_LOCKS_EXCLUDED(published_mu_);
   void Scrub();
   void Defragment();
   void MeasureSize();
@@ -253,6 +257,7 @@ class Store {
   Revision revision_ ABSL_GUARDED_BY(published_mu_) = 0;
   Revision compacted_ ABSL_GUARDED_BY(published_mu_) = 0;
   base::Status failure_ ABSL_GUARDED_BY(published_mu_);
+  base::Status room_ ABSL_GUARDED_BY(published_mu_);
 
   absl::Mutex listeners_mu_;
   std::vector<CommitListener*> listeners_ ABSL_GUARDED_BY(listeners_mu_);

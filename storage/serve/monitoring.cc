@@ -52,11 +52,23 @@ Monitoring::Answer AnswerChecks(const std::vector<Check>& checks, bool verbose) 
   return answer;
 }
 
+// Within a string of JSON. Paths may hold anything.
+std::string Quoted(std::string text) {
+  for (char& c : text) {
+    if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < ' ') c = '?';
+  }
+  return text;
+}
+
 Monitoring::Answer AnswerHealth(const engine::Store& store) {
   std::string reason;
+  if (const base::Status room = store.room(); !room.ok())
+    reason = "NO SPACE:" + Quoted(std::string(base::Message(room)));
   if (store.has_alarm(engine::Alarm::kNoSpace)) reason = "ALARM NOSPACE";
   if (store.has_alarm(engine::Alarm::kCorrupt)) reason = "ALARM CORRUPT";
-  if (!store.failure().ok()) reason = "RANGE ERROR:the disk failed";
+  if (!store.failure().ok()) {
+    reason = "RANGE ERROR:" + Quoted(std::string(base::Message(store.failure())));
+  }
   return {reason.empty() ? 200U : 503U, "application/json",
           fmt::format(R"({{"health":"{}","reason":"{}"}})", reason.empty(), reason)};
 }
