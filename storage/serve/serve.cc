@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
@@ -36,6 +37,8 @@ namespace {
 
 // How long calls that run have at the end.
 constexpr absl::Duration kPatience = absl::Seconds(5);
+// And everything together from the signal on: a log that nobody reads, a disk that hangs.
+constexpr unsigned kMostSecondsToEnd = 10;
 constexpr int kBadUsage = 2;
 // etcd's (storage/quota.go DefaultQuotaBytes).
 constexpr int64_t kDefaultQuota = int64_t{2} << 30;
@@ -171,6 +174,13 @@ int AwaitEnd() {
   return signal;
 }
 
+// The process ends after that time whatever still holds it up; the store survives that as it
+// survives a crash.
+void EndAfter(unsigned seconds) {
+  signal(SIGALRM, [](int) { _exit(0); });
+  alarm(seconds);
+}
+
 int Fail(const std::string& message) {
   fmt::print(stderr, "strata-storage: {}\n", message);
   return 1;
@@ -275,6 +285,7 @@ int Serve(const Flags& flags) {
   const int signal = AwaitEnd();
   // A second signal ends the process at once; the store survives that.
   HoldSignals(SIG_UNBLOCK);
+  EndAfter(kMostSecondsToEnd);
   log.Info("Stopping", {{"signal", strsignal(signal)}});
   server.Shutdown(kPatience);
   return 0;
