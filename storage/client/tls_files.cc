@@ -1,0 +1,216 @@
+#include "storage/client/tls_files.h"
+
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "x509/certificate.h"
+#include "x509/system_roots.h"
+#include "x509/verify.h"
+
+namespace strata::client {
+namespace {
+
+constexpr std::string_view kCaFlag = "--etcd-cafile", kCertFlag = "--etcd-certfile",
+                           kKeyFlag = "--etcd-keyfile";
+
+base::StatusOr<std::string> ReadFile(std::string_view flag, const std::string& path) {
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rbe"));
+  std::string content;
+  std::array<char, 4096> part;
+  size_t got = 0;
+  while (file != nullptr && (got = std::fread(part.data(), 1, part.size(), file.get())) > 0)
+    content.append(part.data(), got);
+  if (file != nullptr && std::ferror(file.get()) == 0) return content;
+  return base::InvalidArgumentError(
+      fmt::format("{}: cannot read {}: {}", flag, path, std::strerror(errno)));
+}
+
+struct BioFree {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+};
+using Bio = std::unique_ptr<BIO, BioFree>;
+
+Bio Memory(const std::string& text) {
+  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+using Key = std::unique_ptr<EVP_PKEY, OpensslFree>;
+
+base::StatusOr<Key> ParseKey(const std::string& pem, const std::string& path) {
+  const Bio bio = Memory(pem);
+  bool encrypted = false;
+  // Without this, OpenSSL asks for the passphrase on the terminal.
+  const auto refuse = [](char*, int, int, void* asked) {
+    *static_cast<bool*>(asked) = true;
+    return -1;
+  };
+  Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, refuse, &encrypted));
+  ERR_clear_error();
+  if (encrypted) {
+    return base::InvalidArgumentError(
+        fmt::format("{}: {} is encrypted; give it as `openssl pkey` writes it without a passphrase",
+                    kKeyFlag, path));
+  }
+  if (key == nullptr) {
+    return base::InvalidArgumentError(
+        fmt::format("{}: {} holds no private key in PEM", kKeyFlag, path));
+  }
+  return key;
+}
+
+std::vector<std::unique_ptr<X509, OpensslFree>> ParseChain(const std::string& pem) {
+  std::vector<std::unique_ptr<X509, OpensslFree>> chain;
+  const Bio bio = Memory(pem);
+  while (X509* const one = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr))
+    chain.emplace_back(one);
+  ERR_clear_error();  // the end is an error to it
+  return chain;
+}
+
+// False, with the reason in OpenSSL's queue, where it is too weak for OpenSSL.
+bool Show(SSL_CTX* context, const Identity& identity) {
+  bool shown = SSL_CTX_use_certificate(context, identity.chain[0].get()) == 1 &&
+               SSL_CTX_use_PrivateKey(context, identity.key.get()) == 1;
+  for (size_t i = 1; i < identity.chain.size(); ++i)
+    shown = shown && SSL_CTX_add1_chain_cert(context, identity.chain[i].get()) == 1;
+  return shown;
+}
+
+}  // namespace
+
+Tls::Context Tls::For(const std::string& host) const {
+  std::unique_ptr<SSL_CTX, OpensslFree> context(SSL_CTX_new(TLS_client_method()));
+  SSL_CTX* const c = context.get();
+  SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
+  SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  if (identity != nullptr) Show(c, *identity);  // TakePair has tried it
+  auto verdict = x509::JudgePeers(c, {roots, x509::Usage::kServer, host});
+  return {std::move(context), std::move(verdict)};
+}
+
+TlsFiles::TlsFiles(const Options& options, const obs::Logger& log, obs::Metrics& metrics)
+    : ca_file_(options.ca_file),
+      cert_file_(options.cert_file),
+      key_file_(options.key_file),
+      log_(log) {
+  if (cert_file_.empty()) return;
+  ends_ = metrics.AddGauge("strata_etcd_client_certificate_expiration_timestamp_seconds",
+                           "When the client certificate for etcd ends, in seconds since 1970.");
+}
+
+base::StatusOr<std::unique_ptr<TlsFiles>> TlsFiles::Load(const Options& options,
+                                                         const obs::Logger& log,
+                                                         obs::Metrics& metrics) {
+  if (options.cert_file.empty() != options.key_file.empty())
+    return base::InvalidArgumentError("--etcd-certfile and --etcd-keyfile go together");
+  std::unique_ptr<TlsFiles> files(new TlsFiles(options, log, metrics));
+  absl::MutexLock lock(&files->mu_);
+  if (options.ca_file.empty()) {
+    auto roots = x509::SystemRoots();
+    if (!roots.ok())
+      return base::Annotate(base::InvalidArgumentError(base::Message(roots.status())),
+                            "--etcd-cafile isn't given");
+    files->now_.roots = std::make_shared<const x509::Pool>(*std::move(roots));
+    files->now_.roots_from = "the system's CAs, as --etcd-cafile isn't given";
+  }
+  STRATA_RETURN_IF_ERROR(files->LookAtRoots());
+  STRATA_RETURN_IF_ERROR(files->LookAtPair());
+  return files;
+}
+
+Tls TlsFiles::Current() {
+  absl::MutexLock lock(&mu_);
+  Report(ca_, LookAtRoots());
+  Report(pair_, LookAtPair());
+  return now_;
+}
+
+void TlsFiles::Report(Unit& unit, const base::Status& verdict) {
+  if (verdict == unit.reported) return;
+  if (verdict.ok()) {
+    log_.Info("The TLS files for etcd can be used again");
+  } else {
+    log_.Warning("A TLS file for etcd can't be used; what was read before stays in use",
+                 {{"err", verdict}});
+  }
+  unit.reported = verdict;
+}
+
+base::Status TlsFiles::LookAtRoots() {
+  if (ca_file_.empty()) return base::OkStatus();
+  STRATA_ASSIGN_OR_RETURN(std::string pem, ReadFile(kCaFlag, ca_file_));
+  std::vector<std::string> contents = {std::move(pem)};
+  if (contents == ca_.contents) return ca_.parsed;
+  ca_.contents = std::move(contents);
+  ca_.parsed = TakeRoots(ca_.contents[0]);
+  return ca_.parsed;
+}
+
+base::Status TlsFiles::TakeRoots(const std::string& pem) {
+  auto roots = x509::Pool::Parse(pem);
+  if (!roots.ok()) {
+    return base::InvalidArgumentError(
+        fmt::format("{}: {}: {}", kCaFlag, ca_file_, base::Message(roots.status())));
+  }
+  now_.roots = std::make_shared<const x509::Pool>(*std::move(roots));
+  now_.roots_from = fmt::format("{} {}", kCaFlag, ca_file_);
+  return base::OkStatus();
+}
+
+base::Status TlsFiles::LookAtPair() {
+  if (cert_file_.empty()) return base::OkStatus();
+  STRATA_ASSIGN_OR_RETURN(std::string certificate, ReadFile(kCertFlag, cert_file_));
+  STRATA_ASSIGN_OR_RETURN(std::string key, ReadFile(kKeyFlag, key_file_));
+  std::vector<std::string> contents = {std::move(certificate), std::move(key)};
+  if (contents == pair_.contents) return pair_.parsed;
+  pair_.contents = std::move(contents);
+  pair_.parsed = TakePair(pair_.contents[0], pair_.contents[1]);
+  return pair_.parsed;
+}
+
+base::Status TlsFiles::TakePair(const std::string& certificate, const std::string& key) {
+  auto made = std::make_shared<Identity>();
+  made->chain = ParseChain(certificate);
+  const auto read = x509::ParseChain(certificate);
+  if (!read.ok() || made->chain.empty()) {
+    return base::InvalidArgumentError(
+        fmt::format("{}: {}: {}", kCertFlag, cert_file_,
+                    read.ok() ? "no certificate" : base::Message(read.status())));
+  }
+  STRATA_ASSIGN_OR_RETURN(made->key, ParseKey(key, key_file_));
+  if (X509_check_private_key(made->chain[0].get(), made->key.get()) != 1) {
+    ERR_clear_error();
+    return base::InvalidArgumentError(fmt::format("{}: {} isn't the key of the certificate in {}",
+                                                  kKeyFlag, key_file_, cert_file_));
+  }
+  const std::unique_ptr<SSL_CTX, OpensslFree> trial(SSL_CTX_new(TLS_client_method()));
+  if (!Show(trial.get(), *made)) {
+    const char* const reason = ERR_reason_error_string(ERR_peek_error());
+    ERR_clear_error();
+    return base::InvalidArgumentError(
+        fmt::format("{}: {}: {}", kCertFlag, cert_file_, reason != nullptr ? reason : "unusable"));
+  }
+  made->ends = read->front()->not_after;
+  made->text = fmt::format("{} {}, {}, valid until {}", kCertFlag, cert_file_,
+                           read->front()->Text(), x509::TimeText(made->ends));
+  ends_->Set(static_cast<double>(made->ends));
+  if (now_.identity != nullptr && now_.identity->text != made->text)
+    log_.Info("Took over the new client certificate for etcd", {{"is", made->text}});
+  now_.identity = std::move(made);
+  return base::OkStatus();
+}
+
+}  // namespace strata::client

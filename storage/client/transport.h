@@ -1,0 +1,77 @@
+// A connection to an endpoint as bytes: a socket, with TLS or without. Whatever we send to an etcd
+// goes over one of these, so that one place dials, judges and says what is wrong. Neither proxies
+// nor anything else of the environment is looked at.
+#pragma once
+
+#include <absl/functional/function_ref.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "storage/client/address.h"
+#include "storage/client/tls_files.h"
+#include "storage/client/wait.h"
+
+namespace strata::client {
+
+// For one thread. Never blocks but in waits, which `interruption` ends; who doesn't wait any more
+// needn't keep it.
+class Transport {
+ public:
+  // Each of the name's addresses in turn, until one takes the connection, and TLS if that is asked
+  // for; `files` is null if not. The last one's error.
+  static base::StatusOr<std::unique_ptr<Transport>> Dial(const Address& address, TlsFiles* files,
+                                                         const Interruption& interruption,
+                                                         base::MonotonicTime deadline);
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+  ~Transport();
+
+  base::Status Write(std::string_view bytes, base::MonotonicTime deadline);
+  // Some bytes, once there are any; none at the end. `before_waiting` is called if there are none
+  // yet.
+  base::StatusOr<std::string_view> Read(base::MonotonicTime deadline,
+                                        absl::FunctionRef<base::Status()> before_waiting);
+
+  // For whoever waits for more than one thing: the socket, and one attempt to read or write. The
+  // number of bytes; 0: not now, wait for `events`. An error is the end; OutOfRange: in order.
+  int socket() const { return socket_; }
+  base::StatusOr<size_t> TryRead(char* bytes, size_t size, short& events);
+  base::StatusOr<size_t> TryWrite(const char* bytes, size_t size, short& events);
+  // Hands the socket over; only without TLS.
+  int Release() { return std::exchange(socket_, -1); }
+
+  // `error`, of a connection that ended, with what it may have ended of if nothing ever came.
+  base::Status Suspect(const base::Status& error) const;
+
+ private:
+  struct SslFree {
+    void operator()(SSL* ssl) const { SSL_free(ssl); }
+  };
+
+  explicit Transport(const Interruption& interruption) : interruption_(interruption) {}
+  base::Status Connect(const sockaddr* name, socklen_t size, base::MonotonicTime deadline);
+  base::Status Secure(const std::string& host, base::MonotonicTime deadline);
+  // What SSL_get_error, errno and the queue of errors say.
+  base::Status TlsError(const char* what, int error, int code) const;
+  // `error`, of a write, or the alert that the other side sent before it closed.
+  base::Status LastWords(const base::Status& error);
+
+  const Interruption& interruption_;
+  int socket_ = -1;
+  std::optional<Tls> tls_;  // none: plain
+  std::unique_ptr<SSL, SslFree> ssl_;
+  bool heard_ = false;  // something has come since the handshake
+  std::array<char, size_t{16} << 10> buffer_;
+};
+
+}  // namespace strata::client
