@@ -70,7 +70,7 @@ base::StatusOr<std::unique_ptr<Backend>> OpenBackend(const Flags& flags, const b
                                                      obs::Metrics& metrics) {
   auto backend = std::make_unique<Backend>();
   if (flags.data_dir.empty()) {
-    STRATA_ASSIGN_OR_RETURN(backend->client, client::Client::Create(flags.etcd, metrics));
+    STRATA_ASSIGN_OR_RETURN(backend->client, client::Client::Create(flags.etcd, log, metrics));
     return backend;
   }
   auto store = engine::Store::Open(flags.data_dir, {}, clock, log, metrics);

@@ -1,6 +1,10 @@
-// gRPC as this room uses it: channels, deadlines, and errors turned into ours.
+// gRPC as this room uses it: connections that we dial ourselves, deadlines, and errors turned into
+// ours. gRPC gets a connected socket of plain bytes, so its resolver, proxies, certificates,
+// back-off and environment have no say.
 #pragma once
 
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/status.h>
@@ -11,50 +15,106 @@
 
 #include "base/status.h"
 #include "proto/etcd/rpc.grpc.pb.h"
+#include "storage/client/address.h"
 #include "storage/client/client.h"
 #include "storage/client/direct.h"
+#include "storage/client/tunnel.h"
 
 namespace strata::client {
 
-struct Client::Endpoint {
-  // `c` is dialled; null for a channel within the process, which needs no dialling.
-  Endpoint(std::string u, const std::shared_ptr<grpc::Channel>& channel,
-           std::shared_ptr<grpc::Channel> c)
-      : url(std::move(u)),
-        dialled(std::move(c)),
-        kv(etcdserverpb::KV::NewStub(channel)),
-        watch(etcdserverpb::Watch::NewStub(channel)),
-        maintenance(etcdserverpb::Maintenance::NewStub(channel)),
-        auth(etcdserverpb::Auth::NewStub(channel)) {}
+// Ends one call in whichever phase it is: dialling, greeting, waiting for the answer. Thread-safe.
+class CallEnd {
+ public:
+  // For good.
+  void Set() ABSL_LOCKS_EXCLUDED(mu_);
+  const Interruption& interruption() const { return interruption_; }
+  // Runs `call`, which is cancelled through `context`. CANCELLED if it was set before.
+  template <typename Call>
+  grpc::Status Run(grpc::ClientContext& context, const Call& call) ABSL_LOCKS_EXCLUDED(mu_) {
+    if (!Enter(&context)) return {grpc::StatusCode::CANCELLED, "cancelled"};
+    grpc::Status status = call();
+    Enter(nullptr);
+    return status;
+  }
 
-  // gRPC moves a connection attempt on only while something waits on the channel (or every five
-  // seconds), and a call on a channel that has failed doesn't wait. So a call gives the attempt
-  // this chance first.
-  void AwaitConnection(base::MonotonicTime deadline) const;
+ private:
+  bool Enter(grpc::ClientContext* context) ABSL_LOCKS_EXCLUDED(mu_);
 
-  const std::string url;
-  const std::shared_ptr<grpc::Channel> dialled;
+  const Interruption interruption_;
+  absl::Mutex mu_;
+  bool set_ ABSL_GUARDED_BY(mu_) = false;
+  grpc::ClientContext* context_ ABSL_GUARDED_BY(mu_) = nullptr;
+};
+
+// Thread-safe, as stubs are.
+struct Connection {
+  Connection(const std::shared_ptr<grpc::Channel>& channel, std::unique_ptr<Tunnel> t, int socket);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection();
+
+  // Whether the other side has ended it: nothing needs to be sent to find out.
+  bool over() const;
+  // `error`, of a call on it, with what only TLS knows.
+  base::Status Explain(const base::Status& error) const;
+
+  const std::unique_ptr<Tunnel> tunnel;  // null: without TLS
+  const int socket;                      // a duplicate of gRPC's; negative: none
   const std::unique_ptr<etcdserverpb::KV::Stub> kv;
   const std::unique_ptr<etcdserverpb::Watch::Stub> watch;
   const std::unique_ptr<etcdserverpb::Maintenance::Stub> maintenance;
   const std::unique_ptr<etcdserverpb::Auth::Stub> auth;
-  std::unique_ptr<DirectConnection> direct;  // once it is used
-  InProcessRange in_process;
+};
+
+// Thread-safe but for `direct`, which Client guards.
+struct Client::Endpoint {
+  Endpoint(std::string u, Address a, TlsFiles* files, const Options& options);
+  // Within the process: a connection that is always there.
+  Endpoint(std::string u, std::shared_ptr<const Connection> fixed, InProcessRange range);
+
+  // The connection that calls share; dialled, and found to be an etcd's, if there is none. One
+  // thread dials, others wait for what comes of it. `fresh`: it wasn't there before.
+  base::StatusOr<std::shared_ptr<const Connection>> Connect(CallEnd& end,
+                                                            base::MonotonicTime deadline,
+                                                            bool& fresh) ABSL_LOCKS_EXCLUDED(mu);
+  // The next call dials anew. Calls on it go on.
+  void Drop(const std::shared_ptr<const Connection>& connection) ABSL_LOCKS_EXCLUDED(mu);
+
+  const std::string url;
+  const Address address;
+  TlsFiles* const tls;  // null: none
+  const Options options;
+  const bool dialled;
+  const InProcessRange in_process;
+  std::unique_ptr<DirectConnection> direct;  // null: in this process
+
+ private:
+  base::StatusOr<std::shared_ptr<const Connection>> Dial(CallEnd& end,
+                                                         base::MonotonicTime deadline) const;
+  base::Status Greet(const Connection& connection, CallEnd& end,
+                     base::MonotonicTime deadline) const;
+
+  absl::Mutex mu;
+  bool dialling ABSL_GUARDED_BY(mu) = false;
+  base::Status failure ABSL_GUARDED_BY(mu);  // of the last dialling
+  std::shared_ptr<const Connection> connection ABSL_GUARDED_BY(mu);
 };
 
 // gRPC's deadlines are wall times on the outside.
 std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline);
 
-// A channel to `url`. The error names the flag or file that is wrong.
-base::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& url,
-                                                           const Options& options);
-
 // Whether a new token may help: etcd forgets tokens, and refuses those from before a change of its
 // users (etcd clientv3 retry_interceptor.go shouldRefreshToken).
 bool IsTokensFault(const base::Status& status);
 
+// Whether another endpoint may do better: whatever isn't an etcd's own answer, and those of its
+// answers that are about itself.
+bool IsEndpointsFault(const base::Status& status);
+// Whether the connection on which it came is of no use any more.
+bool IsConnectionsFault(const base::Status& status);
+
 // The same error, with the endpoint in front.
 base::Status At(const std::string& url, const base::Status& error);
-base::Status FromGrpc(const grpc::Status& status, const std::string& url);
+base::Status FromGrpc(const grpc::Status& status);
 
 }  // namespace strata::client

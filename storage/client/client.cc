@@ -5,18 +5,8 @@
 #include "storage/client/channel.h"
 
 namespace strata::client {
-namespace {
-
-using base::StatusCode;
 using std::chrono::duration;
 using std::chrono::steady_clock;
-
-bool IsEndpointsFault(const base::Status& status) {
-  return status.code() == StatusCode::kUnavailable ||
-         status.code() == StatusCode::kDeadlineExceeded;
-}
-
-}  // namespace
 
 void Cancellation::Cancel() {
   absl::MutexLock lock(&mu_);
@@ -35,7 +25,7 @@ void Cancellation::Leave(const Canceller& cancel) {
   std::erase(calls_, &cancel);
 }
 
-Client::Operation::Operation(obs::Metrics& metrics, const char* name)
+Client::Operation::Operation(obs::Metrics& metrics, const char* name, bool may_be_repeated)
     : seconds(metrics.AddHistogram(
           "etcd_request_duration_seconds", "Duration of requests to the storage backend.",
           {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
@@ -44,36 +34,49 @@ Client::Operation::Operation(obs::Metrics& metrics, const char* name)
                                   {{"operation", name}})),
       errors(metrics.AddCounter("etcd_request_errors_total",
                                 "Requests to the storage backend that failed.",
-                                {{"operation", name}})) {}
+                                {{"operation", name}})),
+      repeatable(may_be_repeated) {}
 
 base::StatusOr<std::unique_ptr<Client>> Client::Create(const Options& options,
+                                                       const obs::Logger& log,
                                                        obs::Metrics& metrics) {
-  std::vector<std::unique_ptr<Endpoint>> endpoints;
-  for (const std::string& url : options.endpoints) {
-    STRATA_ASSIGN_OR_RETURN(auto channel, MakeChannel(url, options));
-    endpoints.push_back(std::make_unique<Endpoint>(url, channel, channel));
-  }
-  if (endpoints.empty())
+  if (options.endpoints.empty())
     return base::InvalidArgumentError("--etcd-servers: at least one URL is needed");
-  return std::unique_ptr<Client>(new Client(std::move(endpoints), options, metrics));
+  std::vector<Address> addresses;
+  for (const std::string& url : options.endpoints) {
+    STRATA_ASSIGN_OR_RETURN(addresses.emplace_back(), Address::Parse(url));
+  }
+  std::unique_ptr<TlsFiles> tls;
+  if (std::any_of(addresses.begin(), addresses.end(), [](const Address& a) { return a.tls; })) {
+    STRATA_ASSIGN_OR_RETURN(tls, TlsFiles::Load(options, log, metrics));
+  }
+  std::vector<std::unique_ptr<Endpoint>> endpoints;
+  for (size_t i = 0; i < addresses.size(); ++i) {
+    endpoints.push_back(
+        std::make_unique<Endpoint>(options.endpoints[i], addresses[i], tls.get(), options));
+  }
+  return std::unique_ptr<Client>(
+      new Client(std::move(tls), std::move(endpoints), options, metrics));
 }
 
 std::unique_ptr<Client> Client::OverChannel(const std::shared_ptr<grpc::Channel>& channel,
                                             obs::Metrics& metrics, InProcessRange range) {
   std::vector<std::unique_ptr<Endpoint>> endpoints;
-  endpoints.push_back(std::make_unique<Endpoint>("in-process", channel, nullptr));
-  endpoints.back()->in_process = std::move(range);
-  return std::unique_ptr<Client>(new Client(std::move(endpoints), {}, metrics));
+  endpoints.push_back(std::make_unique<Endpoint>(
+      "in-process", std::make_shared<const Connection>(channel, nullptr, -1), std::move(range)));
+  return std::unique_ptr<Client>(new Client(nullptr, std::move(endpoints), {}, metrics));
 }
 
-Client::Client(std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options,
-               obs::Metrics& metrics)
+Client::Client(std::unique_ptr<TlsFiles> tls, std::vector<std::unique_ptr<Endpoint>> endpoints,
+               const Options& options, obs::Metrics& metrics)
     : options_(options),
+      tls_(std::move(tls)),
       endpoints_(std::move(endpoints)),
-      get_(metrics, "get"),
-      list_(metrics, "list"),
-      txn_(metrics, "txn"),
-      status_(metrics, "status") {}
+      get_(metrics, "get", true),
+      list_(metrics, "list", true),
+      txn_(metrics, "txn", false),
+      status_(metrics, "status", true),
+      direct_end_(std::make_unique<CallEnd>()) {}
 
 Client::~Client() = default;
 
@@ -87,26 +90,65 @@ void Client::Leave(const Endpoint& failed) {
   if (endpoints_[current_].get() == &failed) current_ = (current_ + 1) % endpoints_.size();
 }
 
-base::StatusOr<std::string> Client::Token(Endpoint& endpoint, base::MonotonicTime deadline) {
+struct Client::Attempt {
+  Endpoint& endpoint;
+  const base::MonotonicTime until;
+  const std::string token;  // of etcd's users; empty: none
+};
+
+// One call over the endpoint's connection; one that fails is left, so that nothing waits for it to
+// be found dead. A connection that was there before may have ended meanwhile: then once more.
+template <typename Call>
+base::Status Client::OnConnection(const Attempt& attempt, bool repeatable, CallEnd& end,
+                                  const Call& call) {
+  Endpoint& endpoint = attempt.endpoint;
+  for (;;) {
+    bool fresh = false;
+    const auto connection = endpoint.Connect(end, attempt.until, fresh);
+    if (!connection.ok()) return At(endpoint.url, connection.status());
+    grpc::ClientContext context;
+    context.set_deadline(WallDeadline(attempt.until));
+    if (!attempt.token.empty()) context.AddMetadata("token", attempt.token);
+    const grpc::Status said = end.Run(context, [&] { return call(**connection, context); });
+    const base::Status status = (*connection)->Explain(FromGrpc(said));
+    if (!IsConnectionsFault(status)) return At(endpoint.url, status);
+    endpoint.Drop(*connection);
+    if (fresh || !repeatable || !absl::IsUnavailable(status)) return At(endpoint.url, status);
+  }
+}
+
+base::StatusOr<std::string> Client::Token(Endpoint& endpoint, CallEnd& end,
+                                          base::MonotonicTime deadline) {
   if (options_.username.empty()) return std::string();
   {
     absl::MutexLock lock(&mu_);
     if (!token_.empty()) return token_;
   }
-  grpc::ClientContext context;
-  context.set_deadline(WallDeadline(deadline));
-  endpoint.AwaitConnection(deadline);
   etcdserverpb::AuthenticateRequest request;
   request.set_name(options_.username);
   request.set_password(options_.password);
   etcdserverpb::AuthenticateResponse response;
-  const grpc::Status status = endpoint.auth->Authenticate(&context, request, &response);
+  const base::Status status =
+      OnConnection({endpoint, deadline, {}}, /*repeatable=*/true, end,
+                   [&](const Connection& connection, grpc::ClientContext& context) {
+                     return connection.auth->Authenticate(&context, request, &response);
+                   });
   // "authentication is not enabled": then nobody needs a token.
-  if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) return std::string();
-  STRATA_RETURN_IF_ERROR(FromGrpc(status, endpoint.url));
+  if (absl::IsFailedPrecondition(status) && !IsEndpointsFault(status)) return std::string();
+  STRATA_RETURN_IF_ERROR(status);
   absl::MutexLock lock(&mu_);
   token_ = response.token();
   return token_;
+}
+
+void Client::LookAtFiles() {
+  if (tls_ != nullptr) tls_->Current();
+}
+
+std::string Client::endpoints() const {
+  std::string all;
+  for (const auto& endpoint : endpoints_) all += (all.empty() ? "" : ",") + endpoint->url;
+  return all;
 }
 
 void Client::ForgetToken() {
@@ -114,15 +156,9 @@ void Client::ForgetToken() {
   token_.clear();
 }
 
-struct Client::Attempt {
-  Endpoint& endpoint;
-  const base::MonotonicTime until;
-  const std::string token;  // of etcd's users; empty: none
-};
-
 // Once on each endpoint, beginning with the current one; once more if the token has expired.
 template <typename Call>
-base::Status Client::Try(const Operation& operation, base::MonotonicTime deadline,
+base::Status Client::Try(const Operation& operation, CallEnd& end, base::MonotonicTime deadline,
                          const Call& call) {
   const auto start = steady_clock::now();
   base::Status status;
@@ -131,9 +167,9 @@ base::Status Client::Try(const Operation& operation, base::MonotonicTime deadlin
     Endpoint& endpoint = current();
     // A share of what is left for each endpoint that hasn't been tried, so that one that hangs
     // doesn't use it all.
-    const auto left = deadline - steady_clock::now();
-    const auto until = steady_clock::now() + left / static_cast<int64_t>(endpoints_.size() - tried);
-    auto token = Token(endpoint, until);
+    const auto now = steady_clock::now();
+    const auto until = now + (deadline - now) / static_cast<int64_t>(endpoints_.size() - tried);
+    auto token = Token(endpoint, end, until);
     status = token.ok() ? call(Attempt{endpoint, until, *std::move(token)}) : token.status();
     if (IsTokensFault(status) && !options_.username.empty() && !fresh_token) {
       ForgetToken();
@@ -164,15 +200,14 @@ base::Status Client::Cancellable(Cancellation* cancellation, const Cancellation:
 template <typename Call>
 base::Status Client::TryGrpc(const Operation& operation, base::MonotonicTime deadline,
                              Cancellation* cancellation, const Call& call) {
-  return Try(operation, deadline, [&](const Attempt& attempt) {
-    grpc::ClientContext context;
-    context.set_deadline(WallDeadline(attempt.until));
-    if (!attempt.token.empty()) context.AddMetadata("token", attempt.token);
-    attempt.endpoint.AwaitConnection(attempt.until);
-    return Cancellable(
-        cancellation, [&] { context.TryCancel(); },
-        [&] { return FromGrpc(call(attempt.endpoint, context), attempt.endpoint.url); });
-  });
+  CallEnd end;
+  return Cancellable(
+      cancellation, [&] { end.Set(); },
+      [&] {
+        return Try(operation, end, deadline, [&](const Attempt& attempt) {
+          return OnConnection(attempt, operation.repeatable, end, call);
+        });
+      });
 }
 
 namespace {
@@ -214,10 +249,10 @@ base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::Mon
   const etcdserverpb::RangeRequest request = Encode(options);
   etcdserverpb::RangeResponse response;
   STRATA_RETURN_IF_ERROR(TryGrpc(options.end.empty() ? get_ : list_, deadline, cancellation,
-                                 [&](Endpoint& endpoint, grpc::ClientContext& context) {
+                                 [&](const Connection& connection, grpc::ClientContext& context) {
                                    if (!options.traceparent.empty())
                                      context.AddMetadata("traceparent", options.traceparent);
-                                   return endpoint.kv->Range(&context, request, &response);
+                                   return connection.kv->Range(&context, request, &response);
                                  }));
   return Decode(std::move(response));
 }
@@ -225,29 +260,28 @@ base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::Mon
 base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
                                                   base::MonotonicTime deadline,
                                                   Cancellation* cancellation) {
-  if (current().dialled == nullptr && current().in_process == nullptr)
+  if (const Endpoint& only = current(); !only.dialled && only.in_process == nullptr)
     return Range(options, deadline, cancellation);
   absl::MutexLock lock(&direct_mu_);
   const etcdserverpb::RangeRequest request = Encode(options);
   etcdserverpb::RangeResponse response;
-  STRATA_RETURN_IF_ERROR(Try(get_, deadline, [&](const Attempt& attempt) -> base::Status {
-    Endpoint& endpoint = attempt.endpoint;
-    if (endpoint.in_process != nullptr)
-      return FromGrpc(endpoint.in_process(request, &response), endpoint.url);
-    if (endpoint.direct == nullptr)
-      endpoint.direct = std::make_unique<DirectConnection>(endpoint.url, options_);
-    const auto interrupt = [&] { endpoint.direct->Interrupt(); };
-    return Cancellable(cancellation, interrupt, [&]() -> base::Status {
-      const auto answer = endpoint.direct->Call({.path = "/etcdserverpb.KV/Range",
-                                                 .message = request.SerializeAsString(),
-                                                 .token = attempt.token},
-                                                attempt.until);
-      if (!answer.ok()) return At(endpoint.url, answer.status());
-      return response.ParseFromString(*answer)
-                 ? base::OkStatus()
-                 : At(endpoint.url, base::InternalError("that is no answer to a Range"));
-    });
-  }));
+  STRATA_RETURN_IF_ERROR(
+      Try(get_, *direct_end_, deadline, [&](const Attempt& attempt) -> base::Status {
+        Endpoint& endpoint = attempt.endpoint;
+        if (endpoint.in_process != nullptr)
+          return At(endpoint.url, FromGrpc(endpoint.in_process(request, &response)));
+        const auto interrupt = [&] { endpoint.direct->Interrupt(); };
+        return Cancellable(cancellation, interrupt, [&]() -> base::Status {
+          const auto answer = endpoint.direct->Call({.path = "/etcdserverpb.KV/Range",
+                                                     .message = request.SerializeAsString(),
+                                                     .token = attempt.token},
+                                                    attempt.until);
+          if (!answer.ok()) return At(endpoint.url, answer.status());
+          return response.ParseFromString(*answer)
+                     ? base::OkStatus()
+                     : At(endpoint.url, base::InternalError("that is no answer to a Range"));
+        });
+      }));
   return Decode(std::move(response));
 }
 
@@ -256,10 +290,10 @@ base::StatusOr<std::vector<KeyValue>> Client::Read(const std::vector<std::string
   etcdserverpb::TxnRequest request;
   for (const std::string& key : keys) request.add_success()->mutable_request_range()->set_key(key);
   etcdserverpb::TxnResponse response;
-  STRATA_RETURN_IF_ERROR(
-      TryGrpc(get_, deadline, nullptr, [&](Endpoint& endpoint, grpc::ClientContext& context) {
-        return endpoint.kv->Txn(&context, request, &response);
-      }));
+  STRATA_RETURN_IF_ERROR(TryGrpc(get_, deadline, nullptr,
+                                 [&](const Connection& connection, grpc::ClientContext& context) {
+                                   return connection.kv->Txn(&context, request, &response);
+                                 }));
   if (response.responses_size() != request.success_size()) {
     return base::InternalError("the store answered another transaction");
   }
@@ -289,10 +323,10 @@ base::StatusOr<bool> Client::Commit(const std::vector<Put>& puts, base::Monotoni
     operation->set_value(put.value);
   }
   etcdserverpb::TxnResponse response;
-  STRATA_RETURN_IF_ERROR(
-      TryGrpc(txn_, deadline, nullptr, [&](Endpoint& endpoint, grpc::ClientContext& context) {
-        return endpoint.kv->Txn(&context, request, &response);
-      }));
+  STRATA_RETURN_IF_ERROR(TryGrpc(txn_, deadline, nullptr,
+                                 [&](const Connection& connection, grpc::ClientContext& context) {
+                                   return connection.kv->Txn(&context, request, &response);
+                                 }));
   return response.succeeded();
 }
 
@@ -300,8 +334,8 @@ base::StatusOr<std::string> Client::Version(base::MonotonicTime deadline,
                                             Cancellation* cancellation) {
   etcdserverpb::StatusResponse response;
   STRATA_RETURN_IF_ERROR(TryGrpc(status_, deadline, cancellation,
-                                 [&](Endpoint& endpoint, grpc::ClientContext& context) {
-                                   return endpoint.maintenance->Status(&context, {}, &response);
+                                 [&](const Connection& connection, grpc::ClientContext& context) {
+                                   return connection.maintenance->Status(&context, {}, &response);
                                  }));
   return response.version();
 }

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/revision.h"
 #include "base/status.h"
+#include "obs/log.h"
 #include "obs/metrics.h"
 
 namespace etcdserverpb {
@@ -31,7 +32,7 @@ class Status;
 namespace strata::client {
 
 struct Options {
-  std::vector<std::string> endpoints{};            // http://HOST:PORT or https://HOST:PORT
+  std::vector<std::string> endpoints{};            // as Address::Parse takes them
   std::string ca_file{}, cert_file{}, key_file{};  // PEM; for https
   std::string username{}, password{};
   std::chrono::milliseconds dial_timeout{5'000};  // of one attempt: TCP and TLS
@@ -92,6 +93,8 @@ class Cancellation {
   std::vector<const Canceller*> calls_ ABSL_GUARDED_BY(mu_);
 };
 
+class CallEnd;
+class TlsFiles;
 class Watch;
 struct WatchOptions {
   std::string key;
@@ -102,8 +105,9 @@ struct WatchOptions {
 // Thread-safe.
 class Client {
  public:
-  // The error names the file that can't be read or the URL that is none. Nothing is dialled yet.
+  // The error names the file that can't be used or the URL that is none. Nothing is dialled yet.
   static base::StatusOr<std::unique_ptr<Client>> Create(const Options& options,
+                                                        const obs::Logger& log,
                                                         obs::Metrics& metrics);
   // To a server in this process. `range` answers at once, for RangeDirectly; without it that goes
   // over the channel too.
@@ -134,6 +138,13 @@ class Client {
   base::StatusOr<std::string> Version(base::MonotonicTime deadline,
                                       Cancellation* cancellation = nullptr);
 
+  // Reads the TLS files again if they have changed, so that what is wrong with them is told before
+  // a connection needs them.
+  void LookAtFiles();
+
+  // For messages: "http://a:2379,http://b:2379".
+  std::string endpoints() const;
+
   std::unique_ptr<Watch> OpenWatch(const WatchOptions& options);
 
  private:
@@ -141,18 +152,23 @@ class Client {
   struct Endpoint;
   // One kind of call, as /metrics shows it.
   struct Operation {
-    Operation(obs::Metrics& metrics, const char* name);
+    Operation(obs::Metrics& metrics, const char* name, bool may_be_repeated);
     const obs::Histogram seconds;
     const obs::Counter requests;
     const obs::Counter errors;
+    const bool repeatable;  // a call that may have been done can be made once more
   };
-  Client(std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options,
-         obs::Metrics& metrics);
+  Client(std::unique_ptr<TlsFiles> tls, std::vector<std::unique_ptr<Endpoint>> endpoints,
+         const Options& options, obs::Metrics& metrics);
 
   struct Attempt;
-  // `call` gets the attempt, or over gRPC its endpoint and context.
+  // `call` gets the attempt, or over gRPC the connection and its context.
   template <typename Call>
-  base::Status Try(const Operation& operation, base::MonotonicTime deadline, const Call& call);
+  base::Status Try(const Operation& operation, CallEnd& end, base::MonotonicTime deadline,
+                   const Call& call);
+  template <typename Call>
+  static base::Status OnConnection(const Attempt& attempt, bool repeatable, CallEnd& end,
+                                   const Call& call);
   template <typename Call>
   base::Status TryGrpc(const Operation& operation, base::MonotonicTime deadline,
                        Cancellation* cancellation, const Call& call);
@@ -162,13 +178,15 @@ class Client {
   Endpoint& current() const;
   // Turns to the next endpoint, unless another thread has done so since `failed` was current.
   void Leave(const Endpoint& failed);
-  base::StatusOr<std::string> Token(Endpoint& endpoint, base::MonotonicTime deadline)
+  base::StatusOr<std::string> Token(Endpoint& endpoint, CallEnd& end, base::MonotonicTime deadline)
       ABSL_LOCKS_EXCLUDED(mu_);
   void ForgetToken() ABSL_LOCKS_EXCLUDED(mu_);
 
   const Options options_;
+  const std::unique_ptr<TlsFiles> tls_;  // null: no endpoint has TLS
   const std::vector<std::unique_ptr<Endpoint>> endpoints_;
   const Operation get_, list_, txn_, status_;
+  const std::unique_ptr<CallEnd> direct_end_;  // never set: direct calls are interrupted otherwise
 
   absl::Mutex direct_mu_;  // held during a call over Endpoint::direct
   mutable absl::Mutex mu_;

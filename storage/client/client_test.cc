@@ -14,6 +14,7 @@
 
 #include "obs/log.h"
 #include "proto/etcd/rpc.pb.h"
+#include "storage/client/address.h"
 #include "storage/client/watch.h"
 #include "storage/engine/store.h"
 #include "storage/rpc/server.h"
@@ -38,19 +39,50 @@ TEST(ClientOptions, ErrorsNameTheFlag) {
       {{.endpoints = {"localhost:2379"}}, "--etcd-servers: \"localhost:2379\" isn't a URL"},
       {{.endpoints = {"https://x:1"}, .ca_file = "/no/such/file"},
        "--etcd-cafile: cannot read /no/such/file"},
+      {{.endpoints = {"ftp://x:1"}}, "\"ftp://x:1\" isn't a URL"},
+      {{.endpoints = {"http://:2379"}}, "isn't a URL"},
+      {{.endpoints = {"http://x:0"}}, "isn't a URL"},
+      {{.endpoints = {"http://x:65536"}}, "isn't a URL"},
+      {{.endpoints = {"http://x:port"}}, "isn't a URL"},
+      {{.endpoints = {"http://user:password@x:1"}}, "isn't a URL"},
+      {{.endpoints = {"http://[::1"}}, "isn't a URL"},
+      {{.endpoints = {"unix://"}}, "isn't a URL"},
       {{.endpoints = {"https://x:1"}, .cert_file = "/proc/self/status"},
        "--etcd-certfile and --etcd-keyfile go together"},
   };
   for (const auto& c : kCases) {
-    EXPECT_THAT(std::string(base::Message(Client::Create(c.options, metrics).status())),
-                HasSubstr(c.error));
+    EXPECT_THAT(
+        std::string(base::Message(Client::Create(c.options, obs::NullLogger(), metrics).status())),
+        HasSubstr(c.error));
+  }
+}
+
+TEST(ClientOptions, AnAddressIsTakenApart) {
+  const struct {
+    std::string url, host, port, authority;
+  } kCases[] = {
+      {"http://etcd:2379", "etcd", "2379", "etcd:2379"},
+      {"https://etcd:2379/", "etcd", "2379", "etcd:2379"},
+      {"https://etcd", "etcd", "443", "etcd"},
+      {"http://[::1]:1", "::1", "1", "[::1]:1"},
+      {"http://[fe80::1%eth0]", "fe80::1%eth0", "80", "[fe80::1%eth0]"},
+      {"unix:///run/etcd", "/run/etcd", "", "localhost"},
+      {"unixs:///run/etcd", "/run/etcd", "", "localhost"},
+  };
+  for (const auto& c : kCases) {
+    const auto address = Address::Parse(c.url);
+    ASSERT_TRUE(address.ok()) << c.url << address.status();
+    EXPECT_EQ(address->host, c.host) << c.url;
+    EXPECT_EQ(address->port, c.port) << c.url;
+    EXPECT_EQ(address->authority, c.authority) << c.url;
+    EXPECT_EQ(address->tls, c.url.find("s://") < 6) << c.url;
   }
 }
 
 TEST(ClientOptions, AnEndpointThatIsNotThereIsAnErrorWithinTheDeadline) {
   obs::Metrics metrics;
-  auto client =
-      *Client::Create({.endpoints = {"http://127.0.0.1:1", "http://127.0.0.1:2"}}, metrics);
+  auto client = *Client::Create({.endpoints = {"http://127.0.0.1:1", "http://127.0.0.1:2"}},
+                                obs::NullLogger(), metrics);
   const auto result =
       client->Range({.key = "a"}, std::chrono::steady_clock::now() + std::chrono::seconds(2));
   EXPECT_EQ(result.status().code(), base::StatusCode::kUnavailable) << result.status();
@@ -99,7 +131,7 @@ TEST_F(StoreClient, ReadsTheSameDirectly) {
                         metrics);
   ASSERT_TRUE(listening.Start().ok());
   for (int i = 0; i < 5; ++i) PutOne("key-" + std::to_string(i), std::string(10'000, 'v'));
-  const auto dialled = *Client::Create({.endpoints = listening.urls()}, metrics);
+  const auto dialled = *Client::Create({.endpoints = listening.urls()}, obs::NullLogger(), metrics);
   const auto bare = Client::OverChannel(server.InProcessChannel(), metrics);
   const RangeOptions kCases[] = {
       {.key = "key-1"},
@@ -132,7 +164,7 @@ TEST_F(StoreClient, ReadsTheSameDirectly) {
 TEST_F(StoreClient, AServerThatListensBeforeItServesIsReachedOnceItDoes) {
   std::optional<testing_support::SilentListener> silent(std::in_place);
   const std::string url = "http://" + silent->address();
-  auto dialling = *Client::Create({.endpoints = {url}}, metrics);
+  auto dialling = *Client::Create({.endpoints = {url}}, obs::NullLogger(), metrics);
   for (int i = 0; i < 3; ++i) {
     const auto unanswered = dialling->Range(
         {.key = "a"}, std::chrono::steady_clock::now() + std::chrono::milliseconds(300));

@@ -3,12 +3,15 @@
 // of CPU and three wake-ups; this takes a fifth of that (docs/performance.md).
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "storage/client/client.h"
+#include "storage/client/address.h"
+#include "storage/client/tls_files.h"
+#include "storage/client/transport.h"
 #include "storage/client/unary_session.h"
 
 namespace strata::client {
@@ -16,30 +19,28 @@ namespace strata::client {
 // One call at a time; Interrupt by any thread.
 class DirectConnection {
  public:
-  // `url` is one that MakeChannel takes. Nothing is dialled yet.
-  DirectConnection(std::string url, const Options& options);
+  // `files`: for an address with TLS; otherwise null. Nothing is dialled yet.
+  DirectConnection(Address address, TlsFiles* files, std::chrono::milliseconds dial_timeout);
   DirectConnection(const DirectConnection&) = delete;
   DirectConnection& operator=(const DirectConnection&) = delete;
-  ~DirectConnection();
 
   // The answer's message. Dials if there is no connection; where the one there is turns out to be
   // dead before anything came back, once more on a new one: so only for calls that may be made
-  // twice. Unavailable, DeadlineExceeded, Cancelled by Interrupt, or what the server says. Names
-  // are resolved by the system, with its limits of time.
+  // twice. Unavailable, DeadlineExceeded, Cancelled by Interrupt, or what the server says.
   base::StatusOr<std::string> Call(const UnaryRequest& request, base::MonotonicTime deadline);
 
   // Ends the call that runs, if one does, and the next one otherwise.
   void Interrupt();
 
  private:
-  class Transport;
   base::Status Dial(base::MonotonicTime deadline);
   base::StatusOr<std::string> TryCall(const UnaryRequest& request, base::MonotonicTime deadline);
   base::Status Exchange(base::MonotonicTime deadline);
 
-  const std::string url_;
-  const Options options_;
-  const int interrupt_;  // an eventfd
+  const Address address_;
+  TlsFiles* const files_;
+  const std::chrono::milliseconds dial_timeout_;
+  const Interruption interruption_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<UnarySession> session_;
 };

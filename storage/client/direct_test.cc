@@ -18,6 +18,7 @@
 #include "test/support/fake_etcd.h"
 #include "test/support/http_peer.h"
 #include "test/support/silent_listener.h"
+#include "x509/certificate.h"
 
 namespace strata::client {
 namespace {
@@ -33,6 +34,22 @@ using testing_support::Issue;
 base::MonotonicTime In(milliseconds time) {
   return steady_clock::now() + time;
 }
+
+struct Files {
+  Files(const std::string& url, const Options& options) {
+    if (url.starts_with("https")) files = *TlsFiles::Load(options, obs::NullLogger(), metrics);
+  }
+  obs::Metrics metrics;
+  std::unique_ptr<TlsFiles> files;
+};
+
+// With what it needs.
+class Dialled : Files, public DirectConnection {
+ public:
+  explicit Dialled(const std::string& url, const Options& options = {})
+      : Files(url, options),
+        DirectConnection(*Address::Parse(url), files.get(), options.dial_timeout) {}
+};
 
 UnaryRequest RangeOf(const std::string& key) {
   etcdserverpb::RangeRequest request;
@@ -51,14 +68,14 @@ std::string Ask(DirectConnection& connection, milliseconds patience = millisecon
 
 TEST(DirectConnection, AsksAgainAndAgainOverOneConnection) {
   FakeEtcd etcd;
-  DirectConnection connection(etcd.url(), {});
+  Dialled connection(etcd.url());
   for (int i = 0; i < 200; ++i)
     ASSERT_EQ(Ask(connection), std::to_string(etcd.Put("a", std::to_string(i))));
 }
 
 TEST(DirectConnection, SaysWhatTheServerSays) {
   FakeEtcd etcd;
-  DirectConnection connection(etcd.url(), {});
+  Dialled connection(etcd.url());
   UnaryRequest request = RangeOf("a");
   request.path = "/etcdserverpb.KV/Nothing";
   const auto none = connection.Call(request, In(milliseconds(5000)));
@@ -68,7 +85,7 @@ TEST(DirectConnection, SaysWhatTheServerSays) {
 
 TEST(DirectConnection, DialsAgainWhenTheServerHasBeenAway) {
   FakeEtcd etcd;
-  DirectConnection connection(etcd.url(), {});
+  Dialled connection(etcd.url());
   ASSERT_EQ(Ask(connection), std::to_string(etcd.revision()));
   etcd.Down();
   EXPECT_THAT(Ask(connection), HasSubstr("UNAVAILABLE: connecting: Connection refused"));
@@ -82,7 +99,7 @@ TEST(DirectConnection, DialsAgainWhenTheServerHasBeenAway) {
 TEST(DirectConnection, KeepsToItsDeadline) {
   FakeEtcd etcd;
   etcd.Behave([](auto& b) { b.hang_reads = true; });
-  DirectConnection connection(etcd.url(), {});
+  Dialled connection(etcd.url());
   const auto start = steady_clock::now();
   EXPECT_THAT(Ask(connection, milliseconds(100)), HasSubstr("DEADLINE_EXCEEDED"));
   EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(3));
@@ -93,7 +110,7 @@ TEST(DirectConnection, KeepsToItsDeadline) {
 TEST(DirectConnection, WaitsNoLongerForAServerThatIsSilent) {
   const testing_support::SilentListener silent;
   for (const char* scheme : {"http", "https"}) {
-    DirectConnection connection(std::string(scheme) + "://" + silent.address(), {});
+    Dialled connection(std::string(scheme) + "://" + silent.address());
     EXPECT_EQ(Ask(connection, milliseconds(100)), "DEADLINE_EXCEEDED: no answer in time");
   }
 }
@@ -101,7 +118,7 @@ TEST(DirectConnection, WaitsNoLongerForAServerThatIsSilent) {
 TEST(DirectConnection, IsInterrupted) {
   FakeEtcd etcd;
   etcd.Behave([](auto& b) { b.hang_reads = true; });
-  DirectConnection connection(etcd.url(), {});
+  Dialled connection(etcd.url());
   std::thread other([&] {
     std::this_thread::sleep_for(milliseconds(50));
     connection.Interrupt();
@@ -115,7 +132,7 @@ TEST(DirectConnection, RefusesAServerOfSomethingElse) {
   testing_support::HttpPeer peer([](const auto&) {
     return testing_support::HttpPeer::Answer{"HTTP/1.1 400 Bad Request\r\n\r\n", false};
   });
-  DirectConnection connection(peer.url(), {});
+  Dialled connection(peer.url());
   EXPECT_THAT(Ask(connection, milliseconds(1000)), HasSubstr("UNAVAILABLE: "));
 }
 
@@ -185,17 +202,40 @@ TEST_F(DirectToStore, VerifiesTheServer) {
   } kCases[] = {
       {"https://localhost:" + port, root / "ca", "1"},
       {"https://127.0.0.1:" + port, root / "ca", "1"},
-      {"https://localhost:" + port, stranger, "certificate verify failed"},
-      {"https://localhost:" + port, "", "certificate verify failed"},
+      {"https://localhost:" + port, root / "cert", "1"},  // an anchor is whatever is in the file
+      {"https://localhost:" + port, stranger, "isn't trusted by --etcd-cafile " + stranger},
       {"https://127.0.0.2:" + port, root / "ca", ""},  // nobody's address, or nobody's certificate
-      {"http://127.0.0.1:" + port, "", "UNAVAILABLE"},
   };
   for (const auto& c : kCases) {
-    DirectConnection connection(c.url, {.ca_file = c.ca});
+    Dialled connection(c.url, {.ca_file = c.ca});
     const std::string answer = Ask(connection);
     EXPECT_THAT(answer, HasSubstr(c.answer)) << c.url << " " << c.ca;
     EXPECT_EQ(answer == "1", c.answer == "1") << answer;
+    if (c.answer != "1") {
+      EXPECT_THAT(answer, testing::StartsWith("UNAVAILABLE: "));
+    }
   }
+}
+
+TEST_F(DirectToStore, SaysWhoseCertificateHasEndedAndWhen) {
+  auto ended = Issue(ca.get(), "ended", {}, now - 2 * kDay, now - kDay, "serverAuth");
+  testing_support::AddExtension(ended->certificate, ca->certificate, NID_subject_alt_name,
+                                "DNS:localhost");
+  X509_sign(ended->certificate, ca->key, EVP_sha256());
+  Write("cert", ended->Pem());
+  Write("key", ended->KeyPem());
+  Dialled connection("https://localhost:" + Serve(Tls()), {.ca_file = root / "ca"});
+  EXPECT_THAT(Ask(connection), testing::AllOf(HasSubstr("CN=ended"), HasSubstr("expired"),
+                                              HasSubstr(x509::TimeText(now - kDay))));
+}
+
+TEST_F(DirectToStore, SaysWhatToDoWhereTheSchemeIsWrong) {
+  const std::string tls_port = Serve(Tls());
+  Dialled plain("http://localhost:" + tls_port);
+  EXPECT_THAT(Ask(plain), HasSubstr("https://"));
+  FakeEtcd etcd;
+  Dialled secure("https" + etcd.url().substr(4), {.ca_file = root / "ca"});
+  EXPECT_THAT(Ask(secure), HasSubstr("is it http://?"));
 }
 
 TEST_F(DirectToStore, ShowsItsCertificate) {
@@ -203,19 +243,31 @@ TEST_F(DirectToStore, ShowsItsCertificate) {
   options.client_ca_file = root / "ca";
   const std::string url = "https://localhost:" + Serve(options);
   const auto identity = Signed(ca.get(), "client", "clientAuth");
-  DirectConnection with(url, {.ca_file = root / "ca",
-                              .cert_file = Write("client", identity->Pem()),
-                              .key_file = Write("client-key", identity->KeyPem())});
+  const Options shown{.ca_file = root / "ca",
+                      .cert_file = Write("client", identity->Pem()),
+                      .key_file = Write("client-key", identity->KeyPem())};
+  Dialled with(url, shown);
   for (int i = 0; i < 50; ++i) ASSERT_EQ(Ask(with), "1");
-  DirectConnection without(url, {.ca_file = root / "ca"});
-  EXPECT_THAT(Ask(without), HasSubstr("UNAVAILABLE"));
+  Dialled without(url, {.ca_file = root / "ca"});
+  EXPECT_THAT(Ask(without), testing::AllOf(HasSubstr("UNAVAILABLE"), HasSubstr("--etcd-certfile")));
+
+  // Replaced while it runs: a new connection shows the new one.
+  const auto strangers = Signed(nullptr, "strangers", nullptr);
+  const auto stranger = Signed(strangers.get(), "stranger", "clientAuth");
+  Dialled rotated(url, shown);
+  Write("client", stranger->Pem());
+  Write("client-key", stranger->KeyPem());
+  EXPECT_THAT(Ask(rotated), HasSubstr("UNAVAILABLE"));
+  Write("client", identity->Pem());
+  Write("client-key", identity->KeyPem());
+  EXPECT_EQ(Ask(rotated), "1");
 }
 
 TEST_F(DirectToStore, SpeaksOverAUnixSocket) {
   rpc::Options options;
   options.listen_urls = {"unix://" + (root / "socket").string()};
   Serve(options);
-  DirectConnection connection(options.listen_urls.front(), {});
+  Dialled connection(options.listen_urls.front());
   EXPECT_EQ(Ask(connection), "1");
 }
 

@@ -25,7 +25,7 @@ class MisbehavingEtcd : public testing::Test {
  protected:
   std::unique_ptr<Client> Connect(Options options = {}) {
     if (options.endpoints.empty()) options.endpoints = {etcd.url()};
-    return *Client::Create(options, metrics);
+    return *Client::Create(options, obs::NullLogger(), metrics);
   }
   // The next message that isn't only the confirmation of the watch.
   static base::StatusOr<WatchMessage> NextNews(Watch& watch) {

@@ -231,11 +231,12 @@ base::StatusOr<std::string> UnarySession::TakeAnswer() {
   }
   if (!broken_.empty()) return base::UnavailableError("the connection: " + broken_);
   if (!http_status_.empty() && http_status_ != "200")
-    return base::UnavailableError("HTTP status " + base::Printable(http_status_, 20));
+    return base::UnavailableError(fmt::format("it answers HTTP status {}: that is no etcd",
+                                              base::Printable(http_status_, 20)));
   if (const uint32_t error = reset_.value_or(NGHTTP2_NO_ERROR); error != NGHTTP2_NO_ERROR)
     return base::UnavailableError(
         fmt::format("the call was reset: {}", nghttp2_http2_strerror(error)));
-  return base::InternalError("the answer has no grpc-status");
+  return base::UnavailableError("the answer has no grpc-status: that is no etcd");
 }
 
 }  // namespace strata::client

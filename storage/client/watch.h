@@ -33,8 +33,8 @@ class Watch {
  public:
   ~Watch();
 
-  // Waits for the next message. kOutOfRange: the start revision is compacted; any other error: the
-  // stream is broken. A dead peer is noticed by keepalive.
+  // Waits for the next message; the first call opens the stream. kOutOfRange: the start revision is
+  // compacted; any other error: the stream is broken. A dead peer is noticed by keepalive.
   base::StatusOr<WatchMessage> Next();
 
   // Asks for a notification of the current revision. Nothing happens if the stream isn't open.

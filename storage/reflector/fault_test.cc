@@ -97,7 +97,8 @@ struct Followed {
   }
 
   void Start(Reflector::Options options = {}, const std::string& url = "") {
-    client = *client::Client::Create({.endpoints = {url.empty() ? etcd.url() : url}}, metrics);
+    client = *client::Client::Create({.endpoints = {url.empty() ? etcd.url() : url}},
+                                     obs::NullLogger(), metrics);
     options.backoff = {.first = milliseconds(2), .most = milliseconds(20)};
     reflector = std::make_unique<Reflector>(*client, records::Keys("openshift.io"), judge, options,
                                             clock, obs::NullLogger(), metrics);
@@ -508,7 +509,9 @@ TEST_P(EverythingAtOnce, TheIndexIsAlwaysTrueAndNeverBehindARequest) {
     if (ProgressIsKnownWrong(b.version)) b.progress = FakeEtcd::Progress::kTooEarly;
   });
   for (int i = 0; i < 20; ++i) etcd.Put(Image("i" + std::to_string(i)), "x");
-  Start({.list = {.page_size = 7}, .barrier = {.patience = std::chrono::seconds(20)}});
+  Start({.list = {.page_size = 7},
+         .barrier = {.read_timeout = std::chrono::seconds(20),
+                     .patience = std::chrono::seconds(20)}});
 
   std::atomic<bool> stop = false;
   std::thread writer([&, s = seed] {

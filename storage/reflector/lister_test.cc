@@ -120,7 +120,7 @@ class Listing : public testing::Test {
   FakeEtcd etcd;
   Gatherer gatherer;
   std::unique_ptr<client::Client> client =
-      *client::Client::Create({.endpoints = {etcd.url()}}, metrics);
+      *client::Client::Create({.endpoints = {etcd.url()}}, obs::NullLogger(), metrics);
 };
 
 struct Shape {

@@ -102,7 +102,7 @@ class ReflectorOnStore : public testing::Test {
   }
 
   void Start(Reflector::Options options = {}) {
-    client = *client::Client::Create({.endpoints = {url}}, metrics);
+    client = *client::Client::Create({.endpoints = {url}}, obs::NullLogger(), metrics);
     options.backoff = {.first = std::chrono::milliseconds(10),
                        .most = std::chrono::milliseconds(50)};
     reflector = std::make_unique<Reflector>(*client, records::Keys("openshift.io"), mirror, options,

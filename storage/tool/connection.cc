@@ -39,7 +39,8 @@ base::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ConnectOption
     STRATA_RETURN_IF_ERROR(embedded.server->Start());
     connection->client_ = client::Client::OverChannel(embedded.server->InProcessChannel(), metrics);
   } else if (!options.etcd.endpoints.empty()) {
-    STRATA_ASSIGN_OR_RETURN(connection->client_, client::Client::Create(options.etcd, metrics));
+    STRATA_ASSIGN_OR_RETURN(connection->client_,
+                            client::Client::Create(options.etcd, log, metrics));
     // So that servers that can't be reached are noticed before inputs are read.
     const auto version =
         connection->client_->Version(std::chrono::steady_clock::now() + options.connect_timeout);

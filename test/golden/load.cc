@@ -140,7 +140,7 @@ base::Status Run(const std::string& url) {
   client::Options options;
   options.endpoints = {url};
   STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> client,
-                          client::Client::Create(options, metrics));
+                          client::Client::Create(options, obs::NullLogger(), metrics));
   Loader loader(*client);
   STRATA_RETURN_IF_ERROR(loader.Begin());
   for (std::string line; std::getline(std::cin, line);) {
