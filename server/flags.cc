@@ -201,7 +201,8 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
   AddDuration(group, "--etcd-request-timeout", flags.reflector.list.request_timeout,
               "Longest time for one page of a list");
   AddDuration(group, "--freshness-read-timeout", flags.reflector.barrier.read_timeout,
-              "Longest time for the read that makes answers current");
+              "Longest wait of a request until its answer is known to be current, and of the read "
+              "that tells");
   group
       .add_option("--max-freshness-waiters", flags.reflector.barrier.max_waiters,
                   "Requests that may wait for the backend; more get 429")

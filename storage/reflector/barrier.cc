@@ -125,11 +125,19 @@ void Barrier::Enqueue(Waiter waiter) {
 }
 
 void Barrier::WaitFresh(base::MonotonicTime deadline, Done done, size_t requests) {
-  Enqueue({clock_.Now(), deadline, {}, false, std::move(done), requests});
+  const auto now = clock_.Now();
+  const auto patience = now + options_.read_timeout;
+  Enqueue({now,
+           std::min(deadline, patience),
+           deadline <= patience,
+           {},
+           false,
+           std::move(done),
+           requests});
 }
 
 void Barrier::WaitFor(base::Revision revision, base::MonotonicTime deadline, Done done) {
-  Enqueue({clock_.Now(), deadline, {revision, -1, -1}, true, std::move(done)});
+  Enqueue({clock_.Now(), deadline, true, {revision, -1, -1}, true, std::move(done)});
 }
 
 void Barrier::AwaitWatch(Waiter waiter) {
@@ -191,23 +199,38 @@ void Barrier::Attach() {
 
 void Barrier::ReadLoop() {
   while (true) {
+    bool asked;
     {
       absl::MutexLock lock(&mu_);
-      mu_.Await(absl::Condition(
-          +[](Barrier* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(self->mu_) {
-            return self->stopping_ || !self->queued_.empty();
-          },
-          this));
+      asked =
+          mu_.AwaitWithTimeout(absl::Condition(
+                                   +[](Barrier* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(self->mu_) {
+                                     return self->stopping_ || !self->queued_.empty();
+                                   },
+                                   this),
+                               absl::FromChrono(backend_status_.ok() ? options_.probe_interval
+                                                                     : options_.failure_interval));
       if (stopping_) return;
       std::swap(queued_, in_flight_);
     }
-    ReadOnce();
+    if (asked) {
+      ReadOnce();
+    } else {
+      ProbeOnce();
+    }
   }
 }
 
-void Barrier::Pause() {
+void Barrier::ProbeOnce() {
+  base::Status status = backend_.Probe(clock_.Now() + options_.read_timeout);
+  if (status.ok()) failing_since_ = base::MonotonicTime::max();
   absl::MutexLock lock(&mu_);
-  mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(options_.progress_interval));
+  backend_status_ = std::move(status);
+}
+
+void Barrier::Pause(std::chrono::milliseconds time) {
+  absl::MutexLock lock(&mu_);
+  mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(time));
 }
 
 void Barrier::ReadOnce() {
@@ -267,7 +290,9 @@ void Barrier::ReadOnce() {
   // A notification that was asked for with the read may be of a revision just before it.
   if (ask) backend_.RequestProgress();
   if (restored) backend_.Restored();
-  if (restored || retry) Pause();
+  if (restored || retry) Pause(options_.progress_interval);
+  // Each may be a new connection, with a handshake.
+  if (!target.ok() && !retry) Pause(options_.failure_interval);
 }
 
 // Enforces deadlines, and asks for progress while somebody waits for it.
@@ -287,31 +312,35 @@ void Barrier::TimeLoop() {
       ask = !somebody || !reading_done_.empty();
     }
     if (ask) backend_.RequestProgress();
-    Pause();
+    Pause(options_.progress_interval);
     Expire();
   }
 }
 
 void Barrier::Expire() {
-  Waiters expired, expired_named;
+  Waiters expired, impatient, named;
   base::Revision published;
+  std::string why;
   {
     absl::MutexLock lock(&mu_);
     const auto now = clock_.Now();
     if (now < earliest_deadline_) return;
     published = published_;
+    why = attached_ ? "the storage backend didn't answer in time"
+                    : "the watch of the storage backend is away";
     earliest_deadline_ = base::MonotonicTime::max();
     for (Waiters* list : {&queued_, &in_flight_, &reading_done_}) {
       for (Waiter& waiter : Extract(*list, [&](const Waiter& w) { return w.deadline <= now; })) {
-        (waiter.named ? expired_named : expired).push_back(std::move(waiter));
+        Waiters& end = waiter.named ? named : waiter.own_deadline ? expired : impatient;
+        end.push_back(std::move(waiter));
       }
       for (const Waiter& waiter : *list)
         earliest_deadline_ = std::min(earliest_deadline_, waiter.deadline);
     }
   }
-  Complete(std::move(expired),
-           base::DeadlineExceededError("the storage backend didn't answer in time"));
-  Complete(std::move(expired_named),
+  Complete(std::move(expired), base::DeadlineExceededError(why));
+  Complete(std::move(impatient), base::UnavailableError(why));
+  Complete(std::move(named),
            base::OutOfRangeError(fmt::format("the storage backend is at revision {}", published)));
 }
 

@@ -27,6 +27,9 @@ class Barrier {
  public:
   struct Options {
     size_t max_waiters = 100'000;  // requests
+    // Of one read; and of each request, from its arrival until the watch has come as far as the
+    // read, whatever else its deadline would allow: whoever can't be told in this time that the
+    // index is current is told that it can't be known.
     std::chrono::milliseconds read_timeout{5'000};
     // How long reads may fail before requests are told so: an election or a restarted member is
     // over sooner.
@@ -35,6 +38,10 @@ class Barrier {
     std::chrono::milliseconds progress_interval{20};
     // While nobody waits: so that the revision to resume from isn't compacted away.
     std::chrono::milliseconds idle_interval{60'000};
+    // Between two reads while nobody asks, so that what would fail is known before somebody does;
+    // and between two that fail.
+    std::chrono::milliseconds probe_interval{1'000};
+    std::chrono::milliseconds failure_interval{100};
   };
 
   // How far the watch has to come. Where progress notifications can't be trusted, a read tells
@@ -52,6 +59,8 @@ class Barrier {
     virtual ~Backend() = default;
     // Linearizable: not older than anything that was acknowledged before the call.
     virtual base::StatusOr<Target> Read(base::MonotonicTime deadline) = 0;
+    // Whether a Read would succeed, as cheaply as can be told.
+    virtual base::Status Probe(base::MonotonicTime deadline) = 0;
     // Asks the watch for a progress notification. Doesn't wait for it.
     virtual void RequestProgress() = 0;
     // The backend went back in time (a restored snapshot): list anew.
@@ -73,6 +82,8 @@ class Barrier {
   // cheap and not block. Errors: kFailedPrecondition before the first list, kUnavailable if the
   // backend can't be read, kDeadlineExceeded, kResourceExhausted if too many wait. `requests` is
   // how many wait with this call: whoever has several at a time spares the rest the locks.
+  // kUnavailable too when read_timeout is over; kDeadlineExceeded only for the caller's own
+  // `deadline`.
   void WaitFresh(base::MonotonicTime deadline, Done done, size_t requests = 1)
       ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -103,6 +114,7 @@ class Barrier {
   struct Waiter {
     base::MonotonicTime arrived;
     base::MonotonicTime deadline;
+    bool own_deadline = true;  // the caller's, not read_timeout's
     Target target;
     bool named = false;  // by the caller: WaitFor
     Done done;
@@ -122,7 +134,8 @@ class Barrier {
   void AwaitWatch(Waiter waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ReadLoop() ABSL_LOCKS_EXCLUDED(mu_);
   void ReadOnce() ABSL_LOCKS_EXCLUDED(mu_);
-  void Pause() ABSL_LOCKS_EXCLUDED(mu_);
+  void ProbeOnce() ABSL_LOCKS_EXCLUDED(mu_);
+  void Pause(std::chrono::milliseconds time) ABSL_LOCKS_EXCLUDED(mu_);
   void TimeLoop() ABSL_LOCKS_EXCLUDED(mu_);
   void Expire() ABSL_LOCKS_EXCLUDED(mu_);
   bool somebody_waits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {

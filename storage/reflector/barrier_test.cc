@@ -28,6 +28,11 @@ class ScriptedBackend : public Barrier::Backend {
     answer.reset();
     return result;
   }
+  base::Status Probe(base::MonotonicTime) override {
+    absl::MutexLock lock(&mu);
+    ++probes;
+    return probe;
+  }
   void RequestProgress() override { ++progress_requests; }
   void Restored() override { ++restores; }
 
@@ -47,7 +52,8 @@ class ScriptedBackend : public Barrier::Backend {
   }
 
   absl::Mutex mu;
-  int reads = 0;
+  int reads = 0, probes = 0;
+  base::Status probe;
   std::optional<StatusOr<Barrier::Target>> answer;
   bool over = false;
   std::atomic<int> progress_requests = 0;
@@ -177,6 +183,7 @@ struct Flaky : Barrier::Backend {
     if (failures-- > 0) return base::UnavailableError("leader changed");
     return Barrier::Target{5, -1, -1};
   }
+  base::Status Probe(base::MonotonicTime) override { return base::OkStatus(); }
   void RequestProgress() override {}
   void Restored() override {}
 };
@@ -186,7 +193,8 @@ TEST(FreshnessPatience, AShortElectionIsNotSeenAndALongOneIs) {
   base::SystemClock clock;
   obs::Metrics metrics;
   Barrier barrier({.patience = std::chrono::milliseconds(200),
-                   .progress_interval = std::chrono::milliseconds(1)},
+                   .progress_interval = std::chrono::milliseconds(1),
+                   .failure_interval = std::chrono::milliseconds(1)},
                   backend, clock, metrics);
   barrier.Publish(5, 5, 0, true);
   barrier.Start();
@@ -217,6 +225,71 @@ TEST_F(FreshnessBarrier, DeadlinesHoldWhileTheReadHangsAndWhileTheWatchLags) {
   backend.AwaitReads(2);
   backend.Answer(Barrier::Target{9, -1, -1});
   EXPECT_EQ(lagging.get().status().code(), StatusCode::kDeadlineExceeded);
+}
+
+// With little time for a read, and requests that would wait for long.
+class FreshnessTime : public testing::Test {
+ protected:
+  FreshnessTime() {
+    barrier.Publish(5, 5, 0, true);
+    barrier.Start();
+  }
+  ~FreshnessTime() override {
+    backend.End();
+    barrier.Stop();
+  }
+  std::future<StatusOr<Revision>> Fresh() {
+    auto promise = std::make_shared<std::promise<StatusOr<Revision>>>();
+    barrier.WaitFresh(clock.Now() + std::chrono::minutes(10),
+                      [promise](StatusOr<Revision> r) { promise->set_value(std::move(r)); });
+    return promise->get_future();
+  }
+  bool Becomes(bool well) {
+    const auto until = clock.Now() + std::chrono::seconds(20);
+    while (barrier.backend_status().ok() != well && clock.Now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return barrier.backend_status().ok() == well;
+  }
+
+  base::SystemClock clock;
+  obs::Metrics metrics;
+  ScriptedBackend backend;
+  Barrier barrier{{.read_timeout = std::chrono::milliseconds(200),
+                   .probe_interval = std::chrono::milliseconds(5),
+                   .failure_interval = std::chrono::milliseconds(5)},
+                  backend,
+                  clock,
+                  metrics};
+};
+
+TEST_F(FreshnessTime, EndsForEachRequestOnItsArrivalNotWhenTheReadBeforeItDoes) {
+  auto first = Fresh();
+  backend.AwaitReads(1);
+  auto behind = Fresh();  // the read that hangs isn't its own
+  EXPECT_EQ(first.get().status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(behind.get().status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(backend.reads, 1);
+}
+
+TEST_F(FreshnessTime, EndsWhileTheWatchIsAwayThoughReadsSucceed) {
+  barrier.Detach();
+  auto waiting = Fresh();
+  backend.Answer(Barrier::Target{5, -1, -1});
+  const auto result = waiting.get();
+  EXPECT_EQ(result.status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(base::Message(result.status()), "the watch of the storage backend is away");
+}
+
+TEST_F(FreshnessTime, IsntNeededToKnowHowTheBackendIs) {
+  const auto set = [this](base::Status status) {
+    absl::MutexLock lock(&backend.mu);
+    backend.probe = std::move(status);
+  };
+  set(base::UnavailableError("refused"));
+  EXPECT_TRUE(Becomes(false));
+  set(base::OkStatus());
+  EXPECT_TRUE(Becomes(true));
+  EXPECT_EQ(backend.reads, 0) << "nobody asked";
 }
 
 TEST_F(FreshnessBarrier, ANamedRevisionNeedsNoReadAndIsOutOfRangeIfItDoesNotCome) {
@@ -277,12 +350,13 @@ TEST(FreshnessProperty, NoRequestPassesBeforeTheIndexHasWhatWasCommittedWhenItCa
     StatusOr<Barrier::Target> Read(base::MonotonicTime) override {
       return Barrier::Target{committed, -1, -1};
     }
+    base::Status Probe(base::MonotonicTime) override { return base::OkStatus(); }
     void RequestProgress() override {}
     void Restored() override { ADD_FAILURE(); }
   } backend;
   base::SystemClock clock;
   obs::Metrics metrics;
-  Barrier barrier({}, backend, clock, metrics);
+  Barrier barrier({.read_timeout = std::chrono::seconds(20)}, backend, clock, metrics);
   barrier.Publish(1, 1, 0, true);
   barrier.Start();
   std::atomic<bool> stop = false;

@@ -243,6 +243,23 @@ TEST_F(FaultyEtcd, ThousandsOfKeysOfOneRevisionArriveTogether) {
   EXPECT_EQ(judge.largest_batch, 4000u);
 }
 
+// Either of the two connections may fail alone.
+TEST_F(FaultyEtcd, IsUnhealthyWhileReadsFailThoughTheWatchIsOpenAndNobodyAsks) {
+  Start({.barrier = {.probe_interval = milliseconds(5), .failure_interval = milliseconds(5)}});
+  const auto becomes = [this](bool well) {
+    const auto until = clock.Now() + std::chrono::seconds(20);
+    while (reflector->connection().ok() != well && clock.Now() < until)
+      std::this_thread::sleep_for(milliseconds(1));
+    return reflector->connection().ok() == well;
+  };
+  EXPECT_TRUE(becomes(true));
+  etcd.Behave([](auto& b) { b.fail_reads = 1'000'000'000; });
+  EXPECT_TRUE(becomes(false));
+  EXPECT_EQ(etcd.open_watches(), 1);
+  etcd.Behave([](auto& b) { b.fail_reads = 0; });
+  EXPECT_TRUE(becomes(true));
+}
+
 TEST_F(FaultyEtcd, OtherRecordsMoveTheRevisionWithoutAnEvent) {
   Start();
   for (int i = 0; i < 20; ++i) {

@@ -54,6 +54,7 @@ Reflector::Reflector(client::Client& client, records::Keys keys, Consumer& consu
       watch_breaks_(metrics.AddCounter("strata_watch_breaks_total",
                                        "Watch streams that ended before their time.")),
       list_metrics_(metrics),
+      health_(log),
       backoff_(options.backoff),
       barrier_(options.barrier, *this, clock, metrics) {}
 
@@ -83,23 +84,13 @@ bool Reflector::stopping() const {
   return stopping_;
 }
 
-base::Status Reflector::connection() const {
-  absl::MutexLock lock(&mu_);
-  return connection_;
-}
-
-void Reflector::SetConnection(base::Status status) {
-  absl::MutexLock lock(&mu_);
-  connection_ = std::move(status);
-}
-
 void Reflector::Pause(std::chrono::milliseconds time) {
   const auto least = std::min(time, kLeastPause);
   absl::MutexLock lock(&mu_);
   mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(least));
-  nudged_ = false;
   const auto go_on = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || nudged_; };
   mu_.AwaitWithTimeout(absl::Condition(&go_on), absl::FromChrono(time - least));
+  nudged_ = false;
 }
 
 base::MonotonicTime Reflector::ReadDeadline() const {
@@ -123,11 +114,8 @@ void Reflector::Run() {
       LearnVersion();
       if (const base::Status status = List(); !status.ok()) {
         if (stopping()) return;
-        SetConnection(status);
-        const auto pause = backoff_.Next();
-        log_.Warning("Listing the records failed; trying again",
-                     {{"err", status}, {"in_ms", pause.count()}});
-        Pause(pause);
+        health_.Set(Health::Part::kWatch, status);
+        Pause(backoff_.Next());
         continue;
       }
       list = false;
@@ -142,6 +130,7 @@ void Reflector::Run() {
     }
     reason = end == End::kCompacted ? "compacted" : "restored";
     list = true;
+    health_.Set(Health::Part::kWatch, base::UnavailableError("the records are listed anew"));
     // A backend that answers every list by ending the watch isn't listed without end.
     if (!progressed_) Pause(backoff_.Next());
   }
@@ -182,6 +171,10 @@ base::Status Reflector::List() {
     return found.status();
   }
   consumer_.EndList(now.revision);
+  if (revision_ == 0 && found->count == 0) {
+    log_.Warning("There are no images and no image streams: is --etcd-prefix right?",
+                 {{"prefix", keys_.begin_of_all()}, {"etcd", client_.endpoints()}});
+  }
   revision_ = now.revision;
   newest_change_ = found->newest;
   newest_key_ = std::move(found->newest_key);
@@ -209,8 +202,7 @@ base::Status Reflector::List() {
 // state at our revision is compared with ours: the newest change, and the number of keys.
 std::optional<Reflector::End> Reflector::CheckTimeline(bool just_listed) {
   const auto failed = [this](const base::Status& status) {
-    SetConnection(status);
-    log_.Warning("The backend can't be reached; trying again", {{"err", status}});
+    health_.Set(Health::Part::kWatch, status);
     return End::kBroken;
   };
   const auto other = [this](const char* what, const client::RangeResult& found) {
@@ -275,20 +267,19 @@ Reflector::End Reflector::Follow(client::Watch& watch) {
   if (message.ok()) {
     if (!just_listed) LearnVersion();
     if (const auto end = CheckTimeline(just_listed)) return *end;
-    SetConnection(base::OkStatus());
+    health_.Set(Health::Part::kWatch, base::OkStatus());
     barrier_.Attach();
   }
   while (message.ok()) {
     Deliver(*std::move(message));
     message = watch.Next();
   }
-  SetConnection(message.status());
   if (stopping()) return End::kStopped;
   if (message.status().code() == base::StatusCode::kOutOfRange) {
     log_.Info("The watch's revision was compacted; listing anew", {{"revision", revision_ + 1}});
     return End::kCompacted;
   }
-  log_.Info("The watch broke; resuming", {{"err", message.status()}, {"revision", revision_ + 1}});
+  health_.Set(Health::Part::kWatch, message.status());
   return End::kBroken;
 }
 
@@ -327,14 +318,28 @@ base::StatusOr<Barrier::Target> Reflector::Read(base::MonotonicTime deadline) {
     range = {.key = all.begin, .end = all.end, .limit = 1, .keys_only = true, .newest_first = true};
   }
   const auto now = client_.RangeDirectly(range, deadline, &cancellation_);
+  NoteRead(now.status());
   if (!now.ok()) return now.status();
-  {
-    absl::MutexLock lock(&mu_);
-    nudged_ = true;
-  }
   if (trust) return Barrier::Target{now->revision, -1, -1};
   return Barrier::Target{now->revision, now->kvs.empty() ? 0 : now->kvs[0].mod_revision,
                          now->count};
+}
+
+base::Status Reflector::Probe(base::MonotonicTime deadline) {
+  client_.LookAtFiles();
+  const base::Status status = client_.RangeDirectly(one_key_, deadline, &cancellation_).status();
+  NoteRead(status);
+  return status;
+}
+
+void Reflector::NoteRead(const base::Status& status) {
+  if (absl::IsCancelled(status)) return;
+  {
+    absl::MutexLock lock(&mu_);
+    // It has come back: the watch may try at once.
+    if (std::exchange(reads_failed_, !status.ok()) && status.ok()) nudged_ = true;
+  }
+  health_.Set(Health::Part::kReads, status);
 }
 
 void Reflector::RequestProgress() {

@@ -27,6 +27,7 @@
 #include "storage/records/keys.h"
 #include "storage/reflector/barrier.h"
 #include "storage/reflector/events.h"
+#include "storage/reflector/health.h"
 #include "storage/reflector/lister.h"
 
 namespace strata::reflector {
@@ -52,8 +53,9 @@ class Reflector : private Barrier::Backend {
   // Whether a list has been completed since Start.
   bool synced() const { return barrier_.current() != 0; }
 
-  // OK while the watch is open; otherwise why it isn't.
-  base::Status connection() const ABSL_LOCKS_EXCLUDED(mu_);
+  // OK while the watch is open and reads succeed; otherwise why not. Told by the log too, once each
+  // time that it changes.
+  base::Status connection() const { return health_.status(); }
 
  private:
   // Why the watch ended, which decides what follows.
@@ -73,11 +75,12 @@ class Reflector : private Barrier::Backend {
   void Deliver(client::WatchMessage message);
   void Pause(std::chrono::milliseconds time) ABSL_LOCKS_EXCLUDED(mu_);
   bool stopping() const ABSL_LOCKS_EXCLUDED(mu_);
-  void SetConnection(base::Status status) ABSL_LOCKS_EXCLUDED(mu_);
   base::MonotonicTime ReadDeadline() const;
+  void NoteRead(const base::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Barrier::Backend, on the barrier's threads.
   base::StatusOr<Barrier::Target> Read(base::MonotonicTime deadline) override;
+  base::Status Probe(base::MonotonicTime deadline) override;
   void RequestProgress() override ABSL_LOCKS_EXCLUDED(mu_);
   void Restored() override ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -91,6 +94,7 @@ class Reflector : private Barrier::Backend {
   obs::Metrics& metrics_;
   const obs::Counter image_events_, stream_events_, watch_breaks_;
   const ListMetrics list_metrics_;
+  Health health_;
 
   // The thread's own.
   base::Revision revision_ = 0;       // the consumer's
@@ -117,9 +121,8 @@ class Reflector : private Barrier::Backend {
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool restored_ ABSL_GUARDED_BY(mu_) = false;
-  bool nudged_ ABSL_GUARDED_BY(mu_) =
-      false;  // the backend has answered somebody else: pauses can end
-  base::Status connection_ ABSL_GUARDED_BY(mu_) = base::UnavailableError("not connected yet");
+  bool reads_failed_ ABSL_GUARDED_BY(mu_) = false;  // the last one did
+  bool nudged_ ABSL_GUARDED_BY(mu_) = false;        // reads succeed again: a pause can end
   std::shared_ptr<client::Watch> watch_ ABSL_GUARDED_BY(mu_);        // while it is open
   std::shared_ptr<client::Cancellation> list_ ABSL_GUARDED_BY(mu_);  // of the one that goes on
 
