@@ -32,6 +32,23 @@ func NewCA(t *testing.T, name string) *CA {
 	return ca
 }
 
+// Pool has the CA alone.
+func (ca *CA) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca.PEM)
+	return pool
+}
+
+// Issuing is a CA of its own that this one has signed.
+func (ca *CA) Issuing(t *testing.T, name string) *CA {
+	t.Helper()
+	template := template(name)
+	template.IsCA, template.BasicConstraintsValid = true, true
+	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature
+	key := newKey(t)
+	return &CA{certificate: template, key: key, PEM: sign(t, template, ca, key)}
+}
+
 // Serving is a certificate for these names, and its key; both PEM.
 func (ca *CA) Serving(t *testing.T, names ...string) (certificate, key []byte) {
 	t.Helper()
