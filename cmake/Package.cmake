@@ -1,11 +1,13 @@
 # The Debian package: `./dev package`.
 include(GNUInstallDirs)
 install(TARGETS strata-apiserver strata-storage RUNTIME DESTINATION usr/bin)
-install(FILES README.md docs/compatibility.md certs/README.md DESTINATION usr/share/doc/strata)
+install(FILES README.md docs/compatibility.md docs/operations.md DESTINATION usr/share/doc/strata)
+install(FILES certs/README.md DESTINATION usr/share/doc/strata RENAME certificates.md)
 install(DIRECTORY deploy/samples DESTINATION usr/share/doc/strata)
 install(FILES deploy/systemd/strata-apiserver.service deploy/systemd/strata-storage.service
         DESTINATION lib/systemd/system)
 install(FILES deploy/systemd/apiserver.yaml DESTINATION etc/strata)
+install(FILES deploy/systemd/strata-storage.default DESTINATION etc/default RENAME strata-storage)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME strata)

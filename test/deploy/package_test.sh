@@ -21,7 +21,8 @@ for field in 'Package: strata' 'Depends: .*libgrpc' 'Depends: .*adduser' postins
 done
 dpkg-deb --extract "$package" "$work/root"
 for file in usr/bin/strata-apiserver usr/bin/strata-storage lib/systemd/system/strata-apiserver.service \
-  lib/systemd/system/strata-storage.service etc/strata/apiserver.yaml usr/share/doc/strata/README.md; do
+  lib/systemd/system/strata-storage.service etc/strata/apiserver.yaml etc/default/strata-storage \
+  usr/share/doc/strata/{README,operations,certificates,compatibility}.md; do
   [[ -e $work/root/$file ]] || fail "no $file"
 done
 for script in postinst prerm; do
@@ -31,8 +32,12 @@ done
 # The services' command lines, with this machine's paths and ports.
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 store_port=$(free_port) port=$(free_port)
+grep -qx 'EnvironmentFile=/etc/default/strata-storage' "$work/root/lib/systemd/system/strata-storage.service" ||
+  fail "the store's unit reads no flags"
+# shellcheck disable=SC1091
+source "$work/root/etc/default/strata-storage"
 read -r -a command < <(sed -n 's/^ExecStart=//p' "$work/root/lib/systemd/system/strata-storage.service" |
-  sed "s|/var/lib/strata|$work|; s|:2379|:$store_port|")
+  sed "s|\$STRATA_STORAGE_FLAGS|$STRATA_STORAGE_FLAGS|; s|/var/lib/strata|$work|; s|:2379|:$store_port|; s|:2381|:$(free_port)|")
 "$work/root${command[0]}" "${command[@]:1}" >"$work/log-store" 2>&1 &
 store=$!
 sed -i "s|:2379|:$store_port|; s|^secure-port: .*|secure-port: $port|; s|/var/lib/strata|$work|" "$work/root/etc/strata/apiserver.yaml"
