@@ -86,7 +86,7 @@ TEST_F(RequestHeaders, NobodyElseIsBelieved) {
       HasSubstr("expired"));
   EXPECT_THAT(
       Who(Issue(ca.get(), "front-proxy", {}, now - kDay, now + kDay, "serverAuth").get(), alice),
-      HasSubstr("purpose"));
+      HasSubstr("clientAuth is missing"));
   EXPECT_EQ(Who(Proxy("front-proxy").get(), {{"x-remote-group", "system:masters"}}), "nobody");
   EXPECT_EQ(Who(Proxy("front-proxy").get(), {{"x-remote-user", ""}}), "nobody");
 }
