@@ -322,6 +322,9 @@ base::StatusOr<bool> Client::Commit(const std::vector<Put>& puts, base::Monotoni
     operation->set_key(put.key);
     operation->set_value(put.value);
   }
+  // As Kubernetes changes one key (etcd client/v3/kubernetes), which is all that kine takes.
+  if (puts.size() == 1 && puts[0].expected != 0)
+    request.add_failure()->mutable_request_range()->set_key(puts[0].key);
   etcdserverpb::TxnResponse response;
   STRATA_RETURN_IF_ERROR(TryGrpc(txn_, deadline, nullptr,
                                  [&](const Connection& connection, grpc::ClientContext& context) {

@@ -23,11 +23,26 @@ Connection::~Connection() {
     embedded_->server->Shutdown(absl::Seconds(5));
 }
 
+namespace {
+
+// Every etcd has a cluster id, kine none.
+base::StatusOr<Subset> SubsetOf(client::Client& client, const ConnectOptions& options) {
+  const auto found = client.Range({.key = records::Keys(options.prefix).begin()},
+                                  std::chrono::steady_clock::now() + options.connect_timeout);
+  // Whoever may read some keys alone is a user of an etcd.
+  if (found.status().code() == base::StatusCode::kPermissionDenied) return Subset::kAll;
+  if (!found.ok()) return base::Annotate(found.status(), "--etcd-servers");
+  return found->cluster_id == 0 ? Subset::kKine : Subset::kAll;
+}
+
+}  // namespace
+
 base::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ConnectOptions& options,
                                                              const base::Clock& clock,
                                                              const obs::Logger& log,
                                                              obs::Metrics& metrics) {
   std::unique_ptr<Connection> connection(new Connection());
+  Subset subset = Subset::kAll;
   if (!options.data_dir.empty()) {
     connection->embedded_ = std::make_unique<Embedded>();
     Embedded& embedded = *connection->embedded_;
@@ -45,10 +60,11 @@ base::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ConnectOption
     const auto version =
         connection->client_->Version(std::chrono::steady_clock::now() + options.connect_timeout);
     if (!version.ok()) return base::Annotate(version.status(), "--etcd-servers");
+    STRATA_ASSIGN_OR_RETURN(subset, SubsetOf(*connection->client_, options));
   } else {
     return base::InvalidArgumentError("give --etcd-servers or --data-dir");
   }
-  connection->store_ = std::make_unique<RecordStore>(*connection->client_, options.prefix);
+  connection->store_ = std::make_unique<RecordStore>(*connection->client_, options.prefix, subset);
   return connection;
 }
 

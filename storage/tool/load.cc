@@ -163,7 +163,7 @@ base::Status Loader::Add(Pending pending) {
   // A transaction may put a key only once.
   const bool is_in_batch = std::any_of(
       batch_.begin(), batch_.end(), [&](const Pending& other) { return other.key == pending.key; });
-  if (is_in_batch || batch_.size() == kMaxBatchRecords ||
+  if (is_in_batch || batch_.size() == store_.max_batch() ||
       batch_bytes_ + pending.bytes > kMaxBatchBytes) {
     STRATA_RETURN_IF_ERROR(Flush());
   }

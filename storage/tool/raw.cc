@@ -54,7 +54,7 @@ class RawLoader {
     const bool twice = std::any_of(batch_.begin(), batch_.end(),
                                    [&](const Pair& one) { return one.key == pair.key; });
     const size_t size = pair.key.size() + pair.value.size();
-    if (twice || batch_.size() == kMaxBatchRecords || bytes_ + size > kMaxBatchBytes)
+    if (twice || batch_.size() == store_.max_batch() || bytes_ + size > kMaxBatchBytes)
       STRATA_RETURN_IF_ERROR(Flush());
     bytes_ += size;
     batch_.push_back(std::move(pair));

@@ -23,11 +23,33 @@ auto Patiently(const Call& call) {
   }
 }
 
+// Whether [begin, end) is what lies in a folder, from its begin or from a key in it.
+bool IsFolder(std::string_view begin, std::string end) {
+  if (end.empty() || end.back() != '/' + 1) return false;
+  end.back() = '/';
+  return begin.starts_with(end);
+}
+
 }  // namespace
+
+std::string RecordStore::begin() const {
+  return subset_ == Subset::kKine ? keys_.begin_of_all() : keys_.begin();
+}
+
+std::string RecordStore::end() const {
+  return subset_ == Subset::kKine ? keys_.end_of_all() : keys_.end();
+}
 
 base::StatusOr<std::vector<client::KeyValue>> RecordStore::Read(
     const std::vector<std::string>& keys) {
-  return Patiently([&](base::MonotonicTime deadline) { return client_.Read(keys, deadline); });
+  if (keys.size() != 1)
+    return Patiently([&](base::MonotonicTime deadline) { return client_.Read(keys, deadline); });
+  // Without a transaction, which kine hasn't for it.
+  STRATA_ASSIGN_OR_RETURN(client::RangeResult found, Patiently([&](base::MonotonicTime deadline) {
+                            return client_.Range({.key = keys[0]}, deadline);
+                          }));
+  if (found.kvs.empty()) found.kvs.push_back({.key = keys[0], .value = {}});
+  return std::move(found.kvs);
 }
 
 base::StatusOr<bool> RecordStore::Commit(const std::vector<client::Put>& puts) {
@@ -37,6 +59,12 @@ base::StatusOr<bool> RecordStore::Commit(const std::vector<client::Put>& puts) {
 base::StatusOr<RecordStore::Page> RecordStore::List(const std::string& begin,
                                                     const std::string& end, size_t limit,
                                                     base::Revision revision) {
+  if (subset_ == Subset::kKine && !IsFolder(begin, end)) {
+    return base::UnimplementedError(
+        "this backend (kine) lists folders alone, /a/ or /a/b/, and the keys that are asked for "
+        "are "
+        "none: it would leave keys out. With --raw give --key-prefix=/FOLDER/");
+  }
   const client::RangeOptions range{
       .key = begin, .end = end, .limit = static_cast<int64_t>(limit), .revision = revision};
   STRATA_ASSIGN_OR_RETURN(client::RangeResult result, Patiently([&](base::MonotonicTime deadline) {

@@ -24,10 +24,10 @@ class Verifier {
   explicit Verifier(RecordStore& store) : store_(store) {}
 
   base::StatusOr<Verification> Run() {
-    std::string from = store_.keys().begin();
+    std::string from = store_.begin();
     for (;;) {
       STRATA_ASSIGN_OR_RETURN(const RecordStore::Page page,
-                              store_.List(from, store_.keys().end(), kPage, found_.revision));
+                              store_.List(from, store_.end(), kPage, found_.revision));
       found_.revision = page.revision;
       for (const client::KeyValue& kv : page.entries) Take(kv);
       if (!page.more || page.entries.empty()) break;

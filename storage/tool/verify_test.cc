@@ -4,12 +4,16 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
+#include <string>
 
 #include "codec/decode_json.h"
 #include "proto/image/image_v1.pb.h"
 #include "storage/records/record.h"
 #include "storage/tool/connection.h"
+#include "storage/tool/raw.h"
+#include "test/support/fake_etcd.h"
 
 namespace strata::tool {
 namespace {
@@ -91,6 +95,39 @@ TEST_F(Verifications, OfAnEmptyStoreFindNothing) {
             "\"otherKeys\":0,\"images\":{\"streams\":0,\"tags\":0,\"images\":0,\"bytes\":0},"
             "\"namespaces\":{},\"problems\":[]}\n");
   EXPECT_TRUE(connection->VerifyFile().ok());
+}
+
+// kine takes a range for the folder before its end, and has no cluster id.
+TEST(VerificationOfKine, ReadsFoldersAndRefusesOtherRanges) {
+  testing_support::FakeEtcd etcd;
+  etcd.Behave([](auto& b) { b.kine = true; });
+  for (int i = 0; i < 1200; ++i) etcd.Put("/openshift.io/images/i" + std::to_string(i), Image());
+  etcd.Put("/openshift.io/imagestreams/a/x", Stream(R"({"image":"i7"},{"image":"none"})"));
+  etcd.Put("/other", "x");
+  base::SystemClock clock;
+  obs::Metrics metrics;
+  const auto connection =
+      Connection::Open({.etcd = {.endpoints = {etcd.url()}}}, clock, obs::NullLogger(), metrics);
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  RecordStore& store = (*connection)->store();
+  const auto found = Verify(store);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->images.images, 1200);
+  EXPECT_EQ(found->namespaces.at("a").streams, 1);
+  EXPECT_EQ(found->missing_images, 1);
+
+  std::FILE* const nowhere = std::fopen("/dev/null", "w");
+  Output output(nowhere, false);
+  EXPECT_EQ(*DumpRaw(store, "/openshift.io/", output), 1201);
+  EXPECT_EQ(*DumpRaw(store, "/", output), 1202);
+  for (const char* prefix : {"", "/openshift.io/images", "/o"}) {
+    const auto refused = DumpRaw(store, prefix, output);
+    EXPECT_EQ(refused.status().code(), base::StatusCode::kUnimplemented) << prefix;
+    EXPECT_THAT(std::string(base::Message(refused.status())),
+                testing::HasSubstr("give --key-prefix=/FOLDER/"));
+  }
+  std::fclose(nowhere);
+  EXPECT_EQ(store.max_batch(), 1u);
 }
 
 }  // namespace
