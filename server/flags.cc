@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/api/duration.h"
+#include "storage/command_line/etcd_flags.h"
 
 namespace strata {
 namespace {
@@ -177,23 +178,7 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
 
 void AddStorageFlags(CLI::App& app, Flags& flags) {
   CLI::App& group = *app.add_option_group("Storage");
-  group
-      .add_option("--etcd-servers", flags.etcd.endpoints,
-                  "The etcd v3 API to read from: URL,URL,…; without it the embedded store is used")
-      ->delimiter(',')
-      ->type_name("URL,...");
-  group.add_option("--etcd-prefix", flags.etcd_prefix, "Prefix of all keys")->capture_default_str();
-  group.add_option("--etcd-cafile", flags.etcd.ca_file, "CA of the servers' certificates, PEM")
-      ->type_name("FILE");
-  group.add_option("--etcd-certfile", flags.etcd.cert_file, "Client certificate for etcd, PEM")
-      ->type_name("FILE");
-  group.add_option("--etcd-keyfile", flags.etcd.key_file, "Its key, PEM")->type_name("FILE");
-  group.add_option("--etcd-username", flags.etcd.username,
-                   "User, where etcd has authentication enabled");
-  group
-      .add_option("--etcd-password-file", flags.etcd_password_file,
-                  "File that holds the user's password")
-      ->type_name("FILE");
+  command_line::AddEtcdFlags(group, {flags.etcd, flags.etcd_prefix, flags.etcd_password_file});
   AddDuration(group, "--etcd-keepalive-time", flags.etcd.keepalive_time,
               "How often a silent connection is probed; etcd allows every 5s");
   AddDuration(group, "--etcd-keepalive-timeout", flags.etcd.keepalive_timeout,
@@ -512,21 +497,12 @@ base::Status Complete(Flags& flags) {
     STRATA_ASSIGN_OR_RETURN(net::NamedPair pair, ParseNamedPair(text));
     flags.tls.named_pairs.push_back(std::move(pair));
   }
-  if (flags.etcd.cert_file.empty() != flags.etcd.key_file.empty())
-    return base::InvalidArgumentError("--etcd-certfile and --etcd-keyfile go together");
-  if (flags.etcd.username.empty() != flags.etcd_password_file.empty()) {
-    return base::InvalidArgumentError("--etcd-username and --etcd-password-file go together");
-  }
+  STRATA_RETURN_IF_ERROR(
+      command_line::CompleteEtcdFlags({flags.etcd, flags.etcd_prefix, flags.etcd_password_file}));
   // A connection of HTTP/1.1, or the socket below streams of HTTP/2, as a stream.
   flags.server.connection.min_read_rate = flags.session.min_read_rate;
   flags.server.connection.write_timeout = flags.session.stall_timeout;
   STRATA_RETURN_IF_ERROR(CompleteAuth(flags));
-  if (!flags.etcd_password_file.empty()) {
-    auto password = files::ReadFile(flags.etcd_password_file, 4096);
-    if (!password.ok()) return base::Annotate(password.status(), "--etcd-password-file");
-    while (password->ends_with('\n') || password->ends_with('\r')) password->pop_back();
-    flags.etcd.password = *std::move(password);
-  }
   if (flags.audit_policy_file.empty() != flags.audit.path.empty()) {
     return base::InvalidArgumentError(
         "--audit-policy-file and --audit-log-path go together: what is logged, and where");

@@ -4,12 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "server/arguments.h"
 #include "server/foreign_flags.h"
+#include "storage/command_line/parse.h"
 
 namespace strata {
 namespace {
@@ -26,15 +26,12 @@ std::string Parse(std::vector<const char*> line, Flags& flags) {
   if (!arguments.ok()) return std::string(base::Message(arguments.status()));
   if (const base::Status status = DropForeignFlags(*arguments); !status.ok())
     return std::string(base::Message(status));
-  CLI::App app;
-  app.allow_extras(false);
+  CLI::App app("", "program");
   AddFlags(app, flags);
-  std::reverse(arguments->begin(), arguments->end());
-  try {
-    app.parse(*std::move(arguments));
-  } catch (const CLI::ParseError& error) {
-    return error.what();
-  }
+  testing::internal::CaptureStderr();
+  const auto ended = command_line::Parse(app, *std::move(arguments));
+  const std::string said = testing::internal::GetCapturedStderr();
+  if (ended) return said;
   return std::string(base::Message(Complete(flags)));
 }
 
@@ -91,6 +88,13 @@ TEST(Flags, OfOneThatIsGivenTwiceTheLastCountsAndListsGrow) {
   EXPECT_FALSE(flags.anonymous_auth);
   EXPECT_THAT(flags.authorization_modes, ElementsAre("Webhook", "RBAC"));
   EXPECT_EQ(flags.verbosity, 3);
+}
+
+TEST(Flags, AListTakesNothingFromBehindIt) {
+  for (const char* flag : {"--service-account-key-file=a", "--tls-cipher-suites=a",
+                           "--tls-sni-cert-key=a,b", "--rbac-file=a", "--api-audiences=a"}) {
+    EXPECT_THAT(Error({flag, "b"}), HasSubstr("not expected: b")) << flag;
+  }
 }
 
 TEST(Flags, CertificatesForNames) {

@@ -42,6 +42,7 @@
 #include "server/serving/chain.h"
 #include "server/serving/connection.h"
 #include "storage/client/client.h"
+#include "storage/command_line/parse.h"
 #include "storage/engine/store.h"
 #include "storage/records/keys.h"
 #include "storage/reflector/reflector.h"
@@ -289,7 +290,6 @@ int main(int argc, char** argv) {
                "strata-apiserver"};
   app.set_version_flag("--version",
                        std::string("strata-apiserver ") + strata::base::Build().version);
-  app.failure_message(CLI::FailureMessage::simple);
   app.allow_extras(false);
   strata::Flags flags;
   strata::AddFlags(app, flags);
@@ -304,11 +304,6 @@ int main(int argc, char** argv) {
     strata::PrintRawVersion();
     return 0;
   }
-  std::reverse(arguments->begin(), arguments->end());  // as CLI11 wants them
-  try {
-    app.parse(*std::move(arguments));
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : strata::kBadUsage;
-  }
+  if (const auto ended = strata::command_line::Parse(app, *std::move(arguments))) return *ended;
   return strata::Run(std::move(flags));
 }

@@ -3,7 +3,6 @@
 #include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -11,13 +10,13 @@
 #include <vector>
 
 #include "base/status.h"
+#include "storage/command_line/parse.h"
 #include "storage/serve/foreign_flags.h"
 #include "storage/serve/serve.h"
 #include "storage/tool/commands.h"
 
 namespace {
 
-// CLI11's own exit codes are many; ours are 0, 1 for a failure and 2 for bad usage.
 constexpr int kBadUsage = 2;
 
 }  // namespace
@@ -31,7 +30,6 @@ int main(int argc, char** argv) {
   CLI::App app{"The store of Strata's records, and tools to fill and read it.", "strata-storage"};
   app.set_version_flag("--version", "strata-storage " STRATA_VERSION);
   app.require_subcommand(1);
-  app.failure_message(CLI::FailureMessage::simple);
 
   // Set by the callback of the subcommand that ran.
   int exit_code = 0;
@@ -47,13 +45,10 @@ int main(int argc, char** argv) {
         return kBadUsage;
       }
     }
-    std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
-    app.parse(std::move(arguments));
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kBadUsage;
+    const auto ended = strata::command_line::Parse(app, std::move(arguments));
+    return ended.value_or(exit_code);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "strata-storage: %s\n", error.what());
     return 1;
   }
-  return exit_code;
 }

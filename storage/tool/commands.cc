@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "storage/command_line/etcd_flags.h"
 #include "storage/tool/connection.h"
 #include "storage/tool/console.h"
 #include "storage/tool/dump.h"
@@ -36,39 +37,22 @@ int Fail(std::string_view message, int exit_code = kFailed) {
   return exit_code;
 }
 
+command_line::EtcdFlags EtcdFlagsOf(ConnectOptions& options) {
+  return {options.etcd, options.prefix, options.password_file};
+}
+
 std::shared_ptr<ConnectOptions> AddConnectFlags(CLI::App& command, bool makes_directory) {
   auto options = std::make_shared<ConnectOptions>();
-  constexpr const char* kGroup = "Store";
-  CLI::Option* servers = command
-                             .add_option("--etcd-servers", options->etcd.endpoints,
-                                         "URLs of an etcd v3 API: an etcd, or strata-storage serve")
-                             ->delimiter(',')
-                             ->type_name("URL,...")
-                             ->group(kGroup);
-  command
-      .add_option("--etcd-cafile", options->etcd.ca_file,
-                  "CA of https servers, PEM; else the system's")
-      ->type_name("FILE")
-      ->group(kGroup);
-  command.add_option("--etcd-certfile", options->etcd.cert_file, "Certificate to show them, PEM")
-      ->type_name("FILE")
-      ->group(kGroup);
-  command.add_option("--etcd-keyfile", options->etcd.key_file, "Its key, PEM")
-      ->type_name("FILE")
-      ->group(kGroup);
-  command.add_option("--etcd-prefix", options->prefix, "What keys begin with")
-      ->capture_default_str()
-      ->type_name("PREFIX")
-      ->group(kGroup);
+  CLI::App& group = *command.add_option_group("Store");
+  CLI::Option* servers = command_line::AddEtcdFlags(group, EtcdFlagsOf(*options));
   CLI::Option* directory =
-      command
+      group
           .add_option(
               "--data-dir", options->data_dir,
               makes_directory
                   ? "Directory of an embedded store that isn't running; made if it isn't there"
                   : "Directory of an embedded store that isn't running")
           ->type_name("DIR")
-          ->group(kGroup)
           ->excludes(servers);
   options->makes_store = makes_directory;
   if (!makes_directory) directory->check(CLI::ExistingDirectory);
@@ -76,10 +60,15 @@ std::shared_ptr<ConnectOptions> AddConnectFlags(CLI::App& command, bool makes_di
 }
 
 // Opens the store, runs `work` with it, and says what went wrong.
-int WithStore(const ConnectOptions& options,
+int WithStore(ConnectOptions& options,
               const std::function<int(Connection&, const base::Clock&)>& work) {
   if (options.etcd.endpoints.empty() && options.data_dir.empty())
-    return Fail("give --etcd-servers or --data-dir", kBadUsage);
+    return Fail("one of --etcd-servers and --data-dir is needed: where are the records?",
+                kBadUsage);
+  if (const base::Status usable = command_line::CompleteEtcdFlags(EtcdFlagsOf(options));
+      !usable.ok()) {
+    return Fail(base::Message(usable), kBadUsage);
+  }
   // What gRPC would log is in the errors that it returns. Before its first use; people may ask for
   // more.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
@@ -128,6 +117,12 @@ int Load(const LoadOptions& options, RecordStore& store, const base::Clock& cloc
   console.Line(fmt::format("{} written, {} unchanged, {} bad", counts.written, counts.unchanged,
                            counts.bad));
   if (!status.ok()) return Fail(base::Message(status));
+  if (counts.written + counts.unchanged + counts.bad == 0 && !counts.skipped.empty()) {
+    return Fail(
+        fmt::format("nothing was loaded: {} holds no Image and no ImageStream of "
+                    "image.openshift.io/v1",
+                    fmt::join(options.inputs, ", ")));
+  }
   return counts.bad == 0 ? 0 : kFailed;
 }
 
@@ -351,6 +346,8 @@ void AddRestore(CLI::App& app, int& exit_code) {
 }  // namespace
 
 void AddCommands(CLI::App& app, int& exit_code) {
+  // As with pflag: of a flag that is given twice the last counts, and lists grow.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   AddLoad(app, exit_code);
   AddDump(app, exit_code);
   AddGet(app, exit_code);

@@ -11,7 +11,10 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "storage/command_line/parse.h"
 
 namespace strata::tool {
 namespace {
@@ -43,11 +46,8 @@ class Commands : public testing::Test {
     testing::internal::CaptureStderr();
     CLI::App app{"", "strata-storage"};
     AddCommands(app, result.exit_code);
-    try {
-      app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
-    } catch (const CLI::ParseError& error) {
-      result.exit_code = app.exit(error) == 0 ? 0 : 2;
-    }
+    if (const auto ended = command_line::Parse(app, std::move(arguments)))
+      result.exit_code = *ended;
     result.out = testing::internal::GetCapturedStdout();
     result.err = testing::internal::GetCapturedStderr();
     return result;
@@ -93,7 +93,14 @@ TEST_F(Commands, ExitWithZeroWhenAllWasGoodAndOneWhenNot) {
 TEST_F(Commands, ExitWithTwoWhenTheCommandLineIsWrong) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"load", "--data-dir=DIR/s"}, "FILE is required"},
-      {{"load", "x.yaml"}, "give --etcd-servers or --data-dir"},
+      {{"load", "x.yaml"}, "one of --etcd-servers and --data-dir is needed"},
+      {{"load", "x", "--etcd-servers=http://127.0.0.1:1", "--etcd-username=u"},
+       "--etcd-username and --etcd-password-file go together"},
+      {{"load", "x", "--etcd-servers=http://127.0.0.1:1", "--etcd-certfile=c"},
+       "--etcd-certfile and --etcd-keyfile go together"},
+      {{"verify", "--etcd-servers=http://127.0.0.1:1", "--etcd-username=u",
+        "--etcd-password-file=DIR/absent"},
+       "--etcd-password-file: "},
       {{"load", "--data-dir=DIR/s", "--etcd-servers=http://127.0.0.1:1", "x"},
        "--etcd-servers excludes --data-dir"},
       {{"dump", "--data-dir=DIR/absent"}, "Directory does not exist"},
@@ -110,6 +117,22 @@ TEST_F(Commands, ExitWithTwoWhenTheCommandLineIsWrong) {
     EXPECT_EQ(result.exit_code, 2) << message;
     EXPECT_THAT(result.err, HasSubstr(message));
   }
+}
+
+TEST_F(Commands, TakeFilesBehindTheirFlags) {
+  const Result loaded = Run({"load", "--data-dir=DIR/store", "deploy/samples/empty.yaml",
+                             "deploy/samples/rbac.yaml", "--namespace=ns"});
+  EXPECT_EQ(loaded.exit_code, 0) << loaded.err;
+  EXPECT_EQ(Run({"dump", "--data-dir=DIR/store", "imagestreams"}).exit_code, 0);
+}
+
+TEST_F(Commands, LoadingNothingIsAnError) {
+  const Result nothing = Run({"load", "--data-dir=DIR/store", "deploy/samples/rbac.yaml"});
+  EXPECT_EQ(nothing.exit_code, 1);
+  EXPECT_THAT(nothing.err, HasSubstr("strata-storage: nothing was loaded: "
+                                     "deploy/samples/rbac.yaml holds no Image"));
+  std::ofstream(directory_ / "empty.json") << R"({"kind":"List","apiVersion":"v1","items":null})";
+  EXPECT_EQ(Run({"load", "--data-dir=DIR/store", "DIR/empty.json"}).exit_code, 0);
 }
 
 TEST_F(Commands, NameTheFlagWhoseFileIsWrong) {

@@ -17,6 +17,7 @@ namespace strata::tool {
 
 struct ConnectOptions {
   client::Options etcd{};                           // --etcd-servers and the flags of its TLS
+  std::string password_file{};                      // --etcd-password-file, until it is read
   std::string prefix = "openshift.io";              // --etcd-prefix
   std::string data_dir{};                           // --data-dir; used if it isn't empty
   bool makes_store = true;                          // where the directory holds none
