@@ -51,7 +51,7 @@ func TestTheToolReadsAndWritesKine(t *testing.T) {
 			if dumped := run(0, "name: s", "dump"); strings.Count(dumped, "\nkind: Image") != 17 {
 				t.Errorf("dump: %d records", strings.Count(dumped, "\nkind: Image"))
 			}
-			run(0, "0 unreadable, 0 missing images", "verify")
+			run(0, "0 unreadable, 1 missing images, 0 missing manifests", "verify")
 			run(1, "give --key-prefix=/FOLDER/", "dump", "--raw")
 			run(1, "give --key-prefix=/FOLDER/", "dump", "--raw", "--key-prefix=/openshift.io/images")
 			raw := run(0, `{"key":"`, "dump", "--raw", "--key-prefix=/openshift.io/")
