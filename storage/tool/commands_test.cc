@@ -139,7 +139,8 @@ TEST_F(Commands, NameTheFlagWhoseFileIsWrong) {
   const Result result =
       Run({"dump", "--etcd-servers=https://127.0.0.1:1", "--etcd-cafile=DIR/absent.pem"});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_EQ(result.err, fmt::format("strata-storage: --etcd-cafile: cannot read {}/absent.pem\n",
+  EXPECT_EQ(result.err, fmt::format("strata-storage: --etcd-cafile: cannot read {}/absent.pem: "
+                                    "No such file or directory\n",
                                     directory_.string()));
 }
 
