@@ -13,6 +13,9 @@ namespace {
 using base::MonotonicTime;
 
 constexpr std::chrono::milliseconds kCheckInterval{1'000};
+// A short body is on its way when its request is answered: it is cheaper to let it come, and to
+// tell what is wrong with it, than to reset its stream.
+constexpr std::chrono::milliseconds kPatienceWithBody{1'000};
 // A header block that decodes to more than this many times the limit isn't a mistake:
 // CVE-2016-6581.
 constexpr size_t kHeaderBomb = 4;
@@ -167,10 +170,11 @@ struct Http2Session::Callbacks {
         [[fallthrough]];
       case NGHTTP2_DATA:
         if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
-        // RFC 9113 §8.1: answered before the request was whole; the client need not send the rest.
         if (Stream* stream = self.Find(frame->hd.stream_id);
             stream != nullptr && !stream->request_ended) {
-          nghttp2_submit_rst_stream(self.session_, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
+          stream->phase = Phase::kAnswered;
+          stream->since = self.now_;
+          stream->response.body = nullptr;
         }
         return 0;
       default:
@@ -607,6 +611,10 @@ void Http2Session::OnDeadline(MonotonicTime now) {
           totals_.slow_readers.fetch_add(1, std::memory_order_relaxed);
           Reset(*stream, NGHTTP2_CANCEL);
         }
+        break;
+      case Phase::kAnswered:
+        // RFC 9113 §8.1: the client need not send the rest.
+        if (now >= stream->since + kPatienceWithBody) Reset(*stream, NGHTTP2_NO_ERROR);
         break;
       case Phase::kHandler:
         break;

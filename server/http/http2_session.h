@@ -43,7 +43,7 @@ class Http2Session final : public Session {
   std::string_view close_reason() const override { return reason_; }
 
  private:
-  enum class Phase { kHeaders, kHandler, kResponse };
+  enum class Phase { kHeaders, kHandler, kResponse, kAnswered };
 
   // From its HEADERS until nghttp2 has closed it and its handler is done, whichever is later.
   struct Stream {
