@@ -123,7 +123,15 @@ base::Status Identity::MakeAuthenticator(const Parts& parts) {
   if (!flags.service_account.issuers.empty()) {
     auto accounts = auth::ServiceAccountToken::Open(flags.service_account, parts.watcher,
                                                     parts.clock, parts.metrics);
-    if (!accounts.ok()) return base::Annotate(accounts.status(), "--service-account-key-file");
+    if (!accounts.ok()) {
+      const bool both =
+          !flags.service_account.key_files.empty() && !flags.service_account.jwks_files.empty();
+      const bool jwks = flags.service_account.key_files.empty();
+      return base::Annotate(accounts.status(),
+                            both   ? "--service-account-key-file, --service-account-jwks-file"
+                            : jwks ? "--service-account-jwks-file"
+                                   : "--service-account-key-file");
+    }
     chain.push_back(*std::move(accounts));
   }
   if (authentication_api_ != nullptr) {

@@ -220,6 +220,8 @@ base::StatusOr<std::unique_ptr<Credentials>> Credentials::Load(const TlsOptions&
   if (options.cert_file.empty() != options.key_file.empty()) {
     return base::InvalidArgumentError("--tls-cert-file and --tls-private-key-file go together");
   }
+  STRATA_RETURN_IF_ERROR(
+      base::Annotate(Tls12Ciphers(options.cipher_suites).status(), "--tls-cipher-suites"));
   State::Pair shown{options.cert_file, options.key_file, "", ""};
   if (options.cert_file.empty()) {
     STRATA_RETURN_IF_ERROR(

@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -184,7 +186,7 @@ int Dump(const DumpFlags& flags, RecordStore& store, const base::Clock& clock) {
       flags.file.empty() ? nullptr : std::fopen(flags.file.c_str(), "wbe"),
       [](std::FILE* open) { return std::fclose(open); });
   if (!flags.file.empty() && file == nullptr)
-    return Fail(fmt::format("--file: {} can't be written", flags.file));
+    return Fail(fmt::format("--file: {}: {}", flags.file, std::strerror(errno)));
   Console console(clock);
   Output output(file != nullptr ? file.get() : stdout, flags.gzip);
   DumpCounts counts;
