@@ -11,7 +11,7 @@ namespace {
 
 class TreeParser {
  public:
-  explicit TreeParser(std::string_view in) : in_(in) {}
+  TreeParser(std::string_view in, const std::stop_token& stop) : in_(in), stop_(stop) {}
 
   JsonTree Value(size_t depth) {
     JsonTree tree;
@@ -38,7 +38,7 @@ class TreeParser {
 
   void Members(JsonTree& tree, size_t depth) {
     const char close = in_[at_++] == '{' ? '}' : ']';
-    while (at_ < in_.size() && Peek() != close) {
+    while (at_ < in_.size() && Peek() != close && !stop_.stop_requested()) {
       if (tree.kind == JsonTree::Kind::kObject) {
         tree.keys.push_back(String());
         if (Peek() == ':') ++at_;
@@ -138,13 +138,14 @@ class TreeParser {
   }
 
   const std::string_view in_;
+  const std::stop_token& stop_;
   size_t at_ = 0;
 };
 
 }  // namespace
 
-JsonTree ParseTree(std::string_view json) {
-  return TreeParser(json).Value(0);
+JsonTree ParseTree(std::string_view json, const std::stop_token& stop) {
+  return TreeParser(json, stop).Value(0);
 }
 
 const JsonTree* Member(const JsonTree* tree, std::string_view key) {

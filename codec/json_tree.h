@@ -2,6 +2,7 @@
 // is too large.
 #pragma once
 
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,7 +28,8 @@ struct JsonTree {
 inline constexpr size_t kMaxTreeDepth = 200;
 
 // `json` must be one compact, valid JSON value; of anything else the tree is meaningless, but made.
-JsonTree ParseTree(std::string_view json);
+// Ends at the next member once it is stopped: the tree is a part, then.
+JsonTree ParseTree(std::string_view json, const std::stop_token& stop = {});
 
 // The first member of an object called `key`; null if there is none, or `tree` is null or no
 // object.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -27,7 +28,7 @@ base::Status ForEachYamlDocument(std::string_view yaml,
 // and folded as go-yaml v2 does. Ends with a line feed. Characters that YAML doesn't allow are
 // escaped in double quotes: the reference makes YAML by reading its JSON as YAML, and answers 500
 // where that holds U+007F to U+009F, U+FEFF, U+FFFE or U+FFFF (sigs.k8s.io/yaml
-// goyaml.v2/readerc.go).
-std::string JsonToYaml(std::string_view json);
+// goyaml.v2/readerc.go). Returns soon, with a part of it, once it is stopped.
+std::string JsonToYaml(std::string_view json, const std::stop_token& stop = {});
 
 }  // namespace strata::codec

@@ -88,6 +88,8 @@ Analysis Analyze(std::string_view text) {
 
 class Writer {
  public:
+  explicit Writer(const std::stop_token& stop) : stop_(stop) {}
+
   std::string Take() { return std::move(out_); }
 
   void Document(const JsonTree& root) {
@@ -137,7 +139,7 @@ class Writer {
     std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return map.keys[a] < map.keys[b]; });
-    for (size_t i = 0; i < order.size(); ++i) {
+    for (size_t i = 0; i < order.size() && !stop_.stop_requested(); ++i) {
       const std::string& key = map.keys[order[i]];
       if (i + 1 < order.size() && map.keys[order[i + 1]] == key)
         continue;  // of a repeated key the last counts
@@ -360,14 +362,15 @@ class Writer {
     }
   }
 
+  const std::stop_token& stop_;
   std::string out_;
 };
 
 }  // namespace
 
-std::string JsonToYaml(std::string_view json) {
-  Writer writer;
-  writer.Document(ParseTree(json));
+std::string JsonToYaml(std::string_view json, const std::stop_token& stop) {
+  Writer writer(stop);
+  writer.Document(ParseTree(json, stop));
   return writer.Take();
 }
 

@@ -54,8 +54,9 @@ std::string Encode(const google::protobuf::Message& object, const codec::TypeMet
   return out;
 }
 
-std::string EncodeText(std::string_view json, const Representation& representation) {
-  if (representation.type == MediaType::kYaml) return codec::JsonToYaml(json);
+std::string EncodeText(std::string_view json, const Representation& representation,
+                       const std::stop_token& stop) {
+  if (representation.type == MediaType::kYaml) return codec::JsonToYaml(json, stop);
   if (representation.pretty) return codec::Indent(json);
   return std::string(json) + '\n';
 }

@@ -4,6 +4,7 @@
 #include <google/protobuf/message.h>
 
 #include <cstddef>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,8 @@ std::string Encode(const google::protobuf::Message& object, const codec::TypeMet
                    const Representation& representation);
 
 // The same for one whose compact JSON is there already, without a line feed. Not for protobuf.
-std::string EncodeText(std::string_view json, const Representation& representation);
+// Once it is stopped, YAML is a part of it.
+std::string EncodeText(std::string_view json, const Representation& representation,
+                       const std::stop_token& stop = {});
 
 }  // namespace strata::wire
