@@ -5,6 +5,7 @@
 
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/api/headers.h"
+#include "server/handlers/get_request.h"
 #include "server/wire/encode.h"
 #include "server/wire/gzip.h"
 #include "storage/records/record.h"
@@ -37,8 +38,7 @@ ImageStreamHandler::ImageStreamHandler(client::Client& client, records::Keys key
       registry_(std::move(registry)) {}
 
 void ImageStreamHandler::Serve(std::shared_ptr<Call> call) {
-  if (call->info->ns.empty()) return call->Fail(api::BadRequest("Namespace parameter required."));
-  if (call->info->name.empty()) return call->Fail(api::BadRequest("name must be provided"));
+  if (const auto refused = RefuseGet(*call)) return call->Fail(*refused);
   // Such a name would be another key's path.
   if (!records::IsValidName(call->info->ns) || !records::IsValidName(call->info->name))
     return call->Fail(api::NotFound("imagestreams", call->info->name));

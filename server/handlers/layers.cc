@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/api/headers.h"
+#include "server/handlers/get_request.h"
 #include "server/wire/gzip.h"
 
 namespace strata::handlers {
@@ -28,8 +29,7 @@ LayersHandler::LayersHandler(layers::Index& index, Freshness& freshness, Submit 
     : index_(index), freshness_(freshness), submit_(std::move(submit)) {}
 
 void LayersHandler::Serve(std::shared_ptr<Call> call) {
-  if (call->info->ns.empty()) return call->Fail(api::BadRequest("Namespace parameter required."));
-  if (call->info->name.empty()) return call->Fail(api::BadRequest("name must be provided"));
+  if (const auto refused = RefuseGet(*call)) return call->Fail(*refused);
   freshness_.Wait(std::move(call), *this);
 }
 

@@ -13,6 +13,19 @@
 #include "server/api/headers.h"
 
 namespace strata::serving {
+namespace {
+
+// What an answer has that doesn't say otherwise, errors too (k8s.io/apiserver
+// pkg/endpoints/filters/cachecontrol.go, but for what openshift-apiserver
+// pkg/cmd/openshift-apiserver/openshiftapiserver withCacheControl doesn't leave out).
+std::string_view CacheControlOf(std::string_view path) {
+  for (const std::string_view prefix :
+       {"/openapi/", "/swagger-2.0.0.json", "/swagger-2.0.0.pb-v1", "/swagger.json", "/swaggerapi"})
+    if (path.starts_with(prefix)) return "no-cache, private";
+  return "no-store";
+}
+
+}  // namespace
 
 // One request from its arrival to its answer. Counted as in flight until its last owner lets go.
 class Chain::ServedCall final : public handlers::Call,
@@ -133,9 +146,8 @@ class Chain::ServedCall final : public handlers::Call,
       const auto first = response.headers.begin();
       std::rotate(first, first + static_cast<ptrdiff_t>(own), response.headers.end());
     }
-    // cachecontrol.go: unless the answer says otherwise.
     if (response.headers.Find("cache-control") == nullptr)
-      response.headers.AddFirst("cache-control", "no-store");
+      response.headers.AddFirst("cache-control", std::string(CacheControlOf(info->path)));
     response.headers.AddFirst("audit-id", std::move(audit_id_));
   }
 

@@ -241,6 +241,18 @@ TEST_F(FilterChain, MastersAreServedOverTheLimit) {
   EXPECT_EQ(Ask("/echo", "alice:system:masters").Text(), "200 hello alice");
 }
 
+TEST_F(FilterChain, OpenApiMayBeKeptAndNothingElse) {
+  const auto kept = [&](const std::string& path, const std::string& token = "alice") {
+    return *Ask(path, token).response.headers.Find("cache-control");
+  };
+  for (const char* token : {"alice", "bob", ""}) {
+    EXPECT_EQ(kept("/openapi/v3", token), "no-cache, private") << "404, 403, 401";
+    EXPECT_EQ(kept("/openapi/v3/apis/none", token), "no-cache, private");
+    EXPECT_EQ(kept("/openapi", token), "no-store");
+    EXPECT_EQ(kept("/echo", token), "no-store");
+  }
+}
+
 // Answers on a thread of its own, as those do who ask kube-apiserver.
 class Elsewhere final : public auth::Authorizer {
  public:
