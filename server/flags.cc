@@ -151,7 +151,12 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   group
       .add_option("--worker-queue", flags.workers.max_queued,
-                  "Builds that may wait for a thread; more get 429")
+                  "Builds that may wait for a thread, half of them one user's; more get 429")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  group
+      .add_option("--worker-queue-bytes", flags.workers.max_bytes,
+                  "Estimated bytes of answers that are built or wait for it; more get 429")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   group

@@ -36,11 +36,25 @@ class Call {
   // ends this request alone.
   virtual void Guard(absl::FunctionRef<void()> task) { task(); }
 
+  enum class End { kTimeIsOver, kClientIsGone };
+  // For who waits for work: calls `ended` on the connection's thread when nobody needs the answer
+  // any more, at most once for each End. It isn't answered by that, and another thread may be
+  // answering it then: who waits knows which was first. On the connection's thread, before anybody
+  // else may answer.
+  virtual void OnEnd(const std::function<void(End end)>& /*ended*/) {}
+
   // What the client says of the form it wants. Views into the request.
   wire::Preference preference() const;
   void Fail(const api::Error& error) {
     if (keep_failure) failure = error;
     Respond(api::ToResponse(error, preference()));
+  }
+
+  // Ends a call whose answer nobody gets: it is logged and counted all the same, as 499.
+  void Abandon() {
+    http::Response response;
+    response.status = 499;
+    Respond(std::move(response));
   }
 
   bool keep_failure = false;          // it is logged

@@ -1,5 +1,6 @@
 #include "server/handlers/image_stream.h"
 
+#include <atomic>
 #include <string>
 #include <utility>
 
@@ -29,12 +30,12 @@ std::string Encode(const v1::ImageStream& stream, const wire::Representation& fo
 }  // namespace
 
 ImageStreamHandler::ImageStreamHandler(client::Client& client, records::Keys keys,
-                                       Freshness& freshness, Submit submit,
+                                       Freshness& freshness, Lane readers,
                                        api::RegistryHostnames registry)
     : client_(client),
       keys_(std::move(keys)),
       freshness_(freshness),
-      submit_(std::move(submit)),
+      readers_(std::move(readers)),
       registry_(std::move(registry)) {}
 
 void ImageStreamHandler::Serve(std::shared_ptr<Call> call) {
@@ -46,8 +47,26 @@ void ImageStreamHandler::Serve(std::shared_ptr<Call> call) {
 }
 
 void ImageStreamHandler::ServeFresh(const std::shared_ptr<Call>& call) {
-  std::function<void()> task = [this, call] { call->Guard([&] { Read(*call); }); };
-  if (!submit_(task)) call->Fail(api::TooManyRequests());
+  // Who comes first has the call: the reader, or its end while it waits for one.
+  struct Turn {
+    std::atomic<bool> taken = false;
+    uint64_t ticket = 0;
+  };
+  const auto turn = std::make_shared<Turn>();
+  call->OnEnd([this, turn, weak = std::weak_ptr<Call>(call)](Call::End end) {
+    if (turn->taken.exchange(true)) return;
+    const std::shared_ptr<Call> ended = weak.lock();
+    readers_.withdraw(turn->ticket);
+    if (ended == nullptr) return;
+    if (end == Call::End::kClientIsGone) return ended->Abandon();
+    ended->Fail(api::RequestTimeout());
+  });
+  if (turn->taken) return;
+  std::function<void()> task = [this, call, turn] {
+    if (!turn->taken.exchange(true)) call->Guard([&] { Read(*call); });
+  };
+  turn->ticket = readers_.submit(task, {call->user->name});
+  if (turn->ticket == 0 && !turn->taken.exchange(true)) call->Fail(api::TooManyRequests());
 }
 
 void ImageStreamHandler::Read(Call& call) const {

@@ -24,8 +24,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   index.Apply(changes);
   for (const char* name : {"s", "t"}) {
     const Lookup lookup = index.Find("ns", name, {});
-    if (lookup.result == Lookup::Result::kBuild && !index.Build(lookup.gathered, {}).ok())
+    if (lookup.result == Lookup::Result::kSmall && !index.Build(lookup.gathered, {}).ok())
       std::abort();
+    if (lookup.result != Lookup::Result::kLarge) continue;
+    Assembly assembly("ns", name, {});
+    const auto made = index.Make(assembly, {});
+    if (!made.ok() && made.status().code() != base::StatusCode::kDataLoss) std::abort();
   }
   return 0;
 }

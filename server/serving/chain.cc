@@ -39,6 +39,7 @@ class Chain::ServedCall final : public handlers::Call,
   }
 
   ~ServedCall() override {
+    CancelEnd();
     if (counted_) chain_.in_flight_.fetch_sub(1, std::memory_order_relaxed);
   }
 
@@ -48,9 +49,17 @@ class Chain::ServedCall final : public handlers::Call,
     return chain_.in_flight_.fetch_add(1, std::memory_order_relaxed) < limit || limit == 0;
   }
 
+  void OnEnd(const std::function<void(End)>& ended) override {
+    end_alarm_ = chain_.deadlines_.Set(deadline, [weak = weak_from_this(), ended] {
+      if (const auto call = weak.lock()) call->Post([ended] { ended(End::kTimeIsOver); });
+    });
+    exchange_->OnGone([ended] { ended(End::kClientIsGone); });
+  }
+
   void Respond(http::Response response) override {
     if (!exchange_->Admit(response)) return Fail(api::TooManyUnreadAnswers());
     response.close_connection = response.close_connection || close;
+    CancelEnd();
     const size_t bytes = response.body == nullptr ? 0 : response.body->size();
     const auto took = chain_.clock_.Now() - started_;
     chain_.metrics_.Finished(handlers::Router::TargetOf(*info), response.status, took, bytes);
@@ -136,6 +145,11 @@ class Chain::ServedCall final : public handlers::Call,
   bool close = false;                 // the connection, after this answer
 
  private:
+  void CancelEnd() {
+    if (end_alarm_) chain_.deadlines_.Cancel(*end_alarm_);
+    end_alarm_.reset();
+  }
+
   // Those that every answer has come first. Takes the audit id: nothing is said of the request
   // after it.
   void AddHeaders(http::Response& response) {
@@ -197,6 +211,7 @@ class Chain::ServedCall final : public handlers::Call,
   const std::thread::id thread_ = std::this_thread::get_id();  // the connection's
   std::string audit_id_;
   bool counted_ = false;
+  std::optional<Deadlines::Alarm> end_alarm_;
   int waits_ = 0, waiting_ = 0;  // 0: for nothing
   std::optional<Deadlines::Alarm> alarm_;
   audit::Policy::Verdict verdict_;

@@ -1,8 +1,8 @@
 #include "server/serving/chain.h"
 
+#include <absl/synchronization/notification.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <deque>
@@ -239,6 +239,48 @@ TEST_F(FilterChain, MastersAreServedOverTheLimit) {
   Ask("/hold");
   EXPECT_THAT(Ask("/echo").Text(), StartsWith("429 "));
   EXPECT_EQ(Ask("/echo", "alice:system:masters").Text(), "200 hello alice");
+}
+
+TEST_F(FilterChain, WhoWaitsForWorkIsToldWhenItsTimeIsOver) {
+  absl::Notification ended;
+  router.AddPath("/work", [&](const std::shared_ptr<handlers::Call>& call) {
+    held.push_back(call);
+    call->OnEnd([&](handlers::Call::End end) {
+      EXPECT_EQ(end, handlers::Call::End::kTimeIsOver);
+      ended.Notify();
+    });
+  });
+  const Answer& answered = Ask("/work?timeout=5s");
+  held.back()->Respond({});
+  Ask("/work?timeout=5s");
+  clock.Advance(std::chrono::seconds(6));
+  ended.WaitForNotification();
+  EXPECT_EQ(answered.response.status, 200) << "its end came first";
+}
+
+TEST_F(FilterChain, WhoWaitsForWorkIsToldWhenItsClientIsGone) {
+  int gone = 0;
+  router.AddPath("/work", [&](const std::shared_ptr<handlers::Call>& call) {
+    held.push_back(call);
+    call->OnEnd([&](handlers::Call::End end) {
+      EXPECT_EQ(end, handlers::Call::End::kClientIsGone);
+      ++gone;
+    });
+  });
+  Answer& answer = answers.emplace_back();
+  http::Request request;
+  request.method = "GET";
+  request.target = "/work";
+  request.headers.Add("authorization", "Bearer alice");
+  auto exchange = std::make_unique<Recorded>(answer);
+  Recorded& client = *exchange;
+  chain.Serve(std::move(request), std::move(exchange));
+  client.gone();
+  EXPECT_EQ(gone, 1);
+  held.back()->Abandon();
+  EXPECT_THAT(metrics.Text(), HasSubstr("code=\"499\""));
+  held.clear();
+  EXPECT_EQ(chain.in_flight(), 0);
 }
 
 TEST_F(FilterChain, OpenApiMayBeKeptAndNothingElse) {
