@@ -43,6 +43,12 @@ class Call {
   // else may answer.
   virtual void OnEnd(const std::function<void(End end)>& /*ended*/) {}
 
+  // A call that waits for a revision which may never come has no place among those that are served,
+  // but one of the cheaper ones among those that wait. Both on the connection's thread; false if
+  // there is none left, of all or of the user's share.
+  virtual bool BeginRevisionWait() { return true; }
+  virtual bool EndRevisionWait() { return true; }
+
   // What the client says of the form it wants. Views into the request.
   wire::Preference preference() const;
   void Fail(const api::Error& error) {

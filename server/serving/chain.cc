@@ -15,6 +15,19 @@
 namespace strata::serving {
 namespace {
 
+// Who keeps the cluster running, and what tells whether it runs, isn't turned away (maxinflight.go;
+// k8s.io/apiserver pkg/apis/flowcontrol/bootstrap: flow schemas `exempt` and `probes`). The
+// aggregator reads OpenAPI documents as a user of its own (kube-aggregator
+// pkg/controllers/openapi/aggregator).
+Shares::Claim ClaimOf(const auth::UserInfo& user, const api::RequestInfo& info) {
+  const auto& groups = user.groups;
+  const bool exempt = user.name == "system:aggregator" ||
+                      std::find(groups.begin(), groups.end(), auth::kMasters) != groups.end() ||
+                      (!info.is_resource && (info.path == "/healthz" || info.path == "/livez" ||
+                                             info.path == "/readyz"));
+  return exempt ? Shares::Claim::kExempt : Shares::Claim::kFair;
+}
+
 // What an answer has that doesn't say otherwise, errors too (k8s.io/apiserver
 // pkg/endpoints/filters/cachecontrol.go, but for what openshift-apiserver
 // pkg/cmd/openshift-apiserver/openshiftapiserver withCacheControl doesn't leave out).
@@ -38,15 +51,24 @@ class Chain::ServedCall final : public handlers::Call,
     audit_id_ = api::AuditId(request.headers);
   }
 
-  ~ServedCall() override {
-    CancelEnd();
-    if (counted_) chain_.in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  ~ServedCall() override { CancelEnd(); }
+
+  // False if too many are in flight already, or too many of the user's.
+  bool TakePlace() {
+    place_ = chain_.in_flight_.Take(user->name, ClaimOf(*user, *info));
+    return place_.has_value();
   }
 
-  // False if too many are in flight already.
-  bool TakeSlot(int limit) {
-    counted_ = true;
-    return chain_.in_flight_.fetch_add(1, std::memory_order_relaxed) < limit || limit == 0;
+  bool BeginRevisionWait() override {
+    waiting_place_ = chain_.revision_waiters_.Take(user->name, ClaimOf(*user, *info));
+    if (waiting_place_) place_.reset();
+    return waiting_place_.has_value();
+  }
+
+  bool EndRevisionWait() override {
+    if (!waiting_place_) return true;
+    waiting_place_.reset();
+    return TakePlace();
   }
 
   void OnEnd(const std::function<void(End)>& ended) override {
@@ -210,7 +232,7 @@ class Chain::ServedCall final : public handlers::Call,
   const base::MonotonicTime started_;
   const std::thread::id thread_ = std::this_thread::get_id();  // the connection's
   std::string audit_id_;
-  bool counted_ = false;
+  std::optional<Shares::Place> place_, waiting_place_;
   std::optional<Deadlines::Alarm> end_alarm_;
   int waits_ = 0, waiting_ = 0;  // 0: for nothing
   std::optional<Deadlines::Alarm> alarm_;
@@ -234,10 +256,15 @@ Chain::Chain(const Options& options, const auth::Authenticator& authenticator,
       log_(log),
       audit_(audit),
       metrics_(metrics),
+      in_flight_(options.max_requests_inflight),
+      revision_waiters_(options.max_revision_waiters),
       deadlines_(clock) {
   metrics.AddGaugeFunction("apiserver_current_inflight_requests", "Requests that are being served.",
                            {{"request_kind", "readOnly"}},
                            [this] { return static_cast<double>(in_flight()); });
+  metrics.AddGaugeFunction("strata_revision_waiters",
+                           "Requests that wait for a resourceVersion which hasn't come.", {},
+                           [this] { return static_cast<double>(revision_waiters_.taken()); });
 }
 
 void Chain::Serve(http::Request request, std::unique_ptr<http::Exchange> exchange) {
@@ -384,10 +411,7 @@ void Chain::Impersonate(const std::shared_ptr<ServedCall>& call,
 }
 
 void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
-  // maxinflight.go: who keeps the cluster running isn't turned away.
-  const auto& groups = call->user->groups;
-  if (!call->TakeSlot(options_.max_requests_inflight) &&
-      std::find(groups.begin(), groups.end(), auth::kMasters) == groups.end()) {
+  if (!call->TakePlace()) {
     metrics_.Terminated(handlers::Router::TargetOf(*call->info), 429);
     return call->Fail(api::TooManyRequests());
   }

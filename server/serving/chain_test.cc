@@ -68,13 +68,16 @@ class Tokens final : public auth::Authenticator {
   }
 };
 
+// And dave, and the aggregator.
 class OnlyAlice final : public auth::Authorizer {
  public:
   std::optional<auth::Decision> Authorize(const auth::UserInfo& user, const api::RequestInfo&,
                                           Later) const override {
     using Verdict = auth::Decision::Verdict;
     if (user.name == "carol") return auth::Decision{Verdict::kNoOpinion, "", "no <answer>"};
-    return auth::Decision{user.name == "alice" ? Verdict::kAllow : Verdict::kNoOpinion, ""};
+    const bool known =
+        user.name == "alice" || user.name == "dave" || user.name == "system:aggregator";
+    return auth::Decision{known ? Verdict::kAllow : Verdict::kNoOpinion, ""};
   }
 };
 
@@ -239,6 +242,79 @@ TEST_F(FilterChain, MastersAreServedOverTheLimit) {
   Ask("/hold");
   EXPECT_THAT(Ask("/echo").Text(), StartsWith("429 "));
   EXPECT_EQ(Ask("/echo", "alice:system:masters").Text(), "200 hello alice");
+}
+
+TEST_F(FilterChain, OneUserLeavesPlacesForOthers) {
+  Chain wide({.max_requests_inflight = 40}, tokens, authorizer, router, clock, obs::NullLogger(),
+             metrics);
+  const auto ask = [&](const std::string& target, const std::string& token) -> Answer& {
+    Answer& answer = answers.emplace_back();
+    http::Request request;
+    request.method = "GET";
+    request.target = target;
+    request.headers.Add("authorization", "Bearer " + token);
+    wide.Serve(std::move(request), std::make_unique<Recorded>(answer));
+    return answer;
+  };
+  for (int i = 0; i < 100; ++i) ask("/hold", "alice");
+  EXPECT_EQ(wide.in_flight(), 30);
+  EXPECT_THAT(ask("/echo", "alice").Text(), StartsWith("429 "));
+  EXPECT_EQ(ask("/echo", "dave").Text(), "200 hello dave");
+  for (int i = 0; i < 100; ++i) ask("/hold", "dave");
+  EXPECT_THAT(ask("/echo", "dave").Text(), StartsWith("429 "));
+  EXPECT_LT(wide.in_flight(), 40);
+  EXPECT_THAT(metrics.Text(), HasSubstr("apiserver_request_terminations_total"));
+  held.clear();
+}
+
+TEST_F(FilterChain, ProbesAndTheAggregatorAreServedOverTheLimit) {
+  for (const char* path : {"/livez", "/readyz", "/healthz", "/openapi/v2"}) {
+    router.AddPath(path, [](const std::shared_ptr<handlers::Call>& call) { call->Respond({}); });
+  }
+  Ask("/hold");
+  Ask("/hold");
+  for (const char* path : {"/livez", "/readyz", "/healthz", "/readyz?verbose"})
+    EXPECT_EQ(Ask(path).response.status, 200) << path;
+  EXPECT_EQ(Ask("/openapi/v2").response.status, 429);
+  EXPECT_EQ(Ask("/openapi/v2", "system:aggregator").response.status, 200);
+}
+
+TEST_F(FilterChain, WhoWaitsForARevisionHasNoPlaceAmongTheServed) {
+  obs::Metrics own;
+  Chain narrow({.max_requests_inflight = 2, .max_revision_waiters = 4}, tokens, authorizer, router,
+               clock, obs::NullLogger(), own);
+  int waiting = 0, refused = 0;
+  router.AddPath("/wait", [&](const std::shared_ptr<handlers::Call>& call) {
+    if (!call->BeginRevisionWait()) {
+      ++refused;
+      return call->Fail(api::TooManyRequests());
+    }
+    ++waiting;
+    held.push_back(call);
+  });
+  const auto ask = [&](const std::string& target, const std::string& token) -> Answer& {
+    Answer& answer = answers.emplace_back();
+    http::Request request;
+    request.method = "GET";
+    request.target = target;
+    request.headers.Add("authorization", "Bearer " + token);
+    narrow.Serve(std::move(request), std::make_unique<Recorded>(answer));
+    return answer;
+  };
+  for (int i = 0; i < 10; ++i) ask("/wait", "alice");
+  EXPECT_EQ(waiting, 3);
+  EXPECT_EQ(refused, 7);
+  EXPECT_EQ(narrow.in_flight(), 0);
+  EXPECT_EQ(ask("/echo", "alice").Text(), "200 hello alice");
+  ask("/hold", "alice");
+  ask("/hold", "alice");
+  EXPECT_FALSE(held[0]->EndRevisionWait()) << "it needs a place again to go on";
+  held.pop_back();
+  held.pop_back();
+  EXPECT_TRUE(held[1]->EndRevisionWait());
+  EXPECT_EQ(narrow.in_flight(), 1);
+  EXPECT_THAT(own.Text(), HasSubstr("strata_revision_waiters 1"));
+  held.clear();
 }
 
 TEST_F(FilterChain, WhoWaitsForWorkIsToldWhenItsTimeIsOver) {

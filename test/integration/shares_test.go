@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"strata/test/rig"
 )
@@ -152,3 +153,53 @@ func TestBuildsEndWithThoseWhoWait(t *testing.T) {
 	}
 }
 
+// Who waits for a revision that doesn't come takes no place from the others, however many requests he has.
+func TestOneUserTakesNotAllPlaces(t *testing.T) {
+	b := rig.StartBackend(t, "strata-storage")
+	putLargeStream(t, b, "app", 2, 2)
+	s := startShared(t, "--etcd-servers="+b.URL, "--max-requests-inflight=20", "--max-revision-waiters=40")
+	path := rig.LayersPath("demo", "app")
+	ctx, leave := context.WithTimeout(context.Background(), rig.Patience)
+	defer leave()
+	codes := make(chan int, 200)
+	for i := 0; i < 200; i++ {
+		go func() {
+			request, _ := http.NewRequestWithContext(ctx, "GET", s.url+path+"?resourceVersion=999999999", nil)
+			request.Header.Set("Authorization", "Bearer "+greedyToken)
+			response, err := s.http.Do(request)
+			if err != nil {
+				codes <- 0
+				return
+			}
+			response.Body.Close()
+			codes <- response.StatusCode
+		}()
+	}
+	rig.Eventually(t, "the greedy one has his share", func() error {
+		if n := s.metric(t, "strata_revision_waiters"); n < 30 {
+			return fmt.Errorf("%v wait", n)
+		}
+		return nil
+	})
+	for i := 0; i < 20; i++ {
+		if code, body := s.get(path, modestToken); code != 200 {
+			t.Fatalf("%d %s", code, body)
+		}
+	}
+	if code, _ := s.get("/readyz", ""); code != 200 {
+		t.Errorf("/readyz: %d", code)
+	}
+	seen := map[int]int{}
+	for i := 0; i < 200; i++ {
+		select {
+		case code := <-codes:
+			seen[code]++
+		case <-time.After(rig.Patience):
+			t.Fatal("not answered")
+		}
+	}
+	// Those who waited are told that it didn't come, the rest that they are too many.
+	if seen[504] < 30 || seen[429] == 0 || seen[504]+seen[429] != 200 {
+		t.Errorf("%v", seen)
+	}
+}
