@@ -126,6 +126,10 @@ void Reflector::Run() {
     if (end == End::kBroken) {
       watch_breaks_.Increment();
       Pause(backoff_.Next());
+      // kine tells neither cluster nor term, counts what it isn't asked for, and before 0.14 has no
+      // keys without values: nothing there could show that its history goes on.
+      list = cluster_id_ == 0;
+      reason = "unidentified";
       continue;
     }
     reason = end == End::kCompacted ? "compacted" : "restored";
@@ -233,7 +237,6 @@ std::optional<Reflector::End> Reflector::CheckTimeline(bool just_listed) {
     const base::Revision found = newest->kvs.empty() ? 0 : newest->kvs[0].mod_revision;
     if (found != (newest_is_deletion_ ? 0 : newest_change_)) return other("newest change", *newest);
   }
-  if (cluster_id_ == 0) return std::nullopt;  // kine counts its current keys whatever it is asked
   const KeyRange all = WholeRange();
   const auto count =
       client_.Range({.key = all.begin, .end = all.end, .revision = revision_, .count_only = true},

@@ -95,9 +95,16 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
     if (at < etcd.compacted_)
       return {StatusCode::OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted"};
     const bool sorted = request->sort_order() != etcdserverpb::RangeRequest::NONE;
-    if (etcd.behaviour_.kine &&
-        (sorted || (request->range_end().empty() && request->limit() > 1))) {
-      return {StatusCode::UNIMPLEMENTED, "etcdserver: unsupported"};
+    // kine pkg/server/kv.go Range, before 0.14.
+    if (etcd.behaviour_.kine) {
+      const char* const unsupported = request->keys_only()          ? "keysOnly"
+                                      : sorted                      ? "sortOrder"
+                                      : request->sort_target() != 0 ? "sortTarget"
+                                      : request->serializable()     ? "serializable"
+                                                                    : nullptr;
+      if (unsupported != nullptr)
+        return {StatusCode::UNIMPLEMENTED,
+                std::string(unsupported) + " is not implemented by kine"};
     }
     std::vector<std::pair<std::string, Value>> found;
     const auto state = etcd.history_.upper_bound(at);
