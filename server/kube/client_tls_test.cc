@@ -76,13 +76,13 @@ constexpr int64_t kDay = 86'400;
 
 class KubeTls : public testing::Test {
  protected:
-  std::unique_ptr<Identity> Serving(const Identity& ca, const std::string& name, const char* names,
+  std::unique_ptr<Identity> Serving(const Identity& issuer, const std::string& name, const char* names,
                                     int64_t until = kDay) const {
-    auto identity = Issue(&ca, name, {}, now - 2 * kDay, now + until, "serverAuth");
+    auto identity = Issue(&issuer, name, {}, now - 2 * kDay, now + until, "serverAuth");
     if (names != nullptr) {
-      testing_support::AddExtension(identity->certificate, ca.certificate, NID_subject_alt_name,
+      testing_support::AddExtension(identity->certificate, issuer.certificate, NID_subject_alt_name,
                                     names);
-      X509_sign(identity->certificate, ca.key, EVP_sha256());
+      X509_sign(identity->certificate, issuer.key, EVP_sha256());
     }
     return identity;
   }
