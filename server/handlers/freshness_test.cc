@@ -46,6 +46,7 @@ class Backend final : public Barrier::Backend {
     --answers_;
     return Barrier::Target{5, -1, -1};
   }
+  base::Status Probe(MonotonicTime) override { return base::OkStatus(); }
   void RequestProgress() override {}
   void Restored() override {}
 

@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (lookup.result != Lookup::Result::kLarge) continue;
     Assembly assembly("ns", name, {});
     const auto made = index.Make(assembly, {});
-    if (!made.ok() && made.status().code() != base::StatusCode::kDataLoss) std::abort();
+    if (!made.ok() && made.status().code() != strata::base::StatusCode::kDataLoss) std::abort();
   }
   return 0;
 }
