@@ -119,8 +119,8 @@ func TestTheRecordOfAnImageStreamIsServed(t *testing.T) {
 			t.Errorf("a record that can't be read: %d %s", code, body)
 		}
 		rig.Contains(t, body, "the image stream can't be read")
-		for _, odd := range []string{"..", "a%2Fb", "%00", strings.Repeat("x", 5000)} {
-			if code, body := s.get("/apis/image.openshift.io/v1/namespaces/demo/imagestreams/"+odd, adminToken); code != 404 {
+		for odd, want := range map[string]int{"..": 400, "a%25b": 400, "a%2Fb": 404, "%00": 404, strings.Repeat("x", 5000): 404} {
+			if code, body := s.get("/apis/image.openshift.io/v1/namespaces/demo/imagestreams/"+odd, adminToken); code != want {
 				t.Errorf("%.10s: %d %.200s", odd, code, body)
 			}
 		}
