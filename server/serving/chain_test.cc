@@ -61,8 +61,9 @@ class Tokens final : public auth::Authenticator {
     if (bearer.token == "bad")
       return Authentication{Authentication::Result::kError, nullptr, "no", {}};
     const std::string token(bearer.token);
-    auth::UserInfo user{token.substr(0, token.find(':')), "", {}, {}};
-    if (token.find(':') != std::string::npos) user.groups = {token.substr(token.find(':') + 1)};
+    const size_t colon = token == "system:aggregator" ? std::string::npos : token.find(':');
+    auth::UserInfo user{token.substr(0, colon), "", {}, {}};
+    if (colon != std::string::npos) user.groups = {token.substr(colon + 1)};
     return Authentication{
         Authentication::Result::kUser, std::make_shared<auth::UserInfo>(std::move(user)), "", {}};
   }

@@ -175,7 +175,9 @@ void UnarySession::Receive(std::string_view bytes) {
   // After an error of the peer's it wants to say GOAWAY, and then no more.
   Collect();
   if (nghttp2_session_want_read(session_) == 0)
-    Break(leaving_ ? "the server is going away" : "that is no HTTP/2");
+    Break(leaving_            ? "the server is going away"
+          : scheme_ == "http" ? "that is no HTTP/2: is it https://?"
+                              : "that is no HTTP/2");
 }
 
 void UnarySession::ReceiveEnd() {

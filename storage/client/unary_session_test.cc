@@ -101,8 +101,9 @@ TEST(UnarySession, UnderstandsWhatServersAnswer) {
        "OK hello"},
       {"an end", kHello + Head(1), "UNAVAILABLE: the connection: it was closed"},
       {"another protocol", "HTTP/1.1 400 Bad Request\r\n\r\n",
-       "UNAVAILABLE: the connection: that is no HTTP/2"},
-      {"another call's answer", kHello + Head(3), "UNAVAILABLE: the connection: that is no HTTP/2"},
+       "UNAVAILABLE: the connection: that is no HTTP/2: is it https://?"},
+      {"another call's answer", kHello + Head(3),
+       "UNAVAILABLE: the connection: that is no HTTP/2: is it https://?"},
   };
   for (const auto& c : kCases) {
     EXPECT_EQ(Answer(c.bytes, c.bytes.size()), c.answer) << c.name;

@@ -232,33 +232,47 @@ struct GetFlags {
   std::string format = "yaml";
 };
 
-int Get(const GetFlags& flags, RecordStore& store) {
-  const Format format = flags.format == "json" ? Format::kJson : Format::kYaml;
-  base::StatusOr<std::string> text = std::string();
+// A key as it stands, or a record.
+struct Wanted {
+  std::string key;  // empty: `id`
+  records::Id id;
+};
+
+// An error is one of usage.
+base::StatusOr<Wanted> ReadWanted(const GetFlags& flags) {
+  const auto wrong = [](std::string_view what) {
+    return base::InvalidArgumentError(fmt::format("get: {}", what));
+  };
   if (flags.what.starts_with('/')) {
-    if (!flags.name.empty()) return Fail("get: give a key, or a kind and a name", kBadUsage);
-    text =
-        flags.format == "raw" ? RawValue(store, flags.what) : PrintKey(store, flags.what, format);
+    if (!flags.name.empty()) return wrong("give a key, or a kind and a name");
+    return Wanted{flags.what, {}};
+  }
+  const auto kind = kKinds.find(flags.what);
+  if (kind == kKinds.end()) {
+    return wrong(
+        fmt::format("{} is neither image, imagestream nor a key, which begins with /", flags.what));
+  }
+  records::Id id{kind->second, flags.ns, flags.name};
+  if (const size_t slash = flags.name.find('/'); slash != std::string::npos) {
+    id.ns = flags.name.substr(0, slash);
+    id.name = flags.name.substr(slash + 1);
+  }
+  if (id.name.empty()) return wrong("give a name");
+  if ((id.kind == records::Kind::kImageStream) == id.ns.empty()) {
+    return wrong(id.ns.empty() ? "image streams are named NAMESPACE/NAME"
+                               : "images have no namespace");
+  }
+  return Wanted{"", std::move(id)};
+}
+
+int Get(const Wanted& wanted, std::string_view output_format, RecordStore& store) {
+  const bool raw = output_format == "raw";
+  const Format format = output_format == "json" ? Format::kJson : Format::kYaml;
+  base::StatusOr<std::string> text = std::string();
+  if (!wanted.key.empty()) {
+    text = raw ? RawValue(store, wanted.key) : PrintKey(store, wanted.key, format);
   } else {
-    const auto kind = kKinds.find(flags.what);
-    if (kind == kKinds.end()) {
-      return Fail(
-          fmt::format("get: {} is neither image, imagestream nor a key, which begins with /",
-                      flags.what),
-          kBadUsage);
-    }
-    records::Id id{kind->second, flags.ns, flags.name};
-    if (const size_t slash = flags.name.find('/'); slash != std::string::npos) {
-      id.ns = flags.name.substr(0, slash);
-      id.name = flags.name.substr(slash + 1);
-    }
-    if (id.name.empty()) return Fail("get: give a name", kBadUsage);
-    if ((id.kind == records::Kind::kImageStream) == id.ns.empty()) {
-      return Fail(id.ns.empty() ? "get: image streams are named NAMESPACE/NAME"
-                                : "get: images have no namespace",
-                  kBadUsage);
-    }
-    text = flags.format == "raw" ? RawValue(store, id) : PrintRecord(store, id, format);
+    text = raw ? RawValue(store, wanted.id) : PrintRecord(store, wanted.id, format);
   }
   if (!text.ok()) return Fail(base::Message(text.status()));
   Output output(stdout, false);
@@ -284,8 +298,13 @@ void AddGet(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   auto connect = AddConnectFlags(*command, false);
   command->callback([flags, connect, &exit_code] {
+    const auto wanted = ReadWanted(*flags);
+    if (!wanted.ok()) {
+      exit_code = Fail(base::Message(wanted.status()), kBadUsage);
+      return;
+    }
     exit_code = WithStore(*connect, [&](Connection& connection, const base::Clock&) {
-      return Get(*flags, connection.store());
+      return Get(*wanted, flags->format, connection.store());
     });
   });
 }

@@ -106,10 +106,13 @@ TEST_F(Commands, ExitWithTwoWhenTheCommandLineIsWrong) {
       {{"dump", "--data-dir=DIR/absent"}, "Directory does not exist"},
       {{"dump", "pods", "--data-dir=DIR"}, "pods"},
       {{"dump", "--etcd-servers=127.0.0.1:2379"}, "isn't a URL like"},
-      {{"get", "is", "nodejs", "--data-dir=DIR"}, "image streams are named NAMESPACE/NAME"},
-      {{"get", "image", "a/b", "--data-dir=DIR"}, "images have no namespace"},
-      {{"get", "pod", "x", "--data-dir=DIR"}, "pod is neither image, imagestream nor a key"},
-      {{"get", "/a/b", "c", "--data-dir=DIR"}, "give a key, or a kind and a name"},
+      {{"get", "is", "nodejs", "--etcd-servers=http://127.0.0.1:1"},
+       "image streams are named NAMESPACE/NAME"},
+      {{"get", "image", "a/b", "--etcd-servers=http://127.0.0.1:1"}, "images have no namespace"},
+      {{"get", "pod", "x", "--etcd-servers=http://127.0.0.1:1"},
+       "pod is neither image, imagestream nor a key"},
+      {{"get", "/a/b", "c", "--etcd-servers=http://127.0.0.1:1"},
+       "give a key, or a kind and a name"},
       {{"get", "image", "x", "-o", "xml", "--data-dir=DIR"}, "xml"},
   };
   for (const auto& [arguments, message] : cases) {

@@ -203,10 +203,12 @@ TEST_F(LoadTest, TakesWhatTheReferenceStoredForTheSame) {
   const auto before = store_->Values();
   const Store::Result again = store_->Load({Write("dump.yaml", dumped.text)});
   EXPECT_EQ(again.counts.bad, 0) << testing::PrintToString(again.lines);
-  EXPECT_EQ(again.counts.unchanged, dumped.counts.written - 1);
+  EXPECT_EQ(again.counts.unchanged, dumped.counts.written - 2);
   for (const auto& [key, value] : store_->Values()) {
     // The one whose annotations aren't UTF-8: YAML has U+FFFD there, as Go's JSON does.
     if (key == "/openshift.io/imagestreams/golden-c/invalid-utf8") continue;
+    // The one whose metadata has a member twice: of YAML's the last alone is kept, which counts.
+    if (before.at(key).find(R"(,"Id":"sha256:aa2e1ae1)") != std::string::npos) continue;
     EXPECT_EQ(value, before.at(key)) << key;
   }
 }

@@ -243,7 +243,10 @@ base::StatusOr<Restored> Fill(const std::string& file, const std::string& direct
 
   const auto revision = Apart([&]() -> base::StatusOr<base::Revision> {
     STRATA_RETURN_IF_ERROR(OpenAndVerify(directory, clock));
-    return engine::Refound(directory, options.bump_revision);
+    STRATA_ASSIGN_OR_RETURN(const auto at, engine::Refound(directory, options.bump_revision));
+    // What was written has put the other of LMDB's two head pages in force.
+    STRATA_RETURN_IF_ERROR(OpenAndVerify(directory, clock));
+    return at;
   });
   if (!revision.ok()) {
     return base::Error(

@@ -67,7 +67,8 @@ TEST(YamlText, QuotesWhatWouldNotBeText) {
       "[a]", "a,b: c", "%a",  "@a",   "`a",   "'a'", "!a",   "|",          ">",   "?",    "a  b"};
   for (const std::string_view text : quoted) {
     EXPECT_EQ(Yaml("[\"" + std::string(text) + "\"]"), "- \"" + std::string(text) + "\"\n");
-    EXPECT_EQ(Read(Yaml("[\"" + std::string(text) + "\"]")), "[\"" + std::string(text) + "\"]");
+    const std::string json = "[\"" + std::string(text) + "\"]";
+    EXPECT_EQ(Read(Yaml(json)), Read(json));
   }
 }
 
