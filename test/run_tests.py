@@ -119,4 +119,4 @@ def run(build, arguments):
 
 
 if __name__ == "__main__":
-    {"targets": targets, "run": run}[sys.argv[1]](pathlib.Path(sys.argv[2]), sys.argv[3:])
+    {"targets": targets, "run": run}[sys.argv[1]](pathlib.Path(sys.argv[2]).resolve(), sys.argv[3:])

@@ -49,12 +49,6 @@ func (ca *CA) Issuing(t *testing.T, name string) *CA {
 	return &CA{certificate: template, key: key, PEM: sign(t, template, ca, key)}
 }
 
-// KeyPEM is the key that it signs with.
-func (ca *CA) KeyPEM(t *testing.T) []byte {
-	t.Helper()
-	return keyPEM(t, ca.key)
-}
-
 // Serving is a certificate for these names, and its key; both PEM.
 func (ca *CA) Serving(t *testing.T, names ...string) (certificate, key []byte) {
 	t.Helper()
