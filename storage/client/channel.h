@@ -42,6 +42,17 @@ struct Client::Endpoint {
   InProcessRange in_process;
 };
 
+// Runs `call`, which `cancel` ends early.
+template <typename Call>
+base::Status Client::Cancellable(Cancellation* cancellation, const Cancellation::Canceller& cancel,
+                                 const Call& call) {
+  if (cancellation == nullptr) return call();
+  if (!cancellation->Enter(cancel)) return base::CancelledError("shutting down");
+  base::Status status = call();
+  cancellation->Leave(cancel);
+  return status;
+}
+
 // gRPC's deadlines are wall times on the outside.
 std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline);
 

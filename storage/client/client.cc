@@ -11,6 +11,9 @@ using base::StatusCode;
 using std::chrono::duration;
 using std::chrono::steady_clock;
 
+// An endpoint that takes longer for a little read may be frozen, or parted from the others.
+constexpr std::chrono::milliseconds kDirectPatience(500);
+
 bool IsEndpointsFault(const base::Status& status) {
   return status.code() == StatusCode::kUnavailable ||
          status.code() == StatusCode::kDeadlineExceeded;
@@ -122,8 +125,8 @@ struct Client::Attempt {
 
 // Once on each endpoint, beginning with the current one; once more if the token has expired.
 template <typename Call>
-base::Status Client::Try(const Operation& operation, base::MonotonicTime deadline,
-                         const Call& call) {
+base::Status Client::Try(const Operation& operation, base::MonotonicTime deadline, const Call& call,
+                         base::MonotonicTime::duration patience) {
   const auto start = steady_clock::now();
   base::Status status;
   bool fresh_token = false;
@@ -132,7 +135,9 @@ base::Status Client::Try(const Operation& operation, base::MonotonicTime deadlin
     // A share of what is left for each endpoint that hasn't been tried, so that one that hangs
     // doesn't use it all.
     const auto left = deadline - steady_clock::now();
-    const auto until = steady_clock::now() + left / static_cast<int64_t>(endpoints_.size() - tried);
+    const auto untried = static_cast<int64_t>(endpoints_.size() - tried);
+    const auto until =
+        steady_clock::now() + (untried == 1 ? left : std::min(left / untried, patience));
     auto token = Token(endpoint, until);
     status = token.ok() ? call(Attempt{endpoint, until, *std::move(token)}) : token.status();
     if (IsTokensFault(status) && !options_.username.empty() && !fresh_token) {
@@ -147,17 +152,6 @@ base::Status Client::Try(const Operation& operation, base::MonotonicTime deadlin
   operation.requests.Increment();
   operation.seconds.Observe(duration<double>(steady_clock::now() - start).count());
   if (!status.ok()) operation.errors.Increment();
-  return status;
-}
-
-// Runs `call`, which `cancel` ends early.
-template <typename Call>
-base::Status Client::Cancellable(Cancellation* cancellation, const Cancellation::Canceller& cancel,
-                                 const Call& call) {
-  if (cancellation == nullptr) return call();
-  if (!cancellation->Enter(cancel)) return base::CancelledError("shutting down");
-  base::Status status = call();
-  cancellation->Leave(cancel);
   return status;
 }
 
@@ -230,8 +224,13 @@ base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
   absl::MutexLock lock(&direct_mu_);
   const etcdserverpb::RangeRequest request = Encode(options);
   etcdserverpb::RangeResponse response;
-  STRATA_RETURN_IF_ERROR(Try(get_, deadline, [&](const Attempt& attempt) -> base::Status {
+  bool dialled = false;
+  const Endpoint* first = nullptr;
+  const Endpoint* last = nullptr;
+  const auto call = [&](const Attempt& attempt) -> base::Status {
     Endpoint& endpoint = attempt.endpoint;
+    last = &endpoint;
+    if (first == nullptr) first = last;
     if (endpoint.in_process != nullptr)
       return FromGrpc(endpoint.in_process(request, &response), endpoint.url);
     if (endpoint.direct == nullptr)
@@ -243,12 +242,17 @@ base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
                                                  .token = attempt.token},
                                                 attempt.until);
       if (!answer.ok()) return At(endpoint.url, answer.status());
+      dialled = endpoint.direct->dialled();
       return response.ParseFromString(*answer)
                  ? base::OkStatus()
                  : At(endpoint.url, base::InternalError("that is no answer to a Range"));
     });
-  }));
-  return Decode(std::move(response));
+  };
+  STRATA_RETURN_IF_ERROR(Try(get_, deadline, call, kDirectPatience));
+  RangeResult result = Decode(std::move(response));
+  result.dialled = dialled;
+  result.moved = first != last;
+  return result;
 }
 
 base::StatusOr<std::vector<KeyValue>> Client::Read(const std::vector<std::string>& keys,

@@ -67,6 +67,8 @@ struct RangeResult {
   base::Revision revision = 0;  // the store's current one, whichever the range is of
   uint64_t cluster_id = 0;
   uint64_t raft_term = 0;  // never falls within one history
+  // Of RangeDirectly: over a connection that was made for it; and after another endpoint was left.
+  bool dialled = false, moved = false;
 };
 
 struct Put {
@@ -119,7 +121,7 @@ class Client {
                                     Cancellation* cancellation = nullptr);
   // The same for whoever asks all the time and for little: over a connection that no other call
   // uses, at a fifth of the CPU. One such call runs at a time; others wait for it. Answers of up to
-  // 4 MiB.
+  // 4 MiB. An endpoint that hasn't answered within half a second is left for the next one.
   base::StatusOr<RangeResult> RangeDirectly(const RangeOptions& options,
                                             base::MonotonicTime deadline,
                                             Cancellation* cancellation = nullptr)
@@ -135,6 +137,14 @@ class Client {
                                       Cancellation* cancellation = nullptr);
 
   std::unique_ptr<Watch> OpenWatch(const WatchOptions& options);
+  // A stream whose watch comes later (Watch::Begin). `probe` is a key of the range that is never
+  // written: the backend's answers about it show that it is there.
+  std::unique_ptr<Watch> OpenStream(const std::string& probe);
+  // The same over a connection of its own, and to another endpoint than `watch`'s if there are
+  // several: each time that it is called, with the next `turn`, to another of them. Null if there
+  // can be none, because the server is in this process.
+  std::unique_ptr<Watch> OpenStreamBeside(const Watch& watch, const std::string& probe,
+                                          size_t turn);
 
  private:
   friend class Watch;
@@ -150,9 +160,11 @@ class Client {
          obs::Metrics& metrics);
 
   struct Attempt;
-  // `call` gets the attempt, or over gRPC its endpoint and context.
+  // `call` gets the attempt, or over gRPC its endpoint and context. No endpoint but the last one
+  // gets more than `patience`.
   template <typename Call>
-  base::Status Try(const Operation& operation, base::MonotonicTime deadline, const Call& call);
+  base::Status Try(const Operation& operation, base::MonotonicTime deadline, const Call& call,
+                   base::MonotonicTime::duration patience = base::MonotonicTime::duration::max());
   template <typename Call>
   base::Status TryGrpc(const Operation& operation, base::MonotonicTime deadline,
                        Cancellation* cancellation, const Call& call);

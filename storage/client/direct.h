@@ -28,6 +28,9 @@ class DirectConnection {
   // are resolved by the system, with its limits of time.
   base::StatusOr<std::string> Call(const UnaryRequest& request, base::MonotonicTime deadline);
 
+  // Whether the last call made the connection that it was answered over.
+  bool dialled() const { return dialled_; }
+
   // Ends the call that runs, if one does, and the next one otherwise.
   void Interrupt();
 
@@ -40,6 +43,7 @@ class DirectConnection {
   const std::string url_;
   const Options options_;
   const int interrupt_;  // an eventfd
+  bool dialled_ = false;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<UnarySession> session_;
 };

@@ -134,6 +134,7 @@ void Barrier::WaitFor(base::Revision revision, base::MonotonicTime deadline, Don
 
 void Barrier::AwaitWatch(Waiter waiter) {
   nearest_ = std::min(nearest_, waiter.target.newest_change >= 0 ? 0 : waiter.target.revision);
+  oldest_read_ = std::min(oldest_read_, waiter.read_at);
   reading_done_.push_back(std::move(waiter));
 }
 
@@ -144,8 +145,10 @@ Barrier::Waiters Barrier::TakeReached() {
     return Reached(w.target);
   });
   nearest_ = kNever;
+  oldest_read_ = base::MonotonicTime::max();
   for (const Waiter& waiter : reading_done_) {
     nearest_ = std::min(nearest_, waiter.target.newest_change >= 0 ? 0 : waiter.target.revision);
+    oldest_read_ = std::min(oldest_read_, waiter.read_at);
   }
   return reached;
 }
@@ -253,6 +256,7 @@ void Barrier::ReadOnce() {
         watch_lags_ = ask = true;
         for (Waiter& waiter : in_flight_) {
           waiter.target = *target;
+          waiter.read_at = clock_.Now();
           AwaitWatch(std::move(waiter));
         }
         in_flight_.clear();
@@ -273,7 +277,7 @@ void Barrier::ReadOnce() {
 // Enforces deadlines, and asks for progress while somebody waits for it.
 void Barrier::TimeLoop() {
   while (true) {
-    bool ask;
+    bool ask, lags;
     {
       absl::MutexLock lock(&mu_);
       const bool somebody =
@@ -285,8 +289,11 @@ void Barrier::TimeLoop() {
                                absl::FromChrono(options_.idle_interval));
       if (stopping_) return;
       ask = !somebody || !reading_done_.empty();
+      if (reading_done_.empty()) oldest_read_ = base::MonotonicTime::max();
+      lags = attached_ && oldest_read_ < clock_.Now() - options_.lag_patience;
     }
     if (ask) backend_.RequestProgress();
+    if (lags) backend_.WatchLags();
     Pause();
     Expire();
   }
@@ -300,13 +307,15 @@ void Barrier::Expire() {
     const auto now = clock_.Now();
     if (now < earliest_deadline_) return;
     published = published_;
-    earliest_deadline_ = base::MonotonicTime::max();
+    earliest_deadline_ = oldest_read_ = base::MonotonicTime::max();
     for (Waiters* list : {&queued_, &in_flight_, &reading_done_}) {
       for (Waiter& waiter : Extract(*list, [&](const Waiter& w) { return w.deadline <= now; })) {
         (waiter.named ? expired_named : expired).push_back(std::move(waiter));
       }
-      for (const Waiter& waiter : *list)
+      for (const Waiter& waiter : *list) {
         earliest_deadline_ = std::min(earliest_deadline_, waiter.deadline);
+        oldest_read_ = std::min(oldest_read_, waiter.read_at);
+      }
     }
   }
   Complete(std::move(expired),

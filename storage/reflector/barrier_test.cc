@@ -7,6 +7,7 @@
 #include <future>
 #include <optional>
 #include <random>
+#include <thread>
 
 namespace strata::reflector {
 namespace {
@@ -29,6 +30,7 @@ class ScriptedBackend : public Barrier::Backend {
     return result;
   }
   void RequestProgress() override { ++progress_requests; }
+  void WatchLags() override { ++lags; }
   void Restored() override { ++restores; }
 
   void Answer(StatusOr<Barrier::Target> with) {
@@ -51,6 +53,7 @@ class ScriptedBackend : public Barrier::Backend {
   std::optional<StatusOr<Barrier::Target>> answer;
   bool over = false;
   std::atomic<int> progress_requests = 0;
+  std::atomic<int> lags = 0;
   std::atomic<int> restores = 0;
 };
 
@@ -104,6 +107,25 @@ TEST_F(FreshnessBarrier, WaitsForTheRevisionThatTheReadFound) {
   barrier.Publish(7, 7, 0, false);
   EXPECT_EQ(*waiting.get(), 7);
   EXPECT_GT(backend.progress_requests, 1) << "with the read, and again while it waits";
+}
+
+TEST_F(FreshnessBarrier, AWatchThatDoesNotReachWhatAReadToldIsSaidToLag) {
+  Sync(5);
+  auto named = For(9, std::chrono::seconds(20));
+  auto waiting = Fresh();
+  backend.Answer(Barrier::Target{7, -1, -1});
+  const auto start = clock.Now();
+  while (backend.lags == 0 && clock.Now() - start < std::chrono::seconds(20))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_GT(backend.lags, 0);
+  EXPECT_GE(clock.Now() - start, std::chrono::milliseconds(400));
+  barrier.Publish(7, 7, 0, false);
+  EXPECT_EQ(*waiting.get(), 7);
+  // Who names a revision may name one that never comes.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const int before = backend.lags;
+  EXPECT_EQ(named.wait_for(std::chrono::milliseconds(700)), std::future_status::timeout);
+  EXPECT_EQ(backend.lags, before);
 }
 
 TEST_F(FreshnessBarrier, WhoComesAfterAReadWasSentWaitsForTheNextOne) {
@@ -178,6 +200,7 @@ struct Flaky : Barrier::Backend {
     return Barrier::Target{5, -1, -1};
   }
   void RequestProgress() override {}
+  void WatchLags() override {}
   void Restored() override {}
 };
 
@@ -278,6 +301,7 @@ TEST(FreshnessProperty, NoRequestPassesBeforeTheIndexHasWhatWasCommittedWhenItCa
       return Barrier::Target{committed, -1, -1};
     }
     void RequestProgress() override {}
+    void WatchLags() override {}
     void Restored() override { ADD_FAILURE(); }
   } backend;
   base::SystemClock clock;

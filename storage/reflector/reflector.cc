@@ -13,6 +13,18 @@ namespace {
 // A pause isn't cut short before this, whoever could reach the backend meanwhile.
 constexpr std::chrono::milliseconds kLeastPause(100);
 
+// How long the standby may take to answer before all is listed instead.
+constexpr std::chrono::milliseconds kStandbyPatience(1000);
+
+// How long the watch may take to show that it lives.
+constexpr std::chrono::milliseconds kProofPatience(1000);
+
+// A key of our range that is no record's, and never written. It ends with no slash: kine would take
+// it for a folder.
+std::string Probe(const records::Keys& keys) {
+  return keys.begin() + ".";
+}
+
 int64_t Milliseconds(base::MonotonicTime::duration time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
 }
@@ -55,7 +67,10 @@ Reflector::Reflector(client::Client& client, records::Keys keys, Consumer& consu
                                        "Watch streams that ended before their time.")),
       list_metrics_(metrics),
       backoff_(options.backoff),
-      barrier_(options.barrier, *this, clock, metrics) {}
+      barrier_(options.barrier, *this, clock, metrics),
+      standby_(
+          client, Probe(keys_), options.backoff, clock, [this] { return barrier_.current(); },
+          metrics) {}
 
 Reflector::~Reflector() {
   Stop();
@@ -63,6 +78,7 @@ Reflector::~Reflector() {
 
 void Reflector::Start() {
   barrier_.Start();
+  standby_.Start();
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -74,6 +90,7 @@ void Reflector::Stop() {
     if (list_ != nullptr) list_->Cancel();
   }
   cancellation_.Cancel();
+  standby_.Stop();
   if (thread_.joinable()) thread_.join();
   barrier_.Stop();
 }
@@ -91,6 +108,12 @@ base::Status Reflector::connection() const {
 void Reflector::SetConnection(base::Status status) {
   absl::MutexLock lock(&mu_);
   connection_ = std::move(status);
+}
+
+bool Reflector::SetWatch(std::shared_ptr<client::Watch> watch) {
+  absl::MutexLock lock(&mu_);
+  watch_ = std::move(watch);
+  return !stopping_;
 }
 
 void Reflector::Pause(std::chrono::milliseconds time) {
@@ -113,182 +136,147 @@ KeyRange Reflector::WholeRange() const {
 
 void Reflector::Run() {
   const char* reason = "start";
-  bool list = true;
+  std::shared_ptr<client::Watch> watch;
+  base::StatusOr<client::WatchMessage> first = client::WatchMessage();
   while (!stopping()) {
-    if (list) {
+    if (watch == nullptr) {
       metrics_
           .AddCounter("strata_relists_total", "Lists of all records, by their reason.",
                       {{"reason", reason}})
           .Increment();
-      LearnVersion();
-      if (const base::Status status = List(); !status.ok()) {
-        if (stopping()) return;
-        SetConnection(status);
+      auto listed = ListAndWatch();
+      if (!listed.ok()) {
+        if (!SetWatch(nullptr)) return;
+        SetConnection(listed.status());
         const auto pause = backoff_.Next();
         log_.Warning("Listing the records failed; trying again",
-                     {{"err", status}, {"in_ms", pause.count()}});
+                     {{"err", listed.status()}, {"in_ms", pause.count()}});
         Pause(pause);
         continue;
       }
-      list = false;
+      watch = std::move(listed->watch);
+      first = std::move(listed->first);
     }
-    const End end = WatchOnce();
+    const End end = Follow(*watch, std::move(first));
+    SetWatch(nullptr);
+    watch->Cancel();
+    watch = nullptr;
     if (end == End::kStopped) return;
     barrier_.Detach();
     if (end == End::kBroken) {
       watch_breaks_.Increment();
-      Pause(backoff_.Next());
-      continue;
+      if (auto taken = TakeStandby()) {
+        watch = std::move(taken->watch);
+        first = std::move(taken->first);
+        continue;
+      }
     }
-    reason = end == End::kCompacted ? "compacted" : "restored";
-    list = true;
-    // A backend that answers every list by ending the watch isn't listed without end.
-    if (!progressed_) Pause(backoff_.Next());
+    standby_.Dismiss();
+    reason = end == End::kBroken ? "broken" : end == End::kCompacted ? "compacted" : "restored";
+    // A backend that answers every list by ending the watch isn't listed without end, and of many
+    // servers that lost it at one time each comes back at another.
+    if (end == End::kBroken || !progressed_) Pause(backoff_.Next());
   }
 }
 
-void Reflector::LearnVersion() {
-  const auto version = client_.Version(ReadDeadline(), &cancellation_);
-  if (!version.ok())
-    return;  // kine may not tell; what follows will fail by itself if the backend is away
-  const bool wrong = ProgressIsKnownWrong(*version);
+std::optional<Standby::Taken> Reflector::TakeStandby() {
+  auto taken = standby_.Take(revision_, clock_.Now() + kStandbyPatience);
+  if (!taken || !SetWatch(taken->watch)) {
+    log_.Info("No other stream has the watch's history; listing anew", {{"revision", revision_}});
+    return std::nullopt;
+  }
+  log_.Info("The watch goes on where it was, on another stream", {{"revision", revision_ + 1}});
+  LearnVersion(taken->version);
+  standby_.StandBy(taken->watch, cluster_id_, WholeRange());
+  return taken;
+}
+
+void Reflector::LearnVersion(const std::string& version) {
+  if (version.empty()) return;  // kine may not tell
+  const bool wrong = ProgressIsKnownWrong(version);
   if (wrong && trust_progress_) {
     log_.Warning(
         "This etcd sends wrong progress notifications; each freshness check asks for its newest "
         "change instead, for "
         "which it sorts all records. Upgrade it to 3.4.31, 3.5.13 or later",
-        {{"version", *version}});
+        {{"version", version}});
   }
   trust_progress_ = !wrong;
 }
 
-base::Status Reflector::List() {
+base::StatusOr<Reflector::Listed> Reflector::ListAndWatch() {
+  const std::shared_ptr<client::Watch> watch = client_.OpenStream(Probe(keys_));
+  if (!SetWatch(watch)) return base::CancelledError("stopping");
+  STRATA_ASSIGN_OR_RETURN(const uint64_t cluster_id, watch->AwaitOpen());
+  LearnVersion(watch->Version(ReadDeadline(), &cancellation_).value_or(""));
   const auto start = clock_.Now();
   STRATA_ASSIGN_OR_RETURN(const auto now, client_.Range(one_key_, ReadDeadline(), &cancellation_));
+  if (now.cluster_id != cluster_id)
+    return base::UnavailableError("one endpoint is of another cluster than the next");
   whole_prefix_ = now.cluster_id == 0;
+  const KeyRange range = WholeRange();
+  consumer_.BeginList();
+  const auto found = List(now, range);
+  // The list counts once its stream is seen to have outlived it.
+  if (found.ok()) watch->Begin({range.begin, range.end, now.revision + 1});
+  auto first = found.ok() ? watch->Next() : found.status();
+  if (!first.ok()) {
+    consumer_.AbortList();
+    return first.status();
+  }
+  consumer_.EndList(now.revision);
+  revision_ = now.revision;
+  newest_change_ = found->newest;
+  key_count_ = found->count;
+  cluster_id_ = now.cluster_id;
+  progressed_ = false;
+  barrier_.Publish(revision_, newest_change_, key_count_, /*after_list=*/true);
+  log_.Info("Listed all records", {{"records", key_count_},
+                                   {"revision", revision_},
+                                   {"ms", Milliseconds(clock_.Now() - start)}});
+  standby_.StandBy(watch, cluster_id, range);
+  return Listed{watch, *std::move(first)};
+}
+
+base::StatusOr<Lister::Found> Reflector::List(const client::RangeResult& now,
+                                              const KeyRange& range) {
   const auto cancellation = std::make_shared<client::Cancellation>();
   {
     absl::MutexLock lock(&mu_);
     if (stopping_) return base::CancelledError("stopping");
     list_ = cancellation;
   }
-  consumer_.BeginList();
   auto found = Lister(client_, keys_, consumer_, options_.list, now, /*divisible=*/!whole_prefix_,
                       *cancellation, clock_, list_metrics_)
-                   .List(WholeRange());
-  if (found.ok() && stopping()) found = base::CancelledError("stopping");
-  if (!found.ok()) {
-    consumer_.AbortList();
-    return found.status();
-  }
-  consumer_.EndList(now.revision);
-  revision_ = now.revision;
-  newest_change_ = found->newest;
-  newest_key_ = std::move(found->newest_key);
-  newest_is_deletion_ = false;
-  key_count_ = found->count;
-  cluster_id_ = now.cluster_id;
-  raft_term_ = now.raft_term;
-  just_listed_ = true;
-  progressed_ = false;
+                   .List(range);
+  if (found.ok() && stopping()) return base::CancelledError("stopping");
+  return found;
+}
+
+Reflector::End Reflector::Follow(client::Watch& watch,
+                                 base::StatusOr<client::WatchMessage> message) {
+  SetConnection(base::OkStatus());
+  barrier_.Attach();
   {
     absl::MutexLock lock(&mu_);
-    restored_ = false;
-  }
-  barrier_.Publish(revision_, newest_change_, key_count_, /*after_list=*/true);
-  log_.Info("Listed all records", {{"records", key_count_},
-                                   {"revision", revision_},
-                                   {"ms", Milliseconds(clock_.Now() - start)}});
-  return base::OkStatus();
-}
-
-// Whether the watch, which is open but hasn't been listened to, continues what we have. etcd
-// accepts a watch from a revision that it doesn't have yet, and would stay silent until it is
-// reached a second time; and a store that was restored may have reached it already, by other
-// changes. A restored etcd begins again with its terms; where it has come as far with them too, its
-// state at our revision is compared with ours: the newest change, and the number of keys.
-std::optional<Reflector::End> Reflector::CheckTimeline(bool just_listed) {
-  const auto failed = [this](const base::Status& status) {
-    SetConnection(status);
-    log_.Warning("The backend can't be reached; trying again", {{"err", status}});
-    return End::kBroken;
-  };
-  const auto other = [this](const char* what, const client::RangeResult& found) {
-    log_.Warning("The backend has another history; listing anew",
-                 {{"what", what},
-                  {"revision", found.revision},
-                  {"ours", revision_},
-                  {"cluster_id", found.cluster_id}});
-    return End::kRestored;
-  };
-  const auto now = client_.Range(one_key_, ReadDeadline(), &cancellation_);
-  if (!now.ok()) return failed(now.status());
-  if (now->cluster_id != cluster_id_) return other("cluster id", *now);
-  if (now->revision < revision_) return other("revision", *now);
-  if (now->raft_term < raft_term_) return other("raft term", *now);
-  raft_term_ = now->raft_term;
-  if (just_listed) return std::nullopt;
-  const auto compacted = [this] {
-    log_.Info("The watch's revision was compacted; listing anew", {{"revision", revision_}});
-    return End::kCompacted;
-  };
-  if (!newest_key_.empty()) {
-    const auto newest =
-        client_.Range({.key = newest_key_, .revision = revision_, .keys_only = true},
-                      ReadDeadline(), &cancellation_);
-    if (newest.status().code() == base::StatusCode::kOutOfRange) return compacted();
-    if (!newest.ok()) return failed(newest.status());
-    const base::Revision found = newest->kvs.empty() ? 0 : newest->kvs[0].mod_revision;
-    if (found != (newest_is_deletion_ ? 0 : newest_change_)) return other("newest change", *newest);
-  }
-  if (cluster_id_ == 0) return std::nullopt;  // kine counts its current keys whatever it is asked
-  const KeyRange all = WholeRange();
-  const auto count =
-      client_.Range({.key = all.begin, .end = all.end, .revision = revision_, .count_only = true},
-                    ReadDeadline(), &cancellation_);
-  if (count.status().code() == base::StatusCode::kOutOfRange) return compacted();
-  if (!count.ok()) return failed(count.status());
-  if (count->count != key_count_) return other("number of keys", *count);
-  return std::nullopt;
-}
-
-Reflector::End Reflector::WatchOnce() {
-  const KeyRange range = WholeRange();
-  std::shared_ptr<client::Watch> watch = client_.OpenWatch({range.begin, range.end, revision_ + 1});
-  {
-    absl::MutexLock lock(&mu_);
-    if (stopping_) return End::kStopped;
-    watch_ = watch;
-  }
-  const End end = Follow(*watch);
-  absl::MutexLock lock(&mu_);
-  watch_ = nullptr;
-  if (stopping_) return End::kStopped;
-  return restored_ ? End::kRestored : end;
-}
-
-Reflector::End Reflector::Follow(client::Watch& watch) {
-  // The first message confirms the watch. What is read after it is of the history that it shows: a
-  // restore ends all streams.
-  base::StatusOr<client::WatchMessage> message = watch.Next();
-  const bool just_listed = std::exchange(just_listed_, false);
-  if (message.ok()) {
-    if (!just_listed) LearnVersion();
-    if (const auto end = CheckTimeline(just_listed)) return *end;
-    SetConnection(base::OkStatus());
-    barrier_.Attach();
+    following_ = true;
   }
   while (message.ok()) {
     Deliver(*std::move(message));
     message = watch.Next();
   }
   SetConnection(message.status());
-  if (stopping()) return End::kStopped;
+  {
+    absl::MutexLock lock(&mu_);
+    following_ = false;
+    if (stopping_) return End::kStopped;
+    if (std::exchange(restored_, false)) return End::kRestored;
+  }
   if (message.status().code() == base::StatusCode::kOutOfRange) {
     log_.Info("The watch's revision was compacted; listing anew", {{"revision", revision_ + 1}});
     return End::kCompacted;
   }
-  log_.Info("The watch broke; resuming", {{"err", message.status()}, {"revision", revision_ + 1}});
+  log_.Info("The watch broke", {{"err", message.status()}, {"revision", revision_ + 1}});
   return End::kBroken;
 }
 
@@ -301,8 +289,6 @@ void Reflector::Deliver(client::WatchMessage message) {
     const bool deleted = event.type == client::Event::Type::kDelete;
     key_count_ += event.created ? 1 : deleted ? -1 : 0;
     newest_change_ = event.revision;
-    newest_key_ = event.key;
-    newest_is_deletion_ = deleted;
     auto id = keys_.Parse(event.key);
     if (!id) continue;
     (id->kind == records::Kind::kImage ? image_events_ : stream_events_).Increment();
@@ -319,6 +305,29 @@ void Reflector::Deliver(client::WatchMessage message) {
   barrier_.Publish(revision_, newest_change_, key_count_, /*after_list=*/false);
 }
 
+bool Reflector::Prove(base::MonotonicTime deadline) {
+  while (clock_.Now() < deadline) {
+    std::shared_ptr<client::Watch> watch;
+    {
+      absl::MutexLock lock(&mu_);
+      const auto decided = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+        return following_ || stopping_;
+      };
+      mu_.AwaitWithTimeout(absl::Condition(&decided), absl::FromChrono(deadline - clock_.Now()));
+      if (!following_ || stopping_) return false;
+      watch = watch_;
+    }
+    // It ends early when another takes over from it.
+    if (watch->Ping(deadline)) return true;
+    absl::MutexLock lock(&mu_);
+    const auto replaced = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return watch_ != watch || !following_ || stopping_;
+    };
+    mu_.AwaitWithTimeout(absl::Condition(&replaced), absl::FromChrono(deadline - clock_.Now()));
+  }
+  return false;
+}
+
 base::StatusOr<Barrier::Target> Reflector::Read(base::MonotonicTime deadline) {
   const bool trust = trust_progress_;
   client::RangeOptions range = one_key_;
@@ -328,10 +337,22 @@ base::StatusOr<Barrier::Target> Reflector::Read(base::MonotonicTime deadline) {
   }
   const auto now = client_.RangeDirectly(range, deadline, &cancellation_);
   if (!now.ok()) return now.status();
+  // The member that didn't answer may be the watch's.
+  if (now->moved) standby_.Race();
+  if (synced() && now->cluster_id != cluster_id_) {
+    log_.Warning("The backend is another cluster than the one that was listed; listing anew",
+                 {{"cluster_id", now->cluster_id}, {"listed", cluster_id_.load()}});
+    Restored();
+    return base::UnavailableError("the backend is another cluster than the one that was listed");
+  }
   {
     absl::MutexLock lock(&mu_);
     nudged_ = true;
   }
+  if (now->dialled) unproven_ = true;
+  if (unproven_ && !Prove(std::min(deadline, clock_.Now() + kProofPatience)))
+    return base::UnavailableError("the watch doesn't answer");
+  unproven_ = false;
   if (trust) return Barrier::Target{now->revision, -1, -1};
   return Barrier::Target{now->revision, now->kvs.empty() ? 0 : now->kvs[0].mod_revision,
                          now->count};
@@ -347,10 +368,15 @@ void Reflector::RequestProgress() {
   if (watch != nullptr) watch->RequestProgress();
 }
 
+void Reflector::WatchLags() {
+  standby_.Race();
+}
+
 void Reflector::Restored() {
   absl::MutexLock lock(&mu_);
+  if (!following_) return;
   restored_ = true;
-  if (watch_ != nullptr) watch_->Cancel();
+  watch_->Cancel();
 }
 
 }  // namespace strata::reflector
