@@ -7,6 +7,12 @@
 
 #include <cerrno>
 #include <cstring>
+#include <random>
+
+#include "storage/engine/data_dir.h"
+#include "storage/engine/layout.h"
+#include "storage/engine/lmdb.h"
+#include "storage/engine/view.h"
 
 namespace strata::engine {
 namespace {
@@ -15,7 +21,46 @@ base::Status Failed(const char* what) {
   return base::UnavailableError(fmt::format("{} a snapshot: {}", what, std::strerror(errno)));
 }
 
+// The newest revision is the one of the last change. So this is a change of the empty key, which
+// nobody can write or read: a deletion, since of compacted changes only those go that another one
+// follows.
+base::Status PutMarker(lmdb::Txn& txn, Revision at) {
+  HistoryRecord record;
+  record.kind = Kind::kTombstone;
+  STRATA_RETURN_IF_ERROR(
+      txn.Append(lmdb::Table::kHistory, HistoryKey({at, 0}), EncodeHistory(record)));
+  STRATA_RETURN_IF_ERROR(
+      txn.Put(lmdb::Table::kIndex, IndexKey("", at), EncodeIndex({.kind = Kind::kTombstone})));
+  return txn.Put(lmdb::Table::kMeta, kMetaCompacted, EncodeNumber(at));
+}
+
 }  // namespace
+
+base::StatusOr<Revision> Refound(const std::string& directory, Revision bump) {
+  STRATA_ASSIGN_OR_RETURN(const auto dir, DataDir::Hold(directory));
+  Revision revision = 0;
+  {
+    STRATA_ASSIGN_OR_RETURN(const auto env, lmdb::Environment::Open(dir->FilePath(kStoreFile), {}));
+    STRATA_ASSIGN_OR_RETURN(auto txn, env->Write());
+    std::random_device device;
+    for (const std::string_view name : {kMetaCluster, kMetaMember}) {
+      const auto id = std::uniform_int_distribution<int64_t>(1, INT64_MAX)(device);
+      STRATA_RETURN_IF_ERROR(txn.Put(lmdb::Table::kMeta, name, EncodeNumber(id)));
+    }
+    STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
+    revision = view.revision() + bump;
+    if (bump > kMostRevision || revision > kMostRevision) {
+      return base::InvalidArgumentError(
+          fmt::format("--bump-revision: {} and the snapshot's {} are more than a store counts to, "
+                      "which is {}",
+                      bump, view.revision(), kMostRevision));
+    }
+    if (bump > 0) STRATA_RETURN_IF_ERROR(PutMarker(txn, revision));
+    STRATA_RETURN_IF_ERROR(txn.Commit());
+  }
+  STRATA_RETURN_IF_ERROR(dir->Sync());
+  return revision;
+}
 
 base::StatusOr<std::unique_ptr<Snapshot>> Snapshot::Create(const std::string& directory) {
   const int file = open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);

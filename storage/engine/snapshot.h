@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "storage/engine/types.h"
 
 namespace strata::engine {
 
@@ -29,5 +30,16 @@ class Snapshot {
   explicit Snapshot(int file) : file_(file) {}
   const int file_;
 };
+
+// No store comes so far; beyond it a number would overflow one day.
+inline constexpr Revision kMostRevision = INT64_MAX / 2;
+
+// Makes the store in `directory`, which nobody has open and which was copied from a snapshot, one
+// of its own: with another cluster id and member id, since what is written to it from now on isn't
+// what was written to the other one, and may come to the same revisions. Where `bump` isn't 0 its
+// revision is so much higher, and all before that is compacted (etcdutl snapshot v3_snapshot.go
+// modifyLatestRevision): who has seen later revisions of the other one finds its own gone, and
+// lists. Returns the revision.
+base::StatusOr<Revision> Refound(const std::string& directory, Revision bump);
 
 }  // namespace strata::engine

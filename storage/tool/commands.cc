@@ -326,9 +326,15 @@ void AddRestore(CLI::App& app, int& exit_code) {
   command->footer(
       "  etcdctl --endpoints=http://127.0.0.1:2379 snapshot save strata.db\n"
       "  strata-storage restore strata.db --data-dir=/var/lib/strata/restored\n"
-      "Of an etcd's snapshot the whole history comes along, with its revisions and leases.");
+      "Of an etcd's snapshot the whole history comes along, with its revisions and leases.\n"
+      "For a kube-apiserver's store, whose clients would go on with what they saw after the "
+      "snapshot:\n"
+      "  strata-storage restore strata.db --data-dir=DIR --bump-revision=1000000000 "
+      "--mark-compacted");
   struct Flags {
     std::string file, directory;
+    RestoreOptions options;
+    bool mark_compacted = false;
   };
   auto flags = std::make_shared<Flags>();
   command->add_option("FILE", flags->file, "The snapshot")->required();
@@ -337,8 +343,24 @@ void AddRestore(CLI::App& app, int& exit_code) {
                    "Directory to make; it may not be there, or be empty")
       ->required()
       ->type_name("DIR");
+  command
+      ->add_option("--bump-revision", flags->options.bump_revision,
+                   "How much to increase the latest revision after restore")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  command->add_flag("--mark-compacted", flags->mark_compacted,
+                    "Mark the latest revision after restore as compacted (required if "
+                    "--bump-revision > 0, disallowed otherwise)");
   command->callback([flags, &exit_code] {
-    const auto restored = Restore(flags->file, flags->directory, base::SystemClock());
+    if (flags->mark_compacted != (flags->options.bump_revision > 0)) {
+      exit_code = Fail(
+          "restore: --mark-compacted is required if --bump-revision > 0, and disallowed otherwise: "
+          "give both or neither",
+          kBadUsage);
+      return;
+    }
+    const auto restored =
+        Restore(flags->file, flags->directory, flags->options, base::SystemClock());
     if (!restored.ok()) {
       exit_code = Fail(fmt::format("restore: {}", base::Message(restored.status())));
       return;

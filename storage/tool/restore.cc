@@ -113,8 +113,7 @@ int64_t BigEndian(std::string_view bytes) {
 // etcd's keys of its history: revision, '_', number within it, and 't' if it is a deletion
 // (server/storage/mvcc/revision.go).
 constexpr size_t kRevisionBytes = 17;
-// No store comes so far; beyond it a number would overflow one day.
-constexpr base::Revision kMostRevision = INT64_MAX / 2;
+using engine::kMostRevision;
 
 base::Status ImportChange(std::string_view key, std::string_view value, engine::Import& import) {
   const bool deleted = key.size() == kRevisionBytes + 1 && key.back() == 't';
@@ -211,17 +210,15 @@ base::StatusOr<base::Revision> Apart(const std::function<base::StatusOr<base::Re
   return base::DataLossError(said.starts_with('-') ? said.substr(1) : "its pages are damaged");
 }
 
-base::StatusOr<base::Revision> OpenAndVerify(const std::string& directory,
-                                             const base::Clock& clock) {
+base::Status OpenAndVerify(const std::string& directory, const base::Clock& clock) {
   obs::Metrics metrics;
   STRATA_ASSIGN_OR_RETURN(const auto store,
                           engine::Store::Open(directory, {}, clock, obs::NullLogger(), metrics));
-  STRATA_RETURN_IF_ERROR(store->Verify().status());
-  return store->revision();
+  return store->Verify().status();
 }
 
 base::StatusOr<Restored> Fill(const std::string& file, const std::string& directory,
-                              const base::Clock& clock) {
+                              const RestoreOptions& options, const base::Clock& clock) {
   const File from(file, O_RDONLY | O_CLOEXEC);
   STRATA_RETURN_IF_ERROR(from.status());
   struct stat status {};
@@ -234,13 +231,20 @@ base::StatusOr<Restored> Fill(const std::string& file, const std::string& direct
   }
   std::array<char, 64> head{};
   if (pread(from.get(), head.data(), head.size(), 0) < 0) return Failed(file);
-  if (IsBolt({head.data(), head.size()})) return ImportEtcd(from, size, file, directory);
+  if (IsBolt({head.data(), head.size()})) {
+    STRATA_ASSIGN_OR_RETURN(Restored imported, ImportEtcd(from, size, file, directory));
+    STRATA_ASSIGN_OR_RETURN(imported.revision, engine::Refound(directory, options.bump_revision));
+    return imported;
+  }
   const std::string target = directory + "/" + engine::kStoreFile;
   const File to(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC);
   STRATA_RETURN_IF_ERROR(to.status());
   STRATA_RETURN_IF_ERROR(CopyChecked(from, size, file, to, target));
 
-  const auto revision = Apart([&] { return OpenAndVerify(directory, clock); });
+  const auto revision = Apart([&]() -> base::StatusOr<base::Revision> {
+    STRATA_RETURN_IF_ERROR(OpenAndVerify(directory, clock));
+    return engine::Refound(directory, options.bump_revision);
+  });
   if (!revision.ok()) {
     return base::Error(
         revision.status().code(),
@@ -252,7 +256,7 @@ base::StatusOr<Restored> Fill(const std::string& file, const std::string& direct
 }  // namespace
 
 base::StatusOr<Restored> Restore(const std::string& file, const std::string& directory,
-                                 const base::Clock& clock) {
+                                 const RestoreOptions& options, const base::Clock& clock) {
   std::error_code error;
   const bool existed = fs::exists(directory, error);
   if (existed && !fs::is_empty(directory, error)) {
@@ -265,7 +269,7 @@ base::StatusOr<Restored> Restore(const std::string& file, const std::string& dir
   // that somebody could serve.
   const std::string aside = directory + "/" + engine::kRestoring;
   if (mkdir(aside.c_str(), 0700) != 0) return Failed(aside);
-  auto restored = Fill(file, aside, clock);
+  auto restored = Fill(file, aside, options, clock);
   if (restored.ok()) {
     const std::string made = aside + "/" + engine::kStoreFile;
     const std::string target = directory + "/" + engine::kStoreFile;

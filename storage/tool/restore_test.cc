@@ -49,9 +49,9 @@ class Restores : public testing::Test {
     EXPECT_TRUE(store->Put({.key = "/later", .value = "v"}).ok());
     return *snapshot->Read(0, static_cast<size_t>(*snapshot->size()));
   }
-  base::StatusOr<Restored> From(const std::string& bytes) {
+  base::StatusOr<Restored> From(const std::string& bytes, const RestoreOptions& options = {}) {
     std::ofstream(root / "file", std::ios::binary) << bytes;
-    return Restore(root / "file", root / "restored", clock);
+    return Restore(root / "file", root / "restored", options, clock);
   }
   // Why it was refused, in a line, with nothing left behind; empty if it wasn't.
   std::string Refusal(const std::string& bytes) {
@@ -76,7 +76,61 @@ TEST_F(Restores, TheStoreOfTheSnapshotAndNothingLater) {
   const auto again = Open(root / "restored");
   EXPECT_EQ(again->Range({.key = "/k7"})->kvs.size(), 1u);
   EXPECT_EQ(again->Range({.key = "/later"})->kvs.size(), 0u);
-  EXPECT_EQ(again->cluster_id(), Open(root / "store")->cluster_id());
+}
+
+// Its history goes on as another one's.
+TEST_F(Restores, TheStoreIsANewOneWithAnotherClusterId) {
+  const std::string saved = WithDigest(Saved());
+  ASSERT_TRUE(From(saved).ok());
+  const auto first = Open(root / "restored")->cluster_id();
+  fs::remove_all(root / "restored");
+  ASSERT_TRUE(From(saved).ok());
+  const auto again = Open(root / "restored");
+  EXPECT_NE(again->cluster_id(), first);
+  EXPECT_NE(again->cluster_id(), Open(root / "store")->cluster_id());
+}
+
+TEST_F(Restores, ABumpedRevisionIsBeyondWhatAnybodyHasSeenAndCompacted) {
+  for (const bool etcd : {false, true}) {
+    std::string saved = etcd ? "" : Saved();
+    if (etcd) {
+      std::ifstream file("test/fuzz/corpus/storage_tool_bolt/etcd.db", std::ios::binary);
+      saved.assign(std::istreambuf_iterator<char>(file), {});
+    }
+    const auto plain = From(WithDigest(saved));
+    ASSERT_TRUE(plain.ok()) << plain.status();
+    const auto kept = Open(root / "restored")->Range({.key = "/", .range_end = "0"})->kvs.size();
+    fs::remove_all(root / "restored");
+
+    const auto bumped = From(WithDigest(saved), {.bump_revision = 1'000'000'000});
+    ASSERT_TRUE(bumped.ok()) << bumped.status();
+    const base::Revision at = plain->revision + 1'000'000'000;
+    EXPECT_EQ(bumped->revision, at);
+    auto store = Open(root / "restored");
+    EXPECT_EQ(store->revision(), at);
+    EXPECT_EQ(store->compacted(), at);
+    const auto all = store->Range({.key = "/", .range_end = "0"});
+    EXPECT_EQ(all->kvs.size(), kept);
+    for (const auto& kv : all->kvs) EXPECT_LE(kv.mod_revision, plain->revision);
+    EXPECT_EQ(store->Range({.key = "/", .range_end = "0", .revision = at - 1}).status().code(),
+              base::StatusCode::kOutOfRange);
+    EXPECT_TRUE(store->Range({.key = "/", .range_end = "0", .revision = at}).ok());
+    // It stays so over restarts, clean-ups and compactions.
+    for (int i = 1; i <= 3; ++i) {
+      EXPECT_EQ(store->Put({.key = "/new", .value = "v"})->revision, at + i);
+      EXPECT_TRUE(store->Compact({.revision = at + i, .physical = true}).ok());
+      EXPECT_TRUE(store->Verify().ok());
+      store.reset();
+      store = Open(root / "restored");
+      EXPECT_EQ(store->revision(), at + i);
+    }
+    store.reset();
+    fs::remove_all(root / "restored");
+  }
+  EXPECT_THAT(std::string(base::Message(
+                  From(WithDigest(Saved()), {.bump_revision = INT64_MAX / 2}).status())),
+              HasSubstr("--bump-revision"));
+  EXPECT_FALSE(fs::exists(root / "restored"));
 }
 
 TEST_F(Restores, WhatIsNoWholeSnapshotIsRefusedAndLeavesNothing) {
@@ -89,7 +143,7 @@ TEST_F(Restores, WhatIsNoWholeSnapshotIsRefusedAndLeavesNothing) {
        {std::string(), std::string("x"), saved.substr(0, saved.size() - 32),
         saved.substr(0, saved.size() - 1), saved.substr(0, 4096 + 32), flipped, other_digest})
     EXPECT_NE(Refusal(bytes), "") << bytes.size();
-  EXPECT_FALSE(Restore(root / "none", root / "restored", clock).ok());
+  EXPECT_FALSE(Restore(root / "none", root / "restored", {}, clock).ok());
 }
 
 // Whoever changes a file can also make its digest right. LMDB's pages and bbolt's can say anything.
