@@ -645,7 +645,7 @@ class EverythingAtOnce : public FaultyEtcd,
         etcd.Behave([&](auto& b) { b.delay_events_up_to_us = random.Chance(0.5) ? 2000 : 0; });
         break;
       default:
-        std::this_thread::sleep_for(std::chrono::microseconds(random.Below(3000)));
+        std::this_thread::sleep_for(std::chrono::microseconds(random.Below(60'000)));
     }
   }
 
