@@ -90,7 +90,14 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   group
       .add_option("--max-requests-inflight", flags.chain.max_requests_inflight,
-                  "Requests served at a time; more get 429. 0: no limit")
+                  "Requests served at a time, three quarters of them one user's; more get 429. "
+                  "0: no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  group
+      .add_option("--max-revision-waiters", flags.chain.max_revision_waiters,
+                  "Requests that may wait for a resourceVersion which hasn't come, three quarters "
+                  "of them one user's; more get 429. 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   AddDuration(group, "--request-timeout", flags.chain.request_timeout,
@@ -125,7 +132,12 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   group
       .add_option("--worker-queue", flags.workers.max_queued,
-                  "Builds that may wait for a thread; more get 429")
+                  "Builds that may wait for a thread, half of them one user's; more get 429")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  group
+      .add_option("--worker-queue-bytes", flags.workers.max_bytes,
+                  "Estimated bytes of answers that are built or wait for it; more get 429")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   group

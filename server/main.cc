@@ -102,25 +102,27 @@ void AddHealthChecks(handlers::Health& health, const reflector::Reflector& refle
   });
 }
 
-handlers::CallHandler ServeMetrics(const obs::Metrics& metrics, net::WorkerPool& workers) {
-  return [&metrics, &workers](const std::shared_ptr<handlers::Call>& call) {
-    const bool taken = workers.TrySubmit([&metrics, call] {
+// By a thread of their own: whatever users ask for, an operator sees it.
+handlers::CallHandler ServeMetrics(const obs::Metrics& metrics, net::WorkerPool& writer) {
+  return [&metrics, &writer](const std::shared_ptr<handlers::Call>& call) {
+    net::Task task = [&metrics, call] {
       call->Guard([&] {
         http::Response response;
         response.headers.Add("content-type", "text/plain; version=0.0.4; charset=utf-8");
         response.body = std::make_shared<const std::string>(metrics.Text());
         call->Respond(std::move(response));
       });
-    });
-    if (!taken) call->Fail(api::TooManyRequests());
+    };
+    if (writer.TrySubmit(std::move(task), {call->user->name}) == 0)
+      call->Fail(api::TooManyRequests());
   };
 }
 
-std::function<bool(std::function<void()>&)> SubmitTo(net::WorkerPool& pool) {
-  return [&pool](std::function<void()>& task) {
-    net::Task wrapped = [task] { task(); };
-    return pool.TrySubmit(std::move(wrapped));
-  };
+handlers::Lane LaneOf(net::WorkerPool& pool) {
+  return {[&pool](std::function<void()>& task, const handlers::Lane::Order& order) {
+            return pool.TrySubmit([task] { task(); }, {order.user, order.bytes});
+          },
+          [&pool](uint64_t ticket) { pool.Withdraw(ticket); }};
 }
 
 // SIGTERM and SIGINT are held in all threads and waited for here. A second one ends the process at
@@ -219,16 +221,17 @@ int Run(Flags flags) {
   const api::OpenApi openapi;
   net::WorkerPool workers(flags.workers, "build", metrics);
   net::WorkerPool readers(flags.readers, "read", metrics);
+  net::WorkerPool metrics_writer({.threads = 1, .max_queued = 64}, "metrics", metrics);
   handlers::Freshness freshness(reflector.barrier(), clock);
-  handlers::LayersHandler layers(index, freshness, SubmitTo(workers));
+  handlers::LayersHandler layers(index, freshness, LaneOf(workers), metrics);
   handlers::ImageStreamHandler image_stream(*(*backend)->client, records::Keys(flags.etcd_prefix),
-                                            freshness, SubmitTo(readers), flags.registry);
+                                            freshness, LaneOf(readers), flags.registry);
   handlers::Router router;
   router.AddHealth(health);
   router.AddVersion();
   router.AddDiscovery(discovery);
   router.AddOpenApi(openapi);
-  router.AddPath("/metrics", ServeMetrics(metrics, workers));
+  router.AddPath("/metrics", ServeMetrics(metrics, metrics_writer));
   router.SetLayers(
       [&layers](std::shared_ptr<handlers::Call> call) { layers.Serve(std::move(call)); });
   router.SetImageStream([&image_stream](std::shared_ptr<handlers::Call> call) {
@@ -269,6 +272,9 @@ int Run(Flags flags) {
   (*identity)->Stop();
   reflector.Stop();
   server.Stop();
+  // What they still work on, nobody waits for.
+  layers.Stop();
+  for (net::WorkerPool* pool : {&workers, &readers, &metrics_writer}) pool->Stop();
   log.Info("Stopped", {{"connections_cut", left}});
   return 0;
 }

@@ -36,6 +36,19 @@ class Call {
   // ends this request alone.
   virtual void Guard(absl::FunctionRef<void()> task) { task(); }
 
+  enum class End { kTimeIsOver, kClientIsGone };
+  // For who waits for work: calls `ended` on the connection's thread when nobody needs the answer
+  // any more, at most once for each End. It isn't answered by that, and another thread may be
+  // answering it then: who waits knows which was first. On the connection's thread, before anybody
+  // else may answer.
+  virtual void OnEnd(std::function<void(End end)> /*ended*/) {}
+
+  // A call that waits for a revision which may never come has no place among those that are served,
+  // but one of the cheaper ones among those that wait. Both on the connection's thread; false if
+  // there is none left, of all or of the user's share.
+  virtual bool BeginRevisionWait() { return true; }
+  virtual bool EndRevisionWait() { return true; }
+
   // What the client says of the form it wants. Views into the request.
   wire::Preference preference() const;
   void Fail(const api::Error& error) {

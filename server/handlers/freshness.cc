@@ -36,14 +36,19 @@ void Freshness::Wait(std::shared_ptr<Call> call, FreshHandler& handler) {
   if (asked.syntax_error || asked.out_of_range) {
     return call->Fail(api::InvalidResourceVersion(text, asked.out_of_range));
   }
+  if (asked.value > barrier_.current() && !call->BeginRevisionWait())
+    return call->Fail(api::TooManyRequests());
   const auto deadline = std::min(call->deadline, clock_.Now() + kNamedRevisionTimeout);
-  barrier_.WaitFor(
-      asked.value, deadline,
-      [this,
-       waiting = Waiting{std::move(call), &handler}](const base::StatusOr<base::Revision>& fresh) {
-        // Completions come on the barrier's threads.
-        waiting.call->Post([this, waiting, status = fresh.status()] { GoOn(waiting, status); });
-      });
+  barrier_.WaitFor(asked.value, deadline,
+                   [this, waiting = Waiting{std::move(call), &handler}](
+                       const base::StatusOr<base::Revision>& fresh) {
+                     // Completions come on the barrier's threads.
+                     waiting.call->Post([this, waiting, status = fresh.status()] {
+                       if (status.ok() && !waiting.call->EndRevisionWait())
+                         return waiting.call->Fail(api::TooManyRequests());
+                       GoOn(waiting, status);
+                     });
+                   });
 }
 
 void Freshness::Join(Waiting waiting) {

@@ -1,10 +1,12 @@
 #include "server/handlers/image_stream.h"
 
+#include <atomic>
 #include <string>
 #include <utility>
 
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/api/headers.h"
+#include "server/handlers/get_request.h"
 #include "server/wire/encode.h"
 #include "server/wire/gzip.h"
 #include "storage/records/record.h"
@@ -28,17 +30,16 @@ std::string Encode(const v1::ImageStream& stream, const wire::Representation& fo
 }  // namespace
 
 ImageStreamHandler::ImageStreamHandler(client::Client& client, records::Keys keys,
-                                       Freshness& freshness, Submit submit,
+                                       Freshness& freshness, Lane readers,
                                        api::RegistryHostnames registry)
     : client_(client),
       keys_(std::move(keys)),
       freshness_(freshness),
-      submit_(std::move(submit)),
+      readers_(std::move(readers)),
       registry_(std::move(registry)) {}
 
 void ImageStreamHandler::Serve(std::shared_ptr<Call> call) {
-  if (call->info->ns.empty()) return call->Fail(api::BadRequest("Namespace parameter required."));
-  if (call->info->name.empty()) return call->Fail(api::BadRequest("name must be provided"));
+  if (const auto refused = RefuseGet(*call)) return call->Fail(*refused);
   // Such a name would be another key's path.
   if (!records::IsValidName(call->info->ns) || !records::IsValidName(call->info->name))
     return call->Fail(api::NotFound("imagestreams", call->info->name));
@@ -46,8 +47,23 @@ void ImageStreamHandler::Serve(std::shared_ptr<Call> call) {
 }
 
 void ImageStreamHandler::ServeFresh(const std::shared_ptr<Call>& call) {
-  std::function<void()> task = [this, call] { call->Guard([&] { Read(*call); }); };
-  if (!submit_(task)) call->Fail(api::TooManyRequests());
+  // Who comes first has the call: the reader, or its end while it waits for one.
+  struct Turn {
+    std::atomic<bool> taken = false;
+    uint64_t ticket = 0;
+  };
+  const auto turn = std::make_shared<Turn>();
+  call->OnEnd([this, turn, weak = std::weak_ptr<Call>(call)](Call::End end) {
+    if (turn->taken.exchange(true)) return;
+    const std::shared_ptr<Call> ended = weak.lock();
+    readers_.withdraw(turn->ticket);
+    if (ended != nullptr && end == Call::End::kTimeIsOver) ended->Fail(api::RequestTimeout());
+  });
+  std::function<void()> task = [this, call, turn] {
+    if (!turn->taken.exchange(true)) call->Guard([&] { Read(*call); });
+  };
+  turn->ticket = readers_.submit(task, {call->user->name});
+  if (turn->ticket == 0 && !turn->taken.exchange(true)) call->Fail(api::TooManyRequests());
 }
 
 void ImageStreamHandler::Read(Call& call) const {

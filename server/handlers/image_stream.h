@@ -1,12 +1,12 @@
 // GET …/imagestreams/{name}: the record itself.
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "server/api/image_stream.h"
 #include "server/handlers/call.h"
 #include "server/handlers/freshness.h"
+#include "server/handlers/lane.h"
 #include "storage/client/client.h"
 #include "storage/records/keys.h"
 
@@ -16,11 +16,8 @@ namespace strata::handlers {
 // for it waits there.
 class ImageStreamHandler final : private FreshHandler {
  public:
-  // Runs a task elsewhere, or refuses and leaves it untouched.
-  using Submit = std::function<bool(std::function<void()>& task)>;
-
-  ImageStreamHandler(client::Client& client, records::Keys keys, Freshness& freshness,
-                     Submit submit, api::RegistryHostnames registry);
+  ImageStreamHandler(client::Client& client, records::Keys keys, Freshness& freshness, Lane readers,
+                     api::RegistryHostnames registry);
 
   void Serve(std::shared_ptr<Call> call);
 
@@ -32,7 +29,7 @@ class ImageStreamHandler final : private FreshHandler {
   client::Client& client_;
   const records::Keys keys_;
   Freshness& freshness_;
-  const Submit submit_;
+  const Lane readers_;
   const api::RegistryHostnames registry_;
 };
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/api/headers.h"
+#include "server/handlers/get_request.h"
 #include "server/wire/gzip.h"
 
 namespace strata::handlers {
@@ -22,14 +23,29 @@ http::Response ToResponse(const std::shared_ptr<const layers::Encoded>& answer,
   return response;
 }
 
+void AnswerBuilt(Call& call, const Builds::Result& built, const layers::Form& form) {
+  if (built.ok()) return call.Respond(ToResponse(*built, form));
+  switch (built.status().code()) {
+    case base::StatusCode::kNotFound:
+      return call.Fail(api::NotFound("imagestreams", call.info->name));
+    case base::StatusCode::kUnavailable:
+      return call.Fail(api::TooManyRequests());
+    default:
+      return call.Fail(api::InternalError("the image stream can't be read: " +
+                                          std::string(base::Message(built.status()))));
+  }
+}
+
 }  // namespace
 
-LayersHandler::LayersHandler(layers::Index& index, Freshness& freshness, Submit submit)
-    : index_(index), freshness_(freshness), submit_(std::move(submit)) {}
+LayersHandler::LayersHandler(layers::Index& index, Freshness& freshness, Lane workers,
+                             obs::Metrics& metrics)
+    : index_(index),
+      freshness_(freshness),
+      builds_(index, std::move(workers), &AnswerBuilt, metrics) {}
 
 void LayersHandler::Serve(std::shared_ptr<Call> call) {
-  if (call->info->ns.empty()) return call->Fail(api::BadRequest("Namespace parameter required."));
-  if (call->info->name.empty()) return call->Fail(api::BadRequest("name must be provided"));
+  if (const auto refused = RefuseGet(*call)) return call->Fail(*refused);
   freshness_.Wait(std::move(call), *this);
 }
 
@@ -40,7 +56,7 @@ void LayersHandler::ServeFresh(const std::shared_ptr<Call>& call) {
   const std::string* encoding = call->request.headers.Find("accept-encoding");
   const layers::Form form{negotiation.representation,
                           encoding != nullptr && wire::AcceptsGzip(*encoding)};
-  Lookup lookup = index_.Find(call->info->ns, call->info->name, form);
+  const Lookup lookup = index_.Find(call->info->ns, call->info->name, form);
   if (lookup.result == Lookup::Result::kNotFound)
     return call->Fail(api::NotFound("imagestreams", call->info->name));
   if (form.representation.transform == wire::Transform::kPartialObjectMetadataList) {
@@ -49,29 +65,13 @@ void LayersHandler::ServeFresh(const std::shared_ptr<Call>& call) {
   switch (lookup.result) {
     case Lookup::Result::kAnswer:
       return call->Respond(ToResponse(lookup.answer, form));
-    case Lookup::Result::kBuild:
-      return Build(call, std::move(lookup), form);
+    case Lookup::Result::kSmall:
+      return AnswerBuilt(*call, index_.Build(lookup.gathered, form), form);
+    case Lookup::Result::kLarge:
+      return builds_.Join(call, form, lookup.images);
     default:
       return call->Fail(api::InternalError("the image stream can't be read: " + lookup.reason));
   }
-}
-
-void LayersHandler::Build(const std::shared_ptr<Call>& call, Lookup lookup,
-                          const layers::Form& form) {
-  const size_t images = lookup.gathered.nodes.size();
-  std::function<void()> task = [this, call, form,
-                                lookup = std::make_shared<Lookup>(std::move(lookup))] {
-    call->Guard([&] {
-      const auto built = index_.Build(lookup->gathered, form);
-      if (built.ok()) return call->Respond(ToResponse(*built, form));
-      call->Fail(api::InternalError("the image stream can't be read: " +
-                                    std::string(base::Message(built.status()))));
-    });
-  };
-  // YAML costs some ten times as much.
-  const size_t few = form.representation.type == wire::MediaType::kYaml ? 1 : kInlineImages;
-  if (images < few) return task();
-  if (!submit_(task)) call->Fail(api::TooManyRequests());
 }
 
 void AddIndexMetrics(const layers::Index& index, obs::Metrics& metrics) {

@@ -57,10 +57,27 @@ void SortByName(const NameTable& names, std::vector<T>& items) {
   });
 }
 
+// Whether the work has to end, looked at now and then.
+class Pulse {
+ public:
+  explicit Pulse(const std::stop_token& stop) : stop_(stop) {}
+  bool IsOver() {
+    if ((++count_ & 1023) == 0) over_ = over_ || stop_.stop_requested();
+    return over_;
+  }
+
+ private:
+  const std::stop_token& stop_;
+  size_t count_ = 0;
+  bool over_ = false;
+};
+
 // First writer wins a blob, in the order layers, config, the image itself, and then its children
 // (etcd.go addImageStreamLayers).
-Maps MakeMaps(const NameTable& names, const WellKnown& known, const Gathered& gathered) {
+Maps MakeMaps(const NameTable& names, const WellKnown& known, const Gathered& gathered,
+              const std::stop_token& stop) {
   Maps maps;
+  Pulse pulse(stop);
   absl::flat_hash_set<NameId> seen;
   const auto is_new = [&seen](NameId name) { return seen.insert(name).second; };
   maps.images.reserve(gathered.nodes.size());
@@ -70,6 +87,7 @@ Maps MakeMaps(const NameTable& names, const WellKnown& known, const Gathered& ga
     if (!usable) continue;
     const ImageEntry& image = *node.image;
     for (size_t i = 0; i < image.layer_names().size(); ++i) {
+      if (pulse.IsOver()) return {};
       const NameId name = image.layer_names()[i];
       if (!is_new(name)) continue;
       const ImageEntry::Layer layer = image.layer(i);
@@ -84,14 +102,15 @@ Maps MakeMaps(const NameTable& names, const WellKnown& known, const Gathered& ga
       maps.blobs.push_back({names.Rank(node.name), node.name, image.media_type(), 0, false});
     }
   }
+  if (stop.stop_requested()) return {};
   SortByName(names, maps.blobs);
   SortByName(names, maps.images);
   return maps;
 }
 
 // An encoder runs twice: to measure into a Counter, and then into a Writer on a string of that
-// size. So a body of megabytes is allocated once, and isn't larger than it has to be while it is
-// cached.
+// size, unless the work is over before. So a body of megabytes is allocated once, and isn't larger
+// than it has to be while it is cached.
 struct Counter {
   void Byte(char) { ++size; }
   void Text(std::string_view text) { size += text.size(); }
@@ -122,11 +141,13 @@ size_t Measure(const Encode& encode) {
 
 // Appends `size` bytes.
 template <typename Encode>
-void Write(const NameTable& names, size_t size, const Encode& encode, std::string& out) {
+void Write(const NameTable& names, size_t size, const Encode& encode, const std::stop_token& stop,
+           std::string& out) {
   const size_t start = out.size();
   out.resize(start + size);
   Writer writer{names, out.data() + start};
   encode(writer);
+  if (stop.stop_requested()) return;
   if (writer.at != out.data() + out.size()) std::abort();  // the two runs differ
 }
 
@@ -151,11 +172,13 @@ class JsonEncoder {
  public:
   JsonEncoder(JsonTexts& texts, Sink& out) : texts_(texts), out_(out) {}
 
-  void Encode(std::string_view metadata, const Maps& maps) {
+  // Cut short once `pulse` is over.
+  void Encode(std::string_view metadata, const Maps& maps, Pulse& pulse) {
     out_.Text(R"({"kind":"ImageStreamLayers","apiVersion":"image.openshift.io/v1","metadata":)");
     out_.Text(metadata);
     out_.Text(R"(,"blobs":{)");
     for (const Blob& blob : maps.blobs) {
+      if (pulse.IsOver()) return;
       if (&blob != &maps.blobs.front()) out_.Byte(',');
       Name(blob.name);
       out_.Text(R"(:{"size":)");
@@ -171,6 +194,7 @@ class JsonEncoder {
     }
     out_.Text(R"(},"images":{)");
     for (const Image& image : maps.images) {
+      if (pulse.IsOver()) return;
       if (&image != &maps.images.front()) out_.Byte(',');
       Name(image.name);
       out_.Byte(':');
@@ -230,10 +254,12 @@ class ProtobufEncoder {
  public:
   ProtobufEncoder(const NameTable& names, Sink& out) : names_(names), out_(out) {}
 
-  void Encode(std::string_view metadata, const Maps& maps) {
+  // Cut short once `pulse` is over.
+  void Encode(std::string_view metadata, const Maps& maps, Pulse& pulse) {
     Tag(1, metadata.size());
     out_.Text(metadata);
     for (const Blob& blob : maps.blobs) {
+      if (pulse.IsOver()) return;
       const auto size = static_cast<uint64_t>(blob.size);
       MapEntry(2, blob.name,
                (blob.has_size ? 1 + VarintSize(size) : 0) + FieldSize(blob.media_type));
@@ -244,6 +270,7 @@ class ProtobufEncoder {
       Name(2, blob.media_type);
     }
     for (const Image& image : maps.images) {
+      if (pulse.IsOver()) return;
       MapEntry(3, image.name, ReferencesSize(image.entry));
       References(image.entry);
     }
@@ -312,33 +339,39 @@ class ProtobufEncoder {
   Sink& out_;
 };
 
-// Without the line feed; `spare` bytes are kept free for what the caller appends.
+// Without the line feed; `spare` bytes are kept free for what the caller appends. Like
+// EncodeProtobuf meaningless once it is stopped.
 std::string EncodeJson(const NameTable& names, const ObjectMeta& metadata, const Maps& maps,
-                       size_t spare) {
+                       const std::stop_token& stop, size_t spare) {
   JsonTexts texts(names);
   const std::string meta = codec::EncodeJson(metadata);
   const auto encode = [&]<typename Sink>(Sink& out) {
-    JsonEncoder<Sink>(texts, out).Encode(meta, maps);
+    Pulse pulse(stop);
+    JsonEncoder<Sink>(texts, out).Encode(meta, maps, pulse);
   };
   const size_t size = Measure(encode);
   std::string body;
+  if (stop.stop_requested()) return body;
   body.reserve(size + spare);
-  Write(names, size, encode, body);
+  Write(names, size, encode, stop, body);
   return body;
 }
 
-std::string EncodeProtobuf(const NameTable& names, const ObjectMeta& metadata, const Maps& maps) {
+std::string EncodeProtobuf(const NameTable& names, const ObjectMeta& metadata, const Maps& maps,
+                           const std::stop_token& stop) {
   const std::string meta = codec::EncodeProtobuf(metadata);
   const auto encode = [&]<typename Sink>(Sink& out) {
-    ProtobufEncoder<Sink>(names, out).Encode(meta, maps);
+    Pulse pulse(stop);
+    ProtobufEncoder<Sink>(names, out).Encode(meta, maps, pulse);
   };
   const size_t size = Measure(encode);
+  std::string body;
+  if (stop.stop_requested()) return body;
   std::string head;
   wire::AppendEnvelopeHead(kType, size, head);
-  std::string body;
   body.reserve(head.size() + size + wire::kEnvelopeTail.size());
   body += head;
-  Write(names, size, encode, body);
+  Write(names, size, encode, stop, body);
   body += wire::kEnvelopeTail;
   return body;
 }
@@ -380,15 +413,17 @@ std::string PartialBody(const ObjectMeta& metadata, const wire::Representation& 
 }
 
 std::string Body(const NameTable& names, const WellKnown& known, const Gathered& gathered,
-                 const ObjectMeta& metadata, const wire::Representation& representation) {
+                 const ObjectMeta& metadata, const wire::Representation& representation,
+                 const std::stop_token& stop) {
   if (representation.transform == wire::Transform::kPartialObjectMetadata) {
     return PartialBody(metadata, representation);
   }
-  const Maps maps = MakeMaps(names, known, gathered);
+  const Maps maps = MakeMaps(names, known, gathered, stop);
   if (representation.type == wire::MediaType::kProtobuf) {
-    return EncodeProtobuf(names, metadata, maps);
+    return EncodeProtobuf(names, metadata, maps, stop);
   }
-  std::string body = EncodeJson(names, metadata, maps, 1);
+  std::string body = EncodeJson(names, metadata, maps, stop, 1);
+  if (stop.stop_requested()) return body;
   if (representation.type == wire::MediaType::kYaml || representation.pretty) {
     return wire::EncodeText(body, representation);
   }
@@ -399,7 +434,8 @@ std::string Body(const NameTable& names, const WellKnown& known, const Gathered&
 }  // namespace
 
 base::StatusOr<Encoded> Build(const NameTable& names, const WellKnown& known,
-                              const Gathered& gathered, const Form& form) {
+                              const Gathered& gathered, const Form& form,
+                              const std::stop_token& stop) {
   ObjectMeta metadata;
   const std::string_view stored = gathered.stream->metadata();
   if (!metadata.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
@@ -408,7 +444,8 @@ base::StatusOr<Encoded> Build(const NameTable& names, const WellKnown& known,
   metadata.set_resource_version(std::to_string(gathered.stream->revision()));
   Encoded encoded;
   encoded.revision = gathered.stream->revision();
-  encoded.body = Body(names, known, gathered, metadata, form.representation);
+  encoded.body = Body(names, known, gathered, metadata, form.representation, stop);
+  if (stop.stop_requested()) return base::CancelledError("nobody waits any more");
   encoded.warnings = WarningsOf(names, gathered);
   if (form.gzip && encoded.body.size() > wire::kGzipThreshold) {
     encoded.body = wire::Gzip(encoded.body);

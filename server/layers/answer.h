@@ -2,6 +2,7 @@
 // what the index gathered, outside of the index's lock.
 #pragma once
 
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@ struct Form {
 struct Encoded {
   std::string body;
   bool gzipped = false;
+  bool is_refusal = false;            // the stream has no answer, and `body` says why
   base::Revision revision = 0;        // metadata.resourceVersion: the stream's mod revision
   std::vector<std::string> warnings;  // for Warning headers: short, printable, at most six
 };
@@ -49,9 +51,11 @@ struct WellKnown {
   NameId oci_config;
 };
 
-// An error only if the stream's metadata doesn't parse. The metadata's resourceVersion is the
-// stream's revision.
+// kDataLoss if the stream's metadata doesn't parse, kCancelled if it was stopped on the way, which
+// is looked at every thousand blobs or images. The metadata's resourceVersion is the stream's
+// revision.
 base::StatusOr<Encoded> Build(const NameTable& names, const WellKnown& known,
-                              const Gathered& gathered, const Form& form);
+                              const Gathered& gathered, const Form& form,
+                              const std::stop_token& stop = {});
 
 }  // namespace strata::layers

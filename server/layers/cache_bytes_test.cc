@@ -98,6 +98,7 @@ INSTANTIATE_TEST_SUITE_P(Answers, CacheBytes,
                                          Shape{"WithWarnings", 5000, 3, 0, {kProtobuf}, true},
                                          Shape{"OfNoImage", 6000, 0, 0, {kJson}},
                                          Shape{"Large", 4, 700, 10, {kJson, kProtobuf}},
+                                         Shape{"OfMoreThanIsChained", 3, 1500, 3, {kJson}},
                                          Shape{"Compressed", 40, 300, 40, {kGzip}}),
                          [](const auto& test) { return test.param.name; });
 

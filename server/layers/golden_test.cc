@@ -83,8 +83,11 @@ class LayersGolden : public testing::Test {
   static std::string Answer(const std::string& ns, const std::string& name, const Form& form) {
     const Lookup lookup = index->Find(ns, name, form);
     if (lookup.result == Lookup::Result::kAnswer) return lookup.answer->body;
-    if (lookup.result != Lookup::Result::kBuild) return "<" + lookup.reason + ">";
-    return (*index->Build(lookup.gathered, form))->body;
+    if (lookup.result == Lookup::Result::kSmall)
+      return (*index->Build(lookup.gathered, form))->body;
+    if (lookup.result != Lookup::Result::kLarge) return "<" + lookup.reason + ">";
+    Assembly assembly(ns, name, form);
+    return (*index->Make(assembly, {}))->body;
   }
 
   static Index* index;

@@ -1,8 +1,8 @@
 #include "server/layers/index.h"
 
-#include <absl/container/flat_hash_set.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace strata::layers {
@@ -25,6 +25,24 @@ class StreamKey {
 
 base::Status Unreadable(std::string_view why) {
   return base::DataLossError(why.empty() ? "unknown" : why);
+}
+
+// What stays on an io thread: some 20 µs of encoding. Names that are no digests may be of any
+// length.
+constexpr size_t kSmallImages = 12;
+constexpr size_t kSmallEntries = 256;
+constexpr size_t kSmallTextBytes = 16 << 10;
+// Names that Find looks at, repeated ones too.
+constexpr size_t kFirstSteps = 2 * kSmallImages;
+// Names that are looked at under one lock.
+constexpr size_t kSteps = 256;
+// Walks that begin anew because lists changed meanwhile.
+constexpr int kAttempts = 16;
+
+base::StatusOr<std::shared_ptr<const Encoded>> AnswerOrRefusal(
+    std::shared_ptr<const Encoded> answer) {
+  if (answer->is_refusal) return base::DataLossError(answer->body);
+  return answer;
 }
 
 std::string Reason(const base::Status& status) {
@@ -203,6 +221,7 @@ void Index::EndList() {
     unreadable_streams_ = unreadable_streams;
     cache_.Clear();
     dropped = cache_.TakeDropped();
+    for (Assembly* assembly : assemblies_) Spoil(*assembly);
   }
   AbortList();  // what was replaced
 }
@@ -235,8 +254,23 @@ void Index::Apply(std::span<const Change> changes) {
   Recycle();
 }
 
+// Something of it is otherwise now: whoever asks from now on can't have it, unless all of it is
+// still to be found.
+void Index::Spoil(Assembly& assembly) {
+  if (assembly.walking_) {
+    assembly.begins_again_ = true;
+  } else {
+    assembly.open_.store(false, std::memory_order_release);
+  }
+}
+
 void Index::PutImage(Decoded& change) {
   cache_.DropUsersOf(change.image);
+  for (Assembly* assembly : assemblies_) {
+    if (!assembly->walk_.Visited(change.image)) continue;
+    if (!assembly->walking_ || !assembly->walk_.Replace(change.image, change.image_entry))
+      Spoil(*assembly);
+  }
   auto& images = records_->images;
   ImagePointer old;
   if (const auto found = images.find(change.image); found != images.end()) {
@@ -259,6 +293,9 @@ void Index::PutImage(Decoded& change) {
 
 void Index::PutStream(Decoded& change) {
   cache_.DropStream(change.stream);
+  for (Assembly* assembly : assemblies_) {
+    if (assembly->key() == change.stream) Spoil(*assembly);
+  }
   auto& streams = records_->streams;
   StreamPointer old;
   if (const auto found = streams.find(std::string_view(change.stream)); found != streams.end()) {
@@ -273,31 +310,36 @@ void Index::PutStream(Decoded& change) {
   change.stream_entry = std::move(old);
 }
 
-bool Index::Gather(Gathered& gathered) const {
-  absl::flat_hash_set<NameId> visited;
-  std::vector<NameId> stack;  // the next to be visited is the last
-  const auto push = [&stack](std::span<const NameId> names) {
-    for (size_t i = names.size(); i > 0; --i) stack.push_back(names[i - 1]);
+ImagePointer Index::FindImage(NameId name) const {
+  const auto found = records_->images.find(name);
+  return found == records_->images.end() ? nullptr : *found;
+}
+
+bool Index::IsSmall(const Gathered& gathered, size_t entries, const Form& form) const {
+  // YAML costs some ten times as much.
+  const size_t few = form.representation.type == wire::MediaType::kYaml ? 1 : kSmallImages;
+  if (gathered.nodes.size() >= few || entries > kSmallEntries) return false;
+  size_t text = gathered.stream->metadata().size();
+  const auto add = [&](NameId name) {
+    if (!NameTable::IsDigest(name)) text += names_.TextSize(name);
   };
-  size_t entries = gathered.stream->images().size();
-  push(gathered.stream->images());
-  gathered.nodes.reserve(stack.size());
-  while (!stack.empty()) {
-    if (entries > options_.max_entries_per_answer) return false;
-    const NameId name = stack.back();
-    stack.pop_back();
-    if (!visited.insert(name).second) continue;
-    const auto found = records_->images.find(name);
-    if (found == records_->images.end()) {
-      gathered.nodes.push_back({name, nullptr});
-      continue;
+  for (const Gathered::Node& node : gathered.nodes) {
+    add(node.name);
+    if (node.image == nullptr) continue;
+    for (size_t i = 0; i < node.image->layer_names().size(); ++i) {
+      add(node.image->layer(i).name);
+      add(node.image->layer(i).media_type);
     }
-    const ImageEntry& image = **found;
-    gathered.nodes.push_back({name, *found});
-    entries += image.layer_names().size() + image.manifests().size();
-    push(image.manifests());
+    add(node.image->config());
+    add(node.image->media_type());
+    for (const NameId child : node.image->manifests()) add(child);
   }
-  return entries <= options_.max_entries_per_answer;
+  return text <= kSmallTextBytes;
+}
+
+std::string Index::TooLarge() const {
+  return fmt::format("the stream reaches more than {} images and layers",
+                     options_.max_entries_per_answer);
 }
 
 Lookup Index::Find(std::string_view ns, std::string_view name, const Form& form) const {
@@ -308,6 +350,9 @@ Lookup Index::Find(std::string_view ns, std::string_view name, const Form& form)
   if (lookup.answer != nullptr) {
     hits_.fetch_add(1, std::memory_order_relaxed);
     lookup.result = Lookup::Result::kAnswer;
+    if (!lookup.answer->is_refusal) return lookup;
+    lookup.result = Lookup::Result::kUnreadable;
+    lookup.reason = lookup.answer->body;
     return lookup;
   }
   const auto found = records_->streams.find(key.view());
@@ -318,14 +363,21 @@ Lookup Index::Find(std::string_view ns, std::string_view name, const Form& form)
     lookup.reason = (*found)->unreadable();
     return lookup;
   }
-  lookup.gathered.stream = *found;
-  if (!Gather(lookup.gathered)) {
-    lookup.reason = fmt::format("the stream reaches more than {} images and layers",
-                                options_.max_entries_per_answer);
-    lookup.gathered = {};
+  Walk walk(*found, options_.max_entries_per_answer);
+  const Walk::State state =
+      walk.Step(kFirstSteps,
+                [this](NameId image) ABSL_NO_THREAD_SAFETY_ANALYSIS { return FindImage(image); });
+  if (state == Walk::State::kTooLarge) {
+    lookup.reason = TooLarge();
     return lookup;
   }
-  lookup.result = Lookup::Result::kBuild;
+  lookup.gathered = walk.TakeGathered();
+  lookup.result = Lookup::Result::kSmall;
+  if (state == Walk::State::kMore || !IsSmall(lookup.gathered, walk.entries(), form)) {
+    lookup.result = Lookup::Result::kLarge;
+    lookup.images = (*found)->images().size();
+    lookup.gathered = {};
+  }
   return lookup;
 }
 
@@ -333,16 +385,98 @@ base::StatusOr<std::shared_ptr<const Encoded>> Index::Build(const Gathered& gath
                                                             const Form& form) {
   {
     base::ReaderMutexLock lock(&mu_);
-    if (auto answer = cache_.Find(gathered.stream->key(), form); answer != nullptr) return answer;
+    if (auto answer = cache_.Find(gathered.stream->key(), form); answer != nullptr)
+      return AnswerOrRefusal(std::move(answer));
   }
   STRATA_ASSIGN_OR_RETURN(Encoded encoded, layers::Build(names_, known_, gathered, form));
   auto answer = std::make_shared<const Encoded>(std::move(encoded));
   ResponseCache::Dropped dropped;  // freed after the lock is
   base::MutexLock lock(&mu_);
   if (!IsCurrent(gathered)) return answer;
-  cache_.Insert(gathered.stream->key(), form, answer, gathered.nodes);
+  cache_.Insert(gathered.stream->key(), form, answer, gathered.nodes, {});
   dropped = cache_.TakeDropped();
   return answer;
+}
+
+// An assembly is known to the writer while it is made.
+struct Index::Listed {
+  Listed(Index& i, Assembly& a) : index(i), assembly(a) {
+    base::MutexLock lock(&index.mu_);
+    index.assemblies_.push_back(&assembly);
+  }
+  ~Listed() {
+    base::MutexLock lock(&index.mu_);
+    std::erase(index.assemblies_, &assembly);
+    assembly.open_.store(false, std::memory_order_release);
+  }
+  Index& index;
+  Assembly& assembly;
+};
+
+base::StatusOr<std::shared_ptr<const Encoded>> Index::Make(Assembly& assembly,
+                                                           const std::stop_token& stop) {
+  const Listed listed(*this, assembly);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    STRATA_ASSIGN_OR_RETURN(std::shared_ptr<const Encoded> answer, BeginWalk(assembly));
+    if (answer != nullptr) return AnswerOrRefusal(std::move(answer));
+    const Walk::State walked = FinishWalk(assembly, stop);
+    if (stop.stop_requested()) return base::CancelledError("nobody waits any more");
+    if (walked != Walk::State::kMore) return Encode(assembly, walked, stop);
+  }
+  return base::UnavailableError("the stream's images change too quickly");
+}
+
+base::StatusOr<std::shared_ptr<const Encoded>> Index::BeginWalk(Assembly& assembly) {
+  Walk before;  // freed after the lock is
+  base::ReaderMutexLock lock(&mu_);
+  if (auto answer = cache_.Find(assembly.key(), assembly.form()); answer != nullptr) return answer;
+  const auto found = records_->streams.find(std::string_view(assembly.key()));
+  if (found == records_->streams.end()) return base::NotFoundError("there is no such stream");
+  if (!(*found)->usable()) return Unreadable((*found)->unreadable());
+  before = std::exchange(assembly.walk_, Walk(*found, options_.max_entries_per_answer));
+  assembly.walking_ = true;
+  assembly.begins_again_ = false;
+  return std::shared_ptr<const Encoded>();
+}
+
+Walk::State Index::FinishWalk(Assembly& assembly, const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    base::ReaderMutexLock lock(&mu_);
+    if (assembly.begins_again_) break;
+    const Walk::State state = assembly.walk_.Step(
+        kSteps, [this](NameId image) ABSL_NO_THREAD_SAFETY_ANALYSIS { return FindImage(image); });
+    if (state == Walk::State::kMore) continue;
+    assembly.walking_ = false;
+    return state;
+  }
+  return Walk::State::kMore;
+}
+
+base::StatusOr<std::shared_ptr<const Encoded>> Index::Encode(Assembly& assembly, Walk::State walked,
+                                                             const std::stop_token& stop) {
+  const Gathered gathered = assembly.walk_.TakeGathered();
+  Encoded encoded{.body = TooLarge(), .is_refusal = true};
+  if (walked == Walk::State::kDone) {
+    auto built = layers::Build(names_, known_, gathered, assembly.form(), stop);
+    if (built.ok()) {
+      encoded = *std::move(built);
+    } else if (built.status().code() == base::StatusCode::kDataLoss) {
+      encoded.body = Reason(built.status());
+    } else {
+      return built.status();
+    }
+  }
+  const auto answer = std::make_shared<const Encoded>(std::move(encoded));
+  ResponseCache::Dropped dropped;  // freed after the lock is
+  {
+    base::MutexLock lock(&mu_);
+    if (assembly.is_open()) {
+      cache_.Insert(assembly.key(), assembly.form(), answer, gathered.nodes,
+                    assembly.walk_.TakeReach());
+    }
+    dropped = cache_.TakeDropped();
+  }
+  return AnswerOrRefusal(answer);
 }
 
 bool Index::IsCurrent(const Gathered& gathered) const {

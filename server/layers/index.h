@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -22,6 +23,7 @@
 #include "base/status.h"
 #include "base/string_map.h"
 #include "server/layers/answer.h"
+#include "server/layers/assembly.h"
 #include "server/layers/entry.h"
 #include "server/layers/name_table.h"
 #include "server/layers/record.h"
@@ -45,7 +47,8 @@ struct Change {
 struct Lookup {
   enum class Result {
     kAnswer,      // `answer` can be sent
-    kBuild,       // it has to be built: give `gathered` to Index::Build
+    kSmall,       // it has to be built, in some 20 µs: give `gathered` to Index::Build
+    kLarge,       // it has to be built, and may take long: give an Assembly to Index::Make
     kNotFound,    // there is no such stream
     kUnreadable,  // the stream's own record is, or it reaches too much: `reason`
   };
@@ -53,6 +56,7 @@ struct Lookup {
   std::shared_ptr<const Encoded> answer;
   Gathered gathered;
   std::string reason;
+  size_t images = 0;  // kLarge: that the stream names
 };
 
 // Written by the reflector's thread alone (the first group of methods, but for AddToList), read by
@@ -84,7 +88,8 @@ class Index {
   // make stale.
   void Apply(std::span<const Change> changes) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // The answer, or what it is made of, at one revision.
+  // The answer, or what it is made of, at one revision. Costs what a small answer costs, however
+  // much the stream reaches.
   Lookup Find(std::string_view ns, std::string_view name, const Form& form) const
       ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -92,6 +97,14 @@ class Index {
   // changed meanwhile. If somebody else has built the answer since, it is that one, which is at
   // least as new. Costs about 2 µs an image. An error says why the stream can't be answered.
   base::StatusOr<std::shared_ptr<const Encoded>> Build(const Gathered& gathered, const Form& form)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The same for an answer of any size, as new as the index is when it returns from its walk, which
+  // holds the lock for some 50 µs at a time. That a stream can't be answered is kept like an
+  // answer. kNotFound, kDataLoss: why it can't be answered; kCancelled: it was stopped, which is
+  // looked at at intervals; kUnavailable: lists of images that it reaches change again and again.
+  base::StatusOr<std::shared_ptr<const Encoded>> Make(Assembly& assembly,
+                                                      const std::stop_token& stop)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   struct Stats {
@@ -133,6 +146,7 @@ class Index {
   using StreamResult = base::StatusOr<StreamRecord>;
   using Record = std::variant<std::monostate, ImageResult, StreamResult>;  // nothing of a deletion
   struct Decoded;
+  struct Listed;
 
   // What takes longest, and needs nothing of the index.
   static std::vector<Record> Read(std::span<const Change> changes);
@@ -146,9 +160,20 @@ class Index {
   // Leave what they replaced in `change`, to be freed outside of the lock.
   void PutImage(Decoded& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PutStream(Decoded& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Spoil(Assembly& assembly) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsCurrent(const Gathered& gathered) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
-  // The images that a stream reaches, depth first; false if that is too much.
-  bool Gather(Gathered& gathered) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  ImagePointer FindImage(NameId name) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  // Whether it costs an io thread next to nothing to encode it.
+  bool IsSmall(const Gathered& gathered, size_t entries, const Form& form) const;
+  std::string TooLarge() const;
+  // The answer, if there is one by now; otherwise the assembly's walk is at its start.
+  base::StatusOr<std::shared_ptr<const Encoded>> BeginWalk(Assembly& assembly)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // kDone and kTooLarge: the walk is over. kMore: it was stopped, or has to begin again.
+  Walk::State FinishWalk(Assembly& assembly, const std::stop_token& stop) ABSL_LOCKS_EXCLUDED(mu_);
+  base::StatusOr<std::shared_ptr<const Encoded>> Encode(Assembly& assembly, Walk::State walked,
+                                                        const std::stop_token& stop)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   const Options options_;
   const Report report_;
@@ -165,6 +190,7 @@ class Index {
   mutable base::SharedMutex mu_;
   std::unique_ptr<Records> records_ ABSL_GUARDED_BY(mu_);
   ResponseCache cache_ ABSL_GUARDED_BY(mu_);
+  std::vector<Assembly*> assemblies_ ABSL_GUARDED_BY(mu_);  // one for each thread that makes one
   size_t unreadable_images_ ABSL_GUARDED_BY(mu_) = 0;
   size_t unreadable_streams_ ABSL_GUARDED_BY(mu_) = 0;
   std::atomic<size_t> name_count_ = 0, name_bytes_ = 0;

@@ -277,6 +277,84 @@ TEST_F(LayerIndex, ARecordTwiceInAListCountsAsTheLast) {
   EXPECT_EQ(index.stats().unreadable_images, 1u) << "also when nobody says why";
 }
 
+// More than an io thread builds: of `images` images with `layers` layers each.
+Changes LargeStream(int images, int layers, const std::string& name = "app") {
+  Changes changes;
+  std::vector<std::string> names;
+  for (int i = 0; i < images; ++i) {
+    std::vector<std::string> of_image;
+    for (int l = 0; l < layers; ++l) of_image.push_back(fmt::format("l{}-{}", i, l));
+    names.push_back(fmt::format("i{}", i));
+    changes.Image(names.back(), ImageBytes(of_image));
+  }
+  changes.Stream(name, StreamBytes(name, names));
+  return changes;
+}
+
+TEST_F(LayerIndex, WhatIsLargeIsLeftToAWorker) {
+  using Result = Lookup::Result;
+  const auto result = [&](const char* name, const Form& form = {}) {
+    return index.Find("ns", name, form).result;
+  };
+  index.Apply(LargeStream(5, 10, "usual").all());
+  EXPECT_EQ(result("usual"), Result::kSmall);
+  EXPECT_EQ(result("usual", {{wire::MediaType::kYaml}}), Result::kLarge);
+  index.Apply(LargeStream(20, 1, "images").all());
+  EXPECT_EQ(result("images"), Result::kLarge);
+  EXPECT_EQ(index.Find("ns", "images", {}).images, 20u);
+  index.Apply(LargeStream(1, 1000, "layers").all());
+  EXPECT_EQ(result("layers"), Result::kLarge);
+  // Few records, but long ones.
+  const std::string long_text(100'000, 'x');
+  image_v1::ImageStream stream;
+  stream.mutable_metadata()->set_name("metadata");
+  (*stream.mutable_metadata()->mutable_annotations())["a"] = long_text;
+  index.Apply(Changes()
+                  .Image("i", ImageBytes({"a"}, "c", long_text))
+                  .Stream("types", StreamBytes("types", {"i"}))
+                  .Stream("names", StreamBytes("names", {long_text}))
+                  .Stream("metadata", codec::EncodeProtobuf(stream))
+                  .Image("list", ListBytes({long_text}))
+                  .Stream("children", StreamBytes("children", {"list"}))
+                  .all());
+  for (const char* name : {"types", "names", "metadata", "children"})
+    EXPECT_EQ(result(name), Result::kLarge) << name;
+}
+
+TEST_F(LayerIndex, AnAnswerThatIsMadeIsKeptAndGoesWithAnyOfItsImages) {
+  index.Apply(LargeStream(3000, 2).all());
+  const std::string body = Body();
+  EXPECT_THAT(body, HasSubstr(R"("i2999":{"imageMissing":false)"));
+  EXPECT_TRUE(Cached());
+  index.Apply(Changes().Image("unrelated", ImageBytes({"a"})).all());
+  EXPECT_TRUE(Cached());
+  index.Apply(Changes().Image("i1234", ImageBytes({"other"})).all());
+  EXPECT_FALSE(Cached());
+  EXPECT_THAT(Body(), HasSubstr(R"("i1234":{"imageMissing":false,"layers":["other"])"));
+}
+
+TEST_F(LayerIndex, AnAnswerThatNobodyWaitsForIsNotMade) {
+  index.Apply(LargeStream(3000, 2).all());
+  std::stop_source stop;
+  stop.request_stop();
+  for (const wire::MediaType type :
+       {wire::MediaType::kJson, wire::MediaType::kProtobuf, wire::MediaType::kYaml}) {
+    Assembly assembly("ns", "app", {{type}});
+    EXPECT_EQ(index.Make(assembly, stop.get_token()).status().code(), base::StatusCode::kCancelled);
+    EXPECT_FALSE(assembly.is_open());
+  }
+}
+
+TEST_F(LayerIndex, AnAssemblyIsOpenToOthersUntilItIsMade) {
+  index.Apply(LargeStream(300, 2).all());
+  Assembly assembly("ns", "app", {});
+  EXPECT_TRUE(assembly.is_open());
+  EXPECT_TRUE(index.Make(assembly, {}).ok());
+  EXPECT_FALSE(assembly.is_open());
+  Assembly none("ns", "none", {});
+  EXPECT_EQ(index.Make(none, {}).status().code(), base::StatusCode::kNotFound);
+}
+
 TEST(LayerIndexBounds, AStreamThatReachesTooMuchIsAnError) {
   Index index({.max_entries_per_answer = 4}, {});
   index.Apply(Changes()
@@ -290,6 +368,30 @@ TEST(LayerIndexBounds, AStreamThatReachesTooMuchIsAnError) {
   for (const char* name : {"lists", "names"}) {
     EXPECT_EQ(BodyOf(index, name),
               "<unreadable: the stream reaches more than 4 images and layers>");
+  }
+}
+
+TEST(LayerIndexBounds, ThatAStreamReachesTooMuchIsRememberedUntilAnythingOfItChanges) {
+  Index index({.max_entries_per_answer = 4000}, {});
+  const auto remembered = [&] {
+    return index.Find("ns", "app", {}).result == Lookup::Result::kUnreadable;
+  };
+  for (const int images : {1500, 30}) {
+    index.Apply(LargeStream(images, images == 30 ? 150 : 2).all());
+    EXPECT_FALSE(remembered());
+    EXPECT_EQ(BodyOf(index, "app"),
+              "<unreadable: the stream reaches more than 4000 images and layers>");
+    EXPECT_TRUE(remembered());
+    EXPECT_EQ(BodyOf(index, "app", {{wire::MediaType::kProtobuf}}),
+              "<unreadable: the stream reaches more than 4000 images and layers>");
+    index.Apply(Changes().Image("unrelated", ImageBytes({"a"})).all());
+    EXPECT_TRUE(remembered());
+    index.Apply(Changes().Image("i3", ImageBytes({"a"})).all());
+    EXPECT_FALSE(remembered());
+    BodyOf(index, "app");
+    index.Apply(Changes().Stream("app", StreamBytes("app", {"i1"})).all());
+    EXPECT_FALSE(remembered());
+    EXPECT_THAT(BodyOf(index, "app"), HasSubstr("ImageStreamLayers"));
   }
 }
 

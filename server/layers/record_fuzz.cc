@@ -24,8 +24,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   index.Apply(changes);
   for (const char* name : {"s", "t"}) {
     const Lookup lookup = index.Find("ns", name, {});
-    if (lookup.result == Lookup::Result::kBuild && !index.Build(lookup.gathered, {}).ok())
+    if (lookup.result == Lookup::Result::kSmall && !index.Build(lookup.gathered, {}).ok())
       std::abort();
+    Assembly assembly("ns", name, {});
+    if (lookup.result == Lookup::Result::kLarge && !index.Make(assembly, {}).ok()) std::abort();
   }
   return 0;
 }

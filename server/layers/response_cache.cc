@@ -1,5 +1,7 @@
 #include "server/layers/response_cache.h"
 
+#include <algorithm>
+
 #include "server/wire/gzip.h"
 
 namespace strata::layers {
@@ -17,9 +19,14 @@ size_t SizeOf(const Encoded& answer) {
   return bytes;
 }
 
+size_t SizeOf(const Walk::Reach& reach) {
+  return reach.capacity() * (sizeof(Walk::Reach::value_type) + 1);  // and a byte of control
+}
+
 }  // namespace
 
 bool ResponseCache::Answer::Serves(const Form& wanted) const {
+  if (encoded->is_refusal) return true;
   if (!(form.representation == wanted.representation)) return false;
   return form.gzip == wanted.gzip || (wanted.gzip && encoded->body.size() <= wire::kGzipThreshold);
 }
@@ -41,9 +48,11 @@ std::shared_ptr<const Encoded> ResponseCache::Find(std::string_view stream,
 
 void ResponseCache::Insert(std::string_view stream, const Form& form,
                            std::shared_ptr<const Encoded> answer,
-                           const std::vector<Gathered::Node>& images) {
+                           const std::vector<Gathered::Node>& images, Walk::Reach reach) {
+  const bool chained = images.size() <= kChained;
   const size_t bytes = SizeOf(*answer);
-  const size_t of_stream = kStreamOverhead + stream.size() + images.size() * kUseBytes;
+  const size_t of_stream =
+      kStreamOverhead + stream.size() + (chained ? images.size() * kUseBytes : SizeOf(reach));
   if (bytes + of_stream > max_bytes_ / 2 || Find(stream, form) != nullptr) return;
   EvictFor(bytes + of_stream);
   auto found = streams_.find(stream);
@@ -51,11 +60,16 @@ void ResponseCache::Insert(std::string_view stream, const Form& form,
     auto added = std::make_unique<Stream>();
     added->key = stream;
     added->bytes = of_stream;
-    added->uses.reset(new Use[images.size()]);
-    added->use_count = images.size();
-    for (size_t i = 0; i < images.size(); ++i) {
-      added->uses[i] = {images[i].name, added.get(), nullptr, nullptr};
-      Link(added->uses[i]);
+    if (chained) {
+      added->uses.reset(new Use[images.size()]);
+      added->use_count = images.size();
+      for (size_t i = 0; i < images.size(); ++i) {
+        added->uses[i] = {images[i].name, added.get(), nullptr, nullptr};
+        Link(added->uses[i]);
+      }
+    } else {
+      added->reach = std::make_unique<const Walk::Reach>(std::move(reach));
+      reaching_.push_back(added.get());
     }
     bytes_ += of_stream;
     found = streams_.insert(std::move(added)).first;
@@ -95,7 +109,12 @@ void ResponseCache::Drop(Streams::iterator found) {
   for (const auto& answer : stream.answers) DropAnswer(answer);
   for (size_t i = 0; i < stream.use_count; ++i) Unlink(stream.uses[i]);
   bytes_ -= stream.bytes;
-  streams_.erase(found);
+  if (stream.reach == nullptr) {
+    streams_.erase(found);
+    return;
+  }
+  std::erase(reaching_, &stream);
+  dropped_.reaching_.push_back(std::move(streams_.extract(found).value()));
 }
 
 void ResponseCache::DropStream(std::string_view stream) {
@@ -106,12 +125,17 @@ void ResponseCache::DropUsersOf(NameId image) {
   for (auto use = users_.find(image); use != users_.end(); use = users_.find(image)) {
     Drop(streams_.find(std::string_view(use->second->stream->key)));
   }
+  for (size_t i = reaching_.size(); i-- > 0;) {
+    if (reaching_[i]->reach->contains(image))
+      Drop(streams_.find(std::string_view(reaching_[i]->key)));
+  }
 }
 
 void ResponseCache::Clear() {
   dropped_.answers_.splice(dropped_.answers_.end(), ring_);
   dropped_.streams_ = std::exchange(streams_, {});
   dropped_.users_ = std::exchange(users_, {});
+  reaching_.clear();
   hand_ = ring_.end();
   bytes_ = 0;
 }

@@ -20,6 +20,7 @@
 
 #include "base/string_map.h"
 #include "server/layers/answer.h"
+#include "server/layers/walk.h"
 
 namespace strata::layers {
 
@@ -57,7 +58,8 @@ class ResponseCache {
     std::vector<Ring::iterator> answers;
     std::unique_ptr<Use[]> uses;
     size_t use_count = 0;
-    size_t bytes = 0;  // of this and of the uses
+    std::unique_ptr<const Walk::Reach> reach;  // instead of uses, if they are many
+    size_t bytes = 0;                          // of this and of the uses, or the reach
   };
   struct StreamHash : base::StringHash {
     using base::StringHash::operator();
@@ -83,9 +85,12 @@ class ResponseCache {
 
   // `images` are all names that the answer depends on, missing ones too, each once. Their ids must
   // stay valid for as long as the answer stands here: whoever changes or deletes the stream or an
-  // image drops it first.
+  // image drops it first. If they are more than kChained, `reach` has them too, and is what is
+  // kept: no answer, however large, is put in or dropped in more than some 50 µs. A refusal is
+  // every form's answer.
   void Insert(std::string_view stream, const Form& form, std::shared_ptr<const Encoded> answer,
-              const std::vector<Gathered::Node>& images);
+              const std::vector<Gathered::Node>& images, Walk::Reach reach);
+  static constexpr size_t kChained = 1024;
 
   void DropStream(std::string_view stream);
   // Every answer that depends on the image.
@@ -98,6 +103,7 @@ class ResponseCache {
     Ring answers_;
     Streams streams_;
     Users users_;
+    std::vector<std::unique_ptr<Stream>> reaching_;
   };
   Dropped TakeDropped() { return std::exchange(dropped_, {}); }
 
@@ -120,7 +126,9 @@ class ResponseCache {
   uint64_t evictions_ = 0;
   Streams streams_;
   Users users_;  // the first use of each image
-  Ring ring_;    // in order of insertion; the hand goes round (second chance)
+  // Those with a reach. Each holds kChained names and their texts, so they are hundreds at most.
+  std::vector<Stream*> reaching_;
+  Ring ring_;  // in order of insertion; the hand goes round (second chance)
   Ring::iterator hand_ = ring_.end();
   Dropped dropped_;
 };

@@ -11,12 +11,26 @@ class Cache : public testing::Test {
               const Form& form = {}) {
     auto encoded = std::make_shared<Encoded>();
     encoded->body = std::string(bytes, 'x');
+    Put(stream, encoded, images, form);
+  }
+  void Put(const std::string& stream, std::shared_ptr<const Encoded> encoded,
+           const std::vector<NameId>& images, const Form& form = {}) {
     std::vector<Gathered::Node> nodes;
-    for (const NameId image : images) nodes.push_back({image, nullptr});
-    cache.Insert(stream, form, encoded, nodes);
+    Walk::Reach reach;
+    for (const NameId image : images) {
+      reach.try_emplace(image, static_cast<uint32_t>(nodes.size()));
+      nodes.push_back({image, nullptr});
+    }
+    cache.Insert(stream, form, std::move(encoded), nodes, std::move(reach));
   }
   bool Has(const std::string& stream, const Form& form = {}) {
     return cache.Find(stream, form) != nullptr;
+  }
+
+  std::vector<NameId> Many(NameId from) {
+    std::vector<NameId> images;
+    for (NameId n = 0; n <= ResponseCache::kChained; ++n) images.push_back(from + n);
+    return images;
   }
 
   ResponseCache cache{100'000};
@@ -49,9 +63,9 @@ TEST_F(Cache, ALargeBodyIsKeptInBothForms) {
     answer->gzipped = gzipped;
     return answer;
   };
-  large.Insert("a", {}, encoded(200'000, false), {});
+  large.Insert("a", {}, encoded(200'000, false), {}, {});
   EXPECT_EQ(large.Find("a", {{}, true}), nullptr);
-  large.Insert("a", {{}, true}, encoded(10, true), {});
+  large.Insert("a", {{}, true}, encoded(10, true), {}, {});
   EXPECT_TRUE(large.Find("a", {{}, true})->gzipped);
   EXPECT_FALSE(large.Find("a", {})->gzipped);
 }
@@ -91,6 +105,32 @@ TEST_F(Cache, DropsTheUsersOfAnImageAndNobodyElse) {
   cache.DropStream("c");
   cache.DropStream("unknown");
   EXPECT_EQ(cache.stats().bytes, 0u) << "what is dropped is no longer counted";
+}
+
+TEST_F(Cache, AnAnswerOfManyImagesGoesWithAnyOfThem) {
+  Insert("a", 10, Many(1));
+  Insert("b", 10, Many(5000));
+  Insert("c", 10, {7});
+  cache.DropUsersOf(7);
+  EXPECT_FALSE(Has("a"));
+  EXPECT_TRUE(Has("b"));
+  EXPECT_FALSE(Has("c"));
+  cache.DropStream("b");
+  EXPECT_EQ(cache.stats().bytes, 0u);
+  Insert("a", 10, Many(1));
+  cache.Clear();
+  cache.DropUsersOf(7);
+  EXPECT_EQ(cache.stats().bytes, 0u);
+}
+
+TEST_F(Cache, ARefusalIsEveryFormsAnswer) {
+  auto refusal = std::make_shared<Encoded>();
+  refusal->is_refusal = true;
+  Put("a", refusal, {3});
+  EXPECT_TRUE(Has("a"));
+  EXPECT_TRUE(Has("a", {{wire::MediaType::kProtobuf}, true}));
+  cache.DropUsersOf(3);
+  EXPECT_FALSE(Has("a"));
 }
 
 TEST_F(Cache, StaysWithinItsBytesAndKeepsWhatIsUsed) {

@@ -99,10 +99,16 @@ inline std::string BodyOf(Index& index, std::string_view name, const Form& form 
       return "<not found>";
     case Lookup::Result::kUnreadable:
       return "<unreadable: " + lookup.reason + ">";
-    case Lookup::Result::kBuild:
+    case Lookup::Result::kSmall:
+    case Lookup::Result::kLarge:
       break;
   }
-  const auto built = index.Build(lookup.gathered, form);
+  Assembly assembly("ns", name, form);
+  const auto built = lookup.result == Lookup::Result::kSmall ? index.Build(lookup.gathered, form)
+                                                             : index.Make(assembly, {});
+  if (!built.ok() && built.status().code() == base::StatusCode::kNotFound) return "<not found>";
+  if (!built.ok() && built.status().code() == base::StatusCode::kDataLoss)
+    return "<unreadable: " + std::string(base::Message(built.status())) + ">";
   return built.ok() ? (*built)->body : std::string(base::Message(built.status()));
 }
 

@@ -7,8 +7,10 @@ namespace strata::net {
 
 struct WorkerPool::Counts {
   std::atomic<size_t> queued = 0;
-  std::atomic<size_t> submitted = 0;
+  std::atomic<size_t> bytes = 0;
+  std::atomic<size_t> accepted = 0;
   std::atomic<size_t> rejected = 0;
+  std::atomic<size_t> withdrawn = 0;
 };
 
 WorkerPool::WorkerPool(WorkerPoolOptions options, const std::string& name, obs::Metrics& metrics)
@@ -17,50 +19,110 @@ WorkerPool::WorkerPool(WorkerPoolOptions options, const std::string& name, obs::
   metrics.AddGaugeFunction("strata_worker_queue_length", "Tasks that wait for a worker.",
                            {{"pool", name}},
                            [counts] { return static_cast<double>(counts->queued); });
-  metrics.AddCounterFunction("strata_worker_tasks_total", "Tasks given to the workers.",
-                             {{"pool", name}, {"result", "accepted"}},
-                             [counts] { return static_cast<double>(counts->submitted); });
-  metrics.AddCounterFunction("strata_worker_tasks_total", "Tasks given to the workers.",
-                             {{"pool", name}, {"result", "rejected"}},
-                             [counts] { return static_cast<double>(counts->rejected); });
+  metrics.AddGaugeFunction("strata_worker_bytes", "Estimate of what tasks wait for or work on.",
+                           {{"pool", name}},
+                           [counts] { return static_cast<double>(counts->bytes); });
+  const auto count = [&](const char* result, std::atomic<size_t> Counts::*of) {
+    metrics.AddCounterFunction("strata_worker_tasks_total",
+                               "Tasks for the workers: taken, refused because too much waited, and "
+                               "taken back because nobody waited any more.",
+                               {{"pool", name}, {"result", result}},
+                               [counts, of] { return static_cast<double>((*counts).*of); });
+  };
+  count("accepted", &Counts::accepted);
+  count("rejected", &Counts::rejected);
+  count("withdrawn", &Counts::withdrawn);
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
-WorkerPool::~WorkerPool() {
+void WorkerPool::Stop() {
   {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
   }
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
-bool WorkerPool::TrySubmit(Task&& task) {
+bool WorkerPool::HasRoom(const User* user, size_t bytes) const {
+  if (stopping_ || places_.size() >= options_.max_queued) return false;
+  if (bytes_ > 0 && bytes_ + bytes > options_.max_bytes) return false;
+  if (user == nullptr) return true;
+  if (user->queue.size() >= options_.max_queued - places_.size()) return false;
+  return user->bytes == 0 || bytes == 0 || user->bytes + bytes <= options_.max_bytes - bytes_;
+}
+
+WorkerPool::Ticket WorkerPool::TrySubmit(Task&& task, const Order& order) {
   absl::MutexLock lock(&mu_);
-  if (stopping_ || queue_.size() >= options_.max_queued) {
+  auto found = users_.find(order.user);
+  if (!HasRoom(found == users_.end() ? nullptr : found->second.get(), order.bytes)) {
     ++counts_->rejected;
-    return false;
+    return 0;
   }
-  queue_.push_back(std::move(task));
-  counts_->queued = queue_.size();
-  ++counts_->submitted;
-  return true;
+  if (found == users_.end()) {
+    found = users_.emplace(std::string(order.user), std::make_unique<User>()).first;
+    found->second->name = found->first;
+  }
+  User& user = *found->second;
+  if (user.queue.empty()) user.turn = turns_.insert(turns_.end(), &user);
+  const Ticket ticket = ++last_;
+  user.queue.push_back({ticket, std::move(task), order.bytes});
+  places_[ticket] = {&user, std::prev(user.queue.end())};
+  user.bytes += order.bytes;
+  counts_->bytes = bytes_ += order.bytes;
+  counts_->queued = places_.size();
+  ++counts_->accepted;
+  return ticket;
+}
+
+WorkerPool::Queued WorkerPool::Remove(const Place& place) {
+  User& user = *place.user;
+  Queued taken = std::move(*place.queued);
+  user.queue.erase(place.queued);
+  if (user.queue.empty()) turns_.erase(user.turn);
+  places_.erase(taken.ticket);
+  counts_->queued = places_.size();
+  return taken;
+}
+
+void WorkerPool::Forget(User& user, size_t bytes) {
+  user.bytes -= bytes;
+  counts_->bytes = bytes_ -= bytes;
+  if (user.queue.empty() && user.running == 0) users_.erase(users_.find(user.name));
+}
+
+void WorkerPool::Withdraw(Ticket ticket) {
+  Queued withdrawn;  // ends after the lock does
+  absl::MutexLock lock(&mu_);
+  const auto found = places_.find(ticket);
+  if (found == places_.end()) return;
+  User& user = *found->second.user;
+  withdrawn = Remove(Place(found->second));
+  Forget(user, withdrawn.bytes);
+  ++counts_->withdrawn;
 }
 
 void WorkerPool::Run() {
   const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return stopping_ || !queue_.empty();
+    return stopping_ || !turns_.empty();
   };
   for (;;) {
-    Task task;
+    Queued next;
+    User* user = nullptr;
     {
       absl::MutexLock lock(&mu_);
       mu_.Await(absl::Condition(&ready));
       if (stopping_) return;
-      task = std::move(queue_.front());
-      queue_.pop_front();
-      counts_->queued = queue_.size();
+      user = turns_.front();
+      next = Remove({user, user->queue.begin()});
+      ++user->running;
+      if (!user->queue.empty()) turns_.splice(turns_.end(), turns_, user->turn);
     }
-    task();
+    next.task();
+    next.task = nullptr;
+    absl::MutexLock lock(&mu_);
+    --user->running;
+    Forget(*user, next.bytes);
   }
 }
 

@@ -13,6 +13,32 @@
 #include "server/api/headers.h"
 
 namespace strata::serving {
+namespace {
+
+// Who keeps the cluster running, and what tells whether it runs, isn't turned away (maxinflight.go;
+// k8s.io/apiserver pkg/apis/flowcontrol/bootstrap: flow schemas `exempt` and `probes`). The
+// aggregator reads OpenAPI documents as a user of its own (kube-aggregator
+// pkg/controllers/openapi/aggregator).
+Shares::Claim ClaimOf(const auth::UserInfo& user, const api::RequestInfo& info) {
+  const auto& groups = user.groups;
+  const bool exempt = user.name == "system:aggregator" ||
+                      std::find(groups.begin(), groups.end(), auth::kMasters) != groups.end() ||
+                      (!info.is_resource && (info.path == "/healthz" || info.path == "/livez" ||
+                                             info.path == "/readyz"));
+  return exempt ? Shares::Claim::kExempt : Shares::Claim::kFair;
+}
+
+// What an answer has that doesn't say otherwise, errors too (k8s.io/apiserver
+// pkg/endpoints/filters/cachecontrol.go, but for what openshift-apiserver
+// pkg/cmd/openshift-apiserver/openshiftapiserver withCacheControl doesn't leave out).
+std::string_view CacheControlOf(std::string_view path) {
+  for (const std::string_view prefix :
+       {"/openapi/", "/swagger-2.0.0.json", "/swagger-2.0.0.pb-v1", "/swagger.json", "/swaggerapi"})
+    if (path.starts_with(prefix)) return "no-cache, private";
+  return "no-store";
+}
+
+}  // namespace
 
 // One request from its arrival to its answer. Counted as in flight until its last owner lets go.
 class Chain::ServedCall final : public handlers::Call,
@@ -25,18 +51,36 @@ class Chain::ServedCall final : public handlers::Call,
     audit_id_ = api::AuditId(request.headers);
   }
 
-  ~ServedCall() override {
-    if (counted_) chain_.in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  ~ServedCall() override { CancelEnd(); }
+
+  // False if too many are in flight already, or too many of the user's.
+  bool TakePlace() {
+    place_ = chain_.in_flight_.Take(user->name, ClaimOf(*user, *info));
+    return place_.has_value();
   }
 
-  // False if too many are in flight already.
-  bool TakeSlot(int limit) {
-    counted_ = true;
-    return chain_.in_flight_.fetch_add(1, std::memory_order_relaxed) < limit || limit == 0;
+  bool BeginRevisionWait() override {
+    waiting_place_ = chain_.revision_waiters_.Take(user->name, ClaimOf(*user, *info));
+    if (waiting_place_) place_.reset();
+    return waiting_place_.has_value();
+  }
+
+  bool EndRevisionWait() override {
+    if (!waiting_place_) return true;
+    waiting_place_.reset();
+    return TakePlace();
+  }
+
+  void OnEnd(std::function<void(End)> ended) override {
+    end_alarm_ =
+        chain_.deadlines_.Set(deadline, [weak = weak_from_this(), ended = std::move(ended)] {
+          if (const auto call = weak.lock()) call->Post([ended] { ended(End::kTimeIsOver); });
+        });
   }
 
   void Respond(http::Response response) override {
     response.close_connection = response.close_connection || close;
+    CancelEnd();
     const size_t bytes = response.body == nullptr ? 0 : response.body->size();
     const auto took = chain_.clock_.Now() - started_;
     chain_.metrics_.Finished(handlers::Router::TargetOf(*info), response.status, took, bytes);
@@ -122,6 +166,11 @@ class Chain::ServedCall final : public handlers::Call,
   bool close = false;                 // the connection, after this answer
 
  private:
+  void CancelEnd() {
+    if (end_alarm_) chain_.deadlines_.Cancel(*end_alarm_);
+    end_alarm_.reset();
+  }
+
   // Those that every answer has come first. Takes the audit id: nothing is said of the request
   // after it.
   void AddHeaders(http::Response& response) {
@@ -132,9 +181,8 @@ class Chain::ServedCall final : public handlers::Call,
       const auto first = response.headers.begin();
       std::rotate(first, first + static_cast<ptrdiff_t>(own), response.headers.end());
     }
-    // cachecontrol.go: unless the answer says otherwise.
     if (response.headers.Find("cache-control") == nullptr)
-      response.headers.AddFirst("cache-control", "no-store");
+      response.headers.AddFirst("cache-control", std::string(CacheControlOf(info->path)));
     response.headers.AddFirst("audit-id", std::move(audit_id_));
   }
 
@@ -183,7 +231,8 @@ class Chain::ServedCall final : public handlers::Call,
   const base::MonotonicTime started_;
   const std::thread::id thread_ = std::this_thread::get_id();  // the connection's
   std::string audit_id_;
-  bool counted_ = false;
+  std::optional<Shares::Place> place_, waiting_place_;
+  std::optional<Deadlines::Alarm> end_alarm_;
   int waits_ = 0, waiting_ = 0;  // 0: for nothing
   std::optional<Deadlines::Alarm> alarm_;
   audit::Policy::Verdict verdict_;
@@ -206,10 +255,15 @@ Chain::Chain(const Options& options, const auth::Authenticator& authenticator,
       log_(log),
       audit_(audit),
       metrics_(metrics),
+      in_flight_(options.max_requests_inflight),
+      revision_waiters_(options.max_revision_waiters),
       deadlines_(clock) {
   metrics.AddGaugeFunction("apiserver_current_inflight_requests", "Requests that are being served.",
                            {{"request_kind", "readOnly"}},
                            [this] { return static_cast<double>(in_flight()); });
+  metrics.AddGaugeFunction("strata_revision_waiters",
+                           "Requests that wait for a resourceVersion which hasn't come.", {},
+                           [this] { return static_cast<double>(revision_waiters_.taken()); });
 }
 
 void Chain::Serve(http::Request request, std::unique_ptr<http::Exchange> exchange) {
@@ -356,10 +410,7 @@ void Chain::Impersonate(const std::shared_ptr<ServedCall>& call,
 }
 
 void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
-  // maxinflight.go: who keeps the cluster running isn't turned away.
-  const auto& groups = call->user->groups;
-  if (!call->TakeSlot(options_.max_requests_inflight) &&
-      std::find(groups.begin(), groups.end(), auth::kMasters) == groups.end()) {
+  if (!call->TakePlace()) {
     metrics_.Terminated(handlers::Router::TargetOf(*call->info), 429);
     return call->Fail(api::TooManyRequests());
   }

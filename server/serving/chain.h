@@ -6,7 +6,6 @@
 
 #include <absl/functional/function_ref.h>
 
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -22,6 +21,7 @@
 #include "server/http/exchange.h"
 #include "server/serving/deadlines.h"
 #include "server/serving/request_metrics.h"
+#include "server/serving/shares.h"
 
 namespace strata::serving {
 
@@ -30,7 +30,8 @@ class Chain {
  public:
   struct Options {
     std::chrono::nanoseconds request_timeout = std::chrono::seconds(60);  // --request-timeout
-    int max_requests_inflight = 3000;  // --max-requests-inflight; 0: no limit
+    int max_requests_inflight = 3000;   // --max-requests-inflight; 0: no limit
+    int max_revision_waiters = 10'000;  // --max-revision-waiters; 0: no limit
     double goaway_chance = 0;  // --goaway-chance: of an HTTP/2 request to end its connection
   };
 
@@ -42,7 +43,7 @@ class Chain {
   // For http::Handler: on the connection's thread.
   void Serve(http::Request request, std::unique_ptr<http::Exchange> exchange);
 
-  int in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
+  int in_flight() const { return in_flight_.taken(); }
 
  private:
   class ServedCall;
@@ -78,7 +79,8 @@ class Chain {
   // Of a request that isn't parsed yet, or can't be.
   const std::shared_ptr<const api::RequestInfo> no_info_ = std::make_shared<api::RequestInfo>();
   RequestMetrics metrics_;
-  std::atomic<int> in_flight_ = 0;
+  Shares in_flight_;
+  Shares revision_waiters_;
   Deadlines deadlines_;  // last: its thread ends before the rest
 };
 

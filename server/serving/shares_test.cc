@@ -1,0 +1,77 @@
+#include "server/serving/shares.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace strata::serving {
+namespace {
+
+using Claim = Shares::Claim;
+
+// As many places as `user` gets.
+std::vector<Shares::Place> TakeAll(Shares& shares, const std::string& user) {
+  std::vector<Shares::Place> places;
+  while (auto place = shares.Take(user, Claim::kFair)) places.push_back(*std::move(place));
+  return places;
+}
+
+TEST(Shares, AloneAUserHasMostAndTheNextHasRoom) {
+  Shares shares(400);
+  const auto first = TakeAll(shares, "a");
+  EXPECT_EQ(first.size(), 300u);
+  const auto second = TakeAll(shares, "b");
+  EXPECT_EQ(second.size(), 75u);
+  EXPECT_FALSE(shares.Take("a", Claim::kFair));
+  EXPECT_TRUE(shares.Take("c", Claim::kFair));
+  EXPECT_EQ(shares.taken(), 375);
+}
+
+TEST(Shares, WhatIsGivenBackIsThereForOthers) {
+  Shares shares(4);
+  {
+    const auto all = TakeAll(shares, "a");
+    EXPECT_EQ(all.size(), 3u);
+  }
+  EXPECT_EQ(shares.taken(), 0);
+  EXPECT_EQ(TakeAll(shares, "b").size(), 3u);
+}
+
+TEST(Shares, AUserAloneOnASmallServerIsServed) {
+  for (const int limit : {1, 2, 3}) {
+    Shares shares(limit);
+    EXPECT_EQ(TakeAll(shares, "a").size(), static_cast<size_t>(limit)) << limit;
+  }
+}
+
+TEST(Shares, TheExemptAreNeverTurnedAwayAndWithoutALimitNobodyIs) {
+  Shares shares(2);
+  const auto all = TakeAll(shares, "a");
+  EXPECT_FALSE(shares.Take("b", Claim::kFair));
+  EXPECT_TRUE(shares.Take("b", Claim::kExempt));
+  Shares endless(0);
+  std::vector<Shares::Place> places;
+  for (int i = 0; i < 10'000; ++i) places.push_back(endless.Take("a", Claim::kFair).value());
+}
+
+TEST(Shares, ThreadsTakeNoMoreThanThereAre) {
+  Shares shares(1000);
+  std::atomic<int> most = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 100; ++i) {
+        const auto places = TakeAll(shares, std::to_string(t));
+        most = std::max(most.load(), shares.taken());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(shares.taken(), 0);
+  EXPECT_LE(most, 1000 + 3) << "who is refused is counted for a moment";
+}
+
+}  // namespace
+}  // namespace strata::serving
