@@ -2,20 +2,21 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <spdlog/async.h>
-#include <spdlog/async_logger.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "base/bytes.h"
+#include "obs/line_writer.h"
 
 namespace strata::obs {
 namespace {
 
-constexpr size_t kQueuedLines = 8192;
-constexpr size_t kFieldLimit = 1024;  // bytes of one field's value
+constexpr size_t kQueueBytes = 8 << 20;  // of lines that wait for stderr
+constexpr size_t kFieldLimit = 1024;     // bytes of one field's value
 
 std::string Quoted(std::string_view text) {
   std::string out = "\"";
@@ -36,6 +37,22 @@ std::string ValueText(const Field& field) {
       field.value);
 }
 
+size_t WriteToStderr(std::string_view lines) {
+  while (!lines.empty()) {
+    const ssize_t written = write(STDERR_FILENO, lines.data(), lines.size());
+    if (written > 0) {
+      lines.remove_prefix(static_cast<size_t>(written));
+    } else if (errno == EAGAIN) {
+      // Somebody else has made the pipe one that doesn't block.
+      pollfd writable{STDERR_FILENO, POLLOUT, 0};
+      poll(&writable, 1, -1);
+    } else if (errno != EINTR) {
+      break;
+    }
+  }
+  return static_cast<size_t>(std::count(lines.begin(), lines.end(), '\n'));
+}
+
 std::string_view FileName(const std::source_location& location) {
   const std::string_view path = location.file_name();
   return path.substr(path.rfind('/') + 1);
@@ -44,22 +61,14 @@ std::string_view FileName(const std::source_location& location) {
 }  // namespace
 
 struct Logger::Queue {
-  std::shared_ptr<spdlog::details::thread_pool> pool;
-  std::shared_ptr<spdlog::async_logger> logger;
+  LineWriter writer{{.max_bytes = kQueueBytes}, &WriteToStderr};
 };
 
 Logger::Logger(LogFormat format, int verbosity)
     : format_(format),
       verbosity_(verbosity),
       clock_(system_clock_),
-      queue_(std::make_unique<Queue>()) {
-  queue_->pool = std::make_shared<spdlog::details::thread_pool>(kQueuedLines, 1);
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  queue_->logger = std::make_shared<spdlog::async_logger>(
-      "strata", std::move(sink), queue_->pool, spdlog::async_overflow_policy::overrun_oldest);
-  queue_->logger->set_pattern("%v");
-  queue_->logger->flush_on(spdlog::level::info);
-}
+      queue_(std::make_unique<Queue>()) {}
 
 Logger::Logger(LogFormat format, int verbosity, const base::Clock& clock, Sink sink)
     : format_(format), verbosity_(verbosity), clock_(clock), sink_(std::move(sink)) {}
@@ -67,7 +76,9 @@ Logger::Logger(LogFormat format, int verbosity, const base::Clock& clock, Sink s
 Logger::~Logger() = default;
 
 uint64_t Logger::dropped() const {
-  return queue_ ? queue_->pool->overrun_counter() : 0;
+  if (queue_ == nullptr) return 0;
+  const LineWriter::Stats stats = queue_->writer.stats()();
+  return stats.dropped + stats.failed;
 }
 
 // klog's header: severity, date, time, thread, file:line (klog.go formatHeader); or
@@ -99,7 +110,8 @@ void Logger::Write(char severity, int level, const Event& event, Fields fields) 
   if (sink_) {
     sink_(line);
   } else {
-    queue_->logger->info(line);
+    line.push_back('\n');
+    queue_->writer.Push(line);
   }
 }
 

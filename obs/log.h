@@ -51,8 +51,8 @@ struct Event {
   std::source_location location;
 };
 
-// Thread-safe. Writing never blocks: lines go through a bounded queue, and the oldest are dropped
-// when it is full.
+// Thread-safe. Neither writing nor the end waits for stderr: lines go through a queue bounded in
+// bytes (LineWriter), and are dropped when it is full.
 class Logger {
  public:
   // Receives whole lines, without the line feed, one at a time. For tests.
@@ -61,7 +61,7 @@ class Logger {
   // To stderr. `verbosity` is -v: V(n) lines appear for n <= verbosity.
   Logger(LogFormat format, int verbosity);
   Logger(LogFormat format, int verbosity, const base::Clock& clock, Sink sink);
-  ~Logger();  // flushes
+  ~Logger();  // flushes, if stderr takes it in time
 
   void Info(const Event& event, Fields fields = {}) const { Write('I', 0, event, fields); }
   void Warning(const Event& event, Fields fields = {}) const { Write('W', 0, event, fields); }
@@ -73,7 +73,7 @@ class Logger {
   // Whether lines of this level appear: spares the work of putting their fields together.
   bool Shows(int level) const { return level <= verbosity_; }
 
-  // Lines lost because the queue was full.
+  // Lines lost because the queue was full, or stderr failed.
   uint64_t dropped() const;
 
  private:

@@ -73,6 +73,40 @@ TEST(AuditEvent, ARequestThatIsBeingServedHasNoStatusYet) {
             "\n");
 }
 
+// An event costs what it costs to say who asked for what, however much the request says.
+TEST(AuditEvent, WhatOthersChoseIsCutWithAMark) {
+  const auto of_path = [](const std::string& text) {
+    http::Request request;
+    request.target = "/" + text;
+    api::RequestInfo info;
+    info.is_resource = true;
+    info.name = text;
+    auth::UserInfo user{"u", "", {}, {}};
+    for (int i = 0; i < 5000; ++i) user.groups.push_back("group-" + std::to_string(i));
+    for (int i = 0; i < 500; ++i) user.extra["k" + std::to_string(i)] = {text.substr(0, 100)};
+    request.headers.Add("user-agent", text);
+    const std::string description = Describe(request, info, &user, nullptr);
+    Event event;
+    event.description = description;
+    const api::Error error = api::NotFound("imagestreams", text);
+    event.failure = &error;
+    event.code = 404;
+    return LineOf(event);
+  };
+  for (const std::string& piece : {"x", "<", "\xC3\xA9", "\xFF", "\n", "\xF0\x9F\x98\x80"}) {
+    std::string text;
+    while (text.size() < 60'000) text += piece;
+    const std::string line = of_path(text);
+    EXPECT_LT(line.size(), 60'000u) << piece;
+    EXPECT_NE(line.find("...TRUNCATED\","), std::string::npos) << piece;
+    EXPECT_EQ(line.find("\xC3...TRUNCATED"), std::string::npos) << "characters stay whole";
+    EXPECT_NE(line.find(R"("group-0","group-1")"), std::string::npos);
+    EXPECT_NE(line.find(R"(,"...TRUNCATED"])"), std::string::npos);
+    EXPECT_NE(line.find(R"("...TRUNCATED":[]})"), std::string::npos);
+  }
+  EXPECT_EQ(of_path("short").find(R"("name":"short...TRUNCATED)"), std::string::npos);
+}
+
 // Each of what a description is made of, changed for itself and back again.
 TEST(AuditEvent, ARememberedDescriptionIsTheRequestsOwn) {
   using Headers = std::vector<http::Header>;

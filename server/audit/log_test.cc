@@ -1,7 +1,9 @@
 #include "server/audit/log.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -69,13 +71,13 @@ TEST_F(AuditLog, HoldsALineForEachEventWhenItEnds) {
 TEST_F(AuditLog, IsTurnedOverBySizeAndKeepsTheNewestBackups) {
   for (int round = 0; round < 5; ++round) {
     auto log = Open({.max_size_mb = 1, .max_backups = 2});
-    for (int i = 0; i < 30; ++i) Write(*log, std::to_string(i), 60'000);
+    for (int i = 0; i < 300; ++i) Write(*log, std::to_string(i), 60'000);
     log.reset();
     clock.Advance(std::chrono::seconds(1));
   }
   const auto [lines, files] = Count();
   EXPECT_EQ(files, 3u);
-  EXPECT_LT(lines, 150u);
+  EXPECT_LT(lines, 1000u);
   for (const auto& entry : fs::directory_iterator(folder))
     EXPECT_LE(entry.file_size(), uintmax_t{1} << 20) << entry.path();
 }
@@ -84,7 +86,7 @@ TEST_F(AuditLog, OldBackupsGo) {
   std::ofstream(folder / "audit-2001-01-01T00-00-00.000.log") << "{}\n";
   std::ofstream(folder / "audit-notes.log") << "{}\n";
   auto log = Open({.max_size_mb = 1, .max_age_days = 7});
-  for (int i = 0; i < 30; ++i) Write(*log, std::to_string(i), 60'000);
+  for (int i = 0; i < 300; ++i) Write(*log, std::to_string(i), 60'000);
   log.reset();
   EXPECT_FALSE(fs::exists(folder / "audit-2001-01-01T00-00-00.000.log"));
   EXPECT_TRUE(fs::exists(folder / "audit-notes.log")) << "somebody else's";
@@ -101,6 +103,33 @@ TEST_F(AuditLog, WhatDoesNotFitIntoTheQueueIsCounted) {
     EXPECT_THAT(metrics.Text(), testing::HasSubstr("apiserver_audit_error_total{plugin=\"log\"} " +
                                                    std::to_string(2000 - lines)));
   }
+}
+
+TEST_F(AuditLog, APipeThatTakesNothingHoldsUpNeitherRequestsNorTheEnd) {
+  signal(SIGPIPE, SIG_IGN);  // what is left behind gets one
+  const std::string path = (folder / "pipe").string();
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const auto policy = [] {
+    return *Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]");
+  };
+  const auto unread = Log::Open({.path = path}, policy(), clock, obs::NullLogger(), metrics);
+  EXPECT_EQ(base::Message(unread.status()), path + ": it is a pipe that nobody reads");
+
+  const int reader = open(path.c_str(), O_RDONLY | O_NONBLOCK);
+  constexpr size_t kBytes = 1 << 20;
+  auto log = *Log::Open({.path = path, .max_size_mb = 1, .max_queued_bytes = kBytes}, policy(),
+                        clock, obs::NullLogger(), metrics);
+  for (int i = 0; i < 3000; ++i) Write(*log, std::to_string(i), 3000);
+  const std::string text = metrics.Text();
+  EXPECT_THAT(text,
+              testing::Not(testing::HasSubstr("apiserver_audit_error_total{plugin=\"log\"} 0")));
+  const std::string gauge = "\nstrata_audit_queue_bytes ";
+  const size_t at = text.find(gauge);
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_LE(std::stod(text.substr(at + gauge.size())), kBytes);
+  log.reset();
+  EXPECT_TRUE(fs::is_fifo(path)) << "it isn't turned over";
+  close(reader);
 }
 
 TEST_F(AuditLog, AFileThatCannotBeOpenedIsAnError) {
