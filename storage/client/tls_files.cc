@@ -4,13 +4,10 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
+#include "base/file.h"
 #include "x509/certificate.h"
 #include "x509/system_roots.h"
 #include "x509/verify.h"
@@ -21,19 +18,14 @@ namespace {
 constexpr std::string_view kCaFlag = "--etcd-cafile", kCertFlag = "--etcd-certfile",
                            kKeyFlag = "--etcd-keyfile";
 
+// Whole bundles of CAs have a few hundred KiB.
+constexpr size_t kMaxFileBytes = 16u << 20;
+
 base::StatusOr<std::string> ReadFile(std::string_view flag, const std::string& path) {
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rbe"));
-  std::string content;
-  std::array<char, 4096> part;
-  size_t got = 0;
-  while (file != nullptr && (got = std::fread(part.data(), 1, part.size(), file.get())) > 0)
-    content.append(part.data(), got);
-  if (file != nullptr && std::ferror(file.get()) == 0) return content;
+  auto content = base::ReadFile(path, kMaxFileBytes);
+  if (content.ok()) return content;
   return base::InvalidArgumentError(
-      fmt::format("{}: cannot read {}: {}", flag, path, std::strerror(errno)));
+      fmt::format("{}: cannot read {}", flag, base::Message(content.status())));
 }
 
 struct BioFree {
