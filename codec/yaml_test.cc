@@ -27,6 +27,11 @@ TEST(YamlReader, TurnsDocumentsIntoJsonWithTheLineWhereEachStarts) {
                            "11:{\"kind\":\"C\"}"));
 }
 
+TEST(YamlReader, NoBytesAreNoDocuments) {
+  EXPECT_THAT(Documents(std::string_view()), testing::IsEmpty());
+  EXPECT_THAT(Documents(""), testing::IsEmpty());
+}
+
 TEST(YamlReader, PlainScalarsMeanWhatTheyMeanToGo) {
   EXPECT_THAT(
       Documents(

@@ -37,7 +37,9 @@ bool IsIndentedByTab(std::string_view line) {
 
 YamlStream::YamlStream(std::string_view text) : text_(text) {
   if (yaml_parser_initialize(&parser_) == 0) throw std::bad_alloc();
-  yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()),
+  // libyaml asserts that there is a place, even for no bytes; an empty view may have none.
+  const char* const start = text.empty() ? "" : text.data();
+  yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(start),
                                text.size());
 }
 
