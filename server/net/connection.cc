@@ -257,8 +257,9 @@ void Connection::Open(MonotonicTime now) {
   privileged_ = !info.certificate_chain.empty() && options_.is_privileged != nullptr &&
                 options_.is_privileged(info);
   if (over_limit_ && !privileged_ && thread_.full()) {
+    // At once: as long as it lingered, it would hold a place of those that it isn't for.
     ++counts_.rejected_over_limit;
-    return Linger(now);
+    return Close();
   }
   --*gauge_;
   gauge_ = info.alpn == "h2" ? &counts_.http2 : &counts_.http1;
