@@ -18,6 +18,7 @@
 
 #include "base/build_info.h"
 #include "base/clock.h"
+#include "base/process.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "obs/process.h"
@@ -53,6 +54,8 @@ namespace {
 
 constexpr int kBadUsage = 2;
 constexpr std::chrono::seconds kStorePatience{5};
+// Everything together, once requests in flight have had their time, or from an error at the start.
+constexpr std::chrono::seconds kMostToEnd{10};
 
 // The storage backend: a client of an etcd, or of the embedded store in this process.
 struct Backend {
@@ -136,9 +139,11 @@ sigset_t EndSignals() {
   return set;
 }
 
+template <int kCode = 1>
 int Fail(const base::Status& status) {
+  base::EndWithin<kCode>(kMostToEnd);
   std::fprintf(stderr, "strata-apiserver: %s\n", std::string(base::Message(status)).c_str());
-  return 1;
+  return kCode;
 }
 
 // Null where nothing is to be audited.
@@ -176,10 +181,7 @@ int Run(Flags flags) {
   google::protobuf::SetLogHandler(nullptr);
   setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
 
-  if (const base::Status status = Complete(flags); !status.ok()) {
-    Fail(status);
-    return kBadUsage;
-  }
+  if (const base::Status status = Complete(flags); !status.ok()) return Fail<kBadUsage>(status);
   const base::SystemClock clock;
   const obs::Logger log(flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText,
                         flags.verbosity);
@@ -270,9 +272,11 @@ int Run(Flags flags) {
   pthread_sigmask(SIG_UNBLOCK, &end_signals, nullptr);
   log.Info("Shutting down", {{"signal", strsignal(signal_number)}});
   stopping = true;
+  base::EndWithin<0>(flags.shutdown_delay + flags.chain.request_timeout + kMostToEnd);
   std::this_thread::sleep_for(flags.shutdown_delay);
   const size_t left = server.Drain(
       std::chrono::duration_cast<std::chrono::milliseconds>(flags.chain.request_timeout));
+  base::EndWithin<0>(kMostToEnd);
   (*identity)->Stop();
   reflector.Stop();
   server.Stop();
@@ -287,6 +291,7 @@ int Run(Flags flags) {
 }  // namespace strata
 
 int main(int argc, char** argv) {
+  strata::base::HoldStandardFiles();
 #ifdef NDEBUG
   // As Debian builds it, abseil looks for cycles of locks each time that one is taken, gRPC's too,
   // with a lock of its own that all threads share: for debugging, not for serving.
@@ -302,10 +307,7 @@ int main(int argc, char** argv) {
   auto arguments = strata::ReadArguments(argc, argv);
   strata::base::Status usable = arguments.status();
   if (usable.ok()) usable = strata::DropForeignFlags(*arguments);
-  if (!usable.ok()) {
-    strata::Fail(usable);
-    return strata::kBadUsage;
-  }
+  if (!usable.ok()) return strata::Fail<strata::kBadUsage>(usable);
   if (std::find(arguments->begin(), arguments->end(), "--version=raw") != arguments->end()) {
     strata::PrintRawVersion();
     return 0;

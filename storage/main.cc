@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/process.h"
 #include "base/status.h"
 #include "storage/command_line/parse.h"
 #include "storage/serve/foreign_flags.h"
@@ -22,6 +23,7 @@ constexpr int kBadUsage = 2;
 }  // namespace
 
 int main(int argc, char** argv) {
+  strata::base::HoldStandardFiles();
 #ifdef NDEBUG
   // As Debian builds it, abseil looks for cycles of locks each time that one is taken, gRPC's too,
   // with a lock of its own that all threads share: for debugging, not for serving.

@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <climits>
 #include <cstdint>
 #include <cstdio>
@@ -22,6 +22,7 @@
 
 #include "base/build_info.h"
 #include "base/clock.h"
+#include "base/process.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "obs/process.h"
@@ -37,8 +38,8 @@ namespace {
 
 // How long calls that run have at the end.
 constexpr absl::Duration kPatience = absl::Seconds(5);
-// And everything together from the signal on: a log that nobody reads, a disk that hangs.
-constexpr unsigned kMostSecondsToEnd = 10;
+// And everything together from the signal on, or from an error at the start.
+constexpr std::chrono::seconds kMostToEnd{10};
 constexpr int kBadUsage = 2;
 // etcd's (storage/quota.go DefaultQuotaBytes).
 constexpr int64_t kDefaultQuota = int64_t{2} << 30;
@@ -174,16 +175,11 @@ int AwaitEnd() {
   return signal;
 }
 
-// The process ends after that time whatever still holds it up; the store survives that as it
-// survives a crash.
-void EndAfter(unsigned seconds) {
-  signal(SIGALRM, [](int) { _exit(0); });
-  alarm(seconds);
-}
-
+template <int kCode = 1>
 int Fail(const std::string& message) {
+  base::EndWithin<kCode>(kMostToEnd);
   fmt::print(stderr, "strata-storage: {}\n", message);
-  return 1;
+  return kCode;
 }
 
 // etcd's names for what is the same of a cluster of one.
@@ -223,8 +219,7 @@ base::Status Check(const Flags& flags) {
 
 int Serve(const Flags& flags) {
   if (const base::Status complete = Check(flags); !complete.ok()) {
-    Fail(std::string(base::Message(complete)));
-    return kBadUsage;
+    return Fail<kBadUsage>(std::string(base::Message(complete)));
   }
   HoldSignals(SIG_BLOCK);
   // A client that goes away is an error of its call, not the end of the process.
@@ -241,8 +236,8 @@ int Serve(const Flags& flags) {
   const auto compaction =
       CompactionPolicy::Parse(flags.compaction_mode, flags.compaction_retention);
   if (!compaction.ok()) {
-    Fail(fmt::format("--auto-compaction-retention: {}", base::Message(compaction.status())));
-    return kBadUsage;
+    return Fail<kBadUsage>(
+        fmt::format("--auto-compaction-retention: {}", base::Message(compaction.status())));
   }
   engine::Options engine = flags.engine;
   engine.quota_bytes =
@@ -285,7 +280,7 @@ int Serve(const Flags& flags) {
   const int signal = AwaitEnd();
   // A second signal ends the process at once; the store survives that.
   HoldSignals(SIG_UNBLOCK);
-  EndAfter(kMostSecondsToEnd);
+  base::EndWithin<0>(kMostToEnd);
   log.Info("Stopping", {{"signal", strsignal(signal)}});
   server.Shutdown(kPatience);
   return 0;

@@ -7,10 +7,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -149,42 +147,6 @@ func TestHealthAndMetricsTellOfTheStore(t *testing.T) {
 	response, err := http.Post(monitoring+"/health", "text/plain", strings.NewReader("x"))
 	if err != nil || response.StatusCode != 405 {
 		t.Errorf("POST: %v %v", err, response)
-	}
-}
-
-// Its log is a pipe that is full and that nobody reads.
-func TestTheStoreEndsWhateverItsLogDoes(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	w.SetWriteDeadline(time.Now().Add(time.Second))
-	for err == nil {
-		_, err = w.Write(make([]byte, 4096))
-	}
-	// As a shell's pipe is.
-	if err := syscall.SetNonblock(int(w.Fd()), false); err != nil {
-		t.Fatal(err)
-	}
-	url := fmt.Sprintf("http://127.0.0.1:%d", rig.FreePort(t))
-	store := exec.Command(rig.Strata(t, "strata-storage"), "serve", "--data-dir="+filepath.Join(t.TempDir(), "data"), "--listen-client-urls="+url)
-	store.Stdout, store.Stderr = w, w
-	if err := store.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer store.Process.Kill()
-	rig.Eventually(t, "it serves", func() error { _, err := http.Get(url + "/health"); return err })
-	store.Process.Signal(syscall.SIGTERM)
-	ended := make(chan error, 1)
-	go func() { ended <- store.Wait() }()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(rig.Patience):
-		t.Error("it doesn't end")
 	}
 }
 

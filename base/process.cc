@@ -1,0 +1,14 @@
+#include "base/process.h"
+
+#include <fcntl.h>
+
+namespace strata::base {
+
+void HoldStandardFiles() {
+  for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    // The lowest number that is free is given: those below are open by now.
+    if (fcntl(file, F_GETFD) < 0) (void)open("/dev/null", O_RDWR);
+  }
+}
+
+}  // namespace strata::base

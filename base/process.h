@@ -1,0 +1,24 @@
+// How a process begins and ends.
+#pragma once
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+
+namespace strata::base {
+
+// Standard input, output and error that are closed become /dev/null: the next file that is opened
+// would be one of them otherwise, and get what is said there.
+void HoldStandardFiles();
+
+// The process ends with `kCode` after that time, in whole seconds, whatever still holds it up: a
+// log that nobody reads, a disk that hangs. What mustn't be lost survives that as it survives a
+// crash. The last call counts.
+template <int kCode>
+void EndWithin(std::chrono::nanoseconds time) {
+  signal(SIGALRM, [](int) { _exit(kCode); });
+  alarm(static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(time).count()));
+}
+
+}  // namespace strata::base
