@@ -1,5 +1,7 @@
 #include "storage/records/keys.h"
 
+#include <fmt/format.h>
+
 #include <vector>
 
 namespace strata::records {
@@ -34,8 +36,8 @@ std::string EndOfPrefix(std::string prefix) {
 
 Keys::Keys(std::string_view prefix)
     : root_(CleanPrefix(prefix) + "/"),
-      images_(root_ + "images/"),
-      streams_(root_ + "imagestreams/"),
+      images_(fmt::format("{}{}/", root_, NamesOf(Kind::kImage).resource)),
+      streams_(fmt::format("{}{}/", root_, NamesOf(Kind::kImageStream).resource)),
       end_(EndOfPrefix(streams_)) {}
 
 std::string Keys::KeyOf(const Id& id) const {

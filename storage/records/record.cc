@@ -21,18 +21,15 @@ using k8s::io::apimachinery::pkg::runtime::Unknown;
 
 constexpr std::string_view kMagic("k8s\0", 4);
 constexpr std::string_view kEncrypted = "k8s:enc:";
-constexpr std::string_view kApiVersion = "image.openshift.io/v1";
-constexpr std::string_view kLegacyVersion = "v1";
 
 base::Status CheckType(Kind kind, std::string_view found_kind, std::string_view api_version) {
-  if (api_version != kApiVersion && api_version != kLegacyVersion) {
-    return base::DataLossError(
-        fmt::format("apiVersion \"{}\" where image.openshift.io/v1 is expected",
-                    base::Printable(api_version, 60)));
+  if (api_version != kApiVersion && api_version != kLegacyApiVersion) {
+    return base::DataLossError(fmt::format("apiVersion \"{}\" where {} is expected",
+                                           base::Printable(api_version, 60), kApiVersion));
   }
-  if (found_kind != KindName(kind)) {
+  if (found_kind != NamesOf(kind).name) {
     return base::DataLossError(fmt::format("kind \"{}\" where {} is expected",
-                                           base::Printable(found_kind, 60), KindName(kind)));
+                                           base::Printable(found_kind, 60), NamesOf(kind).name));
   }
   return base::OkStatus();
 }
@@ -139,15 +136,11 @@ Change Deleted(Id id, base::Revision revision) {
 std::string Encode(Kind kind, std::string_view object) {
   Unknown unknown;
   unknown.mutable_type_meta()->set_api_version(std::string(kApiVersion));
-  unknown.mutable_type_meta()->set_kind(std::string(KindName(kind)));
+  unknown.mutable_type_meta()->set_kind(std::string(NamesOf(kind).name));
   unknown.set_raw(std::string(object));
   std::string value(kMagic);
   codec::AppendProtobuf(unknown, value);
   return value;
-}
-
-std::string_view KindName(Kind kind) {
-  return kind == Kind::kImage ? "Image" : "ImageStream";
 }
 
 }  // namespace strata::records

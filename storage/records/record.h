@@ -7,10 +7,9 @@
 #include <string_view>
 
 #include "base/revision.h"
+#include "storage/records/kinds.h"
 
 namespace strata::records {
-
-enum class Kind { kImage, kImageStream };
 
 // Which record: images have no namespace.
 struct Id {
@@ -51,8 +50,5 @@ Change Deleted(Id id, base::Revision revision);
 
 // The value that stores `object`, the protobuf encoding of a message of `kind`.
 std::string Encode(Kind kind, std::string_view object);
-
-// "Image", "ImageStream".
-std::string_view KindName(Kind kind);
 
 }  // namespace strata::records

@@ -121,9 +121,8 @@ int Load(const LoadOptions& options, RecordStore& store, const base::Clock& cloc
   if (!status.ok()) return Fail(base::Message(status));
   if (counts.written + counts.unchanged + counts.bad == 0 && !counts.skipped.empty()) {
     return Fail(
-        fmt::format("nothing was loaded: {} holds no Image and no ImageStream of "
-                    "image.openshift.io/v1",
-                    fmt::join(options.inputs, ", ")));
+        fmt::format("nothing was loaded: {} holds no Image and no ImageStream of {}",
+                    fmt::join(options.inputs, ", "), records::kApiVersion));
   }
   return counts.bad == 0 ? 0 : kFailed;
 }
@@ -160,13 +159,18 @@ void AddLoad(CLI::App& app, int& exit_code) {
   });
 }
 
-const std::map<std::string, records::Kind> kKinds = {
-    {"image", records::Kind::kImage},
-    {"images", records::Kind::kImage},
-    {"is", records::Kind::kImageStream},
-    {"imagestream", records::Kind::kImageStream},
-    {"imagestreams", records::Kind::kImageStream},
-};
+// What the tool's users may call them.
+const std::map<std::string, records::Kind>& Kinds() {
+  static const auto kinds = [] {
+    std::map<std::string, records::Kind> all;
+    for (const records::KindNames& names : records::kKinds) {
+      for (const std::string_view name : {names.singular, names.resource, names.short_name})
+        if (!name.empty()) all.emplace(name, names.kind);
+    }
+    return all;
+  }();
+  return kinds;
+}
 
 struct DumpFlags {
   DumpOptions options;
@@ -180,7 +184,7 @@ struct DumpFlags {
 
 int Dump(const DumpFlags& flags, RecordStore& store, const base::Clock& clock) {
   DumpOptions options = flags.options;
-  if (!flags.kind.empty()) options.kind = kKinds.at(flags.kind);
+  if (!flags.kind.empty()) options.kind = Kinds().at(flags.kind);
   options.format = flags.format == "json" ? Format::kJson : Format::kYaml;
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
       flags.file.empty() ? nullptr : std::fopen(flags.file.c_str(), "wbe"),
@@ -206,7 +210,7 @@ void AddDump(CLI::App& app, int& exit_code) {
       "then.");
   auto flags = std::make_shared<DumpFlags>();
   command->add_option("KIND", flags->kind, "images or imagestreams; else both")
-      ->check(CLI::IsMember(kKinds));
+      ->check(CLI::IsMember(Kinds()));
   command->add_option("--namespace,-n", flags->options.ns, "Only streams of this namespace")
       ->type_name("NAME");
   command->add_option("-o,--output", flags->format, "yaml: documents; json: one List")
@@ -247,8 +251,8 @@ base::StatusOr<Wanted> ReadWanted(const GetFlags& flags) {
     if (!flags.name.empty()) return wrong("give a key, or a kind and a name");
     return Wanted{flags.what, {}};
   }
-  const auto kind = kKinds.find(flags.what);
-  if (kind == kKinds.end()) {
+  const auto kind = Kinds().find(flags.what);
+  if (kind == Kinds().end()) {
     return wrong(
         fmt::format("{} is neither image, imagestream nor a key, which begins with /", flags.what));
   }

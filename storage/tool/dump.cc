@@ -14,8 +14,6 @@
 namespace strata::tool {
 namespace {
 
-constexpr std::string_view kApiVersion = "image.openshift.io/v1";
-
 struct KeyRange {
   std::string begin, end;
 };
@@ -38,14 +36,14 @@ base::StatusOr<std::string> ToJson(const std::string& object, std::string_view k
   if (!message.ParseFromString(object)) return base::DataLossError("the record doesn't parse");
   message.mutable_metadata()->clear_resource_version();
   if (revision != 0) message.mutable_metadata()->set_resource_version(std::to_string(revision));
-  return codec::EncodeJson(message, {.kind = kind, .api_version = kApiVersion});
+  return codec::EncodeJson(message, {.kind = kind, .api_version = records::kApiVersion});
 }
 
 // `revision`: what to print as resourceVersion; 0: none.
 base::StatusOr<std::string> ToJson(const records::Change& record, base::Revision revision) {
   if (record.state == records::Change::State::kUnreadable)
     return base::DataLossError(record.reason);
-  const std::string_view kind = records::KindName(record.id.kind);
+  const std::string_view kind = records::NamesOf(record.id.kind).name;
   return record.id.kind == records::Kind::kImage
              ? ToJson<image_v1::Image>(record.object, kind, revision)
              : ToJson<image_v1::ImageStream>(record.object, kind, revision);

@@ -13,6 +13,8 @@
 #include <memory>
 #include <system_error>
 
+#include "storage/records/kinds.h"
+
 namespace strata::tool {
 namespace {
 
@@ -55,7 +57,7 @@ base::Status Walk(const fs::path& directory, bool gathered, int depth,
     if (entry->is_directory(ignored)) {
       // Links to directories aren't followed: they can make circles.
       if (entry->is_symlink(ignored)) continue;
-      const bool wanted = path.filename() == "image.openshift.io";
+      const bool wanted = path.filename().native() == records::kGroup;
       STRATA_RETURN_IF_ERROR(
           Walk(path, (gathered || IsGathered(path)) && !wanted, depth + 1, files));
     } else if (!gathered && entry->is_regular_file(ignored) && IsManifest(path)) {

@@ -17,13 +17,15 @@ namespace {
 constexpr int kMaxListDepth = 4;
 
 bool IsOurs(std::string_view api_version) {
-  return api_version == "image.openshift.io/v1" || api_version == "v1";
+  return api_version == records::kApiVersion || api_version == records::kLegacyApiVersion;
 }
 bool IsRecordKind(std::string_view kind) {
-  return kind == "Image" || kind == "ImageStream";
+  return records::KindNamed(kind).has_value();
 }
 bool IsListKind(std::string_view kind) {
-  return kind == "List" || kind == "ImageList" || kind == "ImageStreamList";
+  return kind == "List" ||
+         std::any_of(records::kKinds.begin(), records::kKinds.end(),
+                     [&](const records::KindNames& names) { return names.list == kind; });
 }
 
 std::string NameOfOther(std::string_view kind, std::string_view api_version) {
@@ -72,7 +74,7 @@ class JsonParser {
       results_.push_back(Skipped{NameOfOther(kind, api_version)});
     } else if (IsListKind(kind)) {
       ParseList(json, *decoded, depth);
-    } else if (kind == "Image") {
+    } else if (records::KindNamed(kind) == records::Kind::kImage) {
       Add<image_v1::Image>(json, [](image_v1::Image& image, Warnings& warnings) {
         return CheckAndFill(image, warnings);
       });
