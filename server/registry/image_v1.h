@@ -1,0 +1,14 @@
+// image.openshift.io/v1: what OpenShift's API server serves of it and this one does too.
+#pragma once
+
+#include "server/registry/resource.h"
+
+namespace strata::registry {
+
+const Group& ImageV1();
+
+// Its resources that other code builds for.
+const Resource& ImageStreams();
+const Resource& ImageStreamLayers();
+
+}  // namespace strata::registry

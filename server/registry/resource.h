@@ -1,0 +1,83 @@
+// What this server serves, said once: routes, discovery, OpenAPI, the labels of metrics and the
+// texts of errors derive from it. A resource is a value, as a codec's plan is (codec/plan.h); its
+// endpoints, which have state, are bound to it by the router.
+#pragma once
+
+#include <google/protobuf/descriptor.h>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codec/encode_json.h"
+
+namespace strata::registry {
+
+class Group;
+
+// One resource, or subresource.
+struct Resource {
+  std::string name;      // "imagestreams", or of a subresource "imagestreams/layers"
+  std::string singular;  // empty for subresources
+  std::string kind;
+  bool namespaced = true;
+  // Of an object; OpenAPI's schemas come from it. Null: it is in no OpenAPI document.
+  const google::protobuf::Descriptor* type = nullptr;
+  // Those that are served, in alphabetical order. Without any it is named only as the parent of its
+  // subresources, so that clients can map its name to a group; nobody watches, lists or deletes it.
+  std::vector<std::string> verbs = {};
+  std::vector<std::string> short_names = {};
+  std::vector<std::string> categories = {};
+  // Stored as an object of its own, for which discovery has a hash.
+  bool stored = false;
+  const Group* group = nullptr;  // set by the group
+
+  // "imagestreams" and "layers", or nothing.
+  std::string_view parent() const { return Cut(name, true); }
+  std::string_view subresource() const { return Cut(name, false); }
+  bool serves(std::string_view verb) const;
+  // What an encoded object says of itself.
+  codec::TypeMeta type_meta() const;
+  // "imagestreams.image.openshift.io": of a subresource too, for the objects are its resource's.
+  std::string qualified() const;
+
+ private:
+  static std::string_view Cut(std::string_view name, bool front);
+};
+
+// The resources of one version of a group. Immutable; its resources' addresses are their identity.
+class Group {
+ public:
+  // `package` is that of the types in Go, which some texts name.
+  Group(std::string name, std::string version, std::string package,
+        std::vector<Resource> resources);
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+
+  const std::string& name() const { return name_; }
+  const std::string& version() const { return version_; }
+  const std::string& group_version() const { return group_version_; }
+  const std::string& package() const { return package_; }
+  // In the order of their names.
+  const std::vector<Resource>& resources() const { return resources_; }
+
+  // By Resource::name; null if there is none.
+  const Resource* Find(std::string_view name) const;
+
+ private:
+  const std::string name_, version_, group_version_, package_;
+  std::vector<Resource> resources_;
+};
+
+// In the order of their names.
+using Groups = std::vector<const Group*>;
+
+// The resource whose one object the path names (its parts, without the slashes around), if a verb
+// of objects is served; else null.
+const Resource* ObjectAt(const Groups& groups, std::span<const std::string> parts);
+
+// Where an object's path is, with what varies in braces.
+std::string PathOf(const Resource& resource);
+
+}  // namespace strata::registry
