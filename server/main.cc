@@ -40,6 +40,7 @@
 #include "server/net/credentials.h"
 #include "server/net/server.h"
 #include "server/net/worker_pool.h"
+#include "server/registry/image_v1.h"
 #include "server/serving/chain.h"
 #include "server/serving/connection.h"
 #include "storage/client/client.h"
@@ -220,8 +221,9 @@ int Run(Flags flags) {
   AddHealthChecks(health, reflector, stopping);
   (*identity)->AddHealthChecks(health);
   health.AddMetrics(metrics);
-  const api::Discovery discovery(api::ServedResources());
-  const api::OpenApi openapi;
+  const registry::Groups groups = {&registry::ImageV1()};
+  const api::Discovery discovery(groups);
+  const api::OpenApi openapi(groups);
   net::WorkerPool workers(flags.workers, "build", metrics);
   net::WorkerPool readers(flags.readers, "read", metrics);
   net::WorkerPool metrics_writer({.threads = 1, .max_queued = 64}, "metrics", metrics);

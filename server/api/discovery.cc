@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/bytes.h"
 #include "proto/k8s/apidiscovery_v2.pb.h"
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/api/digest.h"
@@ -22,20 +23,28 @@ std::string KeyOf(const wire::Representation& form) {
   return std::string(wire::ContentType(form.type)) + (form.pretty ? ";pretty" : "");
 }
 
-meta::APIGroup Group() {
+meta::APIGroup GroupOf(const registry::Group& of) {
   meta::APIGroup group;
-  group.set_name("image.openshift.io");
+  group.set_name(of.name());
   auto* version = group.add_versions();
-  version->set_group_version("image.openshift.io/v1");
-  version->set_version("v1");
+  version->set_group_version(of.group_version());
+  version->set_version(of.version());
   *group.mutable_preferred_version() = *version;
   return group;
 }
 
-meta::APIResourceList ResourceList(const std::vector<Resource>& resources) {
+// Base64 of the first 8 bytes of SHA-256 of "group/version/Kind" (k8s.io/apiserver
+// pkg/endpoints/discovery/storageversionhash.go).
+std::string StorageVersionHash(const registry::Resource& resource) {
+  if (!resource.stored) return "";
+  const std::string name = resource.group->group_version() + "/" + resource.kind;
+  return base::ToBase64(Sha256(name).substr(0, 8));
+}
+
+meta::APIResourceList ResourceList(const registry::Group& of) {
   meta::APIResourceList list;
-  list.set_group_version("image.openshift.io/v1");
-  for (const Resource& resource : resources) {
+  list.set_group_version(of.group_version());
+  for (const registry::Resource& resource : of.resources()) {
     auto* added = list.add_resources();
     added->set_name(resource.name);
     added->set_singular_name(resource.singular);
@@ -45,7 +54,7 @@ meta::APIResourceList ResourceList(const std::vector<Resource>& resources) {
     for (const std::string& verb : resource.verbs) added->mutable_verbs()->add_items(verb);
     for (const std::string& name : resource.short_names) added->add_short_names(name);
     for (const std::string& category : resource.categories) added->add_categories(category);
-    added->set_storage_version_hash(resource.storage_version_hash);
+    added->set_storage_version_hash(StorageVersionHash(resource));
   }
   return list;
 }
@@ -57,16 +66,14 @@ void SetKind(const std::string& kind, meta::GroupVersionKind& to) {
   to.set_kind(kind);
 }
 
-v2::APIGroupDiscoveryList GroupDiscovery(const std::vector<Resource>& resources) {
-  v2::APIGroupDiscoveryList list;
+void AddDiscovery(const registry::Group& of, v2::APIGroupDiscoveryList& list) {
   v2::APIGroupDiscovery& group = *list.add_items();
-  group.mutable_metadata()->set_name("image.openshift.io");
+  group.mutable_metadata()->set_name(of.name());
   v2::APIVersionDiscovery& version = *group.add_versions();
-  version.set_version("v1");
+  version.set_version(of.version());
   version.set_freshness("Current");
-  for (const Resource& resource : resources) {
-    const size_t slash = resource.name.find('/');
-    if (slash == std::string::npos) {
+  for (const registry::Resource& resource : of.resources()) {
+    if (resource.subresource().empty()) {
       v2::APIResourceDiscovery& added = *version.add_resources();
       added.set_resource(resource.name);
       SetKind(resource.kind, *added.mutable_response_kind());
@@ -79,42 +86,33 @@ v2::APIGroupDiscoveryList GroupDiscovery(const std::vector<Resource>& resources)
     }
     // Its resource stands before it: names are in order.
     auto& added = *version.mutable_resources(version.resources_size() - 1)->add_subresources();
-    added.set_subresource(resource.name.substr(slash + 1));
+    added.set_subresource(std::string(resource.subresource()));
     SetKind(resource.kind, *added.mutable_response_kind());
     for (const std::string& verb : resource.verbs) added.add_verbs(verb);
   }
-  return list;
 }
 
 }  // namespace
 
-// Image streams can't be listed, so they aren't in the category `all`: `kubectl get all` would list
-// them, and fail.
-const std::vector<Resource>& ServedResources() {
-  static const std::vector<Resource> resources = {
-      {"imagestreams", "imagestream", true, "ImageStream", {"get"}, {"is"}, {}, "mwmf9lCqOiA="},
-      {"imagestreams/layers", "", true, "ImageStreamLayers", {"get"}}};
-  return resources;
-}
-
-Discovery::Discovery(const std::vector<Resource>& resources) {
-  meta::APIGroupList groups;
-  *groups.add_groups() = Group();
-  const meta::APIGroup group = Group();
-  const meta::APIResourceList list = ResourceList(resources);
-  for (const wire::Representation& form : kForms) {
-    const auto add = [&](const char* path, const google::protobuf::Message& document,
-                         const codec::TypeMeta& type) {
+Discovery::Discovery(const registry::Groups& groups) {
+  const auto add = [&](const std::string& path, const google::protobuf::Message& document,
+                       const codec::TypeMeta& type) {
+    for (const wire::Representation& form : kForms) {
       bodies_[path][KeyOf(form)] =
           std::make_shared<const std::string>(wire::Encode(document, type, form));
-    };
-    // Kubernetes strips the apiVersion of the group list for its oldest clients
-    // (discovery/root.go).
-    add("/apis", groups, {"APIGroupList", ""});
-    add("/apis/image.openshift.io", group, {"APIGroup", "v1"});
-    add("/apis/image.openshift.io/v1", list, {"APIResourceList", "v1"});
+    }
+  };
+  meta::APIGroupList plain;
+  v2::APIGroupDiscoveryList all;
+  for (const registry::Group* group : groups) {
+    const std::string root = "/apis/" + group->name();
+    *plain.add_groups() = GroupOf(*group);
+    AddDiscovery(*group, all);
+    add(root, GroupOf(*group), {"APIGroup", "v1"});
+    add(root + "/" + group->version(), ResourceList(*group), {"APIResourceList", "v1"});
   }
-  const v2::APIGroupDiscoveryList all = GroupDiscovery(resources);
+  // Kubernetes strips the apiVersion of the group list for its oldest clients (discovery/root.go).
+  add("/apis", plain, {"APIGroupList", ""});
   const auto aggregate = [&](const char* api_version, Aggregated& to) {
     const codec::TypeMeta type{"APIGroupDiscoveryList", api_version};
     // One for all forms, as in the reference.
@@ -125,6 +123,12 @@ Discovery::Discovery(const std::vector<Resource>& resources) {
   };
   aggregate("apidiscovery.k8s.io/v2", v2_);
   aggregate("apidiscovery.k8s.io/v2beta1", v2beta1_);
+}
+
+std::vector<std::string_view> Discovery::Paths() const {
+  std::vector<std::string_view> paths;
+  for (const auto& [path, bodies] : bodies_) paths.push_back(path);
+  return paths;
 }
 
 http::Response Discovery::AnswerAggregated(const Aggregated& document,

@@ -9,36 +9,21 @@
 #include <vector>
 
 #include "server/http/message.h"
+#include "server/registry/resource.h"
 #include "server/wire/negotiate.h"
 
 namespace strata::api {
 
-// One resource, or subresource, of image.openshift.io/v1.
-struct Resource {
-  std::string name;      // "imagestreams/layers"
-  std::string singular;  // empty for subresources
-  bool namespaced;
-  std::string kind;
-  // In alphabetical order. Without any a resource is named only as the parent of its subresources,
-  // so that clients can map its name to a group; nobody watches, lists or deletes it.
-  std::vector<std::string> verbs;
-  std::vector<std::string> short_names = {};
-  std::vector<std::string> categories = {};
-  // Of what is stored: base64 of the first 8 bytes of SHA-256 of "image.openshift.io/v1/Kind"
-  // (storageversionhash.go).
-  std::string storage_version_hash = {};
-};
-
-// What this server serves, in the order of their names.
-const std::vector<Resource>& ServedResources();
-
 // Immutable once made.
 class Discovery {
  public:
-  explicit Discovery(const std::vector<Resource>& resources);
+  explicit Discovery(const registry::Groups& groups);
 
-  // `path` is /apis, /apis/image.openshift.io or /apis/image.openshift.io/v1; `if_none_match` the
-  // request's, which matters for the aggregated form of /apis alone.
+  // /apis, and for each group /apis/GROUP and /apis/GROUP/VERSION.
+  std::vector<std::string_view> Paths() const;
+
+  // `path` is one of Paths(); `if_none_match` the request's, which matters for the aggregated form
+  // of /apis alone.
   http::Response Answer(std::string_view path, const wire::Preference& preference,
                         std::string_view if_none_match = {}) const;
 

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "server/registry/image_v1.h"
+
 namespace strata::api {
 namespace {
 
@@ -17,7 +19,7 @@ std::string Golden(const std::string& path) {
 }
 
 TEST(Discovery, TheGroupIsTheReferences) {
-  const Discovery discovery(ServedResources());
+  const Discovery discovery({&registry::ImageV1()});
   EXPECT_EQ(*discovery.Answer("/apis/image.openshift.io", {}).body, Golden("group.json"));
   EXPECT_EQ(
       *discovery
@@ -29,7 +31,7 @@ TEST(Discovery, TheGroupIsTheReferences) {
 }
 
 TEST(Discovery, EveryServedResourceStandsInTheReferencesListAsItIs) {
-  const Discovery discovery(ServedResources());
+  const Discovery discovery({&registry::ImageV1()});
   const std::string ours = *discovery.Answer("/apis/image.openshift.io/v1", {}).body;
   EXPECT_TRUE(ours.starts_with(
       R"({"kind":"APIResourceList","apiVersion":"v1","groupVersion":"image.openshift.io/v1","resources":[)"));
@@ -47,19 +49,57 @@ TEST(Discovery, TheReferencesResourcesGiveTheReferencesDocument) {
   const std::vector<std::string> all = {"create", "delete", "deletecollection", "get",
                                         "list",   "patch",  "update",           "watch"};
   const std::vector<std::string> tags = {"create", "delete", "get", "list", "patch", "update"};
-  const Discovery discovery({
-      {"images", "image", false, "Image", all, {}, {}, "FX/i8Tt+3Fc="},
-      {"imagesignatures", "imagesignature", false, "ImageSignature", {"create", "delete"}},
-      {"imagestreamimages", "imagestreamimage", true, "ImageStreamImage", {"get"}, {"isimage"}},
-      {"imagestreamimports", "imagestreamimport", true, "ImageStreamImport", {"create"}},
-      {"imagestreammappings", "imagestreammapping", true, "ImageStreamMapping", {"create"}},
-      {"imagestreams", "imagestream", true, "ImageStream", all, {"is"}, {"all"}, "mwmf9lCqOiA="},
-      {"imagestreams/layers", "", true, "ImageStreamLayers", {"get"}},
-      {"imagestreams/secrets", "", true, "SecretList", {"get"}},
-      {"imagestreams/status", "", true, "ImageStream", {"get", "patch", "update"}},
-      {"imagestreamtags", "imagestreamtag", true, "ImageStreamTag", tags, {"istag"}},
-      {"imagetags", "imagetag", true, "ImageTag", tags, {"itag"}},
-  });
+  const registry::Group group(
+      "image.openshift.io", "v1", "image",
+      {
+          {.name = "images",
+           .singular = "image",
+           .kind = "Image",
+           .namespaced = false,
+           .verbs = all,
+           .stored = true},
+          {.name = "imagesignatures",
+           .singular = "imagesignature",
+           .kind = "ImageSignature",
+           .namespaced = false,
+           .verbs = {"create", "delete"}},
+          {.name = "imagestreamimages",
+           .singular = "imagestreamimage",
+           .kind = "ImageStreamImage",
+           .verbs = {"get"},
+           .short_names = {"isimage"}},
+          {.name = "imagestreamimports",
+           .singular = "imagestreamimport",
+           .kind = "ImageStreamImport",
+           .verbs = {"create"}},
+          {.name = "imagestreammappings",
+           .singular = "imagestreammapping",
+           .kind = "ImageStreamMapping",
+           .verbs = {"create"}},
+          {.name = "imagestreams",
+           .singular = "imagestream",
+           .kind = "ImageStream",
+           .verbs = all,
+           .short_names = {"is"},
+           .categories = {"all"},
+           .stored = true},
+          {.name = "imagestreams/layers", .kind = "ImageStreamLayers", .verbs = {"get"}},
+          {.name = "imagestreams/secrets", .kind = "SecretList", .verbs = {"get"}},
+          {.name = "imagestreams/status",
+           .kind = "ImageStream",
+           .verbs = {"get", "patch", "update"}},
+          {.name = "imagestreamtags",
+           .singular = "imagestreamtag",
+           .kind = "ImageStreamTag",
+           .verbs = tags,
+           .short_names = {"istag"}},
+          {.name = "imagetags",
+           .singular = "imagetag",
+           .kind = "ImageTag",
+           .verbs = tags,
+           .short_names = {"itag"}},
+      });
+  const Discovery discovery({&group});
   EXPECT_EQ(*discovery.Answer("/apis/image.openshift.io/v1", {}).body, Golden("groupversion.json"));
 
   const std::string aggregated = *discovery.Answer("/apis", {.accept = kV2}).body;
@@ -74,7 +114,7 @@ TEST(Discovery, TheReferencesResourcesGiveTheReferencesDocument) {
 }
 
 TEST(Discovery, TheAggregatedFormIsAskedForByItsParameters) {
-  const Discovery discovery(ServedResources());
+  const Discovery discovery({&registry::ImageV1()});
   const std::string v2beta1 =
       "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
   const std::string both = std::string(kV2) + "," + v2beta1 + ",application/json";
@@ -109,7 +149,7 @@ TEST(Discovery, TheAggregatedFormIsAskedForByItsParameters) {
 }
 
 TEST(Discovery, TheGroupListNamesTheGroup) {
-  EXPECT_THAT(*Discovery(ServedResources()).Answer("/apis", {}).body,
+  EXPECT_THAT(*Discovery({&registry::ImageV1()}).Answer("/apis", {}).body,
               testing::StartsWith(
                   R"({"kind":"APIGroupList","groups":[{"name":"image.openshift.io","versions":[)"));
 }

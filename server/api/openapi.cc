@@ -1,12 +1,14 @@
 #include "server/api/openapi.h"
 
+#include <absl/strings/ascii.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <ctime>
+#include <map>
+#include <utility>
 
 #include "base/build_info.h"
-#include "proto/image/image_v1.pb.h"
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/api/digest.h"
 #include "server/api/openapi_schema.h"
@@ -15,62 +17,82 @@ namespace strata::api {
 namespace {
 
 namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
-using ::github::com::openshift::api::image::v1::ImageStream;
-using ::github::com::openshift::api::image::v1::ImageStreamLayers;
-
 constexpr std::string_view kV2 = "/openapi/v2";
 constexpr std::string_view kV3 = "/openapi/v3";
-constexpr std::string_view kGroup = "/openapi/v3/apis/image.openshift.io/v1";
-constexpr const char* kRoot = "/apis/image.openshift.io/v1/";
-constexpr const char* kImageStream =
-    "/apis/image.openshift.io/v1/namespaces/{namespace}/imagestreams/{name}";
-constexpr const char* kLayers =
-    "/apis/image.openshift.io/v1/namespaces/{namespace}/imagestreams/{name}/layers";
 constexpr const char* kJson = "application/json";
 constexpr int kYear = 365 * 24 * 3600;
 
 // An operation, in the words of k8s.io/apiserver pkg/endpoints/installer.go.
 struct Operation {
-  const char* description;
-  const char* id;
+  std::string description;
+  std::string id;
+  std::string tag;
   const google::protobuf::Descriptor* answer;
-  const char* action;  // empty: none, and no kind
+  const registry::Resource* resource;  // null: of the group; it has no action and no kind
 };
 
-const Operation& ReadImageStream() {
-  static const Operation operation{"read the specified ImageStream",
-                                   "readImageOpenshiftIoV1NamespacedImageStream",
-                                   ImageStream::descriptor(), "get"};
-  return operation;
+std::string Capitalized(std::string_view word) {
+  std::string text(word);
+  if (!text.empty()) text[0] = absl::ascii_toupper(static_cast<unsigned char>(text[0]));
+  return text;
 }
 
-const Operation& ReadLayers() {
-  static const Operation operation{"read layers of the specified ImageStream",
-                                   "readImageOpenshiftIoV1NamespacedImageStreamLayers",
-                                   ImageStreamLayers::descriptor(), "get"};
-  return operation;
+// "imageOpenshiftIo" of "image.openshift.io".
+std::string CamelCase(std::string_view group) {
+  std::string camel;
+  for (size_t dot = 0; dot != group.npos; group.remove_prefix(std::min(dot + 1, group.size()))) {
+    dot = group.find('.');
+    const std::string_view word = group.substr(0, dot);
+    camel += camel.empty() ? std::string(word) : Capitalized(word);
+  }
+  return camel;
 }
 
-const Operation& ListResources() {
-  static const Operation operation{"get available resources", "getImageOpenshiftIoV1APIResources",
-                                   meta::APIResourceList::descriptor(), ""};
-  return operation;
+std::string TagOf(const registry::Group& group) {
+  return CamelCase(group.name()) + "_" + group.version();
 }
 
-std::string Info() {
-  return JsonObject({{"title", JsonString("Strata: image.openshift.io")},
-                     {"version", JsonString(base::Build().version)}});
+// The part of an operation's id that says of what: "ImageOpenshiftIoV1".
+std::string IdOf(const registry::Group& group) {
+  return Capitalized(CamelCase(group.name())) + Capitalized(group.version());
+}
+
+Operation Read(const registry::Resource& resource) {
+  const registry::Group& group = *resource.group;
+  const std::string_view part = resource.subresource();
+  const std::string& of = part.empty() ? resource.kind : group.Find(resource.parent())->kind;
+  return {
+      fmt::format("read {}the specified {}", part.empty() ? "" : fmt::format("{} of ", part), of),
+      fmt::format("read{}{}{}{}", IdOf(group), resource.namespaced ? "Namespaced" : "", of,
+                  Capitalized(part)),
+      TagOf(group), resource.type, &resource};
+}
+
+Operation ListResources(const registry::Group& group) {
+  return {"get available resources", fmt::format("get{}APIResources", IdOf(group)), TagOf(group),
+          meta::APIResourceList::descriptor(), nullptr};
+}
+
+std::string Info(const registry::Groups& groups) {
+  std::string title = "Strata: ";
+  for (const registry::Group* group : groups)
+    title += (group == groups.front() ? "" : ", ") + group->name();
+  return JsonObject({{"title", JsonString(title)}, {"version", JsonString(base::Build().version)}});
 }
 
 std::string KindOf(const Operation& operation) {
-  if (*operation.action == '\0') return "";
-  return JsonObject({{"group", JsonString("image.openshift.io")},
-                     {"version", JsonString("v1")},
-                     {"kind", JsonString(operation.answer->name())}});
+  if (operation.resource == nullptr) return "";
+  return JsonObject({{"group", JsonString(operation.resource->group->name())},
+                     {"version", JsonString(operation.resource->group->version())},
+                     {"kind", JsonString(operation.resource->kind)}});
 }
 
 std::string ActionOf(const Operation& operation) {
-  return *operation.action == '\0' ? "" : JsonString(operation.action);
+  return operation.resource == nullptr ? "" : JsonString("get");
+}
+
+std::string TagsOf(const Operation& operation) {
+  return "[" + JsonString(operation.tag) + "]";
 }
 
 std::string Responses(const std::string& ok) {
@@ -95,11 +117,14 @@ std::string Parameter(const char* name, const char* in, const char* description,
 }
 
 std::string Parameters(const Operation& operation, bool v3) {
-  const std::string name = "name of the " + std::string(operation.answer->name());
-  return "[" + Parameter("name", "path", name.c_str(), v3) + "," +
-         Parameter("namespace", "path",
-                   "object name and auth scope, such as for teams and projects", v3) +
-         "," +
+  const std::string name = "name of the " + operation.resource->kind;
+  const std::string ns =
+      operation.resource->namespaced
+          ? Parameter("namespace", "path",
+                      "object name and auth scope, such as for teams and projects", v3) +
+                ","
+          : "";
+  return "[" + Parameter("name", "path", name.c_str(), v3) + "," + ns +
          Parameter("pretty", "query",
                    "If 'true', then the output is pretty printed. Defaults to 'false' unless the "
                    "user-agent indicates a browser or command-line HTTP tool (curl and wget).",
@@ -115,7 +140,7 @@ std::string OperationV3(const Operation& operation, const SchemaSet& schemas) {
                   {"content", JsonObject({{"application/json", content},
                                           {"application/vnd.kubernetes.protobuf", content},
                                           {"application/yaml", content}})}});
-  return JsonObject({{"tags", R"(["imageOpenshiftIo_v1"])"},
+  return JsonObject({{"tags", TagsOf(operation)},
                      {"description", JsonString(operation.description)},
                      {"operationId", JsonString(operation.id)},
                      {"responses", Responses(ok)},
@@ -132,7 +157,7 @@ std::string OperationV2(const Operation& operation, const SchemaSet& schemas) {
                      {"consumes", R"(["*/*"])"},
                      {"produces", kForms},
                      {"schemes", R"(["https"])"},
-                     {"tags", R"(["imageOpenshiftIo_v1"])"},
+                     {"tags", TagsOf(operation)},
                      {"operationId", JsonString(operation.id)},
                      {"responses", Responses(ok)},
                      {"x-kubernetes-action", ActionOf(operation)},
@@ -145,30 +170,42 @@ std::string SecurityScheme() {
                        R"("name":"authorization","in":"header"})"}});
 }
 
-std::string DocumentOf(SchemaSet::Version version) {
-  const bool v3 = version == SchemaSet::Version::kV3;
-  SchemaSet schemas(version);
-  schemas.Add(ListResources().answer, "", "v1", "APIResourceList");
-  schemas.Add(ReadImageStream().answer, "image.openshift.io", "v1", "ImageStream");
-  schemas.Add(ReadLayers().answer, "image.openshift.io", "v1", "ImageStreamLayers");
+// Paths and schemas of one group.
+void AddGroup(const registry::Group& group, bool v3, SchemaSet& schemas,
+              std::map<std::string, std::string>& paths) {
   const auto operation = [&](const Operation& one) {
     return v3 ? OperationV3(one, schemas) : OperationV2(one, schemas);
   };
-  const auto item = [&](const Operation& read) {
-    return JsonObject({{"get", operation(read)}, {"parameters", Parameters(read, v3)}});
-  };
-  const std::string paths = JsonObject({{kRoot, JsonObject({{"get", operation(ListResources())}})},
-                                        {kImageStream, item(ReadImageStream())},
-                                        {kLayers, item(ReadLayers())}});
+  const Operation list = ListResources(group);
+  schemas.Add(list.answer, "", "v1", list.answer->name());
+  for (const registry::Resource& resource : group.resources()) {
+    if (resource.type != nullptr)
+      schemas.Add(resource.type, group.name(), group.version(), resource.kind);
+  }
+  paths["/apis/" + group.group_version() + "/"] = JsonObject({{"get", operation(list)}});
+  for (const registry::Resource& resource : group.resources()) {
+    if (resource.type == nullptr || !resource.serves("get")) continue;
+    const Operation read = Read(resource);
+    paths[registry::PathOf(resource)] =
+        JsonObject({{"get", operation(read)}, {"parameters", Parameters(read, v3)}});
+  }
+}
+
+std::string DocumentOf(const registry::Groups& groups, SchemaSet::Version version) {
+  const bool v3 = version == SchemaSet::Version::kV3;
+  SchemaSet schemas(version);
+  std::map<std::string, std::string> by_path;
+  for (const registry::Group* group : groups) AddGroup(*group, v3, schemas, by_path);
+  const std::string paths = JsonObject(JsonMembers(by_path.begin(), by_path.end()));
   if (!v3) {
     return JsonObject({{"swagger", R"("2.0")"},
-                       {"info", Info()},
+                       {"info", Info(groups)},
                        {"paths", paths},
                        {"definitions", schemas.Json()},
                        {"securityDefinitions", SecurityScheme()}});
   }
   return JsonObject({{"openapi", R"("3.0.0")"},
-                     {"info", Info()},
+                     {"info", Info(groups)},
                      {"paths", paths},
                      {"components", JsonObject({{"schemas", schemas.Json()},
                                                 {"securitySchemes", SecurityScheme()}})}});
@@ -218,20 +255,25 @@ std::string NextYear() {
 
 }  // namespace
 
-OpenApi::OpenApi() {
-  const auto add = [&](std::string_view path, std::string body) {
-    std::string hash = Sha512Hex(body);
-    documents_.push_back(
-        {path, std::make_shared<const std::string>(std::move(body)), std::move(hash)});
-  };
-  add(kV2, DocumentOf(SchemaSet::Version::kV2));
-  add(kGroup, DocumentOf(SchemaSet::Version::kV3));
-  // Our own group alone: kube-aggregator merges the keys of all servers without asking whose they
+void OpenApi::Add(std::string path, std::string body) {
+  std::string hash = Sha512Hex(body);
+  documents_.push_back(
+      {std::move(path), std::make_shared<const std::string>(std::move(body)), std::move(hash)});
+}
+
+OpenApi::OpenApi(const registry::Groups& groups) {
+  Add(std::string(kV2), DocumentOf(groups, SchemaSet::Version::kV2));
+  // Our own groups alone: kube-aggregator merges the keys of all servers without asking whose they
   // are (openapiv3/aggregator).
-  add(kV3,
-      fmt::format(
-          R"({{"paths":{{"apis/image.openshift.io/v1":{{"serverRelativeURL":"{}?hash={}"}}}}}})",
-          kGroup, documents_.back().hash));
+  std::string root;
+  for (const registry::Group* group : groups) {
+    const std::string path = fmt::format("{}/apis/{}", kV3, group->group_version());
+    Add(path, DocumentOf({group}, SchemaSet::Version::kV3));
+    root +=
+        fmt::format(R"({}"apis/{}":{{"serverRelativeURL":"{}?hash={}"}})", root.empty() ? "" : ",",
+                    group->group_version(), path, documents_.back().hash);
+  }
+  Add(std::string(kV3), R"({"paths":{)" + root + "}}");
   documents_.back().is_root = true;
 }
 

@@ -8,15 +8,16 @@
 #include <vector>
 
 #include "server/http/message.h"
+#include "server/registry/resource.h"
 
 namespace strata::api {
 
 // Immutable once made.
 class OpenApi {
  public:
-  OpenApi();
+  explicit OpenApi(const registry::Groups& groups);
 
-  // /openapi/v2, /openapi/v3, /openapi/v3/apis/image.openshift.io/v1.
+  // /openapi/v2, /openapi/v3, and for each group /openapi/v3/apis/GROUP/VERSION.
   std::vector<std::string_view> Paths() const;
 
   struct Asked {
@@ -29,13 +30,15 @@ class OpenApi {
 
  private:
   struct Document {
-    std::string_view path;
+    std::string path;
     std::shared_ptr<const std::string> body;
     std::string hash;
     // The root takes any Accept, has no entity tag, and its label is what Go's sniffing makes of
     // it.
     bool is_root = false;
   };
+  void Add(std::string path, std::string body);
+
   std::vector<Document> documents_;
 };
 

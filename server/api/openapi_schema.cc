@@ -84,7 +84,7 @@ std::string JsonString(std::string_view text) {
   return quoted;
 }
 
-std::string JsonObject(JsonMembers members) {
+std::string JsonObject(const JsonMembers& members) {
   std::string json = "{";
   for (const auto& [name, value] : members) {
     if (value.empty()) continue;

@@ -4,18 +4,18 @@
 
 #include <google/protobuf/descriptor.h>
 
-#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace strata::api {
 
 // JSON text of an object with these members, in this order; those without a value are left out.
-using JsonMembers = std::initializer_list<std::pair<std::string_view, std::string>>;
-std::string JsonObject(JsonMembers members);
+using JsonMembers = std::vector<std::pair<std::string_view, std::string>>;
+std::string JsonObject(const JsonMembers& members);
 std::string JsonString(std::string_view text);
 
 class SchemaSet {

@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include "codec/json_tree.h"
+#include "server/registry/image_v1.h"
 
 namespace strata::api {
 namespace {
@@ -47,7 +48,7 @@ std::vector<std::string> Keys(const JsonTree* tree) {
 }
 
 TEST(OpenApi, TheOperationsAreTheReferences) {
-  const OpenApi api;
+  const OpenApi api({&registry::ImageV1()});
   const JsonTree v3 = codec::ParseTree(*api.Answer(kGroup, {}).body);
   const JsonTree golden = codec::ParseTree(Golden("openapi-v3-image.json.gz"));
   const JsonTree v2 = codec::ParseTree(*api.Answer("/openapi/v2", {}).body);
@@ -66,7 +67,7 @@ TEST(OpenApi, TheOperationsAreTheReferences) {
 }
 
 TEST(OpenApi, SchemasHaveTheReferencesMembersWithOurDescriptions) {
-  const OpenApi api;
+  const OpenApi api({&registry::ImageV1()});
   const JsonTree v3 = codec::ParseTree(*api.Answer(kGroup, {}).body);
   const JsonTree golden = codec::ParseTree(Golden("openapi-v3-image.json.gz"));
   const JsonTree* ours = codec::Member(codec::Member(&v3, "components"), "schemas");
@@ -95,7 +96,7 @@ TEST(OpenApi, SchemasHaveTheReferencesMembersWithOurDescriptions) {
 }
 
 TEST(OpenApi, TheRootNamesOurGroupAloneByItsHash) {
-  const OpenApi api;
+  const OpenApi api({&registry::ImageV1()});
   const http::Response root = api.Answer("/openapi/v3", {});
   const std::string etag = *api.Answer(kGroup, {}).headers.Find("etag");
   const std::string hash = etag.substr(1, etag.size() - 2);
@@ -112,7 +113,7 @@ TEST(OpenApi, TheRootNamesOurGroupAloneByItsHash) {
 }
 
 TEST(OpenApi, EntityTagsAndAcceptAreHonoured) {
-  const OpenApi api;
+  const OpenApi api({&registry::ImageV1()});
   for (const std::string_view path : {"/openapi/v2", kGroup}) {
     const std::string etag = *api.Answer(path, {}).headers.Find("etag");
     for (const std::string& match : {etag, "W/" + etag, "\"x\", " + etag, std::string("*")})
@@ -126,7 +127,7 @@ TEST(OpenApi, EntityTagsAndAcceptAreHonoured) {
 }
 
 TEST(OpenApi, IsTheSameOnEveryReplica) {
-  const OpenApi one, other;
+  const OpenApi one({&registry::ImageV1()}), other({&registry::ImageV1()});
   for (const std::string_view path : one.Paths())
     EXPECT_EQ(*one.Answer(path, {}).body, *other.Answer(path, {}).body);
 }

@@ -49,8 +49,8 @@ void Router::AddVersion() {
 }
 
 void Router::AddDiscovery(const api::Discovery& discovery) {
-  for (const char* path : {"/apis", "/apis/image.openshift.io", "/apis/image.openshift.io/v1"}) {
-    AddPath(path, [&discovery, path](const std::shared_ptr<Call>& call) {
+  for (const std::string_view path : discovery.Paths()) {
+    AddPath(std::string(path), [&discovery, path](const std::shared_ptr<Call>& call) {
       call->Respond(discovery.Answer(path, call->preference(), HeaderOf(*call, "if-none-match")));
     });
   }

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "server/registry/image_v1.h"
+
 namespace strata::handlers {
 namespace {
 
@@ -47,7 +49,7 @@ class Routes : public testing::Test {
   }
 
   Health health;
-  api::Discovery discovery{api::ServedResources()};
+  api::Discovery discovery{{&registry::ImageV1()}};
   Router router;
 };
 
