@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <absl/synchronization/mutex.h>
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -231,17 +232,18 @@ int Run(Flags flags) {
   handlers::LayersHandler layers(index, freshness, LaneOf(workers), metrics);
   handlers::ImageStreamHandler image_stream(*(*backend)->client, records::Keys(flags.etcd_prefix),
                                             freshness, LaneOf(readers), flags.registry);
-  handlers::Router router;
+  handlers::Router router(groups);
   router.AddHealth(health);
   router.AddVersion();
   router.AddDiscovery(discovery);
   router.AddOpenApi(openapi);
   router.AddPath("/metrics", ServeMetrics(metrics, metrics_writer));
-  router.SetLayers(
-      [&layers](std::shared_ptr<handlers::Call> call) { layers.Serve(std::move(call)); });
-  router.SetImageStream([&image_stream](std::shared_ptr<handlers::Call> call) {
-    image_stream.Serve(std::move(call));
-  });
+  router.Serve(registry::ImageStreamLayers(), "get",
+               [&layers](std::shared_ptr<handlers::Call> call) { layers.Serve(std::move(call)); });
+  router.Serve(registry::ImageStreams(), "get",
+               [&image_stream](std::shared_ptr<handlers::Call> call) {
+                 image_stream.Serve(std::move(call));
+               });
 
   serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router,
                        clock, log, metrics, audit_log->get());
@@ -299,7 +301,8 @@ int main(int argc, char** argv) {
   // with a lock of its own that all threads share: for debugging, not for serving.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 #endif
-  CLI::App app{"An aggregated API server for image.openshift.io/v1: the layers of image streams.",
+  CLI::App app{fmt::format("An aggregated API server for {}: the layers of image streams.",
+                           strata::registry::ImageV1().group_version()),
                "strata-apiserver"};
   app.set_version_flag("--version",
                        std::string("strata-apiserver ") + strata::base::Build().version);

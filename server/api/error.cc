@@ -13,8 +13,6 @@ namespace {
 
 namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 
-constexpr std::string_view kGroup = "image.openshift.io";
-
 // responsewriters/errors.go sanitizer.
 std::string HtmlEscaped(std::string_view text) {
   std::string out;
@@ -71,9 +69,9 @@ http::Response Make(int code, std::string_view content_type, std::string body) {
 
 }  // namespace
 
-Error NotFound(std::string_view resource, std::string_view name) {
-  return {404, "NotFound", fmt::format("{}.{} {} not found", resource, kGroup, Quote(name)),
-          Details{std::string(name), std::string(kGroup), std::string(resource), {}}};
+Error NotFound(const registry::Resource& resource, std::string_view name) {
+  return {404, "NotFound", fmt::format("{} {} not found", resource.qualified(), Quote(name)),
+          Details{std::string(name), resource.group->name(), std::string(resource.parent()), {}}};
 }
 
 Error NotFoundGeneric() {
@@ -131,12 +129,11 @@ Error NotAcceptable(wire::Refusal refusal) {
           {}};
 }
 
-Error NotAcceptableList(std::string_view list_kind) {
+Error NotAcceptableList(const registry::Resource& resource, std::string_view list_kind) {
   return {406,
           "NotAcceptable",
-          fmt::format(
-              "you requested {}, but the requested object is not a list (*image.ImageStreamLayers)",
-              list_kind),
+          fmt::format("you requested {}, but the requested object is not a list (*{}.{})",
+                      list_kind, resource.group->package(), resource.kind),
           {}};
 }
 
@@ -145,12 +142,12 @@ Error InternalError(std::string_view message) {
           Details{"", "", "", {{"", std::string(message), ""}}}};
 }
 
-Error ServerTimeout() {
+Error ServerTimeout(const registry::Resource& resource) {
   return {500, "ServerTimeout",
-          "The get operation against imagestreams.image.openshift.io could not be completed at "
-          "this time, please try "
-          "again.",
-          Details{"get", std::string(kGroup), "imagestreams", {}, 2}};
+          fmt::format("The get operation against {} could not be completed at this time, please "
+                      "try again.",
+                      resource.qualified()),
+          Details{"get", resource.group->name(), std::string(resource.parent()), {}, 2}};
 }
 
 Error StorageTimeout(std::string_view message) {

@@ -8,6 +8,7 @@
 
 #include "server/api/request_info.h"
 #include "server/http/message.h"
+#include "server/registry/resource.h"
 #include "server/wire/negotiate.h"
 
 namespace strata::api {
@@ -39,9 +40,9 @@ struct Error {
   int retry_after_seconds = 0;  // of a text; a Status has it in its details
 };
 
-// k8s.io/apimachinery pkg/api/errors, by the names of its constructors. The group is
-// image.openshift.io.
-Error NotFound(std::string_view resource, std::string_view name);
+// k8s.io/apimachinery pkg/api/errors, by the names of its constructors.
+// No object of this name; of a subresource, none of its resource's.
+Error NotFound(const registry::Resource& resource, std::string_view name);
 Error NotFoundGeneric();  // no such route in the group
 Error MethodNotAllowed();
 Error BadRequest(std::string_view message);
@@ -49,11 +50,11 @@ Error Unauthorized();
 // "User … cannot get resource …"; `reason` is the authorizer's, if it gave one.
 Error Forbidden(std::string_view user, const RequestInfo& info, std::string_view reason);
 Error NotAcceptable(wire::Refusal refusal);
-Error NotAcceptableList(
-    std::string_view list_kind);  // a list was asked for, and the object is none
+// A list was asked for, and an object of the resource is none.
+Error NotAcceptableList(const registry::Resource& resource, std::string_view list_kind);
 Error InternalError(std::string_view message);
 // 500 ServerTimeout, to be tried again: the index isn't complete.
-Error ServerTimeout();
+Error ServerTimeout(const registry::Resource& resource);
 // 504 Timeout, to be tried again: the storage backend can't be asked.
 Error StorageTimeout(std::string_view message);
 // 504: the request's own time is over.

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "server/registry/image_v1.h"
+
 namespace strata::api {
 namespace {
 
@@ -34,15 +36,16 @@ TEST(Error, BodiesAreTheReferences) {
       .pretty = {}};
   const wire::Preference curl{
       .accept = "application/json", .user_agent = "curl/7.88.1", .pretty = {}};
+  const registry::Resource& layers = registry::ImageStreamLayers();
   const struct {
     const char* file;
     int code;
     Error error;
     wire::Preference preference;
   } kCases[] = {
-      {"misc/puller-not-found.json", 404, NotFound("imagestreams", "nope"), json},
-      {"misc/name-invalid.json", 404, NotFound("imagestreams", "UPPER_case x"), json},
-      {"useragent/ua-curl-not-found.json", 404, NotFound("imagestreams", "nope"), curl},
+      {"misc/puller-not-found.json", 404, NotFound(layers, "nope"), json},
+      {"misc/name-invalid.json", 404, NotFound(layers, "UPPER_case x"), json},
+      {"useragent/ua-curl-not-found.json", 404, NotFound(layers, "nope"), curl},
       {"misc/name-percent-slash.json", 404, NotFoundGeneric(), json},
       {"misc/method-foo.json", 405, MethodNotAllowed(), json},
       {"misc/front-proxy-no-user.json", 401, Unauthorized(), json},
@@ -66,12 +69,12 @@ TEST(Error, BodiesAreTheReferences) {
       {"query/query-timeout-bad.json", 400,
        BadRequest("invalid timeout specified in the request URL - time: invalid duration \"xyz\""),
        json},
-      {"misc/index-not-synced.json", 500, ServerTimeout(), json},
+      {"misc/index-not-synced.json", 500, ServerTimeout(layers), json},
       {"accept/accept-cbor.json", 406, NotAcceptable(wire::Refusal::kMediaType), cbor},
       {"accept/accept-app-star.json", 406, NotAcceptable(wire::Refusal::kMediaType), any},
       {"accept/accept-table.json", 406, NotAcceptable(wire::Refusal::kConversion), table},
-      {"accept/accept-partial-list.json", 406, NotAcceptableList("PartialObjectMetadataList"),
-       partial},
+      {"accept/accept-partial-list.json", 406,
+       NotAcceptableList(layers, "PartialObjectMetadataList"), partial},
   };
   for (const auto& c : kCases) {
     const http::Response response = ToResponse(c.error, c.preference);
@@ -80,8 +83,15 @@ TEST(Error, BodiesAreTheReferences) {
   }
 }
 
+TEST(Error, EachResourceNamesItsOwnType) {
+  EXPECT_EQ(NotAcceptableList(registry::ImageStreams(), "PartialObjectMetadataList").message,
+            "you requested PartialObjectMetadataList, but the requested object is not a list "
+            "(*image.ImageStream)");
+}
+
 TEST(Error, RetriesAreAskedForInTheHeaderToo) {
-  EXPECT_EQ(*ToResponse(ServerTimeout(), {}).headers.Find("retry-after"), "2");
+  EXPECT_EQ(*ToResponse(ServerTimeout(registry::ImageStreams()), {}).headers.Find("retry-after"),
+            "2");
   EXPECT_EQ(*ToResponse(TooManyRequests(), {}).headers.Find("retry-after"), "1");
   EXPECT_EQ(*ToResponse(TooLargeResourceVersion("9", 5), {}).headers.Find("retry-after"), "1");
   EXPECT_EQ(ToResponse(Unauthorized(), {}).headers.Find("www-authenticate"), nullptr);

@@ -14,6 +14,7 @@
 #include "server/api/request_info.h"
 #include "server/auth/user.h"
 #include "server/http/message.h"
+#include "server/registry/resource.h"
 #include "server/wire/negotiate.h"
 
 namespace strata::handlers {
@@ -24,6 +25,8 @@ class Call {
 
   http::Request request;
   std::shared_ptr<const api::RequestInfo> info;  // never null where a request is served
+  // Whose object it asks for; null where it asks for none, or for one that isn't served.
+  const registry::Resource* resource = nullptr;
   std::shared_ptr<const auth::UserInfo> user;
   base::MonotonicTime deadline;  // of the whole request
 

@@ -97,7 +97,7 @@ void Freshness::GoOn(const Waiting& waiting, const base::Status& status) {
 void Freshness::Refuse(Call& call, const base::Status& status) {
   switch (status.code()) {
     case base::StatusCode::kFailedPrecondition:
-      return call.Fail(api::ServerTimeout());
+      return call.Fail(api::ServerTimeout(*call.resource));
     case base::StatusCode::kOutOfRange:
       return call.Fail(api::TooLargeResourceVersion(call.info->query.Get("resourceVersion"),
                                                     barrier_.current()));

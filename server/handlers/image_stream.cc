@@ -17,9 +17,10 @@ namespace {
 namespace v1 = ::github::com::openshift::api::image::v1;
 namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 
-std::string Encode(const v1::ImageStream& stream, const wire::Representation& form) {
+std::string Encode(const registry::Resource& resource, const v1::ImageStream& stream,
+                   const wire::Representation& form) {
   if (form.transform == wire::Transform::kNone)
-    return wire::Encode(stream, {"ImageStream", "image.openshift.io/v1"}, form);
+    return wire::Encode(stream, resource.type_meta(), form);
   meta::PartialObjectMetadata partial;
   *partial.mutable_metadata() = stream.metadata();
   return wire::Encode(
@@ -42,7 +43,7 @@ void ImageStreamHandler::Serve(std::shared_ptr<Call> call) {
   if (const auto refused = RefuseGet(*call)) return call->Fail(*refused);
   // Such a name would be another key's path.
   if (!records::IsValidName(call->info->ns) || !records::IsValidName(call->info->name))
-    return call->Fail(api::NotFound("imagestreams", call->info->name));
+    return call->Fail(api::NotFound(*call->resource, call->info->name));
   freshness_.Wait(std::move(call), *this);
 }
 
@@ -79,7 +80,7 @@ void ImageStreamHandler::Read(Call& call) const {
       return call.Fail(api::RequestTimeout());
     return call.Fail(api::StorageTimeout("the storage backend can't be read"));
   }
-  if (found->kvs.empty()) return call.Fail(api::NotFound("imagestreams", call.info->name));
+  if (found->kvs.empty()) return call.Fail(api::NotFound(*call.resource, call.info->name));
   Answer(call, found->kvs.front());
 }
 
@@ -89,7 +90,7 @@ void ImageStreamHandler::Answer(Call& call, const client::KeyValue& stored) cons
     return call.Fail(api::NotAcceptable(negotiation.refusal));
   const wire::Representation& form = negotiation.representation;
   if (form.transform == wire::Transform::kPartialObjectMetadataList)
-    return call.Fail(api::NotAcceptableList("PartialObjectMetadataList"));
+    return call.Fail(api::NotAcceptableList(*call.resource, "PartialObjectMetadataList"));
   const records::Change record =
       records::Decode({records::Kind::kImageStream, call.info->ns, call.info->name}, stored.value,
                       stored.mod_revision);
@@ -102,7 +103,7 @@ void ImageStreamHandler::Answer(Call& call, const client::KeyValue& stored) cons
   api::Present(registry_, stored.mod_revision, stream);
 
   http::Response response;
-  std::string body = Encode(stream, form);
+  std::string body = Encode(*call.resource, stream, form);
   const std::string* encoding = call.request.headers.Find("accept-encoding");
   const bool gzip =
       encoding != nullptr && wire::AcceptsGzip(*encoding) && body.size() > wire::kGzipThreshold;

@@ -5,6 +5,7 @@
 #include "server/api/headers.h"
 #include "server/handlers/get_request.h"
 #include "server/wire/gzip.h"
+#include "storage/records/kinds.h"
 
 namespace strata::handlers {
 namespace {
@@ -27,7 +28,7 @@ void AnswerBuilt(Call& call, const Builds::Result& built, const layers::Form& fo
   if (built.ok()) return call.Respond(ToResponse(*built, form));
   switch (built.status().code()) {
     case base::StatusCode::kNotFound:
-      return call.Fail(api::NotFound("imagestreams", call.info->name));
+      return call.Fail(api::NotFound(*call.resource, call.info->name));
     case base::StatusCode::kUnavailable:
       return call.Fail(api::TooManyRequests());
     default:
@@ -58,9 +59,9 @@ void LayersHandler::ServeFresh(const std::shared_ptr<Call>& call) {
                           encoding != nullptr && wire::AcceptsGzip(*encoding)};
   const Lookup lookup = index_.Find(call->info->ns, call->info->name, form);
   if (lookup.result == Lookup::Result::kNotFound)
-    return call->Fail(api::NotFound("imagestreams", call->info->name));
+    return call->Fail(api::NotFound(*call->resource, call->info->name));
   if (form.representation.transform == wire::Transform::kPartialObjectMetadataList) {
-    return call->Fail(api::NotAcceptableList("PartialObjectMetadataList"));
+    return call->Fail(api::NotAcceptableList(*call->resource, "PartialObjectMetadataList"));
   }
   switch (lookup.result) {
     case Lookup::Result::kAnswer:
@@ -85,20 +86,19 @@ void AddIndexMetrics(const layers::Index& index, obs::Metrics& metrics) {
   };
   constexpr const char* kObjects = "Records of the backend that the index holds.";
   constexpr const char* kUnreadable = "Records that can't be read.";
-  gauge("apiserver_storage_objects", kObjects, {{"resource", "images.image.openshift.io"}},
-        [](const Stats& s) { return static_cast<double>(s.images); });
-  gauge("apiserver_storage_objects", kObjects, {{"resource", "imagestreams.image.openshift.io"}},
-        [](const Stats& s) { return static_cast<double>(s.streams); });
-  const obs::Labels images = {{"group", "image.openshift.io"}, {"resource", "images"}};
-  const obs::Labels streams = {{"group", "image.openshift.io"}, {"resource", "imagestreams"}};
-  gauge("apiserver_resource_objects", kObjects, images,
-        [](const Stats& s) { return static_cast<double>(s.images); });
-  gauge("apiserver_resource_objects", kObjects, streams,
-        [](const Stats& s) { return static_cast<double>(s.streams); });
-  gauge("strata_unreadable_records", kUnreadable, {{"resource", "images"}},
-        [](const Stats& s) { return static_cast<double>(s.unreadable_images); });
-  gauge("strata_unreadable_records", kUnreadable, {{"resource", "imagestreams"}},
-        [](const Stats& s) { return static_cast<double>(s.unreadable_streams); });
+  const auto gauges = [&](records::Kind kind, double (*all)(const Stats&),
+                          double (*unreadable)(const Stats&)) {
+    const std::string resource(records::NamesOf(kind).resource), group(records::kGroup);
+    gauge("apiserver_storage_objects", kObjects, {{"resource", resource + "." + group}}, all);
+    gauge("apiserver_resource_objects", kObjects, {{"group", group}, {"resource", resource}}, all);
+    gauge("strata_unreadable_records", kUnreadable, {{"resource", resource}}, unreadable);
+  };
+  gauges(
+      records::Kind::kImage, [](const Stats& s) { return static_cast<double>(s.images); },
+      [](const Stats& s) { return static_cast<double>(s.unreadable_images); });
+  gauges(
+      records::Kind::kImageStream, [](const Stats& s) { return static_cast<double>(s.streams); },
+      [](const Stats& s) { return static_cast<double>(s.unreadable_streams); });
   gauge("strata_names", "Names, digests above all, that the index holds.", {},
         [](const Stats& s) { return static_cast<double>(s.names); });
   gauge("strata_name_bytes", "Bytes that they take.", {},

@@ -1,5 +1,7 @@
 #include "server/handlers/router.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <utility>
 
@@ -9,27 +11,28 @@
 namespace strata::handlers {
 namespace {
 
-constexpr std::string_view kGroupRoot = "/apis/image.openshift.io/";
-
 std::string_view HeaderOf(const Call& call, std::string_view name) {
   const std::string* value = call.request.headers.Find(name);
   return value == nullptr ? std::string_view() : std::string_view(*value);
 }
 
-}  // namespace
-
-Router::Target Router::TargetOf(const api::RequestInfo& info) {
-  const auto& p = info.parts;
-  if (p.size() < 7 || p[0] != "apis" || p[1] != "image.openshift.io" || p[2] != "v1" ||
-      p[3] != "namespaces" || p[5] != "imagestreams") {
-    return Target::kOther;
-  }
-  if (p.size() == 7) return Target::kImageStream;
-  return p.size() == 8 && p[7] == "layers" ? Target::kLayers : Target::kOther;
+// Of an object's path; HEAD has no route there (k8s.io/apiserver pkg/endpoints/installer.go).
+std::string VerbOf(std::string_view method) {
+  if (method == "GET") return "get";
+  if (method == "PUT") return "update";
+  if (method == "PATCH") return "patch";
+  return method == "DELETE" ? "delete" : "";
 }
+
+}  // namespace
 
 void Router::AddPath(std::string path, CallHandler handler) {
   paths_[std::move(path)] = std::move(handler);
+}
+
+void Router::Serve(const registry::Resource& resource, std::string_view verb, CallHandler handler) {
+  if (!resource.serves(verb)) std::abort();  // discovery wouldn't name it
+  objects_[{&resource, std::string(verb)}] = std::move(handler);
 }
 
 void Router::AddHealth(const Health& health) {
@@ -67,10 +70,7 @@ void Router::AddOpenApi(const api::OpenApi& openapi) {
 }
 
 void Router::Route(std::shared_ptr<Call> call) const {
-  if (const Target target = TargetOf(*call->info); target != Target::kOther) {
-    if (call->request.method != "GET") return call->Fail(api::MethodNotAllowed());
-    return target == Target::kLayers ? layers_(std::move(call)) : image_stream_(std::move(call));
-  }
+  if (call->resource != nullptr) return RouteObject(std::move(call));
   std::string_view path = call->info->path;
   if (path == "/") return AnswerPaths(*call, 200);
   if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
@@ -80,8 +80,18 @@ void Router::Route(std::shared_ptr<Call> call) const {
       return call->Fail(api::MethodNotAllowed());
     return found->second(std::move(call));
   }
-  if (call->info->path.starts_with(kGroupRoot)) return call->Fail(api::NotFoundGeneric());
+  const bool in_group = std::any_of(groups_.begin(), groups_.end(), [&](const auto* group) {
+    return call->info->path.starts_with("/apis/" + group->name() + "/");
+  });
+  if (in_group) return call->Fail(api::NotFoundGeneric());
   AnswerPaths(*call, 404);
+}
+
+// By the method, not by the verb that is authorized: that of an object without a name is list.
+void Router::RouteObject(std::shared_ptr<Call> call) const {
+  const auto found = objects_.find({call->resource, VerbOf(call->request.method)});
+  if (found == objects_.end()) return call->Fail(api::MethodNotAllowed());
+  found->second(std::move(call));
 }
 
 // What a path outside of all known roots is answered with, as the reference answers: what there is

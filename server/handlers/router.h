@@ -6,21 +6,26 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "server/api/discovery.h"
 #include "server/api/openapi.h"
 #include "server/handlers/call.h"
 #include "server/handlers/health.h"
+#include "server/registry/resource.h"
 
 namespace strata::handlers {
 
 // Set up before serving, constant afterwards.
 class Router {
  public:
+  explicit Router(registry::Groups groups) : groups_(std::move(groups)) {}
+
   // A path answered exactly, and with a slash behind it. GET and HEAD reach the handler.
   void AddPath(std::string path, CallHandler handler);
-  void SetLayers(CallHandler handler) { layers_ = std::move(handler); }
-  void SetImageStream(CallHandler handler) { image_stream_ = std::move(handler); }
+  // What answers `verb` on an object of `resource`, which is one of the groups' and says that it
+  // serves it.
+  void Serve(const registry::Resource& resource, std::string_view verb, CallHandler handler);
 
   // Health, version, discovery, OpenAPI and the list of paths.
   void AddHealth(const Health& health);
@@ -28,18 +33,21 @@ class Router {
   void AddDiscovery(const api::Discovery& discovery);
   void AddOpenApi(const api::OpenApi& openapi);
 
+  const registry::Groups& groups() const { return groups_; }
+  // Whose object the request asks for, as Call::resource has it.
+  const registry::Resource* ResourceOf(const api::RequestInfo& info) const {
+    return registry::ObjectAt(groups_, info.parts);
+  }
+
   void Route(std::shared_ptr<Call> call) const;
 
-  enum class Target { kLayers, kImageStream, kOther };
-  // What the call's metrics are labelled with: the resource that a route serves, or nothing of the
-  // request.
-  static Target TargetOf(const api::RequestInfo& info);
-
  private:
+  void RouteObject(std::shared_ptr<Call> call) const;
   void AnswerPaths(Call& call, int status) const;
 
+  const registry::Groups groups_;
   std::map<std::string, CallHandler, std::less<>> paths_;
-  CallHandler layers_, image_stream_;
+  std::map<std::pair<const registry::Resource*, std::string>, CallHandler> objects_;
 };
 
 }  // namespace strata::handlers

@@ -27,8 +27,8 @@ class Routes : public testing::Test {
     router.AddHealth(health);
     router.AddDiscovery(discovery);
     router.AddVersion();
-    router.SetLayers(Says("layers of "));
-    router.SetImageStream(Says("record of "));
+    router.Serve(registry::ImageStreamLayers(), "get", Says("layers of "));
+    router.Serve(registry::ImageStreams(), "get", Says("record of "));
   }
   static CallHandler Says(const std::string& what) {
     return [what](const std::shared_ptr<Call>& call) {
@@ -44,13 +44,15 @@ class Routes : public testing::Test {
     call->request.method = method;
     call->request.target = target;
     call->info = api::RecallRequestInfo(method, target);
+    call->resource = router.ResourceOf(*call->info);
     router.Route(call);
     return answer;
   }
 
   Health health;
-  api::Discovery discovery{{&registry::ImageV1()}};
-  Router router;
+  const registry::Groups groups{&registry::ImageV1()};
+  api::Discovery discovery{groups};
+  Router router{groups};
 };
 
 TEST_F(Routes, LeadToTheirEndpoints) {

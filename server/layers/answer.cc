@@ -15,6 +15,7 @@
 #include "codec/encode_protobuf.h"
 #include "codec/json_text.h"
 #include "proto/k8s/meta_v1.pb.h"
+#include "server/registry/image_v1.h"
 #include "server/wire/encode.h"
 #include "server/wire/gzip.h"
 
@@ -24,7 +25,6 @@ namespace {
 using ObjectMeta = k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 using PartialObjectMetadata = k8s::io::apimachinery::pkg::apis::meta::v1::PartialObjectMetadata;
 
-constexpr codec::TypeMeta kType = {"ImageStreamLayers", "image.openshift.io/v1"};
 constexpr size_t kWarnings = 5;  // shown; more are counted
 
 struct Blob {
@@ -167,6 +167,16 @@ class JsonTexts {
   absl::flat_hash_map<NameId, std::string> texts_;
 };
 
+// What every answer begins with.
+std::string_view Head() {
+  static const std::string head = [] {
+    const codec::TypeMeta type = registry::ImageStreamLayers().type_meta();
+    return fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":)", type.kind,
+                       type.api_version);
+  }();
+  return head;
+}
+
 template <typename Sink>
 class JsonEncoder {
  public:
@@ -174,7 +184,7 @@ class JsonEncoder {
 
   // Cut short once `pulse` is over.
   void Encode(std::string_view metadata, const Maps& maps, Pulse& pulse) {
-    out_.Text(R"({"kind":"ImageStreamLayers","apiVersion":"image.openshift.io/v1","metadata":)");
+    out_.Text(Head());
     out_.Text(metadata);
     out_.Text(R"(,"blobs":{)");
     for (const Blob& blob : maps.blobs) {
@@ -368,7 +378,7 @@ std::string EncodeProtobuf(const NameTable& names, const ObjectMeta& metadata, c
   std::string body;
   if (stop.stop_requested()) return body;
   std::string head;
-  wire::AppendEnvelopeHead(kType, size, head);
+  wire::AppendEnvelopeHead(registry::ImageStreamLayers().type_meta(), size, head);
   body.reserve(head.size() + size + wire::kEnvelopeTail.size());
   body += head;
   Write(names, size, encode, stop, body);

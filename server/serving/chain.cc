@@ -84,7 +84,7 @@ class Chain::ServedCall final : public handlers::Call,
     CancelEnd();
     const size_t bytes = response.body == nullptr ? 0 : response.body->size();
     const auto took = chain_.clock_.Now() - started_;
-    chain_.metrics_.Finished(handlers::Router::TargetOf(*info), response.status, took, bytes);
+    chain_.metrics_.Finished(resource, response.status, took, bytes);
     Log(response.status, took);
     if (verdict_.level != audit::Level::kNone)
       Audit(audit::Stage::kResponseComplete, response.status);
@@ -255,7 +255,7 @@ Chain::Chain(const Options& options, const auth::Authenticator& authenticator,
       clock_(clock),
       log_(log),
       audit_(audit),
-      metrics_(metrics),
+      metrics_(router.groups(), metrics),
       in_flight_(options.max_requests_inflight),
       revision_waiters_(options.max_revision_waiters),
       deadlines_(clock) {
@@ -298,7 +298,7 @@ void Chain::Guarded(const std::shared_ptr<ServedCall>& call, absl::FunctionRef<v
   } catch (const std::exception& error) {
     log_.Error("A request ended with an exception",
                {{"err", std::string_view(error.what())}, {"URI", call->request.target}});
-    metrics_.Terminated(handlers::Router::TargetOf(*call->info), 500);
+    metrics_.Terminated(call->resource, 500);
     call->Fail(api::Panic());
   }
 }
@@ -314,6 +314,7 @@ void Chain::Parse(const std::shared_ptr<ServedCall>& call) {
   call->close = DrawsGoaway(call->request);
   if (auto info = api::RecallRequestInfo(call->request.method, call->request.target)) {
     call->info = std::move(info);
+    call->resource = router_.ResourceOf(*call->info);
   } else {
     call->close = true;
     return call->Fail({400, "", "400 Bad Request", {}, api::Error::Form::kText});
@@ -412,7 +413,7 @@ void Chain::Impersonate(const std::shared_ptr<ServedCall>& call,
 
 void Chain::Authorize(const std::shared_ptr<ServedCall>& call) {
   if (!call->TakePlace()) {
-    metrics_.Terminated(handlers::Router::TargetOf(*call->info), 429);
+    metrics_.Terminated(call->resource, 429);
     return call->Fail(api::TooManyRequests());
   }
   Await<auth::Decision>(

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <thread>
 
+#include "server/registry/image_v1.h"
 #include "test/support/mailbox.h"
 
 namespace strata::serving {
@@ -116,7 +117,7 @@ class FilterChain : public testing::Test {
   obs::Metrics metrics;
   Tokens tokens;
   OnlyAlice authorizer;
-  handlers::Router router;
+  handlers::Router router{{&registry::ImageV1()}};
   std::vector<std::shared_ptr<handlers::Call>> held;
   std::deque<Answer> answers;
   Chain chain{

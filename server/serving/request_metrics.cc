@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace strata::serving {
 namespace {
@@ -11,25 +12,24 @@ const std::vector<double> kDurationBuckets = {0.005, 0.025, 0.05, 0.1, 0.2, 0.4,
                                               8,     10,    15,   20,  30,  45,  60};
 const std::vector<double> kSizeBuckets = {1000, 10'000, 100'000, 1e6, 1e7, 1e8, 1e9};
 
-size_t IndexOf(RequestMetrics::Target target) {
-  return static_cast<size_t>(target);
-}
-
-// Without a resource: of paths that are none.
-obs::Labels LabelsOf(const std::string& resource, const std::string& subresource) {
-  const bool is_resource = !resource.empty();
+// Null: of paths that are no resource's.
+obs::Labels LabelsOf(const registry::Resource* resource) {
+  if (resource == nullptr) {
+    return {{"verb", "GET"},     {"group", ""}, {"version", ""},           {"resource", ""},
+            {"subresource", ""}, {"scope", ""}, {"component", "apiserver"}};
+  }
   return {{"verb", "GET"},
-          {"group", is_resource ? "image.openshift.io" : ""},
-          {"version", is_resource ? "v1" : ""},
-          {"resource", resource},
-          {"subresource", subresource},
-          {"scope", is_resource ? "resource" : ""},
+          {"group", resource->group->name()},
+          {"version", resource->group->version()},
+          {"resource", std::string(resource->parent())},
+          {"subresource", std::string(resource->subresource())},
+          {"scope", "resource"},
           {"component", "apiserver"}};
 }
 
 }  // namespace
 
-RequestMetrics::RequestMetrics(obs::Metrics& metrics)
+RequestMetrics::RequestMetrics(const registry::Groups& groups, obs::Metrics& metrics)
     : metrics_(metrics),
       authenticated_(metrics.AddCounter("authentication_attempts", "Authentications by result.",
                                         {{"result", "success"}})),
@@ -42,21 +42,31 @@ RequestMetrics::RequestMetrics(obs::Metrics& metrics)
                                   {{"result", "allowed"}})),
       denied_(metrics.AddCounter("authorization_attempts_total", "Authorizations by result.",
                                  {{"result", "denied"}})) {
-  routes_[IndexOf(Target::kLayers)].labels = LabelsOf("imagestreams", "layers");
-  routes_[IndexOf(Target::kImageStream)].labels = LabelsOf("imagestreams", "");
-  routes_[IndexOf(Target::kOther)].labels = LabelsOf("", "");
-  for (OfRoute& route : routes_) {
-    obs::Labels timed = route.labels;
-    timed["dry_run"] = "";
-    route.duration = std::make_unique<obs::Histogram>(metrics.AddHistogram(
-        "apiserver_request_duration_seconds", "Time to answer requests.", kDurationBuckets, timed));
-    route.sli = std::make_unique<obs::Histogram>(metrics.AddHistogram(
-        "apiserver_request_sli_duration_seconds",
-        "Time to answer requests, without that of webhooks and queues, of which there are none.",
-        kDurationBuckets, route.labels));
-    route.sizes = std::make_unique<obs::Histogram>(metrics.AddHistogram(
-        "apiserver_response_sizes", "Bytes of responses.", kSizeBuckets, route.labels));
-  }
+  AddRoute(nullptr);
+  for (const registry::Group* group : groups)
+    for (const registry::Resource& resource : group->resources()) AddRoute(&resource);
+}
+
+void RequestMetrics::AddRoute(const registry::Resource* resource) {
+  auto route = std::make_unique<OfRoute>();
+  route->resource = resource;
+  route->labels = LabelsOf(resource);
+  obs::Labels timed = route->labels;
+  timed["dry_run"] = "";
+  route->duration = std::make_unique<obs::Histogram>(metrics_.AddHistogram(
+      "apiserver_request_duration_seconds", "Time to answer requests.", kDurationBuckets, timed));
+  route->sli = std::make_unique<obs::Histogram>(metrics_.AddHistogram(
+      "apiserver_request_sli_duration_seconds",
+      "Time to answer requests, without that of webhooks and queues, of which there are none.",
+      kDurationBuckets, route->labels));
+  route->sizes = std::make_unique<obs::Histogram>(metrics_.AddHistogram(
+      "apiserver_response_sizes", "Bytes of responses.", kSizeBuckets, route->labels));
+  routes_.push_back(std::move(route));
+}
+
+RequestMetrics::OfRoute& RequestMetrics::RouteOf(const registry::Resource* resource) {
+  return **std::find_if(routes_.begin(), routes_.end(),
+                        [&](const auto& route) { return route->resource == resource; });
 }
 
 const obs::Counter& RequestMetrics::CounterOf(OfRoute& route, int code) {
@@ -73,9 +83,9 @@ const obs::Counter& RequestMetrics::CounterOf(OfRoute& route, int code) {
   return *made;
 }
 
-void RequestMetrics::Finished(Target target, int code, std::chrono::nanoseconds took,
-                              size_t bytes) {
-  OfRoute& of = routes_[IndexOf(target)];
+void RequestMetrics::Finished(const registry::Resource* resource, int code,
+                              std::chrono::nanoseconds took, size_t bytes) {
+  OfRoute& of = RouteOf(resource);
   CounterOf(of, code).Increment();
   const double seconds = std::chrono::duration<double>(took).count();
   of.duration->Observe(seconds);
@@ -83,8 +93,8 @@ void RequestMetrics::Finished(Target target, int code, std::chrono::nanoseconds 
   of.sizes->Observe(static_cast<double>(bytes));
 }
 
-void RequestMetrics::Terminated(Target target, int code) {
-  obs::Labels labels = routes_[IndexOf(target)].labels;
+void RequestMetrics::Terminated(const registry::Resource* resource, int code) {
+  obs::Labels labels = RouteOf(resource).labels;
   labels["code"] = std::to_string(code);
   metrics_
       .AddCounter("apiserver_request_terminations_total",

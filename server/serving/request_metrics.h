@@ -7,38 +7,42 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <vector>
 
 #include "obs/metrics.h"
-#include "server/handlers/router.h"
+#include "server/registry/resource.h"
 
 namespace strata::serving {
 
 // Thread-safe.
 class RequestMetrics {
  public:
-  explicit RequestMetrics(obs::Metrics& metrics);
+  RequestMetrics(const registry::Groups& groups, obs::Metrics& metrics);
 
-  // Labels come from the list of targets alone, never from a request.
-  using Target = handlers::Router::Target;
-
-  void Finished(Target target, int code, std::chrono::nanoseconds took, size_t bytes);
+  // Labels come from the groups' resources alone, never from a request: `resource` is one of them,
+  // or null for all other paths.
+  void Finished(const registry::Resource* resource, int code, std::chrono::nanoseconds took,
+                size_t bytes);
   // Also Finished: too many in flight, or an exception (RecordRequestTermination).
-  void Terminated(Target target, int code);
+  void Terminated(const registry::Resource* resource, int code);
   void AuthenticationResult(bool success);
   void AuthorizationResult(bool allowed);
 
  private:
   struct OfRoute {
+    const registry::Resource* resource;
     obs::Labels labels;
     std::array<std::atomic<const obs::Counter*>, 600> by_code{};
     std::unique_ptr<obs::Histogram> duration, sli;
     std::unique_ptr<obs::Histogram> sizes;
   };
 
+  void AddRoute(const registry::Resource* resource);
+  OfRoute& RouteOf(const registry::Resource* resource);
   const obs::Counter& CounterOf(OfRoute& route, int code);
 
   obs::Metrics& metrics_;
-  std::array<OfRoute, 3> routes_;
+  std::vector<std::unique_ptr<OfRoute>> routes_;  // a handful
   obs::Counter authenticated_, users_, unauthenticated_, allowed_, denied_;
 };
 
