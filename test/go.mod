@@ -19,6 +19,7 @@ require (
 	k8s.io/component-base v0.34.1
 	k8s.io/kube-aggregator v0.34.1
 	k8s.io/kubectl v0.34.1
+	k8s.io/kubelet v0.34.1
 	sigs.k8s.io/yaml v1.6.0
 )
 
@@ -130,6 +131,7 @@ require (
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
+	k8s.io/apiserver v0.34.1 // indirect
 	k8s.io/cli-runtime v0.34.1 // indirect
 	k8s.io/component-helpers v0.34.1 // indirect
 	k8s.io/klog/v2 v2.130.1 // indirect

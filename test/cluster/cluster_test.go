@@ -132,7 +132,8 @@ current-context: x
 func (c *cluster) startKube() {
 	c.t.Helper()
 	c.kube = rig.Start(c.t, rig.Peer(c.t, "kube-apiserver"), "--etcd-servers="+c.etcd.URL,
-		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", c.kubePort),
+		// An address for documentation (RFC 5737), told to nobody: a network that is loopback alone has none to find.
+		"--bind-address=127.0.0.1", "--advertise-address=192.0.2.1", fmt.Sprintf("--secure-port=%d", c.kubePort),
 		"--tls-cert-file="+c.path("kube-apiserver.crt"), "--tls-private-key-file="+c.path("kube-apiserver.key"),
 		"--client-ca-file="+c.path("ca.crt"), "--token-auth-file="+c.path("tokens.csv"),
 		"--authorization-mode=RBAC", "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24",
@@ -162,7 +163,9 @@ func (c *cluster) startControllers() {
 	rig.Start(c.t, rig.Peer(c.t, "kube-controller-manager"), "--kubeconfig="+c.path("admin.kubeconfig"),
 		"--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=false",
 		"--controllers=namespace-controller,clusterrole-aggregation-controller,resourcequota-controller,"+
-			"garbage-collector-controller,serviceaccount-controller,root-ca-certificate-publisher-controller",
+			"garbage-collector-controller,serviceaccount-controller,root-ca-certificate-publisher-controller,"+
+			"deployment-controller,replicaset-controller,statefulset-controller,endpointslice-controller,"+
+			"persistentvolumeclaim-protection-controller",
 		"--concurrent-namespace-syncs=2", "--namespace-sync-period=10s")
 }
 

@@ -49,13 +49,30 @@ func (ca *CA) Issuing(t *testing.T, name string) *CA {
 	return &CA{certificate: template, key: key, PEM: sign(t, template, ca, key)}
 }
 
+// KeyPEM is the key that it signs with.
+func (ca *CA) KeyPEM(t *testing.T) []byte {
+	t.Helper()
+	return keyPEM(t, ca.key)
+}
+
 // Serving is a certificate for these names, and its key; both PEM.
 func (ca *CA) Serving(t *testing.T, names ...string) (certificate, key []byte) {
+	t.Helper()
+	return ca.named(t, names, x509.ExtKeyUsageServerAuth)
+}
+
+// Both is a certificate for these names that its owner may also be a client with, and its key; both PEM.
+func (ca *CA) Both(t *testing.T, names ...string) (certificate, key []byte) {
+	t.Helper()
+	return ca.named(t, names, x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth)
+}
+
+func (ca *CA) named(t *testing.T, names []string, usages ...x509.ExtKeyUsage) (certificate, key []byte) {
 	t.Helper()
 	template := template(names[0])
 	template.DNSNames = names
 	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	template.ExtKeyUsage = usages
 	own := newKey(t)
 	return sign(t, template, ca, own), keyPEM(t, own)
 }
