@@ -4,8 +4,8 @@
   blocks.py marks TREE                every block says where it is run
   blocks.py host TREE BIN PEERS       runs those of a host in order, where the package's units, user and paths are
 
-A block is fenced as sh, and the line before it is its mark: <!-- run: host -->, <!-- run: ci --> (.ci/steps) or
-<!-- not run: WHY -->.
+A block is fenced as sh, and the line before it is its mark: <!-- run: host -->, <!-- run: ci --> (.ci/steps),
+<!-- run: cluster --> (test/cluster), with what isn't the document's own behind a semicolon, or <!-- not run: WHY -->.
 """
 
 import os
@@ -19,7 +19,7 @@ import time
 
 DOCUMENTS = ["README.md", "docs/operations.md", "deploy/README.md", "certs/README.md"]
 BLOCK = re.compile(r"(?:^<!-- (?P<mark>[^\n]*) -->\n)?^```sh\n(?P<text>.*?)^```$", re.M | re.S)
-MARK = re.compile(r"run: (host|ci)|not run: \S.*")
+MARK = re.compile(r"run: (host|ci|cluster(; \S.*)?)|not run: \S.*")
 
 
 def blocks(tree):

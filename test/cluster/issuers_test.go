@@ -1,0 +1,100 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+
+	"strata/test/rig"
+)
+
+// defineCertManager applies cert-manager's definitions and waits until their kinds are discovered: who follows a document
+// has had them for long.
+func (c *cluster) defineCertManager() {
+	c.t.Helper()
+	c.kubectl("admin", "apply", "--server-side", "-f", rig.Peer(c.t, "cert-manager.yaml"))
+	c.kubectl("admin", "wait", "--for=condition=Established", "--timeout=1m", "crd", "--all")
+	rig.EventuallyWithin(c.t, time.Minute, "cert-manager's kinds are discovered", func() error {
+		// Aggregated, as kubectl asks: that document follows the definitions later than the group's own.
+		_, lists, err := c.client.Discovery().ServerGroupsAndResources()
+		if err != nil {
+			return err
+		}
+		found := map[string]bool{}
+		for _, list := range lists {
+			for _, resource := range list.APIResources {
+				found[list.GroupVersion+" "+resource.Kind] = true
+			}
+		}
+		if !found["cert-manager.io/v1 Certificate"] || !found["cert-manager.io/v1 Issuer"] {
+			return fmt.Errorf("no Certificate or no Issuer among %d kinds", len(found))
+		}
+		return nil
+	})
+}
+
+// issueAsCertManager writes the Secret of each Certificate in namespace strata that names hosts, all of one CA, and that
+// CA into what asks for it.
+func (c *cluster) issueAsCertManager() {
+	c.t.Helper()
+	ctx, ca := context.Background(), rig.NewCA(c.t, "strata-ca")
+	kind := schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}
+	certificates, err := dynamic.NewForConfigOrDie(c.config).Resource(kind).Namespace("strata").List(ctx,
+		metav1.ListOptions{})
+	c.check(err)
+	secrets := map[string]string{}
+	for _, certificate := range certificates.Items {
+		names, _, _ := unstructured.NestedStringSlice(certificate.Object, "spec", "dnsNames")
+		usages, _, _ := unstructured.NestedStringSlice(certificate.Object, "spec", "usages")
+		secret, _, _ := unstructured.NestedString(certificate.Object, "spec", "secretName")
+		if len(names) == 0 {
+			continue
+		}
+		secrets["strata/"+certificate.GetName()] = secret
+		c.issue(secret, ca, strings.Contains(strings.Join(usages, " "), "client auth"), names)
+	}
+	services, err := c.apiServices().ApiregistrationV1().APIServices().List(ctx, metav1.ListOptions{})
+	c.check(err)
+	for _, service := range services.Items {
+		if from := service.Annotations["cert-manager.io/inject-ca-from"]; from != "" {
+			if secrets[from] == "" {
+				c.t.Fatalf("APIService %s: no Certificate %s", service.Name, from)
+			}
+			service.Spec.CABundle = ca.PEM
+			_, err := c.apiServices().ApiregistrationV1().APIServices().Update(ctx, &service, metav1.UpdateOptions{})
+			c.check(err)
+		}
+	}
+}
+
+// issueAsServiceCA writes the Secret that a Service's annotation asks OpenShift's service CA for; it returns that CA.
+func (c *cluster) issueAsServiceCA() *rig.CA {
+	c.t.Helper()
+	ca := rig.NewCA(c.t, "service-ca")
+	service, err := c.client.CoreV1().Services("strata").Get(context.Background(), "strata", metav1.GetOptions{})
+	c.check(err)
+	secret := service.Annotations["service.beta.openshift.io/serving-cert-secret-name"]
+	c.issue(secret, ca, false, []string{"strata.strata.svc", "strata.strata.svc.cluster.local"})
+	return ca
+}
+
+func (c *cluster) issue(secret string, ca *rig.CA, forClientToo bool, names []string) {
+	c.t.Helper()
+	issue := ca.Serving
+	if forClientToo {
+		issue = ca.Both
+	}
+	certificate, key := issue(c.t, names...)
+	_, err := c.client.CoreV1().Secrets("strata").Create(context.Background(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: secret}, Type: corev1.SecretTypeTLS,
+		Data: map[string][]byte{"ca.crt": ca.PEM, corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: key},
+	}, metav1.CreateOptions{})
+	c.check(err)
+}
