@@ -59,6 +59,16 @@ void CuttingProxy::CutAfter(int64_t bytes, int others) {
   for (const int fd : open_) shutdown(fd, SHUT_RDWR);
 }
 
+void CuttingProxy::Freeze(bool frozen) {
+  absl::MutexLock lock(&mu_);
+  frozen_ = frozen;
+}
+
+int CuttingProxy::connections() const {
+  absl::MutexLock lock(&mu_);
+  return static_cast<int>(open_.size() / 2);
+}
+
 int64_t CuttingProxy::passed() const {
   absl::MutexLock lock(&mu_);
   return passed_;
@@ -115,6 +125,12 @@ void CuttingProxy::Pump(int from, int to, bool watched, int64_t limit) {
   for (;;) {
     const ssize_t got = read(from, buffer.data(), buffer.size());
     if (got <= 0) break;
+    {
+      absl::MutexLock lock(&mu_);
+      const auto passes = [this]()
+                              ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !frozen_ || stopping_; };
+      mu_.Await(absl::Condition(&passes));
+    }
     const int64_t may = limit == 0 ? got : std::min<int64_t>(got, limit - sent);
     if (send(to, buffer.data(), static_cast<size_t>(may), MSG_NOSIGNAL) != may) break;
     sent += may;

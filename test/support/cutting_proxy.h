@@ -1,4 +1,4 @@
-// A TCP proxy that breaks connections after as many bytes as a test wants.
+// A TCP proxy that breaks connections after as many bytes as a test wants, or freezes them.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -24,6 +24,12 @@ class CuttingProxy {
   // from the target; 0: never.
   void CutAfter(int64_t bytes, int others) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // While it is frozen, connections are taken, and nothing passes: as through a process that was
+  // stopped.
+  void Freeze(bool frozen) ABSL_LOCKS_EXCLUDED(mu_);
+  // Connections that are open.
+  int connections() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // Bytes that the target has sent over that one.
   int64_t passed() const ABSL_LOCKS_EXCLUDED(mu_);
   // Connections that were broken because of their limit.
@@ -39,6 +45,7 @@ class CuttingProxy {
   int port_ = 0;
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  bool frozen_ ABSL_GUARDED_BY(mu_) = false;
   int64_t limit_ ABSL_GUARDED_BY(mu_) = 0;
   int others_ ABSL_GUARDED_BY(mu_) = -1;  // that still come before it; -1: it has come
   int64_t passed_ ABSL_GUARDED_BY(mu_) = 0;

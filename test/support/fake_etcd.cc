@@ -166,7 +166,13 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
     return grpc::Status::OK;
   }
 
-  // One stream with one watch, which is all that our client opens. A thread writes; gRPC's read.
+  struct WatchState {
+    int64_t id = 0;
+    WatchRequest create;
+    Revision next = 0;
+  };
+
+  // A thread writes; gRPC's read.
   class Stream : public grpc::ServerBidiReactor<WatchRequest, WatchResponse> {
    public:
     Stream(Services& s, grpc::CallbackServerContext& c) : services(s), mu(s.etcd.mu_), context(c) {
@@ -205,8 +211,8 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
     std::deque<WatchRequest> requests;
     bool closed = false;
     bool written = false;
-    WatchRequest create;
-    Revision next = 0;
+    std::vector<WatchState> watches;
+    int64_t next_id = 0;
     int responses = 0;
   };
 
@@ -225,8 +231,6 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
       const auto begun = [&] { return !stream.requests.empty() || stream.closed; };
       etcd.mu_.Await(absl::Condition(&begun));
       if (stream.closed) return grpc::Status::OK;
-      stream.create = stream.requests.front();
-      stream.requests.pop_front();
       ++etcd.watches_;
       ++etcd.open_watches_;
       epoch = etcd.epoch_;
@@ -252,19 +256,6 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
   }
 
   grpc::Status Deliver(Stream& stream, int epoch, Random& random) {
-    const auto& create = stream.create.create_request();
-    WatchResponse created;
-    {
-      absl::MutexLock lock(&etcd.mu_);
-      stream.next = create.start_revision() == 0 ? etcd.revision_ + 1 : create.start_revision();
-      if (!etcd.behaviour_.kine) Fill(*created.mutable_header());
-      created.set_created(true);
-      if (etcd.behaviour_.refuse_watches) {
-        created.set_canceled(true);
-        created.set_cancel_reason("etcdserver: permission denied");
-      }
-    }
-    if (!Send(stream, created)) return {StatusCode::UNAVAILABLE, "cut"};
     while (true) {
       std::vector<WatchResponse> out;
       int delay = 0;
@@ -272,44 +263,92 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
         absl::MutexLock lock(&etcd.mu_);
         const auto ready = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(etcd.mu_) {
           return stream.closed || epoch != etcd.epoch_ || !stream.requests.empty() ||
-                 (!etcd.behaviour_.hold_watches && stream.next <= etcd.revision_);
+                 (!etcd.behaviour_.hold_watches &&
+                  std::any_of(stream.watches.begin(), stream.watches.end(),
+                              [&](const WatchState& watch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                                return watch.next <= etcd.revision_;
+                              }));
         };
         etcd.mu_.AwaitWithTimeout(absl::Condition(&ready), kPoll);
         if (stream.closed) return grpc::Status::CANCELLED;
         if (epoch != etcd.epoch_) return {StatusCode::UNAVAILABLE, "cut"};
-        if (stream.next < etcd.compacted_) {
-          WatchResponse compacted;
-          Fill(*compacted.mutable_header());
-          compacted.set_canceled(true);
-          compacted.set_compact_revision(etcd.compacted_);
-          out.push_back(std::move(compacted));
-        } else {
-          Collect(stream, create, out);
-          if (!out.empty() && etcd.behaviour_.delay_events_up_to_us > 0) {
-            delay = static_cast<int>(
-                random.Below(static_cast<uint64_t>(etcd.behaviour_.delay_events_up_to_us)));
-          }
-          AnswerProgress(stream, out);
+        const size_t asked = TakeRequests(stream, out);
+        for (WatchState& watch : stream.watches) Collect(watch, out);
+        std::erase_if(stream.watches, [&](const WatchState& watch) {
+          return std::any_of(out.begin(), out.end(), [&](const WatchResponse& response) {
+            return response.compact_revision() != 0 && response.watch_id() == watch.id;
+          });
+        });
+        if (std::any_of(out.begin(), out.end(),
+                        [](const auto& r) { return r.events_size() > 0; }) &&
+            etcd.behaviour_.delay_events_up_to_us > 0) {
+          delay = static_cast<int>(
+              random.Below(static_cast<uint64_t>(etcd.behaviour_.delay_events_up_to_us)));
         }
+        AnswerProgress(stream, asked, out);
       }
       if (delay > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay));
       for (const WatchResponse& response : out) {
         if (!Send(stream, response)) return {StatusCode::UNAVAILABLE, "cut"};
-        if (response.canceled()) return grpc::Status::OK;
       }
     }
   }
 
+  // Watches that are created and cancelled; returns how often progress was asked for.
+  size_t TakeRequests(Stream& stream, std::vector<WatchResponse>& out)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(etcd.mu_) {
+    size_t asked = 0;
+    for (; !stream.requests.empty(); stream.requests.pop_front()) {
+      const WatchRequest& request = stream.requests.front();
+      if (request.has_progress_request()) ++asked;
+      WatchResponse answer;
+      if (request.has_cancel_request()) {
+        const int64_t id = request.cancel_request().watch_id();
+        if (std::erase_if(stream.watches, [&](const auto& watch) { return watch.id == id; }) == 0)
+          continue;
+        Fill(*answer.mutable_header());
+        answer.set_watch_id(id);
+        answer.set_canceled(true);
+        out.push_back(std::move(answer));
+      }
+      if (!request.has_create_request()) continue;
+      const auto& create = request.create_request();
+      if (!etcd.behaviour_.kine) Fill(*answer.mutable_header());
+      answer.set_created(true);
+      if (etcd.behaviour_.refuse_watches) {
+        answer.set_watch_id(-1);
+        answer.set_canceled(true);
+        answer.set_cancel_reason("etcdserver: permission denied");
+      } else {
+        const Revision start =
+            create.start_revision() == 0 ? etcd.revision_ + 1 : create.start_revision();
+        stream.watches.push_back({stream.next_id, request, start});
+        answer.set_watch_id(stream.next_id++);
+      }
+      out.push_back(std::move(answer));
+    }
+    return asked;
+  }
+
   // The events of the next revisions, as one response or as its fragments.
-  void Collect(Stream& stream, const etcdserverpb::WatchCreateRequest& create,
-               std::vector<WatchResponse>& out) ABSL_EXCLUSIVE_LOCKS_REQUIRED(etcd.mu_) {
-    if (etcd.behaviour_.hold_watches) return;
+  void Collect(WatchState& watch, std::vector<WatchResponse>& out)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(etcd.mu_) {
+    const auto& create = watch.create.create_request();
     WatchResponse response;
+    response.set_watch_id(watch.id);
+    if (watch.next < etcd.compacted_) {
+      Fill(*response.mutable_header());
+      response.set_canceled(true);
+      response.set_compact_revision(etcd.compacted_);
+      out.push_back(std::move(response));
+      return;
+    }
+    if (etcd.behaviour_.hold_watches) return;
     Fill(*response.mutable_header());
     for (int revisions = 0;
-         stream.next <= etcd.revision_ && revisions < etcd.behaviour_.revisions_per_response;
-         ++stream.next) {
-      const auto logged = etcd.log_.find(stream.next);
+         watch.next <= etcd.revision_ && revisions < etcd.behaviour_.revisions_per_response;
+         ++watch.next) {
+      const auto logged = etcd.log_.find(watch.next);
       if (logged == etcd.log_.end()) continue;
       const int before = response.events_size();
       for (const LoggedEvent& event : logged->second) {
@@ -317,7 +356,7 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
         if (etcd.behaviour_.kine && !event.key.starts_with(create.key())) continue;
         auto& wire = *response.add_events();
         wire.mutable_kv()->set_key(event.key);
-        wire.mutable_kv()->set_mod_revision(stream.next);
+        wire.mutable_kv()->set_mod_revision(watch.next);
         wire.set_type(event.put ? mvccpb::Event::PUT : mvccpb::Event::DELETE);
         if (etcd.behaviour_.unknown_events) wire.set_type(static_cast<mvccpb::Event::EventType>(2));
         if (!event.put) continue;
@@ -335,6 +374,7 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
     for (int first = 0; first < response.events_size(); first += size) {
       WatchResponse fragment;
       *fragment.mutable_header() = response.header();
+      fragment.set_watch_id(watch.id);
       for (int i = first; i < std::min(first + size, response.events_size()); ++i)
         *fragment.add_events() = response.events(i);
       fragment.set_fragment(first + size < response.events_size());
@@ -342,13 +382,14 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
     }
   }
 
-  void AnswerProgress(Stream& stream, std::vector<WatchResponse>& out)
+  void AnswerProgress(const Stream& stream, size_t asked, std::vector<WatchResponse>& out)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(etcd.mu_) {
-    const size_t asked = stream.requests.size();
-    stream.requests.clear();
-    if (asked == 0) return;
+    if (asked == 0 || stream.watches.empty()) return;
     etcd.progress_requests_ += static_cast<int>(asked);
-    const bool synced = stream.next > etcd.revision_;
+    const bool synced = std::all_of(stream.watches.begin(), stream.watches.end(),
+                                    [&](const WatchState& watch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                                      return watch.next > etcd.revision_;
+                                    });
     if (etcd.behaviour_.progress == Progress::kNever) return;
     if (!synced && etcd.behaviour_.progress == Progress::kHonest)
       return;  // as etcd 3.6: no answer at all
@@ -406,6 +447,10 @@ void FakeEtcd::Up() {
 
 FakeEtcd::Revision FakeEtcd::Commit(const Changes& changes) {
   absl::MutexLock lock(&mu_);
+  return CommitLocked(changes);
+}
+
+FakeEtcd::Revision FakeEtcd::CommitLocked(const Changes& changes) {
   State state = history_.rbegin()->second;
   const Revision at = revision_ + 1;
   std::vector<LoggedEvent> events;
@@ -432,6 +477,18 @@ void FakeEtcd::Compact(Revision at) {
 
 void FakeEtcd::Restore(Revision at, Trace trace) {
   absl::MutexLock lock(&mu_);
+  RestoreLocked(at);
+  if (trace == Trace::kClusterId) ++cluster_id_;
+  if (trace == Trace::kRaftTerm) --raft_term_;
+}
+
+void FakeEtcd::Diverge(Revision at, const std::vector<Changes>& instead) {
+  absl::MutexLock lock(&mu_);
+  RestoreLocked(at);
+  for (const Changes& changes : instead) CommitLocked(changes);
+}
+
+void FakeEtcd::RestoreLocked(Revision at) {
   for (auto state = history_.upper_bound(at); state != history_.end();
        state = history_.erase(state)) {
     forgotten_[state->first].push_back(state->second);
@@ -439,8 +496,6 @@ void FakeEtcd::Restore(Revision at, Trace trace) {
   log_.erase(log_.upper_bound(at), log_.end());
   revision_ = at;
   compacted_ = std::min(compacted_, at);
-  if (trace == Trace::kClusterId) ++cluster_id_;
-  if (trace == Trace::kRaftTerm) --raft_term_;
   ++epoch_;
 }
 

@@ -53,7 +53,8 @@ class FakeEtcd {
     enum class Pages { kHonest, kEmpty, kBackwards, kOutOfRange } pages = Pages::kHonest;
     bool refuse_watches = false;  // each is cancelled at once
     bool unknown_events = false;  // of a type that no etcd has yet
-    bool kine = false;  // kine's subset: no sorting, no cluster id, an empty header in `created`
+    bool kine = false;  // the subset of kine 0.13: no sorting, no keys alone, no cluster id, an
+                        // empty header in `created`
     int most_values_per_answer =
         0;  // more is RESOURCE_EXHAUSTED, as a message above a limit is; 0: no limit
     std::string user{}, password{};  // empty: no authentication
@@ -74,6 +75,9 @@ class FakeEtcd {
   // end.
   enum class Trace { kNone, kClusterId, kRaftTerm };  // by what one can tell
   void Restore(Revision at, Trace trace) ABSL_LOCKS_EXCLUDED(mu_);
+  // The same without a trace, and at once other transactions take the place of those that are
+  // forgotten.
+  void Diverge(Revision at, const std::vector<Changes>& instead) ABSL_LOCKS_EXCLUDED(mu_);
   void CutStreams() ABSL_LOCKS_EXCLUDED(mu_);
   void Down();  // nothing listens
   void Up();
@@ -107,6 +111,8 @@ class FakeEtcd {
   };
 
   void Listen();
+  Revision CommitLocked(const Changes& changes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void RestoreLocked(Revision at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   std::string url_;
 
