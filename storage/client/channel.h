@@ -79,6 +79,9 @@ struct Client::Endpoint {
                                                             bool& fresh) ABSL_LOCKS_EXCLUDED(mu);
   // The next call dials anew. Calls on it go on.
   void Drop(const std::shared_ptr<const Connection>& connection) ABSL_LOCKS_EXCLUDED(mu);
+  // A connection of the caller's own, to an endpoint that is dialled.
+  base::StatusOr<std::shared_ptr<const Connection>> Dial(CallEnd& end,
+                                                         base::MonotonicTime deadline) const;
 
   const std::string url;
   const Address address;
@@ -89,8 +92,6 @@ struct Client::Endpoint {
   std::unique_ptr<DirectConnection> direct;  // null: in this process
 
  private:
-  base::StatusOr<std::shared_ptr<const Connection>> Dial(CallEnd& end,
-                                                         base::MonotonicTime deadline) const;
   base::Status Greet(const Connection& connection, CallEnd& end,
                      base::MonotonicTime deadline) const;
 
@@ -99,6 +100,17 @@ struct Client::Endpoint {
   base::Status failure ABSL_GUARDED_BY(mu);  // of the last dialling
   std::shared_ptr<const Connection> connection ABSL_GUARDED_BY(mu);
 };
+
+// Runs `call`, which `cancel` ends early.
+template <typename Call>
+base::Status Client::Cancellable(Cancellation* cancellation, const Cancellation::Canceller& cancel,
+                                 const Call& call) {
+  if (cancellation == nullptr) return call();
+  if (!cancellation->Enter(cancel)) return base::CancelledError("shutting down");
+  base::Status status = call();
+  cancellation->Leave(cancel);
+  return status;
+}
 
 // gRPC's deadlines are wall times on the outside.
 std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline);

@@ -186,17 +186,6 @@ base::Status Client::Try(const Operation& operation, CallEnd& end, base::Monoton
   return status;
 }
 
-// Runs `call`, which `cancel` ends early.
-template <typename Call>
-base::Status Client::Cancellable(Cancellation* cancellation, const Cancellation::Canceller& cancel,
-                                 const Call& call) {
-  if (cancellation == nullptr) return call();
-  if (!cancellation->Enter(cancel)) return base::CancelledError("shutting down");
-  base::Status status = call();
-  cancellation->Leave(cancel);
-  return status;
-}
-
 template <typename Call>
 base::Status Client::TryGrpc(const Operation& operation, base::MonotonicTime deadline,
                              Cancellation* cancellation, const Call& call) {

@@ -146,6 +146,14 @@ class Client {
   std::string endpoints() const;
 
   std::unique_ptr<Watch> OpenWatch(const WatchOptions& options);
+  // A stream whose watch comes later (Watch::Begin). `probe` is a key of the range that is never
+  // written: the backend's answers about it show that it is there.
+  std::unique_ptr<Watch> OpenStream(const std::string& probe);
+  // The same over a connection of its own, and to another endpoint than `watch`'s if there are
+  // several: each time that it is called, with the next `turn`, to another of them. Null if there
+  // can be none, because the server is in this process.
+  std::unique_ptr<Watch> OpenStreamBeside(const Watch& watch, const std::string& probe,
+                                          size_t turn);
 
  private:
   friend class Watch;

@@ -2,10 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
+#include <thread>
 
 #include "storage/client/client.h"
 #include "storage/client/watch.h"
+#include "test/support/cutting_proxy.h"
 #include "test/support/fake_etcd.h"
 
 namespace strata::client {
@@ -185,6 +188,52 @@ TEST_F(MisbehavingEtcd, KinesEmptyHeaderIsNoNews) {
   ASSERT_TRUE(created.ok()) << created.status();
   EXPECT_EQ(created->revision, 0);
   EXPECT_EQ(NextNews(*watch)->revision, etcd.revision());
+}
+
+// A stream before there is a watch on it, and beside it another to the next endpoint.
+TEST_F(MisbehavingEtcd, AStreamIsAskedForItsWatchLater) {
+  FakeEtcd other;
+  auto client = Connect({.endpoints = {etcd.url(), other.url()}});
+  auto stream = client->OpenStream("a.");
+  EXPECT_EQ(stream->AwaitOpen().value(), 0xc1u);
+  EXPECT_EQ(stream->Version(In(milliseconds(5000))).value(), "3.6.5");
+  auto beside = client->OpenStreamBeside(*stream, "a.", 0);
+  ASSERT_TRUE(beside->AwaitOpen().ok());
+  EXPECT_EQ(etcd.open_watches(), 1);
+  EXPECT_EQ(other.open_watches(), 1);
+  const auto at = etcd.Put("a", "x");
+  etcd.Put("b", "x");
+  stream->RequestProgress();  // of no watch, there is none
+  stream->Begin({"a", "b", at});
+  const auto news = NextNews(*stream);
+  ASSERT_TRUE(news.ok()) << news.status();
+  ASSERT_EQ(news->events.size(), 1u);
+  EXPECT_EQ(news->events[0].revision, at);
+}
+
+TEST_F(MisbehavingEtcd, AStreamTellsWhetherItsProcessStillLives) {
+  FakeEtcd::Changes many;
+  for (int i = 0; i < 1000; ++i) many.emplace_back("k" + std::to_string(i), "v");
+  const auto at = etcd.Commit(many);
+  etcd.Behave([](auto& b) { b.events_per_fragment = 10; });
+  testing_support::CuttingProxy proxy(etcd.url());
+  auto client = Connect({.endpoints = {proxy.url()}});
+  auto watch = client->OpenWatch({"k", "l", at});
+  ASSERT_TRUE(watch->Next().ok());
+  std::vector<size_t> events;
+  std::thread listener([&] {
+    for (auto message = watch->Next(); message.ok(); message = watch->Next())
+      events.push_back(message->events.size());
+  });
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(watch->Ping(In(milliseconds(20'000))));
+  proxy.Freeze(true);
+  EXPECT_FALSE(watch->Ping(In(milliseconds(100))));
+  proxy.Freeze(false);
+  EXPECT_TRUE(watch->Ping(In(milliseconds(20'000))));
+  proxy.CutAfter(0, 0);
+  EXPECT_FALSE(watch->Ping(In(milliseconds(20'000)))) << "at once, and not after that time";
+  listener.join();
+  EXPECT_EQ(std::count(events.begin(), events.end(), 1000u), 1) << "signs of life divide nothing";
 }
 
 TEST_F(MisbehavingEtcd, ARequestForProgressNeverBlocksOnAWatchThatIsOver) {

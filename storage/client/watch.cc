@@ -2,9 +2,11 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
 #include <fmt/format.h>
 #include <grpcpp/support/sync_stream.h>
 
+#include <deque>
 #include <utility>
 
 #include "base/bytes.h"
@@ -13,171 +15,361 @@
 namespace strata::client {
 namespace {
 
+using etcdserverpb::WatchRequest;
+using etcdserverpb::WatchResponse;
+using std::chrono::steady_clock;
+
 // Joined fragments of one message: more than any transaction can hold.
 constexpr size_t kMaxFragmentBytes = 1u << 30;
+// What isn't a watch's has this id (etcd clientv3 InvalidWatchID).
+constexpr int64_t kNoWatch = -1;
+
+// How often a sign of life was asked for, and came. Thread-safe.
+class SignsOfLife {
+ public:
+  uint64_t Ask() {
+    absl::MutexLock lock(&mu_);
+    return ++asked_;
+  }
+  void Come() {
+    absl::MutexLock lock(&mu_);
+    ++come_;
+  }
+  void End() {
+    absl::MutexLock lock(&mu_);
+    over_ = true;
+  }
+  // Whether that many have come by then. At once if none will.
+  bool Await(uint64_t number, base::MonotonicTime deadline) {
+    absl::MutexLock lock(&mu_);
+    const auto decided = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return come_ >= number || over_;
+    };
+    mu_.AwaitWithTimeout(absl::Condition(&decided), absl::FromChrono(Left(deadline)));
+    return come_ >= number;
+  }
+
+ private:
+  absl::Mutex mu_;
+  uint64_t asked_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t come_ ABSL_GUARDED_BY(mu_) = 0;
+  bool over_ ABSL_GUARDED_BY(mu_) = false;
+};
 
 }  // namespace
 
-// Opened by the first Next, so that Cancel ends whatever it waits for.
+// Opened by the first AwaitOpen or Next, so that Cancel ends whatever it waits for.
 struct Watch::Stream {
+  enum class Phase { kNew, kOpen, kOver };
+  // Over the endpoint's connection, or one of its own.
+  enum class Where { kShared, kApart };
+  // What a creation is asked for. Answers come in the order of the questions (but kine 0.13's to
+  // several that wait: no stream of a kine has more than signs of life among them).
+  enum class Asked { kProbe, kWatch, kSign };
+
+  Stream(Client& c, Client::Endpoint& e, Where w, Asked f, const WatchOptions& o)
+      : client(c), endpoint(e), where(w), first(f), options(o) {}
+
+  // Called by the reading thread.
+  base::Status Open() ABSL_LOCKS_EXCLUDED(write_mu);
+  // The next response that is about the watch, or gives a sign of life.
+  base::StatusOr<WatchResponse> Read() ABSL_LOCKS_EXCLUDED(write_mu);
+  // Adds what it brings.
+  base::Status Take(WatchResponse& response, WatchMessage& message) const;
+
+  void Create(Asked what, const WatchOptions& wanted) ABSL_LOCKS_EXCLUDED(write_mu);
+  void Cancel(int64_t id) ABSL_LOCKS_EXCLUDED(write_mu);
+  // Returns what it was.
+  Phase SetOver() ABSL_LOCKS_EXCLUDED(write_mu);
+
   // Members in the order of their construction: the context outlives the stream.
   Client& client;
   Client::Endpoint& endpoint;
+  const Where where;
+  const Asked first;  // what the stream is opened with
   const WatchOptions options;
   CallEnd end;
   std::shared_ptr<const Connection> connection;
   grpc::ClientContext context;
-  std::unique_ptr<grpc::ClientReaderWriter<etcdserverpb::WatchRequest, etcdserverpb::WatchResponse>>
-      stream;
-  bool heard = false;    // the reading thread's own
+  std::unique_ptr<grpc::ClientReaderWriter<WatchRequest, WatchResponse>> stream;
+  SignsOfLife signs;
+
+  // The reading thread's own.
+  bool heard = false;
+  int64_t watch_id = kNoWatch;
+  int64_t probe_id = kNoWatch;
+  uint64_t cluster_id = 0;
+
   absl::Mutex write_mu;  // gRPC allows one write at a time
-  enum class Phase { kNew, kOpen, kOver };
   Phase phase ABSL_GUARDED_BY(write_mu) = Phase::kNew;
-
-  Stream(Client& c, Client::Endpoint& e, const WatchOptions& o)
-      : client(c), endpoint(e), options(o) {}
-
-  base::Status Open() {
-    const base::Status status = TryOpen();
-    if (status.ok()) return status;
-    {
-      absl::MutexLock lock(&write_mu);
-      phase = Phase::kOver;
-    }
-    return Left(status);
-  }
-
-  base::Status Broken() {
-    {
-      absl::MutexLock lock(&write_mu);
-      phase = Phase::kOver;
-    }
-    const grpc::Status said = stream->Finish();
-    base::Status status = connection->Explain(FromGrpc(said));
-    if (status.ok()) status = base::UnavailableError("the watch stream ended");
-    // A server that ends a stream which has been of use may well keep the connection.
-    if (IsConnectionsFault(status) && (!heard || connection->over())) endpoint.Drop(connection);
-    return Left(At(endpoint.url, status));
-  }
+  bool begun ABSL_GUARDED_BY(write_mu) = false;
+  std::deque<Asked> asked ABSL_GUARDED_BY(write_mu);
 
  private:
-  base::Status TryOpen() {
-    // A member that lost its leader ends the stream instead of staying silent (etcd v3rpc
-    // interceptor).
-    context.AddMetadata("hasleader", "true");
-    bool fresh = false;
-    const auto connected = endpoint.Connect(end, base::MonotonicTime::max(), fresh);
-    if (!connected.ok()) return At(endpoint.url, connected.status());
-    connection = *connected;
-    STRATA_ASSIGN_OR_RETURN(
-        const std::string token,
-        client.Token(endpoint, end,
-                     std::chrono::steady_clock::now() + endpoint.options.dial_timeout));
-    if (!token.empty()) context.AddMetadata("token", token);
-    etcdserverpb::WatchRequest request;
-    auto* create = request.mutable_create_request();
-    create->set_key(options.key);
-    create->set_range_end(options.end);
-    create->set_start_revision(options.start);
-    create->set_fragment(true);
-    create->set_progress_notify(true);
-    stream = connection->watch->Watch(&context);
-    absl::MutexLock lock(&write_mu);
-    stream->Write(request);
-    phase = Phase::kOpen;
-    return base::OkStatus();
-  }
-
-  base::Status Left(base::Status status) {
-    client.Leave(endpoint);
-    if (IsTokensFault(status)) client.ForgetToken();
-    return status;
-  }
+  base::Status TryOpen() ABSL_LOCKS_EXCLUDED(write_mu);
+  void Write(Asked what, const WatchOptions& wanted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mu);
+  // Whether Read returns it.
+  base::StatusOr<bool> Concerns(const WatchResponse& response) ABSL_LOCKS_EXCLUDED(write_mu);
+  bool Created(const WatchResponse& response) ABSL_LOCKS_EXCLUDED(write_mu);
+  base::Status Broken() ABSL_LOCKS_EXCLUDED(write_mu);
+  base::Status Leave(base::Status status);
 };
 
+base::Status Watch::Stream::Open() {
+  {
+    absl::MutexLock lock(&write_mu);
+    if (phase == Phase::kOver) return base::CancelledError("the watch is over");
+    if (phase == Phase::kOpen) return base::OkStatus();
+  }
+  const base::Status status = TryOpen();
+  if (status.ok()) return status;
+  SetOver();
+  return Leave(status);
+}
+
+base::Status Watch::Stream::TryOpen() {
+  // A member that lost its leader ends the stream instead of staying silent (etcd v3rpc
+  // interceptor). One that stands by may stay: its process goes on.
+  if (where == Where::kShared) context.AddMetadata("hasleader", "true");
+  bool fresh = false;
+  const auto patience = endpoint.options.dial_timeout;
+  const auto connected = where == Where::kShared
+                             ? endpoint.Connect(end, base::MonotonicTime::max(), fresh)
+                             : endpoint.Dial(end, steady_clock::now() + patience);
+  if (!connected.ok()) return At(endpoint.url, connected.status());
+  connection = *connected;
+  STRATA_ASSIGN_OR_RETURN(const std::string token,
+                          client.Token(endpoint, end, steady_clock::now() + patience));
+  if (!token.empty()) context.AddMetadata("token", token);
+  stream = connection->watch->Watch(&context);
+  absl::MutexLock lock(&write_mu);
+  phase = Phase::kOpen;
+  Write(first, options);
+  return base::OkStatus();
+}
+
+void Watch::Stream::Write(Asked what, const WatchOptions& wanted) {
+  WatchRequest request;
+  auto* create = request.mutable_create_request();
+  create->set_key(wanted.key);
+  create->set_range_end(wanted.end);
+  create->set_start_revision(wanted.start);
+  create->set_fragment(true);
+  create->set_progress_notify(true);
+  asked.push_back(what);
+  if (what == Asked::kWatch) begun = true;
+  stream->Write(request);
+}
+
+void Watch::Stream::Create(Asked what, const WatchOptions& wanted) {
+  absl::MutexLock lock(&write_mu);
+  if (phase == Phase::kOpen) Write(what, wanted);
+}
+
+void Watch::Stream::Cancel(int64_t id) {
+  WatchRequest request;
+  request.mutable_cancel_request()->set_watch_id(id);
+  absl::MutexLock lock(&write_mu);
+  if (phase == Phase::kOpen) stream->Write(request);
+}
+
+Watch::Stream::Phase Watch::Stream::SetOver() {
+  signs.End();
+  absl::MutexLock lock(&write_mu);
+  return std::exchange(phase, Phase::kOver);
+}
+
+base::Status Watch::Stream::Leave(base::Status status) {
+  client.Leave(endpoint);
+  if (IsTokensFault(status)) client.ForgetToken();
+  return status;
+}
+
+base::Status Watch::Stream::Broken() {
+  SetOver();
+  const grpc::Status said = stream->Finish();
+  base::Status status = connection->Explain(FromGrpc(said));
+  if (status.ok()) status = base::UnavailableError("the watch stream ended");
+  // A server that ends a stream which has been of use may well keep the connection.
+  if (IsConnectionsFault(status) && (!heard || connection->over())) endpoint.Drop(connection);
+  return Leave(At(endpoint.url, status));
+}
+
+base::StatusOr<WatchResponse> Watch::Stream::Read() {
+  while (true) {
+    WatchResponse response;
+    if (!stream->Read(&response)) return Broken();
+    heard = true;
+    STRATA_ASSIGN_OR_RETURN(const bool concerns, Concerns(response));
+    if (concerns) return response;
+  }
+}
+
+base::StatusOr<bool> Watch::Stream::Concerns(const WatchResponse& response) {
+  const int64_t id = response.watch_id();
+  if (response.compact_revision() != 0) {
+    return base::OutOfRangeError(fmt::format("etcd {}: compacted up to revision {}", endpoint.url,
+                                             response.compact_revision()));
+  }
+  if (response.canceled()) {
+    if (!response.created() && id != watch_id && id != probe_id) return false;  // a sign of life's
+    // It may be for an old token, or of this member alone; the reason's text is all that tells.
+    client.ForgetToken();
+    client.Leave(endpoint);
+    return base::UnavailableError(fmt::format("etcd {}: the watch was cancelled: {}", endpoint.url,
+                                              base::Printable(response.cancel_reason(), 200)));
+  }
+  if (response.created()) return Created(response);
+  return id == watch_id || id == kNoWatch;
+}
+
+bool Watch::Stream::Created(const WatchResponse& response) {
+  Asked what = Asked::kProbe;
+  {
+    absl::MutexLock lock(&write_mu);
+    if (asked.empty()) return false;
+    what = asked.front();
+    asked.pop_front();
+  }
+  switch (what) {
+    case Asked::kProbe:
+      probe_id = response.watch_id();
+      cluster_id = response.header().cluster_id();
+      break;
+    case Asked::kWatch:
+      watch_id = response.watch_id();
+      break;
+    case Asked::kSign:
+      signs.Come();
+      Cancel(response.watch_id());
+      break;
+  }
+  return true;
+}
+
+base::Status Watch::Stream::Take(WatchResponse& response, WatchMessage& message) const {
+  // A notification of progress counts only by itself: a response with events may be one of many
+  // that catch up.
+  if (response.events_size() == 0 && !response.created())
+    message.revision = response.header().revision();
+  for (auto& event : *response.mutable_events()) {
+    // What a later etcd might say isn't guessed at.
+    if (event.type() != mvccpb::Event::PUT && event.type() != mvccpb::Event::DELETE) {
+      return base::UnavailableError(fmt::format("etcd {}: a watch event of the unknown type {}",
+                                                endpoint.url, static_cast<int>(event.type())));
+    }
+    auto& kv = *event.mutable_kv();
+    const bool put = event.type() == mvccpb::Event::PUT;
+    message.revision = kv.mod_revision();
+    message.events.push_back({put ? Event::Type::kPut : Event::Type::kDelete,
+                              std::move(*kv.mutable_key()), std::move(*kv.mutable_value()),
+                              kv.mod_revision(), put && kv.create_revision() == kv.mod_revision()});
+  }
+  return base::OkStatus();
+}
+
 std::unique_ptr<Watch> Client::OpenWatch(const WatchOptions& options) {
+  using Stream = Watch::Stream;
+  return std::unique_ptr<Watch>(new Watch(std::make_unique<Stream>(
+      *this, current(), Stream::Where::kShared, Stream::Asked::kWatch, options)));
+}
+
+std::unique_ptr<Watch> Client::OpenStream(const std::string& probe) {
+  using Stream = Watch::Stream;
   return std::unique_ptr<Watch>(
-      new Watch(std::make_unique<Watch::Stream>(*this, current(), options)));
+      new Watch(std::make_unique<Stream>(*this, current(), Stream::Where::kShared,
+                                         Stream::Asked::kProbe, WatchOptions{.key = probe})));
+}
+
+std::unique_ptr<Watch> Client::OpenStreamBeside(const Watch& watch, const std::string& probe,
+                                                size_t turn) {
+  using Stream = Watch::Stream;
+  Endpoint& taken = watch.stream_->endpoint;
+  if (!taken.dialled) return nullptr;
+  std::vector<Endpoint*> others;
+  for (const auto& endpoint : endpoints_) {
+    if (endpoint.get() != &taken) others.push_back(endpoint.get());
+  }
+  Endpoint& chosen = others.empty() ? taken : *others[turn % others.size()];
+  return std::unique_ptr<Watch>(
+      new Watch(std::make_unique<Stream>(*this, chosen, Stream::Where::kApart,
+                                         Stream::Asked::kProbe, WatchOptions{.key = probe})));
 }
 
 Watch::Watch(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
 
 Watch::~Watch() {
   Cancel();
-  if (stream_->stream == nullptr) return;
-  bool open;
-  {
-    absl::MutexLock lock(&stream_->write_mu);
-    open = std::exchange(stream_->phase, Stream::Phase::kOver) == Stream::Phase::kOpen;
-  }
-  if (open) stream_->stream->Finish();
+  if (stream_->SetOver() == Stream::Phase::kOpen) stream_->stream->Finish();
+}
+
+base::StatusOr<uint64_t> Watch::AwaitOpen() {
+  STRATA_RETURN_IF_ERROR(stream_->Open());
+  while (stream_->probe_id == kNoWatch) STRATA_RETURN_IF_ERROR(stream_->Read().status());
+  return stream_->cluster_id;
+}
+
+void Watch::Begin(const WatchOptions& options) {
+  stream_->Create(Stream::Asked::kWatch, options);
 }
 
 base::StatusOr<WatchMessage> Watch::Next() {
-  Stream::Phase phase;
-  {
-    absl::MutexLock lock(&stream_->write_mu);
-    phase = stream_->phase;
-  }
-  if (phase == Stream::Phase::kOver) return base::CancelledError("the watch is over");
-  if (phase == Stream::Phase::kNew) STRATA_RETURN_IF_ERROR(stream_->Open());
+  STRATA_RETURN_IF_ERROR(stream_->Open());
   WatchMessage message;
   size_t bytes = 0;
   for (bool complete = false; !complete;) {
-    etcdserverpb::WatchResponse response;
-    if (!stream_->stream->Read(&response)) return stream_->Broken();
-    stream_->heard = true;
-    if (response.compact_revision() != 0) {
-      return base::OutOfRangeError(fmt::format("etcd {}: compacted up to revision {}",
-                                               stream_->endpoint.url, response.compact_revision()));
-    }
-    if (response.canceled()) {
-      // It may be for an old token, or of this member alone; the reason's text is all that tells.
-      stream_->client.ForgetToken();
-      stream_->client.Leave(stream_->endpoint);
-      return base::UnavailableError(fmt::format("etcd {}: the watch was cancelled: {}",
-                                                stream_->endpoint.url,
-                                                base::Printable(response.cancel_reason(), 200)));
-    }
+    STRATA_ASSIGN_OR_RETURN(WatchResponse response, stream_->Read());
     bytes += response.ByteSizeLong();
     if (bytes > kMaxFragmentBytes)
       return base::ResourceExhaustedError("fragments of one watch message exceed 1 GiB");
-    // A notification of progress counts only by itself: a response with events may be one of many
-    // that catch up.
-    if (response.events_size() == 0 && !response.created())
-      message.revision = response.header().revision();
-    for (auto& event : *response.mutable_events()) {
-      // What a later etcd might say isn't guessed at.
-      if (event.type() != mvccpb::Event::PUT && event.type() != mvccpb::Event::DELETE) {
-        return base::UnavailableError(fmt::format("etcd {}: a watch event of the unknown type {}",
-                                                  stream_->endpoint.url,
-                                                  static_cast<int>(event.type())));
-      }
-      auto& kv = *event.mutable_kv();
-      const bool put = event.type() == mvccpb::Event::PUT;
-      message.revision = kv.mod_revision();
-      message.events.push_back({put ? Event::Type::kPut : Event::Type::kDelete,
-                                std::move(*kv.mutable_key()), std::move(*kv.mutable_value()),
-                                kv.mod_revision(),
-                                put && kv.create_revision() == kv.mod_revision()});
-    }
+    // What comes between fragments isn't theirs.
+    if (response.events_size() == 0 && !message.events.empty()) continue;
+    STRATA_RETURN_IF_ERROR(stream_->Take(response, message));
     complete = !response.fragment();
   }
   return message;
 }
 
 void Watch::RequestProgress() {
-  etcdserverpb::WatchRequest request;
+  WatchRequest request;
   request.mutable_progress_request();
   // A write blocks while the peer takes nothing: one thread is enough to wait for it.
   if (!stream_->write_mu.TryLock()) return;
-  if (stream_->phase == Stream::Phase::kOpen) stream_->stream->Write(request);
+  if (stream_->phase == Stream::Phase::kOpen && stream_->begun) stream_->stream->Write(request);
   stream_->write_mu.Unlock();
+}
+
+void Watch::Poke() {
+  stream_->signs.Ask();
+  stream_->Create(Stream::Asked::kSign, {.key = stream_->options.key});
+}
+
+bool Watch::Ping(base::MonotonicTime deadline) {
+  const uint64_t number = stream_->signs.Ask();
+  stream_->Create(Stream::Asked::kSign, {.key = stream_->options.key});
+  return stream_->signs.Await(number, deadline);
+}
+
+base::StatusOr<std::string> Watch::Version(base::MonotonicTime deadline,
+                                           Cancellation* cancellation) {
+  grpc::ClientContext context;
+  context.set_deadline(WallDeadline(deadline));
+  etcdserverpb::StatusResponse response;
+  CallEnd end;
+  STRATA_RETURN_IF_ERROR(Client::Cancellable(
+      cancellation, [&] { end.Set(); },
+      [&] {
+        return At(stream_->endpoint.url, FromGrpc(end.Run(context, [&] {
+                    return stream_->connection->maintenance->Status(&context, {}, &response);
+                  })));
+      }));
+  return response.version();
 }
 
 void Watch::Cancel() {
   stream_->end.Set();
   stream_->context.TryCancel();
+  stream_->signs.End();
 }
 
 }  // namespace strata::client

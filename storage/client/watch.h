@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/revision.h"
 #include "base/status.h"
 #include "storage/client/client.h"
@@ -28,17 +29,38 @@ struct WatchMessage {
   base::Revision revision = 0;
 };
 
-// Next is called by one thread; RequestProgress and Cancel by any.
+// A stream belongs to one process of the backend for all its life: whoever has it open knows that
+// this process has neither ended nor been replaced meanwhile.
+//
+// AwaitOpen and Next are called by one thread at a time; the others by any.
 class Watch {
  public:
   ~Watch();
 
-  // Waits for the next message; the first call opens the stream. kOutOfRange: the start revision is
-  // compacted; any other error: the stream is broken. A dead peer is noticed by keepalive.
+  // Of a stream that is opened without a watch: waits until the backend has answered on it, and
+  // returns its cluster's id, which is 0 if it has none (kine).
+  base::StatusOr<uint64_t> AwaitOpen();
+  // Asks for the watch on such a stream. Once, when it is open.
+  void Begin(const WatchOptions& options);
+
+  // Waits for the next message; the first call opens the stream, and the first message confirms the
+  // watch. kOutOfRange: the start revision is compacted; any other error: the stream is broken. A
+  // dead peer is noticed by keepalive.
   base::StatusOr<WatchMessage> Next();
 
-  // Asks for a notification of the current revision. Nothing happens if the stream isn't open.
+  // Asks for a notification of the current revision. Nothing happens if the stream isn't open, or
+  // has no watch.
   void RequestProgress();
+
+  // Asks the process at the other end for a sign of life, which Next returns as a message without
+  // anything.
+  void Poke();
+  // Whether it gives one in time. Another thread must call Next meanwhile.
+  bool Ping(base::MonotonicTime deadline);
+
+  // The version of the server at the other end of an open stream, "3.6.5".
+  base::StatusOr<std::string> Version(base::MonotonicTime deadline,
+                                      Cancellation* cancellation = nullptr);
 
   // Makes Next return an error, now or when it is called.
   void Cancel();
