@@ -8,6 +8,9 @@ namespace strata::client {
 using std::chrono::duration;
 using std::chrono::steady_clock;
 
+// An endpoint that takes longer for a little read may be frozen, or parted from the others.
+constexpr std::chrono::milliseconds kDirectPatience(500);
+
 void Cancellation::Cancel() {
   absl::MutexLock lock(&mu_);
   cancelled_ = true;
@@ -159,7 +162,7 @@ void Client::ForgetToken() {
 // Once on each endpoint, beginning with the current one; once more if the token has expired.
 template <typename Call>
 base::Status Client::Try(const Operation& operation, CallEnd& end, base::MonotonicTime deadline,
-                         const Call& call) {
+                         const Call& call, base::MonotonicTime::duration patience) {
   const auto start = steady_clock::now();
   base::Status status;
   bool fresh_token = false;
@@ -168,7 +171,9 @@ base::Status Client::Try(const Operation& operation, CallEnd& end, base::Monoton
     // A share of what is left for each endpoint that hasn't been tried, so that one that hangs
     // doesn't use it all.
     const auto now = steady_clock::now();
-    const auto until = now + (deadline - now) / static_cast<int64_t>(endpoints_.size() - tried);
+    const auto untried = static_cast<int64_t>(endpoints_.size() - tried);
+    const auto share = (deadline - now) / untried;
+    const auto until = now + (untried == 1 ? share : std::min(share, patience));
     auto token = Token(endpoint, end, until);
     status = token.ok() ? call(Attempt{endpoint, until, *std::move(token)}) : token.status();
     if (IsTokensFault(status) && !options_.username.empty() && !fresh_token) {
@@ -254,24 +259,32 @@ base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
   absl::MutexLock lock(&direct_mu_);
   const etcdserverpb::RangeRequest request = Encode(options);
   etcdserverpb::RangeResponse response;
-  STRATA_RETURN_IF_ERROR(
-      Try(get_, *direct_end_, deadline, [&](const Attempt& attempt) -> base::Status {
-        Endpoint& endpoint = attempt.endpoint;
-        if (endpoint.in_process != nullptr)
-          return At(endpoint.url, FromGrpc(endpoint.in_process(request, &response)));
-        const auto interrupt = [&] { endpoint.direct->Interrupt(); };
-        return Cancellable(cancellation, interrupt, [&]() -> base::Status {
-          const auto answer = endpoint.direct->Call({.path = "/etcdserverpb.KV/Range",
-                                                     .message = request.SerializeAsString(),
-                                                     .token = attempt.token},
-                                                    attempt.until);
-          if (!answer.ok()) return At(endpoint.url, answer.status());
-          return response.ParseFromString(*answer)
-                     ? base::OkStatus()
-                     : At(endpoint.url, base::InternalError("that is no answer to a Range"));
-        });
-      }));
-  return Decode(std::move(response));
+  bool dialled = false;
+  const Endpoint* const first = &current();
+  const Endpoint* last = first;
+  const auto call = [&](const Attempt& attempt) -> base::Status {
+    Endpoint& endpoint = attempt.endpoint;
+    last = &endpoint;
+    if (endpoint.in_process != nullptr)
+      return At(endpoint.url, FromGrpc(endpoint.in_process(request, &response)));
+    const auto interrupt = [&] { endpoint.direct->Interrupt(); };
+    return Cancellable(cancellation, interrupt, [&]() -> base::Status {
+      const auto answer = endpoint.direct->Call({.path = "/etcdserverpb.KV/Range",
+                                                 .message = request.SerializeAsString(),
+                                                 .token = attempt.token},
+                                                attempt.until);
+      if (!answer.ok()) return At(endpoint.url, answer.status());
+      dialled = endpoint.direct->dialled();
+      return response.ParseFromString(*answer)
+                 ? base::OkStatus()
+                 : At(endpoint.url, base::InternalError("that is no answer to a Range"));
+    });
+  };
+  STRATA_RETURN_IF_ERROR(Try(get_, *direct_end_, deadline, call, kDirectPatience));
+  RangeResult result = Decode(std::move(response));
+  result.dialled = dialled;
+  result.moved = first != last;
+  return result;
 }
 
 base::StatusOr<std::vector<KeyValue>> Client::Read(const std::vector<std::string>& keys,

@@ -68,6 +68,8 @@ struct RangeResult {
   base::Revision revision = 0;  // the store's current one, whichever the range is of
   uint64_t cluster_id = 0;
   uint64_t raft_term = 0;  // never falls within one history
+  // Of RangeDirectly: over a connection that was made for it; and after another endpoint was left.
+  bool dialled = false, moved = false;
 };
 
 struct Put {
@@ -123,7 +125,7 @@ class Client {
                                     Cancellation* cancellation = nullptr);
   // The same for whoever asks all the time and for little: over a connection that no other call
   // uses, at a fifth of the CPU. One such call runs at a time; others wait for it. Answers of up to
-  // 4 MiB.
+  // 4 MiB. An endpoint that hasn't answered within half a second is left for the next one.
   base::StatusOr<RangeResult> RangeDirectly(const RangeOptions& options,
                                             base::MonotonicTime deadline,
                                             Cancellation* cancellation = nullptr)
@@ -170,10 +172,12 @@ class Client {
          const Options& options, obs::Metrics& metrics);
 
   struct Attempt;
-  // `call` gets the attempt, or over gRPC the connection and its context.
+  // `call` gets the attempt, or over gRPC the connection and its context. No endpoint but the last
+  // one gets more than `patience`.
   template <typename Call>
   base::Status Try(const Operation& operation, CallEnd& end, base::MonotonicTime deadline,
-                   const Call& call);
+                   const Call& call,
+                   base::MonotonicTime::duration patience = base::MonotonicTime::duration::max());
   template <typename Call>
   static base::Status OnConnection(const Attempt& attempt, bool repeatable, CallEnd& end,
                                    const Call& call);

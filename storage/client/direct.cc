@@ -24,10 +24,12 @@ base::Status DirectConnection::Dial(base::MonotonicTime deadline) {
 base::StatusOr<std::string> DirectConnection::Call(const UnaryRequest& request,
                                                    base::MonotonicTime deadline) {
   const bool reused = session_ != nullptr && session_->reusable();
+  dialled_ = !reused;
   if (!reused) STRATA_RETURN_IF_ERROR(Dial(deadline));
   auto answer = TryCall(request, deadline);
   // A connection that has been quiet may have ended meanwhile.
   if (!reused || session_->answering() || !absl::IsUnavailable(answer.status())) return answer;
+  dialled_ = true;
   STRATA_RETURN_IF_ERROR(Dial(deadline));
   return TryCall(request, deadline);
 }

@@ -29,6 +29,9 @@ class DirectConnection {
   // twice. Unavailable, DeadlineExceeded, Cancelled by Interrupt, or what the server says.
   base::StatusOr<std::string> Call(const UnaryRequest& request, base::MonotonicTime deadline);
 
+  // Whether the last call made the connection that it was answered over.
+  bool dialled() const { return dialled_; }
+
   // Ends the call that runs, if one does, and the next one otherwise.
   void Interrupt();
 
@@ -41,6 +44,7 @@ class DirectConnection {
   TlsFiles* const files_;
   const std::chrono::milliseconds dial_timeout_;
   const Interruption interruption_;
+  bool dialled_ = false;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<UnarySession> session_;
 };

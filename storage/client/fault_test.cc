@@ -124,6 +124,24 @@ TEST_F(MisbehavingEtcd, ATokenIsAskedForOnceAndAgainWhenItIsForgotten) {
   EXPECT_THAT(std::string(none.status().message()), HasSubstr("user name is empty"));
 }
 
+TEST_F(MisbehavingEtcd, ALittleReadLeavesAnEndpointThatSaysNothing) {
+  FakeEtcd other;
+  auto client = Connect({.endpoints = {etcd.url(), other.url()}});
+  auto found = client->RangeDirectly({.key = "a"}, In(milliseconds(20'000)));
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_TRUE(found->dialled);
+  EXPECT_FALSE(client->RangeDirectly({.key = "a"}, In(milliseconds(20'000)))->dialled);
+  etcd.Behave([](auto& b) { b.hang_reads = true; });
+  const auto start = steady_clock::now();
+  found = client->RangeDirectly({.key = "a"}, In(milliseconds(60'000)));
+  EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(10)) << "half a second, and not 30";
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_TRUE(found->moved && found->dialled);
+  found = client->RangeDirectly({.key = "a"}, In(milliseconds(20'000)));
+  EXPECT_FALSE(found->moved || found->dialled);
+  etcd.Behave([](auto& b) { b.hang_reads = false; });
+}
+
 TEST_F(MisbehavingEtcd, AUserIsNoHarmWhereAuthenticationIsOff) {
   EXPECT_TRUE(Connect({.username = "u", .password = "p"})
                   ->Range({.key = "a"}, In(milliseconds(5000)))

@@ -291,9 +291,8 @@ std::unique_ptr<Watch> Client::OpenStreamBeside(const Watch& watch, const std::s
     if (endpoint.get() != &taken) others.push_back(endpoint.get());
   }
   Endpoint& chosen = others.empty() ? taken : *others[turn % others.size()];
-  return std::unique_ptr<Watch>(
-      new Watch(std::make_unique<Stream>(*this, chosen, Stream::Where::kApart,
-                                         Stream::Asked::kProbe, WatchOptions{.key = probe})));
+  return std::unique_ptr<Watch>(new Watch(std::make_unique<Stream>(
+      *this, chosen, Stream::Where::kApart, Stream::Asked::kProbe, WatchOptions{.key = probe})));
 }
 
 Watch::Watch(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
