@@ -56,7 +56,7 @@ void CallEnd::Set() {
 
 bool CallEnd::Enter(grpc::ClientContext* context) {
   absl::MutexLock lock(&mu_);
-  context_ = context;
+  context_ = set_ ? nullptr : context;
   return !set_;
 }
 

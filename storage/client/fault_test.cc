@@ -6,6 +6,7 @@
 #include <future>
 #include <thread>
 
+#include "storage/client/channel.h"
 #include "storage/client/client.h"
 #include "storage/client/watch.h"
 #include "test/support/cutting_proxy.h"
@@ -252,6 +253,15 @@ TEST_F(MisbehavingEtcd, AStreamTellsWhetherItsProcessStillLives) {
   EXPECT_FALSE(watch->Ping(In(milliseconds(20'000)))) << "at once, and not after that time";
   listener.join();
   EXPECT_EQ(std::count(events.begin(), events.end(), 1000u), 1) << "signs of life divide nothing";
+}
+
+TEST_F(MisbehavingEtcd, ACallThatWasEndedBeforeItBeganIsForgotten) {
+  CallEnd end;
+  end.Set();
+  auto context = std::make_unique<grpc::ClientContext>();
+  EXPECT_FALSE(end.Run(*context, [] { return grpc::Status::OK; }).ok());
+  context.reset();
+  end.Set();  // as Stop and then a destructor do
 }
 
 TEST_F(MisbehavingEtcd, ARequestForProgressNeverBlocksOnAWatchThatIsOver) {
