@@ -48,6 +48,7 @@ class Backend final : public Barrier::Backend {
   }
   base::Status Probe(MonotonicTime) override { return base::OkStatus(); }
   void RequestProgress() override {}
+  void WatchLags() override {}
   void Restored() override {}
 
   void Answer() {

@@ -142,6 +142,7 @@ void Barrier::WaitFor(base::Revision revision, base::MonotonicTime deadline, Don
 
 void Barrier::AwaitWatch(Waiter waiter) {
   nearest_ = std::min(nearest_, waiter.target.newest_change >= 0 ? 0 : waiter.target.revision);
+  oldest_read_ = std::min(oldest_read_, waiter.read_at);
   reading_done_.push_back(std::move(waiter));
 }
 
@@ -152,8 +153,10 @@ Barrier::Waiters Barrier::TakeReached() {
     return Reached(w.target);
   });
   nearest_ = kNever;
+  oldest_read_ = base::MonotonicTime::max();
   for (const Waiter& waiter : reading_done_) {
     nearest_ = std::min(nearest_, waiter.target.newest_change >= 0 ? 0 : waiter.target.revision);
+    oldest_read_ = std::min(oldest_read_, waiter.read_at);
   }
   return reached;
 }
@@ -172,7 +175,9 @@ void Barrier::Publish(base::Revision revision, base::Revision change, int64_t ke
     reached = TakeReached();
     if (after_list) {
       // What they wait for may be of a history that is no more.
+      oldest_read_ = base::MonotonicTime::max();
       for (Waiter& waiter : Extract(reading_done_, [](const Waiter& w) { return !w.named; })) {
+        waiter.read_at = oldest_read_;
         queued_.push_back(std::move(waiter));
       }
     }
@@ -276,6 +281,7 @@ void Barrier::ReadOnce() {
         watch_lags_ = ask = true;
         for (Waiter& waiter : in_flight_) {
           waiter.target = *target;
+          waiter.read_at = clock_.Now();
           AwaitWatch(std::move(waiter));
         }
         in_flight_.clear();
@@ -295,10 +301,10 @@ void Barrier::ReadOnce() {
   if (!target.ok() && !retry) Pause(options_.failure_interval);
 }
 
-// Enforces deadlines, and asks for progress while somebody waits for it.
+// Enforces deadlines, and asks for progress while somebody waits for it, or says that it lags.
 void Barrier::TimeLoop() {
   while (true) {
-    bool ask;
+    bool ask, lags;
     {
       absl::MutexLock lock(&mu_);
       const bool somebody =
@@ -310,8 +316,11 @@ void Barrier::TimeLoop() {
                                absl::FromChrono(options_.idle_interval));
       if (stopping_) return;
       ask = !somebody || !reading_done_.empty();
+      if (reading_done_.empty()) oldest_read_ = base::MonotonicTime::max();
+      lags = attached_ && oldest_read_ < clock_.Now() - options_.lag_patience;
     }
     if (ask) backend_.RequestProgress();
+    if (lags) backend_.WatchLags();
     Pause(options_.progress_interval);
     Expire();
   }
@@ -328,14 +337,16 @@ void Barrier::Expire() {
     published = published_;
     why = attached_ ? "the storage backend didn't answer in time"
                     : "the watch of the storage backend is away";
-    earliest_deadline_ = base::MonotonicTime::max();
+    earliest_deadline_ = oldest_read_ = base::MonotonicTime::max();
     for (Waiters* list : {&queued_, &in_flight_, &reading_done_}) {
       for (Waiter& waiter : Extract(*list, [&](const Waiter& w) { return w.deadline <= now; })) {
         Waiters& end = waiter.named ? named : waiter.own_deadline ? expired : impatient;
         end.push_back(std::move(waiter));
       }
-      for (const Waiter& waiter : *list)
+      for (const Waiter& waiter : *list) {
         earliest_deadline_ = std::min(earliest_deadline_, waiter.deadline);
+        oldest_read_ = std::min(oldest_read_, waiter.read_at);
+      }
     }
   }
   Complete(std::move(expired), base::DeadlineExceededError(why));

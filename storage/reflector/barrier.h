@@ -34,6 +34,8 @@ class Barrier {
     // How long reads may fail before requests are told so: an election or a restarted member is
     // over sooner.
     std::chrono::milliseconds patience{2'000};
+    // How long the watch may lag behind what a read told before that is said.
+    std::chrono::milliseconds lag_patience{500};
     // While somebody waits for the watch, progress is asked for again this often.
     std::chrono::milliseconds progress_interval{20};
     // While nobody waits: so that the revision to resume from isn't compacted away.
@@ -63,6 +65,9 @@ class Barrier {
     virtual base::Status Probe(base::MonotonicTime deadline) = 0;
     // Asks the watch for a progress notification. Doesn't wait for it.
     virtual void RequestProgress() = 0;
+    // Reads have told a revision that the watch hasn't reached for `lag_patience`. Called again and
+    // again while it is so. Doesn't wait.
+    virtual void WatchLags() = 0;
     // The backend went back in time (a restored snapshot): list anew.
     virtual void Restored() = 0;
   };
@@ -119,6 +124,7 @@ class Barrier {
     bool named = false;  // by the caller: WaitFor
     Done done;
     size_t requests = 1;
+    base::MonotonicTime read_at = base::MonotonicTime::max();  // when a read told the target
   };
   using Waiters = std::vector<Waiter>;
   static constexpr base::Revision kNever = std::numeric_limits<base::Revision>::max();
@@ -164,6 +170,8 @@ class Barrier {
   // Nobody in reading_done_ is reached before this; the least revision if some wait for a change
   // and a count.
   base::Revision nearest_ ABSL_GUARDED_BY(mu_) = kNever;
+  // The first read whose target somebody in reading_done_ waits for.
+  base::MonotonicTime oldest_read_ ABSL_GUARDED_BY(mu_) = base::MonotonicTime::max();
   base::MonotonicTime earliest_deadline_ ABSL_GUARDED_BY(mu_) = base::MonotonicTime::max();
 
   std::atomic<size_t> waiting_ = 0;  // requests

@@ -7,6 +7,7 @@
 #include <future>
 #include <optional>
 #include <random>
+#include <thread>
 
 namespace strata::reflector {
 namespace {
@@ -34,6 +35,7 @@ class ScriptedBackend : public Barrier::Backend {
     return probe;
   }
   void RequestProgress() override { ++progress_requests; }
+  void WatchLags() override { ++lags; }
   void Restored() override { ++restores; }
 
   void Answer(StatusOr<Barrier::Target> with) {
@@ -57,6 +59,7 @@ class ScriptedBackend : public Barrier::Backend {
   std::optional<StatusOr<Barrier::Target>> answer;
   bool over = false;
   std::atomic<int> progress_requests = 0;
+  std::atomic<int> lags = 0;
   std::atomic<int> restores = 0;
 };
 
@@ -110,6 +113,25 @@ TEST_F(FreshnessBarrier, WaitsForTheRevisionThatTheReadFound) {
   barrier.Publish(7, 7, 0, false);
   EXPECT_EQ(*waiting.get(), 7);
   EXPECT_GT(backend.progress_requests, 1) << "with the read, and again while it waits";
+}
+
+TEST_F(FreshnessBarrier, AWatchThatDoesNotReachWhatAReadToldIsSaidToLag) {
+  Sync(5);
+  auto named = For(9, std::chrono::seconds(20));
+  auto waiting = Fresh();
+  backend.Answer(Barrier::Target{7, -1, -1});
+  const auto start = clock.Now();
+  while (backend.lags == 0 && clock.Now() - start < std::chrono::seconds(20))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_GT(backend.lags, 0);
+  EXPECT_GE(clock.Now() - start, std::chrono::milliseconds(400));
+  barrier.Publish(7, 7, 0, false);
+  EXPECT_EQ(*waiting.get(), 7);
+  // Who names a revision may name one that never comes.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const int before = backend.lags;
+  EXPECT_EQ(named.wait_for(std::chrono::milliseconds(700)), std::future_status::timeout);
+  EXPECT_EQ(backend.lags, before);
 }
 
 TEST_F(FreshnessBarrier, WhoComesAfterAReadWasSentWaitsForTheNextOne) {
@@ -185,6 +207,7 @@ struct Flaky : Barrier::Backend {
   }
   base::Status Probe(base::MonotonicTime) override { return base::OkStatus(); }
   void RequestProgress() override {}
+  void WatchLags() override {}
   void Restored() override {}
 };
 
@@ -352,6 +375,7 @@ TEST(FreshnessProperty, NoRequestPassesBeforeTheIndexHasWhatWasCommittedWhenItCa
     }
     base::Status Probe(base::MonotonicTime) override { return base::OkStatus(); }
     void RequestProgress() override {}
+    void WatchLags() override {}
     void Restored() override { ADD_FAILURE(); }
   } backend;
   base::SystemClock clock;

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "storage/reflector/progress.h"
 #include "storage/reflector/reflector.h"
 #include "test/support/cutting_proxy.h"
 #include "test/support/fake_etcd.h"
@@ -30,17 +31,25 @@ class Judge : public Consumer {
  public:
   explicit Judge(const FakeEtcd& etcd) : etcd_(etcd) {}
 
-  void BeginList() override { aside_.clear(); }
+  void BeginList() override {
+    aside_.clear();
+    aside_objects_.clear();
+  }
   void ListPage(std::vector<records::Change> page) override {
     absl::MutexLock lock(&aside_mu_);
     largest_page = std::max(largest_page.load(), page.size());
     for (const auto& change : page) {
       if (!aside_.emplace(keys_.KeyOf(change.id), change.revision).second) ++wrong;  // twice
+      aside_objects_[keys_.KeyOf(change.id)] = change.object;
     }
   }
   void EndList(Revision revision) override {
     held_ = std::move(aside_);
     at_ = revision;
+    {
+      absl::MutexLock lock(&objects_mu_);
+      objects_ = std::move(aside_objects_);
+    }
     ++lists;
     Check();
   }
@@ -55,10 +64,13 @@ class Judge : public Consumer {
       last = batch.revision;
       for (const auto& change : batch.changes) {
         if (change.revision != batch.revision) ++wrong;
+        absl::MutexLock lock(&objects_mu_);
         if (change.state == records::Change::State::kDeleted) {
           held_.erase(keys_.KeyOf(change.id));
+          objects_.erase(keys_.KeyOf(change.id));
         } else {
           held_[keys_.KeyOf(change.id)] = change.revision;
+          objects_[keys_.KeyOf(change.id)] = change.object;
         }
       }
       largest_batch = std::max(largest_batch.load(), batch.changes.size());
@@ -66,6 +78,12 @@ class Judge : public Consumer {
     if (revision < last || revision < at_) ++wrong;
     at_ = revision;
     Check();
+  }
+
+  // What records say, by their keys.
+  std::map<std::string, std::string> Objects() {
+    absl::MutexLock lock(&objects_mu_);
+    return objects_;
   }
 
   std::atomic<int> lists = 0, aborts = 0, wrong = 0;
@@ -81,11 +99,20 @@ class Judge : public Consumer {
   absl::Mutex aside_mu_;  // pages come from several threads
   // The reflector's thread alone, but for aside_ in ListPage.
   std::map<std::string, Revision> held_, aside_;
+  std::map<std::string, std::string> aside_objects_;
+  absl::Mutex objects_mu_;
+  std::map<std::string, std::string> objects_ ABSL_GUARDED_BY(objects_mu_);
   Revision at_ = 0;
 };
 
 std::string Image(const std::string& name) {
   return "/openshift.io/images/" + name;
+}
+
+// Who asks waits for a list, however slow the machine is.
+Reflector::Options Patient() {
+  return {
+      .barrier = {.read_timeout = std::chrono::seconds(20), .patience = std::chrono::seconds(20)}};
 }
 
 // An etcd, a reflector that follows it, and who judges what it hears.
@@ -96,9 +123,9 @@ struct Followed {
         << "the index was wrong for its revision, or went out of order";
   }
 
-  void Start(Reflector::Options options = {}, const std::string& url = "") {
-    client = *client::Client::Create({.endpoints = {url.empty() ? etcd.url() : url}},
-                                     obs::NullLogger(), metrics);
+  void Start(Reflector::Options options = Patient(), std::vector<std::string> urls = {}) {
+    if (urls.empty()) urls.push_back(etcd.url());
+    client = *client::Client::Create({.endpoints = std::move(urls)}, obs::NullLogger(), metrics);
     options.backoff = {.first = milliseconds(2), .most = milliseconds(20)};
     reflector = std::make_unique<Reflector>(*client, records::Keys("openshift.io"), judge, options,
                                             clock, obs::NullLogger(), metrics);
@@ -111,6 +138,13 @@ struct Followed {
       std::this_thread::sleep_for(milliseconds(1));
     }
     ASSERT_TRUE(reflector->synced());
+  }
+  void AwaitStandby() {
+    for (const auto until = clock.Now() + std::chrono::seconds(20);
+         !reflector->has_standby() && clock.Now() < until;) {
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    ASSERT_TRUE(reflector->has_standby());
   }
   std::future<base::StatusOr<Revision>> Ask(milliseconds timeout = std::chrono::seconds(20)) {
     auto promise = std::make_shared<std::promise<base::StatusOr<Revision>>>();
@@ -151,22 +185,16 @@ TEST_F(FaultyEtcd, AStreamThatIsCutAfterEachResponseStillGivesEverythingOnce) {
     etcd.Commit(three);
     etcd.Put(Image("a"), std::to_string(responses));
     etcd.Delete(Image("of-" + std::to_string(responses) + "0"));
-    if (responses < 3) {
-      // The created response and one fragment are all that such a stream brings: nothing whole ever
-      // comes.
-      EXPECT_EQ(Ask(milliseconds(200)).get().status().code(), StatusCode::kDeadlineExceeded);
-    } else {
-      ExpectFresh();
-    }
+    // A stream that ends as soon as the list is complete leaves nobody time to read.
+    if (responses > 2) ExpectFresh();
   }
-  EXPECT_EQ(judge.lists, 1);
 }
 
 // A connection that is broken after one byte more each time.
 struct Cut : Followed {
   Cut() : proxy(etcd.url()) {
     etcd.Put(Image("a"), "x");
-    Start({}, proxy.url());
+    Start(Patient(), {proxy.url()});
   }
   // What happens on a connection: one revision of two keys, one of one, a deletion; then a read.
   void ChangeAndAwait(int64_t round) {
@@ -187,25 +215,26 @@ struct Cut : Followed {
   testing_support::CuttingProxy proxy;
 };
 
-// Whichever byte of a connection is the last: in the settings, in the watch's creation, between and
-// within events, in the answer to the barrier's read. What was cut comes again, once. The barrier's
-// own connection comes first, when something is asked for; the watch's follows.
+// Whichever byte of a connection is the last: in the settings, in the watch's creation, in a list,
+// between and within events, in the answer to the barrier's read. What was cut comes again, once.
+// The barrier's own connection comes first, when something is asked for; the watch's follows.
 class FaultyNetwork : public testing::TestWithParam<int> {};
 
 TEST_P(FaultyNetwork, AConnectionThatIsCutAtAnyByteLosesNothing) {
   const int others = GetParam();
   // Now and then the watch's comes first. It brings more, so the least of several is the other's,
-  // and the most its own.
+  // and the most its own. One that brings hardly anything was to stand by for a watch that is
+  // over.
   std::vector<int64_t> measured;
-  for (int i = 0; i < 6; ++i) {
+  for (int i = 0; i < 50 && measured.size() < 6; ++i) {
     Cut one;
     one.proxy.CutAfter(0, others);
     one.ChangeAndAwait(0);
-    measured.push_back(one.proxy.passed());
+    if (one.proxy.passed() > 100) measured.push_back(one.proxy.passed());
   }
+  ASSERT_FALSE(measured.empty());
   const auto [least, most] = std::minmax_element(measured.begin(), measured.end());
   const int64_t whole = others == 0 ? *least : *most;
-  ASSERT_GT(whole, 100);
   // gRPC waits a tenth of a second before it connects anew: many wait beside each other.
   constexpr int kAtOnce = 16;
   std::atomic<int> missed = 0;
@@ -218,13 +247,12 @@ TEST_P(FaultyNetwork, AConnectionThatIsCutAtAnyByteLosesNothing) {
            bytes += kAtOnce) {
         // Sometimes all is fresh before so many bytes have come.
         const int before = one.proxy.cut();
-        for (int attempt = 0; attempt < 5 && one.proxy.cut() == before; ++attempt) {
+        for (int attempt = 0; attempt < 20 && one.proxy.cut() == before; ++attempt) {
           one.proxy.CutAfter(bytes, others);
           one.ChangeAndAwait(++round);
         }
         if (one.proxy.cut() == before && bytes < whole * 3 / 4) ++missed;
       }
-      EXPECT_EQ(one.judge.lists, 1) << "a broken watch goes on where it was";
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -255,7 +283,7 @@ TEST_F(FaultyEtcd, IsUnhealthyWhileReadsFailThoughTheWatchIsOpenAndNobodyAsks) {
   EXPECT_TRUE(becomes(true));
   etcd.Behave([](auto& b) { b.fail_reads = 1'000'000'000; });
   EXPECT_TRUE(becomes(false));
-  EXPECT_EQ(etcd.open_watches(), 1);
+  EXPECT_GE(etcd.open_watches(), 1);
   etcd.Behave([](auto& b) { b.fail_reads = 0; });
   EXPECT_TRUE(becomes(true));
 }
@@ -351,6 +379,71 @@ TEST_F(FaultyEtcd, ARestoredBackendIsListedAnewHoweverFarItHasCome) {
   }
 }
 
+// Histories that part at some revision and differ after it as chance wants: in what was written, in
+// its order, or in nothing. Mostly the same keys come to the same revisions.
+TEST_F(FaultyEtcd, WhereverHistoriesPartTheIndexIsTheBackends) {
+  constexpr uint64_t kSeed = 3;
+  Random random(kSeed, 0, 0);
+  const auto change = [&]() -> FakeEtcd::Changes {
+    const std::string key = Image("i" + std::to_string(random.Below(3)));
+    if (random.Chance(0.1)) return {{key, std::nullopt}};
+    // A dockerImageReference of one letter.
+    const std::string object = {'\x12', '\x01', static_cast<char>('A' + random.Below(3))};
+    return {{key, records::Encode(records::Kind::kImage, object)}};
+  };
+  for (int i = 0; i < 5; ++i) etcd.Commit(change());
+  Start();
+  int same_revisions = 0;
+  for (int round = 0; round < 60; ++round) {
+    const Revision parting = etcd.revision();
+    std::vector<FakeEtcd::Changes> lost(1 + random.Below(4));
+    for (auto& one : lost) one = change();
+    std::vector<FakeEtcd::Changes> instead = lost;
+    switch (random.Below(4)) {
+      case 0:  // other values
+        for (auto& one : instead) {
+          if (one[0].second) one[0].second->back() = static_cast<char>('A' + random.Below(3));
+        }
+        break;
+      case 1:  // another order
+        for (size_t i = instead.size(); i > 1; --i)
+          std::swap(instead[i - 1], instead[random.Below(i)]);
+        break;
+      case 2:  // others
+        instead.resize(1 + random.Below(5));
+        for (auto& one : instead) one = change();
+        break;
+      default:
+        break;
+    }
+    for (const auto& one : lost) etcd.Commit(one);
+    ExpectFresh();
+    const auto before = etcd.state();
+    etcd.Diverge(parting, instead);
+    // By nothing but values.
+    const auto after = etcd.state();
+    const auto key_and_revision = [](const auto& a, const auto& b) {
+      return a.first == b.first && a.second.modified == b.second.modified;
+    };
+    same_revisions +=
+        std::equal(before.begin(), before.end(), after.begin(), after.end(), key_and_revision);
+    const auto at = Ask().get();
+    ASSERT_TRUE(at.ok()) << at.status();
+    std::map<std::string, std::string> expected;
+    for (const auto& [key, value] : after) {
+      auto id = records::Keys("openshift.io").Parse(key);
+      expected[key] = records::Decode(*std::move(id), value.value, value.modified).object;
+    }
+    // A read that was answered before the cut may have let the request pass.
+    for (const auto until = clock.Now() + std::chrono::seconds(20);
+         judge.Objects() != expected && clock.Now() < until;) {
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    ASSERT_EQ(judge.Objects(), expected) << "round " << round << " of seed " << kSeed;
+  }
+  EXPECT_GT(same_revisions, 10) << "else this says little";
+}
+
 TEST_F(FaultyEtcd, WhoWaitsWhileTheBackendIsPutBackIsAnsweredFromTheNewHistory) {
   etcd.Put(Image("a"), "x");
   const Revision snapshot = etcd.revision();
@@ -399,7 +492,7 @@ TEST_F(FaultyEtcd, ABackendThatIsAwayIsAnErrorSoonAndIsFoundAgainSoon) {
   while (!at.ok() && clock.Now() - start < std::chrono::seconds(20)) at = Ask().get();
   ASSERT_TRUE(at.ok()) << at.status();
   EXPECT_LT(clock.Now() - start, std::chrono::seconds(5));
-  EXPECT_EQ(judge.lists, 1);
+  EXPECT_EQ(judge.lists, 2);
 }
 
 TEST_F(FaultyEtcd, PagesThatAreTooLargeBecomeSmaller) {
@@ -440,10 +533,102 @@ TEST_F(FaultyEtcd, KineIsReadAsItIs) {
   etcd.Put("/openshift.io/imagestreams/ns/t", "x");
   etcd.Delete(Image("a"));
   ExpectFresh();
-  etcd.CutStreams();
+  for (int round = 1; round <= 3; ++round) {
+    etcd.CutStreams();
+    etcd.Put(Image("c"), "x");
+    ExpectFresh();
+    EXPECT_EQ(judge.lists, round + 1);
+    EXPECT_FALSE(reflector->has_standby()) << "nothing says that it would be of the same database";
+  }
+}
+
+TEST_F(FaultyEtcd, AWatchThatBreaksGoesOnOnAStreamThatWasOpenAllTheTime) {
+  testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
+  Start(Patient(), {one.url(), other.url()});
+  for (int round = 0; round < 6; ++round) {
+    AwaitStandby();
+    etcd.Put(Image("a"), std::to_string(round));
+    ExpectFresh();
+    (round % 2 == 0 ? one : other).CutAfter(0, 0);
+    etcd.Put(Image("b"), std::to_string(round));
+    ExpectFresh();
+  }
+  EXPECT_EQ(judge.lists, 1);
+  // Both at a time: nothing is left that knows the history.
+  AwaitStandby();
+  one.CutAfter(0, 0);
+  other.CutAfter(0, 0);
   etcd.Put(Image("c"), "x");
   ExpectFresh();
-  EXPECT_EQ(judge.lists, 2) << "nothing of kine's shows that its history goes on";
+  EXPECT_GT(judge.lists, 1);
+}
+
+TEST_F(FaultyEtcd, AWatchThatFallsSilentIsOvertakenByAnother) {
+  testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
+  Start(Patient(), {one.url(), other.url()});
+  etcd.Put(Image("a"), "x");
+  ExpectFresh();
+  testing_support::CuttingProxy* const both[] = {&one, &other};
+  for (int round = 0; round < 4; ++round) {
+    AwaitStandby();
+    auto& silent = *both[round % 2];
+    silent.Freeze(true);
+    for (int i = 0; i < 3; ++i) {
+      etcd.Put(Image("a"), std::to_string(10 * round + i));
+      etcd.Put("/elsewhere", "x");
+      ExpectFresh();
+    }
+    silent.Freeze(false);
+  }
+  EXPECT_EQ(judge.lists, 1);
+}
+
+// The keepalive would take 15 s to give it up.
+TEST_F(FaultyEtcd, ASilentWatchStallsNoReadWhereNothingOfOursIsWritten) {
+  testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
+  Start(Patient(), {one.url(), other.url()});
+  ExpectFresh();
+  AwaitStandby();
+  const auto start = clock.Now();
+  one.Freeze(true);
+  ExpectFresh();
+  etcd.Put("/elsewhere", "x");
+  ExpectFresh();
+  EXPECT_LT(clock.Now() - start, std::chrono::seconds(10));
+  one.Freeze(false);
+  EXPECT_EQ(judge.lists, 1);
+}
+
+// Frozen before there was another stream: all is listed from another member.
+TEST_F(FaultyEtcd, ASilentWatchThatNobodyCanTakeOverFromIsGivenUp) {
+  testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
+  other.Freeze(true);
+  Start(Patient(), {one.url(), other.url()});
+  ExpectFresh();
+  EXPECT_FALSE(reflector->has_standby());
+  const auto start = clock.Now();
+  one.Freeze(true);
+  other.Freeze(false);
+  etcd.Put(Image("a"), "x");
+  ExpectFresh();
+  EXPECT_LT(clock.Now() - start, std::chrono::seconds(12));
+  one.Freeze(false);
+}
+
+TEST_F(FaultyEtcd, AWatchThatMovesAgainFirstIsKept) {
+  testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
+  Start(Patient(), {one.url(), other.url()});
+  for (int round = 0; round < 3; ++round) {
+    AwaitStandby();
+    etcd.Behave([](auto& b) { b.hold_watches = true; });
+    etcd.Put(Image("a"), std::to_string(round));
+    auto waiting = Ask();
+    EXPECT_EQ(waiting.wait_for(milliseconds(700)), std::future_status::timeout);
+    etcd.Behave([](auto& b) { b.hold_watches = false; });
+    EXPECT_TRUE(waiting.get().ok());
+    ExpectFresh();
+  }
+  EXPECT_EQ(judge.lists, 1);
 }
 
 TEST_F(FaultyEtcd, TheJudgeSeesAProgressThatComesTooEarly) {
@@ -490,7 +675,7 @@ class EverythingAtOnce : public FaultyEtcd,
         ++restores;
         etcd.Restore(
             std::max<Revision>(1, etcd.revision() - static_cast<Revision>(random.Below(30))),
-            random.Chance(0.3) ? FakeEtcd::Trace::kClusterId : FakeEtcd::Trace::kRaftTerm);
+            random.Chance(0.3) ? FakeEtcd::Trace::kClusterId : FakeEtcd::Trace::kNone);
         ++restores;
         break;
       case 3:
@@ -512,7 +697,7 @@ class EverythingAtOnce : public FaultyEtcd,
         etcd.Behave([&](auto& b) { b.delay_events_up_to_us = random.Chance(0.5) ? 2000 : 0; });
         break;
       default:
-        std::this_thread::sleep_for(std::chrono::microseconds(random.Below(3000)));
+        std::this_thread::sleep_for(std::chrono::microseconds(random.Below(60'000)));
     }
   }
 

@@ -3,9 +3,10 @@
 #include <absl/time/time.h>
 #include <fmt/format.h>
 
-#include <charconv>
-#include <future>
+#include <algorithm>
 #include <utility>
+
+#include "storage/reflector/progress.h"
 
 namespace strata::reflector {
 namespace {
@@ -13,26 +14,34 @@ namespace {
 // A pause isn't cut short before this, whoever could reach the backend meanwhile.
 constexpr std::chrono::milliseconds kLeastPause(100);
 
+// How long the standby may take to answer before all is listed instead.
+constexpr std::chrono::milliseconds kStandbyPatience(1000);
+
+// How long a read over a new connection waits until it is known to be of our history; and each of
+// the processes that may show it.
+constexpr std::chrono::milliseconds kProofPatience(1000);
+constexpr std::chrono::milliseconds kPingPatience(250);
+
+// A watch that shows no life so often, while reads are answered, is given up: its connection's
+// keepalive would take a quarter of a minute.
+constexpr int kMostFailedProofs = 3;
+
+// A key of our range that is no record's, and never written. It ends with no slash: kine would take
+// it for a folder.
+std::string ProbeKey(const records::Keys& keys) {
+  return keys.begin() + ".";
+}
+
 int64_t Milliseconds(base::MonotonicTime::duration time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
 }
 
-}  // namespace
-
-bool ProgressIsKnownWrong(const std::string& version) {
-  int part[3] = {0, 0, 0};
-  const char* at = version.data();
-  const char* const end = version.data() + version.size();
-  for (int& number : part) {
-    const auto [next, error] = std::from_chars(at, end, number);
-    if (error != std::errc()) return false;  // not etcd's numbering: nothing is known
-    at = next < end && *next == '.' ? next + 1 : next;
-  }
-  if (part[0] != 3) return part[0] < 3;
-  if (part[1] == 4) return part[2] < 31;
-  if (part[1] == 5) return part[2] < 13;
-  return part[1] < 4;
+obs::Counter Relists(obs::Metrics& metrics, const char* reason) {
+  return metrics.AddCounter("strata_relists_total", "Lists of all records, by their reason.",
+                            {{"reason", reason}});
 }
+
+}  // namespace
 
 Reflector::Reflector(client::Client& client, records::Keys keys, Consumer& consumer,
                      const Options& options, const base::Clock& clock, const obs::Logger& log,
@@ -44,7 +53,6 @@ Reflector::Reflector(client::Client& client, records::Keys keys, Consumer& consu
       options_(options),
       clock_(clock),
       log_(log),
-      metrics_(metrics),
       image_events_(metrics.AddCounter("strata_watch_events_total",
                                        "Changes that the watch delivered.",
                                        {{"resource", "images"}})),
@@ -53,10 +61,15 @@ Reflector::Reflector(client::Client& client, records::Keys keys, Consumer& consu
                                         {{"resource", "imagestreams"}})),
       watch_breaks_(metrics.AddCounter("strata_watch_breaks_total",
                                        "Watch streams that ended before their time.")),
+      relists_{Relists(metrics, "start"), Relists(metrics, "broken"), Relists(metrics, "compacted"),
+               Relists(metrics, "restored")},
       list_metrics_(metrics),
       health_(log),
       backoff_(options.backoff),
-      barrier_(options.barrier, *this, clock, metrics) {}
+      barrier_(options.barrier, *this, clock, metrics),
+      standby_(
+          client, ProbeKey(keys_), options.backoff, clock, [this] { return barrier_.current(); },
+          metrics) {}
 
 Reflector::~Reflector() {
   Stop();
@@ -64,6 +77,7 @@ Reflector::~Reflector() {
 
 void Reflector::Start() {
   barrier_.Start();
+  standby_.Start();
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -75,6 +89,7 @@ void Reflector::Stop() {
     if (list_ != nullptr) list_->Cancel();
   }
   cancellation_.Cancel();
+  standby_.Stop();
   if (thread_.joinable()) thread_.join();
   barrier_.Stop();
 }
@@ -82,6 +97,12 @@ void Reflector::Stop() {
 bool Reflector::stopping() const {
   absl::MutexLock lock(&mu_);
   return stopping_;
+}
+
+bool Reflector::SetWatch(std::shared_ptr<client::Watch> watch) {
+  absl::MutexLock lock(&mu_);
+  watch_ = std::move(watch);
+  return !stopping_;
 }
 
 void Reflector::Pause(std::chrono::milliseconds time) {
@@ -103,76 +124,92 @@ KeyRange Reflector::WholeRange() const {
 }
 
 void Reflector::Run() {
-  const char* reason = "start";
-  bool list = true;
+  const obs::Counter* reason = &relists_.start;
+  std::shared_ptr<client::Watch> watch;
+  client::WatchMessage first;
   while (!stopping()) {
-    if (list) {
-      metrics_
-          .AddCounter("strata_relists_total", "Lists of all records, by their reason.",
-                      {{"reason", reason}})
-          .Increment();
-      LearnVersion();
-      if (const base::Status status = List(); !status.ok()) {
-        if (stopping()) return;
-        health_.Set(Health::Part::kWatch, status);
+    if (watch == nullptr) {
+      reason->Increment();
+      auto listed = ListAndWatch();
+      if (!listed.ok()) {
+        if (!SetWatch(nullptr)) return;
+        health_.Set(Health::Part::kWatch, listed.status());
         Pause(backoff_.Next());
         continue;
       }
-      list = false;
+      watch = std::move(listed->watch);
+      first = std::move(listed->first);
     }
-    const End end = WatchOnce();
+    base::Status why;
+    const End end = Follow(*watch, std::move(first), why);
+    SetWatch(nullptr);
+    watch->Cancel();
+    watch = nullptr;
     if (end == End::kStopped) return;
     barrier_.Detach();
     if (end == End::kBroken) {
       watch_breaks_.Increment();
-      Pause(backoff_.Next());
-      // kine tells neither cluster nor term, counts what it isn't asked for, and before 0.14 has no
-      // keys without values: nothing there could show that its history goes on.
-      list = cluster_id_ == 0;
-      reason = "unidentified";
-      continue;
+      if (auto taken = TakeStandby(why)) {
+        watch = std::move(taken->watch);
+        first = std::move(taken->first);
+        continue;
+      }
+    } else {
+      why = base::UnavailableError("the records are listed anew");
     }
-    reason = end == End::kCompacted ? "compacted" : "restored";
-    list = true;
-    health_.Set(Health::Part::kWatch, base::UnavailableError("the records are listed anew"));
-    // A backend that answers every list by ending the watch isn't listed without end.
-    if (!progressed_) Pause(backoff_.Next());
+    standby_.Dismiss();
+    health_.Set(Health::Part::kWatch, why);
+    reason = end == End::kBroken      ? &relists_.broken
+             : end == End::kCompacted ? &relists_.compacted
+                                      : &relists_.restored;
+    // A backend that answers every list by ending the watch isn't listed without end, and of many
+    // servers that lost it at one time each comes back at another.
+    if (end == End::kBroken || !progressed_) Pause(backoff_.Next());
   }
 }
 
-void Reflector::LearnVersion() {
-  const auto version = client_.Version(ReadDeadline(), &cancellation_);
-  if (!version.ok())
-    return;  // kine may not tell; what follows will fail by itself if the backend is away
-  const bool wrong = ProgressIsKnownWrong(*version);
+std::optional<Standby::Taken> Reflector::TakeStandby(const base::Status& why) {
+  auto taken = standby_.Take(revision_, clock_.Now() + kStandbyPatience);
+  if (!taken || !SetWatch(taken->watch)) return std::nullopt;
+  log_.Info("The watch goes on where it was, on another stream",
+            {{"revision", revision_ + 1}, {"err", why}});
+  LearnVersion(taken->version);
+  standby_.StandBy(taken->watch, cluster_id_, WholeRange());
+  return taken;
+}
+
+void Reflector::LearnVersion(const std::string& version) {
+  if (version.empty()) return;  // kine may not tell
+  const bool wrong = ProgressIsKnownWrong(version);
   if (wrong && trust_progress_) {
     log_.Warning(
         "This etcd sends wrong progress notifications; each freshness check asks for its newest "
         "change instead, for "
         "which it sorts all records. Upgrade it to 3.4.31, 3.5.13 or later",
-        {{"version", *version}});
+        {{"version", version}});
   }
   trust_progress_ = !wrong;
 }
 
-base::Status Reflector::List() {
+base::StatusOr<Reflector::Listed> Reflector::ListAndWatch() {
+  const std::shared_ptr<client::Watch> watch = client_.OpenStream(ProbeKey(keys_));
+  if (!SetWatch(watch)) return base::CancelledError("stopping");
+  STRATA_ASSIGN_OR_RETURN(const uint64_t cluster_id, watch->AwaitOpen());
+  LearnVersion(watch->Version(ReadDeadline(), &cancellation_).value_or(""));
   const auto start = clock_.Now();
   STRATA_ASSIGN_OR_RETURN(const auto now, client_.Range(one_key_, ReadDeadline(), &cancellation_));
+  if (now.cluster_id != cluster_id)
+    return base::UnavailableError("one endpoint is of another cluster than the next");
   whole_prefix_ = now.cluster_id == 0;
-  const auto cancellation = std::make_shared<client::Cancellation>();
-  {
-    absl::MutexLock lock(&mu_);
-    if (stopping_) return base::CancelledError("stopping");
-    list_ = cancellation;
-  }
+  const KeyRange range = WholeRange();
   consumer_.BeginList();
-  auto found = Lister(client_, keys_, consumer_, options_.list, now, /*divisible=*/!whole_prefix_,
-                      *cancellation, clock_, list_metrics_)
-                   .List(WholeRange());
-  if (found.ok() && stopping()) found = base::CancelledError("stopping");
-  if (!found.ok()) {
+  const auto found = List(now, range);
+  // The list counts once its stream is seen to have outlived it.
+  if (found.ok()) watch->Begin({range.begin, range.end, now.revision + 1});
+  auto first = found.ok() ? watch->Next() : found.status();
+  if (!first.ok()) {
     consumer_.AbortList();
-    return found.status();
+    return first.status();
   }
   consumer_.EndList(now.revision);
   if (revision_ == 0 && found->count == 0) {
@@ -181,109 +218,55 @@ base::Status Reflector::List() {
   }
   revision_ = now.revision;
   newest_change_ = found->newest;
-  newest_key_ = std::move(found->newest_key);
-  newest_is_deletion_ = false;
   key_count_ = found->count;
   cluster_id_ = now.cluster_id;
-  raft_term_ = now.raft_term;
-  just_listed_ = true;
   progressed_ = false;
-  {
-    absl::MutexLock lock(&mu_);
-    restored_ = false;
-  }
   barrier_.Publish(revision_, newest_change_, key_count_, /*after_list=*/true);
   log_.Info("Listed all records", {{"records", key_count_},
                                    {"revision", revision_},
                                    {"ms", Milliseconds(clock_.Now() - start)}});
-  return base::OkStatus();
+  standby_.StandBy(watch, cluster_id, range);
+  return Listed{watch, *std::move(first)};
 }
 
-// Whether the watch, which is open but hasn't been listened to, continues what we have. etcd
-// accepts a watch from a revision that it doesn't have yet, and would stay silent until it is
-// reached a second time; and a store that was restored may have reached it already, by other
-// changes. A restored etcd begins again with its terms; where it has come as far with them too, its
-// state at our revision is compared with ours: the newest change, and the number of keys.
-std::optional<Reflector::End> Reflector::CheckTimeline(bool just_listed) {
-  const auto failed = [this](const base::Status& status) {
-    health_.Set(Health::Part::kWatch, status);
-    return End::kBroken;
-  };
-  const auto other = [this](const char* what, const client::RangeResult& found) {
-    log_.Warning("The backend has another history; listing anew",
-                 {{"what", what},
-                  {"revision", found.revision},
-                  {"ours", revision_},
-                  {"cluster_id", found.cluster_id}});
-    return End::kRestored;
-  };
-  const auto now = client_.Range(one_key_, ReadDeadline(), &cancellation_);
-  if (!now.ok()) return failed(now.status());
-  if (now->cluster_id != cluster_id_) return other("cluster id", *now);
-  if (now->revision < revision_) return other("revision", *now);
-  if (now->raft_term < raft_term_) return other("raft term", *now);
-  raft_term_ = now->raft_term;
-  if (just_listed) return std::nullopt;
-  const auto compacted = [this] {
-    log_.Info("The watch's revision was compacted; listing anew", {{"revision", revision_}});
-    return End::kCompacted;
-  };
-  if (!newest_key_.empty()) {
-    const auto newest =
-        client_.Range({.key = newest_key_, .revision = revision_, .keys_only = true},
-                      ReadDeadline(), &cancellation_);
-    if (newest.status().code() == base::StatusCode::kOutOfRange) return compacted();
-    if (!newest.ok()) return failed(newest.status());
-    const base::Revision found = newest->kvs.empty() ? 0 : newest->kvs[0].mod_revision;
-    if (found != (newest_is_deletion_ ? 0 : newest_change_)) return other("newest change", *newest);
-  }
-  const KeyRange all = WholeRange();
-  const auto count =
-      client_.Range({.key = all.begin, .end = all.end, .revision = revision_, .count_only = true},
-                    ReadDeadline(), &cancellation_);
-  if (count.status().code() == base::StatusCode::kOutOfRange) return compacted();
-  if (!count.ok()) return failed(count.status());
-  if (count->count != key_count_) return other("number of keys", *count);
-  return std::nullopt;
-}
-
-Reflector::End Reflector::WatchOnce() {
-  const KeyRange range = WholeRange();
-  std::shared_ptr<client::Watch> watch = client_.OpenWatch({range.begin, range.end, revision_ + 1});
+base::StatusOr<Lister::Found> Reflector::List(const client::RangeResult& now,
+                                              const KeyRange& range) {
+  const auto cancellation = std::make_shared<client::Cancellation>();
   {
     absl::MutexLock lock(&mu_);
-    if (stopping_) return End::kStopped;
-    watch_ = watch;
+    if (stopping_) return base::CancelledError("stopping");
+    list_ = cancellation;
   }
-  const End end = Follow(*watch);
-  absl::MutexLock lock(&mu_);
-  watch_ = nullptr;
-  if (stopping_) return End::kStopped;
-  return restored_ ? End::kRestored : end;
+  auto found = Lister(client_, keys_, consumer_, options_.list, now, /*divisible=*/!whole_prefix_,
+                      *cancellation, clock_, list_metrics_)
+                   .List(range);
+  if (found.ok() && stopping()) return base::CancelledError("stopping");
+  return found;
 }
 
-Reflector::End Reflector::Follow(client::Watch& watch) {
-  // The first message confirms the watch. What is read after it is of the history that it shows: a
-  // restore ends all streams.
-  base::StatusOr<client::WatchMessage> message = watch.Next();
-  const bool just_listed = std::exchange(just_listed_, false);
-  if (message.ok()) {
-    if (!just_listed) LearnVersion();
-    if (const auto end = CheckTimeline(just_listed)) return *end;
-    health_.Set(Health::Part::kWatch, base::OkStatus());
-    barrier_.Attach();
+Reflector::End Reflector::Follow(client::Watch& watch, client::WatchMessage first,
+                                 base::Status& why) {
+  health_.Set(Health::Part::kWatch, base::OkStatus());
+  barrier_.Attach();
+  {
+    absl::MutexLock lock(&mu_);
+    following_ = true;
   }
+  base::StatusOr<client::WatchMessage> message = std::move(first);
   while (message.ok()) {
     Deliver(*std::move(message));
     message = watch.Next();
   }
-  if (stopping()) return End::kStopped;
-  if (message.status().code() == base::StatusCode::kOutOfRange) {
-    log_.Info("The watch's revision was compacted; listing anew", {{"revision", revision_ + 1}});
-    return End::kCompacted;
+  why = message.status();
+  {
+    absl::MutexLock lock(&mu_);
+    following_ = false;
+    if (stopping_) return End::kStopped;
+    if (std::exchange(restored_, false)) return End::kRestored;
   }
-  health_.Set(Health::Part::kWatch, message.status());
-  return End::kBroken;
+  if (why.code() != base::StatusCode::kOutOfRange) return End::kBroken;
+  log_.Info("The watch's revision was compacted; listing anew", {{"revision", revision_ + 1}});
+  return End::kCompacted;
 }
 
 void Reflector::Deliver(client::WatchMessage message) {
@@ -295,8 +278,6 @@ void Reflector::Deliver(client::WatchMessage message) {
     const bool deleted = event.type == client::Event::Type::kDelete;
     key_count_ += event.created ? 1 : deleted ? -1 : 0;
     newest_change_ = event.revision;
-    newest_key_ = event.key;
-    newest_is_deletion_ = deleted;
     auto id = keys_.Parse(event.key);
     if (!id) continue;
     (id->kind == records::Kind::kImage ? image_events_ : stream_events_).Increment();
@@ -313,6 +294,43 @@ void Reflector::Deliver(client::WatchMessage message) {
   barrier_.Publish(revision_, newest_change_, key_count_, /*after_list=*/false);
 }
 
+base::StatusOr<client::RangeResult> Reflector::ReadDirectly(const client::RangeOptions& range,
+                                                            base::MonotonicTime deadline) {
+  auto now = client_.RangeDirectly(range, deadline, &cancellation_);
+  NoteRead(now.status());
+  if (!now.ok()) return now;
+  if (now->dialled) unproven_ = true;
+  // The member that didn't answer may be the watch's.
+  if (now->moved) standby_.Race();
+  if (!synced() || now->cluster_id == cluster_id_) return now;
+  EndHistory("cluster id");
+  return base::UnavailableError("the backend is another cluster than the one that was listed");
+}
+
+bool Reflector::Prove(base::MonotonicTime deadline) {
+  while (clock_.Now() < deadline) {
+    const auto soon = std::min(deadline, clock_.Now() + kPingPatience);
+    std::shared_ptr<client::Watch> watch;
+    {
+      absl::MutexLock lock(&mu_);
+      const auto decided = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+        return following_ || stopping_;
+      };
+      mu_.AwaitWithTimeout(absl::Condition(&decided), absl::FromChrono(deadline - clock_.Now()));
+      if (!following_ || stopping_) return false;
+      watch = watch_;
+    }
+    if (watch->Ping(soon) || standby_.Ping(clock_.Now() + kPingPatience)) return true;
+    // A ping ends early when the other stream takes over.
+    absl::MutexLock lock(&mu_);
+    const auto replaced = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return watch_ != watch || !following_ || stopping_;
+    };
+    mu_.AwaitWithTimeout(absl::Condition(&replaced), absl::FromChrono(soon - clock_.Now()));
+  }
+  return false;
+}
+
 base::StatusOr<Barrier::Target> Reflector::Read(base::MonotonicTime deadline) {
   const bool trust = trust_progress_;
   client::RangeOptions range = one_key_;
@@ -320,19 +338,20 @@ base::StatusOr<Barrier::Target> Reflector::Read(base::MonotonicTime deadline) {
     const KeyRange all = WholeRange();
     range = {.key = all.begin, .end = all.end, .limit = 1, .keys_only = true, .newest_first = true};
   }
-  const auto now = client_.RangeDirectly(range, deadline, &cancellation_);
-  NoteRead(now.status());
-  if (!now.ok()) return now.status();
-  if (trust) return Barrier::Target{now->revision, -1, -1};
-  return Barrier::Target{now->revision, now->kvs.empty() ? 0 : now->kvs[0].mod_revision,
-                         now->count};
+  STRATA_ASSIGN_OR_RETURN(const client::RangeResult now, ReadDirectly(range, deadline));
+  if (unproven_.exchange(false) && !Prove(std::min(deadline, clock_.Now() + kProofPatience))) {
+    unproven_ = true;
+    if (++failed_proofs_ >= kMostFailedProofs) GiveWatchUp();
+    return base::UnavailableError("the watch of the storage backend doesn't answer");
+  }
+  failed_proofs_ = 0;
+  if (trust) return Barrier::Target{now.revision, -1, -1};
+  return Barrier::Target{now.revision, now.kvs.empty() ? 0 : now.kvs[0].mod_revision, now.count};
 }
 
 base::Status Reflector::Probe(base::MonotonicTime deadline) {
   client_.LookAtFiles();
-  const base::Status status = client_.RangeDirectly(one_key_, deadline, &cancellation_).status();
-  NoteRead(status);
-  return status;
+  return ReadDirectly(one_key_, deadline).status();
 }
 
 void Reflector::NoteRead(const base::Status& status) {
@@ -355,10 +374,31 @@ void Reflector::RequestProgress() {
   if (watch != nullptr) watch->RequestProgress();
 }
 
-void Reflector::Restored() {
+void Reflector::WatchLags() {
+  if (standby_.ready()) {
+    standby_.Race();
+  } else {
+    unproven_ = true;
+  }
+}
+
+void Reflector::GiveWatchUp() {
+  failed_proofs_ = 0;
   absl::MutexLock lock(&mu_);
-  restored_ = true;
-  if (watch_ != nullptr) watch_->Cancel();
+  if (following_) watch_->Cancel();
+}
+
+void Reflector::Restored() {
+  EndHistory("revision");
+}
+
+void Reflector::EndHistory(const char* what) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (!following_ || std::exchange(restored_, true)) return;
+    watch_->Cancel();
+  }
+  log_.Warning("The backend has another history; listing anew", {{"what", what}});
 }
 
 }  // namespace strata::reflector
