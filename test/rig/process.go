@@ -114,6 +114,9 @@ func (p *Process) Stop(signal syscall.Signal) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// Signal is sent and not waited for.
+func (p *Process) Signal(signal syscall.Signal) { _ = p.cmd.Process.Signal(signal) }
+
 // Ended is closed once the process is.
 func (p *Process) Ended() <-chan struct{} { return p.done }
 
