@@ -167,6 +167,24 @@ func TestAFrozenLeaderThatHoldsTheWatchStallsReadsForAnElection(t *testing.T) {
 	}
 }
 
+// One that is parted from the others answers its clients' pings, and has no news.
+func TestAMemberThatIsPartedFromTheOthersStallsNoReadForLong(t *testing.T) {
+	for _, leads := range []bool{false, true} {
+		t.Run(fmt.Sprint("leader-", leads), func(t *testing.T) {
+			c := rig.StartCluster(t, 3)
+			holder := c.Leader(t)
+			if !leads {
+				holder = (holder + 1) % 3
+			}
+			d := startDisturbed(t, c, holder)
+			d.while(t, func() { c.Part(holder) }, c.Join)
+			if d.stall > d.election()+4*time.Second {
+				t.Errorf("the longest read took %v, and the election %v", d.stall, d.election())
+			}
+		})
+	}
+}
+
 // Where nothing is written there is nothing that a second stream could have first.
 func TestAFrozenMemberStallsNoReadWhereNothingIsWritten(t *testing.T) {
 	c := rig.StartCluster(t, 3)

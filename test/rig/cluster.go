@@ -3,8 +3,10 @@ package rig
 import (
 	"context"
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,26 +17,38 @@ import (
 // A Cluster is an etcd of several members.
 type Cluster struct {
 	Members []*Backend
+
+	ids   []atomic.Uint64 // the members', once they are known
+	peers *peerProxies
 }
 
 func StartCluster(t *testing.T, members int) *Cluster {
 	t.Helper()
-	var peers, initial []string
+	c := &Cluster{ids: make([]atomic.Uint64, members), peers: &peerProxies{open: map[net.Conn]ends{}}}
+	var listen, advertise, initial []string
 	for i := 0; i < members; i++ {
-		peers = append(peers, fmt.Sprintf("http://127.0.0.1:%d", FreePort(t)))
-		initial = append(initial, fmt.Sprintf("m%d=%s", i, peers[i]))
+		listener, url := listenLocally(t)
+		target := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
+		c.peers.serve(t, listener, target, &c.ids[i])
+		listen, advertise = append(listen, "http://"+target), append(advertise, url)
+		initial = append(initial, fmt.Sprintf("m%d=%s", i, url))
 	}
-	c := &Cluster{}
 	for i := 0; i < members; i++ {
 		url := fmt.Sprintf("http://127.0.0.1:%d", FreePort(t))
 		dir := filepath.Join(t.TempDir(), "data")
 		p := Start(t, Peer(t, "etcd"), fmt.Sprintf("--name=m%d", i), "--data-dir="+dir, "--listen-client-urls="+url,
-			"--advertise-client-urls="+url, "--listen-peer-urls="+peers[i], "--initial-advertise-peer-urls="+peers[i],
+			"--advertise-client-urls="+url, "--listen-peer-urls="+listen[i], "--initial-advertise-peer-urls="+advertise[i],
 			"--initial-cluster="+strings.Join(initial, ","), "--log-level=error")
 		c.Members = append(c.Members, &Backend{Process: p, URL: url, Dir: dir})
 	}
-	for _, m := range c.Members {
-		m.Client(t)
+	for i, m := range c.Members {
+		ctx, cancel := context.WithTimeout(context.Background(), Patience)
+		status, err := m.Client(t).Status(ctx, m.URL)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.ids[i].Store(status.Header.MemberId)
 	}
 	return c
 }
