@@ -212,8 +212,8 @@ func (n *nodes) refresh() {
 	}
 }
 
-// start runs the pod's command line. Its paths are those of its folders, its 0.0.0.0 is the pod's address, and the
-// service account is a kubeconfig.
+// start runs the pod's command line. Its paths are those of its folders, its 0.0.0.0 is the pod's address, the service
+// account is a kubeconfig, and what takes long for the sake of a real network is short.
 func (n *nodes) start(it *corev1.Pod) {
 	n.c.t.Helper()
 	folders, ok := n.mount(it)
@@ -231,7 +231,8 @@ func (n *nodes) start(it *corev1.Pod) {
 		args = append(args, strings.Replace(arg, "0.0.0.0", made.address, 1))
 	}
 	if it.Spec.ServiceAccountName == "strata-apiserver" {
-		args = append(args, "--kubeconfig="+n.c.path("strata.kubeconfig"), "--file-poll-interval=1s")
+		args = append(args, "--kubeconfig="+n.c.path("strata.kubeconfig"), "--file-poll-interval=1s",
+			"--shutdown-delay-duration=1s")
 	}
 	made.process = rig.Start(n.c.t, rig.Strata(n.c.t, filepath.Base(container.Command[0])), args...)
 	n.pods[it.UID] = made
