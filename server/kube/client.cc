@@ -330,11 +330,13 @@ class Client::Loop {
     const auto now = steady_clock::now();
     if (!token_.empty() && now < token_until_) return token_;
     auto read = files::ReadFile(config_.token_file, kMaxTokenBytes);
-    if (!read.ok() && token_.empty()) return read.status();
-    if (read.ok()) {
-      // A line break would end the header.
-      while (!read->empty() && static_cast<unsigned char>(read->back()) <= ' ') read->pop_back();
-      token_ = *std::move(read);
+    // While the file is written or replaced it may be absent or empty: the last one counts on.
+    const std::string_view token = read.ok() ? TrimToken(*read) : "";
+    if (!token.empty()) {
+      token_ = token;
+    } else if (token_.empty()) {
+      if (!read.ok()) return read.status();
+      return base::InvalidArgumentError(config_.token_file + ": it is empty");
     }
     token_until_ = now + kTokenAge;
     return token_;

@@ -1,9 +1,12 @@
 #include "server/kube/config.h"
 
+#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "codec/decode_json.h"
@@ -110,11 +113,35 @@ base::StatusOr<const typename List::value_type*> Find(const List& list, std::str
   return found;
 }
 
+// A URL as libcurl will read it, its scheme in small letters. What would be lost or said to
+// others with each error, a query or a password, may not be in it.
+base::StatusOr<std::string> ReadServer(const std::string& server, const Entry& entry) {
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> url(curl_url(), curl_url_cleanup);
+  const auto part = [&](CURLUPart which) -> std::string {
+    char* text = nullptr;
+    if (curl_url_get(url.get(), which, &text, 0) != CURLUE_OK) return "";
+    const std::string copy = text;
+    curl_free(text);
+    return copy;
+  };
+  constexpr std::string_view kLike = "server: it must be like https://HOST:6443";
+  if (const CURLUcode code = curl_url_set(url.get(), CURLUPART_URL, server.c_str(), 0);
+      code != CURLUE_OK) {
+    return entry.Refuse(server.empty() ? std::string(kLike)
+                                       : fmt::format("{} ({})", kLike, curl_url_strerror(code)));
+  }
+  if (const std::string scheme = part(CURLUPART_SCHEME); scheme != "https" && scheme != "http")
+    return entry.Refuse(kLike);
+  if (!part(CURLUPART_USER).empty() || !part(CURLUPART_PASSWORD).empty())
+    return entry.Refuse("server: give username and password to the user, not in the URL");
+  if (!part(CURLUPART_QUERY).empty() || !part(CURLUPART_FRAGMENT).empty())
+    return entry.Refuse(fmt::format("{}, without ? and #", kLike));
+  return part(CURLUPART_URL);
+}
+
 base::Status ReadCluster(const api::Cluster& cluster, const Entry& entry, Config& config) {
-  if (!cluster.server().starts_with("https://") && !cluster.server().starts_with("http://"))
-    return entry.Refuse("server: it must be like https://HOST:6443");
+  STRATA_ASSIGN_OR_RETURN(config.server, ReadServer(cluster.server(), entry));
   if (!cluster.proxy_url().empty()) return entry.Refuse("proxy-url isn't supported");
-  config.server = cluster.server();
   while (config.server.ends_with('/')) config.server.pop_back();
   config.tls_server_name = cluster.tls_server_name();
   config.insecure_skip_tls_verify = cluster.insecure_skip_tls_verify();
@@ -137,7 +164,10 @@ base::Status ReadUser(const api::AuthInfo& user, const Entry& entry, Config& con
   };
   if (user.has_exec()) return unsupported("exec (a program that makes its credentials)");
   if (user.has_auth_provider()) return unsupported("auth-provider");
-  if (!user.impersonate().empty()) return unsupported("act-as");
+  if (!user.impersonate().empty() || !user.impersonate_uid().empty() ||
+      user.impersonate_groups_size() > 0 || user.has_impersonate_user_extra()) {
+    return entry.Refuse("as and as-… (impersonation) aren't supported: take them out");
+  }
   if (!user.client_certificate().empty() || !user.client_certificate_data().empty()) {
     STRATA_RETURN_IF_ERROR(entry.Read("client-certificate", user.client_certificate(),
                                       user.client_certificate_data(), config.cert_file,
@@ -149,8 +179,11 @@ base::Status ReadUser(const api::AuthInfo& user, const Entry& entry, Config& con
   }
   config.token = user.token();
   if (!user.token_file().empty()) {
-    // Of both the file counts, unless it can't be read (NewBearerAuthWithRefreshRoundTripper).
-    const auto read = entry.ReadFile("tokenFile", user.token_file(), config.token_file);
+    // Of both the file counts, unless it can't be read or is empty
+    // (NewBearerAuthWithRefreshRoundTripper).
+    auto read = entry.ReadFile("tokenFile", user.token_file(), config.token_file);
+    if (read.ok() && TrimToken(*read).empty())
+      read = entry.Refuse(fmt::format("tokenFile: {}: it is empty", config.token_file));
     if (read.ok()) {
       config.token.clear();
     } else if (config.token.empty()) {
@@ -186,6 +219,14 @@ base::StatusOr<Config> Resolve(const api::Config& file, const std::filesystem::p
 }
 
 }  // namespace
+
+std::string_view TrimToken(std::string_view content) {
+  while (!content.empty() && static_cast<unsigned char>(content.back()) <= ' ')
+    content.remove_suffix(1);
+  while (!content.empty() && static_cast<unsigned char>(content.front()) <= ' ')
+    content.remove_prefix(1);
+  return content;
+}
 
 base::StatusOr<Config> LoadKubeconfig(const std::string& path) {
   STRATA_ASSIGN_OR_RETURN(const api::Config file, Parse(path));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/status.h"
 
@@ -22,8 +23,12 @@ struct Config {
 
 // The current context of a kubeconfig file; relative paths in it are relative to its folder
 // (client-go clientcmd/loader.go). The error names what is missing, or what this client can't do:
-// credentials made by a program (`exec`, `auth-provider`).
+// credentials made by a program (`exec`, `auth-provider`), impersonation (`as`).
 base::StatusOr<Config> LoadKubeconfig(const std::string& path);
+
+// The token that a file holds, without the white space around it (client-go
+// transport/token_source.go).
+std::string_view TrimToken(std::string_view content);
 
 // The service account that a pod has (client-go rest.InClusterConfig): KUBERNETES_SERVICE_HOST,
 // KUBERNETES_SERVICE_PORT and the files of `folder`. kNotFound where this isn't a pod.

@@ -63,6 +63,20 @@ TEST_F(Kubeconfig, PrefersTokenFilesToTokensIfTheyCanBeRead) {
   EXPECT_EQ(config->token_file, folder / "token");
   EXPECT_EQ(config->tls_server_name, "kubernetes");
   EXPECT_EQ(LoadWith(server, "{token: t, tokenFile: absent}")->token, "t");
+  std::ofstream(folder / "blank") << "\n";
+  EXPECT_EQ(LoadWith(server, "{token: t, tokenFile: blank}")->token, "t");
+}
+
+TEST_F(Kubeconfig, ReadsTheServerAsAnUrl) {
+  for (const auto& [server, expected] : std::vector<std::pair<std::string, std::string>>{
+           {"HTTPS://k:6443/", "https://k:6443"},
+           {"https://[::1]:6443", "https://[::1]:6443"},
+           {"https://k/k8s/clusters/c-1/", "https://k/k8s/clusters/c-1"},
+           {"https://kubernetes.default.svc", "https://kubernetes.default.svc"}}) {
+    const auto config = LoadWith("{server: '" + server + "'}", "{token: t}");
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(config->server, expected);
+  }
 }
 
 // As `base64` prints it, and as YAML has for bytes.
@@ -91,6 +105,7 @@ TEST_F(Kubeconfig, SaysWhatIsMissingOrNotSupported) {
   std::ofstream(folder / "pem") << kPem;
   std::ofstream(folder / "der") << "0x";
   std::ofstream(folder / "token") << "t";
+  std::ofstream(folder / "blank") << " \n";
   const std::string server = "{server: 'https://k'}";
   const std::string data = "LS0tLS1CRUdJTiBYLS0tLS0K";
   const std::string here = (folder / "").string();
@@ -107,6 +122,13 @@ TEST_F(Kubeconfig, SaysWhatIsMissingOrNotSupported) {
             "there is no cluster \"k\""},
            {LoadWith("{server: k}", "{token: t}"),
             "cluster \"k\": server: it must be like https://HOST:6443"},
+           {LoadWith("{server: 'ftp://k'}", "{}"), "server: it must be like https://HOST:6443"},
+           {LoadWith("{server: 'https://k:99999'}", "{}"), "like https://HOST:6443 (Port number"},
+           {LoadWith("{server: 'https://k '}", "{}"),
+            "server: it must be like https://HOST:6443 ("},
+           {LoadWith("{server: 'https://::1:6443'}", "{}"), "server: it must be like https://HOST"},
+           {LoadWith("{server: 'https://k?a=b'}", "{}"), "like https://HOST:6443, without ? and #"},
+           {LoadWith("{server: 'https://a:b@k'}", "{}"), "server: give username and password"},
            {LoadWith("{server: 'https://k', proxy-url: 'http://p'}", "{}"),
             "cluster \"k\": proxy-url isn't supported"},
            {LoadWith("{server: 'https://k', certificate-authority: absent}", "{}"),
@@ -135,7 +157,10 @@ TEST_F(Kubeconfig, SaysWhatIsMissingOrNotSupported) {
            {LoadWith(server, "{exec: {command: aws}}"),
             "user \"u\": exec (a program that makes its credentials) isn't supported"},
            {LoadWith(server, "{auth-provider: {name: gcp}}"), "user \"u\": auth-provider"},
-           {LoadWith(server, "{act-as: admin}"), "user \"u\": act-as"},
+           {LoadWith(server, "{token: t, as: admin}"), "user \"u\": as and as-"},
+           {LoadWith(server, "{token: t, as-uid: '5'}"), "user \"u\": as and as-"},
+           {LoadWith(server, "{token: t, as-groups: [a]}"), "user \"u\": as and as-"},
+           {LoadWith(server, "{token: t, as-user-extra: {a: [b]}}"), "user \"u\": as and as-"},
            {LoadWith(server, "{client-certificate: pem}"),
             "user \"u\": client-key or client-key-data must go with its client certificate"},
            {LoadWith(server, "{client-certificate: absent, client-key: pem}"),
@@ -147,6 +172,8 @@ TEST_F(Kubeconfig, SaysWhatIsMissingOrNotSupported) {
             "client-certificate and client-certificate-data are both given"},
            {LoadWith(server, "{tokenFile: absent}"),
             "user \"u\": tokenFile: " + here + "absent: No such file"},
+           {LoadWith(server, "{tokenFile: blank}"),
+            "user \"u\": tokenFile: " + here + "blank: it is empty"},
            {LoadWith(server, "{token: t, username: name, password: p}"),
             "user \"u\": username/password or bearer token may be set, but not both"},
            {LoadWith(server, "{tokenFile: token, username: name}"), "but not both"}}) {
