@@ -1,7 +1,7 @@
 #include "storage/rpc/client_judge.h"
 
-#include <fstream>
-#include <iterator>
+#include <chrono>
+#include <string>
 #include <utility>
 
 #include "x509/verify.h"
@@ -19,27 +19,8 @@ std::string_view View(grpc::string_ref text) {
 
 }  // namespace
 
-ClientJudge::ClientJudge(std::string ca_file, x509::Pool roots, std::chrono::seconds refresh,
-                         const obs::Logger& log)
-    : ca_file_(std::move(ca_file)),
-      refresh_(refresh),
-      log_(log),
-      roots_(std::make_shared<const x509::Pool>(std::move(roots))),
-      read_(steady_clock::now()) {}
-
-std::shared_ptr<const x509::Pool> ClientJudge::Roots() {
-  {
-    absl::MutexLock lock(&mu_);
-    const auto now = steady_clock::now();
-    if (now - read_ < refresh_) return roots_;
-    read_ = now;  // nobody else reads it meanwhile
-  }
-  std::ifstream file(ca_file_, std::ios::binary);
-  auto pool = x509::Pool::Parse(std::string(std::istreambuf_iterator<char>(file), {}));
-  absl::MutexLock lock(&mu_);
-  if (pool.ok()) roots_ = std::make_shared<const x509::Pool>(*std::move(pool));
-  return roots_;
-}
+ClientJudge::ClientJudge(std::shared_ptr<const ClientRoots> roots, const obs::Logger& log)
+    : roots_(std::move(roots)), log_(log) {}
 
 base::Status ClientJudge::Judge(std::string_view leaf, std::string_view others) {
   if (leaf.empty())
@@ -47,7 +28,7 @@ base::Status ClientJudge::Judge(std::string_view leaf, std::string_view others) 
   // A server is told the others alone.
   STRATA_ASSIGN_OR_RETURN(const x509::Chain chain,
                           x509::ParseChain(std::string(leaf) + std::string(others)));
-  return x509::Verify(chain, *Roots(),
+  return x509::Verify(chain, *roots_->Now(),
                       {.usage = x509::Usage::kClient, .now = std::chrono::system_clock::now()});
 }
 

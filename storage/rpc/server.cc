@@ -69,15 +69,19 @@ Server::~Server() {
 }
 
 base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Server::Credentials(
-    const std::string& url, const ListenAddress& address) const {
+    const std::string& url, const ListenAddress& address) {
   if (!address.tls) return grpc::InsecureServerCredentials();
   if (options_.cert_file.empty() || options_.key_file.empty()) {
     return base::InvalidArgumentError(
         fmt::format("{} needs a certificate and its key (--cert-file, --key-file)", url));
   }
-  return ServerTls(
-      {.cert = options_.cert_file, .key = options_.key_file, .client_ca = options_.client_ca_file},
-      log_);
+  if (tls_ == nullptr) {
+    STRATA_ASSIGN_OR_RETURN(tls_, ServerTls::Load({.cert = options_.cert_file,
+                                                   .key = options_.key_file,
+                                                   .client_ca = options_.client_ca_file},
+                                                  log_));
+  }
+  return tls_->Credentials();
 }
 
 base::Status Server::Start() {

@@ -29,6 +29,7 @@ class Status;
 namespace strata::rpc {
 
 class Listener;
+class ServerTls;
 struct ListenAddress;
 
 struct Options {
@@ -82,12 +83,13 @@ class Server {
   struct Services;
 
   base::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(
-      const std::string& url, const ListenAddress& address) const;
+      const std::string& url, const ListenAddress& address);
 
   const engine::Store& store_;
   const Options options_;
   const obs::Logger& log_;
   std::vector<std::string> urls_;
+  std::unique_ptr<ServerTls> tls_;  // null: no URL has TLS
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::unique_ptr<Listener>> listeners_;

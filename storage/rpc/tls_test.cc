@@ -42,7 +42,7 @@ class Tls : public testing::Test {
     return path;
   }
   std::string Refusal(const TlsFiles& files) const {
-    return std::string(base::Message(ServerTls(files, obs::NullLogger()).status()));
+    return std::string(base::Message(ServerTls::Load(files, obs::NullLogger()).status()));
   }
 
   static constexpr int64_t kDay = 86'400;
@@ -59,7 +59,8 @@ TEST_F(Tls, FilesThatCantBeUsedAreNamed) {
   EXPECT_THAT(Refusal({root / "none", key, ""}), HasSubstr("none: No such file"));
   EXPECT_THAT(Refusal({text, key, ""}), HasSubstr("text: no PEM certificate"));
   EXPECT_THAT(Refusal({cert, text, ""}), HasSubstr("text: no PEM private key"));
-  EXPECT_THAT(Refusal({cert, other_key, ""}), HasSubstr("other: it is not the key of the certificate in"));
+  EXPECT_THAT(Refusal({cert, other_key, ""}),
+              HasSubstr("other: it is not the key of the certificate in"));
   EXPECT_THAT(Refusal({cert, key, text}), HasSubstr("text: no PEM certificate"));
 }
 
@@ -86,7 +87,8 @@ TEST_F(Tls, LetsInWhomEtcdLetsIn) {
     absl::MutexLock lock(&mu);
     lines += line;
   });
-  builder.AddListeningPort("localhost:0", *ServerTls(files, log), &port);
+  const auto tls = *ServerTls::Load(files, log);
+  builder.AddListeningPort("localhost:0", tls->Credentials(), &port);
   builder.RegisterService(&kv);
   const auto server = builder.BuildAndStart();
   const auto reads = [&](const Identity* client) {
@@ -132,22 +134,21 @@ TEST_F(Tls, LetsInWhomEtcdLetsIn) {
   server->Shutdown();
 }
 
-TEST_F(Tls, NewCertificatesServeNewConnections) {
-  const base::SystemClock clock;
-  obs::Metrics metrics;
-  const auto store = *engine::Store::Open(root / "store", {}, clock, obs::NullLogger(), metrics);
-  KvService kv(*store, {}, 1 << 20);
-  const auto first = Server(*ca);
-  const TlsFiles files{Write("cert", first->Pem()), Write("key", first->KeyPem()), "", 1};
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort("localhost:0", *ServerTls(files, obs::NullLogger()), &port);
-  builder.RegisterService(&kv);
-  const auto server = builder.BuildAndStart();
-  const auto reads = [&](const Identity& trusted) {
+// A store with TLS whose files are looked at every second.
+class TlsFilesChange : public Tls {
+ protected:
+  TlsFilesChange() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("localhost:0", tls->Credentials(), &port);
+    builder.RegisterService(&kv);
+    server = builder.BuildAndStart();
+  }
+  ~TlsFilesChange() override { server->Shutdown(); }
+
+  // Over a connection of its own.
+  bool Reads(const Identity& trusted) const {
     grpc::SslCredentialsOptions options;
     options.pem_root_certs = trusted.Pem();
-    // Each with a connection of its own.
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     const auto stub = etcdserverpb::KV::NewStub(grpc::CreateCustomChannel(
@@ -158,20 +159,58 @@ TEST_F(Tls, NewCertificatesServeNewConnections) {
     request.set_key("a");
     etcdserverpb::RangeResponse response;
     return stub->Range(&context, request, &response).ok();
-  };
-  EXPECT_TRUE(reads(*ca));
-  const auto next_ca = Issue(nullptr, "next", {}, now - kDay, now + kDay, nullptr);
-  const auto second = Server(*next_ca);
+  }
+  bool ReadsSoon(const Identity& trusted) const {
+    for (int i = 0; i < 20; ++i) {
+      if (Reads(trusted)) return true;
+      usleep(500'000);
+    }
+    return false;
+  }
+
+  const base::SystemClock clock;
+  obs::Metrics metrics;
+  const std::unique_ptr<engine::Store> store =
+      *engine::Store::Open(root / "store", {}, clock, obs::NullLogger(), metrics);
+  KvService kv{*store, {}, 1 << 20};
+  const std::unique_ptr<Identity> first = Server(*ca);
+  const std::unique_ptr<Identity> next_ca =
+      Issue(nullptr, "next", {}, now - kDay, now + kDay, nullptr);
+  const std::unique_ptr<Identity> second = Server(*next_ca);
+  const TlsFiles files{Write("cert", first->Pem()), Write("key", first->KeyPem()), "", 1};
+  const std::unique_ptr<ServerTls> tls = *ServerTls::Load(files, obs::NullLogger());
+  int port = 0;
+  std::unique_ptr<grpc::Server> server;
+};
+
+TEST_F(TlsFilesChange, NewCertificatesServeNewConnections) {
+  EXPECT_TRUE(Reads(*ca));
   Write("key", second->KeyPem());
   Write("cert", second->Pem());
-  bool taken = false;
-  for (int i = 0; i < 20 && !taken; ++i) {
-    usleep(500'000);
-    taken = reads(*next_ca);
-  }
-  EXPECT_TRUE(taken);
-  EXPECT_FALSE(reads(*ca));
-  server->Shutdown();
+  EXPECT_TRUE(ReadsSoon(*next_ca));
+  EXPECT_FALSE(Reads(*ca));
+}
+
+TEST_F(TlsFilesChange, WhatWasReadServesOnWhileTheFilesCantBeUsed) {
+  const auto serves_on = [&](const char* what) {
+    for (int i = 0; i < 5; ++i) {
+      EXPECT_TRUE(Reads(*ca)) << what;
+      usleep(500'000);
+    }
+  };
+  Write("cert", second->Pem());
+  serves_on("a certificate of another key");
+  Write("cert", "");
+  serves_on("an empty certificate");
+  Write("cert", first->Pem().substr(0, 100));
+  serves_on("half a certificate");
+  fs::remove(root / "cert");
+  serves_on("no certificate");
+  Write("cert", second->Pem());
+  Write("key", "hello");
+  serves_on("no key");
+  Write("key", second->KeyPem());
+  EXPECT_TRUE(ReadsSoon(*next_ca));
 }
 
 }  // namespace
