@@ -155,17 +155,15 @@ void Lister::AddRest(KeyRange rest, const client::RangeResult& page) {
 
 void Lister::Count(const client::RangeResult& page) {
   size_t bytes = 0;
-  const client::KeyValue* newest = nullptr;
+  base::Revision newest = 0;
   for (const client::KeyValue& kv : page.kvs) {
     bytes += kv.key.size() + kv.value.size();
-    if (newest == nullptr || kv.mod_revision > newest->mod_revision) newest = &kv;
+    newest = std::max(newest, kv.mod_revision);
   }
   if (bytes > options_.page_bytes) TooLarge(static_cast<int64_t>(page.kvs.size()));
   absl::MutexLock lock(&mu_);
   found_.count += static_cast<int64_t>(page.kvs.size());
-  if (newest == nullptr || newest->mod_revision <= found_.newest) return;
-  found_.newest = newest->mod_revision;
-  found_.newest_key = newest->key;
+  found_.newest = std::max(found_.newest, newest);
 }
 
 }  // namespace strata::reflector

@@ -56,8 +56,7 @@ class Lister {
 
   struct Found {
     base::Revision newest = 0;  // the last change of what there is
-    std::string newest_key;
-    int64_t count = 0;  // of keys, whatever they are
+    int64_t count = 0;          // of keys, whatever they are
   };
   // Gives every page to the consumer; when it returns, nothing of it runs any more. To be called
   // once.
