@@ -129,7 +129,6 @@ void Reflector::Run() {
   client::WatchMessage first;
   while (!stopping()) {
     if (watch == nullptr) {
-      reason->Increment();
       auto listed = ListAndWatch();
       if (!listed.ok()) {
         if (!SetWatch(nullptr)) return;
@@ -137,6 +136,7 @@ void Reflector::Run() {
         Pause(backoff_.Next());
         continue;
       }
+      reason->Increment();
       watch = std::move(listed->watch);
       first = std::move(listed->first);
     }

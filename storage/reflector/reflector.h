@@ -19,14 +19,15 @@
 //    was there before it is there after it.
 // 2. While the watch goes on, a second stream is kept open, of another member if there are several
 //    (Standby). It was opened, and said to be of the same cluster, before the watch's process has
-//    shown that it still lives. Both live at that time; and a cluster can't be restored while a
-//    majority of its members live, since members of one cluster id have one set of addresses.
+//    shown that it still lives. So both live at that time, and have one history.
 // 3. When the watch ends, it goes on where it was only on that second stream, which has been open
 //    all the time. If that is gone too, all is listed anew, while the consumer keeps what it has.
 // 4. A freshness read has a connection of its own. What the first one tells over a new connection
 //    counts once the watch's process, or that of the second stream, has shown that it still lives.
-// What is taken for granted: the endpoints are members of one cluster, and nothing between us and
-// them keeps a stream open when its process ends (etcd's own gRPC proxy does).
+// What is taken for granted: the endpoints are members of one cluster. It is put back only when
+// none of its processes is left, as etcd's disaster recovery asks for (where one is, it finds itself
+// among members with its ids and other histories, and ends). And nothing between us and them keeps
+// a stream open when its process ends (etcd's own gRPC proxy does).
 //
 // So is a compacted watch answered by a fresh list, and a backend that goes back in time.
 #pragma once
