@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "server/api/image_stream.h"
+#include "lib/image/presentation.h"
 #include "server/audit/log.h"
 #include "server/auth/request_header.h"
 #include "server/auth/service_account_token.h"
@@ -54,7 +54,7 @@ struct Flags {
   std::string data_dir;
   reflector::Reflector::Options reflector;
   layers::Index::Options index;
-  api::RegistryHostnames registry;
+  image::RegistryHostnames registry;
 
   // Authentication and authorization.
   std::string client_ca_file;

@@ -32,7 +32,7 @@ std::string Encode(const registry::Resource& resource, const v1::ImageStream& st
 
 ImageStreamHandler::ImageStreamHandler(client::Client& client, records::Keys keys,
                                        Freshness& freshness, Lane readers,
-                                       api::RegistryHostnames registry)
+                                       image::RegistryHostnames registry)
     : client_(client),
       keys_(std::move(keys)),
       freshness_(freshness),
@@ -100,7 +100,7 @@ void ImageStreamHandler::Answer(Call& call, const client::KeyValue& stored) cons
         api::InternalError("the image stream can't be read: " +
                            (record.reason.empty() ? "it doesn't parse" : record.reason)));
   }
-  api::Present(registry_, stored.mod_revision, stream);
+  image::Present(registry_, stored.mod_revision, stream);
 
   http::Response response;
   std::string body = Encode(*call.resource, stream, form);

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "server/api/image_stream.h"
+#include "lib/image/presentation.h"
 #include "server/handlers/call.h"
 #include "server/handlers/freshness.h"
 #include "server/handlers/lane.h"
@@ -17,7 +17,7 @@ namespace strata::handlers {
 class ImageStreamHandler final : private FreshHandler {
  public:
   ImageStreamHandler(client::Client& client, records::Keys keys, Freshness& freshness, Lane readers,
-                     api::RegistryHostnames registry);
+                     image::RegistryHostnames registry);
 
   void Serve(std::shared_ptr<Call> call);
 
@@ -30,7 +30,7 @@ class ImageStreamHandler final : private FreshHandler {
   const records::Keys keys_;
   Freshness& freshness_;
   const Lane readers_;
-  const api::RegistryHostnames registry_;
+  const image::RegistryHostnames registry_;
 };
 
 }  // namespace strata::handlers

@@ -6,13 +6,15 @@
 #include <vector>
 
 #include "codec/encode_json.h"
+#include "proto/image/image_v1.pb.h"
 #include "storage/records/keys.h"
 #include "storage/records/record.h"
-#include "storage/tool/check.h"
 #include "storage/tool/yaml_text.h"
 
 namespace strata::tool {
 namespace {
+
+namespace image_v1 = ::github::com::openshift::api::image::v1;
 
 struct KeyRange {
   std::string begin, end;

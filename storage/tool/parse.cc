@@ -75,13 +75,14 @@ class JsonParser {
     } else if (IsListKind(kind)) {
       ParseList(json, *decoded, depth);
     } else if (records::KindNamed(kind) == records::Kind::kImage) {
-      Add<image_v1::Image>(json, [](image_v1::Image& image, Warnings& warnings) {
-        return CheckAndFill(image, warnings);
+      Add<image_v1::Image>(json, [](image_v1::Image& image, image::Warnings& warnings) {
+        return image::CheckAndFill(image, warnings);
       });
     } else {
-      Add<image_v1::ImageStream>(json, [this](image_v1::ImageStream& stream, Warnings& warnings) {
-        return CheckAndFill(stream, default_namespace_, warnings);
-      });
+      Add<image_v1::ImageStream>(json,
+                                 [this](image_v1::ImageStream& stream, image::Warnings& warnings) {
+                                   return image::CheckAndFill(stream, default_namespace_, warnings);
+                                 });
     }
   }
 

@@ -8,15 +8,18 @@
 #include <vector>
 
 #include "base/status.h"
+#include "lib/image/check.h"
 #include "storage/records/record.h"
-#include "storage/tool/check.h"
 #include "storage/tool/documents.h"
+#include "storage/tool/identity.h"
 
 namespace strata::tool {
 
+namespace image_v1 = ::github::com::openshift::api::image::v1;
+
 struct ParsedRecord {
   std::variant<image_v1::Image, image_v1::ImageStream> object;
-  Warnings warnings;
+  image::Warnings warnings;
 
   records::Kind kind() const {
     return object.index() == 0 ? records::Kind::kImage : records::Kind::kImageStream;

@@ -9,13 +9,13 @@ namespace strata::tool {
 namespace {
 
 base::Status Normalize(image_v1::Image& image) {
-  Warnings ignored;
-  return CheckAndFill(image, ignored);
+  image::Warnings ignored;
+  return image::CheckAndFill(image, ignored);
 }
 
 base::Status Normalize(image_v1::ImageStream& stream) {
-  Warnings ignored;
-  return CheckAndFill(stream, "", ignored);
+  image::Warnings ignored;
+  return image::CheckAndFill(stream, "", ignored);
 }
 
 template <typename Message>

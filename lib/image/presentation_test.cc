@@ -1,4 +1,4 @@
-#include "server/api/image_stream.h"
+#include "lib/image/presentation.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include "codec/decode_json.h"
 #include "codec/encode_json.h"
 
-namespace strata::api {
+namespace strata::image {
 namespace {
 
 using ::github::com::openshift::api::image::v1::ImageStream;
@@ -75,4 +75,4 @@ TEST(ImageStreams, NameTheRegistrysRepositories) {
 }
 
 }  // namespace
-}  // namespace strata::api
+}  // namespace strata::image

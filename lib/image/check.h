@@ -15,29 +15,19 @@
 #include "base/status.h"
 #include "proto/image/image_v1.pb.h"
 
-namespace strata::tool {
+namespace strata::image {
 
-namespace image_v1 = github::com::openshift::api::image::v1;
+namespace v1 = ::github::com::openshift::api::image::v1;
 
 // Remarks about a record that is written nevertheless.
 using Warnings = std::vector<std::string>;
 
 // An error says what is wrong with the record, as a path and a reason: "metadata.name: must not be
 // empty".
-base::Status CheckAndFill(image_v1::Image& image, Warnings& warnings);
+base::Status CheckAndFill(v1::Image& image, Warnings& warnings);
 
 // A stream without a namespace gets `default_namespace`; if that is empty too, it is an error.
-base::Status CheckAndFill(image_v1::ImageStream& stream, std::string_view default_namespace,
+base::Status CheckAndFill(v1::ImageStream& stream, std::string_view default_namespace,
                           Warnings& warnings);
 
-// uid and creationTimestamp, where the record doesn't have them, are those of `existing`, so that
-// loading it again changes nothing (an old record may have none); without an existing record they
-// are `new_uid` and `now`, in seconds since 1970.
-using ObjectMeta = k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-void KeepIdentity(const ObjectMeta* existing, std::string_view new_uid, int64_t now,
-                  ObjectMeta& metadata);
-
-// A random UUID, version 4.
-std::string NewUid();
-
-}  // namespace strata::tool
+}  // namespace strata::image

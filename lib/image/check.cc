@@ -1,18 +1,17 @@
-#include "storage/tool/check.h"
+#include "lib/image/check.h"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
+#include <utility>
 
-#include "base/bytes.h"
 #include "codec/json_text.h"
 #include "codec/utf8.h"
 
-namespace strata::tool {
+namespace strata::image {
 namespace {
+
+using ObjectMeta = k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 // apimachinery/pkg/api/validation/path IsValidPathSegmentName; the length is the reference's limit
 // for repositories, and keeps keys within what the embedded store takes.
@@ -74,7 +73,7 @@ base::Status CompactManagedFields(ObjectMeta& metadata) {
 }
 
 // As the reference stores it: compact JSON, and a line feed.
-base::Status FillDockerMetadata(image_v1::Image& image) {
+base::Status FillDockerMetadata(v1::Image& image) {
   std::string& raw = *image.mutable_docker_image_metadata()->mutable_raw();
   std::string compact;
   if (raw == "null") raw.clear();
@@ -107,7 +106,7 @@ void SortTags(Tags& tags, const NameOf& name_of, std::string_view path, Warnings
 
 }  // namespace
 
-base::Status CheckAndFill(image_v1::Image& image, Warnings& warnings) {
+base::Status CheckAndFill(v1::Image& image, Warnings& warnings) {
   ObjectMeta& metadata = *image.mutable_metadata();
   STRATA_RETURN_IF_ERROR(CheckName(metadata.name()));
   if (!metadata.namespace_().empty()) return Invalid("metadata.namespace", "images have none");
@@ -118,7 +117,7 @@ base::Status CheckAndFill(image_v1::Image& image, Warnings& warnings) {
   STRATA_RETURN_IF_ERROR(FillDockerMetadata(image));
 
   for (int i = 0; i < image.docker_image_layers_size(); ++i) {
-    const image_v1::ImageLayer& layer = image.docker_image_layers(i);
+    const v1::ImageLayer& layer = image.docker_image_layers(i);
     if (layer.size() < 0)
       warnings.push_back(fmt::format("dockerImageLayers[{}].size: is negative", i));
     if (layer.name().empty())
@@ -135,7 +134,7 @@ base::Status CheckAndFill(image_v1::Image& image, Warnings& warnings) {
   return base::OkStatus();
 }
 
-base::Status CheckAndFill(image_v1::ImageStream& stream, std::string_view default_namespace,
+base::Status CheckAndFill(v1::ImageStream& stream, std::string_view default_namespace,
                           Warnings& warnings) {
   ObjectMeta& metadata = *stream.mutable_metadata();
   STRATA_RETURN_IF_ERROR(CheckName(metadata.name()));
@@ -152,7 +151,7 @@ base::Status CheckAndFill(image_v1::ImageStream& stream, std::string_view defaul
 
   auto& spec_tags = *stream.mutable_spec()->mutable_tags();
   for (int i = 0; i < spec_tags.size(); ++i) {
-    image_v1::TagReference& tag = spec_tags[i];
+    v1::TagReference& tag = spec_tags[i];
     if (tag.name().empty())
       return Invalid(fmt::format("spec.tags[{}].name", i), "must not be empty");
     if (tag.reference_policy().type().empty()) tag.mutable_reference_policy()->set_type("Source");
@@ -174,26 +173,4 @@ base::Status CheckAndFill(image_v1::ImageStream& stream, std::string_view defaul
   return base::OkStatus();
 }
 
-void KeepIdentity(const ObjectMeta* existing, std::string_view new_uid, int64_t now,
-                  ObjectMeta& metadata) {
-  if (metadata.uid().empty())
-    metadata.set_uid(existing != nullptr ? existing->uid() : std::string(new_uid));
-  const int64_t created = existing != nullptr ? existing->creation_timestamp().seconds() : now;
-  if (metadata.creation_timestamp().seconds() == 0 && created != 0) {
-    metadata.mutable_creation_timestamp()->set_seconds(created);
-    metadata.mutable_creation_timestamp()->set_nanos(0);
-  }
-}
-
-std::string NewUid() {
-  std::array<char, 16> bytes{};
-  // 16 bytes never come short (getrandom(2)).
-  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) std::abort();
-  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
-  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
-  std::string text = base::ToHex(std::string_view(bytes.data(), bytes.size()));
-  for (const size_t at : {20, 16, 12, 8}) text.insert(at, 1, '-');
-  return text;
-}
-
-}  // namespace strata::tool
+}  // namespace strata::image

@@ -1,14 +1,12 @@
-#include "server/api/image_stream.h"
+#include "lib/image/presentation.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
-namespace strata::api {
+namespace strata::image {
 namespace {
-
-namespace v1 = ::github::com::openshift::api::image::v1;
 
 // The reference holds tags in a map: of those with one name the last counts, and they come out
 // sorted.
@@ -52,4 +50,4 @@ void Present(const RegistryHostnames& registry, base::Revision revision, v1::Ima
   status.set_public_docker_image_repository(Repository(registry.external, stream));
 }
 
-}  // namespace strata::api
+}  // namespace strata::image

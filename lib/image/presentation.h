@@ -7,7 +7,9 @@
 #include "base/revision.h"
 #include "proto/image/image_v1.pb.h"
 
-namespace strata::api {
+namespace strata::image {
+
+namespace v1 = ::github::com::openshift::api::image::v1;
 
 // Where the integrated registry is reached; empty: there is none.
 struct RegistryHostnames {
@@ -17,7 +19,6 @@ struct RegistryHostnames {
 
 // Makes of the stored record the object that is served: its revision, the defaults of version v1,
 // tags once each and in order of their names, the repositories of `registry`.
-void Present(const RegistryHostnames& registry, base::Revision revision,
-             ::github::com::openshift::api::image::v1::ImageStream& stream);
+void Present(const RegistryHostnames& registry, base::Revision revision, v1::ImageStream& stream);
 
-}  // namespace strata::api
+}  // namespace strata::image
