@@ -7,14 +7,15 @@
 
 #include "codec/json_text.h"
 #include "codec/utf8.h"
+#include "lib/image/defaults.h"
+#include "lib/image/object_name.h"
 
 namespace strata::image {
 namespace {
 
 using ObjectMeta = k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-// apimachinery/pkg/api/validation/path IsValidPathSegmentName; the length is the reference's limit
-// for repositories, and keeps keys within what the embedded store takes.
+// The reference's limit for repositories; it keeps keys within what the embedded store takes.
 constexpr size_t kMaxName = 255;
 
 base::Status Invalid(std::string_view path, std::string_view reason) {
@@ -23,12 +24,8 @@ base::Status Invalid(std::string_view path, std::string_view reason) {
 
 base::Status CheckName(const std::string& name) {
   if (name.empty()) return Invalid("metadata.name", "must not be empty");
-  if (name == "." || name == "..")
-    return Invalid("metadata.name", fmt::format("may not be '{}'", name));
-  for (const char c : {'/', '%'}) {
-    if (name.find(c) != std::string::npos)
-      return Invalid("metadata.name", fmt::format("may not contain '{}'", c));
-  }
+  if (const std::string problem = PathSegmentProblem(name); !problem.empty())
+    return Invalid("metadata.name", problem);
   const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
   if (std::any_of(name.begin(), name.end(), is_control) || !codec::IsUtf8(name)) {
     return Invalid("metadata.name", "must be UTF-8 without control characters");
@@ -154,9 +151,7 @@ base::Status CheckAndFill(v1::ImageStream& stream, std::string_view default_name
     v1::TagReference& tag = spec_tags[i];
     if (tag.name().empty())
       return Invalid(fmt::format("spec.tags[{}].name", i), "must not be empty");
-    if (tag.reference_policy().type().empty()) tag.mutable_reference_policy()->set_type("Source");
-    if (tag.import_policy().import_mode().empty())
-      tag.mutable_import_policy()->set_import_mode("Legacy");
+    SetDefaults(tag);
   }
   SortTags(
       spec_tags, [](const auto& tag) -> const std::string& { return tag.name(); }, "spec.tags",

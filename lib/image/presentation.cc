@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/image/defaults.h"
+
 namespace strata::image {
 namespace {
 
@@ -21,13 +23,6 @@ void SortByName(google::protobuf::RepeatedPtrField<Tag>& tags, const Name& name)
     ++kept;
   }
   tags.DeleteSubrange(kept, tags.size() - kept);
-}
-
-// defaults.go.
-void SetDefaults(v1::TagReference& tag) {
-  if (tag.reference_policy().type().empty()) tag.mutable_reference_policy()->set_type("Source");
-  if (tag.import_policy().import_mode().empty())
-    tag.mutable_import_policy()->set_import_mode("Legacy");
 }
 
 std::string Repository(const std::string& host, const v1::ImageStream& stream) {

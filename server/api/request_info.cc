@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/ascii.h"
+#include "lib/image/object_name.h"
 #include "server/api/field_selector.h"
 
 namespace strata::api {
@@ -39,18 +40,13 @@ std::string_view VerbOf(std::string_view method) {
   return "";
 }
 
-// path.IsValidPathSegmentName.
-bool IsPathSegment(std::string_view name) {
-  return name != "." && name != ".." && name.find_first_of("/%") == std::string_view::npos;
-}
-
 // A list may be a watch, and a field selector may name the one object that is meant.
 void RefineList(RequestInfo& info) {
   const auto watch = info.query.Find("watch");
   const std::string asked = base::Lower(watch.value_or("false"));
   info.verb = asked == "false" || asked == "0" ? "list" : "watch";
   auto name = RequiredValue(info.query.Get("fieldSelector"), "metadata.name");
-  if (name && IsPathSegment(*name)) info.name = *std::move(name);
+  if (name && image::IsPathSegment(*name)) info.name = *std::move(name);
 }
 
 }  // namespace

@@ -5,22 +5,11 @@
 #include <utility>
 
 #include "base/ascii.h"
+#include "lib/image/object_name.h"
 #include "server/api/quote.h"
 
 namespace strata::handlers {
 namespace {
-
-// k8s.io/apimachinery pkg/api/validation/path IsValidPathSegmentName.
-std::string ProblemOf(std::string_view name) {
-  if (name == "." || name == "..") return "may not be '" + std::string(name) + "'";
-  std::string problem;
-  for (const char c : {'/', '%'}) {
-    if (name.find(c) == std::string_view::npos) continue;
-    if (!problem.empty()) problem += ';';
-    problem += std::string("may not contain '") + c + "'";
-  }
-  return problem;
-}
 
 // Of those that are named several times the first counts (k8s.io/apimachinery
 // pkg/runtime/conversion.go Convert_Slice_string_To_bool).
@@ -33,7 +22,7 @@ std::optional<api::Error> RefuseObject(const api::RequestInfo& info) {
   if (AsksForExport(info.query)) {
     return api::BadRequest("the export parameter, deprecated since v1.14, is no longer supported");
   }
-  if (const std::string problem = ProblemOf(info.name); !problem.empty()) {
+  if (const std::string problem = image::PathSegmentProblem(info.name); !problem.empty()) {
     return api::BadRequest("Name parameter invalid: " + api::Quote(info.name) + ": " + problem);
   }
   return std::nullopt;

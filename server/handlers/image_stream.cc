@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "lib/image/object_name.h"
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/api/headers.h"
 #include "server/handlers/get_request.h"
@@ -41,8 +42,8 @@ ImageStreamHandler::ImageStreamHandler(client::Client& client, records::Keys key
 
 void ImageStreamHandler::Serve(std::shared_ptr<Call> call) {
   if (const auto refused = RefuseGet(*call)) return call->Fail(*refused);
-  // Such a name would be another key's path.
-  if (!records::IsValidName(call->info->ns) || !records::IsValidName(call->info->name))
+  // It would be another key's path.
+  if (!image::IsPathSegment(call->info->ns))
     return call->Fail(api::NotFound(*call->resource, call->info->name));
   freshness_.Wait(std::move(call), *this);
 }

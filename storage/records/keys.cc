@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "lib/image/object_name.h"
+
 namespace strata::records {
 namespace {
 
@@ -24,6 +26,10 @@ std::string CleanPrefix(std::string_view prefix) {
   std::string clean;
   for (const std::string_view part : parts) clean.append("/").append(part);
   return clean;
+}
+
+bool IsName(std::string_view name) {
+  return !name.empty() && image::IsPathSegment(name);
 }
 
 // The end of the range of keys that start with `prefix`, which ends with a slash.
@@ -47,7 +53,7 @@ std::string Keys::KeyOf(const Id& id) const {
 std::optional<Id> Keys::Parse(std::string_view key) const {
   if (key.starts_with(images_)) {
     key.remove_prefix(images_.size());
-    if (!IsValidName(key)) return std::nullopt;
+    if (!IsName(key)) return std::nullopt;
     return Id{Kind::kImage, "", std::string(key)};
   }
   if (!key.starts_with(streams_)) return std::nullopt;
@@ -55,7 +61,7 @@ std::optional<Id> Keys::Parse(std::string_view key) const {
   const size_t slash = key.find('/');
   if (slash == std::string_view::npos) return std::nullopt;
   const std::string_view ns = key.substr(0, slash), name = key.substr(slash + 1);
-  if (!IsValidName(ns) || !IsValidName(name)) return std::nullopt;
+  if (!IsName(ns) || !IsName(name)) return std::nullopt;
   return Id{Kind::kImageStream, std::string(ns), std::string(name)};
 }
 
@@ -73,11 +79,6 @@ std::string Keys::BeginOf(Kind kind, std::string_view ns) const {
 
 std::string Keys::EndOf(Kind kind, std::string_view ns) const {
   return EndOfPrefix(BeginOf(kind, ns));
-}
-
-bool IsValidName(std::string_view name) {
-  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
-         name.find('%') == std::string_view::npos;
 }
 
 }  // namespace strata::records

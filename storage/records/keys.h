@@ -41,8 +41,4 @@ class Keys {
   std::string end_;      // "/openshift.io/imagestreams0"
 };
 
-// Whether `name` can stand in a path (k8s.io/apimachinery pkg/api/validation/path
-// IsValidPathSegmentName).
-bool IsValidName(std::string_view name);
-
 }  // namespace strata::records
