@@ -123,9 +123,9 @@ struct Followed {
         << "the index was wrong for its revision, or went out of order";
   }
 
-  void Start(Reflector::Options options = Patient(), std::vector<std::string> urls = {}) {
-    if (urls.empty()) urls.push_back(etcd.url());
-    client = *client::Client::Create({.endpoints = std::move(urls)}, obs::NullLogger(), metrics);
+  void Start(Reflector::Options options = Patient(), client::Options way = {}) {
+    if (way.endpoints.empty()) way.endpoints = {etcd.url()};
+    client = *client::Client::Create(way, obs::NullLogger(), metrics);
     options.backoff = {.first = milliseconds(2), .most = milliseconds(20)};
     reflector = std::make_unique<Reflector>(*client, records::Keys("openshift.io"), judge, options,
                                             clock, obs::NullLogger(), metrics);
@@ -194,7 +194,7 @@ TEST_F(FaultyEtcd, AStreamThatIsCutAfterEachResponseStillGivesEverythingOnce) {
 struct Cut : Followed {
   Cut() : proxy(etcd.url()) {
     etcd.Put(Image("a"), "x");
-    Start(Patient(), {proxy.url()});
+    Start(Patient(), {.endpoints = {proxy.url()}});
   }
   // What happens on a connection: one revision of two keys, one of one, a deletion; then a read.
   void ChangeAndAwait(int64_t round) {
@@ -544,7 +544,7 @@ TEST_F(FaultyEtcd, KineIsReadAsItIs) {
 
 TEST_F(FaultyEtcd, AWatchThatBreaksGoesOnOnAStreamThatWasOpenAllTheTime) {
   testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
-  Start(Patient(), {one.url(), other.url()});
+  Start(Patient(), {.endpoints = {one.url(), other.url()}});
   for (int round = 0; round < 6; ++round) {
     AwaitStandby();
     etcd.Put(Image("a"), std::to_string(round));
@@ -563,9 +563,24 @@ TEST_F(FaultyEtcd, AWatchThatBreaksGoesOnOnAStreamThatWasOpenAllTheTime) {
   EXPECT_GT(judge.lists, 1);
 }
 
+TEST_F(FaultyEtcd, TheOtherStreamHasATokenAndGetsANewOne) {
+  etcd.Behave([](auto& b) { b.user = "strata", b.password = "secret"; });
+  testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
+  Start(Patient(),
+        {.endpoints = {one.url(), other.url()}, .username = "strata", .password = "secret"});
+  for (int round = 0; round < 4; ++round) {
+    AwaitStandby();
+    etcd.ExpireTokens();
+    (round % 2 == 0 ? one : other).CutAfter(0, 0);
+    etcd.Put(Image("a"), std::to_string(round));
+    ExpectFresh();
+  }
+  EXPECT_EQ(judge.lists, 1);
+}
+
 TEST_F(FaultyEtcd, AWatchThatFallsSilentIsOvertakenByAnother) {
   testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
-  Start(Patient(), {one.url(), other.url()});
+  Start(Patient(), {.endpoints = {one.url(), other.url()}});
   etcd.Put(Image("a"), "x");
   ExpectFresh();
   testing_support::CuttingProxy* const both[] = {&one, &other};
@@ -586,7 +601,7 @@ TEST_F(FaultyEtcd, AWatchThatFallsSilentIsOvertakenByAnother) {
 // The keepalive would take 15 s to give it up.
 TEST_F(FaultyEtcd, ASilentWatchStallsNoReadWhereNothingOfOursIsWritten) {
   testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
-  Start(Patient(), {one.url(), other.url()});
+  Start(Patient(), {.endpoints = {one.url(), other.url()}});
   ExpectFresh();
   AwaitStandby();
   const auto start = clock.Now();
@@ -603,7 +618,7 @@ TEST_F(FaultyEtcd, ASilentWatchStallsNoReadWhereNothingOfOursIsWritten) {
 TEST_F(FaultyEtcd, ASilentWatchThatNobodyCanTakeOverFromIsGivenUp) {
   testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
   other.Freeze(true);
-  Start(Patient(), {one.url(), other.url()});
+  Start(Patient(), {.endpoints = {one.url(), other.url()}});
   ExpectFresh();
   EXPECT_FALSE(reflector->has_standby());
   const auto start = clock.Now();
@@ -617,7 +632,7 @@ TEST_F(FaultyEtcd, ASilentWatchThatNobodyCanTakeOverFromIsGivenUp) {
 
 TEST_F(FaultyEtcd, AWatchThatMovesAgainFirstIsKept) {
   testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
-  Start(Patient(), {one.url(), other.url()});
+  Start(Patient(), {.endpoints = {one.url(), other.url()}});
   for (int round = 0; round < 3; ++round) {
     AwaitStandby();
     etcd.Behave([](auto& b) { b.hold_watches = true; });
