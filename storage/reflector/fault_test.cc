@@ -625,8 +625,15 @@ TEST_F(FaultyEtcd, ASilentWatchThatNobodyCanTakeOverFromIsGivenUp) {
   one.Freeze(true);
   other.Freeze(false);
   etcd.Put(Image("a"), "x");
-  ExpectFresh();
+  auto waiting = Ask();
+  while (reflector->connection().ok() && clock.Now() - start < std::chrono::seconds(20))
+    std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_FALSE(reflector->connection().ok());
+  EXPECT_TRUE(waiting.get().ok());
   EXPECT_LT(clock.Now() - start, std::chrono::seconds(12));
+  while (!reflector->connection().ok() && clock.Now() - start < std::chrono::seconds(20))
+    std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_TRUE(reflector->connection().ok());
   one.Freeze(false);
 }
 

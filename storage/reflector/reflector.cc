@@ -331,6 +331,20 @@ bool Reflector::Prove(base::MonotonicTime deadline) {
   return false;
 }
 
+base::Status Reflector::EnsureHistory(base::MonotonicTime deadline) {
+  if (!unproven_.exchange(false)) return base::OkStatus();
+  if (Prove(std::min(deadline, clock_.Now() + kProofPatience))) {
+    if (std::exchange(failed_proofs_, 0) > 0) health_.Set(Health::Part::kReads, base::OkStatus());
+    return base::OkStatus();
+  }
+  unproven_ = true;
+  const base::Status silent =
+      base::UnavailableError("the watch of the storage backend shows no life");
+  health_.Set(Health::Part::kReads, silent);
+  if (++failed_proofs_ >= kMostFailedProofs) GiveWatchUp();
+  return silent;
+}
+
 base::StatusOr<Barrier::Target> Reflector::Read(base::MonotonicTime deadline) {
   const bool trust = trust_progress_;
   client::RangeOptions range = one_key_;
@@ -339,19 +353,16 @@ base::StatusOr<Barrier::Target> Reflector::Read(base::MonotonicTime deadline) {
     range = {.key = all.begin, .end = all.end, .limit = 1, .keys_only = true, .newest_first = true};
   }
   STRATA_ASSIGN_OR_RETURN(const client::RangeResult now, ReadDirectly(range, deadline));
-  if (unproven_.exchange(false) && !Prove(std::min(deadline, clock_.Now() + kProofPatience))) {
-    unproven_ = true;
-    if (++failed_proofs_ >= kMostFailedProofs) GiveWatchUp();
-    return base::UnavailableError("the watch of the storage backend doesn't answer");
-  }
-  failed_proofs_ = 0;
+  STRATA_RETURN_IF_ERROR(EnsureHistory(deadline));
   if (trust) return Barrier::Target{now.revision, -1, -1};
   return Barrier::Target{now.revision, now.kvs.empty() ? 0 : now.kvs[0].mod_revision, now.count};
 }
 
 base::Status Reflector::Probe(base::MonotonicTime deadline) {
   client_.LookAtFiles();
-  return ReadDirectly(one_key_, deadline).status();
+  STRATA_RETURN_IF_ERROR(ReadDirectly(one_key_, deadline).status());
+  // Nobody may ask who isn't ready: what has failed is tried again.
+  return failed_proofs_ > 0 ? EnsureHistory(deadline) : base::OkStatus();
 }
 
 void Reflector::NoteRead(const base::Status& status) {
@@ -361,7 +372,7 @@ void Reflector::NoteRead(const base::Status& status) {
     // It has come back: the watch may try at once.
     if (std::exchange(reads_failed_, !status.ok()) && status.ok()) nudged_ = true;
   }
-  health_.Set(Health::Part::kReads, status);
+  if (!status.ok() || failed_proofs_ == 0) health_.Set(Health::Part::kReads, status);
 }
 
 void Reflector::RequestProgress() {

@@ -120,7 +120,8 @@ class Reflector : private Barrier::Backend {
   // A read for the barrier, of the watch's history.
   base::StatusOr<client::RangeResult> ReadDirectly(const client::RangeOptions& range,
                                                    base::MonotonicTime deadline);
-  // Whether what was just read is of the watch's history.
+  // What was just read is of the watch's history; Unavailable if that can't be known.
+  base::Status EnsureHistory(base::MonotonicTime deadline);
   bool Prove(base::MonotonicTime deadline) ABSL_LOCKS_EXCLUDED(mu_);
   // `what` shows that the backend was put back.
   void EndHistory(const char* what) ABSL_LOCKS_EXCLUDED(mu_);
