@@ -5,9 +5,14 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
+#include <iterator>
+#include <limits>
 #include <numeric>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/bytes.h"
@@ -51,10 +56,14 @@ bool TakesValue(const CLI::Option& option) {
   return option.get_items_expected_max() > 0;
 }
 
-// What CLI11 does by itself is one value for what isn't a list, and all that follows for a list.
+// What CLI11 does by itself is one value for what isn't a list, given once, and all that follows
+// for a list.
 void GiveEachOneValue(CLI::App& app) {
   for (CLI::Option* option : OptionsOf(app)) {
-    if (!option->get_positional()) option->allow_extra_args(false);
+    if (option->get_positional()) continue;
+    option->allow_extra_args(false);
+    if (option->get_items_expected_max() <= 1)
+      option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
   for (CLI::App* command : Below(app, /*named=*/true)) GiveEachOneValue(*command);
 }
@@ -197,11 +206,76 @@ std::string FindUnknown(CLI::App& app, std::vector<std::string>& arguments) {
   return unknown;
 }
 
-std::string_view WhatIs(const CLI::Option& option) {
-  if (!TakesValue(option)) return "true or false";
+// As Go's strconv.ParseBool and, with base 0 and without underscores, ParseInt and ParseUint take
+// them. CLI11 takes more: any number for a switch, and nothing, blanks, and what wraps around or is
+// cut to what fits for a number.
+bool IsBool(std::string_view text) {
+  constexpr std::string_view kAll[] = {"1", "t", "T", "true",  "TRUE",  "True",
+                                       "0", "f", "F", "false", "FALSE", "False"};
+  return std::find(std::begin(kAll), std::end(kAll), text) != std::end(kAll);
+}
+
+bool IsWhole(std::string_view text, bool is_signed) {
+  const bool negative = text.starts_with('-');
+  if (is_signed && (negative || text.starts_with('+'))) text.remove_prefix(1);
+  int base = 10;
+  for (const auto& [prefix, of] : {std::pair<std::string_view, int>{"0x", 16}, {"0X", 16}}) {
+    if (!text.starts_with(prefix)) continue;
+    text.remove_prefix(prefix.size());
+    base = of;
+  }
+  if (base == 10 && text.size() > 1 && text[0] == '0') base = 8;
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  const uint64_t most = !is_signed ? std::numeric_limits<uint64_t>::max()
+                                   : uint64_t{std::numeric_limits<int64_t>::max()} + negative;
+  return !text.empty() && error == std::errc() && end == text.data() + text.size() && value <= most;
+}
+
+bool IsNumber(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return !text.empty() && error == std::errc() && end == text.data() + text.size();
+}
+
+// What `text` isn't; empty: it may be what the option takes.
+std::string_view WhatItIsnt(const CLI::Option& option, std::string_view text) {
+  if (!TakesValue(option)) return IsBool(text) ? "" : "true or false";
   const std::string type = option.get_type_name();
-  if (type.starts_with("INT") || type.starts_with("UINT")) return "a whole number";
-  return type.starts_with("FLOAT") ? "a number" : "such a value";
+  if (type.starts_with("INT")) return IsWhole(text, /*is_signed=*/true) ? "" : "a whole number";
+  if (type.starts_with("UINT"))
+    return IsWhole(text, /*is_signed=*/false) ? "" : "a whole number, 0 or more";
+  if (type.starts_with("FLOAT")) return IsNumber(text) ? "" : "a number";
+  // With a unit behind it.
+  if (type.starts_with("BYTES")) {
+    const bool digit = !text.empty() && text[0] >= '0' && text[0] <= '9';
+    return digit ? "" : "a number of bytes";
+  }
+  return "";
+}
+
+// The first value that is of another type than its flag.
+std::string FindOther(CLI::App& app, std::vector<std::string>& arguments) {
+  std::string found;
+  Walk(
+      app, arguments,
+      [&](CLI::App&, CLI::Option* option, size_t at) {
+        const std::string_view argument = arguments[at];
+        const std::string_view name = NameOf(argument);
+        if (option == nullptr) return true;
+        std::string_view value = argument.substr(name.size());
+        if (value.empty() && (!TakesValue(*option) || at + 1 == arguments.size())) return true;
+        if (value.empty()) {
+          value = arguments[at + 1];
+        } else if (value[0] == '=') {
+          value.remove_prefix(1);
+        }
+        if (const std::string_view what = WhatItIsnt(*option, value); !what.empty())
+          found = fmt::format("{}: {} isn't {}", option->get_name(), value, what);
+        return found.empty();
+      },
+      [](CLI::App&, const std::string&) { return true; });
+  return found;
 }
 
 bool Is(const CLI::ParseError& error, CLI::ExitCodes code) {
@@ -212,6 +286,7 @@ bool Is(const CLI::ParseError& error, CLI::ExitCodes code) {
 std::string Explain(CLI::App& app, std::vector<std::string>& arguments,
                     const CLI::ParseError& error) {
   if (std::string unknown = FindUnknown(app, arguments); !unknown.empty()) return unknown;
+  if (std::string other = FindOther(app, arguments); !other.empty()) return other;
   const std::string said = error.what();
   std::string explained;
   Walk(
@@ -219,10 +294,13 @@ std::string Explain(CLI::App& app, std::vector<std::string>& arguments,
       [&](CLI::App&, CLI::Option* option, size_t at) {
         if (option == nullptr) return true;
         const std::string name = option->get_name();
-        if (Is(error, CLI::ExitCodes::ConversionError) && said.find(name + " = ") != said.npos) {
-          explained = fmt::format("{}: {} isn't {}", name, said.substr(said.find(" = ") + 3),
-                                  WhatIs(*option));
-        }
+        // What is too large for the variable behind the flag.
+        if (Is(error, CLI::ExitCodes::ConversionError) && said.find(name + " = ") != said.npos)
+          explained = fmt::format("{}: {} can't be used", name, said.substr(said.find(" = ") + 3));
+        // CLI11 writes the largest double out.
+        if (const size_t range = said.find(" not in range 0.000000 to 1797");
+            said.starts_with(name + ": Value ") && range != said.npos)
+          explained = fmt::format("{} is too small", said.substr(0, range));
         if (Is(error, CLI::ExitCodes::ArgumentMismatch) && at + 1 == arguments.size())
           explained = fmt::format("{}: a value is missing", NameOf(arguments[at]));
         return explained.empty();
@@ -240,6 +318,8 @@ std::optional<int> Parse(CLI::App& app, std::vector<std::string> arguments) {
   GiveEachOneValue(app);
   GiveEmptyValues(app, arguments);
   try {
+    if (!FindOther(app, arguments).empty())
+      throw CLI::ParseError("a value of another type", kBadUsage);
     // CLI11 takes them from the back.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     return std::nullopt;

@@ -28,6 +28,7 @@ class CommandLine : public testing::Test {
     group.add_option("--data-dir", directory);
     load.add_option("--port", port)->check(CLI::Range(0, 65535));
     load.add_option("--count", count);
+    load.add_option("--size", size)->check(CLI::PositiveNumber);
     load.add_flag("--raw", raw);
     app.add_subcommand("verify", "")->add_option("--data-dir", directory)->required();
   }
@@ -45,6 +46,7 @@ class CommandLine : public testing::Test {
   std::vector<std::string> files, servers, keys;
   std::string ns, directory = "d";
   int port = 0, count = 0;
+  size_t size = 1;
   bool raw = false;
 };
 
@@ -72,6 +74,21 @@ TEST_F(CommandLine, ListsGrowAndAreCutAtCommasAndOfTheRestTheLastCounts) {
   EXPECT_EQ(ns, "y");
 }
 
+TEST_F(CommandLine, OfAFlagThatHasToBeGivenTheLastCountsToo) {
+  EXPECT_EQ(Error({"verify", "--data-dir=a", "--data-dir=b"}), "");
+  EXPECT_EQ(directory, "b");
+}
+
+TEST_F(CommandLine, NumbersAndSwitchesAreSpelledAsForGo) {
+  EXPECT_EQ(Error({"load", "a", "--count=-0x10", "--size", "18446744073709551615", "--raw=T"}), "");
+  EXPECT_EQ(count, -16);
+  EXPECT_EQ(size, 18446744073709551615u);
+  EXPECT_TRUE(raw);
+  EXPECT_EQ(Error({"load", "a", "--count=+7", "--raw=F"}), "");
+  EXPECT_EQ(count, 7);
+  EXPECT_FALSE(raw);
+}
+
 TEST_F(CommandLine, AnEmptyValueIsOne) {
   EXPECT_EQ(Error({"load", "--data-dir=", "--namespace=", "a.yaml", "b.yaml"}), "");
   EXPECT_EQ(directory, "");
@@ -97,9 +114,21 @@ TEST_F(CommandLine, MistakesAreSaidInOneLineThatBeginsWithTheFlag) {
        "--data-dir: it stands behind the command, as in program load --data-dir"},
       {{"verify"}, "--data-dir is required"},
       {{"load"}, "FILE is required"},
-      {{"load", "a", "--port=x"}, "--port: Value x not in range 0 to 65535"},
+      {{"load", "a", "--port=x"}, "--port: x isn't a whole number"},
       {{"load", "a", "--port=70000"}, "--port: Value 70000 not in range 0 to 65535"},
       {{"load", "a", "--count=x"}, "--count: x isn't a whole number"},
+      {{"load", "a", "--count="}, "--count:  isn't a whole number"},
+      {{"load", "a", "--count", " 5"}, "--count:  5 isn't a whole number"},
+      {{"load", "a", "--count=08"}, "--count: 08 isn't a whole number"},
+      {{"load", "a", "--count=9223372036854775808"},
+       "--count: 9223372036854775808 isn't a whole number"},
+      {{"load", "a", "--count=5000000000"}, "--count: 5000000000 can't be used"},
+      {{"load", "a", "--size=-1"}, "--size: -1 isn't a whole number, 0 or more"},
+      {{"load", "a", "--size=18446744073709551616"},
+       "--size: 18446744073709551616 isn't a whole number, 0 or more"},
+      {{"load", "a", "--size=0"}, "--size: Value 0 is too small"},
+      {{"load", "a", "--raw=5"}, "--raw: 5 isn't true or false"},
+      {{"load", "a", "--raw="}, "--raw:  isn't true or false"},
       {{"load", "a", "--port"}, "--port: a value is missing"},
       {{"load", "a", "--raw=perhaps"}, "--raw: perhaps isn't true or false"},
       {{"verify", "--data-dir=d", "x"},
