@@ -65,6 +65,9 @@ class Checkpoints {
   // It succeeded, and made so many changes.
   void Committed(size_t changes);
 
+  // A record was ever logged before it was opened.
+  bool used() const { return wal_->opened().from.position > 0; }
+
   // Bytes of the log since the last checkpoint.
   uint64_t pending() const { return wal_->pending(); }
 

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -9,6 +10,7 @@
 #include "storage/engine/data_dir.h"
 #include "storage/engine/import.h"
 #include "storage/engine/store_fixture_test.h"
+#include "storage/engine/wal.h"
 
 namespace strata::engine {
 namespace {
@@ -66,6 +68,33 @@ TEST(Creation, ThatWasCutOffIsBegunAgain) {
     EXPECT_FALSE(fs::exists(dir.path() + "/records.mdb.new"));
     EXPECT_FALSE(fs::exists(dir.path() + "/records.mdb-wal.new"));
   }
+}
+
+// That would be an empty store, which answers as if all had been deleted.
+TEST(Creation, DoesNotReplaceAFileThatWentAway) {
+  StoreFixture store;
+  store.Put("key", "value");
+  store.Close();
+  const std::string file = store.path() + "/records.mdb", aside = store.path() + "/aside";
+  fs::rename(file, aside);
+  EXPECT_THAT(OpenSays(store.path()),
+              HasSubstr("the file is gone, and its write-ahead log is there"));
+  EXPECT_FALSE(fs::exists(file));
+  std::ofstream(file).flush();
+  EXPECT_THAT(OpenSays(store.path()), HasSubstr("the store is damaged: it is empty"));
+  fs::remove(file);
+  ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
+  EXPECT_THAT(OpenSays(store.path()), HasSubstr("it is no regular file"));
+  fs::remove(file);
+  fs::rename(aside, file);
+  EXPECT_EQ(OpenSays(store.path()), "");
+}
+
+// A first start that was cut off between the two files.
+TEST(Creation, GoesOnBehindALogThatNothingWasWrittenTo) {
+  TempDir dir;
+  ASSERT_TRUE(Wal::Open(dir.path() + "/records.mdb-wal").ok());
+  EXPECT_EQ(OpenSays(dir.path()), "");
 }
 
 TEST(Creation, OfAnothersHistoryThatWasCutOffIsNoStore) {

@@ -298,7 +298,15 @@ base::Status Environment::OpenFile() {
   STRATA_ASSIGN_OR_RETURN(auto checkpoints,
                           Checkpoints::Open(path_, options_.changes_between_checkpoints));
   struct stat file {};
-  if (stat(path_.c_str(), &file) != 0 && errno == ENOENT) STRATA_RETURN_IF_ERROR(MakeTree());
+  if (stat(path_.c_str(), &file) != 0 && errno == ENOENT) {
+    // An empty store in its place would pass for the one whose records were logged.
+    if (checkpoints->used()) {
+      return base::DataLossError(
+          "the file is gone, and its write-ahead log is there: put it back, or restore it from a "
+          "snapshot into an empty directory");
+    }
+    STRATA_RETURN_IF_ERROR(MakeTree());
+  }
   STRATA_RETURN_IF_ERROR(CheckFile());
   STRATA_RETURN_IF_ERROR(OpenTree());
   checkpoints_ = std::move(checkpoints);
@@ -322,7 +330,7 @@ base::Status Environment::MakeTree() const {
 }
 
 base::Status Environment::CheckFile() const {
-  const int file = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  const int file = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return Error(errno, "opening");
   base::Status checked = CheckTree(file);
   close(file);

@@ -279,7 +279,9 @@ base::Status CheckTree(int file) {
   struct stat status {};
   if (fstat(file, &status) != 0)
     return base::InternalError(fmt::format("reading: {}", std::strerror(errno)));
-  if (status.st_size == 0) return base::OkStatus();
+  if (!S_ISREG(status.st_mode)) return base::FailedPreconditionError("it is no regular file");
+  // A tree is made under another name, so that this one always has pages.
+  if (status.st_size == 0) return Damaged("it is empty");
   const auto size = static_cast<size_t>(status.st_size);
   void* const map = mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0);
   if (map == MAP_FAILED)
