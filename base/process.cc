@@ -1,6 +1,7 @@
 #include "base/process.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 namespace strata::base {
 
@@ -9,6 +10,13 @@ void HoldStandardFiles() {
     // The lowest number that is free is given: those below are open by now.
     if (fcntl(file, F_GETFD) < 0) (void)open("/dev/null", O_RDWR);
   }
+}
+
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace strata::base

@@ -12,6 +12,10 @@ namespace strata::base {
 // would be one of them otherwise, and get what is said there.
 void HoldStandardFiles();
 
+// As many open files as the system lets the process have; what it begins with is a fraction, for
+// programs that use select(2). Go's programs do the same (os/rlimit.go).
+void RaiseFileLimit();
+
 // The process ends with `kCode` after that time, in whole seconds, whatever still holds it up: a
 // log that nobody reads, a disk that hangs. What mustn't be lost survives that as it survives a
 // crash. The last call counts.

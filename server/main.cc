@@ -176,6 +176,7 @@ int Run(Flags flags) {
   const sigset_t end_signals = EndSignals();
   pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  base::RaiseFileLimit();
   // Of the eight arenas a core that glibc would make for gRPC's and our threads, each keeps holes.
   mallopt(M_ARENA_MAX, static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
   // Both would write to stderr by themselves: of hostile records, and of backends that are away,

@@ -224,6 +224,7 @@ int Serve(const Flags& flags) {
   HoldSignals(SIG_BLOCK);
   // A client that goes away is an error of its call, not the end of the process.
   signal(SIGPIPE, SIG_IGN);
+  base::RaiseFileLimit();
   // gRPC has a log of its own, on stderr; what it says of a taken port we say ourselves, in one
   // line.
   setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
