@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -130,20 +131,30 @@ base::StatusOr<std::unique_ptr<Monitoring>> Monitoring::Start(const std::vector<
   return started;
 }
 
+// libmicrohttpd 0.9.75 stops for ever, holding a lock of its own, when one more is added than its
+// limit. So we count, and its limit is never reached.
 base::Status Monitoring::StartAdopting() {
+  const MHD_NotifyConnectionCallback ended = [](void* self, MHD_Connection*, void**,
+                                                MHD_ConnectionNotificationCode code) {
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) --static_cast<Monitoring*>(self)->adopted_;
+  };
   adopting_ = MHD_start_daemon(
       MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC, 0,
-      nullptr, nullptr, &Serve, this, MHD_OPTION_CONNECTION_LIMIT, kMaxConnections,
-      MHD_OPTION_CONNECTION_TIMEOUT, kTimeoutSeconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-      kConnectionBytes, MHD_OPTION_END);
+      nullptr, nullptr, &Serve, this, MHD_OPTION_NOTIFY_CONNECTION, ended, this,
+      MHD_OPTION_CONNECTION_LIMIT, 2 * kMaxConnections, MHD_OPTION_CONNECTION_TIMEOUT,
+      kTimeoutSeconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionBytes, MHD_OPTION_END);
   if (adopting_ == nullptr) return base::InternalError("the HTTP server doesn't start");
   daemons_.push_back(adopting_);
   return base::OkStatus();
 }
 
-// What it doesn't take, beyond its number of connections, it closes.
 void Monitoring::Adopt(int socket, const sockaddr* peer, socklen_t size) const {
-  MHD_add_connection(adopting_, socket, peer, size);
+  if (++adopted_ > kMaxConnections) {
+    --adopted_;
+    close(socket);
+  } else if (MHD_add_connection(adopting_, socket, peer, size) != MHD_YES) {
+    --adopted_;  // it has closed it
+  }
 }
 
 base::Status Monitoring::Listen(const std::string& url) {

@@ -4,6 +4,7 @@
 
 #include <sys/socket.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,6 +51,7 @@ class Monitoring {
   const obs::Metrics& metrics_;
   std::vector<MHD_Daemon*> daemons_;
   MHD_Daemon* adopting_ = nullptr;  // one of them
+  mutable std::atomic<unsigned> adopted_ = 0;
   std::vector<std::string> urls_;
 };
 
