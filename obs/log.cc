@@ -2,19 +2,14 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <spdlog/async.h>
-#include <spdlog/async_logger.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <unistd.h>
 
-#include <cstring>
-
 #include "base/bytes.h"
+#include "obs/line_writer.h"
 
 namespace strata::obs {
 namespace {
 
-constexpr size_t kQueuedLines = 8192;
 constexpr size_t kFieldLimit = 1024;  // bytes of one field's value
 
 std::string Quoted(std::string_view text) {
@@ -43,36 +38,60 @@ std::string_view FileName(const std::source_location& location) {
 
 }  // namespace
 
-struct Logger::Queue {
-  std::shared_ptr<spdlog::details::thread_pool> pool;
-  std::shared_ptr<spdlog::async_logger> logger;
+// Standard error.
+class Logger::Output final : public LineWriter::Sink {
+ public:
+  Output(const Logger& logger, size_t max_bytes, Metrics& metrics)
+      : logger_(logger),
+        writer_({.max_bytes = max_bytes}, *this,
+                metrics.AddGauge("strata_log_waiting_bytes",
+                                 "Bytes of lines of the log that aren't written yet."),
+                metrics.AddCounter(
+                    "strata_log_lost_lines_total",
+                    "Lines of the log that are lost: there was no room, or stderr failed.")) {}
+
+  void Push(std::string line) {
+    line.push_back('\n');
+    writer_.Push(line);
+  }
+
+ private:
+  size_t Write(std::string_view lines) override { return stderr_.Write(lines).lost_lines; }
+  bool TellLost(uint64_t lines) override {
+    return Write(logger_.Line('W', 0,
+                              "Lines of the log were lost: stderr took too little, or failed",
+                              {{"lines", lines}}) +
+                 "\n") == 0;
+  }
+
+  const Logger& logger_;
+  LineFile stderr_{STDERR_FILENO};
+  LineWriter writer_;
 };
 
-Logger::Logger(LogFormat format, int verbosity)
-    : format_(format),
-      verbosity_(verbosity),
+Logger::Logger(const Options& options, Metrics& metrics)
+    : format_(options.format),
+      verbosity_(options.verbosity),
       clock_(system_clock_),
-      queue_(std::make_unique<Queue>()) {
-  queue_->pool = std::make_shared<spdlog::details::thread_pool>(kQueuedLines, 1);
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  queue_->logger = std::make_shared<spdlog::async_logger>(
-      "strata", std::move(sink), queue_->pool, spdlog::async_overflow_policy::overrun_oldest);
-  queue_->logger->set_pattern("%v");
-  queue_->logger->flush_on(spdlog::level::info);
-}
+      output_(std::make_unique<Output>(*this, options.buffer_bytes, metrics)) {}
 
 Logger::Logger(LogFormat format, int verbosity, const base::Clock& clock, Sink sink)
     : format_(format), verbosity_(verbosity), clock_(clock), sink_(std::move(sink)) {}
 
 Logger::~Logger() = default;
 
-uint64_t Logger::dropped() const {
-  return queue_ ? queue_->pool->overrun_counter() : 0;
+void Logger::Write(char severity, int level, const Event& event, Fields fields) const {
+  std::string line = Line(severity, level, event, fields);
+  if (sink_) {
+    sink_(line);
+  } else {
+    output_->Push(std::move(line));
+  }
 }
 
 // klog's header: severity, date, time, thread, file:line (klog.go formatHeader); or
 // component-base's JSON keys.
-void Logger::Write(char severity, int level, const Event& event, Fields fields) const {
+std::string Logger::Line(char severity, int level, const Event& event, Fields fields) const {
   using std::chrono::microseconds;
   const auto now = clock_.WallNow();
   const int64_t us = std::chrono::duration_cast<microseconds>(now.time_since_epoch()).count();
@@ -96,11 +115,7 @@ void Logger::Write(char severity, int level, const Event& event, Fields fields) 
       fmt::format_to(std::back_inserter(line), R"(,"{}":{})", field.key, ValueText(field));
     line.push_back('}');
   }
-  if (sink_) {
-    sink_(line);
-  } else {
-    queue_->logger->info(line);
-  }
+  return line;
 }
 
 Logger& NullLogger() {

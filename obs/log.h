@@ -4,6 +4,7 @@
 // quoted and cut, so no request can forge a line. Tokens, cookies and passwords are never fields.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -17,6 +18,8 @@
 #include "base/status.h"
 
 namespace strata::obs {
+
+class Metrics;
 
 struct Field {
   template <typename T>
@@ -51,17 +54,22 @@ struct Event {
   std::source_location location;
 };
 
-// Thread-safe. Writing never blocks: lines go through a bounded queue, and the oldest are dropped
-// when it is full.
+// Thread-safe. Writing never blocks: lines wait in a queue (obs/line_writer.h), and are lost when
+// it is full; how many is said once stderr takes lines again.
 class Logger {
  public:
   // Receives whole lines, without the line feed, one at a time. For tests.
   using Sink = std::function<void(std::string_view line)>;
 
-  // To stderr. `verbosity` is -v: V(n) lines appear for n <= verbosity.
-  Logger(LogFormat format, int verbosity);
+  struct Options {
+    LogFormat format = LogFormat::kText;
+    int verbosity = 0;              // -v: V(n) lines appear for n <= verbosity
+    size_t buffer_bytes = 8 << 20;  // of lines that aren't written yet; more are lost
+  };
+  // To stderr.
+  Logger(const Options& options, Metrics& metrics);
   Logger(LogFormat format, int verbosity, const base::Clock& clock, Sink sink);
-  ~Logger();  // flushes
+  ~Logger();  // writes what waits, however long stderr takes
 
   void Info(const Event& event, Fields fields = {}) const { Write('I', 0, event, fields); }
   void Warning(const Event& event, Fields fields = {}) const { Write('W', 0, event, fields); }
@@ -73,10 +81,10 @@ class Logger {
   // Whether lines of this level appear: spares the work of putting their fields together.
   bool Shows(int level) const { return level <= verbosity_; }
 
-  // Lines lost because the queue was full.
-  uint64_t dropped() const;
-
  private:
+  class Output;
+
+  std::string Line(char severity, int level, const Event& event, Fields fields) const;
   void Write(char severity, int level, const Event& event, Fields fields) const;
 
   const LogFormat format_;
@@ -84,8 +92,7 @@ class Logger {
   const base::SystemClock system_clock_;
   const base::Clock& clock_;
   const Sink sink_;
-  struct Queue;
-  const std::unique_ptr<Queue> queue_;
+  const std::unique_ptr<Output> output_;
 };
 
 // Swallows everything: for tests that don't look at the log.

@@ -492,6 +492,11 @@ void AddFlags(CLI::App& app, Flags& flags) {
   group.add_option("--log-format,--logging-format", flags.log_format, "Form of the log")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
+  group
+      .add_option("--log-buffer-bytes", flags.log_buffer_bytes,
+                  "Bytes of lines that may wait for stderr; more are lost, counted, and said")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 base::Status Complete(Flags& flags) {

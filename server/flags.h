@@ -83,6 +83,7 @@ struct Flags {
   // Log.
   int verbosity = 0;
   std::string log_format = "text";
+  size_t log_buffer_bytes = 8 << 20;
 };
 
 // Declares the flags, in groups; parsing `app` fills `flags`.

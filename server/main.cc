@@ -186,9 +186,10 @@ int Run(Flags flags) {
 
   if (const base::Status status = Complete(flags); !status.ok()) return Fail<kBadUsage>(status);
   const base::SystemClock clock;
-  const obs::Logger log(flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText,
-                        flags.verbosity);
   obs::Metrics metrics;
+  const obs::Logger log({flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText,
+                         flags.verbosity, flags.log_buffer_bytes},
+                        metrics);
   obs::AddProcessMetrics(metrics);
   const base::BuildInfo& build = base::Build();
   metrics.AddGaugeFunction("kubernetes_build_info", "Which build this is; always 1.",

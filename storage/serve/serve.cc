@@ -60,6 +60,7 @@ struct Flags {
   int64_t corrupt_check_ms = 12 * 3'600'000;
   int verbosity = 0;
   std::string log_format = "text";
+  size_t log_buffer_bytes = 8 << 20;
 };
 
 void AddFlags(CLI::App& command, Flags& flags) {
@@ -154,6 +155,11 @@ void AddFlags(CLI::App& command, Flags& flags) {
   command.add_option("--log-format", flags.log_format, "Form of the log")
       ->check(CLI::IsMember({"text", "console", "json"}))
       ->capture_default_str();
+  command
+      .add_option("--log-buffer-bytes", flags.log_buffer_bytes,
+                  "Bytes of lines that may wait for stderr; more are lost, counted, and said")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 // SIGTERM and SIGINT wait for AwaitEnd, in this thread and in those that it starts.
@@ -229,10 +235,10 @@ int Serve(const Flags& flags) {
   // line.
   setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
   const base::SystemClock clock;
-  const obs::Logger log(flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText,
-                        flags.verbosity);
   obs::Metrics metrics;
-
+  const obs::Logger log({flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText,
+                         flags.verbosity, flags.log_buffer_bytes},
+                        metrics);
   obs::AddProcessMetrics(metrics);
   const auto compaction =
       CompactionPolicy::Parse(flags.compaction_mode, flags.compaction_retention);
