@@ -15,13 +15,43 @@
 namespace strata::audit {
 namespace {
 
-constexpr size_t kMaxText = 64 << 10;
+// Bytes as they stand in the log, of what others chose: a text, and all elements of a list. A
+// request costs no more than that each time that it is named. Upstream cuts nothing but user
+// agents.
+constexpr size_t kMaxText = 4 << 10;
+constexpr size_t kMaxList = 8 << 10;
+// k8s.io/apiserver pkg/audit/request.go maxUserAgentLength, userAgentTruncateSuffix.
+constexpr size_t kMaxUserAgent = 1024;
+constexpr std::string_view kCut = "...TRUNCATED";
 // Descriptions, of each thread, and bytes of one.
 constexpr size_t kRemembered = 512;
 constexpr size_t kMaxRemembered = 2048;
 
+// How much of `json`, the inside of a JSON string, are whole characters within kMaxText.
+size_t WholeCharacters(std::string_view json) {
+  size_t at = 0;
+  while (at < json.size()) {
+    size_t end = at + 1;
+    if (json[at] == '\\') {
+      end += json[end] == 'u' ? 5 : 1;
+    } else {
+      while (end < json.size() && (json[end] & 0xC0) == 0x80) ++end;
+    }
+    if (end > kMaxText) break;
+    at = end;
+  }
+  return at;
+}
+
+// Cut with a mark where it is too long. No byte takes less than one in JSON, so the rest needn't be
+// looked at; a character that this cut in two goes as well.
 void AppendText(std::string_view text, std::string& line) {
-  codec::AppendJsonString(text.substr(0, kMaxText), line);
+  const size_t start = line.size() + 1;  // behind the quote
+  codec::AppendJsonString(text.substr(0, kMaxText + 1), line);
+  if (line.size() - start - 1 <= kMaxText) return;
+  line.resize(start + WholeCharacters(std::string_view(line).substr(start)));
+  line += kCut;
+  line += '"';
 }
 
 // The value behind its name, `,"name":`, unless it is empty.
@@ -32,15 +62,26 @@ void Add(std::string_view name, std::string_view value, std::string& line) {
 }
 
 template <typename List>
-void AddList(std::string_view name, const List& values, std::string& line) {
-  if (values.empty()) return;
-  line += name;
+void AppendList(const List& values, std::string& line) {
+  const size_t start = line.size();
   char before = '[';
   for (const auto& value : values) {
     line += std::exchange(before, ',');
+    if (line.size() - start > kMaxList) {
+      AppendText(kCut, line);
+      break;
+    }
     AppendText(value, line);
   }
+  if (values.empty()) line += '[';
   line += ']';
+}
+
+template <typename List>
+void AddList(std::string_view name, const List& values, std::string& line) {
+  if (values.empty()) return;
+  line += name;
+  AppendList(values, line);
 }
 
 // Takes the comma away that the first member of an object has before it.
@@ -62,13 +103,14 @@ void AddUser(std::string_view name, const auth::UserInfo* user, std::string& lin
       const size_t extra = line.size();
       for (const auto& [key, values] : user->extra) {
         line += ',';
-        AppendText(key, line);
-        line += ":[";
-        for (size_t i = 0; i < values.size(); ++i) {
-          if (i > 0) line += ',';
-          AppendText(values[i], line);
+        if (line.size() - extra > kMaxList) {
+          AppendText(kCut, line);
+          line += ":[]";
+          break;
         }
-        line += ']';
+        AppendText(key, line);
+        line += ':';
+        AppendList(values, line);
       }
       Close(extra, line);
     }
@@ -183,7 +225,11 @@ std::string Describe(const http::Request& request, const api::RequestInfo& info,
   if (impersonated != nullptr) AddUser(R"(,"impersonatedUser":)", impersonated, text);
   AddList(R"(,"sourceIPs":)", SourceIps(request), text);
   const std::string* agent = request.headers.Find("user-agent");
-  if (agent != nullptr) Add(R"(,"userAgent":)", std::string_view(*agent).substr(0, 1024), text);
+  if (agent != nullptr && agent->size() > kMaxUserAgent) {
+    Add(R"(,"userAgent":)", agent->substr(0, kMaxUserAgent).append(kCut), text);
+  } else if (agent != nullptr) {
+    Add(R"(,"userAgent":)", *agent, text);
+  }
   AddObject(info, text);
   return text;
 }
@@ -218,7 +264,8 @@ std::shared_ptr<const std::string> RecallDescription(
   }
   auto made = std::make_shared<const std::string>(Describe(request, *info, user.get(), nullptr));
   // One that is traced is no other request's.
-  if (made->size() <= kMaxRemembered && agent.size() + forwarded.size() <= kMaxRemembered &&
+  if (made->size() <= kMaxRemembered &&
+      agent.size() + forwarded.size() + real.size() <= kMaxRemembered &&
       info->traceparent.empty()) {
     slot = {info,
             user,

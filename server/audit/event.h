@@ -16,8 +16,8 @@
 namespace strata::audit {
 
 // The members from requestURI to objectRef: what every line of a request says of it, made once.
-// `impersonated` may be null. What a request chose is quoted, and cut where it is longer than
-// 64 KiB.
+// `impersonated` may be null. What a request chose is quoted, and cut, with "...TRUNCATED" behind
+// it, where a text takes more than 4 KiB in the log, or a list more than 8.
 std::string Describe(const http::Request& request, const api::RequestInfo& info,
                      const auth::UserInfo* user, const auth::UserInfo* impersonated);
 

@@ -1,6 +1,9 @@
 #include "server/audit/event.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "codec/json_text.h"
 
 namespace strata::audit {
 namespace {
@@ -71,6 +74,71 @@ TEST(AuditEvent, ARequestThatIsBeingServedHasNoStatusYet) {
             R"("user":{"username":"u"},"requestReceivedTimestamp":"1970-01-01T00:00:00.000000Z",)"
             R"("stageTimestamp":"1970-01-01T00:00:00.000000Z"})"
             "\n");
+}
+
+// A line of which everything that somebody else chooses is `text`, or many of it.
+std::string LineOfMuch(const std::string& text) {
+  http::Request request;
+  request.target = "/" + text;
+  request.headers.Add("user-agent", text);
+  std::string forwarded;
+  for (int i = 0; i < 5000; ++i) forwarded += "2001:db8::" + std::to_string(i) + ",";
+  request.headers.Add("x-forwarded-for", forwarded);
+  api::RequestInfo info;
+  info.is_resource = true;
+  info.verb = info.resource = info.ns = info.name = info.api_group = info.api_version =
+      info.subresource = text;
+  auth::UserInfo user{text, text, {"first"}, {{"a", std::vector<std::string>(10, text)}}};
+  for (int i = 0; i < 5000; ++i) user.groups.push_back("group-" + std::to_string(i));
+  for (int i = 0; i < 200; ++i) user.extra[text.substr(0, 100) + std::to_string(i)] = {text};
+  const std::string description = Describe(request, info, &user, &user);
+  api::Error error;
+  error.reason = error.message = text;
+  error.details.emplace();
+  error.details->name = error.details->group = error.details->kind = text;
+  Event event;
+  event.audit_id = event.reason = text;
+  event.decision = "forbid";
+  event.description = description;
+  event.failure = &error;
+  event.code = 404;
+  return LineOf(event);
+}
+
+TEST(AuditEvent, WhatOthersChoseIsCutWithAMark) {
+  for (const std::string piece : {"x", "<", "\"", "\xC3\xA9", "\xFF", "\n", "\xF0\x9F\x98\x80",
+                                  "aaaa\xF0\x9F\x98\x80", "a\xE2\x80\xA8", "x\\"}) {
+    std::string text;
+    while (text.size() < 20'000) text += piece;
+    const std::string line = LineOfMuch(text);
+    EXPECT_LT(line.size(), 170'000u) << piece;
+    std::string compact;
+    EXPECT_TRUE(codec::AppendCompact(line, compact)) << piece;
+    EXPECT_EQ(compact + "\n", line) << "no character is cut in two";
+    EXPECT_EQ(line.find("\\ufffd") == std::string::npos, piece != "\xFF") << piece;
+    EXPECT_THAT(line, testing::ContainsRegex(R"("requestURI":"/[^,]+\.\.\.TRUNCATED","verb")"));
+    EXPECT_THAT(line, testing::HasSubstr(R"("groups":["first","group-0","group-1")"));
+    EXPECT_THAT(line, testing::HasSubstr(R"(,"...TRUNCATED"],"extra")"));
+    EXPECT_THAT(line, testing::HasSubstr(R"("...TRUNCATED":[]})"));
+  }
+}
+
+TEST(AuditEvent, WhatFitsStandsWhole) {
+  const auto uri_of = [](const std::string& target) {
+    http::Request request;
+    request.target = target;
+    const std::string text = Describe(request, {}, nullptr, nullptr);
+    const std::string before = R"(,"requestURI":")";
+    return text.substr(before.size(), text.rfind(R"(","user")") - before.size());
+  };
+  const std::string most(4096, 'x');
+  EXPECT_EQ(uri_of(most), most);
+  EXPECT_EQ(uri_of(most + "y"), most + "...TRUNCATED");
+  // Six bytes in JSON each: what is longer by them loses no more than it must.
+  const std::string query = "/?" + std::string(3000, 'x') + std::string(200, '&');
+  std::string expected = query.substr(0, 3002);
+  for (int i = 0; i < (4096 - 3002) / 6; ++i) expected += "\\u0026";
+  EXPECT_EQ(uri_of(query), expected + "...TRUNCATED");
 }
 
 // Each of what a description is made of, changed for itself and back again.
