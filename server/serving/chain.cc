@@ -128,18 +128,17 @@ class Chain::ServedCall final : public handlers::Call,
   // The request is its user's from here on: whether and how much of it is logged is decided.
   void BeginAudit() {
     if (chain_.audit_ == nullptr) return;
-    requester_ = user;
     verdict_ = chain_.audit_->policy().Evaluate(*user, *info);
     if (verdict_.level == audit::Level::kNone) return;
     keep_failure = true;
     received_ = chain_.clock_.WallNow();
-    description_ = audit::RecallDescription(request, info, requester_);
+    description_ = audit::RecallDescription(request, info, user);
     Audit(audit::Stage::kRequestReceived, 0);
   }
 
   // From here on the request is `impersonated`'s; lines name both.
   void ActAs(std::shared_ptr<const auth::UserInfo> impersonated) {
-    user = std::move(impersonated);
+    requester_ = std::exchange(user, std::move(impersonated));
     if (verdict_.level != audit::Level::kNone) Describe(requester_.get(), user.get());
   }
 
@@ -187,11 +186,16 @@ class Chain::ServedCall final : public handlers::Call,
     response.headers.AddFirst("audit-id", std::move(audit_id_));
   }
 
-  // klog's access log, at -v=3. The target may hold anything; the logger quotes and cuts it.
+  // klog's access log, at -v=3 (httplog.go Log), and who asks, by the audit log's names. What a
+  // request says may hold anything; the logger quotes and cuts it.
   void Log(int status, std::chrono::nanoseconds took) const {
     if (!chain_.log_.Shows(3)) return;
     const std::string* agent = request.headers.Find("user-agent");
     const std::string* trace = request.headers.Find("traceparent");
+    const auto name = [](const auth::UserInfo* one) {
+      return one == nullptr ? std::string_view() : std::string_view(one->name);
+    };
+    const auth::UserInfo* asks = requester_ == nullptr ? user.get() : requester_.get();
     chain_.log_.Verbose(
         3, "HTTP",
         {{"verb", request.method},
@@ -202,6 +206,8 @@ class Chain::ServedCall final : public handlers::Call,
          {"traceID", trace == nullptr ? std::string_view() : api::TraceId(*trace)},
          {"srcIP",
           request.peer == nullptr ? std::string_view() : std::string_view(request.peer->address)},
+         {"user", name(asks)},
+         {"impersonatedUser", name(requester_ == nullptr ? nullptr : user.get())},
          {"resp", status}});
   }
 
@@ -237,7 +243,7 @@ class Chain::ServedCall final : public handlers::Call,
   int waits_ = 0, waiting_ = 0;  // 0: for nothing
   std::optional<Deadlines::Alarm> alarm_;
   audit::Policy::Verdict verdict_;
-  std::shared_ptr<const auth::UserInfo> requester_;  // who impersonates, or the user
+  std::shared_ptr<const auth::UserInfo> requester_;  // who impersonates the user; null: nobody
   base::WallTime received_;
   std::shared_ptr<const std::string> description_;  // for the audit log
   std::string_view decision_;

@@ -547,6 +547,66 @@ TEST_F(FilterChain, RequestsAreAuditedAsTheirPolicySays) {
                   R"("code":403 decision":"forbid")"));
 }
 
+// With and without an audit log, which sees the same.
+TEST_F(FilterChain, TheAccessLogNamesWhoAskedForWhatAndWhatCameOfIt) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("strata-access-" + std::to_string(getpid())))
+          .string();
+  auto audit = audit::Log::Open({.path = path},
+                                *audit::Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\n"
+                                                      "rules: [{level: Metadata}]\n"),
+                                clock, obs::NullLogger(), metrics);
+  ASSERT_TRUE(audit.ok()) << audit.status();
+  const struct {
+    const char *token, *impersonated;
+    const char *user, *code;
+  } kCases[] = {
+      {"alice", "", R"(user="alice" impersonatedUser="" )", "200"},
+      {"bob", "", R"(user="bob" impersonatedUser="" )", "403"},
+      {"alice", "dave", R"(user="alice" impersonatedUser="dave" )", "200"},
+      {"alice", "bob", R"(user="alice" impersonatedUser="bob" )", "403"},
+      {"bob", "alice", R"(user="bob" impersonatedUser="" )", "403"},
+      {"bad", "", R"(user="" impersonatedUser="" )", "401"},
+  };
+  for (const int verbosity : {2, 3}) {
+    for (audit::Log* const audits : {static_cast<audit::Log*>(nullptr), audit->get()}) {
+      std::vector<std::string> lines;
+      const obs::Logger logger(obs::LogFormat::kText, verbosity, clock, [&](std::string_view line) {
+        if (line.find("] \"HTTP\"") != line.npos) lines.emplace_back(line);
+      });
+      Chain logged({}, tokens, authorizer, router, clock, logger, metrics, audits);
+      for (const auto& c : kCases) {
+        http::Request request;
+        request.method = "GET";
+        request.target = "/echo?q=\"" + std::string(5000, 'x');
+        request.peer = std::make_shared<http::Peer>(http::Peer{"192.0.2.1:5312", {}});
+        request.headers.Add("authorization", std::string("Bearer ") + c.token);
+        request.headers.Add("user-agent", "oc/4");
+        request.headers.Add("audit-id", "front");
+        request.headers.Add("traceparent",
+                            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        if (*c.impersonated != '\0') request.headers.Add("impersonate-user", c.impersonated);
+        lines.clear();
+        logged.Serve(std::move(request), std::make_unique<Recorded>(answers.emplace_back()));
+        if (verbosity < 3) {
+          EXPECT_THAT(lines, testing::IsEmpty());
+          continue;
+        }
+        ASSERT_EQ(lines.size(), 1u);
+        EXPECT_THAT(lines[0], HasSubstr(R"("HTTP" verb="GET" URI="/echo?q=\"xxx)"));
+        EXPECT_THAT(lines[0], HasSubstr(R"(x…" latency_us=0 userAgent="oc/4" audit-ID="front" )"
+                                        R"(traceID="0af7651916cd43dd8448eb211c80319c" )"
+                                        R"(srcIP="192.0.2.1:5312" )"));
+        EXPECT_THAT(lines[0], HasSubstr(c.user));
+        EXPECT_THAT(lines[0], testing::EndsWith(std::string(" resp=") + c.code));
+        EXPECT_LT(lines[0].size(), 2000u);
+      }
+    }
+  }
+  audit->reset();
+  std::filesystem::remove(path);
+}
+
 // One target, again and again: what is remembered of it is nobody else's.
 TEST_F(FilterChain, WhatIsRememberedOfATargetIsTheSameForAllAndItsUsersAreNot) {
   const std::string path =
