@@ -102,6 +102,10 @@ class FilterChain : public testing::Test {
 
   Answer& Ask(const std::string& target, const std::string& token = "alice",
               http::Headers headers = {}, http::Version version = http::Version::kHttp11) {
+    return AskOf(chain, target, token, std::move(headers), version);
+  }
+  Answer& AskOf(Chain& asked, const std::string& target, const std::string& token,
+                http::Headers headers = {}, http::Version version = http::Version::kHttp11) {
     Answer& answer = answers.emplace_back();
     http::Request request;
     request.method = "GET";
@@ -109,7 +113,7 @@ class FilterChain : public testing::Test {
     request.version = version;
     request.headers = std::move(headers);
     if (!token.empty()) request.headers.Add("authorization", "Bearer " + token);
-    chain.Serve(std::move(request), std::make_unique<Recorded>(answer));
+    asked.Serve(std::move(request), std::make_unique<Recorded>(answer));
     return answer;
   }
 
@@ -186,13 +190,7 @@ TEST_F(FilterChain, AnAnonymousHttp2ConnectionIsNotKeptUnlessItIsAProxys) {
 TEST_F(FilterChain, HowOftenHttp2ConnectionsEndIsChosen) {
   Chain always({.goaway_chance = 1}, tokens, authorizer, router, clock, obs::NullLogger(), metrics);
   const auto closes = [&](Chain& asked, http::Version version) {
-    Answer& answer = answers.emplace_back();
-    http::Request request;
-    request.method = "GET";
-    request.target = "/echo";
-    request.version = version;
-    request.headers.Add("authorization", "Bearer alice");
-    asked.Serve(std::move(request), std::make_unique<Recorded>(answer));
+    const Answer& answer = AskOf(asked, "/echo", "alice", {}, version);
     EXPECT_EQ(answer.response.status, 200);
     return answer.response.close_connection;
   };
@@ -249,21 +247,12 @@ TEST_F(FilterChain, MastersAreServedOverTheLimit) {
 TEST_F(FilterChain, OneUserLeavesPlacesForOthers) {
   Chain wide({.max_requests_inflight = 40}, tokens, authorizer, router, clock, obs::NullLogger(),
              metrics);
-  const auto ask = [&](const std::string& target, const std::string& token) -> Answer& {
-    Answer& answer = answers.emplace_back();
-    http::Request request;
-    request.method = "GET";
-    request.target = target;
-    request.headers.Add("authorization", "Bearer " + token);
-    wide.Serve(std::move(request), std::make_unique<Recorded>(answer));
-    return answer;
-  };
-  for (int i = 0; i < 100; ++i) ask("/hold", "alice");
+  for (int i = 0; i < 100; ++i) AskOf(wide, "/hold", "alice");
   EXPECT_EQ(wide.in_flight(), 30);
-  EXPECT_THAT(ask("/echo", "alice").Text(), StartsWith("429 "));
-  EXPECT_EQ(ask("/echo", "dave").Text(), "200 hello dave");
-  for (int i = 0; i < 100; ++i) ask("/hold", "dave");
-  EXPECT_THAT(ask("/echo", "dave").Text(), StartsWith("429 "));
+  EXPECT_THAT(AskOf(wide, "/echo", "alice").Text(), StartsWith("429 "));
+  EXPECT_EQ(AskOf(wide, "/echo", "dave").Text(), "200 hello dave");
+  for (int i = 0; i < 100; ++i) AskOf(wide, "/hold", "dave");
+  EXPECT_THAT(AskOf(wide, "/echo", "dave").Text(), StartsWith("429 "));
   EXPECT_LT(wide.in_flight(), 40);
   EXPECT_THAT(metrics.Text(), HasSubstr("apiserver_request_terminations_total"));
   held.clear();
@@ -294,22 +283,13 @@ TEST_F(FilterChain, WhoWaitsForARevisionHasNoPlaceAmongTheServed) {
     ++waiting;
     held.push_back(call);
   });
-  const auto ask = [&](const std::string& target, const std::string& token) -> Answer& {
-    Answer& answer = answers.emplace_back();
-    http::Request request;
-    request.method = "GET";
-    request.target = target;
-    request.headers.Add("authorization", "Bearer " + token);
-    narrow.Serve(std::move(request), std::make_unique<Recorded>(answer));
-    return answer;
-  };
-  for (int i = 0; i < 10; ++i) ask("/wait", "alice");
+  for (int i = 0; i < 10; ++i) AskOf(narrow, "/wait", "alice");
   EXPECT_EQ(waiting, 3);
   EXPECT_EQ(refused, 7);
   EXPECT_EQ(narrow.in_flight(), 0);
-  EXPECT_EQ(ask("/echo", "alice").Text(), "200 hello alice");
-  ask("/hold", "alice");
-  ask("/hold", "alice");
+  EXPECT_EQ(AskOf(narrow, "/echo", "alice").Text(), "200 hello alice");
+  AskOf(narrow, "/hold", "alice");
+  AskOf(narrow, "/hold", "alice");
   EXPECT_FALSE(held[0]->EndRevisionWait()) << "it needs a place again to go on";
   held.pop_back();
   held.pop_back();
