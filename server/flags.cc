@@ -396,6 +396,11 @@ void AddAuditFlags(CLI::App& app, Flags& flags) {
                   "Events that may wait for the disk; more are dropped, and counted")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  group
+      .add_option("--audit-log-batch-buffer-bytes", flags.audit.max_queued_bytes,
+                  "Bytes of events that may wait for the disk; more are dropped, and counted")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 base::StatusOr<net::NamedPair> ParseNamedPair(const std::string& text) {

@@ -1,13 +1,16 @@
 #include "server/audit/log.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 namespace strata::audit {
 namespace {
@@ -24,7 +27,7 @@ class AuditLog : public testing::Test {
     return *Log::Open(options,
                       *Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\n"
                                      "rules: [{level: Metadata}]"),
-                      clock, obs::NullLogger(), metrics);
+                      clock, logger, metrics);
   }
   void Write(Log& log, const std::string& id, size_t bytes = 0) {
     request.target = "/" + std::string(bytes, 'x');
@@ -48,7 +51,24 @@ class AuditLog : public testing::Test {
   }
 
   const fs::path folder = fs::temp_directory_path() / ("strata-audit-" + std::to_string(getpid()));
+  // The log's lines from their message on.
+  std::vector<std::string> Said() const {
+    base::MutexLock lock(&mu);
+    return said;
+  }
+  double Metric(const std::string& name) const {
+    const std::string text = metrics.Text(), line = "\n" + name + " ";
+    const size_t at = text.find(line);
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + line.size()));
+  }
+
+  mutable base::Mutex mu;
+  std::vector<std::string> said ABSL_GUARDED_BY(mu);
   base::FakeClock clock;
+  const obs::Logger logger{obs::LogFormat::kText, 0, clock, [this](std::string_view line) {
+                             base::MutexLock lock(&mu);
+                             said.emplace_back(line.substr(line.find("] ") + 2));
+                           }};
   obs::Metrics metrics;
   http::Request request;
   const api::RequestInfo info;
@@ -101,6 +121,77 @@ TEST_F(AuditLog, WhatDoesNotFitIntoTheQueueIsCounted) {
     EXPECT_THAT(metrics.Text(), testing::HasSubstr("apiserver_audit_error_total{plugin=\"log\"} " +
                                                    std::to_string(2000 - lines)));
   }
+}
+
+// Reads what a pipe has and will get, until `end` of it.
+size_t ReadUntil(int pipe, const std::string& end) {
+  std::string text, piece(1 << 20, '\0');
+  while (!text.ends_with(end)) {
+    const ssize_t size = read(pipe, piece.data(), piece.size());
+    if (size <= 0) return 0;
+    text.append(piece, 0, static_cast<size_t>(size));
+  }
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+TEST_F(AuditLog, APipeThatNobodyReadsCostsSoManyBytesAndIsWrittenOnceSomebodyDoes) {
+  ASSERT_EQ(mkfifo((folder / "audit.log").c_str(), 0600), 0);
+  constexpr size_t kBytes = 1 << 20;
+  auto log = Open({.max_size_mb = 1, .max_queued_bytes = kBytes});
+  constexpr int kEvents = 3000;
+  for (int i = 0; i < kEvents; ++i) Write(*log, std::to_string(i), 3000);
+  const double lost = Metric("apiserver_audit_error_total{plugin=\"log\"}");
+  EXPECT_GT(lost, 1000);
+  EXPECT_EQ(Metric("apiserver_audit_event_total"), kEvents - lost);
+  EXPECT_GT(Metric("strata_audit_waiting_bytes"), kBytes / 2);
+  EXPECT_LE(Metric("strata_audit_waiting_bytes"), kBytes);
+  EXPECT_THAT(Said(), testing::ElementsAre(testing::StartsWith("\"Audit events are lost: ")));
+
+  const int pipe = open((folder / "audit.log").c_str(), O_RDONLY);
+  size_t lines = 0;
+  std::thread reader([&] { lines = ReadUntil(pipe, "\"last\"}}\n"); });
+  while (Metric("strata_audit_waiting_bytes") > 0) std::this_thread::yield();
+  Event last;
+  last.decision = "allow";
+  last.reason = "last";  // which ends the line
+  log->Write(last);
+  reader.join();
+  close(pipe);
+  log.reset();
+  EXPECT_EQ(lines, static_cast<size_t>(kEvents - lost) + 1);
+  double told = 0;
+  for (const std::string& line : Said()) {
+    if (line.starts_with("\"Audit events were lost\""))
+      told += std::stod(line.substr(line.rfind('=') + 1));
+  }
+  EXPECT_EQ(told, lost);
+  EXPECT_TRUE(fs::is_fifo(folder / "audit.log")) << "it isn't turned over";
+}
+
+TEST_F(AuditLog, AFullDiskLosesEventsAndSaysSoOnce) {
+  fs::create_symlink("/dev/full", folder / "audit.log");
+  for (const int round : {0, 1}) {
+    auto log = Open({});
+    for (int i = 0; i < 10; ++i) Write(*log, std::to_string(i));
+    log.reset();
+    EXPECT_EQ(Metric("apiserver_audit_error_total{plugin=\"log\"}"), 10 * (round + 1));
+  }
+  EXPECT_THAT(Said(),
+              testing::Each(testing::AllOf(testing::StartsWith("\"The audit log can't be written"),
+                                           testing::EndsWith("err=\"No space left on device\""))));
+  EXPECT_EQ(Said().size(), 2u);
+  fs::remove(folder / "audit.log");
+}
+
+TEST_F(AuditLog, AFolderThatWasRemovedIsMadeAnewAtTheNextTurn) {
+  auto log = Open({.max_size_mb = 1});
+  fs::remove_all(folder);
+  for (int i = 0; i < 300; ++i) Write(*log, std::to_string(i), 4000);
+  log.reset();
+  const auto [lines, files] = Count();
+  EXPECT_EQ(files, 1u);
+  EXPECT_GT(lines, 20u);
+  EXPECT_THAT(Said(), testing::IsEmpty());
 }
 
 TEST_F(AuditLog, AFileThatCannotBeOpenedIsAnError) {
