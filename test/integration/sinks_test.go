@@ -2,7 +2,9 @@ package integration
 
 import (
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -134,6 +136,147 @@ func TestWithoutStandardErrorNoFileGetsTheLog(t *testing.T) {
 				if text, _ := os.ReadFile(filepath.Join(data, file.Name())); strings.Contains(string(text), "] \"S") {
 					t.Errorf("%s holds the log: %.200q", file.Name(), text)
 				}
+			}
+		})
+	}
+}
+
+// startAudited is a server whose audit log is a pipe that nobody reads.
+func startAudited(t *testing.T, flags ...string) *server {
+	t.Helper()
+	id := newIdentity(t)
+	id.write(t, "policy.yaml", []byte(auditAll))
+	if err := syscall.Mkfifo(id.path("audit"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return startServerAs(t, id, append(flags, "--data-dir="+filepath.Join(t.TempDir(), "data"), "--rbac-file="+id.path("rbac.yaml"),
+		"--audit-policy-file="+id.path("policy.yaml"), "--audit-log-path="+id.path("audit"))...)
+}
+
+// Long URLs, and users that are others each time, cost the audit log what its queue may cost.
+func TestAnAuditLogThatNobodyReadsHoldsUpNobody(t *testing.T) {
+	const bound = 4 << 20
+	s := startAudited(t, fmt.Sprintf("--audit-log-batch-buffer-bytes=%d", bound))
+	before := s.metric(t, "process_resident_memory_bytes")
+	long := strings.Repeat("<", 60_000)
+	for i := 0; i < 500; i++ {
+		if code, body := s.get("/nothing?"+long, adminToken); code != 404 {
+			t.Fatalf("%d %.200s", code, body)
+		}
+	}
+	for i := 0; i < 1000; i++ {
+		request, err := http.NewRequest("GET", s.url+"/nothing", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+adminToken)
+		request.Header.Set("Impersonate-User", fmt.Sprintf("%d-%s", i, long[:30_000]))
+		response, err := s.http.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+	}
+	if waiting := s.metric(t, "strata_audit_waiting_bytes"); waiting < bound/2 || waiting > bound {
+		t.Errorf("%v bytes wait", waiting)
+	}
+	if lost := s.metric(t, `apiserver_audit_error_total{plugin="log"}`); lost == 0 {
+		t.Error("none was lost")
+	}
+	if grown := s.metric(t, "process_resident_memory_bytes") - before; grown > 64<<20 {
+		t.Errorf("%v MiB more", grown/(1<<20))
+	}
+	if code := s.Stop(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if said := s.Output(); !strings.Contains(said, `"Audit events are lost: `) {
+		t.Error("nothing is said of it")
+	}
+}
+
+// An ordinary end loses nothing, however late the reader comes.
+func TestTheAuditLogIsWrittenBeforeTheEnd(t *testing.T) {
+	s := startAudited(t)
+	const requests = 2000
+	for i := 0; i < requests; i++ {
+		s.get("/nothing", adminToken)
+	}
+	ended := make(chan int)
+	go func() { ended <- s.Stop(syscall.SIGTERM) }()
+	reader, err := os.Open(s.id.path("audit"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	text, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if events := strings.Count(string(text), `"requestURI":"/nothing"`); events != 2*requests {
+		t.Errorf("%d events of %d requests", events, requests)
+	}
+}
+
+// A second signal doesn't wait for anybody.
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	for _, p := range programs(t) {
+		t.Run(p.name, func(t *testing.T) {
+			cmd := exec.Command(rig.Strata(t, p.name), p.args...)
+			cmd.Stderr = rig.FullPipe(t)
+			cmd.Stdout = cmd.Stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			p.awaitListening(t)
+			// What comes before the first has been taken is none of its own.
+			ticker := time.NewTicker(20 * time.Millisecond)
+			defer ticker.Stop()
+			go func() {
+				for range ticker.C {
+					if cmd.Process.Signal(syscall.SIGTERM) != nil {
+						return
+					}
+				}
+			}()
+			_ = awaitEnd(t, cmd)
+			if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGTERM {
+				t.Errorf("%v", cmd.ProcessState)
+			}
+		})
+	}
+}
+
+// What is said to a full disk, or to a pipe whose reader is gone, is lost, and nothing else.
+func TestALogThatCannotBeWrittenIsNoFault(t *testing.T) {
+	id := newIdentity(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	r, broken, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broken.Close()
+	r.Close()
+	for name, stderr := range map[string]*os.File{"full disk": full, "no reader": broken} {
+		t.Run(name, func(t *testing.T) {
+			s := startServerAs(t, id, "--data-dir="+filepath.Join(t.TempDir(), "data"), "--rbac-file="+id.path("rbac.yaml"), "-v=3")
+			s.Stop(syscall.SIGTERM)
+			s.LaunchWith(stderr)
+			s.awaitReady(t)
+			rig.Eventually(t, "the loss is counted", func() error {
+				if s.metric(t, "strata_log_lost_lines_total") == 0 {
+					return fmt.Errorf("none is lost")
+				}
+				return nil
+			})
+			if code := s.Stop(syscall.SIGTERM); code != 0 {
+				t.Errorf("exit code %d", code)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ package rig
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -88,9 +89,12 @@ func Start(t *testing.T, name string, args ...string) *Process {
 	return p
 }
 
-func (p *Process) Launch() {
+func (p *Process) Launch() { p.LaunchWith(&p.output) }
+
+// LaunchWith is Launch with standard output and error elsewhere.
+func (p *Process) LaunchWith(output io.Writer) {
 	p.cmd = exec.Command(p.name, p.args...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	p.cmd.Stdout, p.cmd.Stderr = output, output
 	p.cmd.Env = append(os.Environ(), p.Env...)
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
