@@ -84,7 +84,7 @@ std::optional<MonotonicTime> Connection::idle_since(MonotonicTime now) const {
     case State::kHandshake:
       return after(accepted_, kHandshakeGrace);
     case State::kOpen: {
-      if (privileged_ || !unsent_.empty()) return std::nullopt;
+      if ((privileged_ && !draining_) || !unsent_.empty()) return std::nullopt;
       const auto since = protocol_->idle_since();
       return since ? after(*since, kIdleGrace) : std::nullopt;
     }

@@ -120,6 +120,13 @@ void IoThread::EvictIdle(Task none) {
   });
 }
 
+void IoThread::CloseIdle() {
+  executor_->Post([this] {
+    for (const auto& connection : connections_)
+      if (connection->idle_since(now())) connection->Evict();
+  });
+}
+
 void IoThread::Run() {
   executor_->thread_ = std::this_thread::get_id();
   Tick();

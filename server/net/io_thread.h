@@ -41,6 +41,8 @@ class IoThread {
   // Closes the connection that has been idle longest (Connection::idle_since). `none` is called on
   // the thread if there is no such.
   void EvictIdle(Task none);
+  // Closes all that are idle.
+  void CloseIdle();
   size_t load() const { return load_.load(std::memory_order_relaxed); }
   const std::shared_ptr<Executor>& executor() const { return executor_; }
 

@@ -19,6 +19,7 @@ namespace strata::net {
 namespace {
 
 constexpr std::chrono::seconds kAcceptErrorLogInterval{60};
+constexpr std::chrono::milliseconds kCloseIdleInterval{100};
 
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -206,8 +207,14 @@ void Server::StopAccepting() {
 size_t Server::Drain(std::chrono::milliseconds patience) {
   StopAccepting();
   for (const auto& thread : threads_) thread->Drain();
-  const auto until = std::chrono::steady_clock::now() + patience;
-  while (open_connections() > 0 && std::chrono::steady_clock::now() < until) {
+  const auto start = std::chrono::steady_clock::now();
+  auto close_idle_at = start + options_.drain_idle_patience;
+  for (auto now = start; open_connections() > 0 && now < start + patience;
+       now = std::chrono::steady_clock::now()) {
+    if (now >= close_idle_at) {
+      for (const auto& thread : threads_) thread->CloseIdle();
+      close_idle_at = now + kCloseIdleInterval;
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   return open_connections();

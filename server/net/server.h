@@ -27,6 +27,9 @@ struct ServerOptions {
   int backlog = 1024;
   // How long accepting rests when the process is out of descriptors or memory.
   std::chrono::milliseconds accept_pause{200};
+  // How long a drain waits for those who have begun a request or a handshake and not ended it, as
+  // Go's http.Server waits for connections that are new and silent.
+  std::chrono::milliseconds drain_idle_patience{5'000};
   ConnectionOptions connection;
 };
 
@@ -51,7 +54,8 @@ class Server {
   const std::vector<uint16_t>& ports() const { return ports_; }
 
   // Stops listening, tells all connections to finish, and waits until they have or `patience` is
-  // over. Returns how many are left.
+  // over; those without a request that is being answered aren't waited for as long. Returns how
+  // many are left.
   size_t Drain(std::chrono::milliseconds patience);
   // Closes everything. What is posted to an executor later is dropped.
   void Stop();

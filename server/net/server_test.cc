@@ -633,6 +633,18 @@ TEST_F(ServerTest, DrainsTheIdleAtOnceAndTheBusyWhenTheyAreDone) {
   EXPECT_EQ(server_->Drain(seconds(10)), 0u);
 }
 
+TEST_F(ServerTest, ADrainDoesNotWaitForHandshakesThatDoNotEnd) {
+  options_.drain_idle_patience = milliseconds(50);
+  Start();
+  TlsClient half(port_, {.handshake = false});
+  send(half.fd(), "\x16\x03\x01\x02\0", 5, MSG_NOSIGNAL);
+  WaitForMetric("strata_network_bytes_total{direction=\"received\"}", 5);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(server_->Drain(seconds(60)), 0u);
+  // The handshake's own limit is longer.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, options_.connection.handshake_timeout);
+}
+
 TEST_F(ServerTest, ListensOnAllOrNothing) {
   Start();
   Server other(options_, *credentials_, nullptr, clock_, obs::NullLogger(), metrics_);
