@@ -25,7 +25,6 @@ LIBRARIES = {
     "libcurl": ("curl/",),
     "zlib": ("zlib.h",),
     "protobuf": ("google/protobuf/",),
-    "spdlog": ("spdlog/",),
     "prometheus-cpp": ("prometheus/",),
     "CLI11": ("CLI/",),
 }
