@@ -76,8 +76,8 @@ constexpr int64_t kDay = 86'400;
 
 class KubeTls : public testing::Test {
  protected:
-  std::unique_ptr<Identity> Serving(const Identity& issuer, const std::string& name, const char* names,
-                                    int64_t until = kDay) const {
+  std::unique_ptr<Identity> Serving(const Identity& issuer, const std::string& name,
+                                    const char* names, int64_t until = kDay) const {
     auto identity = Issue(&issuer, name, {}, now - 2 * kDay, now + until, "serverAuth");
     if (names != nullptr) {
       testing_support::AddExtension(identity->certificate, issuer.certificate, NID_subject_alt_name,

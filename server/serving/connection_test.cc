@@ -54,7 +54,8 @@ class HttpConnectionTest : public ::testing::Test {
       exchange->Respond(Text("now " + request.peer->address.substr(0, 10)));
     } else if (request.target == "/later") {
       std::shared_ptr<http::Exchange> shared = std::move(exchange);
-      EXPECT_NE(workers_.TrySubmit([shared] { shared->Respond(Text("later")); }, {.user = "u"}), 0u);
+      EXPECT_NE(workers_.TrySubmit([shared] { shared->Respond(Text("later")); }, {.user = "u"}),
+                0u);
     } else if (request.target == "/large") {
       http::Response response;
       response.body = std::make_shared<const std::string>(kLarge, 'x');

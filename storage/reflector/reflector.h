@@ -25,9 +25,9 @@
 // 4. A freshness read has a connection of its own. What the first one tells over a new connection
 //    counts once the watch's process, or that of the second stream, has shown that it still lives.
 // What is taken for granted: the endpoints are members of one cluster. It is put back only when
-// none of its processes is left, as etcd's disaster recovery asks for (where one is, it finds itself
-// among members with its ids and other histories, and ends). And nothing between us and them keeps
-// a stream open when its process ends (etcd's own gRPC proxy does).
+// none of its processes is left, as etcd's disaster recovery asks for (where one is, it finds
+// itself among members with its ids and other histories, and ends). And nothing between us and them
+// keeps a stream open when its process ends (etcd's own gRPC proxy does).
 //
 // So is a compacted watch answered by a fresh list, and a backend that goes back in time.
 #pragma once

@@ -120,9 +120,8 @@ int Load(const LoadOptions& options, RecordStore& store, const base::Clock& cloc
                            counts.bad));
   if (!status.ok()) return Fail(base::Message(status));
   if (counts.written + counts.unchanged + counts.bad == 0 && !counts.skipped.empty()) {
-    return Fail(
-        fmt::format("nothing was loaded: {} holds no Image and no ImageStream of {}",
-                    fmt::join(options.inputs, ", "), records::kApiVersion));
+    return Fail(fmt::format("nothing was loaded: {} holds no Image and no ImageStream of {}",
+                            fmt::join(options.inputs, ", "), records::kApiVersion));
   }
   return counts.bad == 0 ? 0 : kFailed;
 }
