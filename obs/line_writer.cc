@@ -13,6 +13,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kBlockBytes = 64 << 10;
+// Kept for what comes next: memory that is freed and asked for again has its pages zeroed again.
+constexpr size_t kSpareBlocks = 4;
 // Without work the thread looks up this often.
 constexpr std::chrono::milliseconds kLook{1000};
 
@@ -41,13 +43,23 @@ bool LineWriter::Push(std::string_view line) {
   }
   const bool was_due = IsDue();
   if (blocks_.empty() || blocks_.back().capacity() - blocks_.back().size() < line.size())
-    blocks_.emplace_back().reserve(std::max(kBlockBytes, line.size()));
+    AddBlock(line.size());
   blocks_.back() += line;
   bytes_ += line.size();
   bytes_shown_.Set(static_cast<double>(bytes_));
   ++lines_;
   if (!was_due && IsDue()) changed_.Signal();
   return true;
+}
+
+void LineWriter::AddBlock(size_t least) {
+  if (spare_.empty()) {
+    blocks_.emplace_back();
+  } else {
+    blocks_.push_back(std::move(spare_.back()));
+    spare_.pop_back();
+  }
+  blocks_.back().reserve(std::max(kBlockBytes, least));
 }
 
 bool LineWriter::AwaitLines(std::vector<std::string>& blocks, uint64_t& dropped) {
@@ -74,10 +86,14 @@ void LineWriter::Run() {
       goes_well = lost == 0;
       untold += lost;
       if (lost > 0) lost_.Increment(static_cast<double>(lost));
-      const size_t written = std::exchange(block, {}).size();
+      const size_t written = block.size();
+      block.clear();
+      // What a long line needed isn't kept.
+      if (block.capacity() > 2 * kBlockBytes) block.shrink_to_fit();
       base::MutexLock lock(&mu_);
       bytes_ -= written;
       bytes_shown_.Set(static_cast<double>(bytes_));
+      if (spare_.size() < kSpareBlocks) spare_.push_back(std::move(block));
     }
     if (untold > 0 && goes_well && sink_.TellLost(untold)) untold = 0;
   }

@@ -57,6 +57,8 @@ class LineWriter {
   bool IsDue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return lines_ >= options_.enough || bytes_ > options_.max_bytes / 2;
   }
+  // Room for a line of so many bytes.
+  void AddBlock(size_t least) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // False if it is for the last time.
   bool AwaitLines(std::vector<std::string>& blocks, uint64_t& dropped) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -70,6 +72,7 @@ class LineWriter {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   // Of whole lines. A block doesn't grow once it is full, so no line waits while others are copied.
   std::vector<std::string> blocks_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::string> spare_ ABSL_GUARDED_BY(mu_);  // empty ones
   size_t lines_ ABSL_GUARDED_BY(mu_) = 0;
   size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;  // with those that are being written
   uint64_t dropped_ ABSL_GUARDED_BY(mu_) = 0;
