@@ -7,11 +7,18 @@ namespace strata::registry {
 namespace {
 
 // Verbs whose paths name one object.
-constexpr std::string_view kOfObjects[] = {"delete", "get", "patch", "update"};
+constexpr std::string_view kOfObjects[] = {"get", "update", "patch", "delete"};
 
 bool ServesObjects(const Resource& resource) {
   return std::any_of(std::begin(kOfObjects), std::end(kOfObjects),
                      [&](std::string_view verb) { return resource.serves(verb); });
+}
+
+// Whether `name` is "parent" or, with a subresource, "parent/subresource". Every request asks.
+bool IsNamed(std::string_view name, std::string_view parent, std::string_view subresource) {
+  if (subresource.empty()) return name == parent;
+  return name.size() == parent.size() + 1 + subresource.size() && name.starts_with(parent) &&
+         name[parent.size()] == '/' && name.ends_with(subresource);
 }
 
 }  // namespace
@@ -61,10 +68,8 @@ const Resource* ObjectAt(const Groups& groups, std::span<const std::string> part
   if (parts.size() < 2 || parts.size() > 3) return nullptr;
   const std::string_view subresource = parts.size() == 3 ? std::string_view(parts[2]) : "";
   for (const Resource& one : (*group)->resources()) {
-    if (one.namespaced == namespaced && one.parent() == parts[0] &&
-        one.subresource() == subresource) {
+    if (one.namespaced == namespaced && IsNamed(one.name, parts[0], subresource))
       return ServesObjects(one) ? &one : nullptr;
-    }
   }
   return nullptr;
 }
