@@ -65,5 +65,10 @@ TEST_F(ReadFileTest, APipeIsReadToItsEnd) {
   close(ends[0]);
 }
 
+TEST_F(ReadFileTest, BoundsWhatItReads) {
+  EXPECT_FALSE(ReadFile("/dev/zero", 1 << 20).ok());
+  EXPECT_FALSE(ReadFile("/nonexistent", 1 << 20).ok());
+}
+
 }  // namespace
 }  // namespace strata::base

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <utility>
 
+#include "base/file.h"
 #include "codec/json_tree.h"
 #include "codec/yaml.h"
-#include "server/files/file_watcher.h"
 
 namespace strata {
 namespace {
@@ -66,7 +66,7 @@ base::Status ReadDocument(std::string_view json, const std::set<std::string>& gi
 
 base::StatusOr<std::vector<std::string>> ReadConfig(const std::string& path,
                                                     const std::set<std::string>& given) {
-  STRATA_ASSIGN_OR_RETURN(const std::string text, files::ReadFile(path, kMaxConfigBytes));
+  STRATA_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path, kMaxConfigBytes));
   std::vector<std::string> arguments;
   int documents = 0;
   base::Status status;

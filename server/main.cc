@@ -19,6 +19,7 @@
 
 #include "base/build_info.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/process.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -154,7 +155,7 @@ base::StatusOr<std::unique_ptr<audit::Log>> OpenAudit(const Flags& flags, const 
                                                       obs::Metrics& metrics) {
   if (flags.audit.path.empty()) return std::unique_ptr<audit::Log>();
   constexpr size_t kMaxPolicyBytes = 1 << 20;
-  const auto text = files::ReadFile(flags.audit_policy_file, kMaxPolicyBytes);
+  const auto text = base::ReadFile(flags.audit_policy_file, kMaxPolicyBytes);
   if (!text.ok()) return base::Annotate(text.status(), "--audit-policy-file");
   auto policy = audit::Policy::Parse(*text);
   if (!policy.ok()) {

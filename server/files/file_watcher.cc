@@ -26,10 +26,6 @@ Identity IdentityOf(const std::string& path) {
 
 }  // namespace
 
-base::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) {
-  return base::ReadFile(path, max_bytes);
-}
-
 struct FileWatcher::Group {
   std::string name;
   Lister list;
@@ -49,7 +45,7 @@ struct FileWatcher::Group {
                                                 size_t max_bytes) {
     std::vector<File> files;
     for (const std::string& path : paths) {
-      STRATA_ASSIGN_OR_RETURN(std::string content, ReadFile(path, max_bytes));
+      STRATA_ASSIGN_OR_RETURN(std::string content, base::ReadFile(path, max_bytes));
       files.push_back({path, std::move(content)});
     }
     return files;

@@ -31,9 +31,6 @@ struct FileWatcherOptions {
   size_t max_file_bytes = 64 << 20;
 };
 
-// The whole file; an error that names it when it can't be read or is larger than `max_bytes`.
-base::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes);
-
 // All methods from any thread; loaders run on the watcher's thread (the first time, on the
 // caller's), one at a time.
 class FileWatcher {

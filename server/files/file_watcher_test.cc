@@ -156,10 +156,5 @@ TEST_F(FileWatcherTest, LooksByItself) {
   EXPECT_TRUE(mu.AwaitWithTimeout(absl::Condition(&reloaded), absl::Seconds(10)));
 }
 
-TEST(ReadFile, BoundsWhatItReads) {
-  EXPECT_FALSE(ReadFile("/dev/zero", 1 << 20).ok());
-  EXPECT_FALSE(ReadFile("/nonexistent", 1 << 20).ok());
-}
-
 }  // namespace
 }  // namespace strata::files

@@ -11,9 +11,9 @@
 
 #include "base/build_info.h"
 #include "base/bytes.h"
+#include "base/file.h"
 #include "codec/decode_json.h"
 #include "proto/k8s/meta_v1.pb.h"
-#include "server/files/file_watcher.h"
 #include "server/kube/envelope.h"
 #include "x509/peer.h"
 #include "x509/system_roots.h"
@@ -291,7 +291,7 @@ class Client::Loop {
       return base::Annotate(pool.status(), "certificate-authority-data");
     }
     if (config_.ca_file.empty()) return x509::SystemRoots();
-    STRATA_ASSIGN_OR_RETURN(const std::string pem, files::ReadFile(config_.ca_file, kMaxCaBytes));
+    STRATA_ASSIGN_OR_RETURN(const std::string pem, base::ReadFile(config_.ca_file, kMaxCaBytes));
     auto pool = x509::Pool::ParseUsable(pem);
     if (pool.ok()) return pool;
     return base::Annotate(pool.status(), config_.ca_file);
@@ -329,7 +329,7 @@ class Client::Loop {
     if (config_.token_file.empty()) return config_.token;
     const auto now = steady_clock::now();
     if (!token_.empty() && now < token_until_) return token_;
-    auto read = files::ReadFile(config_.token_file, kMaxTokenBytes);
+    auto read = base::ReadFile(config_.token_file, kMaxTokenBytes);
     // While the file is written or replaced it may be absent or empty: the last one counts on.
     const std::string_view token = read.ok() ? TrimToken(*read) : "";
     if (!token.empty()) {

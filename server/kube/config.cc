@@ -9,10 +9,10 @@
 #include <string>
 #include <utility>
 
+#include "base/file.h"
 #include "codec/decode_json.h"
 #include "codec/yaml.h"
 #include "proto/k8s/client_config.pb.h"
-#include "server/files/file_watcher.h"
 
 namespace strata::kube {
 namespace {
@@ -61,7 +61,7 @@ class Entry {
   base::StatusOr<std::string> ReadFile(std::string_view member, const std::string& name,
                                        std::string& file) const {
     file = (folder_ / name).string();
-    auto content = files::ReadFile(file, kMaxFileBytes);
+    auto content = base::ReadFile(file, kMaxFileBytes);
     if (!content.ok())
       return base::Annotate(content.status(), fmt::format("{}: {}", entry_, member));
     return content;
@@ -84,7 +84,7 @@ base::Status Decode(std::string_view json, api::Config& config) {
 }
 
 base::StatusOr<api::Config> Parse(const std::string& path) {
-  STRATA_ASSIGN_OR_RETURN(const std::string text, files::ReadFile(path, kMaxFileBytes));
+  STRATA_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path, kMaxFileBytes));
   api::Config config;
   base::Status decoded = Invalid("the file is empty");
   STRATA_RETURN_IF_ERROR(
@@ -249,7 +249,7 @@ base::StatusOr<Config> InClusterConfig(const std::string& folder) {
   config.ca_file = folder + "/ca.crt";
   config.token_file = folder + "/token";
   for (const std::string& file : {config.ca_file, config.token_file}) {
-    STRATA_RETURN_IF_ERROR(files::ReadFile(file, kMaxFileBytes).status());
+    STRATA_RETURN_IF_ERROR(base::ReadFile(file, kMaxFileBytes).status());
   }
   return config;
 }
