@@ -117,8 +117,7 @@ void Builds::Leave(const std::shared_ptr<Seat>& seat, Call::End end) {
       Close(*flight);
     }
   }
-  if (end == Call::End::kClientIsGone) return call->Abandon();
-  call->Fail(api::RequestTimeout());
+  call->Abandon(end);
 }
 
 void Builds::Cancel(Flight& flight) {

@@ -59,8 +59,10 @@ class Call {
     Respond(api::ToResponse(error, preference()));
   }
 
-  // Ends a call whose answer nobody gets: it is logged and counted all the same, as 499.
-  void Abandon() {
+  // Ends a call that nobody needs the answer of any more. Where nobody gets one, it is logged and
+  // counted all the same, as 499.
+  void Abandon(End why) {
+    if (why == End::kTimeIsOver) return Fail(api::RequestTimeout());
     http::Response response;
     response.status = 499;
     Respond(std::move(response));

@@ -59,9 +59,7 @@ void ImageStreamHandler::ServeFresh(const std::shared_ptr<Call>& call) {
     if (turn->taken.exchange(true)) return;
     const std::shared_ptr<Call> ended = weak.lock();
     readers_.withdraw(turn->ticket);
-    if (ended == nullptr) return;
-    if (end == Call::End::kClientIsGone) return ended->Abandon();
-    ended->Fail(api::RequestTimeout());
+    if (ended != nullptr) ended->Abandon(end);
   });
   if (turn->taken) return;
   std::function<void()> task = [this, call, turn] {

@@ -23,10 +23,12 @@ bool IsNamed(std::string_view name, std::string_view parent, std::string_view su
 
 }  // namespace
 
-std::string_view Resource::Cut(std::string_view name, bool front) {
-  const size_t slash = name.find('/');
-  if (front) return name.substr(0, slash);
-  return slash == name.npos ? std::string_view() : name.substr(slash + 1);
+std::string_view Resource::parent() const {
+  return std::string_view(name).substr(0, name.find('/'));
+}
+
+std::string_view Resource::subresource() const {
+  return std::string_view(name).substr(std::min(parent().size() + 1, name.size()));
 }
 
 bool Resource::serves(std::string_view verb) const {

@@ -34,16 +34,13 @@ struct Resource {
   const Group* group = nullptr;  // set by the group
 
   // "imagestreams" and "layers", or nothing.
-  std::string_view parent() const { return Cut(name, true); }
-  std::string_view subresource() const { return Cut(name, false); }
+  std::string_view parent() const;
+  std::string_view subresource() const;
   bool serves(std::string_view verb) const;
   // What an encoded object says of itself.
   codec::TypeMeta type_meta() const;
   // "imagestreams.image.openshift.io": of a subresource too, for the objects are its resource's.
   std::string qualified() const;
-
- private:
-  static std::string_view Cut(std::string_view name, bool front);
 };
 
 // The resources of one version of a group. Immutable; its resources' addresses are their identity.

@@ -335,7 +335,7 @@ TEST_F(FilterChain, WhoWaitsForWorkIsToldWhenItsClientIsGone) {
   chain.Serve(std::move(request), std::move(exchange));
   client.gone();
   EXPECT_EQ(gone, 1);
-  held.back()->Abandon();
+  held.back()->Abandon(handlers::Call::End::kClientIsGone);
   EXPECT_THAT(metrics.Text(), HasSubstr("code=\"499\""));
   held.clear();
   EXPECT_EQ(chain.in_flight(), 0);

@@ -79,6 +79,8 @@ struct Watch::Stream {
 
   void Create(Asked what, const WatchOptions& wanted) ABSL_LOCKS_EXCLUDED(write_mu);
   void Cancel(int64_t id) ABSL_LOCKS_EXCLUDED(write_mu);
+  // Which of the signs of life that were asked for it is.
+  uint64_t AskForSign() ABSL_LOCKS_EXCLUDED(write_mu);
   // Returns what it was.
   Phase SetOver() ABSL_LOCKS_EXCLUDED(write_mu);
 
@@ -171,6 +173,12 @@ void Watch::Stream::Cancel(int64_t id) {
   request.mutable_cancel_request()->set_watch_id(id);
   absl::MutexLock lock(&write_mu);
   if (phase == Phase::kOpen) stream->Write(request);
+}
+
+uint64_t Watch::Stream::AskForSign() {
+  const uint64_t number = signs.Ask();
+  Create(Asked::kSign, {.key = options.key});
+  return number;
 }
 
 Watch::Stream::Phase Watch::Stream::SetOver() {
@@ -339,14 +347,11 @@ void Watch::RequestProgress() {
 }
 
 void Watch::Poke() {
-  stream_->signs.Ask();
-  stream_->Create(Stream::Asked::kSign, {.key = stream_->options.key});
+  stream_->AskForSign();
 }
 
 bool Watch::Ping(base::MonotonicTime deadline) {
-  const uint64_t number = stream_->signs.Ask();
-  stream_->Create(Stream::Asked::kSign, {.key = stream_->options.key});
-  return stream_->signs.Await(number, deadline);
+  return stream_->signs.Await(stream_->AskForSign(), deadline);
 }
 
 base::StatusOr<std::string> Watch::Version(base::MonotonicTime deadline,
