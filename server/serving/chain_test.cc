@@ -100,6 +100,8 @@ class FilterChain : public testing::Test {
         "/throw", [](const std::shared_ptr<handlers::Call>&) { throw std::runtime_error("oops"); });
   }
 
+  ~FilterChain() override { std::filesystem::remove(audit_path); }
+
   Answer& Ask(const std::string& target, const std::string& token = "alice",
               http::Headers headers = {}, http::Version version = http::Version::kHttp11) {
     return AskOf(chain, target, token, std::move(headers), version);
@@ -117,6 +119,19 @@ class FilterChain : public testing::Test {
     return answer;
   }
 
+  // To audit_path, by a policy with these rules.
+  std::unique_ptr<audit::Log> OpenAudit(const std::string& rules) {
+    auto policy = audit::Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\n" + rules);
+    EXPECT_TRUE(policy.ok()) << policy.status();
+    auto log = audit::Log::Open({.path = audit_path}, *std::move(policy), clock, obs::NullLogger(),
+                                metrics);
+    EXPECT_TRUE(log.ok()) << log.status();
+    return *std::move(log);
+  }
+
+  const std::string audit_path =
+      (std::filesystem::temp_directory_path() / ("strata-chain-" + std::to_string(getpid())))
+          .string();
   base::FakeClock clock;
   obs::Metrics metrics;
   Tokens tokens;
@@ -477,16 +492,9 @@ TEST_F(FilterChain, AReviewInTimeIsWaitedFor) {
 }
 
 TEST_F(FilterChain, RequestsAreAuditedAsTheirPolicySays) {
-  const std::string path =
-      (std::filesystem::temp_directory_path() / ("strata-chain-" + std::to_string(getpid())))
-          .string();
-  auto audit = audit::Log::Open(
-      {.path = path},
-      *audit::Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n"
-                            "- {level: None, nonResourceURLs: [/hold]}\n- {level: Metadata}\n"),
-      clock, obs::NullLogger(), metrics);
-  ASSERT_TRUE(audit.ok()) << audit.status();
-  Chain audited({}, tokens, authorizer, router, clock, obs::NullLogger(), metrics, audit->get());
+  std::unique_ptr<audit::Log> audit =
+      OpenAudit("rules:\n- {level: None, nonResourceURLs: [/hold]}\n- {level: Metadata}\n");
+  Chain audited({}, tokens, authorizer, router, clock, obs::NullLogger(), metrics, audit.get());
   const auto ask = [&](const std::string& target, const std::string& token,
                        const std::string& impersonated = "") {
     http::Request request;
@@ -502,8 +510,8 @@ TEST_F(FilterChain, RequestsAreAuditedAsTheirPolicySays) {
   ask("/echo", "bad");
   ask("/echo", "alice", "bob");
   held.clear();
-  audit->reset();
-  std::ifstream file(path);
+  audit.reset();
+  std::ifstream file(audit_path);
   std::vector<std::string> seen;
   for (std::string line; std::getline(file, line);) {
     EXPECT_THAT(line, HasSubstr(R"("auditID":"front")"));
@@ -517,7 +525,6 @@ TEST_F(FilterChain, RequestsAreAuditedAsTheirPolicySays) {
     }
     seen.push_back(what);
   }
-  std::filesystem::remove(path);
   EXPECT_THAT(seen,
               testing::ElementsAre(
                   R"(RequestReceived "username":"alice")",
@@ -529,14 +536,7 @@ TEST_F(FilterChain, RequestsAreAuditedAsTheirPolicySays) {
 
 // With and without an audit log, which sees the same.
 TEST_F(FilterChain, TheAccessLogNamesWhoAskedForWhatAndWhatCameOfIt) {
-  const std::string path =
-      (std::filesystem::temp_directory_path() / ("strata-access-" + std::to_string(getpid())))
-          .string();
-  auto audit = audit::Log::Open({.path = path},
-                                *audit::Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\n"
-                                                      "rules: [{level: Metadata}]\n"),
-                                clock, obs::NullLogger(), metrics);
-  ASSERT_TRUE(audit.ok()) << audit.status();
+  std::unique_ptr<audit::Log> audit = OpenAudit("rules: [{level: Metadata}]\n");
   const struct {
     const char *token, *impersonated;
     const char *user, *code;
@@ -549,7 +549,7 @@ TEST_F(FilterChain, TheAccessLogNamesWhoAskedForWhatAndWhatCameOfIt) {
       {"bad", "", R"(user="" impersonatedUser="" )", "401"},
   };
   for (const int verbosity : {2, 3}) {
-    for (audit::Log* const audits : {static_cast<audit::Log*>(nullptr), audit->get()}) {
+    for (audit::Log* const audits : {static_cast<audit::Log*>(nullptr), audit.get()}) {
       std::vector<std::string> lines;
       const obs::Logger logger(obs::LogFormat::kText, verbosity, clock, [&](std::string_view line) {
         if (line.find("] \"HTTP\"") != line.npos) lines.emplace_back(line);
@@ -583,21 +583,13 @@ TEST_F(FilterChain, TheAccessLogNamesWhoAskedForWhatAndWhatCameOfIt) {
       }
     }
   }
-  audit->reset();
-  std::filesystem::remove(path);
+  audit.reset();
 }
 
 // One target, again and again: what is remembered of it is nobody else's.
 TEST_F(FilterChain, WhatIsRememberedOfATargetIsTheSameForAllAndItsUsersAreNot) {
-  const std::string path =
-      (std::filesystem::temp_directory_path() / ("strata-users-" + std::to_string(getpid())))
-          .string();
-  auto audit = audit::Log::Open({.path = path},
-                                *audit::Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\n"
-                                                      "omitStages: [RequestReceived]\nrules:\n"
-                                                      "- {level: Metadata}\n"),
-                                clock, obs::NullLogger(), metrics);
-  ASSERT_TRUE(audit.ok()) << audit.status();
+  std::unique_ptr<audit::Log> audit =
+      OpenAudit("omitStages: [RequestReceived]\nrules:\n- {level: Metadata}\n");
   const struct {
     const char *token, *impersonated;
     const char *user, *code;
@@ -611,7 +603,7 @@ TEST_F(FilterChain, WhatIsRememberedOfATargetIsTheSameForAllAndItsUsersAreNot) {
       {"alice", "", R"("user":{"username":"alice"},"s)", "200"},
   };
   {
-    Chain audited({}, tokens, authorizer, router, clock, obs::NullLogger(), metrics, audit->get());
+    Chain audited({}, tokens, authorizer, router, clock, obs::NullLogger(), metrics, audit.get());
     const auto peer = std::make_shared<http::Peer>(http::Peer{"192.0.2.1:5312", {}});
     for (int round = 0; round < 2; ++round) {
       for (const auto& c : kCases) {
@@ -627,8 +619,8 @@ TEST_F(FilterChain, WhatIsRememberedOfATargetIsTheSameForAllAndItsUsersAreNot) {
       }
     }
   }
-  audit->reset();
-  std::ifstream file(path);
+  audit.reset();
+  std::ifstream file(audit_path);
   for (int round = 0; round < 2; ++round) {
     for (const auto& c : kCases) {
       std::string line;
@@ -637,7 +629,6 @@ TEST_F(FilterChain, WhatIsRememberedOfATargetIsTheSameForAllAndItsUsersAreNot) {
       EXPECT_THAT(line, HasSubstr(std::string(R"("code":)") + c.code));
     }
   }
-  std::filesystem::remove(path);
 }
 
 TEST_F(FilterChain, AnAnswerThatThereIsNoRoomForIsA429AndCountedAsOne) {

@@ -305,16 +305,7 @@ func (n *nodes) route(service *corev1.Service) {
 	for _, port := range service.Spec.Ports {
 		listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", address, port.Port))
 		n.c.check(err)
-		n.c.t.Cleanup(func() { listener.Close() })
-		go func() {
-			for {
-				in, err := listener.Accept()
-				if err != nil {
-					return
-				}
-				go n.dial(in, service.Name, port.Name)
-			}
-		}()
+		rig.Accept(n.c.t, listener, func(in net.Conn) { n.dial(in, service.Name, port.Name) })
 	}
 }
 

@@ -31,7 +31,6 @@ func (c *cluster) newService(ports ...int) *service {
 	c.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	c.check(err)
-	c.t.Cleanup(func() { listener.Close() })
 	s := &service{c: c, port: listener.Addr().(*net.TCPAddr).Port, ports: ports, ready: make([]atomic.Bool, len(ports))}
 	ctx, cancel := context.WithCancel(context.Background())
 	c.t.Cleanup(cancel)
@@ -44,15 +43,7 @@ func (c *cluster) newService(ports ...int) *service {
 			}
 		}()
 	}
-	go func() {
-		for {
-			in, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go s.serve(in)
-		}
-	}()
+	rig.Accept(c.t, listener, s.serve)
 	return s
 }
 

@@ -193,16 +193,7 @@ func TestAnEndpointThatIsNoEtcdIsPassedBy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { listener.Close() })
-		go func() {
-			for {
-				conn, err := listener.Accept()
-				if err != nil {
-					return
-				}
-				go serve(conn)
-			}
-		}()
+		rig.Accept(t, listener, serve)
 		return "http://" + listener.Addr().String()
 	}
 	const html, json = "text/html", "application/json"

@@ -90,16 +90,7 @@ func newCutter(t *testing.T, target string) *cutter {
 		t.Fatal(err)
 	}
 	p := &cutter{listener: listener}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			in, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go p.serve(in, target)
-		}
-	}()
+	rig.Accept(t, listener, func(in net.Conn) { p.serve(in, target) })
 	return p
 }
 

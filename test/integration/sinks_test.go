@@ -65,6 +65,20 @@ func awaitEnd(t *testing.T, cmd *exec.Cmd) int {
 	return cmd.ProcessState.ExitCode()
 }
 
+// startAndEnd runs it until it listens, and asks it to end then, which it does well.
+func (p program) startAndEnd(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	p.awaitListening(t)
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if code := awaitEnd(t, cmd); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // Logs and the audit log go where nobody reads.
 func TestTheEndWaitsForNoLog(t *testing.T) {
 	for _, p := range programs(t) {
@@ -73,15 +87,7 @@ func TestTheEndWaitsForNoLog(t *testing.T) {
 			cmd := exec.Command(rig.Strata(t, p.name), p.args...)
 			cmd.Stderr = rig.FullPipe(t)
 			cmd.Stdout = cmd.Stderr
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = cmd.Process.Kill() })
-			p.awaitListening(t)
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-			if code := awaitEnd(t, cmd); code != 0 {
-				t.Errorf("exit code %d", code)
-			}
+			p.startAndEnd(t, cmd)
 		})
 	}
 }
@@ -113,15 +119,7 @@ func TestWithoutStandardErrorNoFileGetsTheLog(t *testing.T) {
 	for _, p := range programs(t) {
 		t.Run(p.name, func(t *testing.T) {
 			cmd := exec.Command("sh", append([]string{"-c", `exec "$0" "$@" 2>&-`, rig.Strata(t, p.name)}, p.args...)...)
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = cmd.Process.Kill() })
-			p.awaitListening(t)
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-			if code := awaitEnd(t, cmd); code != 0 {
-				t.Errorf("exit code %d", code)
-			}
+			p.startAndEnd(t, cmd)
 			data := ""
 			for _, arg := range p.args {
 				if dir, found := strings.CutPrefix(arg, "--data-dir="); found {

@@ -31,16 +31,7 @@ var serverFrom = []byte("X-Server-From: ")
 
 // serve passes what comes to `listener` on to the member `to` at `target`.
 func (p *peerProxies) serve(t *testing.T, listener net.Listener, target string, to *atomic.Uint64) {
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			in, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go p.pass(in, target, to)
-		}
-	}()
+	Accept(t, listener, func(in net.Conn) { p.pass(in, target, to) })
 }
 
 func (p *peerProxies) pass(in net.Conn, target string, to *atomic.Uint64) {
