@@ -1,7 +1,7 @@
 # The three kinds of target the project has. A module is a folder; its library is named after it:
 # storage/engine is strata::storage_engine, and its headers are included from the repository's root.
 
-# strata_module(storage/engine SOURCES a.cc b.cc DEPS strata::base PkgConfig::LMDB)
+# strata_module(storage/engine SOURCES a.cc b.cc DEPS strata::lib_base PkgConfig::LMDB)
 # DEPS are public: what a header needs, its includer gets.
 function(strata_module FOLDER)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
@@ -50,7 +50,7 @@ function(strata_test FOLDER)
                        PROPERTIES TIMEOUT 120 LABELS "${ARG_LABELS}")
 endfunction()
 
-# strata_fuzz(server/http/h1 SOURCE h1_fuzz.cc DEPS ...): a libFuzzer target under the fuzz preset. Elsewhere the
+# strata_fuzz(lib/transport/http/h1 SOURCE h1_fuzz.cc DEPS ...): a libFuzzer target under the fuzz preset. Elsewhere the
 # same entry point is a test that replays test/fuzz/corpus/<name>/ and mutations of it, so that it never rots.
 function(strata_fuzz TARGET)
   if(NOT STRATA_TESTS)

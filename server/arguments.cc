@@ -7,9 +7,9 @@
 #include <string_view>
 #include <utility>
 
-#include "base/file.h"
-#include "codec/json_tree.h"
-#include "codec/yaml.h"
+#include "lib/base/file.h"
+#include "lib/codec/json_tree.h"
+#include "lib/codec/yaml.h"
 
 namespace strata {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 
 namespace strata {
 

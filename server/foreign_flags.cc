@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "base/foreign_flags.h"
+#include "lib/base/foreign_flags.h"
 
 namespace strata {
 namespace {

@@ -6,20 +6,20 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/status.h"
-#include "obs/log.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
+#include "lib/transport/files/file_watcher.h"
+#include "lib/transport/net/credentials.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/authorizer.h"
 #include "server/auth/cluster_rbac.h"
 #include "server/auth/cluster_trust.h"
 #include "server/auth/rbac.h"
-#include "server/files/file_watcher.h"
 #include "server/flags.h"
 #include "server/handlers/health.h"
 #include "server/kube/client.h"
-#include "server/net/credentials.h"
 
 namespace strata {
 

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/process.h"
-#include "base/status.h"
+#include "lib/base/process.h"
+#include "lib/base/status.h"
 #include "storage/command_line/parse.h"
 #include "storage/serve/foreign_flags.h"
 #include "storage/serve/serve.h"

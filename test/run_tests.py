@@ -63,7 +63,7 @@ def targets(build, arguments):
             chosen = True
             needed.update(names.split())
     if not chosen:
-        sys.exit(f"dev: no test's name matches {regex}; names are ROOM:Suite.Name, as server/http:Http1Session.AnswersInOrder")
+        sys.exit(f"dev: no test's name matches {regex}; names are ROOM:Suite.Name, as lib/transport/http:Http1Session.AnswersInOrder")
     print(*sorted(needed))
 
 

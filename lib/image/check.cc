@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "codec/json_text.h"
-#include "codec/utf8.h"
+#include "lib/codec/json_text.h"
+#include "lib/codec/utf8.h"
 #include "lib/image/defaults.h"
 #include "lib/image/object_name.h"
 

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "proto/image/image_v1.pb.h"
 
 namespace strata::image {

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "base/revision.h"
+#include "lib/base/revision.h"
 #include "proto/image/image_v1.pb.h"
 
 namespace strata::image {

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "codec/decode_json.h"
-#include "codec/encode_json.h"
+#include "lib/codec/decode_json.h"
+#include "lib/codec/encode_json.h"
 
 namespace strata::image {
 namespace {

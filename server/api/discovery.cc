@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 #include "proto/k8s/apidiscovery_v2.pb.h"
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/api/digest.h"

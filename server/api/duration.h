@@ -4,7 +4,7 @@
 #include <chrono>
 #include <string_view>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 
 namespace strata::api {
 

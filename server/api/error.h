@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/transport/http/message.h"
 #include "server/api/request_info.h"
-#include "server/http/message.h"
 #include "server/registry/resource.h"
 #include "server/wire/negotiate.h"
 

@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 
 namespace strata::api {
 namespace {

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/http/message.h"
+#include "lib/transport/http/message.h"
 
 namespace strata::api {
 

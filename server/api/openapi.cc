@@ -8,7 +8,7 @@
 #include <map>
 #include <utility>
 
-#include "base/build_info.h"
+#include "lib/base/build_info.h"
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/api/digest.h"
 #include "server/api/openapi_schema.h"

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/http/message.h"
+#include "lib/transport/http/message.h"
 #include "server/registry/resource.h"
 
 namespace strata::api {

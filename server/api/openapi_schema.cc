@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "codec/json_text.h"
-#include "codec/plan.h"
+#include "lib/codec/json_text.h"
+#include "lib/codec/plan.h"
 #include "server/api/proto_comments.h"
 
 namespace strata::api {

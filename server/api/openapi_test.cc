@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include "codec/json_tree.h"
+#include "lib/codec/json_tree.h"
 #include "server/registry/image_v1.h"
 
 namespace strata::api {

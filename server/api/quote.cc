@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "codec/utf8.h"
+#include "lib/codec/utf8.h"
 
 namespace strata::api {
 namespace {

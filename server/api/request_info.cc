@@ -7,7 +7,7 @@
 #include <span>
 #include <utility>
 
-#include "base/ascii.h"
+#include "lib/base/ascii.h"
 #include "lib/image/object_name.h"
 #include "server/api/field_selector.h"
 

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "codec/json_text.h"
+#include "lib/codec/json_text.h"
 
 namespace strata::audit {
 namespace {

@@ -6,12 +6,12 @@
 #include <string>
 #include <string_view>
 
-#include "base/clock.h"
+#include "lib/base/clock.h"
+#include "lib/transport/http/message.h"
 #include "server/api/error.h"
 #include "server/api/request_info.h"
 #include "server/audit/policy.h"
 #include "server/auth/user.h"
-#include "server/http/message.h"
 
 namespace strata::audit {
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "codec/json_text.h"
+#include "lib/codec/json_text.h"
 
 namespace strata::audit {
 namespace {

@@ -6,11 +6,11 @@
 #include <memory>
 #include <string>
 
-#include "base/clock.h"
-#include "base/status.h"
-#include "obs/line_writer.h"
-#include "obs/log.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "lib/obs/line_writer.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
 #include "server/audit/event.h"
 #include "server/audit/policy.h"
 
@@ -31,7 +31,7 @@ class Log {
   static base::StatusOr<std::unique_ptr<Log>> Open(const Options& options, Policy policy,
                                                    const base::Clock& clock, const obs::Logger& log,
                                                    obs::Metrics& metrics);
-  // Writes what is queued, however long that takes (obs/line_writer.h).
+  // Writes what is queued, however long that takes (lib/obs/line_writer.h).
   ~Log();
 
   const Policy& policy() const { return policy_; }

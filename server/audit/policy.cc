@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "codec/decode_json.h"
-#include "codec/yaml.h"
+#include "lib/codec/decode_json.h"
+#include "lib/codec/yaml.h"
 
 namespace strata::audit {
 namespace {

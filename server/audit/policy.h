@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "proto/k8s/audit_v1.pb.h"
 #include "server/api/request_info.h"
 #include "server/auth/user.h"

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "lib/transport/http/message.h"
 #include "server/auth/user.h"
-#include "server/http/message.h"
 
 namespace strata::auth {
 

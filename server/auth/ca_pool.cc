@@ -6,8 +6,8 @@
 #include <chrono>
 #include <utility>
 
-#include "base/bytes.h"
-#include "x509/verify.h"
+#include "lib/base/bytes.h"
+#include "lib/x509/verify.h"
 
 namespace strata::auth {
 namespace {

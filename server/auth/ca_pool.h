@@ -9,12 +9,12 @@
 #include <string_view>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/mutex.h"
-#include "base/status.h"
+#include "lib/base/clock.h"
+#include "lib/base/mutex.h"
+#include "lib/base/status.h"
+#include "lib/x509/pool.h"
 #include "server/auth/token_digest.h"
 #include "server/auth/user.h"
-#include "x509/pool.h"
 
 namespace strata::auth {
 

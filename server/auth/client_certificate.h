@@ -4,8 +4,8 @@
 
 #include <memory>
 
-#include "base/clock.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/obs/metrics.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/ca_pool.h"
 

@@ -6,8 +6,8 @@
 #include <array>
 #include <memory>
 
-#include "base/status.h"
-#include "obs/log.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
 #include "server/auth/rbac.h"
 #include "server/kube/informer.h"
 

@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "codec/decode_json.h"
+#include "lib/codec/decode_json.h"
 #include "proto/k8s/core_v1.pb.h"
 
 namespace strata::auth {

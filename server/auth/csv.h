@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 
 namespace strata::auth {
 

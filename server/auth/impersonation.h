@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
+#include "lib/base/status.h"
+#include "lib/transport/http/message.h"
 #include "server/api/request_info.h"
 #include "server/auth/user.h"
-#include "server/http/message.h"
 
 namespace strata::auth {
 

@@ -16,8 +16,8 @@
 #include <set>
 #include <utility>
 
-#include "base/bytes.h"
-#include "codec/json_text.h"
+#include "lib/base/bytes.h"
+#include "lib/codec/json_text.h"
 #include "server/auth/token_digest.h"
 
 namespace strata::auth {

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
-#include "codec/json_tree.h"
+#include "lib/base/status.h"
+#include "lib/codec/json_tree.h"
 
 namespace strata::auth {
 

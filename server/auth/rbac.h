@@ -9,12 +9,12 @@
 #include <string_view>
 #include <vector>
 
-#include "base/mutex.h"
-#include "base/status.h"
-#include "base/string_map.h"
+#include "lib/base/mutex.h"
+#include "lib/base/status.h"
+#include "lib/base/string_map.h"
+#include "lib/transport/files/file_watcher.h"
 #include "server/auth/authorizer.h"
 #include "server/auth/rbac_objects.h"
-#include "server/files/file_watcher.h"
 
 namespace strata::auth {
 

@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/bytes.h"
-#include "codec/decode_json.h"
-#include "codec/yaml.h"
+#include "lib/base/bytes.h"
+#include "lib/codec/decode_json.h"
+#include "lib/codec/yaml.h"
 
 namespace strata::auth {
 namespace {

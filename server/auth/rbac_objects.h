@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "proto/k8s/rbac_v1.pb.h"
 
 namespace strata::auth {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/ascii.h"
+#include "lib/base/ascii.h"
 #include "server/api/query.h"
 
 namespace strata::auth {

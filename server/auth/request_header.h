@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/mutex.h"
+#include "lib/base/mutex.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/ca_pool.h"
 

@@ -16,10 +16,10 @@
 #include <utility>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/mutex.h"
-#include "base/status.h"
-#include "base/string_map.h"
+#include "lib/base/clock.h"
+#include "lib/base/mutex.h"
+#include "lib/base/status.h"
+#include "lib/base/string_map.h"
 
 namespace strata::auth {
 

@@ -6,7 +6,7 @@
 #include <functional>
 #include <string>
 
-#include "obs/metrics.h"
+#include "lib/obs/metrics.h"
 #include "server/auth/review_cache.h"
 #include "server/kube/api.h"
 

@@ -9,14 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/mutex.h"
-#include "base/status.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/base/mutex.h"
+#include "lib/base/status.h"
+#include "lib/obs/metrics.h"
+#include "lib/transport/files/file_watcher.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/jwt.h"
 #include "server/auth/review_cache.h"
-#include "server/files/file_watcher.h"
 
 namespace strata::auth {
 

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "codec/decode_json.h"
-#include "codec/encode_json.h"
+#include "lib/codec/decode_json.h"
+#include "lib/codec/encode_json.h"
 #include "proto/k8s/authorization_v1.pb.h"
 #include "server/auth/review_metrics.h"
 

@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "base/clock.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/obs/metrics.h"
 #include "server/auth/authorizer.h"
 #include "server/auth/review_cache.h"
 #include "server/kube/api.h"

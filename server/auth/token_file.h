@@ -11,12 +11,12 @@
 #include <string>
 #include <string_view>
 
-#include "base/mutex.h"
-#include "base/status.h"
-#include "obs/log.h"
+#include "lib/base/mutex.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
+#include "lib/transport/files/file_watcher.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/token_digest.h"
-#include "server/files/file_watcher.h"
 
 namespace strata::auth {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "codec/decode_json.h"
-#include "codec/encode_json.h"
+#include "lib/codec/decode_json.h"
+#include "lib/codec/encode_json.h"
 #include "proto/k8s/authentication_v1.pb.h"
 #include "server/api/headers.h"
 #include "server/auth/review_metrics.h"

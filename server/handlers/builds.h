@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "base/mutex.h"
-#include "base/status.h"
-#include "base/string_map.h"
-#include "obs/metrics.h"
+#include "lib/base/mutex.h"
+#include "lib/base/status.h"
+#include "lib/base/string_map.h"
+#include "lib/obs/metrics.h"
 #include "server/handlers/call.h"
 #include "server/handlers/lane.h"
 #include "server/layers/index.h"

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
+#include "lib/base/clock.h"
+#include "lib/transport/http/message.h"
 #include "server/api/error.h"
 #include "server/api/request_info.h"
 #include "server/auth/user.h"
-#include "server/http/message.h"
 #include "server/registry/resource.h"
 #include "server/wire/negotiate.h"
 

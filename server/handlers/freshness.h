@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/mutex.h"
+#include "lib/base/clock.h"
+#include "lib/base/mutex.h"
 #include "server/handlers/call.h"
 #include "storage/reflector/barrier.h"
 

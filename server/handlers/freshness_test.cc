@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "obs/metrics.h"
+#include "lib/obs/metrics.h"
 #include "test/support/mailbox.h"
 
 namespace strata::handlers {

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/ascii.h"
+#include "lib/base/ascii.h"
 #include "lib/image/object_name.h"
 #include "server/api/quote.h"
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 
 namespace strata::handlers {
 namespace {

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
-#include "obs/metrics.h"
-#include "server/http/message.h"
+#include "lib/base/status.h"
+#include "lib/obs/metrics.h"
+#include "lib/transport/http/message.h"
 
 namespace strata::handlers {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "obs/log.h"
+#include "lib/obs/log.h"
 #include "server/layers/index.h"
 #include "storage/reflector/events.h"
 

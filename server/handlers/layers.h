@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "obs/metrics.h"
+#include "lib/obs/metrics.h"
 #include "server/handlers/builds.h"
 #include "server/handlers/call.h"
 #include "server/handlers/freshness.h"

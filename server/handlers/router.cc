@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "codec/json_text.h"
+#include "lib/codec/json_text.h"
 #include "server/handlers/version.h"
 
 namespace strata::handlers {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "base/build_info.h"
+#include "lib/base/build_info.h"
 
 namespace strata::handlers {
 

@@ -1,7 +1,7 @@
 // GET /version: which build serves, in the form of k8s.io/apimachinery pkg/version Info.
 #pragma once
 
-#include "server/http/message.h"
+#include "lib/transport/http/message.h"
 
 namespace strata::handlers {
 

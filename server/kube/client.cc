@@ -9,14 +9,14 @@
 #include <random>
 #include <utility>
 
-#include "base/build_info.h"
-#include "base/bytes.h"
-#include "base/file.h"
-#include "codec/decode_json.h"
+#include "lib/base/build_info.h"
+#include "lib/base/bytes.h"
+#include "lib/base/file.h"
+#include "lib/codec/decode_json.h"
+#include "lib/x509/peer.h"
+#include "lib/x509/system_roots.h"
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/kube/envelope.h"
-#include "x509/peer.h"
-#include "x509/system_roots.h"
 
 namespace strata::kube {
 namespace {

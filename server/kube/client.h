@@ -12,8 +12,8 @@
 #include <thread>
 #include <vector>
 
-#include "base/status.h"
-#include "obs/metrics.h"
+#include "lib/base/status.h"
+#include "lib/obs/metrics.h"
 #include "server/kube/api.h"
 #include "server/kube/config.h"
 

@@ -9,9 +9,9 @@
 #include <string>
 #include <utility>
 
-#include "base/file.h"
-#include "codec/decode_json.h"
-#include "codec/yaml.h"
+#include "lib/base/file.h"
+#include "lib/codec/decode_json.h"
+#include "lib/codec/yaml.h"
 #include "proto/k8s/client_config.pb.h"
 
 namespace strata::kube {

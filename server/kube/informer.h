@@ -9,9 +9,9 @@
 #include <string>
 #include <string_view>
 
-#include "base/status.h"
-#include "base/string_map.h"
-#include "obs/log.h"
+#include "lib/base/status.h"
+#include "lib/base/string_map.h"
+#include "lib/obs/log.h"
 #include "server/kube/api.h"
 
 namespace strata::kube {

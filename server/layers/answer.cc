@@ -10,10 +10,10 @@
 #include <cstring>
 #include <span>
 
-#include "base/bytes.h"
-#include "codec/encode_json.h"
-#include "codec/encode_protobuf.h"
-#include "codec/json_text.h"
+#include "lib/base/bytes.h"
+#include "lib/codec/encode_json.h"
+#include "lib/codec/encode_protobuf.h"
+#include "lib/codec/json_text.h"
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/registry/image_v1.h"
 #include "server/wire/encode.h"

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/revision.h"
-#include "base/status.h"
+#include "lib/base/revision.h"
+#include "lib/base/status.h"
 #include "server/layers/entry.h"
 #include "server/layers/name_table.h"
 #include "server/wire/negotiate.h"

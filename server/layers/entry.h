@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/revision.h"
+#include "lib/base/revision.h"
 #include "server/layers/name_table.h"
 
 namespace strata::layers {

@@ -11,10 +11,10 @@
 #include <sstream>
 #include <string>
 
-#include "base/bytes.h"
-#include "codec/decode_json.h"
-#include "codec/encode_json.h"
-#include "codec/yaml.h"
+#include "lib/base/bytes.h"
+#include "lib/codec/decode_json.h"
+#include "lib/codec/encode_json.h"
+#include "lib/codec/yaml.h"
 #include "proto/k8s/runtime.pb.h"
 #include "server/layers/test_records.h"
 

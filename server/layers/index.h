@@ -18,10 +18,10 @@
 #include <variant>
 #include <vector>
 
-#include "base/mutex.h"
-#include "base/revision.h"
-#include "base/status.h"
-#include "base/string_map.h"
+#include "lib/base/mutex.h"
+#include "lib/base/revision.h"
+#include "lib/base/status.h"
+#include "lib/base/string_map.h"
 #include "server/layers/answer.h"
 #include "server/layers/assembly.h"
 #include "server/layers/entry.h"

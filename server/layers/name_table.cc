@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "base/string_map.h"
+#include "lib/base/string_map.h"
 
 namespace strata::layers {
 namespace {

@@ -6,9 +6,9 @@
 #include <absl/container/flat_hash_set.h>
 #include <fmt/format.h>
 
-#include "base/string_map.h"
-#include "codec/decode_json.h"
-#include "codec/field_reader.h"
+#include "lib/base/string_map.h"
+#include "lib/codec/decode_json.h"
+#include "lib/codec/field_reader.h"
 #include "proto/k8s/meta_v1.pb.h"
 
 namespace strata::layers {

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/string_map.h"
+#include "lib/base/string_map.h"
 #include "server/layers/answer.h"
 #include "server/layers/walk.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "codec/encode_protobuf.h"
+#include "lib/codec/encode_protobuf.h"
 #include "proto/image/image_v1.pb.h"
 #include "server/layers/index.h"
 #include "server/layers/record.h"

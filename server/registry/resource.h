@@ -1,6 +1,6 @@
 // What this server serves, said once: routes, discovery, OpenAPI, the labels of metrics and the
-// texts of errors derive from it. A resource is a value, as a codec's plan is (codec/plan.h); its
-// endpoints, which have state, are bound to it by the router.
+// texts of errors derive from it. A resource is a value, as a codec's plan is (lib/codec/plan.h);
+// its endpoints, which have state, are bound to it by the router.
 #pragma once
 
 #include <google/protobuf/descriptor.h>
@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "codec/encode_json.h"
+#include "lib/codec/encode_json.h"
 
 namespace strata::registry {
 

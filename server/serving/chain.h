@@ -10,15 +10,15 @@
 #include <functional>
 #include <memory>
 
-#include "base/clock.h"
-#include "obs/log.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
+#include "lib/transport/http/exchange.h"
 #include "server/audit/log.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/authorizer.h"
 #include "server/auth/impersonation.h"
 #include "server/handlers/router.h"
-#include "server/http/exchange.h"
 #include "server/serving/deadlines.h"
 #include "server/serving/request_metrics.h"
 #include "server/serving/shares.h"

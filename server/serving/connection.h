@@ -1,11 +1,11 @@
 // Joins net and http: a connection that speaks HTTP, and its requests as exchanges.
 #pragma once
 
-#include "base/clock.h"
-#include "obs/metrics.h"
-#include "server/http/exchange.h"
-#include "server/http/session.h"
-#include "server/net/protocol.h"
+#include "lib/base/clock.h"
+#include "lib/obs/metrics.h"
+#include "lib/transport/http/exchange.h"
+#include "lib/transport/http/session.h"
+#include "lib/transport/net/protocol.h"
 
 namespace strata::serving {
 

@@ -5,9 +5,9 @@
 
 #include <filesystem>
 
-#include "server/net/server.h"
-#include "server/net/tls_client.h"
-#include "server/net/worker_pool.h"
+#include "lib/transport/net/server.h"
+#include "lib/transport/net/tls_client.h"
+#include "lib/transport/net/worker_pool.h"
 
 namespace strata::serving {
 namespace {

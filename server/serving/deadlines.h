@@ -12,7 +12,7 @@
 #include <thread>
 #include <utility>
 
-#include "base/clock.h"
+#include "lib/base/clock.h"
 
 namespace strata::serving {
 

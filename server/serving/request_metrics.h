@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "obs/metrics.h"
+#include "lib/obs/metrics.h"
 #include "server/registry/resource.h"
 
 namespace strata::serving {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/string_map.h"
+#include "lib/base/string_map.h"
 
 namespace strata::serving {
 

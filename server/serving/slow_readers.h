@@ -9,10 +9,10 @@
 #include <memory>
 #include <optional>
 
-#include "base/clock.h"
-#include "base/mutex.h"
-#include "server/http/session.h"
-#include "server/net/executor.h"
+#include "lib/base/clock.h"
+#include "lib/base/mutex.h"
+#include "lib/transport/http/session.h"
+#include "lib/transport/net/executor.h"
 
 namespace strata::serving {
 

@@ -8,10 +8,10 @@
 #include <memory>
 #include <string>
 
-#include "base/clock.h"
-#include "base/mutex.h"
-#include "obs/metrics.h"
-#include "server/http/byte_budget.h"
+#include "lib/base/clock.h"
+#include "lib/base/mutex.h"
+#include "lib/obs/metrics.h"
+#include "lib/transport/http/byte_budget.h"
 #include "server/serving/slow_readers.h"
 
 namespace strata::serving {

@@ -2,9 +2,9 @@
 
 #include <cstdint>
 
-#include "codec/encode_protobuf.h"
-#include "codec/json_text.h"
-#include "codec/yaml.h"
+#include "lib/codec/encode_protobuf.h"
+#include "lib/codec/json_text.h"
+#include "lib/codec/yaml.h"
 
 namespace strata::wire {
 namespace {

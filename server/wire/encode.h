@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "codec/encode_json.h"
+#include "lib/codec/encode_json.h"
 #include "server/wire/negotiate.h"
 
 namespace strata::wire {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 #include "proto/k8s/meta_v1.pb.h"
 
 namespace strata::wire {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "codec/decode_json.h"
+#include "lib/codec/decode_json.h"
 #include "proto/image/image_v1.pb.h"
 #include "server/wire/encode.h"
 #include "server/wire/negotiate.h"

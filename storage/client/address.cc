@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 
 namespace strata::client {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 
 namespace strata::client {
 

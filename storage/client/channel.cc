@@ -13,7 +13,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 
 namespace strata::client {
 namespace {

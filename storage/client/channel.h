@@ -13,7 +13,7 @@
 #include <memory>
 #include <string>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "proto/etcd/rpc.grpc.pb.h"
 #include "storage/client/address.h"
 #include "storage/client/client.h"

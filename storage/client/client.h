@@ -14,11 +14,11 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/revision.h"
-#include "base/status.h"
-#include "obs/log.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/base/revision.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
 
 namespace etcdserverpb {
 class RangeRequest;

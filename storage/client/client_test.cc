@@ -12,7 +12,7 @@
 #include <optional>
 #include <thread>
 
-#include "obs/log.h"
+#include "lib/obs/log.h"
 #include "proto/etcd/rpc.pb.h"
 #include "storage/client/address.h"
 #include "storage/client/watch.h"

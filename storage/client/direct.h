@@ -7,8 +7,8 @@
 #include <memory>
 #include <string>
 
-#include "base/clock.h"
-#include "base/status.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
 #include "storage/client/address.h"
 #include "storage/client/tls_files.h"
 #include "storage/client/transport.h"

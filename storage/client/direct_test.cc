@@ -10,7 +10,8 @@
 #include <fstream>
 #include <thread>
 
-#include "obs/log.h"
+#include "lib/obs/log.h"
+#include "lib/x509/certificate.h"
 #include "proto/etcd/rpc.pb.h"
 #include "storage/engine/store.h"
 #include "storage/rpc/server.h"
@@ -18,7 +19,6 @@
 #include "test/support/fake_etcd.h"
 #include "test/support/http_peer.h"
 #include "test/support/silent_listener.h"
-#include "x509/certificate.h"
 
 namespace strata::client {
 namespace {

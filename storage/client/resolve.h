@@ -7,8 +7,8 @@
 #include <cstring>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/status.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
 #include "storage/client/address.h"
 #include "storage/client/wait.h"
 

@@ -7,10 +7,10 @@
 #include <string_view>
 #include <utility>
 
-#include "base/file.h"
-#include "x509/certificate.h"
-#include "x509/system_roots.h"
-#include "x509/verify.h"
+#include "lib/base/file.h"
+#include "lib/x509/certificate.h"
+#include "lib/x509/system_roots.h"
+#include "lib/x509/verify.h"
 
 namespace strata::client {
 namespace {

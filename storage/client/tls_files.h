@@ -14,12 +14,12 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
-#include "obs/log.h"
-#include "obs/metrics.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
+#include "lib/x509/peer.h"
+#include "lib/x509/pool.h"
 #include "storage/client/client.h"
-#include "x509/peer.h"
-#include "x509/pool.h"
 
 namespace strata::client {
 

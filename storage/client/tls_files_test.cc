@@ -9,7 +9,7 @@
 #include <fstream>
 #include <utility>
 
-#include "base/clock.h"
+#include "lib/base/clock.h"
 #include "test/support/certificates.h"
 
 namespace strata::client {

@@ -15,8 +15,8 @@
 #include <string_view>
 #include <utility>
 
-#include "base/clock.h"
-#include "base/status.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
 #include "storage/client/address.h"
 #include "storage/client/tls_files.h"
 #include "storage/client/wait.h"

@@ -9,7 +9,7 @@
 #include <memory>
 #include <thread>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/client/transport.h"
 
 namespace strata::client {

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 
 namespace strata::client {
 namespace {

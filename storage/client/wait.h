@@ -7,8 +7,8 @@
 
 #include <chrono>
 
-#include "base/clock.h"
-#include "base/status.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
 
 namespace strata::client {
 

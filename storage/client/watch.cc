@@ -9,7 +9,7 @@
 #include <deque>
 #include <utility>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 #include "storage/client/channel.h"
 
 namespace strata::client {

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/revision.h"
-#include "base/status.h"
+#include "lib/base/clock.h"
+#include "lib/base/revision.h"
+#include "lib/base/status.h"
 #include "storage/client/client.h"
 
 namespace strata::client {

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "base/file.h"
+#include "lib/base/file.h"
 
 namespace strata::command_line {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/client/client.h"
 
 namespace CLI {

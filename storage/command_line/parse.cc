@@ -15,7 +15,7 @@
 #include <system_error>
 #include <utility>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 
 namespace strata::command_line {
 namespace {

@@ -10,8 +10,8 @@
 
 #include <cstddef>
 
-#include "base/status.h"
-#include "obs/metrics.h"
+#include "lib/base/status.h"
+#include "lib/obs/metrics.h"
 #include "storage/engine/types.h"
 
 namespace strata::engine {

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/engine/types.h"
 
 namespace strata::engine {

@@ -30,7 +30,7 @@
 #include <thread>
 #include <utility>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/engine/wal.h"
 
 struct MDB_env;

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 
 namespace strata::engine {
 

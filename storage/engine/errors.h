@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 
 namespace strata::engine {
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/engine/view.h"
 
 namespace strata::engine {

@@ -5,7 +5,7 @@
 #include <random>
 #include <utility>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 #include "storage/engine/layout.h"
 #include "storage/engine/view.h"
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/engine/data_dir.h"
 #include "storage/engine/lmdb.h"
 #include "storage/engine/types.h"

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 
 namespace strata::engine {
 namespace {

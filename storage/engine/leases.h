@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/clock.h"
+#include "lib/base/clock.h"
 
 namespace strata::engine {
 

@@ -15,7 +15,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 #include "storage/engine/data_dir.h"
 #include "storage/engine/errors.h"
 #include "storage/engine/tree_check.h"

@@ -24,7 +24,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/engine/checkpoints.h"
 #include "storage/engine/map_faults.h"
 #include "storage/engine/redo.h"

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 
 namespace strata::engine::lmdb {
 

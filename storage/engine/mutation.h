@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/engine/answer_bytes.h"
 #include "storage/engine/layout.h"
 #include "storage/engine/lmdb.h"

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/engine/types.h"
 
 namespace strata::engine {

@@ -22,10 +22,10 @@
 #include <thread>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/status.h"
-#include "obs/log.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
 #include "storage/engine/answer_bytes.h"
 #include "storage/engine/data_dir.h"
 #include "storage/engine/leases.h"

@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/clock.h"
-#include "obs/log.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
 #include "storage/engine/store.h"
 
 namespace strata::engine {

@@ -6,7 +6,7 @@
 // is listed as free is. Values have checksums, which are verified when they are read.
 #pragma once
 
-#include "base/status.h"
+#include "lib/base/status.h"
 
 namespace strata::engine::lmdb {
 

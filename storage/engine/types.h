@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-#include "base/revision.h"
+#include "lib/base/revision.h"
 
 namespace strata::engine {
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 #include "storage/engine/layout.h"
 #include "storage/engine/view.h"
 

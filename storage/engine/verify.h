@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/engine/lmdb.h"
 
 namespace strata::engine {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string_view>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/engine/answer_bytes.h"
 #include "storage/engine/layout.h"
 #include "storage/engine/lmdb.h"

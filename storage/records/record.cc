@@ -4,11 +4,11 @@
 
 #include <utility>
 
-#include "base/bytes.h"
-#include "base/status.h"
-#include "codec/decode_json.h"
-#include "codec/encode_protobuf.h"
-#include "codec/field_reader.h"
+#include "lib/base/bytes.h"
+#include "lib/base/status.h"
+#include "lib/codec/decode_json.h"
+#include "lib/codec/encode_protobuf.h"
+#include "lib/codec/field_reader.h"
 #include "proto/image/image_v1.pb.h"
 #include "proto/k8s/runtime.pb.h"
 

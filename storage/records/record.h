@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/revision.h"
+#include "lib/base/revision.h"
 #include "storage/records/kinds.h"
 
 namespace strata::records {

@@ -16,10 +16,10 @@
 #include <thread>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/revision.h"
-#include "base/status.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/base/revision.h"
+#include "lib/base/status.h"
+#include "lib/obs/metrics.h"
 
 namespace strata::reflector {
 

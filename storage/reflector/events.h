@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "base/revision.h"
+#include "lib/base/revision.h"
 #include "storage/records/record.h"
 
 namespace strata::reflector {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
-#include "obs/log.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
 
 namespace strata::reflector {
 

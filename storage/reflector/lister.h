@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/revision.h"
-#include "base/status.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/base/revision.h"
+#include "lib/base/status.h"
+#include "lib/obs/metrics.h"
 #include "storage/client/client.h"
 #include "storage/records/keys.h"
 #include "storage/reflector/events.h"

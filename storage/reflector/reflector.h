@@ -43,10 +43,10 @@
 #include <thread>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/status.h"
-#include "obs/log.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
 #include "storage/client/backoff.h"
 #include "storage/client/client.h"
 #include "storage/client/watch.h"

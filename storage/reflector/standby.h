@@ -19,9 +19,9 @@
 #include <string>
 #include <thread>
 
-#include "base/clock.h"
-#include "base/revision.h"
-#include "obs/metrics.h"
+#include "lib/base/clock.h"
+#include "lib/base/revision.h"
+#include "lib/obs/metrics.h"
 #include "storage/client/backoff.h"
 #include "storage/client/client.h"
 #include "storage/client/watch.h"

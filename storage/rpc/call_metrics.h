@@ -10,7 +10,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "obs/metrics.h"
+#include "lib/obs/metrics.h"
 
 namespace strata::rpc {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "x509/verify.h"
+#include "lib/x509/verify.h"
 
 namespace strata::rpc {
 namespace {

@@ -11,10 +11,10 @@
 #include <string_view>
 #include <utility>
 
-#include "base/clock.h"
-#include "base/status.h"
-#include "obs/log.h"
-#include "x509/pool.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
+#include "lib/x509/pool.h"
 
 namespace strata::rpc {
 

@@ -4,7 +4,7 @@
 
 #include <grpcpp/support/status.h>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "proto/etcd/rpc.pb.h"
 #include "storage/engine/types.h"
 

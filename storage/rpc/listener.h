@@ -17,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 
 namespace strata::rpc {
 

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
-#include "obs/log.h"
-#include "obs/metrics.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
 #include "storage/engine/store.h"
 #include "storage/rpc/watch.h"
 

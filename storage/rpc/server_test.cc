@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/clock.h"
+#include "lib/base/clock.h"
 #include "proto/etcd/rpc.grpc.pb.h"
 
 namespace strata::rpc {

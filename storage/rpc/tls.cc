@@ -12,9 +12,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/file.h"
-#include "x509/key_pair.h"
-#include "x509/pool.h"
+#include "lib/base/file.h"
+#include "lib/x509/key_pair.h"
+#include "lib/x509/pool.h"
 
 namespace strata::rpc {
 namespace {

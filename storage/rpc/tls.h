@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "base/status.h"
-#include "obs/log.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
 #include "storage/rpc/client_judge.h"
 #include "storage/rpc/memory_file.h"
 

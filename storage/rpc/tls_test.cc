@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "obs/log.h"
+#include "lib/obs/log.h"
 #include "storage/engine/store.h"
 #include "storage/rpc/services.h"
 #include "test/support/certificates.h"

@@ -18,7 +18,7 @@
 #include <thread>
 #include <vector>
 
-#include "obs/metrics.h"
+#include "lib/obs/metrics.h"
 #include "proto/etcd/rpc.grpc.pb.h"
 #include "storage/engine/store.h"
 #include "storage/rpc/convert.h"

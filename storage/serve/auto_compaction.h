@@ -6,9 +6,9 @@
 #include <optional>
 #include <string_view>
 
-#include "base/clock.h"
-#include "base/status.h"
-#include "obs/log.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
 #include "storage/engine/store.h"
 
 namespace strata::serve {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
-#include "obs/metrics.h"
+#include "lib/base/status.h"
+#include "lib/obs/metrics.h"
 #include "storage/engine/store.h"
 
 struct MHD_Daemon;

@@ -20,12 +20,12 @@
 #include <utility>
 #include <vector>
 
-#include "base/build_info.h"
-#include "base/clock.h"
-#include "base/process.h"
-#include "obs/log.h"
-#include "obs/metrics.h"
-#include "obs/process.h"
+#include "lib/base/build_info.h"
+#include "lib/base/clock.h"
+#include "lib/base/process.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
+#include "lib/obs/process.h"
 #include "storage/engine/store.h"
 #include "storage/rpc/maintenance.h"
 #include "storage/rpc/server.h"

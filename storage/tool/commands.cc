@@ -16,10 +16,10 @@
 #include <utility>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/clock.h"
-#include "obs/log.h"
-#include "obs/metrics.h"
+#include "lib/base/bytes.h"
+#include "lib/base/clock.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
 #include "storage/command_line/etcd_flags.h"
 #include "storage/tool/connection.h"
 #include "storage/tool/console.h"

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdio>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 
 namespace strata::tool {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "codec/encode_json.h"
+#include "lib/codec/encode_json.h"
 #include "proto/image/image_v1.pb.h"
 #include "storage/records/keys.h"
 #include "storage/records/record.h"

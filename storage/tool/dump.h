@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/records/record.h"
 #include "storage/tool/console.h"
 #include "storage/tool/output.h"

@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdlib>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 
 namespace strata::tool {
 

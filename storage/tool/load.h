@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/status.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
 #include "storage/tool/console.h"
 #include "storage/tool/parse.h"
 #include "storage/tool/record_store.h"

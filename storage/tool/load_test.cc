@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 #include "storage/tool/connection.h"
 #include "storage/tool/dump.h"
 #include "storage/tool/input.h"

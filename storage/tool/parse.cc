@@ -7,9 +7,9 @@
 #include <iterator>
 #include <utility>
 
-#include "codec/decode_json.h"
-#include "codec/json_text.h"
-#include "codec/yaml.h"
+#include "lib/codec/decode_json.h"
+#include "lib/codec/json_text.h"
+#include "lib/codec/yaml.h"
 
 namespace strata::tool {
 namespace {

@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "lib/image/check.h"
 #include "storage/records/record.h"
 #include "storage/tool/documents.h"

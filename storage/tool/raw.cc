@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/bytes.h"
-#include "codec/decode_json.h"
+#include "lib/base/bytes.h"
+#include "lib/codec/decode_json.h"
 #include "storage/tool/input.h"
 #include "storage/tool/spool.h"
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/tool/console.h"
 #include "storage/tool/output.h"
 #include "storage/tool/record_store.h"

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/revision.h"
-#include "base/status.h"
+#include "lib/base/revision.h"
+#include "lib/base/status.h"
 #include "storage/client/client.h"
 #include "storage/records/keys.h"
 

@@ -21,8 +21,8 @@
 #include <string_view>
 #include <system_error>
 
-#include "obs/log.h"
-#include "obs/metrics.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
 #include "proto/etcd/kv.pb.h"
 #include "storage/engine/data_dir.h"
 #include "storage/engine/import.h"

@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "base/clock.h"
-#include "base/revision.h"
-#include "base/status.h"
+#include "lib/base/clock.h"
+#include "lib/base/revision.h"
+#include "lib/base/status.h"
 
 namespace strata::tool {
 

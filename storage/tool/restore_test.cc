@@ -13,7 +13,7 @@
 #include <random>
 #include <string>
 
-#include "obs/log.h"
+#include "lib/obs/log.h"
 #include "storage/engine/store.h"
 
 namespace strata::tool {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "codec/encode_protobuf.h"
+#include "lib/codec/encode_protobuf.h"
 #include "storage/records/record.h"
 
 namespace strata::tool {

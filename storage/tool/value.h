@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/status.h"
+#include "lib/base/status.h"
 #include "storage/records/record.h"
 #include "storage/tool/parse.h"
 

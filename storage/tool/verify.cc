@@ -6,8 +6,8 @@
 #include <set>
 #include <utility>
 
-#include "base/string_map.h"
-#include "codec/json_text.h"
+#include "lib/base/string_map.h"
+#include "lib/codec/json_text.h"
 #include "proto/image/image_v1.pb.h"
 #include "storage/records/keys.h"
 #include "storage/records/record.h"

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "base/revision.h"
-#include "base/status.h"
+#include "lib/base/revision.h"
+#include "lib/base/status.h"
 #include "storage/tool/record_store.h"
 
 namespace strata::tool {

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <string>
 
-#include "codec/decode_json.h"
+#include "lib/codec/decode_json.h"
 #include "proto/image/image_v1.pb.h"
 #include "storage/records/record.h"
 #include "storage/tool/connection.h"

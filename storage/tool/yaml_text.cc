@@ -5,7 +5,7 @@
 #include <cctype>
 #include <cstdint>
 
-#include "base/bytes.h"
+#include "lib/base/bytes.h"
 
 namespace strata::tool {
 namespace {

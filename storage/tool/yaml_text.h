@@ -1,6 +1,6 @@
 // JSON printed as YAML: block style, and keys in the order they have, so that a record that is
-// dumped and loaded again has the bytes it had (codec/yaml.h sorts them, as the reference's answers
-// do).
+// dumped and loaded again has the bytes it had (lib/codec/yaml.h sorts them, as the reference's
+// answers do).
 #pragma once
 
 #include <string>

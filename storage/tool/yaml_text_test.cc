@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "codec/yaml.h"
+#include "lib/codec/yaml.h"
 
 namespace strata::tool {
 namespace {

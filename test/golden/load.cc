@@ -14,9 +14,9 @@
 #include <thread>
 #include <unordered_map>
 
-#include "base/revision.h"
-#include "base/status.h"
-#include "obs/metrics.h"
+#include "lib/base/revision.h"
+#include "lib/base/status.h"
+#include "lib/obs/metrics.h"
 #include "storage/client/client.h"
 
 namespace strata {

@@ -2,7 +2,7 @@
 """Checks every #include of the project against the table of rooms in docs/architecture.md.
 
 The table is the rule: a row is `| room | may include |`, where the second cell lists rooms (with all below them,
-`server/net` or `proto`), and libraries by the names in LIBRARIES. Everything may use the standard library, POSIX
+`lib/transport/net` or `proto`), and libraries by the names in LIBRARIES. Everything may use the standard library, POSIX
 headers, fmt and abseil. Tests, fuzz targets and benches may also use gtest, rapidcheck, benchmark and test/support.
 """
 

@@ -9,9 +9,9 @@
 #include <set>
 #include <string>
 
-#include "codec/decode_json.h"
-#include "codec/encode_json.h"
-#include "codec/encode_protobuf.h"
+#include "lib/codec/decode_json.h"
+#include "lib/codec/encode_json.h"
+#include "lib/codec/encode_protobuf.h"
 #include "proto/image/image_v1.pb.h"
 #include "test/support/bad_records.h"
 

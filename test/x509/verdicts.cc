@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
-#include "x509/verify.h"
+#include "lib/base/bytes.h"
+#include "lib/x509/verify.h"
 
 namespace strata::x509 {
 namespace {

@@ -1,0 +1,74 @@
+#include "lib/base/file.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+namespace strata::base {
+namespace {
+
+using testing::HasSubstr;
+
+class ReadFileTest : public testing::Test {
+ protected:
+  ReadFileTest() { std::filesystem::create_directories(folder); }
+  ~ReadFileTest() override { std::filesystem::remove_all(folder); }
+
+  std::string Why(const std::string& name, size_t max_bytes = 100) {
+    return std::string(Message(ReadFile(name, max_bytes).status()));
+  }
+
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("strata-file-" + std::to_string(getpid()));
+  const std::string pipe = folder / "pipe";
+};
+
+TEST_F(ReadFileTest, NamesTheFileAndWhatIsWrong) {
+  std::ofstream(folder / "four") << "four";
+  EXPECT_EQ(*ReadFile(folder / "four", 4), "four");
+  EXPECT_THAT(Why(folder / "four", 3), HasSubstr("four: File too large"));
+  EXPECT_THAT(Why(folder / "absent"), HasSubstr("absent: No such file"));
+  EXPECT_THAT(Why(folder), HasSubstr("Is a directory"));
+  EXPECT_THAT(Why("/dev/zero"), HasSubstr("/dev/zero: File too large"));
+}
+
+// A rotation that ends in one must not hold up the thread that looks at files.
+TEST_F(ReadFileTest, APipeThatNobodyWritesToIsEmptyAndOneThatIsHeldOpenAnError) {
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(*ReadFile(pipe, 100), "");
+  const int held = open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  EXPECT_THAT(Why(pipe), HasSubstr("pipe: it is no regular file, and nothing comes from it"));
+  close(held);
+}
+
+// <(…) of a shell.
+TEST_F(ReadFileTest, APipeIsReadToItsEnd) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  std::thread writer([&] {
+    for (const char part : {'a', 'b', 'c'}) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      EXPECT_EQ(write(ends[1], &part, 1), 1);
+    }
+    close(ends[1]);
+  });
+  EXPECT_EQ(*ReadFile("/dev/fd/" + std::to_string(ends[0]), 100), "abc");
+  writer.join();
+  close(ends[0]);
+}
+
+TEST_F(ReadFileTest, BoundsWhatItReads) {
+  EXPECT_FALSE(ReadFile("/dev/zero", 1 << 20).ok());
+  EXPECT_FALSE(ReadFile("/nonexistent", 1 << 20).ok());
+}
+
+}  // namespace
+}  // namespace strata::base

@@ -1,0 +1,66 @@
+// For this folder's tests: a listener that records requests and answers them, and a session driven
+// by hand.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/transport/http/session.h"
+
+namespace strata::http {
+
+// Answers each request at once, unless `hold` is set.
+class Recorder final : public SessionListener {
+ public:
+  void OnRequest(StreamId stream, Request request) override {
+    requests.push_back({stream, std::move(request)});
+    if (watch) session->OnGone(stream, [this] { ++gone; });
+    if (!hold) session->Respond(stream, answer(requests.back().second), now);
+  }
+
+  static Response Echo(const Request& request) {
+    Response response;
+    response.headers.Add("audit-id", "1");
+    response.body =
+        std::make_shared<const std::string>(fmt::format("{} {}", request.method, request.target));
+    return response;
+  }
+
+  std::vector<std::pair<StreamId, Request>> requests;
+  std::function<Response(const Request&)> answer = Echo;
+  bool hold = false;
+  bool watch = false;  // counts in `gone` those whose client goes before they are answered
+  size_t gone = 0;
+  Session* session = nullptr;
+  base::MonotonicTime now{};
+};
+
+// Everything the session has to send, taken in pieces of at most `piece` bytes.
+inline std::string Drain(Session& session, base::MonotonicTime now, size_t piece = 16 << 10) {
+  std::string out, buffer(piece, '\0');
+  while (const size_t n = session.Produce(buffer, now)) out.append(buffer, 0, n);
+  return out;
+}
+
+// Feeds `bytes` in pieces, as far as the session takes them, and returns what it sends meanwhile.
+inline std::string Exchange(Session& session, std::string_view bytes, base::MonotonicTime now,
+                            size_t piece, size_t out_piece = 16 << 10) {
+  std::string out = Drain(session, now, out_piece);
+  while (!bytes.empty() && session.wants_input()) {
+    const size_t n = std::min(piece, bytes.size());
+    // As a socket does: what is passed is gone afterwards.
+    const std::string copy(bytes.substr(0, n));
+    session.Receive(copy, now);
+    bytes.remove_prefix(n);
+    out += Drain(session, now, out_piece);
+  }
+  return out;
+}
+
+}  // namespace strata::http

@@ -1,0 +1,71 @@
+// What both sessions' fuzz targets do: the first byte says how the rest is cut, answered and
+// drained.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+
+#include "lib/transport/http/session_fixture.h"
+
+namespace strata::http {
+
+template <typename Make>
+void FuzzSession(const uint8_t* data, size_t size, Make make) {
+  if (size == 0) return;
+  const uint8_t mode = data[0];
+  const size_t piece = (mode & 7) == 0 ? size : (mode & 7);
+  const std::string_view bytes(reinterpret_cast<const char*>(data + 1), size - 1);
+  SessionOptions options;
+  options.max_header_bytes = 512;
+  options.max_dropped_body_bytes = 256;
+  options.max_held_bytes_in_all = 3000;
+  options.max_held_bytes = 2048;
+  options.max_concurrent_streams = 4;
+  options.max_pipelined = 2;
+  base::FakeClock clock;
+  Recorder recorder;
+  recorder.hold = (mode & 8) != 0;
+  SessionTotals totals(options);
+  ByteBudget& held = totals.held;
+  // Another connection's, for some.
+  if (!held.Take((mode & 128) != 0 ? 2700 : 0)) std::abort();
+  const size_t held_before = held.used();
+  auto session =
+      make(options, totals, std::make_shared<const Peer>(), recorder, clock, clock.Now());
+  recorder.session = session.get();
+  recorder.now = clock.Now();
+  recorder.watch = (mode & 8) != 0;
+  size_t sent = Exchange(*session, bytes, clock.Now(), piece, (mode & 16) != 0 ? 3 : 4096).size();
+  if ((mode & 32) != 0) session->StartDrain(clock.Now());
+  if ((mode & 64) != 0) session->ReceiveEnd(clock.Now());
+  while (recorder.hold && session->in_progress() > 0) {
+    recorder.hold = false;
+    for (size_t i = 0; i < recorder.requests.size(); ++i) {
+      const StreamId id = recorder.requests[i].first;
+      if (id % 3 == 0) {
+        session->Abandon(id, clock.Now());
+      } else {
+        session->Respond(id, Recorder::Echo(recorder.requests[i].second), clock.Now());
+      }
+    }
+  }
+  sent += Drain(*session, clock.Now()).size();
+  for (const auto& [id, request] : recorder.requests) {
+    if (request.target.empty()) std::abort();
+  }
+  // Answers and errors, never more than what was asked for could explain.
+  if (sent > 4096 + size * 512) std::abort();
+  if (session->in_progress() != 0) std::abort();
+  for (int i = 0; i < 5 && !session->finished(); ++i) {
+    clock.Advance(std::chrono::seconds(100));
+    if (clock.Now() >= session->next_deadline()) session->OnDeadline(clock.Now());
+    Drain(*session, clock.Now());
+  }
+  if (!session->finished()) std::abort();
+  session->TellGone();
+  if (recorder.gone > recorder.requests.size()) std::abort();
+  session.reset();
+  if (held.used() != held_before) std::abort();
+}
+
+}  // namespace strata::http

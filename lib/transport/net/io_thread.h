@@ -1,0 +1,94 @@
+// A thread with its own io_context, and the connections that live and die on it. Private to this
+// folder.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/obs/log.h"
+#include "lib/transport/net/credentials.h"
+#include "lib/transport/net/executor.h"
+#include "lib/transport/net/options.h"
+
+namespace strata::net {
+
+class Connection;
+
+class IoThread {
+ public:
+  // References outlive this.
+  IoThread(const ConnectionOptions& options, size_t max_connections, const Credentials& credentials,
+           const ProtocolFactory& factory, const base::Clock& clock, const obs::Logger& logger,
+           std::shared_ptr<Counts> counts);
+  ~IoThread();  // Stop
+
+  void Start();
+  // Closes all connections as they are.
+  void Stop();
+
+  // From any thread.
+  void Adopt(int fd, std::string peer_address, bool is_ipv6, bool over_limit);
+  void Drain();
+  // Closes the connection that has been idle longest (Connection::idle_since). `none` is called on
+  // the thread if there is no such.
+  void EvictIdle(Task none);
+  // Closes all that are idle.
+  void CloseIdle();
+  size_t load() const { return load_.load(std::memory_order_relaxed); }
+  const std::shared_ptr<Executor>& executor() const { return executor_; }
+
+  // The rest is for connections, on the thread.
+  const ConnectionOptions& options() const { return options_; }
+  const ProtocolFactory& factory() const { return factory_; }
+  const obs::Logger& logger() const { return logger_; }
+  Counts& counts() { return *counts_; }
+  // More are open, on all threads, than strangers may have.
+  bool full() const { return counts_->open.load() > static_cast<int64_t>(max_connections_); }
+  base::MonotonicTime now() const { return clock_.Now(); }
+  // Flushes what asked for it, frees what died. Each turn ends with it.
+  void EndTurn();
+  void QueueFlush(Connection& connection) { to_flush_.push_back(&connection); }
+  void NoteDead(Connection& connection) { dead_.push_back(&connection); }
+
+  // Shared by all connections, empty between turns: ciphertext in, plaintext in, plaintext out,
+  // ciphertext out.
+  std::string received, decrypted, produced, records;
+
+ private:
+  void Run();
+  void RunPosted();
+  void RunDelayed();
+  void ArmDelayed();
+  void Tick();
+
+  const ConnectionOptions& options_;
+  const size_t max_connections_;
+  const Credentials& credentials_;
+  const ProtocolFactory& factory_;
+  const base::Clock& clock_;
+  const obs::Logger& logger_;
+  const std::shared_ptr<Counts> counts_;
+  const std::shared_ptr<Executor> executor_ = std::make_shared<Executor>();
+  std::atomic<size_t> load_ = 0;
+
+  boost::asio::io_context context_{1};
+  boost::asio::steady_timer tick_{context_};
+  boost::asio::steady_timer delay_{context_};
+  std::multimap<base::MonotonicTime, Task> delayed_;
+  std::vector<Task> running_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<Connection*> to_flush_, dead_;
+  bool draining_ = false;
+  std::thread thread_;
+};
+
+}  // namespace strata::net
