@@ -1,4 +1,4 @@
-#include "server/identity.h"
+#include "server/start/identity.h"
 
 #include <string>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "server/arguments.h"
+#include "server/start/arguments.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "server/arguments.h"
+#include "server/start/arguments.h"
 
 #include <fmt/format.h>
 

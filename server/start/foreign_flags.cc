@@ -1,4 +1,4 @@
-#include "server/foreign_flags.h"
+#include "server/start/foreign_flags.h"
 
 #include <string_view>
 

@@ -1,4 +1,4 @@
-#include "server/flags.h"
+#include "server/start/flags.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "server/arguments.h"
-#include "server/foreign_flags.h"
+#include "server/start/arguments.h"
+#include "server/start/foreign_flags.h"
 #include "storage/command_line/parse.h"
 
 namespace strata {

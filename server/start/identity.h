@@ -17,9 +17,9 @@
 #include "server/auth/cluster_rbac.h"
 #include "server/auth/cluster_trust.h"
 #include "server/auth/rbac.h"
-#include "server/flags.h"
 #include "server/handlers/health.h"
 #include "server/kube/client.h"
+#include "server/start/flags.h"
 
 namespace strata {
 

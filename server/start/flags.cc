@@ -1,4 +1,4 @@
-#include "server/flags.h"
+#include "server/start/flags.h"
 
 #include <fmt/format.h>
 
