@@ -16,7 +16,7 @@ import (
 	"strata/test/rig"
 )
 
-// examples/layer-policy: a controller author's program, between a real kube-apiserver and Strata.
+// clients/layer-policy: a controller author's program, between a real kube-apiserver and Strata.
 func TestAnAdmissionWebhookDecidesByLayers(t *testing.T) {
 	c := newCluster(t)
 	c.storeApp()

@@ -1,4 +1,4 @@
-module strata/examples/layer-policy
+module strata/clients/layer-policy
 
 go 1.24.0
 
