@@ -31,12 +31,12 @@
 #include "server/api/discovery.h"
 #include "server/api/openapi.h"
 #include "server/audit/log.h"
-#include "server/handlers/freshness.h"
-#include "server/handlers/health.h"
-#include "server/handlers/image_stream.h"
-#include "server/handlers/index_feed.h"
-#include "server/handlers/layers.h"
-#include "server/handlers/router.h"
+#include "server/endpoints/freshness.h"
+#include "server/endpoints/health.h"
+#include "server/endpoints/image_stream.h"
+#include "server/endpoints/index_feed.h"
+#include "server/endpoints/layers.h"
+#include "server/endpoints/router.h"
 #include "server/layers/index.h"
 #include "server/registry/image_v1.h"
 #include "server/serving/chain.h"
@@ -94,9 +94,9 @@ base::StatusOr<std::unique_ptr<Backend>> OpenBackend(const Flags& flags, const b
   return backend;
 }
 
-void AddHealthChecks(handlers::Health& health, const reflector::Reflector& reflector,
+void AddHealthChecks(endpoints::Health& health, const reflector::Reflector& reflector,
                      const std::atomic<bool>& stopping) {
-  using Scope = handlers::Health::Scope;
+  using Scope = endpoints::Health::Scope;
   health.Add("ping", Scope::kLiveness, [] { return base::OkStatus(); });
   health.Add("log", Scope::kLiveness, [] { return base::OkStatus(); });
   health.Add("etcd", Scope::kReadiness, [&reflector] { return reflector.connection(); });
@@ -110,8 +110,8 @@ void AddHealthChecks(handlers::Health& health, const reflector::Reflector& refle
 }
 
 // By a thread of their own: whatever users ask for, an operator sees it.
-handlers::CallHandler ServeMetrics(const obs::Metrics& metrics, net::WorkerPool& writer) {
-  return [&metrics, &writer](const std::shared_ptr<handlers::Call>& call) {
+endpoints::CallHandler ServeMetrics(const obs::Metrics& metrics, net::WorkerPool& writer) {
+  return [&metrics, &writer](const std::shared_ptr<endpoints::Call>& call) {
     net::Task task = [&metrics, call] {
       call->Guard([&] {
         http::Response response;
@@ -125,8 +125,8 @@ handlers::CallHandler ServeMetrics(const obs::Metrics& metrics, net::WorkerPool&
   };
 }
 
-handlers::Lane LaneOf(net::WorkerPool& pool) {
-  return {[&pool](std::function<void()>& task, const handlers::Lane::Order& order) {
+endpoints::Lane LaneOf(net::WorkerPool& pool) {
+  return {[&pool](std::function<void()>& task, const endpoints::Lane::Order& order) {
             return pool.TrySubmit([task] { task(); }, {order.user, order.bytes});
           },
           [&pool](uint64_t ticket) { pool.Withdraw(ticket); }};
@@ -214,14 +214,14 @@ int Run(Flags flags) {
   auto backend = OpenBackend(flags, clock, log, metrics);
   if (!backend.ok()) return Fail(backend.status());
 
-  layers::Index index(flags.index, handlers::ReportTo(log));
-  handlers::AddIndexMetrics(index, metrics);
-  handlers::IndexFeed feed(index);
+  layers::Index index(flags.index, endpoints::ReportTo(log));
+  endpoints::AddIndexMetrics(index, metrics);
+  endpoints::IndexFeed feed(index);
   reflector::Reflector reflector(*(*backend)->client, records::Keys(flags.etcd_prefix), feed,
                                  flags.reflector, clock, log, metrics);
 
   std::atomic<bool> stopping = false;
-  handlers::Health health;
+  endpoints::Health health;
   AddHealthChecks(health, reflector, stopping);
   (*identity)->AddHealthChecks(health);
   health.AddMetrics(metrics);
@@ -231,20 +231,20 @@ int Run(Flags flags) {
   net::WorkerPool workers(flags.workers, "build", metrics);
   net::WorkerPool readers(flags.readers, "read", metrics);
   net::WorkerPool metrics_writer({.threads = 1, .max_queued = 64}, "metrics", metrics);
-  handlers::Freshness freshness(reflector.barrier(), clock);
-  handlers::LayersHandler layers(index, freshness, LaneOf(workers), metrics);
-  handlers::ImageStreamHandler image_stream(*(*backend)->client, records::Keys(flags.etcd_prefix),
-                                            freshness, LaneOf(readers), flags.registry);
-  handlers::Router router(groups);
+  endpoints::Freshness freshness(reflector.barrier(), clock);
+  endpoints::LayersHandler layers(index, freshness, LaneOf(workers), metrics);
+  endpoints::ImageStreamHandler image_stream(*(*backend)->client, records::Keys(flags.etcd_prefix),
+                                             freshness, LaneOf(readers), flags.registry);
+  endpoints::Router router(groups);
   router.AddHealth(health);
   router.AddVersion();
   router.AddDiscovery(discovery);
   router.AddOpenApi(openapi);
   router.AddPath("/metrics", ServeMetrics(metrics, metrics_writer));
   router.Serve(registry::ImageStreamLayers(), "get",
-               [&layers](std::shared_ptr<handlers::Call> call) { layers.Serve(std::move(call)); });
+               [&layers](std::shared_ptr<endpoints::Call> call) { layers.Serve(std::move(call)); });
   router.Serve(registry::ImageStreams(), "get",
-               [&image_stream](std::shared_ptr<handlers::Call> call) {
+               [&image_stream](std::shared_ptr<endpoints::Call> call) {
                  image_stream.Serve(std::move(call));
                });
 

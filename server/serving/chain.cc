@@ -41,7 +41,7 @@ std::string_view CacheControlOf(std::string_view path) {
 }  // namespace
 
 // One request from its arrival to its answer. Counted as in flight until its last owner lets go.
-class Chain::ServedCall final : public handlers::Call,
+class Chain::ServedCall final : public endpoints::Call,
                                 public std::enable_shared_from_this<ServedCall> {
  public:
   ServedCall(Chain& chain, http::Request r, std::unique_ptr<http::Exchange> exchange)
@@ -251,7 +251,7 @@ class Chain::ServedCall final : public handlers::Call,
 };
 
 Chain::Chain(const Options& options, const auth::Authenticator& authenticator,
-             const auth::Authorizer& authorizer, const handlers::Router& router,
+             const auth::Authorizer& authorizer, const endpoints::Router& router,
              const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics,
              audit::Log* audit)
     : options_(options),

@@ -18,7 +18,7 @@
 #include "server/auth/authenticator.h"
 #include "server/auth/authorizer.h"
 #include "server/auth/impersonation.h"
-#include "server/handlers/router.h"
+#include "server/endpoints/router.h"
 #include "server/serving/deadlines.h"
 #include "server/serving/request_metrics.h"
 #include "server/serving/shares.h"
@@ -36,7 +36,7 @@ class Chain {
   };
 
   Chain(const Options& options, const auth::Authenticator& authenticator,
-        const auth::Authorizer& authorizer, const handlers::Router& router,
+        const auth::Authorizer& authorizer, const endpoints::Router& router,
         const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics,
         audit::Log* audit = nullptr);
 
@@ -72,7 +72,7 @@ class Chain {
   const Options options_;
   const auth::Authenticator& authenticator_;
   const auth::Authorizer& authorizer_;
-  const handlers::Router& router_;
+  const endpoints::Router& router_;
   const base::Clock& clock_;
   const obs::Logger& log_;
   audit::Log* const audit_;  // null: nothing is audited

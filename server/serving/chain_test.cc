@@ -86,7 +86,7 @@ class OnlyAlice final : public auth::Authorizer {
 class FilterChain : public testing::Test {
  protected:
   FilterChain() {
-    router.AddPath("/echo", [](const std::shared_ptr<handlers::Call>& call) {
+    router.AddPath("/echo", [](const std::shared_ptr<endpoints::Call>& call) {
       EXPECT_EQ(call->request.headers.Find("authorization"), nullptr)
           << "credentials go no further";
       http::Response response;
@@ -95,9 +95,10 @@ class FilterChain : public testing::Test {
       call->Respond(std::move(response));
     });
     router.AddPath("/hold",
-                   [this](const std::shared_ptr<handlers::Call>& call) { held.push_back(call); });
-    router.AddPath(
-        "/throw", [](const std::shared_ptr<handlers::Call>&) { throw std::runtime_error("oops"); });
+                   [this](const std::shared_ptr<endpoints::Call>& call) { held.push_back(call); });
+    router.AddPath("/throw", [](const std::shared_ptr<endpoints::Call>&) {
+      throw std::runtime_error("oops");
+    });
   }
 
   ~FilterChain() override { std::filesystem::remove(audit_path); }
@@ -136,8 +137,8 @@ class FilterChain : public testing::Test {
   obs::Metrics metrics;
   Tokens tokens;
   OnlyAlice authorizer;
-  handlers::Router router{{&registry::ImageV1()}};
-  std::vector<std::shared_ptr<handlers::Call>> held;
+  endpoints::Router router{{&registry::ImageV1()}};
+  std::vector<std::shared_ptr<endpoints::Call>> held;
   std::deque<Answer> answers;
   Chain chain{
       {.max_requests_inflight = 2}, tokens, authorizer, router, clock, obs::NullLogger(), metrics};
@@ -221,7 +222,7 @@ TEST_F(FilterChain, AnExceptionEndsItsRequestAlone) {
 }
 
 TEST_F(FilterChain, AnExceptionOnAnotherThreadEndsItsRequestAlone) {
-  router.AddPath("/worker", [](const std::shared_ptr<handlers::Call>& call) {
+  router.AddPath("/worker", [](const std::shared_ptr<endpoints::Call>& call) {
     std::thread([call] { call->Guard([] { throw std::runtime_error("oops"); }); }).join();
   });
   EXPECT_THAT(Ask("/worker").Text(), StartsWith("500 This request caused apiserver to panic."));
@@ -275,7 +276,7 @@ TEST_F(FilterChain, OneUserLeavesPlacesForOthers) {
 
 TEST_F(FilterChain, ProbesAndTheAggregatorAreServedOverTheLimit) {
   for (const char* path : {"/livez", "/readyz", "/healthz", "/openapi/v2"}) {
-    router.AddPath(path, [](const std::shared_ptr<handlers::Call>& call) { call->Respond({}); });
+    router.AddPath(path, [](const std::shared_ptr<endpoints::Call>& call) { call->Respond({}); });
   }
   Ask("/hold");
   Ask("/hold");
@@ -290,7 +291,7 @@ TEST_F(FilterChain, WhoWaitsForARevisionHasNoPlaceAmongTheServed) {
   Chain narrow({.max_requests_inflight = 2, .max_revision_waiters = 4}, tokens, authorizer, router,
                clock, obs::NullLogger(), own);
   int waiting = 0, refused = 0;
-  router.AddPath("/wait", [&](const std::shared_ptr<handlers::Call>& call) {
+  router.AddPath("/wait", [&](const std::shared_ptr<endpoints::Call>& call) {
     if (!call->BeginRevisionWait()) {
       ++refused;
       return call->Fail(api::TooManyRequests());
@@ -316,10 +317,10 @@ TEST_F(FilterChain, WhoWaitsForARevisionHasNoPlaceAmongTheServed) {
 
 TEST_F(FilterChain, WhoWaitsForWorkIsToldWhenItsTimeIsOver) {
   absl::Notification ended;
-  router.AddPath("/work", [&](const std::shared_ptr<handlers::Call>& call) {
+  router.AddPath("/work", [&](const std::shared_ptr<endpoints::Call>& call) {
     held.push_back(call);
-    call->OnEnd([&](handlers::Call::End end) {
-      EXPECT_EQ(end, handlers::Call::End::kTimeIsOver);
+    call->OnEnd([&](endpoints::Call::End end) {
+      EXPECT_EQ(end, endpoints::Call::End::kTimeIsOver);
       ended.Notify();
     });
   });
@@ -333,10 +334,10 @@ TEST_F(FilterChain, WhoWaitsForWorkIsToldWhenItsTimeIsOver) {
 
 TEST_F(FilterChain, WhoWaitsForWorkIsToldWhenItsClientIsGone) {
   int gone = 0;
-  router.AddPath("/work", [&](const std::shared_ptr<handlers::Call>& call) {
+  router.AddPath("/work", [&](const std::shared_ptr<endpoints::Call>& call) {
     held.push_back(call);
-    call->OnEnd([&](handlers::Call::End end) {
-      EXPECT_EQ(end, handlers::Call::End::kClientIsGone);
+    call->OnEnd([&](endpoints::Call::End end) {
+      EXPECT_EQ(end, endpoints::Call::End::kClientIsGone);
       ++gone;
     });
   });
@@ -350,7 +351,7 @@ TEST_F(FilterChain, WhoWaitsForWorkIsToldWhenItsClientIsGone) {
   chain.Serve(std::move(request), std::move(exchange));
   client.gone();
   EXPECT_EQ(gone, 1);
-  held.back()->Abandon(handlers::Call::End::kClientIsGone);
+  held.back()->Abandon(endpoints::Call::End::kClientIsGone);
   EXPECT_THAT(metrics.Text(), HasSubstr("code=\"499\""));
   held.clear();
   EXPECT_EQ(chain.in_flight(), 0);
@@ -381,7 +382,7 @@ class Elsewhere final : public auth::Authorizer {
 TEST_F(FilterChain, GoesOnOnTheConnectionsThreadWhereverAnAnswerComesFrom) {
   const Elsewhere elsewhere;
   std::thread::id routed;
-  router.AddPath("/thread", [&](const std::shared_ptr<handlers::Call>& call) {
+  router.AddPath("/thread", [&](const std::shared_ptr<endpoints::Call>& call) {
     routed = std::this_thread::get_id();
     call->Respond({});
   });

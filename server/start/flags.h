@@ -18,7 +18,7 @@
 #include "server/auth/service_account_token.h"
 #include "server/auth/subject_access_review.h"
 #include "server/auth/token_review.h"
-#include "server/handlers/layers.h"
+#include "server/endpoints/layers.h"
 #include "server/kube/client.h"
 #include "server/layers/index.h"
 #include "server/serving/chain.h"

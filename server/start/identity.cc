@@ -186,16 +186,16 @@ bool Identity::Knows(const std::vector<std::string>& chain) const {
   return false;
 }
 
-void Identity::AddHealthChecks(handlers::Health& health) const {
+void Identity::AddHealthChecks(endpoints::Health& health) const {
   const auto arrived = [](const auto& source) {
     return source.synced() ? base::OkStatus() : source.status();
   };
   if (trust_ != nullptr && trust_must_come_) {
-    health.Add("authentication-config", handlers::Health::Scope::kReadiness,
+    health.Add("authentication-config", endpoints::Health::Scope::kReadiness,
                [this, arrived] { return arrived(*trust_); });
   }
   if (cluster_rbac_ != nullptr) {
-    health.Add("cluster-rbac", handlers::Health::Scope::kReadiness,
+    health.Add("cluster-rbac", endpoints::Health::Scope::kReadiness,
                [this, arrived] { return arrived(*cluster_rbac_); });
   }
 }

@@ -17,7 +17,7 @@
 #include "server/auth/cluster_rbac.h"
 #include "server/auth/cluster_trust.h"
 #include "server/auth/rbac.h"
-#include "server/handlers/health.h"
+#include "server/endpoints/health.h"
 #include "server/kube/client.h"
 #include "server/start/flags.h"
 
@@ -40,7 +40,7 @@ class Identity {
   bool Knows(const std::vector<std::string>& chain) const;
 
   // Readiness: that what comes from the cluster has come.
-  void AddHealthChecks(handlers::Health& health) const;
+  void AddHealthChecks(endpoints::Health& health) const;
 
   // Begins to follow what the cluster says.
   void Start();

@@ -3,9 +3,9 @@
 
 #include "lib/transport/http/message.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 
 // Always the same; indented JSON whatever the client accepts, as the reference answers.
 http::Response AnswerVersion();
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

@@ -1,4 +1,4 @@
-#include "server/handlers/builds.h"
+#include "server/endpoints/builds.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 
 #include "server/layers/test_records.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 using testing::ElementsAre;
@@ -188,4 +188,4 @@ TEST_F(LargeBuilds, NothingIsMadeAfterTheEnd) {
 }
 
 }  // namespace
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

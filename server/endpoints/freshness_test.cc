@@ -1,4 +1,4 @@
-#include "server/handlers/freshness.h"
+#include "server/endpoints/freshness.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include "lib/obs/metrics.h"
 #include "test/support/mailbox.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 using base::MonotonicTime;
@@ -154,4 +154,4 @@ TEST_F(FreshCalls, ARevisionThatIsThereNeedsNoRead) {
 }
 
 }  // namespace
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

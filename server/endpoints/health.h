@@ -11,7 +11,7 @@
 #include "lib/obs/metrics.h"
 #include "lib/transport/http/message.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 
 // Set up before serving, constant afterwards; checks run on whichever thread asks.
 class Health {
@@ -48,4 +48,4 @@ class Health {
   std::vector<Named> checks_;
 };
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

@@ -1,9 +1,9 @@
-#include "server/handlers/health.h"
+#include "server/endpoints/health.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 struct Checks {
@@ -76,4 +76,4 @@ TEST(HealthMetrics, TellEachCheckOfEachEndpoint) {
 }
 
 }  // namespace
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

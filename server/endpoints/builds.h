@@ -16,11 +16,11 @@
 #include "lib/base/status.h"
 #include "lib/base/string_map.h"
 #include "lib/obs/metrics.h"
-#include "server/handlers/call.h"
-#include "server/handlers/lane.h"
+#include "server/endpoints/call.h"
+#include "server/endpoints/lane.h"
 #include "server/layers/index.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 
 // Thread-safe. Outlived by no task of its lane.
 class Builds {
@@ -71,4 +71,4 @@ class Builds {
   base::StringMap<std::shared_ptr<Flight>> open_ ABSL_GUARDED_BY(mu_);  // by stream and form
 };
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

@@ -1,4 +1,4 @@
-#include "server/handlers/version.h"
+#include "server/endpoints/version.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "lib/base/build_info.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 
 http::Response AnswerVersion() {
   // goVersion is part of the type that clients decode into; there is none, so it is empty.
@@ -30,4 +30,4 @@ http::Response AnswerVersion() {
   return response;
 }
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

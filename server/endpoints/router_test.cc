@@ -1,11 +1,11 @@
-#include "server/handlers/router.h"
+#include "server/endpoints/router.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "server/registry/image_v1.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 class Recorded : public Call {
@@ -87,4 +87,4 @@ TEST_F(Routes, ThereAreThreeKindsOfNotFoundAndMethodsAreChecked) {
 }
 
 }  // namespace
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

@@ -1,4 +1,4 @@
-#include "server/handlers/health.h"
+#include "server/endpoints/health.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "lib/base/bytes.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 constexpr std::string_view kEndpoints[] = {"healthz", "livez", "readyz"};
@@ -99,4 +99,4 @@ http::Response Health::Answer(std::string_view path, bool verbose,
   return PlainText(200, fmt::format("{}{} check passed\n", report, endpoint));
 }
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

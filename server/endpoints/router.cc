@@ -1,4 +1,4 @@
-#include "server/handlers/router.h"
+#include "server/endpoints/router.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "lib/codec/json_text.h"
-#include "server/handlers/version.h"
+#include "server/endpoints/version.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 std::string_view HeaderOf(const Call& call, std::string_view name) {
@@ -109,4 +109,4 @@ void Router::AnswerPaths(Call& call, int status) const {
   call.Respond(std::move(response));
 }
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

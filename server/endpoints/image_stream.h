@@ -4,13 +4,13 @@
 #include <memory>
 
 #include "lib/image/presentation.h"
-#include "server/handlers/call.h"
-#include "server/handlers/freshness.h"
-#include "server/handlers/lane.h"
+#include "server/endpoints/call.h"
+#include "server/endpoints/freshness.h"
+#include "server/endpoints/lane.h"
 #include "storage/client/client.h"
 #include "storage/records/keys.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 
 // Thread-safe. The index doesn't hold whole records: each is read from the backend, by a worker,
 // for it waits there.
@@ -33,4 +33,4 @@ class ImageStreamHandler final : private FreshHandler {
   const image::RegistryHostnames registry_;
 };
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

@@ -1,4 +1,4 @@
-#include "server/handlers/get_request.h"
+#include "server/endpoints/get_request.h"
 
 #include <string>
 #include <string_view>
@@ -8,7 +8,7 @@
 #include "lib/image/object_name.h"
 #include "server/api/quote.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 // Of those that are named several times the first counts (k8s.io/apimachinery
@@ -41,4 +41,4 @@ std::optional<api::Error> RefuseGet(const Call& call) {
   return refused;
 }
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

@@ -6,7 +6,7 @@
 #include <functional>
 #include <string_view>
 
-namespace strata::handlers {
+namespace strata::endpoints {
 
 // Thread-safe. Users take turns in it.
 struct Lane {
@@ -20,4 +20,4 @@ struct Lane {
   std::function<void(uint64_t ticket)> withdraw;
 };
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

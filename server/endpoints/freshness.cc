@@ -1,11 +1,11 @@
-#include "server/handlers/freshness.h"
+#include "server/endpoints/freshness.h"
 
 #include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <utility>
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 constexpr size_t kUsualGroup = 32;  // calls
@@ -110,4 +110,4 @@ void Freshness::Refuse(Call& call, const base::Status& status) {
   }
 }
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

@@ -1,10 +1,10 @@
-#include "server/handlers/index_feed.h"
+#include "server/endpoints/index_feed.h"
 
 #include <malloc.h>
 
 #include <string>
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 layers::Change View(const records::Change& change) {
@@ -60,4 +60,4 @@ layers::Index::Report ReportTo(const obs::Logger& log) {
   };
 }
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

@@ -1,4 +1,4 @@
-#include "server/handlers/image_stream.h"
+#include "server/endpoints/image_stream.h"
 
 #include <atomic>
 #include <string>
@@ -7,12 +7,12 @@
 #include "lib/image/object_name.h"
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/api/headers.h"
-#include "server/handlers/get_request.h"
+#include "server/endpoints/get_request.h"
 #include "server/wire/encode.h"
 #include "server/wire/gzip.h"
 #include "storage/records/record.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 namespace v1 = ::github::com::openshift::api::image::v1;
@@ -114,4 +114,4 @@ void ImageStreamHandler::Answer(Call& call, const client::KeyValue& stored) cons
   call.Respond(std::move(response));
 }
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

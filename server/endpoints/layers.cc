@@ -1,13 +1,13 @@
-#include "server/handlers/layers.h"
+#include "server/endpoints/layers.h"
 
 #include <utility>
 
 #include "server/api/headers.h"
-#include "server/handlers/get_request.h"
+#include "server/endpoints/get_request.h"
 #include "server/wire/gzip.h"
 #include "storage/records/kinds.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 using layers::Lookup;
@@ -115,4 +115,4 @@ void AddIndexMetrics(const layers::Index& index, obs::Metrics& metrics) {
           [](const Stats& s) { return static_cast<double>(s.cache.evictions); });
 }
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

@@ -1,6 +1,6 @@
-#include "server/handlers/call.h"
+#include "server/endpoints/call.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 
 wire::Preference Call::preference() const {
   const std::string* accept = request.headers.Find("accept");
@@ -10,4 +10,4 @@ wire::Preference Call::preference() const {
           .pretty = info->query.Find("pretty")};
 }
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

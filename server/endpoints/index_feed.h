@@ -7,7 +7,7 @@
 #include "server/layers/index.h"
 #include "storage/reflector/events.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 
 // On the reflector's threads, as its consumer.
 class IndexFeed final : public reflector::Consumer {
@@ -27,4 +27,4 @@ class IndexFeed final : public reflector::Consumer {
 // For layers::Index: an unreadable record in the log, once each time that it is found.
 layers::Index::Report ReportTo(const obs::Logger& log);
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

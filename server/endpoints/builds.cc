@@ -1,10 +1,10 @@
-#include "server/handlers/builds.h"
+#include "server/endpoints/builds.h"
 
 #include <exception>
 #include <stop_token>
 #include <utility>
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 // What an answer of so many images takes while it is made, about: it is gathered, sorted, and
@@ -173,4 +173,4 @@ void Builds::Stop() {
   open_.clear();
 }
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

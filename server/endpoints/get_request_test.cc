@@ -1,8 +1,8 @@
-#include "server/handlers/get_request.h"
+#include "server/endpoints/get_request.h"
 
 #include <gtest/gtest.h>
 
-namespace strata::handlers {
+namespace strata::endpoints {
 namespace {
 
 class Asked final : public Call {
@@ -51,4 +51,4 @@ TEST(GetRequest, TheFormComesBeforeTheObjectAndExportBeforeTheName) {
 }
 
 }  // namespace
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

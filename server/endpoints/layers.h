@@ -4,12 +4,12 @@
 #include <memory>
 
 #include "lib/obs/metrics.h"
-#include "server/handlers/builds.h"
-#include "server/handlers/call.h"
-#include "server/handlers/freshness.h"
+#include "server/endpoints/builds.h"
+#include "server/endpoints/call.h"
+#include "server/endpoints/freshness.h"
 #include "server/layers/index.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 
 // Thread-safe. Waits until the index is as new as the request asks, then answers from the cache on
 // the connection's thread; what is large is built by a worker.
@@ -31,4 +31,4 @@ class LayersHandler final : private FreshHandler {
 // What the index holds, under strata_* names; `index` must outlive the scrapes.
 void AddIndexMetrics(const layers::Index& index, obs::Metrics& metrics);
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

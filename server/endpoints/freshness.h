@@ -13,10 +13,10 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/mutex.h"
-#include "server/handlers/call.h"
+#include "server/endpoints/call.h"
 #include "storage/reflector/barrier.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 
 // What goes on when the index is new enough.
 class FreshHandler {
@@ -67,4 +67,4 @@ class Freshness {
   std::map<std::thread::id, std::weak_ptr<Group>> open_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

@@ -10,11 +10,11 @@
 
 #include "server/api/discovery.h"
 #include "server/api/openapi.h"
-#include "server/handlers/call.h"
-#include "server/handlers/health.h"
+#include "server/endpoints/call.h"
+#include "server/endpoints/health.h"
 #include "server/registry/resource.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 
 // Set up before serving, constant afterwards.
 class Router {
@@ -50,4 +50,4 @@ class Router {
   std::map<std::pair<const registry::Resource*, std::string>, CallHandler> objects_;
 };
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints

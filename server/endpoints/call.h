@@ -17,7 +17,7 @@
 #include "server/registry/resource.h"
 #include "server/wire/negotiate.h"
 
-namespace strata::handlers {
+namespace strata::endpoints {
 
 class Call {
  public:
@@ -75,4 +75,4 @@ class Call {
 // Called on the connection's thread; must not block.
 using CallHandler = std::function<void(std::shared_ptr<Call>)>;
 
-}  // namespace strata::handlers
+}  // namespace strata::endpoints
