@@ -33,7 +33,7 @@ std::vector<std::string> Entries(const std::string& path) {
 }
 
 TEST(Creation, IsLeftAloneByWhoOnlyReads) {
-  TempDir dir;
+  testing_support::TempDir dir;
   EXPECT_EQ(OpenSays(dir.path(), {.make = false}),
             dir.path() + " holds no store: there is no " + dir.path() + "/records.mdb");
   EXPECT_THAT(Entries(dir.path()), IsEmpty());
@@ -46,13 +46,13 @@ TEST(Creation, IsLeftAloneByWhoOnlyReads) {
 
 TEST(Creation, HappensInNobodyElsesDirectory) {
   for (const char* entry : {"member", "snap", "state.db", "PG_VERSION", "data.mdb", "restoring"}) {
-    TempDir dir;
+    testing_support::TempDir dir;
     fs::create_directory(dir.path() + "/" + entry);
     EXPECT_THAT(OpenSays(dir.path()), HasSubstr(fmt::format("({} is in it)", entry)));
     EXPECT_THAT(OpenSays(dir.path(), {.make = false}), HasSubstr("is in it"));
     EXPECT_EQ(Entries(dir.path()).size(), 1u) << entry;
   }
-  TempDir parent;
+  testing_support::TempDir parent;
   EXPECT_EQ(OpenSays(parent.path() + "/store"), "");
   EXPECT_EQ(OpenSays(parent.path()),
             parent.path() + " holds no store, but " + parent.path() + "/store does: give that");
@@ -61,7 +61,7 @@ TEST(Creation, HappensInNobodyElsesDirectory) {
 // Whatever of the file a first start had written when it was cut off.
 TEST(Creation, ThatWasCutOffIsBegunAgain) {
   for (const size_t bytes : {size_t{0}, size_t{1}, size_t{4096}, size_t{8192}, size_t{30'000}}) {
-    TempDir dir;
+    testing_support::TempDir dir;
     std::ofstream(dir.path() + "/records.mdb.new") << std::string(bytes, 'x');
     std::ofstream(dir.path() + "/records.mdb-wal.new") << std::string(bytes, 'x');
     ASSERT_EQ(OpenSays(dir.path()), "") << bytes;
@@ -92,13 +92,13 @@ TEST(Creation, DoesNotReplaceAFileThatWentAway) {
 
 // A first start that was cut off between the two files.
 TEST(Creation, GoesOnBehindALogThatNothingWasWrittenTo) {
-  TempDir dir;
+  testing_support::TempDir dir;
   ASSERT_TRUE(Wal::Open(dir.path() + "/records.mdb-wal").ok());
   EXPECT_EQ(OpenSays(dir.path()), "");
 }
 
 TEST(Creation, OfAnothersHistoryThatWasCutOffIsNoStore) {
-  TempDir dir;
+  testing_support::TempDir dir;
   {
     auto import = Import::Create(dir.path());
     ASSERT_TRUE(import.ok()) << import.status();

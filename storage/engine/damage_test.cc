@@ -141,7 +141,7 @@ std::map<std::string, int> Flip(const StoreFixture& store, const std::vector<int
   EXPECT_FALSE(error);
   std::map<std::string, int> outcomes;
   for (const int64_t bit : bits) {
-    TempDir copy;
+    testing_support::TempDir copy;
     std::filesystem::copy_file(store.path() + kFile, copy.path() + kFile);
     FlipBit(copy.path() + kFile, bit);
     const std::string outcome = Outcome(copy.path(), whole);

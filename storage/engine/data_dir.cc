@@ -7,24 +7,18 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "storage/engine/disk.h"
+
 namespace strata::engine {
 namespace {
 
 namespace fs = std::filesystem;
-
-base::Status SystemError(std::string_view what) {
-  const int code = errno;
-  const auto message = fmt::format("{}: {}", what, std::strerror(code));
-  return code == EACCES || code == EPERM || code == EROFS ? base::PermissionDeniedError(message)
-                                                          : base::FailedPreconditionError(message);
-}
 
 // Whose process id the lock file holds, for an error message.
 std::string Holder(int lock) {
@@ -73,15 +67,6 @@ base::Status DataDir::Check(const std::string& path, bool may_make) {
   if (may_make) return base::OkStatus();
   return base::NotFoundError(fmt::format("{} holds no store: there is no {}", path,
                                          (fs::path(path) / kStoreFile).string()));
-}
-
-base::Status SyncDirectory(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return SystemError(path);
-  const int code = fsync(fd);
-  base::Status status = code == 0 ? base::OkStatus() : SystemError(path);
-  close(fd);
-  return status;
 }
 
 base::StatusOr<std::unique_ptr<DataDir>> DataDir::Hold(const std::string& path) {

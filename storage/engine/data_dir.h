@@ -8,9 +8,6 @@
 
 namespace strata::engine {
 
-// Makes the names in a directory durable.
-base::Status SyncDirectory(const std::string& path);
-
 // The file of a store in its directory, and where a restore makes one before that.
 inline constexpr const char* kStoreFile = "records.mdb";
 inline constexpr const char* kRestoring = "restoring";

@@ -1,6 +1,5 @@
 #include "storage/engine/errors.h"
 
-#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -66,10 +65,6 @@ base::Status Stopped() {
 base::Status KeyTooLong() {
   return InvalidArgumentError(
       fmt::format("etcdserver: key is too long: this store takes {} bytes", kMaxKeyBytes));
-}
-
-bool IsDiskFull(int code) {
-  return code == ENOSPC || code == EDQUOT || code == EFBIG;
 }
 
 }  // namespace strata::engine

@@ -32,8 +32,4 @@ base::Status Stopped();
 // Ours alone: etcd has no bound on a key but the request's.
 base::Status KeyTooLong();
 
-// Of the disk: whether that errno says that there is no room. EFBIG is what a limit on file sizes
-// gives.
-bool IsDiskFull(int code);
-
 }  // namespace strata::engine

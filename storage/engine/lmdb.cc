@@ -16,8 +16,7 @@
 #include <utility>
 
 #include "lib/base/bytes.h"
-#include "storage/engine/data_dir.h"
-#include "storage/engine/errors.h"
+#include "storage/engine/disk.h"
 #include "storage/engine/tree_check.h"
 
 namespace strata::engine::lmdb {

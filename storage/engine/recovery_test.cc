@@ -48,7 +48,7 @@ TEST(Recovery, IsWholeInOneFileOnceItIsClosed) {
 TEST(Recovery, RedoesWhatTheFileLacks) {
   // Checkpoints at many distances from the end.
   StoreFixture store({.map = {.changes_between_checkpoints = 40}});
-  TempDir copy;
+  testing_support::TempDir copy;
   base::FakeClock clock;
   obs::Metrics metrics;
   for (int i = 0; i < 120; ++i) {
@@ -69,7 +69,7 @@ TEST(Recovery, RedoesWhatTheFileLacks) {
 TEST(Recovery, BelievesNoneOfTheFilesOwnMetaPages) {
   StoreFixture store;
   for (int i = 0; i < 50; ++i) store.Put("k" + std::to_string(i), "v");
-  TempDir copy;
+  testing_support::TempDir copy;
   CopyAsKilled(store.path(), copy.path());
   const int file = open((copy.path() + "/records.mdb").c_str(), O_WRONLY);
   const std::string garbage(2 * 4096, 'x');
@@ -84,7 +84,7 @@ TEST(Recovery, BelievesNoneOfTheFilesOwnMetaPages) {
 
 TEST(Recovery, CommitsWhatIsTooLargeForTheLogInTheFile) {
   StoreFixture store;
-  TempDir copy;
+  testing_support::TempDir copy;
   store.Put("before", "1");
   std::vector<Op> ops;
   for (int i = 0; i < 10; ++i)
@@ -108,7 +108,7 @@ TEST(Recovery, GrowsTheMapForWhatItRedoes) {
   store.Reopen();
   const auto settled = std::filesystem::file_size(store.path() + "/records.mdb");
   for (int i = 0; i < 300; ++i) store.Put("k" + std::to_string(i), "v");
-  TempDir copy;
+  testing_support::TempDir copy;
   CopyAsKilled(store.path(), copy.path());
   std::filesystem::resize_file(copy.path() + "/records.mdb", settled);
   base::FakeClock clock;
@@ -148,7 +148,7 @@ TEST(Recovery, NeedsNoRoomThatAFullDiskLacks) {
     ASSERT_EQ(base::Message(put.status()), "etcdserver: mvcc: database space exceeded") << i;
     EXPECT_EQ(base::Message(store->room()),
               "the disk is full under " + store.path() + "/records.mdb");
-    TempDir copy;
+    testing_support::TempDir copy;
     CopyAsKilled(store.path(), copy.path());
     base::FakeClock clock;
     obs::Metrics metrics;
@@ -162,7 +162,7 @@ TEST(Recovery, NeedsNoRoomThatAFullDiskLacks) {
 TEST(Recovery, KeepsALogWhoseFileIsMissing) {
   StoreFixture store;
   store.Put("k", "v");
-  TempDir copy;
+  testing_support::TempDir copy;
   CopyAsKilled(store.path(), copy.path());
   const std::string file = copy.path() + "/records.mdb", aside = file + ".aside";
   std::filesystem::rename(file, aside);
@@ -184,7 +184,7 @@ TEST(Recovery, KeepsALogWhoseFileIsMissing) {
 TEST(Recovery, SaysWhichRecordOfItsLogIsDamaged) {
   StoreFixture store;
   for (int i = 0; i < 10; ++i) store.Put("k" + std::to_string(i), "value to look for");
-  TempDir copy;
+  testing_support::TempDir copy;
   CopyAsKilled(store.path(), copy.path());
   const std::string path = copy.path() + "/records.mdb-wal";
   std::string bytes(1 << 20, '\0');

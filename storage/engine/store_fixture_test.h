@@ -2,9 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,23 +12,9 @@
 #include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
 #include "storage/engine/store.h"
+#include "test/support/temp_dir.h"
 
 namespace strata::engine {
-
-class TempDir {
- public:
-  TempDir() {
-    std::string name = ::testing::TempDir() + "strata-store-XXXXXX";
-    path_ = mkdtemp(name.data());
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  ~TempDir() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 class StoreFixture {
  public:
@@ -83,7 +67,7 @@ class StoreFixture {
   }
 
  private:
-  TempDir dir_;
+  testing_support::TempDir dir_;
   const Options options_;
   base::FakeClock clock_;
   obs::Metrics metrics_;

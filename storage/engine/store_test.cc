@@ -475,7 +475,7 @@ TEST(Store, IsHeldByOneProcessAndSaysByWhich) {
 }
 
 TEST(Store, KeepsItsFilesPrivate) {
-  TempDir dir;
+  testing_support::TempDir dir;
   const std::string path = dir.path() + "/made";
   obs::Metrics metrics;
   const base::SystemClock clock;
@@ -510,7 +510,7 @@ TEST(Store, RefusesAFormatThatItDoesNotKnow) {
 }
 
 TEST(Store, RefusesAFileThatIsSomethingElse) {
-  TempDir dir;
+  testing_support::TempDir dir;
   FILE* file = fopen((dir.path() + "/records.mdb").c_str(), "w");
   for (int i = 0; i < 10'000; ++i) fputs("not a database ", file);
   fclose(file);
@@ -576,7 +576,7 @@ void WriteAndTell(const std::string& path, int next, int fd) {
 }
 
 TEST(Store, KeepsEveryAcknowledgedWriteWhenItIsKilled) {
-  TempDir dir;
+  testing_support::TempDir dir;
   int next = 0;
   for (int round = 0; round < 20; ++round) {
     int ends[2];
@@ -611,7 +611,7 @@ TEST(Store, KeepsEveryAcknowledgedWriteWhenItIsKilled) {
 }
 
 TEST(Store, RefusesWritesOnAFullDiskAndLosesNothing) {
-  TempDir dir;
+  testing_support::TempDir dir;
   int ends[2];
   const pid_t pid = Spawn(ends, [&](int fd) {
     // A limit on the file's size fails as a full disk does: in the middle of a commit.

@@ -14,7 +14,7 @@
 #include <random>
 #include <utility>
 
-#include "storage/engine/errors.h"
+#include "storage/engine/disk.h"
 
 namespace strata::engine {
 namespace {

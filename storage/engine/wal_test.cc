@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "storage/engine/redo.h"
-#include "storage/engine/store_fixture_test.h"
+#include "test/support/temp_dir.h"
 
 namespace strata::engine {
 namespace {
@@ -64,7 +64,7 @@ class WalFixture {
   std::string path() const { return dir_.path() + "/wal"; }
 
  private:
-  TempDir dir_;
+  testing_support::TempDir dir_;
   std::unique_ptr<Wal> wal_;
 };
 
@@ -236,7 +236,7 @@ TEST(Wal, GoesOnFromTheCheckpointBefore) {
 }
 
 TEST(Wal, RefusesWhatIsNoLog) {
-  TempDir dir;
+  testing_support::TempDir dir;
   const std::string path = dir.path() + "/wal";
   for (const std::string& text :
        {std::string(), std::string("no log"), std::string(200'000, 'x')}) {

@@ -25,6 +25,7 @@
 #include "lib/obs/metrics.h"
 #include "proto/etcd/kv.pb.h"
 #include "storage/engine/data_dir.h"
+#include "storage/engine/disk.h"
 #include "storage/engine/import.h"
 #include "storage/engine/store.h"
 #include "storage/tool/bolt.h"

@@ -1,0 +1,27 @@
+// A directory of a test's own, gone with it.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <string>
+
+namespace strata::testing_support {
+
+class TempDir {
+ public:
+  TempDir() {
+    std::string name = ::testing::TempDir() + "strata-XXXXXX";
+    path_ = mkdtemp(name.data());
+  }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  ~TempDir() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace strata::testing_support
