@@ -10,7 +10,7 @@
 #include "storage/engine/data_dir.h"
 #include "storage/engine/import.h"
 #include "storage/engine/store_fixture_test.h"
-#include "storage/engine/wal.h"
+#include "storage/engine/tree/wal.h"
 
 namespace strata::engine {
 namespace {
@@ -93,7 +93,7 @@ TEST(Creation, DoesNotReplaceAFileThatWentAway) {
 // A first start that was cut off between the two files.
 TEST(Creation, GoesOnBehindALogThatNothingWasWrittenTo) {
   testing_support::TempDir dir;
-  ASSERT_TRUE(Wal::Open(dir.path() + "/records.mdb-wal").ok());
+  ASSERT_TRUE(tree::Wal::Open(dir.path() + "/records.mdb-wal").ok());
   EXPECT_EQ(OpenSays(dir.path()), "");
 }
 

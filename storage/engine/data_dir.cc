@@ -13,7 +13,7 @@
 #include <system_error>
 #include <utility>
 
-#include "storage/engine/disk.h"
+#include "storage/engine/tree/disk.h"
 
 namespace strata::engine {
 namespace {
@@ -72,28 +72,28 @@ base::Status DataDir::Check(const std::string& path, bool may_make) {
 base::StatusOr<std::unique_ptr<DataDir>> DataDir::Hold(const std::string& path) {
   if (path.empty()) return base::InvalidArgumentError("the data directory's name is empty");
   if (mkdir(path.c_str(), 0700) == 0) {
-    STRATA_RETURN_IF_ERROR(SyncDirectory(path + "/.."));
+    STRATA_RETURN_IF_ERROR(tree::SyncDirectory(path + "/.."));
   } else if (errno != EEXIST) {
-    return SystemError(fmt::format("making {}", path));
+    return tree::SystemError(fmt::format("making {}", path));
   }
   struct stat dir {};
-  if (stat(path.c_str(), &dir) != 0) return SystemError(path);
+  if (stat(path.c_str(), &dir) != 0) return tree::SystemError(path);
   if (!S_ISDIR(dir.st_mode)) {
     return base::FailedPreconditionError(fmt::format("{} is not a directory", path));
   }
 
   const std::string name = path + "/lock";
   const int lock = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock < 0) return SystemError(name);
+  if (lock < 0) return tree::SystemError(name);
   std::unique_ptr<DataDir> held(new DataDir(path, lock, (dir.st_mode & 0077) != 0));
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return SystemError(name);
+    if (errno != EWOULDBLOCK) return tree::SystemError(name);
     return base::FailedPreconditionError(fmt::format("{} is in use by {}", path, Holder(lock)));
   }
   const std::string pid = fmt::format("{}\n", getpid());
   if (ftruncate(lock, 0) != 0 ||
       pwrite(lock, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
-    return SystemError(name);
+    return tree::SystemError(name);
   }
   return held;
 }
@@ -103,7 +103,7 @@ DataDir::~DataDir() {
 }
 
 base::Status DataDir::Sync() const {
-  return SyncDirectory(path_);
+  return tree::SyncDirectory(path_);
 }
 
 }  // namespace strata::engine

@@ -12,7 +12,7 @@
 namespace strata::engine {
 namespace {
 
-using lmdb::Table;
+using tree::Table;
 
 constexpr size_t kCommitBytes = size_t{64} << 20;
 
@@ -28,7 +28,7 @@ base::StatusOr<std::unique_ptr<Import>> Import::Create(const std::string& direct
   // Room for what grows within one transaction.
   STRATA_ASSIGN_OR_RETURN(
       auto env,
-      lmdb::Environment::Open(dir->FilePath(kStoreFile), {.initial_map_bytes = int64_t{1} << 40}));
+      tree::Environment::Open(dir->FilePath(kStoreFile), {.initial_map_bytes = int64_t{1} << 40}));
   return std::unique_ptr<Import>(new Import(std::move(dir), std::move(env)));
 }
 

@@ -9,7 +9,7 @@
 
 #include "lib/base/status.h"
 #include "storage/engine/data_dir.h"
-#include "storage/engine/lmdb.h"
+#include "storage/engine/tree/lmdb.h"
 #include "storage/engine/types.h"
 
 namespace strata::engine {
@@ -29,14 +29,14 @@ class Import {
   base::StatusOr<Revision> Finish(Revision compacted);
 
  private:
-  Import(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> env)
+  Import(std::unique_ptr<DataDir> dir, std::unique_ptr<tree::Environment> env)
       : dir_(std::move(dir)), env_(std::move(env)) {}
   base::Status Begin();   // a transaction, if there is none
   base::Status Commit();  // of what is large enough
 
   const std::unique_ptr<DataDir> dir_;
-  const std::unique_ptr<lmdb::Environment> env_;
-  std::optional<lmdb::Txn> txn_;
+  const std::unique_ptr<tree::Environment> env_;
+  std::optional<tree::Txn> txn_;
   size_t pending_bytes_ = 0;
   Revision revision_ = 1;
   uint32_t sub_ = 0;

@@ -10,8 +10,8 @@
 namespace strata::engine {
 namespace {
 
-using lmdb::Cursor;
-using lmdb::Table;
+using tree::Cursor;
+using tree::Table;
 
 // What surrounds the records that one operation of a transaction answers, at most.
 constexpr size_t kOpBytes = 64;
@@ -50,7 +50,7 @@ std::strong_ordering Order(const Compare& compare, const KeyValue& kv) {
 
 }  // namespace
 
-base::StatusOr<std::vector<std::string>> LeaseKeys(const lmdb::Txn& txn, int64_t lease,
+base::StatusOr<std::vector<std::string>> LeaseKeys(const tree::Txn& txn, int64_t lease,
                                                    AnswerBytes* answer) {
   std::vector<std::string> keys;
   const std::string prefix = EncodeNumber(lease);

@@ -13,7 +13,7 @@
 #include "lib/base/status.h"
 #include "storage/engine/answer_bytes.h"
 #include "storage/engine/layout.h"
-#include "storage/engine/lmdb.h"
+#include "storage/engine/tree/lmdb.h"
 #include "storage/engine/types.h"
 #include "storage/engine/view.h"
 
@@ -22,7 +22,7 @@ namespace strata::engine {
 class Mutation {
  public:
   // `before` is the newest revision that the transaction holds.
-  Mutation(lmdb::Txn& txn, const View& before)
+  Mutation(tree::Txn& txn, const View& before)
       : txn_(txn), base_(before.revision()), compacted_(before.compacted()) {}
 
   // Each is a revision of its own if it changes anything. What is answered of records is counted in
@@ -70,7 +70,7 @@ class Mutation {
   base::StatusOr<LeaseRevokeResult> DoRevoke(int64_t lease);
   base::Status Write(const HistoryRecord& record);
 
-  lmdb::Txn& txn_;
+  tree::Txn& txn_;
   Revision base_;
   Revision compacted_;
   uint32_t sub_ = 0;  // changes of the request that is being done
@@ -84,7 +84,7 @@ inline constexpr int64_t kMinLeaseTtl = 2;
 inline constexpr int64_t kMaxLeaseTtl = 9'000'000'000;
 
 // The keys that end with the lease, in order; counted in `answer` if that is given.
-base::StatusOr<std::vector<std::string>> LeaseKeys(const lmdb::Txn& txn, int64_t lease,
+base::StatusOr<std::vector<std::string>> LeaseKeys(const tree::Txn& txn, int64_t lease,
                                                    AnswerBytes* answer = nullptr);
 
 }  // namespace strata::engine

@@ -17,9 +17,9 @@ TEST(Recovery, TakesOverAStoreFromBeforeTheWriteAheadLog) {
   store.Put("k", "v");
   store.Close();
   {
-    auto env = lmdb::Environment::Open(store.path() + "/records.mdb", {});
+    auto env = tree::Environment::Open(store.path() + "/records.mdb", {});
     auto txn = (*env)->Write();
-    ASSERT_TRUE(txn->PutBare(lmdb::Table::kMeta, kMetaFormat, EncodeNumber(2)).ok());
+    ASSERT_TRUE(txn->PutBare(tree::Table::kMeta, kMetaFormat, EncodeNumber(2)).ok());
     ASSERT_TRUE(txn->Commit().ok());
   }
   std::filesystem::remove(store.path() + "/records.mdb-wal");

@@ -9,8 +9,8 @@
 namespace strata::engine {
 namespace {
 
-using lmdb::Cursor;
-using lmdb::Table;
+using tree::Cursor;
+using tree::Table;
 
 struct Seen {
   Position at;
@@ -18,13 +18,13 @@ struct Seen {
   std::string key;
 };
 
-base::Status RemoveVersion(lmdb::Txn& txn, std::string_view index_key, Position at) {
+base::Status RemoveVersion(tree::Txn& txn, std::string_view index_key, Position at) {
   STRATA_RETURN_IF_ERROR(txn.Delete(Table::kIndex, index_key));
   return txn.Delete(Table::kHistory, HistoryKey(at));
 }
 
 // Removes the versions of `key` that are older than `revision`.
-base::Status RemoveOlder(lmdb::Txn& txn, std::string_view key, Revision revision) {
+base::Status RemoveOlder(tree::Txn& txn, std::string_view key, Revision revision) {
   const std::string prefix = IndexLowerBound(key);
   for (;;) {
     std::string index_key;
@@ -46,13 +46,13 @@ base::Status RemoveOlder(lmdb::Txn& txn, std::string_view key, Revision revision
 
 }  // namespace
 
-base::StatusOr<bool> IsScrubbed(const lmdb::Txn& txn) {
+base::StatusOr<bool> IsScrubbed(const tree::Txn& txn) {
   STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadNumber(txn, kMetaCompacted));
   STRATA_ASSIGN_OR_RETURN(const Revision scrubbed, ReadNumber(txn, kMetaScrubbed));
   return scrubbed >= compacted;
 }
 
-base::StatusOr<bool> ScrubStep(lmdb::Txn& txn, size_t max_changes) {
+base::StatusOr<bool> ScrubStep(tree::Txn& txn, size_t max_changes) {
   STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadNumber(txn, kMetaCompacted));
   STRATA_ASSIGN_OR_RETURN(const Revision scrubbed, ReadNumber(txn, kMetaScrubbed));
   if (scrubbed >= compacted) return true;

@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "lib/base/status.h"
-#include "storage/engine/lmdb.h"
+#include "storage/engine/tree/lmdb.h"
 #include "storage/engine/types.h"
 
 namespace strata::engine {
@@ -15,9 +15,9 @@ namespace strata::engine {
 //
 // What a read at the compacted revision needs stays, and so does a deletion at exactly that
 // revision, because a watch may start there.
-base::StatusOr<bool> ScrubStep(lmdb::Txn& txn, size_t max_changes);
+base::StatusOr<bool> ScrubStep(tree::Txn& txn, size_t max_changes);
 
 // ScrubStep has nothing to do.
-base::StatusOr<bool> IsScrubbed(const lmdb::Txn& txn);
+base::StatusOr<bool> IsScrubbed(const tree::Txn& txn);
 
 }  // namespace strata::engine

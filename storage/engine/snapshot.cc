@@ -11,7 +11,7 @@
 
 #include "storage/engine/data_dir.h"
 #include "storage/engine/layout.h"
-#include "storage/engine/lmdb.h"
+#include "storage/engine/tree/lmdb.h"
 #include "storage/engine/view.h"
 
 namespace strata::engine {
@@ -24,14 +24,14 @@ base::Status Failed(const char* what) {
 // The newest revision is the one of the last change. So this is a change of the empty key, which
 // nobody can write or read: a deletion, since of compacted changes only those go that another one
 // follows.
-base::Status PutMarker(lmdb::Txn& txn, Revision at) {
+base::Status PutMarker(tree::Txn& txn, Revision at) {
   HistoryRecord record;
   record.kind = Kind::kTombstone;
   STRATA_RETURN_IF_ERROR(
-      txn.Append(lmdb::Table::kHistory, HistoryKey({at, 0}), EncodeHistory(record)));
+      txn.Append(tree::Table::kHistory, HistoryKey({at, 0}), EncodeHistory(record)));
   STRATA_RETURN_IF_ERROR(
-      txn.Put(lmdb::Table::kIndex, IndexKey("", at), EncodeIndex({.kind = Kind::kTombstone})));
-  return txn.Put(lmdb::Table::kMeta, kMetaCompacted, EncodeNumber(at));
+      txn.Put(tree::Table::kIndex, IndexKey("", at), EncodeIndex({.kind = Kind::kTombstone})));
+  return txn.Put(tree::Table::kMeta, kMetaCompacted, EncodeNumber(at));
 }
 
 }  // namespace
@@ -40,12 +40,12 @@ base::StatusOr<Revision> Refound(const std::string& directory, Revision bump) {
   STRATA_ASSIGN_OR_RETURN(const auto dir, DataDir::Hold(directory));
   Revision revision = 0;
   {
-    STRATA_ASSIGN_OR_RETURN(const auto env, lmdb::Environment::Open(dir->FilePath(kStoreFile), {}));
+    STRATA_ASSIGN_OR_RETURN(const auto env, tree::Environment::Open(dir->FilePath(kStoreFile), {}));
     STRATA_ASSIGN_OR_RETURN(auto txn, env->Write());
     std::random_device device;
     for (const std::string_view name : {kMetaCluster, kMetaMember}) {
       const auto id = std::uniform_int_distribution<int64_t>(1, INT64_MAX)(device);
-      STRATA_RETURN_IF_ERROR(txn.Put(lmdb::Table::kMeta, name, EncodeNumber(id)));
+      STRATA_RETURN_IF_ERROR(txn.Put(tree::Table::kMeta, name, EncodeNumber(id)));
     }
     STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
     revision = view.revision() + bump;

@@ -19,8 +19,8 @@
 namespace strata::engine {
 namespace {
 
-using lmdb::Cursor;
-using lmdb::Table;
+using tree::Cursor;
+using tree::Table;
 
 // How often the writer looks for ended leases when nothing else wakes it.
 constexpr absl::Duration kLeaseTick = absl::Milliseconds(500);
@@ -219,7 +219,7 @@ base::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
                 {{"directory", directory}});
   }
   STRATA_ASSIGN_OR_RETURN(auto env,
-                          lmdb::Environment::Open(dir->FilePath(kStoreFile), options.map));
+                          tree::Environment::Open(dir->FilePath(kStoreFile), options.map));
   STRATA_RETURN_IF_ERROR(dir->Sync());
   std::unique_ptr<Store> store(
       new Store(std::move(dir), std::move(env), options, clock, log, metrics));
@@ -235,7 +235,7 @@ base::StatusOr<std::unique_ptr<engine::Snapshot>> Store::TakeSnapshot() const {
   return snapshot;
 }
 
-Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> env,
+Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<tree::Environment> env,
              const Options& options, const base::Clock& clock, const obs::Logger& log,
              obs::Metrics& metrics)
     : dir_(std::move(dir)),
@@ -270,7 +270,7 @@ Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> en
       answers_(options.max_answer_bytes, options.max_inflight_answer_bytes, metrics),
       leases_(clock) {}
 
-base::Status Store::InitMeta(lmdb::Txn& txn) {
+base::Status Store::InitMeta(tree::Txn& txn) {
   STRATA_RETURN_IF_ERROR(txn.PutBare(Table::kMeta, kMetaFormat, EncodeNumber(kFormatVersion)));
   STRATA_RETURN_IF_ERROR(txn.Put(Table::kMeta, kMetaCluster, EncodeNumber(RandomId())));
   STRATA_RETURN_IF_ERROR(txn.Put(Table::kMeta, kMetaMember, EncodeNumber(RandomId())));
@@ -456,7 +456,7 @@ base::StatusOr<LeaseRevokeResult> Store::Revoke(LeaseRevokeRequest request) {
 }
 
 template <typename Result>
-base::StatusOr<Result> Store::Read(const lmdb::Txn& txn, base::StatusOr<Result> result) const {
+base::StatusOr<Result> Store::Read(const tree::Txn& txn, base::StatusOr<Result> result) const {
   if (const base::Status whole = txn.Whole(); !whole.ok()) return Noted<Result>(whole);
   return Noted(std::move(result));
 }

@@ -29,8 +29,8 @@
 #include "storage/engine/answer_bytes.h"
 #include "storage/engine/data_dir.h"
 #include "storage/engine/leases.h"
-#include "storage/engine/lmdb.h"
 #include "storage/engine/snapshot.h"
+#include "storage/engine/tree/lmdb.h"
 #include "storage/engine/types.h"
 #include "storage/engine/verify.h"
 #include "storage/engine/view.h"
@@ -56,7 +56,7 @@ struct Options {
   size_t max_inflight_answer_bytes = size_t{2} << 30;
   // Changes that the clean-up after a compaction looks at before it lets writes through.
   size_t scrub_changes = 1000;
-  lmdb::Environment::Options map{};
+  tree::Environment::Options map{};
 };
 
 // One change, as a watch needs it. Valid during the callback.
@@ -188,18 +188,18 @@ class Store {
   class TypedWrite;
   using Batch = std::vector<std::unique_ptr<Write>>;
 
-  Store(std::unique_ptr<DataDir> dir, std::unique_ptr<lmdb::Environment> env,
+  Store(std::unique_ptr<DataDir> dir, std::unique_ptr<tree::Environment> env,
         const Options& options, const base::Clock& clock, const obs::Logger& log,
         obs::Metrics& metrics);
   base::Status Load();
-  base::Status InitMeta(lmdb::Txn& txn);
+  base::Status InitMeta(tree::Txn& txn);
 
   // Passes a result of reading on; damage that it tells of raises the alarm and is logged.
   template <typename Result>
   base::StatusOr<Result> Noted(base::StatusOr<Result> result) const;
   // The same of what was read in `txn`, which is to be wholly read.
   template <typename Result>
-  base::StatusOr<Result> Read(const lmdb::Txn& txn, base::StatusOr<Result> result) const;
+  base::StatusOr<Result> Read(const tree::Txn& txn, base::StatusOr<Result> result) const;
 
   // `answer` is null for what answers no records.
   template <typename Request, typename Result>
@@ -228,7 +228,7 @@ class Store {
   void MeasureSize();
 
   const std::unique_ptr<DataDir> dir_;
-  const std::unique_ptr<lmdb::Environment> env_;
+  const std::unique_ptr<tree::Environment> env_;
   const Options options_;
   const base::Clock& clock_;
   const obs::Logger& log_;

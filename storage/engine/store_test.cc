@@ -494,9 +494,9 @@ TEST(Store, RefusesAFormatThatItDoesNotKnow) {
   StoreFixture store;
   store.Close();
   {
-    auto env = lmdb::Environment::Open(store.path() + "/records.mdb", {});
+    auto env = tree::Environment::Open(store.path() + "/records.mdb", {});
     auto txn = (*env)->Write();
-    ASSERT_TRUE(txn->PutBare(lmdb::Table::kMeta, kMetaFormat, EncodeNumber(4)).ok());
+    ASSERT_TRUE(txn->PutBare(tree::Table::kMeta, kMetaFormat, EncodeNumber(4)).ok());
     ASSERT_TRUE(txn->Commit().ok());
   }
   obs::Metrics metrics;

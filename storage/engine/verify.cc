@@ -11,8 +11,8 @@
 namespace strata::engine {
 namespace {
 
-using lmdb::Cursor;
-using lmdb::Table;
+using tree::Cursor;
+using tree::Table;
 
 base::Status Damaged(std::string_view what, std::string_view key) {
   return base::DataLossError(
@@ -21,7 +21,7 @@ base::Status Damaged(std::string_view what, std::string_view key) {
 
 // Calls `visit` with each record of the table.
 template <typename Visit>
-base::Status Walk(const lmdb::Txn& txn, Table table, const Visit& visit) {
+base::Status Walk(const tree::Txn& txn, Table table, const Visit& visit) {
   std::string before;
   Cursor cursor(txn, table);
   for (cursor.First(); cursor.valid(); cursor.Next()) {
@@ -34,7 +34,7 @@ base::Status Walk(const lmdb::Txn& txn, Table table, const Visit& visit) {
 
 }  // namespace
 
-base::StatusOr<Verified> VerifyTables(const lmdb::Txn& txn) {
+base::StatusOr<Verified> VerifyTables(const tree::Txn& txn) {
   Verified found;
   STRATA_RETURN_IF_ERROR(
       Walk(txn, Table::kHistory, [&](std::string_view key, std::string_view value) -> base::Status {

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "lib/base/status.h"
-#include "storage/engine/lmdb.h"
+#include "storage/engine/tree/lmdb.h"
 
 namespace strata::engine {
 
@@ -15,6 +15,6 @@ struct Verified {
 
 // Reads all tables: checksums, the order of keys, and that the history and the index name each
 // other. DataLoss names the first thing that is wrong. Takes about a second for a million records.
-base::StatusOr<Verified> VerifyTables(const lmdb::Txn& txn);
+base::StatusOr<Verified> VerifyTables(const tree::Txn& txn);
 
 }  // namespace strata::engine

@@ -12,8 +12,8 @@
 namespace strata::engine {
 namespace {
 
-using lmdb::Cursor;
-using lmdb::Table;
+using tree::Cursor;
+using tree::Table;
 
 // An empty store is at revision 1, as etcd's is: the first write is 2.
 constexpr Revision kFirstRevision = 1;
@@ -97,7 +97,7 @@ void Sort(const RangeRequest& request, std::vector<KeyValue>& kvs) {
 
 }  // namespace
 
-base::StatusOr<int64_t> ReadNumber(const lmdb::Txn& txn, std::string_view name) {
+base::StatusOr<int64_t> ReadNumber(const tree::Txn& txn, std::string_view name) {
   STRATA_ASSIGN_OR_RETURN(const auto bytes, txn.Get(Table::kMeta, name));
   if (!bytes) return 0;
   const auto number = ParseNumber(*bytes);
@@ -117,7 +117,7 @@ KeyValue ToKeyValue(const ChangeRef& change) {
   return kv;
 }
 
-base::StatusOr<View> View::Of(const lmdb::Txn& txn) {
+base::StatusOr<View> View::Of(const tree::Txn& txn) {
   STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadNumber(txn, kMetaCompacted));
   Cursor cursor(txn, Table::kHistory);
   cursor.Last();

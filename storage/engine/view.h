@@ -10,7 +10,7 @@
 #include "lib/base/status.h"
 #include "storage/engine/answer_bytes.h"
 #include "storage/engine/layout.h"
-#include "storage/engine/lmdb.h"
+#include "storage/engine/tree/lmdb.h"
 #include "storage/engine/types.h"
 
 namespace strata::engine {
@@ -33,11 +33,11 @@ class View {
  public:
   // `revision` is what the transaction counts as newest; a writer sees its own unfinished revision
   // by giving it here.
-  View(const lmdb::Txn& txn, Revision revision, Revision compacted)
+  View(const tree::Txn& txn, Revision revision, Revision compacted)
       : txn_(txn), revision_(revision), compacted_(compacted) {}
 
   // The state of the store that `txn` sees.
-  static base::StatusOr<View> Of(const lmdb::Txn& txn);
+  static base::StatusOr<View> Of(const tree::Txn& txn);
 
   Revision revision() const { return revision_; }
   Revision compacted() const { return compacted_; }
@@ -71,11 +71,11 @@ class View {
   base::StatusOr<KeyValue> Load(const Version& version, bool with_value,
                                 AnswerBytes* answer = nullptr) const;
   // The same for many: what a range holds was often written together, and is found beside the last.
-  base::StatusOr<KeyValue> Load(const Version& version, lmdb::Cursor& history,
+  base::StatusOr<KeyValue> Load(const Version& version, tree::Cursor& history,
                                 AnswerBytes* answer = nullptr) const;
 
  private:
-  const lmdb::Txn& txn_;
+  const tree::Txn& txn_;
   const Revision revision_;
   const Revision compacted_;
 };
@@ -91,6 +91,6 @@ inline constexpr std::string_view kMetaScrubbed = "scrubbed";
 inline constexpr std::string_view kMetaAlarms = "alarms";  // their bits
 
 // 0 if there is none.
-base::StatusOr<int64_t> ReadNumber(const lmdb::Txn& txn, std::string_view name);
+base::StatusOr<int64_t> ReadNumber(const tree::Txn& txn, std::string_view name);
 
 }  // namespace strata::engine

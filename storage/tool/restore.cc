@@ -25,9 +25,9 @@
 #include "lib/obs/metrics.h"
 #include "proto/etcd/kv.pb.h"
 #include "storage/engine/data_dir.h"
-#include "storage/engine/disk.h"
 #include "storage/engine/import.h"
 #include "storage/engine/store.h"
+#include "storage/engine/tree/disk.h"
 #include "storage/tool/bolt.h"
 
 namespace strata::tool {
@@ -268,7 +268,7 @@ base::StatusOr<Restored> Restore(const std::string& file, const std::string& dir
         "{}: something is in it; restore into a directory that isn't there", directory));
   }
   if (!existed && mkdir(directory.c_str(), 0700) != 0) return Failed(directory);
-  if (!existed) STRATA_RETURN_IF_ERROR(engine::SyncDirectory(directory + "/.."));
+  if (!existed) STRATA_RETURN_IF_ERROR(engine::tree::SyncDirectory(directory + "/.."));
   // Aside until all of it is there and was read once: whatever ends this, what is left is no store
   // that somebody could serve.
   const std::string aside = directory + "/" + engine::kRestoring;
@@ -281,7 +281,7 @@ base::StatusOr<Restored> Restore(const std::string& file, const std::string& dir
   }
   fs::remove_all(aside, error);
   if (restored.ok()) {
-    STRATA_RETURN_IF_ERROR(engine::SyncDirectory(directory));
+    STRATA_RETURN_IF_ERROR(engine::tree::SyncDirectory(directory));
   } else if (!existed) {
     fs::remove(directory, error);
   }

@@ -1,7 +1,6 @@
 // A directory of a test's own, gone with it.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <filesystem>
@@ -12,7 +11,7 @@ namespace strata::testing_support {
 class TempDir {
  public:
   TempDir() {
-    std::string name = ::testing::TempDir() + "strata-XXXXXX";
+    std::string name = std::filesystem::temp_directory_path() / "strata-XXXXXX";
     path_ = mkdtemp(name.data());
   }
   TempDir(const TempDir&) = delete;

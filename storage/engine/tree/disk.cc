@@ -1,4 +1,4 @@
-#include "storage/engine/disk.h"
+#include "storage/engine/tree/disk.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace strata::engine {
+namespace strata::engine::tree {
 
 base::Status SystemError(std::string_view what) {
   const int code = errno;
@@ -29,4 +29,4 @@ base::Status SyncDirectory(const std::string& path) {
   return status;
 }
 
-}  // namespace strata::engine
+}  // namespace strata::engine::tree

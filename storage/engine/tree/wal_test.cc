@@ -1,4 +1,4 @@
-#include "storage/engine/wal.h"
+#include "storage/engine/tree/wal.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "storage/engine/redo.h"
+#include "storage/engine/tree/redo.h"
 #include "test/support/temp_dir.h"
 
-namespace strata::engine {
+namespace strata::engine::tree {
 namespace {
 
 using testing::ElementsAre;
@@ -269,4 +269,4 @@ TEST(Redo, GivesTheOpsAgain) {
 }
 
 }  // namespace
-}  // namespace strata::engine
+}  // namespace strata::engine::tree

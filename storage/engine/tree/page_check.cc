@@ -1,4 +1,4 @@
-#include "storage/engine/tree_check.h"
+#include "storage/engine/tree/page_check.h"
 
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -14,9 +14,9 @@
 #include <string_view>
 #include <vector>
 
-#include "storage/engine/map_faults.h"
+#include "storage/engine/tree/map_faults.h"
 
-namespace strata::engine::lmdb {
+namespace strata::engine::tree {
 namespace {
 
 static_assert(std::endian::native == std::endian::little && sizeof(size_t) == 8,
@@ -295,4 +295,4 @@ base::Status CheckTree(int file) {
   return checked;
 }
 
-}  // namespace strata::engine::lmdb
+}  // namespace strata::engine::tree

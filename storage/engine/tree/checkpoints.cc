@@ -1,4 +1,4 @@
-#include "storage/engine/checkpoints.h"
+#include "storage/engine/tree/checkpoints.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 #include <cstring>
 #include <utility>
 
-namespace strata::engine::lmdb {
+namespace strata::engine::tree {
 namespace {
 
 constexpr const char* kWalSuffix = "-wal";
@@ -242,4 +242,4 @@ void Checkpoints::Committed(size_t changes) {
   if (!begun.ok()) Stop(std::move(begun));
 }
 
-}  // namespace strata::engine::lmdb
+}  // namespace strata::engine::tree

@@ -8,11 +8,11 @@
 
 #include "lib/base/status.h"
 
-namespace strata::engine::lmdb {
+namespace strata::engine::tree {
 
 // Of the newest state in `file`, which nobody writes meanwhile. DataLoss names the page and what is
 // wrong with it; OK for an empty file. Reads the pages of the trees, but not those of large values:
 // half a second for a million records that the system has in memory.
 base::Status CheckTree(int file);
 
-}  // namespace strata::engine::lmdb
+}  // namespace strata::engine::tree

@@ -1,4 +1,4 @@
-#include "storage/engine/wal.h"
+#include "storage/engine/tree/wal.h"
 
 #include <endian.h>
 #include <fcntl.h>
@@ -14,9 +14,9 @@
 #include <random>
 #include <utility>
 
-#include "storage/engine/disk.h"
+#include "storage/engine/tree/disk.h"
 
-namespace strata::engine {
+namespace strata::engine::tree {
 namespace {
 
 constexpr std::string_view kMagic = "SWAL";
@@ -338,4 +338,4 @@ base::Status Wal::Keep(const Checkpoint& checkpoint) {
   return base::OkStatus();
 }
 
-}  // namespace strata::engine
+}  // namespace strata::engine::tree

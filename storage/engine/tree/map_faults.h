@@ -12,7 +12,7 @@
 
 #include "lib/base/status.h"
 
-namespace strata::engine::lmdb {
+namespace strata::engine::tree {
 
 // Watches over one map, or a part of it. The handler of SIGBUS is the process's: it is installed
 // with the first, and passes by what concerns none of them as before. For one thread, but count and
@@ -42,4 +42,4 @@ class MapFaults {
   Slot* const slot_;
 };
 
-}  // namespace strata::engine::lmdb
+}  // namespace strata::engine::tree

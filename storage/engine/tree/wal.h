@@ -33,7 +33,7 @@
 
 #include "lib/base/status.h"
 
-namespace strata::engine {
+namespace strata::engine::tree {
 
 // Belongs to one thread, but that another may call Keep, one at a time, beside everything else.
 class Wal {
@@ -113,4 +113,4 @@ class Wal {
   std::atomic<uint64_t> kept_ = 0;  // the position of the newest checkpoint
 };
 
-}  // namespace strata::engine
+}  // namespace strata::engine::tree

@@ -1,4 +1,4 @@
-#include "storage/engine/map_faults.h"
+#include "storage/engine/tree/map_faults.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <mutex>
 
-namespace strata::engine::lmdb {
+namespace strata::engine::tree {
 namespace {
 
 // A handler of signals can reach nothing but what the process has: a fixed table, without locks. A
@@ -92,4 +92,4 @@ base::Status MapFaults::Tell() {
       "disk, and restore it from a snapshot");
 }
 
-}  // namespace strata::engine::lmdb
+}  // namespace strata::engine::tree

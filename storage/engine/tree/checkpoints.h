@@ -31,12 +31,12 @@
 #include <utility>
 
 #include "lib/base/status.h"
-#include "storage/engine/wal.h"
+#include "storage/engine/tree/wal.h"
 
 struct MDB_env;
 struct MDB_txn;
 
-namespace strata::engine::lmdb {
+namespace strata::engine::tree {
 
 // Belongs to the writing thread.
 class Checkpoints {
@@ -109,4 +109,4 @@ class Checkpoints {
   std::thread thread_;
 };
 
-}  // namespace strata::engine::lmdb
+}  // namespace strata::engine::tree

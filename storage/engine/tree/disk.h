@@ -6,7 +6,7 @@
 
 #include "lib/base/status.h"
 
-namespace strata::engine {
+namespace strata::engine::tree {
 
 // Of errno, naming what was tried: PermissionDenied or FailedPrecondition.
 base::Status SystemError(std::string_view what);
@@ -17,4 +17,4 @@ bool IsDiskFull(int code);
 // Makes the names in a directory durable.
 base::Status SyncDirectory(const std::string& path);
 
-}  // namespace strata::engine
+}  // namespace strata::engine::tree

@@ -5,7 +5,7 @@
 //
 // LMDB believes what it reads. So every value carries a checksum of its table, key and value, which
 // is verified whenever it is read: a flipped bit makes an error that names the record, and nothing
-// else. The tree itself is looked at when the file is opened (tree_check.h), and what the disk
+// else. The tree itself is looked at when the file is opened (page_check.h), and what the disk
 // can't give is noticed (map_faults.h). All of it is DataLoss.
 //
 // Bytes that come out of a transaction point into the map: valid until the transaction ends, and in
@@ -25,15 +25,15 @@
 #include <vector>
 
 #include "lib/base/status.h"
-#include "storage/engine/checkpoints.h"
-#include "storage/engine/map_faults.h"
-#include "storage/engine/redo.h"
+#include "storage/engine/tree/checkpoints.h"
+#include "storage/engine/tree/map_faults.h"
+#include "storage/engine/tree/redo.h"
 
 struct MDB_env;
 struct MDB_txn;
 struct MDB_cursor;
 
-namespace strata::engine::lmdb {
+namespace strata::engine::tree {
 
 enum class Table : uint8_t { kMeta, kHistory, kIndex, kLease, kLeaseKey };
 inline constexpr size_t kTables = 5;
@@ -216,4 +216,4 @@ class Environment {
   int in_use_ ABSL_GUARDED_BY(pool_mu_) = 0;
 };
 
-}  // namespace strata::engine::lmdb
+}  // namespace strata::engine::tree

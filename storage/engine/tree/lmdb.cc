@@ -1,4 +1,4 @@
-#include "storage/engine/lmdb.h"
+#include "storage/engine/tree/lmdb.h"
 
 #include <endian.h>
 #include <fcntl.h>
@@ -16,10 +16,10 @@
 #include <utility>
 
 #include "lib/base/bytes.h"
-#include "storage/engine/disk.h"
-#include "storage/engine/tree_check.h"
+#include "storage/engine/tree/disk.h"
+#include "storage/engine/tree/page_check.h"
 
-namespace strata::engine::lmdb {
+namespace strata::engine::tree {
 namespace {
 
 constexpr std::array<const char*, kTables> kNames = {"meta", "history", "index", "lease",
@@ -630,4 +630,4 @@ base::StatusOr<Usage> Environment::Measure() {
   return usage;
 }
 
-}  // namespace strata::engine::lmdb
+}  // namespace strata::engine::tree

@@ -1,10 +1,10 @@
-#include "storage/engine/redo.h"
+#include "storage/engine/tree/redo.h"
 
 #include <endian.h>
 
 #include <cstring>
 
-namespace strata::engine {
+namespace strata::engine::tree {
 namespace {
 
 struct Head {
@@ -53,4 +53,4 @@ base::Status ForEachRedo(std::string_view record,
   return base::OkStatus();
 }
 
-}  // namespace strata::engine
+}  // namespace strata::engine::tree

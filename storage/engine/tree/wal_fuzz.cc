@@ -11,12 +11,12 @@
 #include <string>
 #include <string_view>
 
-#include "storage/engine/redo.h"
-#include "storage/engine/wal.h"
+#include "storage/engine/tree/redo.h"
+#include "storage/engine/tree/wal.h"
 
 namespace {
 
-constexpr size_t kRingStart = strata::engine::Wal::kRingStart;
+constexpr size_t kRingStart = strata::engine::tree::Wal::kRingStart;
 // wal.h, the file's format.
 constexpr size_t kCheckpointHead = 40, kRecordHead = 24, kSaltAt = 12;
 
@@ -70,20 +70,20 @@ void ReadLog(const std::string& path, std::string_view written, size_t at) {
   const int file = open(path.c_str(), O_WRONLY);
   Write(file, written, at);
   close(file);
-  const auto wal = strata::engine::Wal::Open(path);
+  const auto wal = strata::engine::tree::Wal::Open(path);
   if (!wal.ok()) return;
   size_t read = 0;
   (void)(*wal)->Replay([&](std::string_view record) {
     read += record.size();
     return strata::base::OkStatus();
   });
-  if (read > std::max(written.size(), strata::engine::Wal::kMaxPagesBytes)) std::abort();
+  if (read > std::max(written.size(), strata::engine::tree::Wal::kMaxPagesBytes)) std::abort();
 }
 
 // A new log, with a checkpoint that has records behind it; its salt.
 uint32_t Make(const std::string& path) {
   unlink(path.c_str());
-  if (auto wal = strata::engine::Wal::Open(path);
+  if (auto wal = strata::engine::tree::Wal::Open(path);
       !wal.ok() || !(*wal)->Keep({.from = {}, .pages = "pages"}).ok())
     std::abort();
   std::string head(kSaltAt + sizeof(uint32_t), '\0');
@@ -97,10 +97,11 @@ uint32_t Make(const std::string& path) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string bytes(reinterpret_cast<const char*>(data), size);
-  const auto status = strata::engine::ForEachRedo(bytes, [&](const strata::engine::RedoOp& op) {
-    if (op.key.size() + op.value.size() > bytes.size()) std::abort();
-    return strata::base::OkStatus();
-  });
+  const auto status =
+      strata::engine::tree::ForEachRedo(bytes, [&](const strata::engine::tree::RedoOp& op) {
+        if (op.key.size() + op.value.size() > bytes.size()) std::abort();
+        return strata::base::OkStatus();
+      });
   (void)status;
   // In memory: a sync of a disk's file takes longer than all the rest.
   static const std::string path = "/dev/shm/strata-wal-fuzz-" + std::to_string(getpid());

@@ -12,7 +12,7 @@
 
 #include "lib/base/status.h"
 
-namespace strata::engine {
+namespace strata::engine::tree {
 
 struct RedoOp {
   enum class Kind : uint8_t { kPut, kPutBare, kDelete, kAppend };
@@ -28,4 +28,4 @@ void AppendRedo(std::string& record, const RedoOp& op);
 base::Status ForEachRedo(std::string_view record,
                          absl::FunctionRef<base::Status(const RedoOp&)> apply);
 
-}  // namespace strata::engine
+}  // namespace strata::engine::tree
