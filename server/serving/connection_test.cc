@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "lib/transport/net/server.h"
-#include "lib/transport/net/tls_client.h"
 #include "lib/transport/net/worker_pool.h"
+#include "test/support/tls_client.h"
 
 namespace strata::serving {
 namespace {
@@ -137,7 +137,7 @@ class HttpConnectionTest : public ::testing::Test {
 };
 
 TEST_F(HttpConnectionTest, AnswersAtOnceFromAWorkerAndFromATask) {
-  net::TlsClient client(port_);
+  testing_support::TlsClient client(port_);
   client.Write(Get("/now") + Get("/later") + Get("/posted"));
   EXPECT_THAT(client.ReadUntil("now 127.0.0.1:"),
               StartsWith("HTTP/1.1 200 OK\r\nAudit-Id: 7\r\nDate: "));
@@ -148,7 +148,7 @@ TEST_F(HttpConnectionTest, AnswersAtOnceFromAWorkerAndFromATask) {
 }
 
 TEST_F(HttpConnectionTest, SpeaksHttp2WhereItWasAgreed) {
-  net::TlsClient client(port_, {.alpn = "\x02h2"});
+  testing_support::TlsClient client(port_, {.alpn = "\x02h2"});
   client.Write(Get2("/now"));
   EXPECT_THAT(client.ReadUntil("now 127.0.0.1:"), HasSubstr("\x04\0\0\0\0\0"));
   for (uint8_t stream = 3; stream < 99; stream = static_cast<uint8_t>(stream + 4)) {
@@ -165,11 +165,11 @@ TEST_F(HttpConnectionTest, SpeaksHttp2WhereItWasAgreed) {
 }
 
 TEST_F(HttpConnectionTest, DroppingAnExchangeEndsTheRequest) {
-  net::TlsClient client(port_);
+  testing_support::TlsClient client(port_);
   client.Write(Get("/dropped"));
   EXPECT_TRUE(client.ReadEnd());
 
-  net::TlsClient client2(port_, {.alpn = "\x02h2"});
+  testing_support::TlsClient client2(port_, {.alpn = "\x02h2"});
   client2.Write(Get2("/dropped"));
   // RST_STREAM, INTERNAL_ERROR.
   const std::string reset("\0\0\x04\x03\0\0\0\0\x01\0\0\0\x02", 13);
@@ -180,13 +180,13 @@ TEST_F(HttpConnectionTest, DroppingAnExchangeEndsTheRequest) {
 
 TEST_F(HttpConnectionTest, AnExchangeOutlivesItsClientAndTheServer) {
   {
-    net::TlsClient client(port_);
+    testing_support::TlsClient client(port_);
     client.Write(Get("/keep"));
     WaitForKept(1);
   }
   TakeKept()[0]->Respond(Text("nobody is there"));
 
-  net::TlsClient client(port_, {.alpn = "\x02h2"});
+  testing_support::TlsClient client(port_, {.alpn = "\x02h2"});
   client.Write(Get2("/keep") + Get2("/keep", 3) + Get2("/keep", 5));
   WaitForKept(3);
   server_->Stop();
@@ -196,7 +196,7 @@ TEST_F(HttpConnectionTest, AnExchangeOutlivesItsClientAndTheServer) {
 }
 
 TEST_F(HttpConnectionTest, TellsWhoeverWorksForAStreamThatIsReset) {
-  net::TlsClient client(port_, {.alpn = "\x02h2"});
+  testing_support::TlsClient client(port_, {.alpn = "\x02h2"});
   client.Write(Get2("/watched") + Get2("/watched", 3));
   WaitForKept(2);
   // RST_STREAM, CANCEL.
@@ -211,7 +211,7 @@ TEST_F(HttpConnectionTest, TellsWhoeverWorksForAClientThatHasClosed) {
     for (const std::string alpn : {"\x08http/1.1", "\x02h2"}) {
       for (const bool says_so : {true, false}) {
         {
-          net::TlsClient client(port_, {.alpn = alpn, .version = version});
+          testing_support::TlsClient client(port_, {.alpn = alpn, .version = version});
           const bool http2 = alpn == "\x02h2";
           client.Write(http2 ? Get2("/now") : Get("/now"));
           client.ReadUntil("now 127.0.0.1:");
@@ -230,7 +230,7 @@ TEST_F(HttpConnectionTest, TellsWhoeverWorksForAClientThatHasClosed) {
 }
 
 TEST_F(HttpConnectionTest, AClientThatHasClosedItsSideIsStillThere) {
-  net::TlsClient client(port_, {.version = TLS1_3_VERSION});
+  testing_support::TlsClient client(port_, {.version = TLS1_3_VERSION});
   client.Write(Get("/now"));
   client.ReadUntil("now 127.0.0.1:");
   client.Write(Get("/watched"));
@@ -246,7 +246,7 @@ TEST_F(HttpConnectionTest, AClientThatHasClosedItsSideIsStillThere) {
 }
 
 TEST_F(HttpConnectionTest, TellsWhenTheServerStops) {
-  net::TlsClient client(port_), client2(port_, {.alpn = "\x02h2"});
+  testing_support::TlsClient client(port_), client2(port_, {.alpn = "\x02h2"});
   client.Write(Get("/watched"));
   client2.Write(Get2("/watched"));
   WaitForKept(2);
@@ -258,7 +258,7 @@ TEST_F(HttpConnectionTest, TellsWhenTheServerStops) {
 }
 
 TEST_F(HttpConnectionTest, AnswersAtMostOnce) {
-  net::TlsClient client(port_);
+  testing_support::TlsClient client(port_);
   client.Write(Get("/keep"));
   WaitForKept(1);
   const auto kept = TakeKept();
@@ -269,7 +269,7 @@ TEST_F(HttpConnectionTest, AnswersAtMostOnce) {
 }
 
 TEST_F(HttpConnectionTest, DrainsAfterTheAnswersInProgress) {
-  net::TlsClient client(port_, {.alpn = "\x02h2"}), old(port_);
+  testing_support::TlsClient client(port_, {.alpn = "\x02h2"}), old(port_);
   client.Write(Get2("/keep"));
   old.Write(Get("/keep"));
   WaitForKept(2);
@@ -287,9 +287,9 @@ TEST_F(HttpConnectionTest, BoundsWhatClientsDoNotReadAndGivesUpTheSlowest) {
     return Metric(unread);
   };
   // Nobody opens a window or reads: HTTP/2 and HTTP/1.1.
-  net::TlsClient stuck(port_, {.alpn = "\x02h2"});
+  testing_support::TlsClient stuck(port_, {.alpn = "\x02h2"});
   stuck.Write(Get2("/large"));
-  net::TlsClient deaf(port_, {.receive_buffer = 8 << 10});
+  testing_support::TlsClient deaf(port_, {.receive_buffer = 8 << 10});
   deaf.Write(Get("/large"));
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (Metric(unread) < 2 * kLarge && std::chrono::steady_clock::now() < until)
@@ -299,7 +299,7 @@ TEST_F(HttpConnectionTest, BoundsWhatClientsDoNotReadAndGivesUpTheSlowest) {
   // Others are refused until the slowest have had time to show it, and then served.
   int refused = 0;
   for (bool served = false; !served && std::chrono::steady_clock::now() < until;) {
-    net::TlsClient client(port_);
+    testing_support::TlsClient client(port_);
     client.Write(Get("/large"));
     client.ReadUntil("Content-Length: ");
     const std::string length = client.ReadUntil("\r\n");
@@ -321,7 +321,7 @@ TEST_F(HttpConnectionTest, BoundsWhatClientsDoNotReadAndGivesUpTheSlowest) {
 }
 
 TEST_F(HttpConnectionTest, CountsWhyConnectionsEnd) {
-  net::TlsClient client(port_);
+  testing_support::TlsClient client(port_);
   client.Write("GET / HTTP/1.1\r\n\r\n");
   EXPECT_THAT(client.ReadUntil("Host header"), StartsWith("HTTP/1.1 400 "));
   EXPECT_TRUE(client.ReadEnd());

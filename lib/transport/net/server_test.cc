@@ -10,7 +10,7 @@
 #include <functional>
 #include <stdexcept>
 
-#include "lib/transport/net/tls_client.h"
+#include "test/support/tls_client.h"
 
 namespace strata::net {
 namespace {
@@ -18,6 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
+using testing_support::TlsClient;
 
 // Answers each line: "who", "big N", "hold" (until released, or drained), "bye",
 // "idle" (from then on, and long since); throws at "fault", and when it has to send what follows

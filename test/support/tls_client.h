@@ -16,13 +16,13 @@
 
 #include "lib/transport/net/self_signed.h"
 
-namespace strata::net {
+namespace strata::testing_support {
 
 class TlsClient {
  public:
   struct Options {
     std::string alpn = {};  // "\x02h2"
-    const PemPair* certificate = nullptr;
+    const net::PemPair* certificate = nullptr;
     std::string server_name = {};
     int version = 0;  // TLS1_2_VERSION; 0: whatever
     int receive_buffer = 0;
@@ -139,4 +139,4 @@ class TlsClient {
   SSL* ssl_ = nullptr;
 };
 
-}  // namespace strata::net
+}  // namespace strata::testing_support
