@@ -41,7 +41,7 @@ Number Little(Number number) {
 }
 
 template <typename Number>
-void Append(std::string& out, Number number) {
+void AppendNumber(std::string& out, Number number) {
   const Number little = Little(number);
   out.append(reinterpret_cast<const char*>(&little), sizeof(little));
 }
@@ -109,15 +109,15 @@ struct Copy {
 
 std::string Encode(const Copy& copy) {
   std::string rest(kMagic);
-  Append(rest, copy.format);
-  Append(rest, copy.salt);
-  Append(rest, copy.generation);
-  Append(rest, copy.checkpoint.from.position);
-  Append(rest, copy.checkpoint.from.chain);
-  Append(rest, static_cast<uint32_t>(copy.checkpoint.pages.size()));
+  AppendNumber(rest, copy.format);
+  AppendNumber(rest, copy.salt);
+  AppendNumber(rest, copy.generation);
+  AppendNumber(rest, copy.checkpoint.from.position);
+  AppendNumber(rest, copy.checkpoint.from.chain);
+  AppendNumber(rest, static_cast<uint32_t>(copy.checkpoint.pages.size()));
   rest += copy.checkpoint.pages;
   std::string bytes;
-  Append(bytes, Crc(0, rest));
+  AppendNumber(bytes, Crc(0, rest));
   bytes += rest;
   bytes.resize(kCopyBytes);
   return bytes;
@@ -294,11 +294,11 @@ base::Status Wal::Append(std::string_view record) {
   STRATA_RETURN_IF_ERROR(Fill(place + WholeBytes(record.size())));
   std::string bytes;
   bytes.reserve(WholeBytes(record.size()));
-  engine::Append(bytes, uint32_t{0});  // the crc's place
-  engine::Append(bytes, end_.chain);
-  engine::Append(bytes, static_cast<uint32_t>(record.size()));
-  engine::Append(bytes, uint32_t{0});
-  engine::Append(bytes, position);
+  AppendNumber(bytes, uint32_t{0});  // the crc's place
+  AppendNumber(bytes, end_.chain);
+  AppendNumber(bytes, static_cast<uint32_t>(record.size()));
+  AppendNumber(bytes, uint32_t{0});
+  AppendNumber(bytes, position);
   bytes += record;
   const uint32_t crc = Crc(salt_, std::string_view(bytes).substr(sizeof(crc)));
   const uint32_t little = Little(crc);
