@@ -69,8 +69,10 @@ class Http2Session final : public Session {
     std::array<char, 20> length_text;
   };
 
-  // What nghttp2 calls.
+  // What nghttp2 calls (http2_callbacks.cc).
   struct Callbacks;
+  nghttp2_session* MakeSession();
+  static nghttp2_data_provider BodyOf(Stream& stream);
 
   Stream* Find(int32_t id);
   Stream* Open(int32_t id);
