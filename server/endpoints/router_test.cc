@@ -35,7 +35,7 @@ class Routes : public testing::Test {
       http::Response response;
       response.body =
           std::make_shared<const std::string>(what + call->info->ns + "/" + call->info->name);
-      call->Respond(response);
+      call->Respond(std::move(response));
     };
   }
   std::string Ask(const std::string& target, const std::string& method = "GET") {

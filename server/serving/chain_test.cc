@@ -40,6 +40,8 @@ class Recorded final : public http::Exchange {
     posted.push_back(std::move(task));
   }
   bool Admit(http::Response&) override { return refusals-- <= 0; }
+  void Resume() override {}
+  void Abandon() override {}
   void OnGone(std::function<void()> told) override { gone = std::move(told); }
 
   std::function<void()> gone;  // what a client that leaves would call
@@ -409,6 +411,8 @@ class Posting final : public http::Exchange {
   void Respond(http::Response response) override { recorded_.Respond(std::move(response)); }
   void Post(std::function<void()> task) override { mailbox_.Post(std::move(task)); }
   bool Admit(http::Response& response) override { return recorded_.Admit(response); }
+  void Resume() override { recorded_.Resume(); }
+  void Abandon() override { recorded_.Abandon(); }
   void OnGone(std::function<void()> gone) override { recorded_.OnGone(std::move(gone)); }
 
  private:

@@ -91,6 +91,11 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
     channel_.FlushSoon();
   }
 
+  void Resume(StreamId stream) {
+    session_->Resume(stream, shared_.clock.Now());
+    channel_.FlushSoon();
+  }
+
   void OnGone(StreamId stream, std::function<void()> gone) {
     session_->OnGone(stream, std::move(gone));
   }
@@ -137,6 +142,12 @@ class HttpExchange final : public http::Exchange {
 
   void Post(std::function<void()> task) override { link_->executor->Post(std::move(task)); }
 
+  void Resume() override {
+    OnConnection([stream = stream_](HttpProtocol& protocol) { protocol.Resume(stream); });
+  }
+
+  void Abandon() override { Finish(std::nullopt); }
+
   void OnGone(std::function<void()> gone) override {
     if (answered_) return;
     if (link_->protocol == nullptr) return gone();
@@ -145,12 +156,20 @@ class HttpExchange final : public http::Exchange {
 
  private:
   void Finish(std::optional<http::Response> response) {
+    OnConnection([stream = stream_, answer = std::move(response)](HttpProtocol& protocol) mutable {
+      protocol.Answer(stream, std::move(answer));
+    });
+  }
+
+  // Does it on the connection's thread: now, if this is it. Nothing if the connection is gone.
+  template <typename Do>
+  void OnConnection(Do what) {
     if (link_->executor->InThread()) {
-      if (link_->protocol != nullptr) link_->protocol->Answer(stream_, std::move(response));
+      if (link_->protocol != nullptr) what(*link_->protocol);
       return;
     }
-    link_->executor->Post([link = link_, stream = stream_, answer = std::move(response)]() mutable {
-      if (link->protocol != nullptr) link->protocol->Answer(stream, std::move(answer));
+    link_->executor->Post([link = link_, what = std::move(what)]() mutable {
+      if (link->protocol != nullptr) what(*link->protocol);
     });
   }
 

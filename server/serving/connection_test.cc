@@ -16,6 +16,45 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
+// A body of kPieces pieces, most of which come later.
+class Countdown final : public http::Body {
+ public:
+  static constexpr int kPieces = 300;
+  static constexpr size_t kPiece = 10'000;
+
+  Countdown(bool breaks, std::function<void()> later, std::function<void()> gone)
+      : breaks_(breaks), later_(std::move(later)), gone_(std::move(gone)) {}
+  ~Countdown() override { gone_(); }
+
+  Piece Next(std::span<char> buffer) override {
+    if (waited_ % 3 != 2) {
+      ++waited_;
+      later_();
+      return {0, Rest::kLater};
+    }
+    const size_t n = std::min(buffer.size(), left_);
+    std::fill_n(buffer.begin(), n, static_cast<char>('a' + pieces_ % 26));
+    left_ -= n;
+    if (left_ > 0) return {n, Rest::kMore};
+    left_ = kPiece;
+    ++waited_;
+    if (breaks_ && pieces_ == kPieces / 2) return {n, Rest::kBroken};
+    return {n, ++pieces_ == kPieces ? Rest::kNone : Rest::kMore};
+  }
+
+  static std::string Whole() {
+    std::string whole;
+    for (int i = 0; i < kPieces; ++i) whole.append(kPiece, static_cast<char>('a' + i % 26));
+    return whole;
+  }
+
+ private:
+  const bool breaks_;
+  const std::function<void()> later_, gone_;
+  int pieces_ = 0, waited_ = 0;
+  size_t left_ = kPiece;
+};
+
 class HttpConnectionTest : public ::testing::Test {
  protected:
   HttpConnectionTest() {
@@ -64,12 +103,22 @@ class HttpConnectionTest : public ::testing::Test {
       http::Exchange& on = *exchange;
       std::shared_ptr<http::Exchange> shared = std::move(exchange);
       on.Post([shared] { shared->Respond(Text("posted")); });
+    } else if (request.target == "/flow" || request.target == "/broken") {
+      http::Response response;
+      const std::shared_ptr<http::Exchange> shared = std::move(exchange);
+      const bool breaks = request.target == "/broken";
+      response.flow = std::make_unique<Countdown>(
+          breaks, [this, shared] { ResumeSoon(shared); }, [this] { CountGone(); });
+      shared->Respond(std::move(response));
     } else if (request.target == "/keep" || request.target == "/watched") {
       if (request.target == "/watched") exchange->OnGone([this] { CountGone(); });
       absl::MutexLock lock(&mu_);
       kept_.push_back(std::move(exchange));
     }
     // Any other is dropped unanswered.
+  }
+  void ResumeSoon(const std::shared_ptr<http::Exchange>& exchange) {
+    EXPECT_NE(workers_.TrySubmit([exchange] { exchange->Resume(); }, {.user = "u"}), 0u);
   }
   void WaitForKept(size_t count) {
     const auto there = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return kept_.size() >= count; };
@@ -81,10 +130,14 @@ class HttpConnectionTest : public ::testing::Test {
     ++gone_;
   }
   void WaitForGone(int count) {
+    WaitForGoneAtLeast(count);
+    absl::MutexLock lock(&mu_);
+    EXPECT_EQ(gone_, count);
+  }
+  void WaitForGoneAtLeast(int count) {
     const auto there = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return gone_ >= count; };
     absl::MutexLock lock(&mu_);
     ASSERT_TRUE(mu_.AwaitWithTimeout(absl::Condition(&there), absl::Seconds(10)));
-    EXPECT_EQ(gone_, count);
   }
   std::vector<std::unique_ptr<http::Exchange>> TakeKept() {
     absl::MutexLock lock(&mu_);
@@ -111,6 +164,26 @@ class HttpConnectionTest : public ::testing::Test {
                           : std::string();
     return out + std::string("\0\0", 2) + length + "\x01\x05" + std::string(3, '\0') +
            static_cast<char>(stream) + block;
+  }
+
+  // WINDOW_UPDATE: all that it wants.
+  static std::string Window(uint8_t stream) {
+    return std::string("\0\0\x04\x08\0\0\0\0", 8) + static_cast<char>(stream) + "\x3f" +
+           std::string(3, '\0');
+  }
+  // The DATA of stream 1, until it ends or is reset.
+  static std::string ReadData(testing_support::TlsClient& client) {
+    std::string data;
+    for (;;) {
+      const std::string head = client.Read(9);
+      if (head.size() < 9) return data;
+      size_t size = 0;
+      for (int i = 0; i < 3; ++i) size = size << 8 | static_cast<uint8_t>(head[i]);
+      const std::string payload = client.Read(size);
+      if (head[8] != 1) continue;
+      if (head[3] == 0) data += payload;
+      if (head[3] == 3 || (head[3] == 0 && (head[4] & 1) != 0)) return data;
+    }
   }
 
   double Metric(const std::string& name) {
@@ -176,6 +249,57 @@ TEST_F(HttpConnectionTest, DroppingAnExchangeEndsTheRequest) {
   EXPECT_THAT(client2.ReadUntil(reset), EndsWith(reset));
   client2.Write(Get2("/now", 3));
   EXPECT_THAT(client2.ReadUntil("now 127.0.0.1:"), EndsWith("now 127.0.0.1:"));
+}
+
+TEST_F(HttpConnectionTest, ABodyFlowsAsItIsMade) {
+  const std::string whole = Countdown::Whole();
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    testing_support::TlsClient client(port_, {.version = version});
+    client.Write(Get("/flow") + Get("/now"));
+    EXPECT_THAT(client.ReadUntil("\r\n\r\n"), HasSubstr("\r\nTransfer-Encoding: chunked\r\n"));
+    std::string body;
+    while (const size_t size = std::stoul(client.ReadUntil("\r\n"), nullptr, 16))
+      body += client.Read(size + 2).substr(0, size);
+    EXPECT_EQ(body, whole);
+    EXPECT_EQ(client.Read(2), "\r\n");
+    EXPECT_THAT(client.ReadUntil("now 127.0.0.1:"), StartsWith("HTTP/1.1 200 OK\r\n"));
+
+    testing_support::TlsClient client2(port_, {.alpn = "\x02h2", .version = version});
+    client2.Write(Get2("/flow") + Window(0) + Window(1));
+    EXPECT_EQ(ReadData(client2), whole);
+  }
+  WaitForGone(4);
+}
+
+TEST_F(HttpConnectionTest, ABodyThatBreaksIsNotTakenForTheWhole) {
+  testing_support::TlsClient client(port_);
+  client.Write(Get("/broken") + Get("/now"));
+  const std::string all = client.Read(4'000'000);
+  EXPECT_GT(all.size(), Countdown::kPiece * Countdown::kPieces / 2);
+  EXPECT_THAT(all, ::testing::Not(EndsWith("\r\n0\r\n\r\n")));
+  testing_support::TlsClient client2(port_, {.alpn = "\x02h2"});
+  client2.Write(Get2("/broken") + Window(0) + Window(1));
+  EXPECT_THAT(ReadData(client2), ::testing::SizeIs(::testing::Gt(Countdown::kPiece)));
+  WaitForGone(2);
+}
+
+// The window of a stream that nobody opens holds that stream up, and its client's leaving ends it.
+TEST_F(HttpConnectionTest, AReaderThatTakesNothingHoldsUpItsOwnBodyAlone) {
+  {
+    testing_support::TlsClient client(port_, {.alpn = "\x02h2"});
+    client.Write(Get2("/flow") + Window(0) + Get2("/now", 3) + Get2("/flow", 5) + Window(5));
+    std::string seen;
+    while (std::count(seen.begin(), seen.end(), 'z') < 100'000) {
+      const std::string next = client.Read(1000);
+      ASSERT_FALSE(next.empty());
+      seen += next;
+    }
+    EXPECT_THAT(seen, HasSubstr("now 127.0.0.1:"));
+    // RST_STREAM, CANCEL.
+    client.Write(std::string("\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08", 13));
+    WaitForGoneAtLeast(1);
+  }
+  WaitForGone(2);
 }
 
 TEST_F(HttpConnectionTest, AnExchangeOutlivesItsClientAndTheServer) {

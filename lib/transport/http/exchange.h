@@ -27,11 +27,18 @@ class Exchange {
   // the order posted. The connection may be gone by then; a response is dropped then.
   virtual void Post(std::function<void()> task) = 0;
 
+  // After a response whose body flows, from any thread and as often as one likes: its Next has more
+  // than kLater to say, and is asked when the client can take it.
+  virtual void Resume() = 0;
+  // The same, where the rest won't come: as kBroken, but also while the client takes nothing.
+  virtual void Abandon() = 0;
+
   // On the connection's thread: calls `gone` there, at most once, if the client goes before the
   // response has reached that thread: the stream was reset, or the connection is closed, broken or
-  // cut by us. It is called before this returns if the client has gone already. A later call
-  // replaces an earlier one. `gone` may respond and destroy this, and throws nothing. A server that
-  // stops calls it on the thread that stops it, when the connection's has ended.
+  // cut by us. (Who goes later is told by the end of the body's life.) It is called before this
+  // returns if the client has gone already. A later call replaces an earlier one. `gone` may
+  // respond and destroy this, and throws nothing. A server that stops calls it on the thread that
+  // stops it, when the connection's has ended.
   //
   // Who only won't send more is still there: an HTTP/1.1 client that has closed its side, an HTTP/2
   // one that said GOAWAY. The end of what an HTTP/2 client sends is its end, as for Go's server

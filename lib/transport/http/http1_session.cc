@@ -16,6 +16,10 @@ namespace {
 
 using base::MonotonicTime;
 
+// Of a body that flows: what is asked for at a time, and the longest line before it.
+constexpr size_t kPieceBytes = 16 << 10;
+constexpr size_t kMaxChunkHead = sizeof("4000\r\n") - 1;
+
 // "audit-id" as Go writes it: "Audit-Id".
 void AppendCanonical(std::string& out, std::string_view name) {
   bool first = true;
@@ -67,11 +71,25 @@ class Http1Session final : public Session {
   }
 
   void Abandon(StreamId stream, MonotonicTime) override {
+    if (stream == answer_id_ && flow_ != nullptr) {
+      head_.clear();
+      head_sent_ = 0;
+      return BreakOff();
+    }
     Slot* slot = Find(stream);
-    if (slot == nullptr || slot->answer || slot->abandoned) return;
-    --unanswered_;
+    if (slot == nullptr || slot->abandoned) return;
+    if (slot->answer) {
+      if (slot->answer->flow == nullptr) return;
+      slot->answer.reset();
+    } else {
+      --unanswered_;
+    }
     slot->gone = nullptr;
     slot->abandoned = true;
+  }
+
+  void Resume(StreamId stream, MonotonicTime) override {
+    if (stream == answer_id_) waits_for_body_ = false;
   }
 
   void OnGone(StreamId stream, std::function<void()> gone) override {
@@ -100,6 +118,8 @@ class Http1Session final : public Session {
         copy(head_, head_sent_);
       } else if (body_ != nullptr && body_sent_ < body_->size()) {
         copy(*body_, body_sent_);
+      } else if (flow_ != nullptr) {
+        if (!NextPiece(now)) break;
       } else if (!NextOutput(now)) {
         break;
       }
@@ -124,7 +144,8 @@ class Http1Session final : public Session {
       return phase_start_ + (parser_->state() == Http1Parser::State::kHead ? options_.header_timeout
                                                                            : options_.body_timeout);
     }
-    return slots_.empty() && reading_ ? phase_start_ + options_.idle_timeout : kNever;
+    return slots_.empty() && reading_ && flow_ == nullptr ? phase_start_ + options_.idle_timeout
+                                                          : kNever;
   }
 
   void OnDeadline(MonotonicTime now) override {
@@ -187,7 +208,8 @@ class Http1Session final : public Session {
   }
 
   bool HasOutput() const {
-    return head_sent_ < head_.size() || (body_ != nullptr && body_sent_ < body_->size());
+    return head_sent_ < head_.size() || flow_ != nullptr ||
+           (body_ != nullptr && body_sent_ < body_->size());
   }
 
   // Some of a request's head has come.
@@ -347,14 +369,23 @@ class Http1Session final : public Session {
       return false;
     }
     if (!slot.answer) return false;
+    const bool ends_with_connection =
+        slot.answer->flow != nullptr && slot.version == Version::kHttp10;
     const bool keep_alive = slot.keep_alive && !slot.answer->close_connection &&
+                            !ends_with_connection &&
                             !(draining_ && slots_.size() == 1 && !in_head());
     WriteHead(slot, keep_alive, now);
     answer_id_ = slot.id;
     answer_start_ = now;
     body_sent_ = 0;
-    body_ =
-        slot.is_head || !HasContent(slot.answer->status) ? nullptr : std::move(slot.answer->body);
+    if (!slot.is_head && HasContent(slot.answer->status)) {
+      body_ = std::move(slot.answer->body);
+      flow_ = std::move(slot.answer->flow);
+      chunked_ = slot.version == Version::kHttp11;
+    } else {
+      body_ = nullptr;
+    }
+    waits_for_body_ = false;
     held_bytes_ -= slot.held_bytes;
     slots_.pop_front();
     phase_start_ = parser_ ? phase_start_ : now;
@@ -365,6 +396,38 @@ class Http1Session final : public Session {
     }
     CountHeld();
     return true;
+  }
+
+  // Makes the next piece of the body that flows current, in its framing; false if there is none
+  // yet.
+  bool NextPiece(MonotonicTime now) {
+    if (waits_for_body_) return false;
+    head_.resize(kMaxChunkHead + kPieceBytes);
+    const Body::Piece piece = flow_->Next(std::span(head_).subspan(kMaxChunkHead, kPieceBytes));
+    head_.resize(kMaxChunkHead + piece.bytes);
+    head_sent_ = kMaxChunkHead;
+    if (chunked_ && piece.bytes > 0) {
+      const std::string size = fmt::format("{:x}\r\n", piece.bytes);
+      head_sent_ -= size.size();
+      size.copy(head_.data() + head_sent_, size.size());
+      head_ += "\r\n";
+    }
+    if (piece.rest == Body::Rest::kNone) {
+      if (chunked_) head_ += "0\r\n\r\n";
+      flow_ = nullptr;
+      if (!parser_) phase_start_ = now;
+    } else if (piece.rest == Body::Rest::kBroken) {
+      BreakOff();
+    } else {
+      waits_for_body_ = piece.bytes == 0;
+    }
+    return true;
+  }
+
+  // The client must not take what it has for the whole.
+  void BreakOff() {
+    flow_ = nullptr;
+    Finish("abandoned");
   }
 
   void WriteHead(const Slot& slot, bool keep_alive, MonotonicTime now) {
@@ -385,7 +448,10 @@ class Http1Session final : public Session {
     }
     head_ += "Date: ";
     head_ += date_.At(now);
-    if (HasContent(response.status)) {
+    if (response.flow != nullptr) {
+      if (HasContent(response.status) && !slot.is_head && slot.version == Version::kHttp11)
+        head_ += "\r\nTransfer-Encoding: chunked";
+    } else if (HasContent(response.status)) {
       fmt::format_to(std::back_inserter(head_), "\r\nContent-Length: {}",
                      response.body == nullptr ? 0 : response.body->size());
     }
@@ -423,6 +489,9 @@ class Http1Session final : public Session {
   size_t head_sent_ = 0;
   std::shared_ptr<const std::string> body_;
   size_t body_sent_ = 0;
+  std::unique_ptr<Body> flow_;
+  bool chunked_ = false;         // how it is sent; else the end of the connection is its end
+  bool waits_for_body_ = false;  // until Resume
 };
 
 }  // namespace

@@ -100,15 +100,34 @@ struct Http2Session::Callbacks {
     return static_cast<ssize_t>(std::min(rest, size));
   }
 
+  // Of a body that flows: into nghttp2's own buffer for a frame.
+  static ssize_t ReadFlow(nghttp2_session*, int32_t, uint8_t* buffer, size_t size, uint32_t* flags,
+                          nghttp2_data_source* source, void* user) {
+    Stream& stream = *static_cast<Stream*>(source->ptr);
+    std::unique_ptr<Body>& flow = stream.response.flow;
+    if (flow == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // reset
+    const Body::Piece piece = flow->Next({reinterpret_cast<char*>(buffer), size});
+    Self(user).CountSent(stream, piece.bytes);
+    if (piece.rest == Body::Rest::kNone) {
+      *flags |= NGHTTP2_DATA_FLAG_EOF;
+      flow = nullptr;
+    } else if (piece.rest == Body::Rest::kBroken) {
+      flow = nullptr;
+      return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    } else if (piece.bytes == 0) {
+      stream.waits_for_body = true;
+      return NGHTTP2_ERR_DEFERRED;
+    }
+    return static_cast<ssize_t>(piece.bytes);
+  }
+
   static int SendBody(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t size,
                       nghttp2_data_source* source, void* user) {
     Http2Session& self = Self(user);
     Stream& stream = *static_cast<Stream*>(source->ptr);
     const std::string_view part =
         std::string_view(*stream.response.body).substr(stream.body_sent, size);
-    stream.body_sent += size;
-    self.body_bytes_sent_ += size;
-    self.idle_frames_.Earn(1 + static_cast<double>(size) / kBytesPerEarnedFrame);
+    self.CountSent(stream, size);
     constexpr size_t kFrameHead = 9;
     self.Write(View(head, kFrameHead));
     if (self.pending()) {
@@ -201,8 +220,14 @@ nghttp2_session* Http2Session::MakeSession() {
 nghttp2_data_provider Http2Session::BodyOf(Stream& stream) {
   nghttp2_data_provider body;
   body.source.ptr = &stream;
-  body.read_callback = Callbacks::ReadBody;
+  body.read_callback = stream.response.flow == nullptr ? Callbacks::ReadBody : Callbacks::ReadFlow;
   return body;
+}
+
+void Http2Session::CountSent(Stream& stream, size_t bytes) {
+  stream.body_sent += bytes;
+  body_bytes_sent_ += bytes;
+  idle_frames_.Earn(1 + static_cast<double>(bytes) / kBytesPerEarnedFrame);
 }
 
 }  // namespace strata::http

@@ -182,11 +182,22 @@ void Http2Session::Respond(StreamId id, Response response, MonotonicTime now) {
 void Http2Session::Abandon(StreamId id, MonotonicTime now) {
   now_ = now;
   Stream* stream = Find(static_cast<int32_t>(id));
-  if (stream == nullptr || stream->phase != Phase::kHandler) return;
+  if (stream == nullptr) return;
+  if (stream->response.flow != nullptr) return Reset(*stream, NGHTTP2_INTERNAL_ERROR);
+  if (stream->phase != Phase::kHandler) return;
   --in_progress_;
   stream->gone = nullptr;
   if (stream->closed) return Release(*stream);
   Reset(*stream, NGHTTP2_INTERNAL_ERROR);
+}
+
+void Http2Session::Resume(StreamId id, MonotonicTime now) {
+  now_ = now;
+  Stream* stream = Find(static_cast<int32_t>(id));
+  if (stream == nullptr || !std::exchange(stream->waits_for_body, false)) return;
+  // What it was given before it has taken.
+  StartMeasuring(*stream);
+  nghttp2_session_resume_data(session_, stream->id);
 }
 
 void Http2Session::OnGone(StreamId id, std::function<void()> gone) {
@@ -225,21 +236,23 @@ void Http2Session::Submit(Stream& stream, Response response) {
     fields_.push_back(Field(header.name, header.value, flags));
   }
   fields_.push_back(Field("date", View(stream.date_text)));
+  const bool takes_body = HasContent(status) && !stream.is_head;
+  const bool flows = stream.response.flow != nullptr;
   const size_t size = stream.response.body == nullptr ? 0 : stream.response.body->size();
-  if (HasContent(status)) {
+  if (HasContent(status) && !flows) {
     const char* end =
         std::to_chars(stream.length_text.data(), stream.length_text.data() + 20, size).ptr;
     fields_.push_back(
         Field("content-length",
               View(stream.length_text, static_cast<size_t>(end - stream.length_text.data()))));
   }
-  const bool has_body = size > 0 && !stream.is_head && HasContent(status);
-  if (!has_body) stream.response.body = nullptr;
+  const bool has_body = takes_body && (flows || size > 0);
+  if (!has_body) DropBody(stream);
   const nghttp2_data_provider body = BodyOf(stream);
   const int error = nghttp2_submit_response(session_, stream.id, fields_.data(), fields_.size(),
                                             has_body ? &body : nullptr);
   if (error != 0) return Reset(stream, NGHTTP2_INTERNAL_ERROR);
-  if (has_body && size > kInterleavedBody) {
+  if (has_body && (flows || size > kInterleavedBody)) {
     const nghttp2_extpri interleaved = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
     nghttp2_session_change_extpri_stream_priority(session_, stream.id, &interleaved, 0);
   }
@@ -293,8 +306,14 @@ void Http2Session::Reset(Stream& stream, uint32_t error) {
     pending_head_.append(std::exchange(pending_body_rest_, {}));
     pending_body_ = nullptr;
   }
-  stream.response.body = nullptr;
+  DropBody(stream);
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, error);
+}
+
+void Http2Session::DropBody(Stream& stream) {
+  stream.response.body = nullptr;
+  stream.response.flow = nullptr;
+  stream.waits_for_body = false;
 }
 
 void Http2Session::Closed(int32_t id) {
@@ -310,6 +329,8 @@ void Http2Session::Closed(int32_t id) {
 
 void Http2Session::Release(Stream& stream) {
   Unhold(stream);
+  // Whoever hears of its end finds the streams in order.
+  const std::unique_ptr<Body> flow = std::move(stream.response.flow);
   streams_.erase(stream.id);
   if (!streams_.empty()) return;
   idle_since_ = now_;
@@ -410,7 +431,7 @@ void Http2Session::OnDeadline(MonotonicTime now) {
         }
         break;
       case Phase::kResponse:
-        if (now < stream->since + options_.stall_timeout) break;
+        if (stream->waits_for_body || now < stream->since + options_.stall_timeout) break;
         if (TookEnough(*stream)) {
           StartMeasuring(*stream);
         } else {

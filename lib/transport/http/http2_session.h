@@ -28,6 +28,7 @@ class Http2Session final : public Session {
   void ReceiveEnd(base::MonotonicTime now) override;
   void Respond(StreamId stream, Response response, base::MonotonicTime now) override;
   void Abandon(StreamId stream, base::MonotonicTime now) override;
+  void Resume(StreamId stream, base::MonotonicTime now) override;
   void OnGone(StreamId stream, std::function<void()> gone) override;
   void TellGone() override;
   size_t Produce(std::span<char> buffer, base::MonotonicTime now) override;
@@ -61,6 +62,7 @@ class Http2Session final : public Session {
     Request request;
     std::function<void()> gone;  // in kHandler, until it is closed
     Response response;
+    bool waits_for_body = false;  // that flows: nghttp2 has deferred the stream
     size_t body_sent = 0;
     size_t body_mark = 0;          // body_sent, and
     uint64_t connection_mark = 0;  // body_bytes_sent_, when that time began
@@ -73,6 +75,7 @@ class Http2Session final : public Session {
   struct Callbacks;
   nghttp2_session* MakeSession();
   static nghttp2_data_provider BodyOf(Stream& stream);
+  void CountSent(Stream& stream, size_t bytes);
 
   Stream* Find(int32_t id);
   Stream* Open(int32_t id);
@@ -85,6 +88,7 @@ class Http2Session final : public Session {
   void Dispatch(Stream& stream);
   void Submit(Stream& stream, Response response);
   void Reset(Stream& stream, uint32_t error);
+  static void DropBody(Stream& stream);
   void Closed(int32_t id);
   void Release(Stream& stream);
   void ConfirmDrain();

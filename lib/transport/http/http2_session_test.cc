@@ -248,6 +248,137 @@ TEST_F(Http2SessionTest, AnswersAsTheTableSays) {
   }
 }
 
+TEST_F(Http2SessionTest, SendsABodyThatFlowsAsTheTableSays) {
+  using Rest = Body::Rest;
+  const std::string large(20'000, 'x');
+  const struct {
+    std::string_view name;
+    std::string in;
+    std::vector<Script::Said> script;
+    std::string out;
+    int status = 200;
+  } cases[] = {
+      {"one piece", Headers(1, Get()), {{"hello", Rest::kNone}}, "HEADERS 1, DATA 1. hello"},
+      {"two pieces",
+       Headers(1, Get()),
+       {{"he"}, {"llo", Rest::kNone}},
+       "HEADERS 1, DATA 1 he, DATA 1. llo"},
+      {"nothing", Headers(1, Get()), {{"", Rest::kNone}}, "HEADERS 1, DATA 1. "},
+      {"an end by itself",
+       Headers(1, Get()),
+       {{"hello"}, {"", Rest::kNone}},
+       "HEADERS 1, DATA 1 hello, DATA 1. "},
+      {"more than a frame takes",
+       Headers(1, Get()),
+       {{large, Rest::kNone}},
+       "HEADERS 1, DATA 1 " + large.substr(0, 0x4000) + ", DATA 1. " + large.substr(0x4000)},
+      {"two at a time",
+       Headers(1, Get()) + Headers(3, Get()),
+       {{"he"}, {"llo", Rest::kNone}},
+       "HEADERS 1, HEADERS 3, DATA 1 he, DATA 3 he, DATA 1. llo, DATA 3. llo"},
+      {"head", Headers(1, Get("/a", "HEAD")), {{"hello", Rest::kNone}}, "HEADERS 1."},
+      {"no content", Headers(1, Get()), {{"hello", Rest::kNone}}, "HEADERS 1.", 204},
+      {"one that breaks",
+       Headers(1, Get()),
+       {{"he"}, {"", Rest::kBroken}},
+       "HEADERS 1, DATA 1 he, RST_STREAM 1 2"},
+      {"one that breaks at once",
+       Headers(1, Get()),
+       {{"", Rest::kBroken}},
+       "HEADERS 1, RST_STREAM 1 2"},
+  };
+  for (const auto& c : cases) {
+    for (const size_t piece : {c.in.size() + 100, size_t{1}}) {
+      for (const size_t out_piece : {size_t{16 << 10}, size_t{1}, size_t{5}}) {
+        Restart();
+        size_t made = 0, ends = 0;
+        recorder_.answer = [&](const Request&) {
+          ++made;
+          Response response = Script::In(c.script, &ends);
+          response.status = c.status;
+          return response;
+        };
+        const std::string out =
+            Summary(Exchange(*session_, Start() + c.in, clock_.Now(), piece, out_piece));
+        // What comes together is answered together only if it is read together.
+        if (piece != 1 || c.name != "two at a time") {
+          EXPECT_EQ(out, c.out) << c.name;
+        }
+        EXPECT_EQ(session_->in_progress(), 0u) << c.name;
+        session_.reset();
+        EXPECT_EQ(ends, made) << c.name;
+      }
+    }
+  }
+}
+
+TEST_F(Http2SessionTest, ABodyThatFlowsWaitsForWhatComesLater) {
+  using Rest = Body::Rest;
+  size_t ends = 0;
+  recorder_.answer = [&](const Request& request) {
+    return request.target == "/b"
+               ? Recorder::Echo(request)
+               : Script::In({{"he", Rest::kLater}, {"", Rest::kLater}, {"llo", Rest::kNone}},
+                            &ends);
+  };
+  EXPECT_EQ(Summary(Receive(Start() + Headers(1, Get()) + Headers(3, Get("/b")))),
+            "HEADERS 1, HEADERS 3, DATA 1 he, DATA 3. GET /b");
+  for (int i = 0; i < 200; ++i)
+    EXPECT_EQ(Pass(seconds(1)), "") << "its client isn't slow: there is nothing to take";
+  session_->Resume(3, clock_.Now());
+  EXPECT_EQ(Summary(Drain(*session_, clock_.Now())), "");
+  EXPECT_EQ(ends, 0u);
+  session_->Resume(1, clock_.Now());
+  EXPECT_EQ(Summary(Drain(*session_, clock_.Now())), "DATA 1. llo");
+  EXPECT_EQ(ends, 1u);
+}
+
+TEST_F(Http2SessionTest, ABodyThatFlowsIsAskedForWhatTheWindowTakes) {
+  using Rest = Body::Rest;
+  size_t ends = 0;
+  recorder_.answer = [&](const Request&) {
+    return Script::In({{std::string(100'000, 'x')}, {"", Rest::kNone}}, &ends);
+  };
+  const std::string got = Receive(Start() + Headers(1, Get()));
+  EXPECT_EQ(std::count(got.begin(), got.end(), 'x'), 65'535);
+  std::string slow;
+  for (int i = 0; i < 130 && slow.empty(); ++i) slow = Pass(seconds(1));
+  EXPECT_EQ(slow, "RST_STREAM 1 8") << "who takes nothing of it for a minute loses it";
+  EXPECT_EQ(ends, 1u);
+}
+
+TEST_F(Http2SessionTest, ABodyEndsWithItsStream) {
+  using Rest = Body::Rest;
+  const struct {
+    std::string_view name;
+    std::function<void()> end;
+    std::string out;
+  } cases[] = {
+      {"reset by the client",
+       [&] { Receive(Frame(NGHTTP2_RST_STREAM, 0, 1, std::string("\0\0\0\x08", 4))); }, ""},
+      {"given up", [&] { session_->Abandon(1, clock_.Now()); }, "RST_STREAM 1 2"},
+      {"the connection is gone", [&] { session_.reset(); }, ""},
+  };
+  for (const auto& c : cases) {
+    for (const Rest rest : {Rest::kLater, Rest::kMore}) {
+      Restart();
+      size_t ends = 0;
+      recorder_.answer = [&](const Request&) {
+        return Script::In({{std::string(70'000, 'x'), rest}, {"", Rest::kLater}}, &ends);
+      };
+      Receive(Start() + Headers(1, Get()));
+      EXPECT_EQ(ends, 0u);
+      c.end();
+      EXPECT_EQ(ends, 1u) << c.name;
+      if (session_ == nullptr) continue;
+      EXPECT_EQ(Summary(Drain(*session_, clock_.Now())), c.out) << c.name;
+      session_->Resume(1, clock_.Now());
+      session_->Abandon(1, clock_.Now());
+      EXPECT_EQ(Summary(Drain(*session_, clock_.Now())), "") << c.name;
+    }
+  }
+}
+
 // CVE-2026-27135: nghttp2 before Debian's 1.52.0-1+deb12u3 goes on after an error of the
 // connection, and asserts at the next frame whose size is wrong.
 TEST_F(Http2SessionTest, NothingIsReadBehindAnErrorOfTheConnection) {

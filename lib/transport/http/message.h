@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "lib/transport/http/body.h"
+
 namespace strata::http {
 
 struct Header {
@@ -65,10 +67,13 @@ struct Request {
 
 struct Response {
   int status = 200;
-  Headers headers;  // without content-length, date and connection: the session adds them
+  // Without content-length, transfer-encoding, date and connection: the session adds them.
+  Headers headers;
   // Null: no body. Shared, since an answer goes out many times; it is never copied on the way to
   // TLS.
   std::shared_ptr<const std::string> body;
+  // Instead of `body`, where it isn't whole when the answer begins.
+  std::unique_ptr<Body> flow;
   // HTTP/1.1: `Connection: close`. HTTP/2: GOAWAY once this stream is done, streams in flight are
   // finished.
   bool close_connection = false;

@@ -108,10 +108,15 @@ class Session {
   // The peer won't send more. What it asked for is still answered where the protocol allows.
   virtual void ReceiveEnd(base::MonotonicTime now) = 0;
 
-  // Exactly one of these, once for each request; harmless if the stream is gone by then.
+  // Exactly one of the two, once for each request; harmless if the stream is gone by then.
   virtual void Respond(StreamId stream, Response response, base::MonotonicTime now) = 0;
-  // There will be no response: resets the stream, or closes the connection (HTTP/1.1).
+  // There will be no response, or no more of the body that flows: resets the stream, or closes the
+  // connection (HTTP/1.1).
   virtual void Abandon(StreamId stream, base::MonotonicTime now) = 0;
+
+  // The body that flows has more, or is over; harmless if nobody waits for that. Not from inside of
+  // its Next.
+  virtual void Resume(StreamId stream, base::MonotonicTime now) = 0;
 
   // Calls `gone` once if the stream ends before Respond or Abandon (Exchange::OnGone): at once if
   // it has ended already.

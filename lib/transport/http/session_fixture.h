@@ -15,6 +15,43 @@
 
 namespace strata::http {
 
+// A body that says what it is told to, step by step: an empty one with kLater waits for Resume.
+class Script final : public Body {
+ public:
+  struct Said {
+    std::string text;
+    Rest rest = Rest::kMore;
+  };
+
+  // `ends` is counted up at its end.
+  explicit Script(std::vector<Said> steps, size_t* ends = nullptr)
+      : steps_(std::move(steps)), ends_(ends) {}
+  ~Script() override {
+    if (ends_ != nullptr) ++*ends_;
+  }
+
+  Piece Next(std::span<char> buffer) override {
+    Said& step = steps_.at(step_);
+    const size_t n = step.text.copy(buffer.data(), buffer.size());
+    step.text.erase(0, n);
+    if (!step.text.empty()) return {n, Rest::kMore};
+    ++step_;
+    return {n, step.rest};
+  }
+
+  static Response In(std::vector<Said> steps, size_t* ends = nullptr) {
+    Response response;
+    response.headers.Add("audit-id", "1");
+    response.flow = std::make_unique<Script>(std::move(steps), ends);
+    return response;
+  }
+
+ private:
+  std::vector<Said> steps_;
+  size_t step_ = 0;
+  size_t* const ends_;
+};
+
 // Answers each request at once, unless `hold` is set.
 class Recorder final : public SessionListener {
  public:
