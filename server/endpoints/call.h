@@ -32,6 +32,8 @@ class Call {
 
   // Once, from any thread. Headers that every answer has are added.
   virtual void Respond(http::Response response) = 0;
+  // After a response whose body flows, from any thread: its Next has more to say.
+  virtual void Resume() {}
   // Runs `task` on the connection's thread, where answering is cheapest.
   virtual void Post(std::function<void()> task) = 0;
 

@@ -1,13 +1,9 @@
-// The filter chain: what a request passes between HTTP and its handler, in kube-apiserver's order
-// (k8s.io/apiserver pkg/server/config.go DefaultBuildHandlerChain): audit id, barrier against
-// exceptions, request info, deadline, authentication, audit, impersonation, in-flight limit,
-// authorization, route.
+// The filter chain: what a request passes between HTTP and its endpoint.
 #pragma once
 
-#include <absl/functional/function_ref.h>
-
+#include <array>
 #include <chrono>
-#include <functional>
+#include <exception>
 #include <memory>
 
 #include "lib/base/clock.h"
@@ -17,11 +13,20 @@
 #include "server/audit/log.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/authorizer.h"
-#include "server/auth/impersonation.h"
 #include "server/endpoints/router.h"
 #include "server/serving/deadlines.h"
-#include "server/serving/request_metrics.h"
-#include "server/serving/shares.h"
+#include "server/serving/filters/access_log.h"
+#include "server/serving/filters/audit.h"
+#include "server/serving/filters/audit_id.h"
+#include "server/serving/filters/authentication.h"
+#include "server/serving/filters/authorization.h"
+#include "server/serving/filters/cache_control.h"
+#include "server/serving/filters/deadline.h"
+#include "server/serving/filters/goaway.h"
+#include "server/serving/filters/impersonation.h"
+#include "server/serving/filters/in_flight.h"
+#include "server/serving/filters/request_info.h"
+#include "server/serving/filters/request_metrics.h"
 
 namespace strata::serving {
 
@@ -30,11 +35,11 @@ class Chain {
  public:
   struct Options {
     std::chrono::nanoseconds request_timeout = std::chrono::seconds(60);  // --request-timeout
-    int max_requests_inflight = 3000;   // --max-requests-inflight; 0: no limit
-    int max_revision_waiters = 10'000;  // --max-revision-waiters; 0: no limit
-    double goaway_chance = 0;  // --goaway-chance: of an HTTP/2 request to end its connection
+    filters::InFlight::Options in_flight;
+    double goaway_chance = 0;  // --goaway-chance
   };
 
+  // Without `audit` nothing is audited.
   Chain(const Options& options, const auth::Authenticator& authenticator,
         const auth::Authorizer& authorizer, const endpoints::Router& router,
         const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics,
@@ -43,44 +48,37 @@ class Chain {
   // For http::Handler: on the connection's thread.
   void Serve(http::Request request, std::unique_ptr<http::Exchange> exchange);
 
-  int in_flight() const { return in_flight_.taken(); }
+  int in_flight() const { return in_flight_.served(); }
 
  private:
-  class ServedCall;
   friend class ServedCall;
 
-  // Asks, and goes on with `then(call, result)`: now, if `ask(later)` has the result; otherwise on
-  // the connection's thread once somebody has told it what `later` made. A request whose time is
-  // over before is answered then, and doesn't go on.
-  template <typename Result, typename Ask, typename Then>
-  void Await(const std::shared_ptr<ServedCall>& call, const Ask& ask, Then then);
-  // Takes the step; what it throws ends this request alone.
-  void Guarded(const std::shared_ptr<ServedCall>& call, absl::FunctionRef<void()> step);
-  bool DrawsGoaway(const http::Request& request) const;
-  void Parse(const std::shared_ptr<ServedCall>& call);
-  void Authenticate(const std::shared_ptr<ServedCall>& call);
-  void Authenticated(const std::shared_ptr<ServedCall>& call, auth::Authentication result);
-  // Asks whether the user may do what the impersonation needs, from the `index`-th question on.
-  void Impersonate(const std::shared_ptr<ServedCall>& call,
-                   const std::shared_ptr<const auth::Impersonation>& wanted, size_t index);
-  void Authorize(const std::shared_ptr<ServedCall>& call);
-  void Authorized(const std::shared_ptr<ServedCall>& call, auth::Decision decision);
-  void Dispatch(const std::shared_ptr<ServedCall>& call);
-  // The request's deadline from `?timeout` and --request-timeout; false if it was answered.
-  bool SetDeadline(ServedCall& call) const;
+  // Takes the call through the filters that it hasn't passed, and to its endpoint.
+  void GoOn(ServedCall& call);
+  void Begin(ServedCall& call, http::Response& response) const;
+  void Finish(ServedCall& call, const Outcome& outcome) const;
+  void NoteException(const ServedCall& call, const std::exception& error);
 
-  const Options options_;
-  const auth::Authenticator& authenticator_;
-  const auth::Authorizer& authorizer_;
   const endpoints::Router& router_;
   const base::Clock& clock_;
   const obs::Logger& log_;
-  audit::Log* const audit_;  // null: nothing is audited
   // Of a request that isn't parsed yet, or can't be.
   const std::shared_ptr<const api::RequestInfo> no_info_ = std::make_shared<api::RequestInfo>();
-  RequestMetrics metrics_;
-  Shares in_flight_;
-  Shares revision_waiters_;
+
+  filters::RequestMetrics request_metrics_;
+  filters::AccessLog access_log_;
+  filters::AuditId audit_id_;
+  filters::CacheControl cache_control_;
+  filters::Goaway goaway_;
+  filters::RequestInfo request_info_;
+  filters::Deadline deadline_;
+  filters::Audit audit_;
+  filters::Authentication authentication_;
+  filters::Impersonation impersonation_;
+  filters::InFlight in_flight_;
+  filters::Authorization authorization_;
+  const std::array<Filter*, 12> filters_;
+
   Deadlines deadlines_;  // last: its thread ends before the rest
 };
 

@@ -40,13 +40,15 @@ class Recorded final : public http::Exchange {
     posted.push_back(std::move(task));
   }
   bool Admit(http::Response&) override { return refusals-- <= 0; }
-  void Resume() override {}
-  void Abandon() override {}
+  void Resume() override { ++resumed; }
+  void Abandon() override { abandoned.Notify(); }
   void OnGone(std::function<void()> told) override { gone = std::move(told); }
 
   std::function<void()> gone;  // what a client that leaves would call
-  int refusals = 0;            // of answers
-  bool queue = false;          // tasks, instead of running them
+  int resumed = 0;
+  absl::Notification abandoned;
+  int refusals = 0;    // of answers
+  bool queue = false;  // tasks, instead of running them
   std::vector<std::function<void()>> posted;
 
  private:
@@ -142,8 +144,13 @@ class FilterChain : public testing::Test {
   endpoints::Router router{{&registry::ImageV1()}};
   std::vector<std::shared_ptr<endpoints::Call>> held;
   std::deque<Answer> answers;
-  Chain chain{
-      {.max_requests_inflight = 2}, tokens, authorizer, router, clock, obs::NullLogger(), metrics};
+  Chain chain{{.in_flight = {.max_requests = 2}},
+              tokens,
+              authorizer,
+              router,
+              clock,
+              obs::NullLogger(),
+              metrics};
 };
 
 TEST_F(FilterChain, LeadsToTheHandlerAndAddsWhatEveryAnswerHas) {
@@ -263,8 +270,8 @@ TEST_F(FilterChain, MastersAreServedOverTheLimit) {
 }
 
 TEST_F(FilterChain, OneUserLeavesPlacesForOthers) {
-  Chain wide({.max_requests_inflight = 40}, tokens, authorizer, router, clock, obs::NullLogger(),
-             metrics);
+  Chain wide({.in_flight = {.max_requests = 40}}, tokens, authorizer, router, clock,
+             obs::NullLogger(), metrics);
   for (int i = 0; i < 100; ++i) AskOf(wide, "/hold", "alice");
   EXPECT_EQ(wide.in_flight(), 30);
   EXPECT_THAT(AskOf(wide, "/echo", "alice").Text(), StartsWith("429 "));
@@ -290,8 +297,8 @@ TEST_F(FilterChain, ProbesAndTheAggregatorAreServedOverTheLimit) {
 
 TEST_F(FilterChain, WhoWaitsForARevisionHasNoPlaceAmongTheServed) {
   obs::Metrics own;
-  Chain narrow({.max_requests_inflight = 2, .max_revision_waiters = 4}, tokens, authorizer, router,
-               clock, obs::NullLogger(), own);
+  Chain narrow({.in_flight = {.max_requests = 2, .max_revision_waiters = 4}}, tokens, authorizer,
+               router, clock, obs::NullLogger(), own);
   int waiting = 0, refused = 0;
   router.AddPath("/wait", [&](const std::shared_ptr<endpoints::Call>& call) {
     if (!call->BeginRevisionWait()) {
@@ -357,6 +364,87 @@ TEST_F(FilterChain, WhoWaitsForWorkIsToldWhenItsClientIsGone) {
   EXPECT_THAT(metrics.Text(), HasSubstr("code=\"499\""));
   held.clear();
   EXPECT_EQ(chain.in_flight(), 0);
+}
+
+// Says "piece", and then what the test wants.
+class Pieces final : public http::Body {
+ public:
+  explicit Pieces(Rest rest) : rest_(rest) {}
+  Piece Next(std::span<char> buffer) override {
+    if (rest_ == Rest::kMore) throw std::runtime_error("oops");
+    return {std::string_view("piece").copy(buffer.data(), buffer.size()), rest_};
+  }
+
+ private:
+  const Rest rest_;
+};
+
+// What is at a path that answers with such a body.
+void AddFlow(endpoints::Router& router, const std::string& path, http::Body::Rest rest) {
+  router.AddPath(path, [rest](const std::shared_ptr<endpoints::Call>& call) {
+    http::Response response;
+    response.flow = std::make_unique<Pieces>(rest);
+    call->Respond(std::move(response));
+  });
+}
+
+TEST_F(FilterChain, ARequestWhoseBodyFlowsEndsWithIt) {
+  std::unique_ptr<audit::Log> audit = OpenAudit("rules: [{level: Metadata}]\n");
+  obs::Metrics own;
+  Chain audited({}, tokens, authorizer, router, clock, obs::NullLogger(), own, audit.get());
+  AddFlow(router, "/flow", http::Body::Rest::kNone);
+  Answer& answer = AskOf(audited, "/flow", "alice");
+  EXPECT_NE(answer.response.headers.Find("audit-id"), nullptr);
+  EXPECT_EQ(audited.in_flight(), 1);
+  EXPECT_THAT(own.Text(), testing::Not(HasSubstr("apiserver_request_total{code=\"200\"")));
+  char buffer[64];
+  EXPECT_EQ(answer.response.flow->Next(buffer).bytes, 5u);
+  answer.response.flow = nullptr;
+  EXPECT_EQ(audited.in_flight(), 0);
+  EXPECT_THAT(own.Text(), HasSubstr("apiserver_request_total{code=\"200\""));
+  EXPECT_THAT(own.Text(), testing::ContainsRegex("apiserver_response_sizes_sum\\{[^}]*\\} 5\n"));
+  audit.reset();
+  std::ifstream file(audit_path);
+  const std::string lines{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_THAT(lines, HasSubstr("ResponseComplete"));
+  EXPECT_THAT(lines, testing::Not(HasSubstr("ResponseStarted")))
+      << "that is said of what may go on for ever";
+}
+
+TEST_F(FilterChain, WhatABodyThrowsBreaksItOff) {
+  AddFlow(router, "/flow", http::Body::Rest::kMore);
+  Answer& answer = Ask("/flow");
+  char buffer[64];
+  EXPECT_EQ(answer.response.flow->Next(buffer).rest, http::Body::Rest::kBroken);
+  answer.response.flow = nullptr;
+  EXPECT_THAT(metrics.Text(), HasSubstr("apiserver_request_terminations_total{code=\"500\""));
+}
+
+TEST_F(FilterChain, ABodyIsBrokenOffWhenItsTimeIsOver) {
+  AddFlow(router, "/flow", http::Body::Rest::kLater);
+  Answer& answer = answers.emplace_back();
+  http::Request request;
+  request.method = "GET";
+  request.target = "/flow?timeout=5s";
+  request.headers.Add("authorization", "Bearer alice");
+  auto exchange = std::make_unique<Recorded>(answer);
+  Recorded& client = *exchange;
+  chain.Serve(std::move(request), std::move(exchange));
+  EXPECT_FALSE(client.abandoned.HasBeenNotified());
+  clock.Advance(std::chrono::seconds(6));
+  client.abandoned.WaitForNotification();
+  EXPECT_THAT(metrics.Text(), HasSubstr("apiserver_request_terminations_total{code=\"504\""));
+  answer.response.flow = nullptr;
+}
+
+TEST_F(FilterChain, AWatchHasNoPlaceAmongTheServedAndNoTimeout) {
+  Ask("/hold");
+  Ask("/hold");
+  const std::string path = "/apis/image.openshift.io/v1/namespaces/n/nothing";
+  EXPECT_THAT(Ask(path + "?timeout=xyz").Text(), StartsWith("400 "));
+  EXPECT_THAT(Ask(path).Text(), StartsWith("429 "));
+  EXPECT_THAT(Ask(path + "?watch=1&timeout=xyz").Text(), StartsWith("404 "));
+  held.clear();
 }
 
 TEST_F(FilterChain, OpenApiMayBeKeptAndNothingElse) {

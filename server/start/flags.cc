@@ -90,13 +90,13 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(1u, 100'000u))
       ->capture_default_str();
   group
-      .add_option("--max-requests-inflight", flags.chain.max_requests_inflight,
+      .add_option("--max-requests-inflight", flags.chain.in_flight.max_requests,
                   "Requests served at a time, three quarters of them one user's; more get 429. "
                   "0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   group
-      .add_option("--max-revision-waiters", flags.chain.max_revision_waiters,
+      .add_option("--max-revision-waiters", flags.chain.in_flight.max_revision_waiters,
                   "Requests that may wait for a resourceVersion which hasn't come, three quarters "
                   "of them one user's; more get 429. 0: no limit")
       ->check(CLI::NonNegativeNumber)

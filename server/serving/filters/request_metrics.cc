@@ -1,10 +1,12 @@
-#include "server/serving/request_metrics.h"
+#include "server/serving/filters/request_metrics.h"
 
 #include <algorithm>
 #include <string>
 #include <utility>
 
-namespace strata::serving {
+#include "server/serving/served_call.h"
+
+namespace strata::serving::filters {
 namespace {
 
 const std::vector<double> kDurationBuckets = {0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8,
@@ -83,14 +85,13 @@ const obs::Counter& RequestMetrics::CounterOf(OfRoute& route, int code) {
   return *made;
 }
 
-void RequestMetrics::Finished(const registry::Resource* resource, int code,
-                              std::chrono::nanoseconds took, size_t bytes) {
-  OfRoute& of = RouteOf(resource);
-  CounterOf(of, code).Increment();
-  const double seconds = std::chrono::duration<double>(took).count();
+void RequestMetrics::Finish(ServedCall& call, const Outcome& outcome) {
+  OfRoute& of = RouteOf(call.resource);
+  CounterOf(of, outcome.status).Increment();
+  const double seconds = std::chrono::duration<double>(outcome.took).count();
   of.duration->Observe(seconds);
   of.sli->Observe(seconds);
-  of.sizes->Observe(static_cast<double>(bytes));
+  of.sizes->Observe(static_cast<double>(outcome.bytes));
 }
 
 void RequestMetrics::Terminated(const registry::Resource* resource, int code) {
@@ -111,4 +112,4 @@ void RequestMetrics::AuthorizationResult(bool allowed) {
   (allowed ? allowed_ : denied_).Increment();
 }
 
-}  // namespace strata::serving
+}  // namespace strata::serving::filters

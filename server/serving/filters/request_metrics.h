@@ -11,19 +11,20 @@
 
 #include "lib/obs/metrics.h"
 #include "server/registry/resource.h"
+#include "server/serving/filter.h"
 
-namespace strata::serving {
+namespace strata::serving::filters {
 
-// Thread-safe.
-class RequestMetrics {
+// Labels come from the groups' resources alone, never from a request: `resource` is one of them, or
+// null for all other paths.
+class RequestMetrics final : public Filter {
  public:
   RequestMetrics(const registry::Groups& groups, obs::Metrics& metrics);
+  Step Apply(ServedCall& /*call*/) override { return Step::kGoOn; }
+  void Finish(ServedCall& call, const Outcome& outcome) override;
 
-  // Labels come from the groups' resources alone, never from a request: `resource` is one of them,
-  // or null for all other paths.
-  void Finished(const registry::Resource* resource, int code, std::chrono::nanoseconds took,
-                size_t bytes);
-  // Also Finished: too many in flight, or an exception (RecordRequestTermination).
+  // Of a request that ends before its time, besides: too many in flight, an exception, an answer
+  // that was broken off (RecordRequestTermination).
   void Terminated(const registry::Resource* resource, int code);
   void AuthenticationResult(bool success);
   void AuthorizationResult(bool allowed);
@@ -46,4 +47,4 @@ class RequestMetrics {
   obs::Counter authenticated_, users_, unauthenticated_, allowed_, denied_;
 };
 
-}  // namespace strata::serving
+}  // namespace strata::serving::filters
