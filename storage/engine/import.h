@@ -9,7 +9,7 @@
 
 #include "lib/base/status.h"
 #include "storage/engine/data_dir.h"
-#include "storage/engine/tree/lmdb.h"
+#include "storage/engine/tree/environment.h"
 #include "storage/engine/types.h"
 
 namespace strata::engine {

@@ -13,7 +13,7 @@
 #include "lib/base/status.h"
 #include "storage/engine/answer_bytes.h"
 #include "storage/engine/layout.h"
-#include "storage/engine/tree/lmdb.h"
+#include "storage/engine/tree/txn.h"
 #include "storage/engine/types.h"
 #include "storage/engine/view.h"
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "lib/base/status.h"
-#include "storage/engine/tree/lmdb.h"
+#include "storage/engine/tree/txn.h"
 #include "storage/engine/types.h"
 
 namespace strata::engine {

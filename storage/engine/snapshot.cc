@@ -11,7 +11,7 @@
 
 #include "storage/engine/data_dir.h"
 #include "storage/engine/layout.h"
-#include "storage/engine/tree/lmdb.h"
+#include "storage/engine/tree/environment.h"
 #include "storage/engine/view.h"
 
 namespace strata::engine {

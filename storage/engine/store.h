@@ -30,7 +30,7 @@
 #include "storage/engine/data_dir.h"
 #include "storage/engine/leases.h"
 #include "storage/engine/snapshot.h"
-#include "storage/engine/tree/lmdb.h"
+#include "storage/engine/tree/environment.h"
 #include "storage/engine/types.h"
 #include "storage/engine/verify.h"
 #include "storage/engine/view.h"

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "lib/base/status.h"
-#include "storage/engine/tree/lmdb.h"
+#include "storage/engine/tree/txn.h"
 
 namespace strata::engine {
 

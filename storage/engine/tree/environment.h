@@ -1,15 +1,12 @@
 // LMDB as this store uses it: one file, five tables, one writer and many snapshots. Commits are
 // durable by the write-ahead log beside the file (checkpoints.h), which is to be moved and copied
-// together with it; after an orderly end the file is whole without. Nothing else but checkpoints.cc
+// together with it; after an orderly end the file is whole without. Nothing outside of this folder
 // includes LMDB's header.
 //
 // LMDB believes what it reads. So every value carries a checksum of its table, key and value, which
 // is verified whenever it is read: a flipped bit makes an error that names the record, and nothing
 // else. The tree itself is looked at when the file is opened (page_check.h), and what the disk
 // can't give is noticed (map_faults.h). All of it is DataLoss.
-//
-// Bytes that come out of a transaction point into the map: valid until the transaction ends, and in
-// a write transaction until its next write.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -27,101 +24,13 @@
 #include "lib/base/status.h"
 #include "storage/engine/tree/checkpoints.h"
 #include "storage/engine/tree/map_faults.h"
-#include "storage/engine/tree/redo.h"
+#include "storage/engine/tree/table.h"
+#include "storage/engine/tree/txn.h"
 
 struct MDB_env;
 struct MDB_txn;
-struct MDB_cursor;
 
 namespace strata::engine::tree {
-
-enum class Table : uint8_t { kMeta, kHistory, kIndex, kLease, kLeaseKey };
-inline constexpr size_t kTables = 5;
-
-class Environment;
-
-// A snapshot, or the one write transaction. Ends without effect unless committed. Belongs to one
-// thread.
-class Txn {
- public:
-  Txn(Txn&& other) noexcept;
-  Txn& operator=(Txn&&) = delete;
-  ~Txn();
-
-  base::StatusOr<std::optional<std::string_view>> Get(Table table, std::string_view key) const;
-
-  // Without a checksum, to be read by any version of this program: the number of the format.
-  base::StatusOr<std::optional<std::string_view>> GetBare(Table table, std::string_view key) const;
-  base::Status PutBare(Table table, std::string_view key, std::string_view value);
-
-  // Those of a write transaction. `Append` is Put for a key that is greater than all in the table.
-  base::Status Put(Table table, std::string_view key, std::string_view value);
-  base::Status Append(Table table, std::string_view key, std::string_view value);
-  base::Status Delete(Table table, std::string_view key);  // fine if there is none
-  // Durable when it returns OK. After an error nothing of it is visible, now or later.
-  base::Status Commit();
-
-  // Why the last call failed: the map has no room left (Environment::Grow helps), or the disk has
-  // none.
-  bool map_full() const { return map_full_; }
-  bool disk_full() const { return disk_full_; }
-
-  // DataLoss if something couldn't be read since it began: what was copied from it isn't to be
-  // believed.
-  base::Status Whole() const;
-
- private:
-  friend class Environment;
-  friend class Cursor;
-  Txn(Environment& env, MDB_txn* txn, bool write);
-  base::Status Failed(int code, const char* what);
-  base::Status PutChecked(Table table, std::string_view key, std::string_view value,
-                          unsigned flags);
-  void Note(RedoOp::Kind kind, Table table, std::string_view key, std::string_view value);
-
-  Environment* env_;
-  MDB_txn* txn_;
-  bool write_;
-  bool map_full_ = false;
-  bool disk_full_ = false;
-  uint64_t faults_ = 0;  // when it began
-  size_t changes_ = 0;
-  std::string redo_;  // not continued when it is too large for the log
-};
-
-// Walks one table in key order. Ends before its transaction does; a write makes its key and value
-// stale until it is moved.
-class Cursor {
- public:
-  Cursor(const Txn& txn, Table table);
-  Cursor(const Cursor&) = delete;
-  Cursor& operator=(const Cursor&) = delete;
-  ~Cursor();
-
-  void Seek(std::string_view key);  // the first at or after it
-  void Find(std::string_view key);  // this one, or none
-  void First();
-  void Last();
-  void Next();
-  void Prev();
-
-  // False at either end and after an error.
-  bool valid() const { return valid_; }
-  std::string_view key() const { return key_; }
-  std::string_view value() const { return value_; }
-  const base::Status& status() const { return status_; }
-
- private:
-  void Move(int op, std::string_view to);
-
-  const Environment& env_;
-  MDB_cursor* cursor_ = nullptr;
-  const Table table_;
-  bool valid_ = false;
-  std::string_view key_;
-  std::string_view value_;
-  base::Status status_;
-};
 
 struct Usage {
   int64_t file_bytes = 0;

@@ -1,9 +1,8 @@
-#include "storage/engine/tree/lmdb.h"
+#include "storage/engine/tree/environment.h"
 
 #include <endian.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <libdeflate.h>
 #include <lmdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,64 +14,17 @@
 #include <filesystem>
 #include <utility>
 
-#include "lib/base/bytes.h"
+#include "storage/engine/tree/checksum.h"
 #include "storage/engine/tree/disk.h"
+#include "storage/engine/tree/lmdb_terms.h"
 #include "storage/engine/tree/page_check.h"
+#include "storage/engine/tree/redo.h"
 
 namespace strata::engine::tree {
 namespace {
 
-constexpr std::array<const char*, kTables> kNames = {"meta", "history", "index", "lease",
-                                                     "lease_key"};
-
-MDB_val Value(std::string_view bytes) {
-  return {bytes.size(),
-          const_cast<char*>(bytes.data())};  // NOLINT(cppcoreguidelines-pro-type-const-cast)
-}
-
-std::string_view View(const MDB_val& value) {
-  return {static_cast<const char*>(value.mv_data), value.mv_size};
-}
-
 constexpr const char* kCopySuffix = ".defragmented";
 constexpr const char* kNewSuffix = ".new";
-constexpr size_t kSum = 4;  // bytes of a checksum
-
-// CRC-32: every flip of one bit, and of a run of up to 32, changes it.
-uint32_t Sum(Table table, std::string_view key, std::string_view value) {
-  const auto first = static_cast<uint32_t>(table);
-  const uint32_t of_key = libdeflate_crc32(first, key.data(), key.size());
-  if (value.empty()) return of_key;  // a null pointer would start anew
-  return libdeflate_crc32(of_key, value.data(), value.size());
-}
-
-base::Status Damaged(Table table, std::string_view key) {
-  return base::DataLossError(fmt::format("the store is damaged: the checksum of {} {} is wrong",
-                                         kNames[static_cast<size_t>(table)],
-                                         base::Printable(key, 200)));
-}
-
-base::Status Error(int code, std::string_view what) {
-  const auto message = fmt::format("{}: {}", what, mdb_strerror(code));
-  switch (code) {
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_INVALID:
-      return base::DataLossError(message);
-    case MDB_MAP_FULL:
-      return base::ResourceExhaustedError(message);
-    default:
-      return IsDiskFull(code) ? base::ResourceExhaustedError(message)
-                              : base::InternalError(message);
-  }
-}
-
-// LMDB tells of a page that it can't follow once, perhaps where nobody hears it, and then calls the
-// transaction bad.
-base::Status ReadError(int code) {
-  return code == MDB_BAD_TXN ? base::DataLossError("the store is damaged: a page can't be followed")
-                             : Error(code, "reading");
-}
 
 // A write that came short for want of room is EIO to LMDB. Whether it was for that shows in whether
 // there is room now, for more than any commit that is logged takes.
@@ -123,167 +75,6 @@ bool Usable(MDB_env* env) {
 }
 
 }  // namespace
-
-Txn::Txn(Environment& env, MDB_txn* txn, bool write)
-    : env_(&env), txn_(txn), write_(write), faults_(env.faults_.count()) {}
-
-Txn::Txn(Txn&& other) noexcept
-    : env_(other.env_),
-      txn_(std::exchange(other.txn_, nullptr)),
-      write_(other.write_),
-      map_full_(other.map_full_),
-      disk_full_(other.disk_full_),
-      faults_(other.faults_),
-      changes_(other.changes_),
-      redo_(std::move(other.redo_)) {}
-
-Txn::~Txn() {
-  if (txn_ == nullptr) return;
-  if (write_) {
-    mdb_txn_abort(txn_);
-  } else {
-    env_->Return(txn_);
-  }
-}
-
-base::Status Txn::Whole() const {
-  return env_->faults_.count() == faults_ ? base::OkStatus() : MapFaults::Tell();
-}
-
-void Txn::Note(RedoOp::Kind kind, Table table, std::string_view key, std::string_view value) {
-  ++changes_;
-  if (redo_.size() > Wal::kMaxRecordBytes) return;
-  AppendRedo(redo_, {kind, static_cast<uint8_t>(table), key, value});
-}
-
-base::Status Txn::Failed(int code, const char* what) {
-  map_full_ = code == MDB_MAP_FULL;
-  disk_full_ = IsDiskFull(code);
-  return Error(code, what);
-}
-
-base::StatusOr<std::optional<std::string_view>> Txn::GetBare(Table table,
-                                                             std::string_view key) const {
-  MDB_val k = Value(key);
-  MDB_val v;
-  const int code = mdb_get(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v);
-  if (code == MDB_NOTFOUND) return std::nullopt;
-  if (code != 0) return ReadError(code);
-  return View(v);
-}
-
-base::StatusOr<std::optional<std::string_view>> Txn::Get(Table table, std::string_view key) const {
-  STRATA_ASSIGN_OR_RETURN(const auto stored, GetBare(table, key));
-  if (!stored) return std::nullopt;
-  const auto value = env_->Verified(table, key, *stored);
-  if (!value) return Damaged(table, key);
-  return value;
-}
-
-base::Status Txn::PutBare(Table table, std::string_view key, std::string_view value) {
-  MDB_val k = Value(key);
-  MDB_val v = Value(value);
-  const int code = mdb_put(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v, 0);
-  if (code != 0) return Failed(code, "writing");
-  Note(RedoOp::Kind::kPutBare, table, key, value);
-  return base::OkStatus();
-}
-
-base::Status Txn::PutChecked(Table table, std::string_view key, std::string_view value,
-                             unsigned flags) {
-  MDB_val k = Value(key);
-  MDB_val v{value.size() + kSum, nullptr};
-  const int code =
-      mdb_put(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v, MDB_RESERVE | flags);
-  if (code != 0) return Failed(code, "writing");
-  auto* out = static_cast<char*>(v.mv_data);
-  if (!value.empty()) std::memcpy(out, value.data(), value.size());
-  const uint32_t sum = htole32(Sum(table, key, value));
-  std::memcpy(out + value.size(), &sum, kSum);
-  Note((flags & MDB_APPEND) != 0 ? RedoOp::Kind::kAppend : RedoOp::Kind::kPut, table, key, value);
-  return base::OkStatus();
-}
-
-base::Status Txn::Put(Table table, std::string_view key, std::string_view value) {
-  return PutChecked(table, key, value, 0);
-}
-
-base::Status Txn::Append(Table table, std::string_view key, std::string_view value) {
-  return PutChecked(table, key, value, MDB_APPEND);
-}
-
-base::Status Txn::Delete(Table table, std::string_view key) {
-  // What it frees is what its page says.
-  STRATA_ASSIGN_OR_RETURN(const auto stored, GetBare(table, key));
-  if (stored && !env_->IsSound(*stored)) return Damaged(table, key);
-  MDB_val k = Value(key);
-  const int code = mdb_del(txn_, env_->tables_[static_cast<size_t>(table)], &k, nullptr);
-  if (code == MDB_NOTFOUND) return base::OkStatus();
-  if (code != 0) return Failed(code, "deleting");
-  Note(RedoOp::Kind::kDelete, table, key, {});
-  return base::OkStatus();
-}
-
-base::Status Txn::Commit() {
-  return env_->Commit(*this);
-}
-
-Cursor::Cursor(const Txn& txn, Table table) : env_(*txn.env_), table_(table) {
-  const int code =
-      mdb_cursor_open(txn.txn_, txn.env_->tables_[static_cast<size_t>(table)], &cursor_);
-  if (code != 0) status_ = Error(code, "opening a cursor");
-}
-
-Cursor::~Cursor() {
-  if (cursor_ != nullptr) mdb_cursor_close(cursor_);
-}
-
-void Cursor::Move(int op, std::string_view to) {
-  valid_ = false;
-  if (cursor_ == nullptr || !status_.ok()) return;
-  MDB_val k = Value(to);
-  MDB_val v{};
-  const int code = mdb_cursor_get(cursor_, &k, &v, static_cast<MDB_cursor_op>(op));
-  if (code == 0) {
-    key_ = View(k);
-    const auto value = env_.Verified(table_, key_, View(v));
-    if (!value) {
-      status_ = Damaged(table_, key_);
-      return;
-    }
-    valid_ = true;
-    value_ = *value;
-  } else if (code != MDB_NOTFOUND) {
-    status_ = ReadError(code);
-  }
-}
-
-void Cursor::Seek(std::string_view key) {
-  // LMDB refuses to look for keys that it couldn't hold; what it holds is shorter, so their first
-  // bytes decide, but for the keys that equal them.
-  if (cursor_ == nullptr) return;
-  const auto limit =
-      static_cast<size_t>(mdb_env_get_maxkeysize(mdb_txn_env(mdb_cursor_txn(cursor_))));
-  Move(MDB_SET_RANGE, key.substr(0, limit));
-  while (valid_ && key_ < key) Next();
-}
-
-void Cursor::Find(std::string_view key) {
-  Move(MDB_SET_KEY, key);
-}
-
-void Cursor::First() {
-  Move(MDB_FIRST, {});
-}
-void Cursor::Last() {
-  Move(MDB_LAST, {});
-}
-void Cursor::Next() {
-  Move(MDB_NEXT, {});
-}
-void Cursor::Prev() {
-  Move(MDB_PREV, {});
-}
 
 base::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string& path,
                                                                const Options& options) {
