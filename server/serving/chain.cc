@@ -25,9 +25,11 @@ Chain::Chain(const Options& options, const auth::Authenticator& authenticator,
       in_flight_(options.in_flight, request_metrics_, metrics),
       authorization_(authorizer, request_metrics_, log),
       // In kube-apiserver's order (k8s.io/apiserver pkg/server/config.go DefaultBuildHandlerChain).
-      filters_{&request_metrics_, &access_log_,    &audit_id_,  &cache_control_,
-               &goaway_,          &request_info_,  &deadline_,  &authentication_,
-               &audit_,           &impersonation_, &in_flight_, &authorization_},
+      way_in_{&audit_id_, &goaway_,        &request_info_, &deadline_,     &authentication_,
+              &audit_,    &impersonation_, &in_flight_,    &authorization_},
+      // What is added last comes first.
+      heads_{&audit_, &authentication_, &cache_control_, &audit_id_},
+      ends_{&request_metrics_, &access_log_, &audit_},
       deadlines_(clock) {}
 
 void Chain::Serve(http::Request request, std::unique_ptr<http::Exchange> exchange) {
@@ -36,21 +38,19 @@ void Chain::Serve(http::Request request, std::unique_ptr<http::Exchange> exchang
 }
 
 void Chain::GoOn(ServedCall& call) {
-  while (call.next_filter_ < filters_.size())
-    if (filters_[call.next_filter_++]->Apply(call) != Step::kGoOn) return;
+  while (call.next_filter_ < way_in_.size())
+    if (way_in_[call.next_filter_++]->Apply(call) != Step::kGoOn) return;
   if (clock_.Now() >= call.deadline) return call.Fail(api::RequestTimeout());
   router_.Route(call.shared_from_this());
 }
 
 void Chain::Begin(ServedCall& call, http::Response& response) const {
   response.headers.Reserve(response.headers.size() + call.warnings.size() + 2);
-  for (auto filter = filters_.rbegin(); filter != filters_.rend(); ++filter)
-    (*filter)->Begin(call, response);
+  for (Filter* filter : heads_) filter->Begin(call, response);
 }
 
 void Chain::Finish(ServedCall& call, const Outcome& outcome) const {
-  for (auto filter = filters_.rbegin(); filter != filters_.rend(); ++filter)
-    (*filter)->Finish(call, outcome);
+  for (Filter* filter : ends_) filter->Finish(call, outcome);
 }
 
 void Chain::NoteException(const ServedCall& call, const std::exception& error) {

@@ -77,7 +77,9 @@ class Chain {
   filters::Impersonation impersonation_;
   filters::InFlight in_flight_;
   filters::Authorization authorization_;
-  const std::array<Filter*, 12> filters_;
+  const std::array<Filter*, 9> way_in_;
+  const std::array<Filter*, 4> heads_;
+  const std::array<Filter*, 3> ends_;
 
   Deadlines deadlines_;  // last: its thread ends before the rest
 };

@@ -23,17 +23,17 @@ struct Outcome {
   size_t bytes;                   // of the body
 };
 
-// One for all requests, thread-safe: what it keeps of a request stands in the call. Which filters
-// there are, and in what order, chain.cc says.
+// One for all requests, thread-safe: what it keeps of a request stands in the call. chain.cc says
+// which filters there are, and where each is asked, in what order.
 class Filter {
  public:
   virtual ~Filter() = default;
 
   // On the way in, on the connection's thread, which it must not block.
-  virtual Step Apply(ServedCall& call) = 0;
+  virtual Step Apply(ServedCall& /*call*/) { return Step::kGoOn; }
 
-  // On the way out, from the last filter to the first, by whoever answers, on any thread.
-  // Adds to the head of an answer that is about to go.
+  // On the way out, by whoever answers, on any thread.
+  // Adds to the head of an answer that is about to go, before what it has already.
   virtual void Begin(ServedCall& /*call*/, http::Response& /*response*/) {}
   // Once for every request that is answered: with the answer, before its head, or where a body
   // flows when that has ended.

@@ -10,7 +10,6 @@ namespace strata::serving::filters {
 class AccessLog final : public Filter {
  public:
   explicit AccessLog(const obs::Logger& log) : log_(log) {}
-  Step Apply(ServedCall& /*call*/) override { return Step::kGoOn; }
   void Finish(ServedCall& call, const Outcome& outcome) override;
 
  private:

@@ -9,7 +9,6 @@ namespace strata::serving::filters {
 
 class CacheControl final : public Filter {
  public:
-  Step Apply(ServedCall& /*call*/) override { return Step::kGoOn; }
   void Begin(ServedCall& call, http::Response& response) override;
 };
 

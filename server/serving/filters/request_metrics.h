@@ -20,7 +20,6 @@ namespace strata::serving::filters {
 class RequestMetrics final : public Filter {
  public:
   RequestMetrics(const registry::Groups& groups, obs::Metrics& metrics);
-  Step Apply(ServedCall& /*call*/) override { return Step::kGoOn; }
   void Finish(ServedCall& call, const Outcome& outcome) override;
 
   // Of a request that ends before its time, besides: too many in flight, an exception, an answer
