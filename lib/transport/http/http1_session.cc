@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "lib/transport/http/http1_output.h"
 #include "lib/transport/http/http1_parser.h"
 #include "lib/transport/http/response_head.h"
 #include "lib/transport/http/session.h"
@@ -15,19 +16,6 @@ namespace strata::http {
 namespace {
 
 using base::MonotonicTime;
-
-// Of a body that flows: what is asked for at a time, and the longest line before it.
-constexpr size_t kPieceBytes = 16 << 10;
-constexpr size_t kMaxChunkHead = sizeof("4000\r\n") - 1;
-
-// "audit-id" as Go writes it: "Audit-Id".
-void AppendCanonical(std::string& out, std::string_view name) {
-  bool first = true;
-  for (const char c : name) {
-    out.push_back(first && c >= 'a' && c <= 'z' ? static_cast<char>(c - 0x20) : c);
-    first = c == '-';
-  }
-}
 
 class Http1Session final : public Session {
  public:
@@ -38,8 +26,8 @@ class Http1Session final : public Session {
         held_(totals.held),
         peer_(std::move(peer)),
         listener_(listener),
-        date_(clock),
-        phase_start_(now) {}
+        phase_start_(now),
+        output_(clock) {}
 
   ~Http1Session() override { held_.Give(counted_bytes_); }
 
@@ -71,10 +59,9 @@ class Http1Session final : public Session {
   }
 
   void Abandon(StreamId stream, MonotonicTime) override {
-    if (stream == answer_id_ && flow_ != nullptr) {
-      head_.clear();
-      head_sent_ = 0;
-      return BreakOff();
+    if (stream == output_.stream() && output_.flows()) {
+      output_.Drop();
+      return Finish("abandoned");
     }
     Slot* slot = Find(stream);
     if (slot == nullptr || slot->abandoned) return;
@@ -89,7 +76,7 @@ class Http1Session final : public Session {
   }
 
   void Resume(StreamId stream, MonotonicTime) override {
-    if (stream == answer_id_) waits_for_body_ = false;
+    if (stream == output_.stream()) output_.Resume();
   }
 
   void OnGone(StreamId stream, std::function<void()> gone) override {
@@ -107,22 +94,13 @@ class Http1Session final : public Session {
 
   size_t Produce(std::span<char> buffer, MonotonicTime now) override {
     size_t filled = 0;
-    const auto copy = [&](const std::string& from, size_t& position) {
-      const size_t n = std::min(buffer.size() - filled, from.size() - position);
-      std::copy_n(from.data() + position, n, buffer.data() + filled);
-      position += n;
-      filled += n;
-    };
     while (filled < buffer.size()) {
-      if (head_sent_ < head_.size()) {
-        copy(head_, head_sent_);
-      } else if (body_ != nullptr && body_sent_ < body_->size()) {
-        copy(*body_, body_sent_);
-      } else if (flow_ != nullptr) {
-        if (!NextPiece(now)) break;
-      } else if (!NextOutput(now)) {
-        break;
-      }
+      const bool was_sending = output_.pending();
+      filled += output_.Produce(buffer.subspan(filled));
+      if (output_.broken()) Finish("abandoned");
+      if (output_.pending()) break;
+      if (was_sending && !parser_) phase_start_ = now;
+      if (!NextOutput(now)) break;
     }
     return filled;
   }
@@ -131,7 +109,7 @@ class Http1Session final : public Session {
     return reading_ && slots_.size() < options_.max_pipelined &&
            held_bytes_ < options_.max_held_bytes;
   }
-  bool finished() const override { return closing_ && !HasOutput(); }
+  bool finished() const override { return closing_ && !output_.pending(); }
 
   void StartDrain(MonotonicTime) override {
     draining_ = true;
@@ -144,8 +122,8 @@ class Http1Session final : public Session {
       return phase_start_ + (parser_->state() == Http1Parser::State::kHead ? options_.header_timeout
                                                                            : options_.body_timeout);
     }
-    return slots_.empty() && reading_ && flow_ == nullptr ? phase_start_ + options_.idle_timeout
-                                                          : kNever;
+    return slots_.empty() && reading_ && !output_.pending() ? phase_start_ + options_.idle_timeout
+                                                            : kNever;
   }
 
   void OnDeadline(MonotonicTime now) override {
@@ -157,11 +135,10 @@ class Http1Session final : public Session {
   }
 
   std::optional<SlowestAnswer> Slowest(MonotonicTime now) const override {
-    if (body_ == nullptr || body_sent_ == body_->size() || now < answer_start_ + kSlowestAge)
-      return std::nullopt;
-    const double seconds = std::chrono::duration<double>(now - answer_start_).count();
-    SlowestAnswer answer{answer_id_, static_cast<double>(body_sent_) / seconds,
-                         body_->size() - body_sent_};
+    if (output_.bytes_left() == 0 || now < output_.begun() + kSlowestAge) return std::nullopt;
+    const double seconds = std::chrono::duration<double>(now - output_.begun()).count();
+    SlowestAnswer answer{output_.stream(), static_cast<double>(output_.bytes_sent()) / seconds,
+                         output_.bytes_left()};
     // Those that wait behind it go with it.
     for (const Slot& slot : slots_) {
       if (slot.answer && slot.answer->body != nullptr)
@@ -171,10 +148,8 @@ class Http1Session final : public Session {
   }
 
   void Cut(StreamId stream, MonotonicTime) override {
-    if (stream != answer_id_ || body_ == nullptr) return;
-    body_ = nullptr;
-    head_.clear();
-    head_sent_ = 0;
+    if (stream != output_.stream() || output_.bytes_left() == 0) return;
+    output_.Drop();
     for (Slot& slot : slots_) {
       if (slot.answer) slot.answer->body = nullptr;
     }
@@ -182,7 +157,7 @@ class Http1Session final : public Session {
   }
 
   std::optional<MonotonicTime> idle_since() const override {
-    if (!slots_.empty() || HasOutput()) return std::nullopt;
+    if (!slots_.empty() || output_.pending()) return std::nullopt;
     return phase_start_;
   }
   size_t in_progress() const override { return unanswered_; }
@@ -205,11 +180,6 @@ class Http1Session final : public Session {
   Slot* Find(StreamId id) {
     if (slots_.empty() || id < slots_.front().id || id > slots_.back().id) return nullptr;
     return &slots_[id - slots_.front().id];
-  }
-
-  bool HasOutput() const {
-    return head_sent_ < head_.size() || flow_ != nullptr ||
-           (body_ != nullptr && body_sent_ < body_->size());
   }
 
   // Some of a request's head has come.
@@ -374,18 +344,8 @@ class Http1Session final : public Session {
     const bool keep_alive = slot.keep_alive && !slot.answer->close_connection &&
                             !ends_with_connection &&
                             !(draining_ && slots_.size() == 1 && !in_head());
-    WriteHead(slot, keep_alive, now);
-    answer_id_ = slot.id;
-    answer_start_ = now;
-    body_sent_ = 0;
-    if (!slot.is_head && HasContent(slot.answer->status)) {
-      body_ = std::move(slot.answer->body);
-      flow_ = std::move(slot.answer->flow);
-      chunked_ = slot.version == Version::kHttp11;
-    } else {
-      body_ = nullptr;
-    }
-    waits_for_body_ = false;
+    output_.Begin(slot.id, *std::move(slot.answer), slot.version, slot.is_head,
+                  keep_alive ? Http1Output::Then::kKeptAlive : Http1Output::Then::kCloses, now);
     held_bytes_ -= slot.held_bytes;
     slots_.pop_front();
     phase_start_ = parser_ ? phase_start_ : now;
@@ -398,76 +358,10 @@ class Http1Session final : public Session {
     return true;
   }
 
-  // Makes the next piece of the body that flows current, in its framing; false if there is none
-  // yet.
-  bool NextPiece(MonotonicTime now) {
-    if (waits_for_body_) return false;
-    head_.resize(kMaxChunkHead + kPieceBytes);
-    const Body::Piece piece = flow_->Next(std::span(head_).subspan(kMaxChunkHead, kPieceBytes));
-    head_.resize(kMaxChunkHead + piece.bytes);
-    head_sent_ = kMaxChunkHead;
-    if (chunked_ && piece.bytes > 0) {
-      const std::string size = fmt::format("{:x}\r\n", piece.bytes);
-      head_sent_ -= size.size();
-      size.copy(head_.data() + head_sent_, size.size());
-      head_ += "\r\n";
-    }
-    if (piece.rest == Body::Rest::kNone) {
-      if (chunked_) head_ += "0\r\n\r\n";
-      flow_ = nullptr;
-      if (!parser_) phase_start_ = now;
-    } else if (piece.rest == Body::Rest::kBroken) {
-      BreakOff();
-    } else {
-      waits_for_body_ = piece.bytes == 0;
-    }
-    return true;
-  }
-
-  // The client must not take what it has for the whole.
-  void BreakOff() {
-    flow_ = nullptr;
-    Finish("abandoned");
-  }
-
-  void WriteHead(const Slot& slot, bool keep_alive, MonotonicTime now) {
-    const Response& response = *slot.answer;
-    head_.clear();
-    head_sent_ = 0;
-    head_ += slot.version == Version::kHttp10 ? "HTTP/1.0 " : "HTTP/1.1 ";
-    fmt::format_to(std::back_inserter(head_), "{} {}\r\n", response.status,
-                   ReasonPhrase(response.status));
-    for (const Header& header : response.headers) {
-      AppendCanonical(head_, header.name);
-      head_ += ": ";
-      const size_t start = head_.size();
-      head_ += header.value;
-      std::replace_if(head_.begin() + static_cast<std::ptrdiff_t>(start), head_.end(), IsControl,
-                      ' ');
-      head_ += "\r\n";
-    }
-    head_ += "Date: ";
-    head_ += date_.At(now);
-    if (response.flow != nullptr) {
-      if (HasContent(response.status) && !slot.is_head && slot.version == Version::kHttp11)
-        head_ += "\r\nTransfer-Encoding: chunked";
-    } else if (HasContent(response.status)) {
-      fmt::format_to(std::back_inserter(head_), "\r\nContent-Length: {}",
-                     response.body == nullptr ? 0 : response.body->size());
-    }
-    if (!keep_alive) {
-      head_ += "\r\nConnection: close";
-    } else if (slot.version == Version::kHttp10) {
-      head_ += "\r\nConnection: keep-alive";
-    }
-    head_ += "\r\n\r\n";
-  }
-
   const SessionOptions& options_;
   ByteBudget& held_;
   const std::shared_ptr<const Peer> peer_;
   SessionListener& listener_;
-  DateHeader date_;
 
   std::string
       input_;  // received and not parsed: a part of a head, or requests beyond max_pipelined
@@ -483,15 +377,7 @@ class Http1Session final : public Session {
   bool closing_ = false;
   std::string_view reason_;
 
-  StreamId answer_id_ = 0;  // of the answer that is being sent
-  MonotonicTime answer_start_;
-  std::string head_;
-  size_t head_sent_ = 0;
-  std::shared_ptr<const std::string> body_;
-  size_t body_sent_ = 0;
-  std::unique_ptr<Body> flow_;
-  bool chunked_ = false;         // how it is sent; else the end of the connection is its end
-  bool waits_for_body_ = false;  // until Resume
+  Http1Output output_;
 };
 
 }  // namespace
