@@ -1,16 +1,14 @@
 #include "server/serving/chain.h"
 
-#include <absl/synchronization/notification.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
-#include "server/registry/image_v1.h"
+#include "server/serving/chain_fixture.h"
 #include "test/support/mailbox.h"
 
 namespace strata::serving {
@@ -19,75 +17,7 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-// What was answered to one request.
-struct Answer {
-  http::Response response;
-  bool answered = false;
-  std::string Text() const {
-    return std::to_string(response.status) + " " + (response.body == nullptr ? "" : *response.body);
-  }
-};
-
-class Recorded final : public http::Exchange {
- public:
-  explicit Recorded(Answer& answer) : answer_(answer) {}
-  void Respond(http::Response response) override {
-    EXPECT_FALSE(answer_.answered) << "twice";
-    answer_ = {std::move(response), true};
-  }
-  void Post(std::function<void()> task) override {
-    if (!queue) return task();
-    posted.push_back(std::move(task));
-  }
-  bool Admit(http::Response&) override { return refusals-- <= 0; }
-  void Resume() override { ++resumed; }
-  void Abandon() override { abandoned.Notify(); }
-  void OnGone(std::function<void()> told) override { gone = std::move(told); }
-
-  std::function<void()> gone;  // what a client that leaves would call
-  int resumed = 0;
-  absl::Notification abandoned;
-  int refusals = 0;    // of answers
-  bool queue = false;  // tasks, instead of running them
-  std::vector<std::function<void()>> posted;
-
- private:
-  Answer& answer_;
-};
-
-// Knows the user by the token, which may be user:group, and errors on the token "bad".
-class Tokens final : public auth::Authenticator {
- public:
-  std::optional<auth::Authentication> Authenticate(const http::Request& request,
-                                                   Later) const override {
-    using auth::Authentication;
-    const auth::BearerToken bearer = auth::FindBearerToken(request.headers);
-    if (bearer.token.empty()) return Authentication{};
-    if (bearer.token == "bad")
-      return Authentication{Authentication::Result::kError, nullptr, "no", {}};
-    const std::string token(bearer.token);
-    const size_t colon = token == "system:aggregator" ? std::string::npos : token.find(':');
-    auth::UserInfo user{token.substr(0, colon), "", {}, {}};
-    if (colon != std::string::npos) user.groups = {token.substr(colon + 1)};
-    return Authentication{
-        Authentication::Result::kUser, std::make_shared<auth::UserInfo>(std::move(user)), "", {}};
-  }
-};
-
-// And dave, and the aggregator.
-class OnlyAlice final : public auth::Authorizer {
- public:
-  std::optional<auth::Decision> Authorize(const auth::UserInfo& user, const api::RequestInfo&,
-                                          Later) const override {
-    using Verdict = auth::Decision::Verdict;
-    if (user.name == "carol") return auth::Decision{Verdict::kNoOpinion, "", "no <answer>"};
-    const bool known =
-        user.name == "alice" || user.name == "dave" || user.name == "system:aggregator";
-    return auth::Decision{known ? Verdict::kAllow : Verdict::kNoOpinion, ""};
-  }
-};
-
-class FilterChain : public testing::Test {
+class FilterChain : public testing::Test, protected ChainFixture {
  protected:
   FilterChain() {
     router.AddPath("/echo", [](const std::shared_ptr<endpoints::Call>& call) {
@@ -107,23 +37,6 @@ class FilterChain : public testing::Test {
 
   ~FilterChain() override { std::filesystem::remove(audit_path); }
 
-  Answer& Ask(const std::string& target, const std::string& token = "alice",
-              http::Headers headers = {}, http::Version version = http::Version::kHttp11) {
-    return AskOf(chain, target, token, std::move(headers), version);
-  }
-  Answer& AskOf(Chain& asked, const std::string& target, const std::string& token,
-                http::Headers headers = {}, http::Version version = http::Version::kHttp11) {
-    Answer& answer = answers.emplace_back();
-    http::Request request;
-    request.method = "GET";
-    request.target = target;
-    request.version = version;
-    request.headers = std::move(headers);
-    if (!token.empty()) request.headers.Add("authorization", "Bearer " + token);
-    asked.Serve(std::move(request), std::make_unique<Recorded>(answer));
-    return answer;
-  }
-
   // To audit_path, by a policy with these rules.
   std::unique_ptr<audit::Log> OpenAudit(const std::string& rules) {
     auto policy = audit::Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\n" + rules);
@@ -137,20 +50,6 @@ class FilterChain : public testing::Test {
   const std::string audit_path =
       (std::filesystem::temp_directory_path() / ("strata-chain-" + std::to_string(getpid())))
           .string();
-  base::FakeClock clock;
-  obs::Metrics metrics;
-  Tokens tokens;
-  OnlyAlice authorizer;
-  endpoints::Router router{{&registry::ImageV1()}};
-  std::vector<std::shared_ptr<endpoints::Call>> held;
-  std::deque<Answer> answers;
-  Chain chain{{.in_flight = {.max_requests = 2}},
-              tokens,
-              authorizer,
-              router,
-              clock,
-              obs::NullLogger(),
-              metrics};
 };
 
 TEST_F(FilterChain, LeadsToTheHandlerAndAddsWhatEveryAnswerHas) {
