@@ -13,10 +13,6 @@ namespace {
 
 using base::MonotonicTime;
 
-constexpr std::chrono::milliseconds kCheckInterval{1'000};
-// A short body is on its way when its request is answered: it is cheaper to let it come, and to
-// tell what is wrong with it, than to reset its stream.
-constexpr std::chrono::milliseconds kPatienceWithBody{1'000};
 // A body above this shares the connection with others, frame by frame; smaller ones go out one
 // after the other.
 constexpr size_t kInterleavedBody = 64 << 10;
@@ -258,38 +254,6 @@ void Http2Session::Submit(Stream& stream, Response response) {
   }
 }
 
-void Http2Session::StartMeasuring(Stream& stream) {
-  stream.since = now_;
-  stream.body_mark = stream.body_sent;
-  stream.connection_mark = body_bytes_sent_;
-}
-
-bool Http2Session::TookEnough(const Stream& stream) const {
-  const bool holds_itself_up =
-      nghttp2_session_get_stream_remote_window_size(session_, stream.id) <= 0;
-  const uint64_t took = holds_itself_up ? stream.body_sent - stream.body_mark
-                                        : body_bytes_sent_ - stream.connection_mark;
-  const double seconds = std::chrono::duration<double>(options_.stall_timeout).count();
-  return took > 0 && static_cast<double>(took) >= seconds * options_.min_read_rate;
-}
-
-std::optional<SlowestAnswer> Http2Session::Slowest(MonotonicTime now) const {
-  std::optional<SlowestAnswer> slowest;
-  for (const auto& [id, stream] : streams_) {
-    if (stream->response.body == nullptr || now < stream->since + kSlowestAge) continue;
-    const double seconds = std::chrono::duration<double>(now - stream->since).count();
-    const SlowestAnswer answer{static_cast<StreamId>(id),
-                               static_cast<double>(stream->body_sent - stream->body_mark) / seconds,
-                               stream->response.body->size() - stream->body_sent};
-    if (!slowest || answer.bytes_per_second < slowest->bytes_per_second ||
-        (answer.bytes_per_second == slowest->bytes_per_second &&
-         answer.bytes_left > slowest->bytes_left)) {
-      slowest = answer;
-    }
-  }
-  return slowest;
-}
-
 void Http2Session::Cut(StreamId id, MonotonicTime now) {
   now_ = now;
   Stream* stream = Find(static_cast<int32_t>(id));
@@ -399,54 +363,6 @@ void Http2Session::ConfirmDrain() {
   nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
                         nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
                         nullptr, 0);
-}
-
-MonotonicTime Http2Session::next_deadline() const {
-  if (ended_) return kNever;
-  const MonotonicTime next =
-      streams_.empty() ? idle_since_ + (greeted_ ? options_.idle_timeout : options_.header_timeout)
-                       : next_check_;
-  return std::min(next, confirm_drain_at_);
-}
-
-void Http2Session::OnDeadline(MonotonicTime now) {
-  now_ = now;
-  if (now < next_deadline()) return;
-  if (now >= confirm_drain_at_) ConfirmDrain();
-  if (streams_.empty()) {
-    if (now >= idle_since_ + (greeted_ ? options_.idle_timeout : options_.header_timeout)) {
-      End(NGHTTP2_NO_ERROR, greeted_ ? "idle" : "header_timeout");
-    }
-    return;
-  }
-  if (now < next_check_) return;
-  next_check_ = now + kCheckInterval;
-  for (const auto& [id, stream] : streams_) {
-    if (stream->closed) continue;
-    switch (stream->phase) {
-      case Phase::kHeaders:
-        // The rest of the connection can't be read either: header blocks don't interleave.
-        if (now >= stream->since + options_.header_timeout) {
-          return End(NGHTTP2_ENHANCE_YOUR_CALM, "header_timeout");
-        }
-        break;
-      case Phase::kResponse:
-        if (stream->waits_for_body || now < stream->since + options_.stall_timeout) break;
-        if (TookEnough(*stream)) {
-          StartMeasuring(*stream);
-        } else {
-          totals_.slow_readers.fetch_add(1, std::memory_order_relaxed);
-          Reset(*stream, NGHTTP2_CANCEL);
-        }
-        break;
-      case Phase::kAnswered:
-        // RFC 9113 §8.1: the client need not send the rest.
-        if (now >= stream->since + kPatienceWithBody) Reset(*stream, NGHTTP2_NO_ERROR);
-        break;
-      case Phase::kHandler:
-        break;
-    }
-  }
 }
 
 std::unique_ptr<Session> MakeHttp2Session(const SessionOptions& options, SessionTotals& totals,

@@ -44,6 +44,9 @@ class Http2Session final : public Session {
   std::string_view close_reason() const override { return reason_; }
 
  private:
+  // How often the streams' deadlines are looked at.
+  static constexpr std::chrono::milliseconds kCheckInterval{1'000};
+
   enum class Phase { kHeaders, kHandler, kResponse, kAnswered };
 
   // From its HEADERS until nghttp2 has closed it and its handler is done, whichever is later.
