@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lib/base/revision.h"
+#include "lib/base/status.h"
 #include "server/layers/name_table.h"
 
 namespace strata::layers {
@@ -167,5 +168,10 @@ class StreamEntry final : public boost::intrusive_ref_counter<StreamEntry>, priv
   const uint32_t rest_size_ : 31;
   const uint32_t usable_ : 1;
 };
+
+// What asks for an entry that can't be read is answered with.
+inline base::Status Unreadable(std::string_view why) {
+  return base::DataLossError(why.empty() ? "unknown" : why);
+}
 
 }  // namespace strata::layers
