@@ -8,7 +8,7 @@
 #include <fstream>
 #include <thread>
 
-#include "server/serving/chain_fixture.h"
+#include "server/serving/chain_fixture_test.h"
 #include "test/support/mailbox.h"
 
 namespace strata::serving {

@@ -6,7 +6,7 @@
 #include "server/api/openapi.h"
 #include "server/registry/image_v1.h"
 #include "server/serving/chain.h"
-#include "server/serving/chain_fixture.h"
+#include "server/serving/chain_fixture_test.h"
 
 namespace strata::serving {
 namespace {
