@@ -4,6 +4,7 @@
 The table is the rule: a row is `| room | may include |`, where the second cell lists rooms (with all below them,
 `lib/transport/net` or `proto`), and libraries by the names in LIBRARIES. Everything may use the standard library, POSIX
 headers, fmt and abseil. Tests, fuzz targets and benches may also use gtest, rapidcheck, benchmark and test/support.
+What a row grants and nobody uses is an error too.
 """
 
 import pathlib
@@ -18,6 +19,7 @@ LIBRARIES = {
     "nghttp2": ("nghttp2/",),
     "gRPC": ("grpc/", "grpcpp/", "grpc++/"),
     "LMDB": ("lmdb.h",),
+    "libmicrohttpd": ("microhttpd.h",),
     "simdjson": ("simdjson",),
     "RapidJSON": ("rapidjson/",),
     "libyaml": ("yaml.h",),
@@ -51,18 +53,27 @@ def room_of(path: str, rooms: dict[str, list[str]]) -> str | None:
     return max(inside, key=len, default=None)
 
 
-def allowed(include: str, room: str, rooms: dict[str, list[str]], is_test: bool) -> bool:
-    if is_test and include.startswith(TESTS_ONLY):
-        return True
-    grants = rooms[room]
-    if is_test and include in TEST_BACKEND:
+def grant_for(include: str, room: str, rooms: dict[str, list[str]]) -> str | None:
+    """The grant of its room's row that an include uses."""
+    target = room_of(include, rooms)
+    library = next((name for name, heads in LIBRARIES.items() if include.startswith(heads)), None)
+    for grant in rooms[room]:
+        if target is not None and (target == grant or target.startswith(grant + "/") or include == grant):
+            return grant
+        if target is None and library == grant:
+            return grant
+    return None
+
+
+def is_free(include: str, room: str, rooms: dict[str, list[str]], is_test: bool) -> bool:
+    """Whether it needs no grant."""
+    if is_test and (include.startswith(TESTS_ONLY) or include in TEST_BACKEND):
         return True
     target = room_of(include, rooms)
     if target is not None:
-        return target == room or any(target == grant or target.startswith(grant + "/") or include == grant for grant in grants)
-    library = next((name for name, heads in LIBRARIES.items() if include.startswith(heads)), None)
-    if library is not None:
-        return library in grants
+        return target == room
+    if any(include.startswith(heads) for heads in LIBRARIES.values()):
+        return False
     return include.startswith(EVERYWHERE) or "/" not in include or include.startswith(("sys/", "arpa/", "netinet/", "net/"))
 
 
@@ -73,6 +84,8 @@ def main() -> int:
         print("docs/architecture.md: the table of rooms is gone or has another form")
         return 1
     checked, errors = 0, []
+    # Of proto only what is generated includes anything.
+    unused = {(room, grant) for room, grants in rooms.items() for grant in grants if room != "proto"}
     for top in sorted({room.split("/")[0] for room in rooms}):
         for path in sorted((root / top).rglob("*")):
             if path.suffix not in (".h", ".cc"):
@@ -89,8 +102,11 @@ def main() -> int:
                 if room is None:
                     errors.append(f"{relative}: stands in no room of the table")
                     break
-                if not allowed(include, room, rooms, is_test):
+                grant = grant_for(include, room, rooms)
+                unused.discard((room, grant))
+                if grant is None and not is_free(include, room, rooms, is_test):
                     errors.append(f"{relative}:{number}: {room} may not include {include}")
+    errors += [f"docs/architecture.md: nothing in {room} includes {grant}" for room, grant in sorted(unused)]
     for error in errors:
         print(error)
     print(f"{checked} files, {len(errors)} errors")
