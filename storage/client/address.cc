@@ -10,7 +10,7 @@
 
 namespace strata::client {
 
-base::StatusOr<Address> Address::Parse(const std::string& url) {
+base::StatusOr<Address> ParseAddress(const std::string& url) {
   const auto wrong = [&] {
     return base::InvalidArgumentError(fmt::format(
         "--etcd-servers: \"{}\" isn't a URL like https://HOST:2379", base::Printable(url, 200)));

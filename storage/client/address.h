@@ -13,10 +13,10 @@ struct Address {
   std::string host;       // without brackets; of a unix socket the path
   std::string port;       // a number; of a unix socket empty
   std::string authority;  // for HTTP/2
-
-  // http, https, unix, unixs (clientv3 internal/endpoint). What follows the port is dropped, as
-  // there. The error names the flag.
-  static base::StatusOr<Address> Parse(const std::string& url);
 };
+
+// http, https, unix, unixs (clientv3 internal/endpoint). What follows the port is dropped, as
+// there. The error names the flag.
+base::StatusOr<Address> ParseAddress(const std::string& url);
 
 }  // namespace strata::client

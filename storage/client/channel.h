@@ -112,6 +112,11 @@ base::Status Client::Cancellable(Cancellation* cancellation, const Cancellation:
   return status;
 }
 
+// Of https endpoints. The error names the flag and file.
+base::StatusOr<std::unique_ptr<TlsFiles>> LoadTlsFiles(const Options& options,
+                                                       const obs::Logger& log,
+                                                       obs::Metrics& metrics);
+
 // gRPC's deadlines are wall times on the outside.
 std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline);
 

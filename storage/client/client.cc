@@ -1,6 +1,7 @@
 #include "storage/client/client.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "storage/client/channel.h"
 
@@ -40,6 +41,22 @@ Client::Operation::Operation(obs::Metrics& metrics, const char* name, bool may_b
                                 {{"operation", name}})),
       repeatable(may_be_repeated) {}
 
+base::StatusOr<std::unique_ptr<TlsFiles>> LoadTlsFiles(const Options& options,
+                                                       const obs::Logger& log,
+                                                       obs::Metrics& metrics) {
+  std::optional<obs::Gauge> ends;
+  if (!options.cert_file.empty()) {
+    ends = metrics.AddGauge("strata_etcd_client_certificate_expiration_timestamp_seconds",
+                            "When the client certificate for etcd ends, in seconds since 1970.");
+  }
+  return TlsFiles::Load({.server = "etcd",
+                         .protocol = "h2",
+                         .ca = {"--etcd-cafile", options.ca_file},
+                         .certificate = {"--etcd-certfile", options.cert_file},
+                         .key = {"--etcd-keyfile", options.key_file}},
+                        log, ends);
+}
+
 base::StatusOr<std::unique_ptr<Client>> Client::Create(const Options& options,
                                                        const obs::Logger& log,
                                                        obs::Metrics& metrics) {
@@ -47,11 +64,11 @@ base::StatusOr<std::unique_ptr<Client>> Client::Create(const Options& options,
     return base::InvalidArgumentError("--etcd-servers: at least one URL is needed");
   std::vector<Address> addresses;
   for (const std::string& url : options.endpoints) {
-    STRATA_ASSIGN_OR_RETURN(addresses.emplace_back(), Address::Parse(url));
+    STRATA_ASSIGN_OR_RETURN(addresses.emplace_back(), ParseAddress(url));
   }
   std::unique_ptr<TlsFiles> tls;
   if (std::any_of(addresses.begin(), addresses.end(), [](const Address& a) { return a.tls; })) {
-    STRATA_ASSIGN_OR_RETURN(tls, TlsFiles::Load(options, log, metrics));
+    STRATA_ASSIGN_OR_RETURN(tls, LoadTlsFiles(options, log, metrics));
   }
   std::vector<std::unique_ptr<Endpoint>> endpoints;
   for (size_t i = 0; i < addresses.size(); ++i) {

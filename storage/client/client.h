@@ -32,7 +32,7 @@ class Status;
 namespace strata::client {
 
 struct Options {
-  std::vector<std::string> endpoints{};            // as Address::Parse takes them
+  std::vector<std::string> endpoints{};            // as ParseAddress takes them
   std::string ca_file{}, cert_file{}, key_file{};  // PEM; for https
   std::string username{}, password{};
   std::chrono::milliseconds dial_timeout{5'000};  // of one attempt: TCP and TLS

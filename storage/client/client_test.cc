@@ -70,7 +70,7 @@ TEST(ClientOptions, AnAddressIsTakenApart) {
       {"unixs:///run/etcd", "/run/etcd", "", "localhost"},
   };
   for (const auto& c : kCases) {
-    const auto address = Address::Parse(c.url);
+    const auto address = ParseAddress(c.url);
     ASSERT_TRUE(address.ok()) << c.url << address.status();
     EXPECT_EQ(address->host, c.host) << c.url;
     EXPECT_EQ(address->port, c.port) << c.url;

@@ -13,6 +13,7 @@
 #include "lib/obs/log.h"
 #include "lib/x509/certificate.h"
 #include "proto/etcd/rpc.pb.h"
+#include "storage/client/channel.h"
 #include "storage/engine/store.h"
 #include "storage/rpc/server.h"
 #include "test/support/certificates.h"
@@ -37,7 +38,7 @@ base::MonotonicTime In(milliseconds time) {
 
 struct Files {
   Files(const std::string& url, const Options& options) {
-    if (url.starts_with("https")) files = *TlsFiles::Load(options, obs::NullLogger(), metrics);
+    if (url.starts_with("https")) files = *LoadTlsFiles(options, obs::NullLogger(), metrics);
   }
   obs::Metrics metrics;
   std::unique_ptr<TlsFiles> files;
@@ -48,7 +49,7 @@ class Dialled : Files, public DirectConnection {
  public:
   explicit Dialled(const std::string& url, const Options& options = {})
       : Files(url, options),
-        DirectConnection(*Address::Parse(url), files.get(), options.dial_timeout) {}
+        DirectConnection(*ParseAddress(url), files.get(), options.dial_timeout) {}
 };
 
 UnaryRequest RangeOf(const std::string& key) {

@@ -15,17 +15,14 @@
 namespace strata::client {
 namespace {
 
-constexpr std::string_view kCaFlag = "--etcd-cafile", kCertFlag = "--etcd-certfile",
-                           kKeyFlag = "--etcd-keyfile";
-
 // Whole bundles of CAs have a few hundred KiB.
 constexpr size_t kMaxFileBytes = 16u << 20;
 
-base::StatusOr<std::string> ReadFile(std::string_view flag, const std::string& path) {
-  auto content = base::ReadFile(path, kMaxFileBytes);
+base::StatusOr<std::string> Read(const NamedFile& file) {
+  auto content = base::ReadFile(file.path, kMaxFileBytes);
   if (content.ok()) return content;
   return base::InvalidArgumentError(
-      fmt::format("{}: cannot read {}", flag, base::Message(content.status())));
+      fmt::format("{}: cannot read {}", file.flag, base::Message(content.status())));
 }
 
 struct BioFree {
@@ -39,7 +36,7 @@ Bio Memory(const std::string& text) {
 
 using Key = std::unique_ptr<EVP_PKEY, OpensslFree>;
 
-base::StatusOr<Key> ParseKey(const std::string& pem, const std::string& path) {
+base::StatusOr<Key> ParseKey(const std::string& pem, const NamedFile& file) {
   const Bio bio = Memory(pem);
   bool encrypted = false;
   // Without this, OpenSSL asks for the passphrase on the terminal.
@@ -52,11 +49,11 @@ base::StatusOr<Key> ParseKey(const std::string& pem, const std::string& path) {
   if (encrypted) {
     return base::InvalidArgumentError(
         fmt::format("{}: {} is encrypted; give it as `openssl pkey` writes it without a passphrase",
-                    kKeyFlag, path));
+                    file.flag, file.path));
   }
   if (key == nullptr) {
     return base::InvalidArgumentError(
-        fmt::format("{}: {} holds no private key in PEM", kKeyFlag, path));
+        fmt::format("{}: {} holds no private key in PEM", file.flag, file.path));
   }
   return key;
 }
@@ -93,30 +90,27 @@ Tls::Context Tls::For(const std::string& host) const {
   return {std::move(context), std::move(verdict)};
 }
 
-TlsFiles::TlsFiles(const Options& options, const obs::Logger& log, obs::Metrics& metrics)
-    : ca_file_(options.ca_file),
-      cert_file_(options.cert_file),
-      key_file_(options.key_file),
-      log_(log) {
-  if (cert_file_.empty()) return;
-  ends_ = metrics.AddGauge("strata_etcd_client_certificate_expiration_timestamp_seconds",
-                           "When the client certificate for etcd ends, in seconds since 1970.");
+TlsFiles::TlsFiles(TlsOptions options, const obs::Logger& log, std::optional<obs::Gauge> ends)
+    : options_(std::make_shared<const TlsOptions>(std::move(options))), log_(log), ends_(ends) {
+  now_.options = options_;
 }
 
-base::StatusOr<std::unique_ptr<TlsFiles>> TlsFiles::Load(const Options& options,
-                                                         const obs::Logger& log,
-                                                         obs::Metrics& metrics) {
-  if (options.cert_file.empty() != options.key_file.empty())
-    return base::InvalidArgumentError("--etcd-certfile and --etcd-keyfile go together");
-  std::unique_ptr<TlsFiles> files(new TlsFiles(options, log, metrics));
+base::StatusOr<std::unique_ptr<TlsFiles>> TlsFiles::Load(TlsOptions options, const obs::Logger& log,
+                                                         std::optional<obs::Gauge> ends) {
+  const NamedFile ca = options.ca;
+  if (options.certificate.path.empty() != options.key.path.empty()) {
+    return base::InvalidArgumentError(
+        fmt::format("{} and {} go together", options.certificate.flag, options.key.flag));
+  }
+  std::unique_ptr<TlsFiles> files(new TlsFiles(std::move(options), log, ends));
   absl::MutexLock lock(&files->mu_);
-  if (options.ca_file.empty()) {
+  if (ca.path.empty()) {
     auto roots = x509::SystemRoots();
     if (!roots.ok())
       return base::Annotate(base::InvalidArgumentError(base::Message(roots.status())),
-                            "--etcd-cafile isn't given");
+                            fmt::format("{} isn't given", ca.flag));
     files->now_.roots = std::make_shared<const x509::Pool>(*std::move(roots));
-    files->now_.roots_from = "the system's CAs, as --etcd-cafile isn't given";
+    files->now_.roots_from = fmt::format("the system's CAs, as {} isn't given", ca.flag);
   }
   STRATA_RETURN_IF_ERROR(files->LookAtRoots());
   STRATA_RETURN_IF_ERROR(files->LookAtPair());
@@ -133,17 +127,17 @@ Tls TlsFiles::Current() {
 void TlsFiles::Report(Unit& unit, const base::Status& verdict) {
   if (verdict == unit.reported) return;
   if (verdict.ok()) {
-    log_.Info("The TLS files for etcd can be used again");
+    log_.Info("The TLS files can be used again", {{"for", options_->server}});
   } else {
-    log_.Warning("A TLS file for etcd can't be used; what was read before stays in use",
-                 {{"err", verdict}});
+    log_.Warning("A TLS file can't be used; what was read before stays in use",
+                 {{"for", options_->server}, {"err", verdict}});
   }
   unit.reported = verdict;
 }
 
 base::Status TlsFiles::LookAtRoots() {
-  if (ca_file_.empty()) return base::OkStatus();
-  STRATA_ASSIGN_OR_RETURN(std::string pem, ReadFile(kCaFlag, ca_file_));
+  if (options_->ca.path.empty()) return base::OkStatus();
+  STRATA_ASSIGN_OR_RETURN(std::string pem, Read(options_->ca));
   std::vector<std::string> contents = {std::move(pem)};
   if (contents == ca_.contents) return ca_.parsed;
   ca_.contents = std::move(contents);
@@ -154,18 +148,18 @@ base::Status TlsFiles::LookAtRoots() {
 base::Status TlsFiles::TakeRoots(const std::string& pem) {
   auto roots = x509::Pool::Parse(pem);
   if (!roots.ok()) {
-    return base::InvalidArgumentError(
-        fmt::format("{}: {}: {}", kCaFlag, ca_file_, base::Message(roots.status())));
+    return base::InvalidArgumentError(fmt::format(
+        "{}: {}: {}", options_->ca.flag, options_->ca.path, base::Message(roots.status())));
   }
   now_.roots = std::make_shared<const x509::Pool>(*std::move(roots));
-  now_.roots_from = fmt::format("{} {}", kCaFlag, ca_file_);
+  now_.roots_from = fmt::format("{} {}", options_->ca.flag, options_->ca.path);
   return base::OkStatus();
 }
 
 base::Status TlsFiles::LookAtPair() {
-  if (cert_file_.empty()) return base::OkStatus();
-  STRATA_ASSIGN_OR_RETURN(std::string certificate, ReadFile(kCertFlag, cert_file_));
-  STRATA_ASSIGN_OR_RETURN(std::string key, ReadFile(kKeyFlag, key_file_));
+  if (options_->certificate.path.empty()) return base::OkStatus();
+  STRATA_ASSIGN_OR_RETURN(std::string certificate, Read(options_->certificate));
+  STRATA_ASSIGN_OR_RETURN(std::string key, Read(options_->key));
   std::vector<std::string> contents = {std::move(certificate), std::move(key)};
   if (contents == pair_.contents) return pair_.parsed;
   pair_.contents = std::move(contents);
@@ -179,28 +173,32 @@ base::Status TlsFiles::TakePair(const std::string& certificate, const std::strin
   const auto read = x509::ParseChain(certificate);
   if (!read.ok() || made->chain.empty()) {
     return base::InvalidArgumentError(
-        fmt::format("{}: {}: {}", kCertFlag, cert_file_,
+        fmt::format("{}: {}: {}", options_->certificate.flag, options_->certificate.path,
                     read.ok() ? "no certificate" : base::Message(read.status())));
   }
-  STRATA_ASSIGN_OR_RETURN(made->key, ParseKey(key, key_file_));
+  STRATA_ASSIGN_OR_RETURN(made->key, ParseKey(key, options_->key));
   if (X509_check_private_key(made->chain[0].get(), made->key.get()) != 1) {
     ERR_clear_error();
     return base::InvalidArgumentError(fmt::format("{}: {} isn't the key of the certificate in {}",
-                                                  kKeyFlag, key_file_, cert_file_));
+                                                  options_->key.flag, options_->key.path,
+                                                  options_->certificate.path));
   }
   const std::unique_ptr<SSL_CTX, OpensslFree> trial(SSL_CTX_new(TLS_client_method()));
   if (!Show(trial.get(), *made)) {
     const char* const reason = ERR_reason_error_string(ERR_peek_error());
     ERR_clear_error();
-    return base::InvalidArgumentError(
-        fmt::format("{}: {}: {}", kCertFlag, cert_file_, reason != nullptr ? reason : "unusable"));
+    return base::InvalidArgumentError(fmt::format("{}: {}: {}", options_->certificate.flag,
+                                                  options_->certificate.path,
+                                                  reason != nullptr ? reason : "unusable"));
   }
   made->ends = read->front()->not_after;
-  made->text = fmt::format("{} {}, {}, valid until {}", kCertFlag, cert_file_,
-                           read->front()->Text(), x509::TimeText(made->ends));
-  ends_->Set(static_cast<double>(made->ends));
+  made->text =
+      fmt::format("{} {}, {}, valid until {}", options_->certificate.flag,
+                  options_->certificate.path, read->front()->Text(), x509::TimeText(made->ends));
+  if (ends_.has_value()) ends_->Set(static_cast<double>(made->ends));
   if (now_.identity != nullptr && now_.identity->text != made->text)
-    log_.Info("Took over the new client certificate for etcd", {{"is", made->text}});
+    log_.Info("Took over the new client certificate",
+              {{"for", options_->server}, {"is", made->text}});
   now_.identity = std::move(made);
   return base::OkStatus();
 }

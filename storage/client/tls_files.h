@@ -1,6 +1,6 @@
-// The TLS files of an etcd: CA, certificate and key of the flags, read again for each connection,
-// so that replacing them is all that a rotation takes (etcd client/pkg/transport reads the pair at
-// each handshake).
+// The TLS files of a client: CA, certificate and key, read again for each connection, so that
+// replacing them is all that a rotation takes (etcd client/pkg/transport reads the pair at each
+// handshake).
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -19,9 +19,20 @@
 #include "lib/obs/metrics.h"
 #include "lib/x509/peer.h"
 #include "lib/x509/pool.h"
-#include "storage/client/client.h"
 
 namespace strata::client {
+
+// An empty path: none.
+struct NamedFile {
+  std::string flag, path;
+};
+
+struct TlsOptions {
+  std::string server{};            // what it is, for messages: "etcd"
+  std::string protocol{};          // of ALPN (RFC 7301), which the server has to take
+  NamedFile ca{};                  // PEM; none: the system's CAs, as they are at the start
+  NamedFile certificate{}, key{};  // PEM; both or none
+};
 
 struct OpensslFree {
   void operator()(X509* certificate) const { X509_free(certificate); }
@@ -29,7 +40,7 @@ struct OpensslFree {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 };
 
-// Who we are to an etcd that asks. Immutable.
+// Who we are to a server that asks. Immutable.
 struct Identity {
   std::vector<std::unique_ptr<X509, OpensslFree>> chain;  // the first with the key
   std::unique_ptr<EVP_PKEY, OpensslFree> key;
@@ -46,6 +57,7 @@ struct Tls {
   };
   Context For(const std::string& host) const;
 
+  std::shared_ptr<const TlsOptions> options;
   std::shared_ptr<const x509::Pool> roots;
   std::string roots_from;                    // for messages: flag and file
   std::shared_ptr<const Identity> identity;  // null: none
@@ -55,10 +67,10 @@ struct Tls {
 // rotation, is logged once, and what was read before stays in use.
 class TlsFiles {
  public:
-  // The error names the flag and file.
-  static base::StatusOr<std::unique_ptr<TlsFiles>> Load(const Options& options,
-                                                        const obs::Logger& log,
-                                                        obs::Metrics& metrics);
+  // The error names the flag and file. `ends` is told when the certificate ends, in seconds since
+  // 1970; none if there is no certificate.
+  static base::StatusOr<std::unique_ptr<TlsFiles>> Load(TlsOptions options, const obs::Logger& log,
+                                                        std::optional<obs::Gauge> ends);
 
   // Looks at the files: where nothing has changed, three small reads.
   Tls Current() ABSL_LOCKS_EXCLUDED(mu_);
@@ -71,7 +83,7 @@ class TlsFiles {
     base::Status reported;
   };
 
-  TlsFiles(const Options& options, const obs::Logger& log, obs::Metrics& metrics);
+  TlsFiles(TlsOptions options, const obs::Logger& log, std::optional<obs::Gauge> ends);
   // Take over what the files hold if it is new and good.
   base::Status LookAtRoots() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Status LookAtPair() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -80,10 +92,9 @@ class TlsFiles {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Report(Unit& unit, const base::Status& verdict) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  const std::string ca_file_;               // empty: the system's, as they are at the start
-  const std::string cert_file_, key_file_;  // empty: none
+  const std::shared_ptr<const TlsOptions> options_;
   const obs::Logger& log_;
-  std::optional<obs::Gauge> ends_;  // of the client certificate, if there is one
+  std::optional<obs::Gauge> ends_;
 
   absl::Mutex mu_;
   Unit ca_ ABSL_GUARDED_BY(mu_), pair_ ABSL_GUARDED_BY(mu_);

@@ -23,14 +23,14 @@ using testing_support::Issue;
 
 constexpr int64_t kDay = 86'400;
 
-class EtcdTlsFiles : public testing::Test {
+class ClientTlsFiles : public testing::Test {
  protected:
-  EtcdTlsFiles() {
+  ClientTlsFiles() {
     fs::create_directories(root);
     WriteCa("ca");
     WritePair("first", now + kDay);
   }
-  ~EtcdTlsFiles() override { fs::remove_all(root); }
+  ~ClientTlsFiles() override { fs::remove_all(root); }
 
   void Write(const std::string& name, const std::string& text) const {
     std::ofstream(root / name, std::ios::binary) << text;
@@ -49,9 +49,12 @@ class EtcdTlsFiles : public testing::Test {
     return {identity->Pem(), identity->KeyPem()};
   }
   base::StatusOr<std::unique_ptr<TlsFiles>> Load() {
-    return TlsFiles::Load(
-        {.ca_file = root / "ca", .cert_file = root / "cert", .key_file = root / "key"}, log,
-        metrics);
+    return TlsFiles::Load({.server = "server",
+                           .protocol = "h2",
+                           .ca = {"--ca", root / "ca"},
+                           .certificate = {"--cert", root / "cert"},
+                           .key = {"--key", root / "key"}},
+                          log, metrics.AddGauge("certificate_ends", ""));
   }
   std::string Refusal() { return std::string(base::Message(Load().status())); }
   // What was logged since the last call.
@@ -67,15 +70,14 @@ class EtcdTlsFiles : public testing::Test {
   obs::Metrics metrics;
 };
 
-TEST_F(EtcdTlsFiles, AreReadAgainEachTime) {
+TEST_F(ClientTlsFiles, AreReadAgainEachTime) {
   const auto files = *Load();
   EXPECT_THAT(Shown(*files), HasSubstr("CN=first"));
   EXPECT_EQ(files->Current().roots->all().size(), 1u);
   WritePair("second", now + 2 * kDay);
   EXPECT_THAT(Shown(*files), HasSubstr("CN=second"));
   EXPECT_THAT(Lines(), ElementsAre(HasSubstr("CN=second")));
-  EXPECT_THAT(metrics.Text(),
-              HasSubstr("strata_etcd_client_certificate_expiration_timestamp_seconds"));
+  EXPECT_THAT(metrics.Text(), HasSubstr("certificate_ends"));
   const std::string old = WriteCa("old");
   const std::string fresh = WriteCa("new");
   Write("ca", "# two, while one takes over\r\n" + old + "\r\nand\r\n" + fresh);
@@ -85,7 +87,7 @@ TEST_F(EtcdTlsFiles, AreReadAgainEachTime) {
   EXPECT_THAT(Lines(), IsEmpty());
 }
 
-TEST_F(EtcdTlsFiles, StayAsTheyWereWhileWhatIsThereCantBeUsed) {
+TEST_F(ClientTlsFiles, StayAsTheyWereWhileWhatIsThereCantBeUsed) {
   const auto [certificate, key] = WritePair("first", now + kDay);
   const auto files = *Load();
   const struct {
@@ -114,7 +116,7 @@ TEST_F(EtcdTlsFiles, StayAsTheyWereWhileWhatIsThereCantBeUsed) {
       EXPECT_THAT(Shown(*files), HasSubstr("CN=first")) << c.what;
       EXPECT_EQ(files->Current().roots->all().size(), 1u) << c.what;
     }
-    EXPECT_THAT(Lines(), ElementsAre(testing::AllOf(testing::StartsWith("W"), HasSubstr("--etcd-"),
+    EXPECT_THAT(Lines(), ElementsAre(testing::AllOf(testing::StartsWith("W"), HasSubstr("--"),
                                                     HasSubstr(c.logged))))
         << c.what << ", once";
     good();
@@ -131,18 +133,18 @@ TEST_F(EtcdTlsFiles, StayAsTheyWereWhileWhatIsThereCantBeUsed) {
   }
 }
 
-TEST_F(EtcdTlsFiles, OfTheStartAreRefusedByFlagAndFile) {
+TEST_F(ClientTlsFiles, OfTheStartAreRefusedByFlagAndFile) {
   const auto [certificate, key] = WritePair("first", now + kDay);
   const std::string ca = WriteCa("ca");
   const struct {
     std::string file, content, flag, error;
   } kCases[] = {
-      {"ca", "", "--etcd-cafile", "certificate"},
-      {"ca", key, "--etcd-cafile", "certificate"},
-      {"cert", "", "--etcd-certfile", "certificate"},
-      {"cert", key, "--etcd-certfile", "certificate"},
-      {"key", certificate, "--etcd-keyfile", "no private key"},
-      {"key", Issue(nullptr, "x", {}, now, now + 9, nullptr)->KeyPem(), "--etcd-keyfile",
+      {"ca", "", "--ca", "certificate"},
+      {"ca", key, "--ca", "certificate"},
+      {"cert", "", "--cert", "certificate"},
+      {"cert", key, "--cert", "certificate"},
+      {"key", certificate, "--key", "no private key"},
+      {"key", Issue(nullptr, "x", {}, now, now + 9, nullptr)->KeyPem(), "--key",
        "isn't the key of the certificate in "},
   };
   for (const auto& c : kCases) {
@@ -155,12 +157,12 @@ TEST_F(EtcdTlsFiles, OfTheStartAreRefusedByFlagAndFile) {
   }
   Write("key", key);
   fs::remove(root / "cert");
-  EXPECT_THAT(Refusal(), HasSubstr("--etcd-certfile: cannot read"));
+  EXPECT_THAT(Refusal(), HasSubstr("--cert: cannot read"));
   fs::create_directory(root / "cert");
   EXPECT_THAT(Refusal(), HasSubstr("Is a directory"));
 }
 
-TEST_F(EtcdTlsFiles, AnEncryptedKeyIsRefusedWithoutAskingAnybody) {
+TEST_F(ClientTlsFiles, AnEncryptedKeyIsRefusedWithoutAskingAnybody) {
   const auto identity = Issue(nullptr, "x", {}, now, now + kDay, nullptr);
   BIO* const bio = BIO_new(BIO_s_mem());
   const unsigned char passphrase[] = "secret";

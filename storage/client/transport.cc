@@ -21,8 +21,11 @@ using std::chrono::steady_clock;
 // Of one address of several, at least (net/dial.go partialDeadline).
 constexpr std::chrono::seconds kLeastShare{2};
 constexpr std::string_view kPlainSuspicion = "does it want TLS, https://?";
-constexpr std::string_view kTlsSuspicion =
-    "does it want a client certificate, --etcd-certfile and --etcd-keyfile?";
+
+std::string TlsSuspicion(const TlsOptions& options) {
+  return fmt::format("does it want a client certificate, {} and {}?", options.certificate.flag,
+                     options.key.flag);
+}
 
 // Those by which a server says that it wants another certificate, or one at all (RFC 8446 §6.2).
 bool IsAboutCertificates(int alert) {
@@ -130,8 +133,10 @@ base::Status Transport::Secure(const std::string& host, base::MonotonicTime dead
   const Tls::Context context = tls_->For(host);
   ssl_.reset(SSL_new(context.context.get()));
   if (ssl_ == nullptr) return base::InternalError("TLS: no memory");
-  constexpr std::array<unsigned char, 3> kH2 = {2, 'h', '2'};
-  SSL_set_alpn_protos(ssl_.get(), kH2.data(), kH2.size());
+  const std::string& wanted = tls_->options->protocol;
+  const std::string offer = static_cast<char>(wanted.size()) + wanted;
+  SSL_set_alpn_protos(ssl_.get(), reinterpret_cast<const unsigned char*>(offer.data()),
+                      static_cast<unsigned>(offer.size()));
   in6_addr ignored;
   // An address is no server's name (RFC 6066 §3).
   if (inet_pton(AF_INET, host.c_str(), &ignored) != 1 &&
@@ -163,8 +168,9 @@ base::Status Transport::Secure(const std::string& host, base::MonotonicTime dead
   const unsigned char* protocol = nullptr;
   unsigned size = 0;
   SSL_get0_alpn_selected(ssl_.get(), &protocol, &size);
-  return size == 2 ? base::OkStatus()
-                   : base::UnavailableError("TLS: the server speaks no HTTP/2: that is no etcd");
+  if (size == wanted.size()) return base::OkStatus();
+  return base::UnavailableError(
+      fmt::format("TLS: the server speaks no {}: that is no {}", wanted, tls_->options->server));
 }
 
 base::Status Transport::TlsError(const char* what, int error, int code) const {
@@ -188,7 +194,7 @@ base::Status Transport::TlsError(const char* what, int error, int code) const {
     const Identity* const ours = tls_->identity.get();
     if (ours == nullptr) {
       return base::UnavailableError(
-          fmt::format("{}: it says \"{}\": {}", what, text, kTlsSuspicion));
+          fmt::format("{}: it says \"{}\": {}", what, text, TlsSuspicion(*tls_->options)));
     }
     return base::UnavailableError(
         fmt::format("{}: it says \"{}\" to our client certificate{}: {}", what, text,
@@ -205,7 +211,8 @@ base::Status Transport::TlsError(const char* what, int error, int code) const {
 
 base::Status Transport::Suspect(const base::Status& error) const {
   if (heard_ || (tls_.has_value() && tls_->identity != nullptr)) return error;
-  const std::string_view what = !tls_.has_value() ? kPlainSuspicion : kTlsSuspicion;
+  const std::string what =
+      tls_.has_value() ? TlsSuspicion(*tls_->options) : std::string(kPlainSuspicion);
   if (base::Message(error).ends_with(what)) return error;
   return base::Error(error.code(), fmt::format("{}: {}", base::Message(error), what));
 }

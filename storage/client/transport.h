@@ -1,6 +1,5 @@
-// A connection to an endpoint as bytes: a socket, with TLS or without. Whatever we send to an etcd
-// goes over one of these, so that one place dials, judges and says what is wrong. Neither proxies
-// nor anything else of the environment is looked at.
+// A connection that we dial, as bytes: a socket, with TLS or without. One place dials, judges and
+// says what is wrong. Neither proxies nor anything else of the environment is looked at.
 #pragma once
 
 #include <absl/functional/function_ref.h>
