@@ -10,7 +10,7 @@
 
 namespace strata::client {
 
-base::StatusOr<Address> ParseAddress(const std::string& url) {
+base::StatusOr<net::Address> ParseAddress(const std::string& url) {
   const auto wrong = [&] {
     return base::InvalidArgumentError(fmt::format(
         "--etcd-servers: \"{}\" isn't a URL like https://HOST:2379", base::Printable(url, 200)));
@@ -19,13 +19,13 @@ base::StatusOr<Address> ParseAddress(const std::string& url) {
   if (colon == std::string::npos) return wrong();
   const std::string scheme = url.substr(0, colon);
   std::string rest = url.substr(colon + 3);
-  Address address;
+  net::Address address;
   if (scheme == "unix" || scheme == "unixs") {
     address.tls = scheme == "unixs";
     address.unix_socket = true;
     address.host = std::move(rest);
     address.authority = "localhost";
-    return address.host.empty() ? base::StatusOr<Address>(wrong()) : address;
+    return address.host.empty() ? base::StatusOr<net::Address>(wrong()) : address;
   }
   if (scheme != "http" && scheme != "https") return wrong();
   address.tls = scheme == "https";

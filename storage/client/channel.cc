@@ -26,7 +26,7 @@ constexpr std::string_view kHttpAnswer = "Received http2 header with status: ";
 // codes.
 constexpr std::string_view kReset = "Received RST_STREAM with error code ";
 
-grpc::ChannelArguments Arguments(const Address& address, const Options& options) {
+grpc::ChannelArguments Arguments(const net::Address& address, const Options& options) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(options.max_receive_bytes);
   arguments.SetMaxSendMessageSize(-1);
@@ -60,8 +60,8 @@ bool CallEnd::Enter(grpc::ClientContext* context) {
   return !set_;
 }
 
-Connection::Connection(const std::shared_ptr<grpc::Channel>& channel, std::unique_ptr<Tunnel> t,
-                       int s)
+Connection::Connection(const std::shared_ptr<grpc::Channel>& channel,
+                       std::unique_ptr<net::Tunnel> t, int s)
     : tunnel(std::move(t)),
       socket(s),
       kv(etcdserverpb::KV::NewStub(channel)),
@@ -85,7 +85,8 @@ base::Status Connection::Explain(const base::Status& error) const {
   return ended.ok() ? error : ended;
 }
 
-Client::Endpoint::Endpoint(std::string u, Address a, TlsFiles* files, const Options& o)
+Client::Endpoint::Endpoint(std::string u, net::Address a, net::ClientCredentials* files,
+                           const Options& o)
     : url(std::move(u)),
       address(std::move(a)),
       tls(address.tls ? files : nullptr),
@@ -108,7 +109,7 @@ base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::Connect(
     while (dialling) {
       fresh = true;
       const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) { return !dialling; };
-      if (!mu.AwaitWithTimeout(absl::Condition(&settled), absl::FromChrono(Left(deadline))))
+      if (!mu.AwaitWithTimeout(absl::Condition(&settled), absl::FromChrono(net::Left(deadline))))
         return base::DeadlineExceededError("no connection in time");
       // What ended somebody else's time isn't ours.
       if (!dialling && !failure.ok() && !absl::IsCancelled(failure) &&
@@ -134,25 +135,25 @@ void Client::Endpoint::Drop(const std::shared_ptr<const Connection>& broken) {
 
 base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::Dial(
     CallEnd& end, base::MonotonicTime deadline) const {
-  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport,
-                          Transport::Dial(address, tls, end.interruption(), deadline));
+  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<net::ClientConnection> transport,
+                          net::ClientConnection::Dial(address, tls, end.interruption(), deadline));
   // Bytes that nobody acknowledges end it as soon as a ping without an answer does.
   const auto patience = static_cast<unsigned>(options.keepalive_timeout.count());
   if (!address.unix_socket) {
     setsockopt(transport->socket(), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof(patience));
   }
-  std::unique_ptr<Tunnel> tunnel;
+  std::unique_ptr<net::Tunnel> tunnel;
   int socket = -1;
   if (tls == nullptr) {
     socket = transport->Release();
   } else {
-    tunnel = std::make_unique<Tunnel>(std::move(transport));
+    tunnel = std::make_unique<net::Tunnel>(std::move(transport));
     socket = tunnel->TakeEnd();
   }
   const int duplicate = socket < 0 ? -1 : fcntl(socket, F_DUPFD_CLOEXEC, 0);
   if (duplicate < 0) {
     if (socket >= 0) close(socket);
-    return SystemError("connecting", errno);
+    return net::SystemError("connecting", errno);
   }
   const auto made = std::make_shared<const Connection>(
       grpc::CreateCustomInsecureChannelFromFd(url, socket, Arguments(address, options)),
@@ -181,7 +182,7 @@ base::Status Client::Endpoint::Greet(const Connection& made, CallEnd& end,
 }
 
 std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline) {
-  return std::chrono::system_clock::now() + Left(deadline);
+  return std::chrono::system_clock::now() + net::Left(deadline);
 }
 
 bool IsTokensFault(const base::Status& status) {

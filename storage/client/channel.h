@@ -14,11 +14,11 @@
 #include <string>
 
 #include "lib/base/status.h"
+#include "lib/transport/net/tunnel.h"
 #include "proto/etcd/rpc.grpc.pb.h"
 #include "storage/client/address.h"
 #include "storage/client/client.h"
 #include "storage/client/direct.h"
-#include "storage/client/tunnel.h"
 
 namespace strata::client {
 
@@ -27,7 +27,7 @@ class CallEnd {
  public:
   // For good.
   void Set() ABSL_LOCKS_EXCLUDED(mu_);
-  const Interruption& interruption() const { return interruption_; }
+  const net::Interruption& interruption() const { return interruption_; }
   // Runs `call`, which is cancelled through `context`. CANCELLED if it was set before.
   template <typename Call>
   grpc::Status Run(grpc::ClientContext& context, const Call& call) ABSL_LOCKS_EXCLUDED(mu_) {
@@ -40,7 +40,7 @@ class CallEnd {
  private:
   bool Enter(grpc::ClientContext* context) ABSL_LOCKS_EXCLUDED(mu_);
 
-  const Interruption interruption_;
+  const net::Interruption interruption_;
   absl::Mutex mu_;
   bool set_ ABSL_GUARDED_BY(mu_) = false;
   grpc::ClientContext* context_ ABSL_GUARDED_BY(mu_) = nullptr;
@@ -48,7 +48,8 @@ class CallEnd {
 
 // Thread-safe, as stubs are.
 struct Connection {
-  Connection(const std::shared_ptr<grpc::Channel>& channel, std::unique_ptr<Tunnel> t, int socket);
+  Connection(const std::shared_ptr<grpc::Channel>& channel, std::unique_ptr<net::Tunnel> t,
+             int socket);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection();
@@ -58,8 +59,8 @@ struct Connection {
   // `error`, of a call on it, with what only TLS knows.
   base::Status Explain(const base::Status& error) const;
 
-  const std::unique_ptr<Tunnel> tunnel;  // null: without TLS
-  const int socket;                      // a duplicate of gRPC's; negative: none
+  const std::unique_ptr<net::Tunnel> tunnel;  // null: without TLS
+  const int socket;                           // a duplicate of gRPC's; negative: none
   const std::unique_ptr<etcdserverpb::KV::Stub> kv;
   const std::unique_ptr<etcdserverpb::Watch::Stub> watch;
   const std::unique_ptr<etcdserverpb::Maintenance::Stub> maintenance;
@@ -68,7 +69,7 @@ struct Connection {
 
 // Thread-safe but for `direct`, which Client guards.
 struct Client::Endpoint {
-  Endpoint(std::string u, Address a, TlsFiles* files, const Options& options);
+  Endpoint(std::string u, net::Address a, net::ClientCredentials* files, const Options& options);
   // Within the process: a connection that is always there.
   Endpoint(std::string u, std::shared_ptr<const Connection> fixed, InProcessRange range);
 
@@ -84,8 +85,8 @@ struct Client::Endpoint {
                                                          base::MonotonicTime deadline) const;
 
   const std::string url;
-  const Address address;
-  TlsFiles* const tls;  // null: none
+  const net::Address address;
+  net::ClientCredentials* const tls;  // null: none
   const Options options;
   const bool dialled;
   const InProcessRange in_process;
@@ -113,9 +114,9 @@ base::Status Client::Cancellable(Cancellation* cancellation, const Cancellation:
 }
 
 // Of https endpoints. The error names the flag and file.
-base::StatusOr<std::unique_ptr<TlsFiles>> LoadTlsFiles(const Options& options,
-                                                       const obs::Logger& log,
-                                                       obs::Metrics& metrics);
+base::StatusOr<std::unique_ptr<net::ClientCredentials>> LoadTlsFiles(const Options& options,
+                                                                     const obs::Logger& log,
+                                                                     obs::Metrics& metrics);
 
 // gRPC's deadlines are wall times on the outside.
 std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline);

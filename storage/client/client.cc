@@ -41,20 +41,20 @@ Client::Operation::Operation(obs::Metrics& metrics, const char* name, bool may_b
                                 {{"operation", name}})),
       repeatable(may_be_repeated) {}
 
-base::StatusOr<std::unique_ptr<TlsFiles>> LoadTlsFiles(const Options& options,
-                                                       const obs::Logger& log,
-                                                       obs::Metrics& metrics) {
+base::StatusOr<std::unique_ptr<net::ClientCredentials>> LoadTlsFiles(const Options& options,
+                                                                     const obs::Logger& log,
+                                                                     obs::Metrics& metrics) {
   std::optional<obs::Gauge> ends;
   if (!options.cert_file.empty()) {
     ends = metrics.AddGauge("strata_etcd_client_certificate_expiration_timestamp_seconds",
                             "When the client certificate for etcd ends, in seconds since 1970.");
   }
-  return TlsFiles::Load({.server = "etcd",
-                         .protocol = "h2",
-                         .ca = {"--etcd-cafile", options.ca_file},
-                         .certificate = {"--etcd-certfile", options.cert_file},
-                         .key = {"--etcd-keyfile", options.key_file}},
-                        log, ends);
+  return net::ClientCredentials::Load({.server = "etcd",
+                                       .protocol = "h2",
+                                       .ca = {"--etcd-cafile", options.ca_file},
+                                       .certificate = {"--etcd-certfile", options.cert_file},
+                                       .key = {"--etcd-keyfile", options.key_file}},
+                                      log, ends);
 }
 
 base::StatusOr<std::unique_ptr<Client>> Client::Create(const Options& options,
@@ -62,12 +62,13 @@ base::StatusOr<std::unique_ptr<Client>> Client::Create(const Options& options,
                                                        obs::Metrics& metrics) {
   if (options.endpoints.empty())
     return base::InvalidArgumentError("--etcd-servers: at least one URL is needed");
-  std::vector<Address> addresses;
+  std::vector<net::Address> addresses;
   for (const std::string& url : options.endpoints) {
     STRATA_ASSIGN_OR_RETURN(addresses.emplace_back(), ParseAddress(url));
   }
-  std::unique_ptr<TlsFiles> tls;
-  if (std::any_of(addresses.begin(), addresses.end(), [](const Address& a) { return a.tls; })) {
+  std::unique_ptr<net::ClientCredentials> tls;
+  if (std::any_of(addresses.begin(), addresses.end(),
+                  [](const net::Address& a) { return a.tls; })) {
     STRATA_ASSIGN_OR_RETURN(tls, LoadTlsFiles(options, log, metrics));
   }
   std::vector<std::unique_ptr<Endpoint>> endpoints;
@@ -87,8 +88,9 @@ std::unique_ptr<Client> Client::OverChannel(const std::shared_ptr<grpc::Channel>
   return std::unique_ptr<Client>(new Client(nullptr, std::move(endpoints), {}, metrics));
 }
 
-Client::Client(std::unique_ptr<TlsFiles> tls, std::vector<std::unique_ptr<Endpoint>> endpoints,
-               const Options& options, obs::Metrics& metrics)
+Client::Client(std::unique_ptr<net::ClientCredentials> tls,
+               std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options,
+               obs::Metrics& metrics)
     : options_(options),
       tls_(std::move(tls)),
       endpoints_(std::move(endpoints)),

@@ -28,6 +28,9 @@ namespace grpc {
 class Channel;
 class Status;
 }  // namespace grpc
+namespace strata::net {
+class ClientCredentials;
+}  // namespace strata::net
 
 namespace strata::client {
 
@@ -96,7 +99,6 @@ class Cancellation {
 };
 
 class CallEnd;
-class TlsFiles;
 class Watch;
 struct WatchOptions {
   std::string key;
@@ -168,8 +170,9 @@ class Client {
     const obs::Counter errors;
     const bool repeatable;  // a call that may have been done can be made once more
   };
-  Client(std::unique_ptr<TlsFiles> tls, std::vector<std::unique_ptr<Endpoint>> endpoints,
-         const Options& options, obs::Metrics& metrics);
+  Client(std::unique_ptr<net::ClientCredentials> tls,
+         std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options,
+         obs::Metrics& metrics);
 
   struct Attempt;
   // `call` gets the attempt, or over gRPC the connection and its context. No endpoint but the last
@@ -195,7 +198,7 @@ class Client {
   void ForgetToken() ABSL_LOCKS_EXCLUDED(mu_);
 
   const Options options_;
-  const std::unique_ptr<TlsFiles> tls_;  // null: no endpoint has TLS
+  const std::unique_ptr<net::ClientCredentials> tls_;  // null: no endpoint has TLS
   const std::vector<std::unique_ptr<Endpoint>> endpoints_;
   const Operation get_, list_, txn_, status_;
   const std::unique_ptr<CallEnd> direct_end_;  // never set: direct calls are interrupted otherwise

@@ -5,7 +5,7 @@
 
 namespace strata::client {
 
-DirectConnection::DirectConnection(Address address, TlsFiles* files,
+DirectConnection::DirectConnection(net::Address address, net::ClientCredentials* files,
                                    std::chrono::milliseconds dial_timeout)
     : address_(std::move(address)), files_(files), dial_timeout_(dial_timeout) {}
 
@@ -16,7 +16,8 @@ void DirectConnection::Interrupt() {
 base::Status DirectConnection::Dial(base::MonotonicTime deadline) {
   const auto until = std::min(deadline, std::chrono::steady_clock::now() + dial_timeout_);
   session_.reset();
-  STRATA_ASSIGN_OR_RETURN(transport_, Transport::Dial(address_, files_, interruption_, until));
+  STRATA_ASSIGN_OR_RETURN(transport_,
+                          net::ClientConnection::Dial(address_, files_, interruption_, until));
   session_ = std::make_unique<UnarySession>(address_.tls ? "https" : "http", address_.authority);
   return base::OkStatus();
 }
@@ -36,7 +37,7 @@ base::StatusOr<std::string> DirectConnection::Call(const UnaryRequest& request,
 
 base::StatusOr<std::string> DirectConnection::TryCall(const UnaryRequest& request,
                                                       base::MonotonicTime deadline) {
-  session_->Start(request, Left(deadline));
+  session_->Start(request, net::Left(deadline));
   base::Status status = Exchange(deadline);
   // The next call begins anew: this one may be what the connection hangs in.
   if (!status.ok()) session_->ReceiveEnd();

@@ -9,9 +9,9 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/status.h"
+#include "lib/transport/net/client_connection.h"
+#include "lib/transport/net/client_credentials.h"
 #include "storage/client/address.h"
-#include "storage/client/tls_files.h"
-#include "storage/client/transport.h"
 #include "storage/client/unary_session.h"
 
 namespace strata::client {
@@ -20,7 +20,8 @@ namespace strata::client {
 class DirectConnection {
  public:
   // `files`: for an address with TLS; otherwise null. Nothing is dialled yet.
-  DirectConnection(Address address, TlsFiles* files, std::chrono::milliseconds dial_timeout);
+  DirectConnection(net::Address address, net::ClientCredentials* files,
+                   std::chrono::milliseconds dial_timeout);
   DirectConnection(const DirectConnection&) = delete;
   DirectConnection& operator=(const DirectConnection&) = delete;
 
@@ -40,12 +41,12 @@ class DirectConnection {
   base::StatusOr<std::string> TryCall(const UnaryRequest& request, base::MonotonicTime deadline);
   base::Status Exchange(base::MonotonicTime deadline);
 
-  const Address address_;
-  TlsFiles* const files_;
+  const net::Address address_;
+  net::ClientCredentials* const files_;
   const std::chrono::milliseconds dial_timeout_;
-  const Interruption interruption_;
+  const net::Interruption interruption_;
   bool dialled_ = false;
-  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<net::ClientConnection> transport_;
   std::unique_ptr<UnarySession> session_;
 };
 

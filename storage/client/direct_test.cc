@@ -41,7 +41,7 @@ struct Files {
     if (url.starts_with("https")) files = *LoadTlsFiles(options, obs::NullLogger(), metrics);
   }
   obs::Metrics metrics;
-  std::unique_ptr<TlsFiles> files;
+  std::unique_ptr<net::ClientCredentials> files;
 };
 
 // With what it needs.

@@ -45,7 +45,7 @@ class SignsOfLife {
     const auto decided = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       return come_ >= number || over_;
     };
-    mu_.AwaitWithTimeout(absl::Condition(&decided), absl::FromChrono(Left(deadline)));
+    mu_.AwaitWithTimeout(absl::Condition(&decided), absl::FromChrono(net::Left(deadline)));
     return come_ >= number;
   }
 

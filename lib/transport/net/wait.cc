@@ -1,4 +1,4 @@
-#include "storage/client/wait.h"
+#include "lib/transport/net/wait.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace strata::client {
+namespace strata::net {
 
 using std::chrono::milliseconds;
 
@@ -39,4 +39,4 @@ base::Status AwaitSocket(int socket, short events, const Interruption& interrupt
   }
 }
 
-}  // namespace strata::client
+}  // namespace strata::net

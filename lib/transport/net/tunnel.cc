@@ -1,4 +1,4 @@
-#include "storage/client/tunnel.h"
+#include "lib/transport/net/tunnel.h"
 
 #include <sys/socket.h>
 
@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <vector>
 
-namespace strata::client {
+namespace strata::net {
 namespace {
 
 constexpr size_t kBufferBytes = size_t{64} << 10;
@@ -21,7 +21,7 @@ struct Half {
 
 }  // namespace
 
-Tunnel::Tunnel(std::unique_ptr<Transport> transport) : transport_(std::move(transport)) {
+Tunnel::Tunnel(std::unique_ptr<ClientConnection> connection) : connection_(std::move(connection)) {
   std::array<int, 2> pair = {-1, -1};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair.data()) != 0) return;
   end_ = pair[0];
@@ -50,24 +50,23 @@ void Tunnel::Run() {
   shutdown(inner_, SHUT_RDWR);
 }
 
-// Until one side ends. The other then hears no more than that: each of our calls that is still
-// open is over.
+// Until one side ends. The other then hears no more than that: whatever is still asked is over.
 base::Status Tunnel::Carry() {
   Half in, out;
   base::Status read;
   for (;;) {
-    std::array<pollfd, 3> polled = {pollfd{transport_->socket(), 0, 0}, pollfd{inner_, 0, 0},
+    std::array<pollfd, 3> polled = {pollfd{connection_->socket(), 0, 0}, pollfd{inner_, 0, 0},
                                     pollfd{stop_.fd(), POLLIN, 0}};
     bool moved = false;
     if (in.empty()) {
       if (absl::IsOutOfRange(read)) read = base::UnavailableError("it was closed");
-      if (!read.ok()) return transport_->Suspect(read);
+      if (!read.ok()) return connection_->Suspect(read);
       in.begin = in.end = 0;
       short events = POLLIN;
-      // Records are smaller than the buffer: one wake-up of gRPC's for several.
+      // Records are smaller than the buffer: one wake-up of the library's for several.
       while (in.end < kBufferBytes) {
         const auto got =
-            transport_->TryRead(in.bytes.data() + in.end, kBufferBytes - in.end, events);
+            connection_->TryRead(in.bytes.data() + in.end, kBufferBytes - in.end, events);
         read = got.status();
         if (!got.ok() || *got == 0) break;
         in.end += *got;
@@ -77,7 +76,7 @@ base::Status Tunnel::Carry() {
     }
     if (!in.empty()) {
       const ssize_t sent = send(inner_, in.bytes.data() + in.begin, in.size(), MSG_NOSIGNAL);
-      if (sent < 0 && errno != EAGAIN && errno != EINTR) return base::OkStatus();  // gRPC is gone
+      if (sent < 0 && errno != EAGAIN && errno != EINTR) return base::OkStatus();  // it is gone
       if (sent > 0) in.begin += static_cast<size_t>(sent), moved = true;
       if (sent < 0) polled[1].events |= POLLOUT;
     }
@@ -90,18 +89,19 @@ base::Status Tunnel::Carry() {
     }
     if (!out.empty()) {
       short events = POLLOUT;
-      const auto sent = transport_->TryWrite(out.bytes.data() + out.begin, out.size(), events);
-      if (!sent.ok()) return transport_->Suspect(sent.status());
+      const auto sent = connection_->TryWrite(out.bytes.data() + out.begin, out.size(), events);
+      if (!sent.ok()) return connection_->Suspect(sent.status());
       out.begin += *sent;
       if (*sent > 0) moved = true;
       if (*sent == 0) polled[0].events |= events;
     }
     if (moved) continue;
-    // Without a deadline: gRPC's keepalive ends a connection that is dead, and the owner any.
+    // Without a deadline: the library's keepalive ends a connection that is dead, and the owner
+    // any.
     if (poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR)
       return SystemError("waiting", errno);
     if (polled[2].revents != 0) return base::OkStatus();
   }
 }
 
-}  // namespace strata::client
+}  // namespace strata::net

@@ -9,10 +9,10 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/status.h"
-#include "storage/client/address.h"
-#include "storage/client/wait.h"
+#include "lib/transport/net/address.h"
+#include "lib/transport/net/wait.h"
 
-namespace strata::client {
+namespace strata::net {
 
 struct SocketAddress {
   sockaddr_storage bytes{};
@@ -30,4 +30,4 @@ base::StatusOr<std::vector<SocketAddress>> Resolve(const Address& address,
                                                    const Interruption& interruption,
                                                    base::MonotonicTime deadline);
 
-}  // namespace strata::client
+}  // namespace strata::net

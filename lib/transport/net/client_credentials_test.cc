@@ -1,4 +1,4 @@
-#include "storage/client/tls_files.h"
+#include "lib/transport/net/client_credentials.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include "lib/base/clock.h"
 #include "test/support/certificates.h"
 
-namespace strata::client {
+namespace strata::net {
 namespace {
 
 namespace fs = std::filesystem;
@@ -48,18 +48,18 @@ class ClientTlsFiles : public testing::Test {
     Write("key", identity->KeyPem());
     return {identity->Pem(), identity->KeyPem()};
   }
-  base::StatusOr<std::unique_ptr<TlsFiles>> Load() {
-    return TlsFiles::Load({.server = "server",
-                           .protocol = "h2",
-                           .ca = {"--ca", root / "ca"},
-                           .certificate = {"--cert", root / "cert"},
-                           .key = {"--key", root / "key"}},
-                          log, metrics.AddGauge("certificate_ends", ""));
+  base::StatusOr<std::unique_ptr<ClientCredentials>> Load() {
+    return ClientCredentials::Load({.server = "server",
+                                    .protocol = "h2",
+                                    .ca = {"--ca", root / "ca"},
+                                    .certificate = {"--cert", root / "cert"},
+                                    .key = {"--key", root / "key"}},
+                                   log, metrics.AddGauge("certificate_ends", ""));
   }
   std::string Refusal() { return std::string(base::Message(Load().status())); }
   // What was logged since the last call.
   std::vector<std::string> Lines() { return std::exchange(lines, {}); }
-  static std::string Shown(TlsFiles& files) { return files.Current().identity->text; }
+  static std::string Shown(ClientCredentials& files) { return files.Current().identity->text; }
 
   const int64_t now = std::time(nullptr);
   const fs::path root = fs::temp_directory_path() / ("strata-tls-" + std::to_string(getpid()));
@@ -176,4 +176,4 @@ TEST_F(ClientTlsFiles, AnEncryptedKeyIsRefusedWithoutAskingAnybody) {
 }
 
 }  // namespace
-}  // namespace strata::client
+}  // namespace strata::net

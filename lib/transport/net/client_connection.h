@@ -16,24 +16,25 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/status.h"
-#include "storage/client/address.h"
-#include "storage/client/tls_files.h"
-#include "storage/client/wait.h"
+#include "lib/transport/net/address.h"
+#include "lib/transport/net/client_credentials.h"
+#include "lib/transport/net/wait.h"
 
-namespace strata::client {
+namespace strata::net {
 
 // For one thread. Never blocks but in waits, which `interruption` ends; who doesn't wait any more
 // needn't keep it.
-class Transport {
+class ClientConnection {
  public:
   // Each of the name's addresses in turn, until one takes the connection, and TLS if that is asked
   // for; `files` is null if not. The last one's error.
-  static base::StatusOr<std::unique_ptr<Transport>> Dial(const Address& address, TlsFiles* files,
-                                                         const Interruption& interruption,
-                                                         base::MonotonicTime deadline);
-  Transport(const Transport&) = delete;
-  Transport& operator=(const Transport&) = delete;
-  ~Transport();
+  static base::StatusOr<std::unique_ptr<ClientConnection>> Dial(const Address& address,
+                                                                ClientCredentials* files,
+                                                                const Interruption& interruption,
+                                                                base::MonotonicTime deadline);
+  ClientConnection(const ClientConnection&) = delete;
+  ClientConnection& operator=(const ClientConnection&) = delete;
+  ~ClientConnection();
 
   base::Status Write(std::string_view bytes, base::MonotonicTime deadline);
   // Some bytes, once there are any; none at the end. `before_waiting` is called if there are none
@@ -57,7 +58,7 @@ class Transport {
     void operator()(SSL* ssl) const { SSL_free(ssl); }
   };
 
-  explicit Transport(const Interruption& interruption) : interruption_(interruption) {}
+  explicit ClientConnection(const Interruption& interruption) : interruption_(interruption) {}
   base::Status Connect(const sockaddr* name, socklen_t size, base::MonotonicTime deadline);
   base::Status Secure(const std::string& host, base::MonotonicTime deadline);
   // What SSL_get_error, errno and the queue of errors say.
@@ -67,10 +68,10 @@ class Transport {
 
   const Interruption& interruption_;
   int socket_ = -1;
-  std::optional<Tls> tls_;  // none: plain
+  std::optional<ClientTls> tls_;  // none: plain
   std::unique_ptr<SSL, SslFree> ssl_;
   bool heard_ = false;  // something has come since the handshake
   std::array<char, size_t{16} << 10> buffer_;
 };
 
-}  // namespace strata::client
+}  // namespace strata::net

@@ -1,4 +1,4 @@
-#include "storage/client/transport.h"
+#include "lib/transport/net/client_connection.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -11,9 +11,9 @@
 #include <cstring>
 #include <ctime>
 
-#include "storage/client/resolve.h"
+#include "lib/transport/net/resolve.h"
 
-namespace strata::client {
+namespace strata::net {
 namespace {
 
 using std::chrono::steady_clock;
@@ -22,7 +22,7 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds kLeastShare{2};
 constexpr std::string_view kPlainSuspicion = "does it want TLS, https://?";
 
-std::string TlsSuspicion(const TlsOptions& options) {
+std::string TlsSuspicion(const ClientTlsOptions& options) {
   return fmt::format("does it want a client certificate, {} and {}?", options.certificate.flag,
                      options.key.flag);
 }
@@ -89,13 +89,13 @@ class SocketBio {
 
 }  // namespace
 
-base::StatusOr<std::unique_ptr<Transport>> Transport::Dial(const Address& address, TlsFiles* files,
-                                                           const Interruption& interruption,
-                                                           base::MonotonicTime deadline) {
+base::StatusOr<std::unique_ptr<ClientConnection>> ClientConnection::Dial(
+    const Address& address, ClientCredentials* files, const Interruption& interruption,
+    base::MonotonicTime deadline) {
   STRATA_ASSIGN_OR_RETURN(const auto all, Resolve(address, interruption, deadline));
   base::Status status;
   for (size_t i = 0; i < all.size(); ++i) {
-    std::unique_ptr<Transport> transport(new Transport(interruption));
+    std::unique_ptr<ClientConnection> transport(new ClientConnection(interruption));
     if (files != nullptr) transport->tls_ = files->Current();
     const auto now = steady_clock::now();
     const auto share = (deadline - now) / static_cast<int64_t>(all.size() - i);
@@ -109,13 +109,13 @@ base::StatusOr<std::unique_ptr<Transport>> Transport::Dial(const Address& addres
   return status;
 }
 
-Transport::~Transport() {
+ClientConnection::~ClientConnection() {
   ssl_.reset();
   if (socket_ >= 0) close(socket_);
 }
 
-base::Status Transport::Connect(const sockaddr* name, socklen_t size,
-                                base::MonotonicTime deadline) {
+base::Status ClientConnection::Connect(const sockaddr* name, socklen_t size,
+                                       base::MonotonicTime deadline) {
   socket_ = ::socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket_ < 0) return SystemError("connecting", errno);
   const int on = 1;
@@ -129,8 +129,8 @@ base::Status Transport::Connect(const sockaddr* name, socklen_t size,
   return failure == 0 ? base::OkStatus() : SystemError("connecting", failure);
 }
 
-base::Status Transport::Secure(const std::string& host, base::MonotonicTime deadline) {
-  const Tls::Context context = tls_->For(host);
+base::Status ClientConnection::Secure(const std::string& host, base::MonotonicTime deadline) {
+  const ClientTls::Context context = tls_->For(host);
   ssl_.reset(SSL_new(context.context.get()));
   if (ssl_ == nullptr) return base::InternalError("TLS: no memory");
   const std::string& wanted = tls_->options->protocol;
@@ -173,7 +173,7 @@ base::Status Transport::Secure(const std::string& host, base::MonotonicTime dead
       fmt::format("TLS: the server speaks no {}: that is no {}", wanted, tls_->options->server));
 }
 
-base::Status Transport::TlsError(const char* what, int error, int code) const {
+base::Status ClientConnection::TlsError(const char* what, int error, int code) const {
   const unsigned long first = ERR_peek_error();
   ERR_clear_error();
   const int reason = ERR_GET_REASON(first);
@@ -191,7 +191,7 @@ base::Status Transport::TlsError(const char* what, int error, int code) const {
     const std::string text = known != nullptr ? known : fmt::format("alert {}", alert);
     if (!IsAboutCertificates(alert))
       return base::UnavailableError(fmt::format("{}: it says \"{}\"", what, text));
-    const Identity* const ours = tls_->identity.get();
+    const ClientIdentity* const ours = tls_->identity.get();
     if (ours == nullptr) {
       return base::UnavailableError(
           fmt::format("{}: it says \"{}\": {}", what, text, TlsSuspicion(*tls_->options)));
@@ -209,7 +209,7 @@ base::Status Transport::TlsError(const char* what, int error, int code) const {
   return base::UnavailableError(fmt::format("{}: {}", what, text != nullptr ? text : "it failed"));
 }
 
-base::Status Transport::Suspect(const base::Status& error) const {
+base::Status ClientConnection::Suspect(const base::Status& error) const {
   if (heard_ || (tls_.has_value() && tls_->identity != nullptr)) return error;
   const std::string what =
       tls_.has_value() ? TlsSuspicion(*tls_->options) : std::string(kPlainSuspicion);
@@ -217,7 +217,7 @@ base::Status Transport::Suspect(const base::Status& error) const {
   return base::Error(error.code(), fmt::format("{}: {}", base::Message(error), what));
 }
 
-base::StatusOr<size_t> Transport::TryRead(char* bytes, size_t size, short& events) {
+base::StatusOr<size_t> ClientConnection::TryRead(char* bytes, size_t size, short& events) {
   events = POLLIN;
   if (ssl_ == nullptr) {
     const ssize_t got = recv(socket_, bytes, size, 0);
@@ -239,7 +239,7 @@ base::StatusOr<size_t> Transport::TryRead(char* bytes, size_t size, short& event
   return TlsError("reading", error, code);
 }
 
-base::StatusOr<size_t> Transport::TryWrite(const char* bytes, size_t size, short& events) {
+base::StatusOr<size_t> ClientConnection::TryWrite(const char* bytes, size_t size, short& events) {
   events = POLLOUT;
   if (ssl_ == nullptr) {
     const ssize_t sent = send(socket_, bytes, size, MSG_NOSIGNAL);
@@ -257,14 +257,14 @@ base::StatusOr<size_t> Transport::TryWrite(const char* bytes, size_t size, short
   return LastWords(TlsError("writing", error, code));
 }
 
-base::Status Transport::LastWords(const base::Status& error) {
+base::Status ClientConnection::LastWords(const base::Status& error) {
   char byte = 0;
   short events = 0;
   const auto said = ssl_ == nullptr ? base::StatusOr<size_t>(0) : TryRead(&byte, 1, events);
   return said.ok() || absl::IsOutOfRange(said.status()) ? error : said.status();
 }
 
-base::Status Transport::Write(std::string_view bytes, base::MonotonicTime deadline) {
+base::Status ClientConnection::Write(std::string_view bytes, base::MonotonicTime deadline) {
   while (!bytes.empty()) {
     short events = 0;
     STRATA_ASSIGN_OR_RETURN(const size_t sent, TryWrite(bytes.data(), bytes.size(), events));
@@ -274,8 +274,8 @@ base::Status Transport::Write(std::string_view bytes, base::MonotonicTime deadli
   return base::OkStatus();
 }
 
-base::StatusOr<std::string_view> Transport::Read(base::MonotonicTime deadline,
-                                                 absl::FunctionRef<base::Status()> before_waiting) {
+base::StatusOr<std::string_view> ClientConnection::Read(
+    base::MonotonicTime deadline, absl::FunctionRef<base::Status()> before_waiting) {
   for (;;) {
     short events = 0;
     const auto got = TryRead(buffer_.data(), buffer_.size(), events);
@@ -287,4 +287,4 @@ base::StatusOr<std::string_view> Transport::Read(base::MonotonicTime deadline,
   }
 }
 
-}  // namespace strata::client
+}  // namespace strata::net

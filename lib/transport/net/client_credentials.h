@@ -20,14 +20,14 @@
 #include "lib/x509/peer.h"
 #include "lib/x509/pool.h"
 
-namespace strata::client {
+namespace strata::net {
 
 // An empty path: none.
 struct NamedFile {
   std::string flag, path;
 };
 
-struct TlsOptions {
+struct ClientTlsOptions {
   std::string server{};            // what it is, for messages: "etcd"
   std::string protocol{};          // of ALPN (RFC 7301), which the server has to take
   NamedFile ca{};                  // PEM; none: the system's CAs, as they are at the start
@@ -41,7 +41,7 @@ struct OpensslFree {
 };
 
 // Who we are to a server that asks. Immutable.
-struct Identity {
+struct ClientIdentity {
   std::vector<std::unique_ptr<X509, OpensslFree>> chain;  // the first with the key
   std::unique_ptr<EVP_PKEY, OpensslFree> key;
   std::string text;  // for messages: flag, file, whose certificate it is and until when
@@ -49,7 +49,7 @@ struct Identity {
 };
 
 // What connections that begin now have in common. Immutable.
-struct Tls {
+struct ClientTls {
   // Of one handshake. The verdict on the host's certificate is there when it is over.
   struct Context {
     std::unique_ptr<SSL_CTX, OpensslFree> context;
@@ -57,23 +57,24 @@ struct Tls {
   };
   Context For(const std::string& host) const;
 
-  std::shared_ptr<const TlsOptions> options;
+  std::shared_ptr<const ClientTlsOptions> options;
   std::shared_ptr<const x509::Pool> roots;
-  std::string roots_from;                    // for messages: flag and file
-  std::shared_ptr<const Identity> identity;  // null: none
+  std::string roots_from;                          // for messages: flag and file
+  std::shared_ptr<const ClientIdentity> identity;  // null: none
 };
 
 // Thread-safe. A file that went bad, or a pair whose halves don't fit, as in the middle of a
 // rotation, is logged once, and what was read before stays in use.
-class TlsFiles {
+class ClientCredentials {
  public:
   // The error names the flag and file. `ends` is told when the certificate ends, in seconds since
   // 1970; none if there is no certificate.
-  static base::StatusOr<std::unique_ptr<TlsFiles>> Load(TlsOptions options, const obs::Logger& log,
-                                                        std::optional<obs::Gauge> ends);
+  static base::StatusOr<std::unique_ptr<ClientCredentials>> Load(ClientTlsOptions options,
+                                                                 const obs::Logger& log,
+                                                                 std::optional<obs::Gauge> ends);
 
   // Looks at the files: where nothing has changed, three small reads.
-  Tls Current() ABSL_LOCKS_EXCLUDED(mu_);
+  ClientTls Current() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   // Files that are taken over together.
@@ -83,7 +84,8 @@ class TlsFiles {
     base::Status reported;
   };
 
-  TlsFiles(TlsOptions options, const obs::Logger& log, std::optional<obs::Gauge> ends);
+  ClientCredentials(ClientTlsOptions options, const obs::Logger& log,
+                    std::optional<obs::Gauge> ends);
   // Take over what the files hold if it is new and good.
   base::Status LookAtRoots() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Status LookAtPair() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -92,13 +94,13 @@ class TlsFiles {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Report(Unit& unit, const base::Status& verdict) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  const std::shared_ptr<const TlsOptions> options_;
+  const std::shared_ptr<const ClientTlsOptions> options_;
   const obs::Logger& log_;
   std::optional<obs::Gauge> ends_;
 
   absl::Mutex mu_;
   Unit ca_ ABSL_GUARDED_BY(mu_), pair_ ABSL_GUARDED_BY(mu_);
-  Tls now_ ABSL_GUARDED_BY(mu_);
+  ClientTls now_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace strata::client
+}  // namespace strata::net

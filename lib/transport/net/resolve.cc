@@ -1,4 +1,4 @@
-#include "storage/client/resolve.h"
+#include "lib/transport/net/resolve.h"
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
@@ -9,7 +9,7 @@
 #include <memory>
 #include <thread>
 
-namespace strata::client {
+namespace strata::net {
 namespace {
 
 struct ListFree {
@@ -77,4 +77,4 @@ base::StatusOr<std::vector<SocketAddress>> Resolve(const Address& address,
   return question->answer;
 }
 
-}  // namespace strata::client
+}  // namespace strata::net

@@ -10,7 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/status.h"
 
-namespace strata::client {
+namespace strata::net {
 
 // Set by any thread; waited for by one, beside its socket.
 class Interruption {
@@ -45,4 +45,4 @@ base::Status AwaitSocket(int socket, short events, const Interruption& interrupt
 
 base::Status SystemError(const char* what, int code);
 
-}  // namespace strata::client
+}  // namespace strata::net

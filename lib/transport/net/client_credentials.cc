@@ -1,4 +1,4 @@
-#include "storage/client/tls_files.h"
+#include "lib/transport/net/client_credentials.h"
 
 #include <fmt/format.h>
 #include <openssl/err.h>
@@ -12,7 +12,7 @@
 #include "lib/x509/system_roots.h"
 #include "lib/x509/verify.h"
 
-namespace strata::client {
+namespace strata::net {
 namespace {
 
 // Whole bundles of CAs have a few hundred KiB.
@@ -68,7 +68,7 @@ std::vector<std::unique_ptr<X509, OpensslFree>> ParseChain(const std::string& pe
 }
 
 // False, with the reason in OpenSSL's queue, where it is too weak for OpenSSL.
-bool Show(SSL_CTX* context, const Identity& identity) {
+bool Show(SSL_CTX* context, const ClientIdentity& identity) {
   bool shown = SSL_CTX_use_certificate(context, identity.chain[0].get()) == 1 &&
                SSL_CTX_use_PrivateKey(context, identity.key.get()) == 1;
   for (size_t i = 1; i < identity.chain.size(); ++i)
@@ -78,7 +78,7 @@ bool Show(SSL_CTX* context, const Identity& identity) {
 
 }  // namespace
 
-Tls::Context Tls::For(const std::string& host) const {
+ClientTls::Context ClientTls::For(const std::string& host) const {
   std::unique_ptr<SSL_CTX, OpensslFree> context(SSL_CTX_new(TLS_client_method()));
   SSL_CTX* const c = context.get();
   SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
@@ -90,19 +90,22 @@ Tls::Context Tls::For(const std::string& host) const {
   return {std::move(context), std::move(verdict)};
 }
 
-TlsFiles::TlsFiles(TlsOptions options, const obs::Logger& log, std::optional<obs::Gauge> ends)
-    : options_(std::make_shared<const TlsOptions>(std::move(options))), log_(log), ends_(ends) {
+ClientCredentials::ClientCredentials(ClientTlsOptions options, const obs::Logger& log,
+                                     std::optional<obs::Gauge> ends)
+    : options_(std::make_shared<const ClientTlsOptions>(std::move(options))),
+      log_(log),
+      ends_(ends) {
   now_.options = options_;
 }
 
-base::StatusOr<std::unique_ptr<TlsFiles>> TlsFiles::Load(TlsOptions options, const obs::Logger& log,
-                                                         std::optional<obs::Gauge> ends) {
+base::StatusOr<std::unique_ptr<ClientCredentials>> ClientCredentials::Load(
+    ClientTlsOptions options, const obs::Logger& log, std::optional<obs::Gauge> ends) {
   const NamedFile ca = options.ca;
   if (options.certificate.path.empty() != options.key.path.empty()) {
     return base::InvalidArgumentError(
         fmt::format("{} and {} go together", options.certificate.flag, options.key.flag));
   }
-  std::unique_ptr<TlsFiles> files(new TlsFiles(std::move(options), log, ends));
+  std::unique_ptr<ClientCredentials> files(new ClientCredentials(std::move(options), log, ends));
   absl::MutexLock lock(&files->mu_);
   if (ca.path.empty()) {
     auto roots = x509::SystemRoots();
@@ -117,14 +120,14 @@ base::StatusOr<std::unique_ptr<TlsFiles>> TlsFiles::Load(TlsOptions options, con
   return files;
 }
 
-Tls TlsFiles::Current() {
+ClientTls ClientCredentials::Current() {
   absl::MutexLock lock(&mu_);
   Report(ca_, LookAtRoots());
   Report(pair_, LookAtPair());
   return now_;
 }
 
-void TlsFiles::Report(Unit& unit, const base::Status& verdict) {
+void ClientCredentials::Report(Unit& unit, const base::Status& verdict) {
   if (verdict == unit.reported) return;
   if (verdict.ok()) {
     log_.Info("The TLS files can be used again", {{"for", options_->server}});
@@ -135,7 +138,7 @@ void TlsFiles::Report(Unit& unit, const base::Status& verdict) {
   unit.reported = verdict;
 }
 
-base::Status TlsFiles::LookAtRoots() {
+base::Status ClientCredentials::LookAtRoots() {
   if (options_->ca.path.empty()) return base::OkStatus();
   STRATA_ASSIGN_OR_RETURN(std::string pem, Read(options_->ca));
   std::vector<std::string> contents = {std::move(pem)};
@@ -145,7 +148,7 @@ base::Status TlsFiles::LookAtRoots() {
   return ca_.parsed;
 }
 
-base::Status TlsFiles::TakeRoots(const std::string& pem) {
+base::Status ClientCredentials::TakeRoots(const std::string& pem) {
   auto roots = x509::Pool::Parse(pem);
   if (!roots.ok()) {
     return base::InvalidArgumentError(fmt::format(
@@ -156,7 +159,7 @@ base::Status TlsFiles::TakeRoots(const std::string& pem) {
   return base::OkStatus();
 }
 
-base::Status TlsFiles::LookAtPair() {
+base::Status ClientCredentials::LookAtPair() {
   if (options_->certificate.path.empty()) return base::OkStatus();
   STRATA_ASSIGN_OR_RETURN(std::string certificate, Read(options_->certificate));
   STRATA_ASSIGN_OR_RETURN(std::string key, Read(options_->key));
@@ -167,8 +170,8 @@ base::Status TlsFiles::LookAtPair() {
   return pair_.parsed;
 }
 
-base::Status TlsFiles::TakePair(const std::string& certificate, const std::string& key) {
-  auto made = std::make_shared<Identity>();
+base::Status ClientCredentials::TakePair(const std::string& certificate, const std::string& key) {
+  auto made = std::make_shared<ClientIdentity>();
   made->chain = ParseChain(certificate);
   const auto read = x509::ParseChain(certificate);
   if (!read.ok() || made->chain.empty()) {
@@ -203,4 +206,4 @@ base::Status TlsFiles::TakePair(const std::string& certificate, const std::strin
   return base::OkStatus();
 }
 
-}  // namespace strata::client
+}  // namespace strata::net
