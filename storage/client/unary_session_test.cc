@@ -1,41 +1,27 @@
 #include "storage/client/unary_session.h"
 
 #include <gtest/gtest.h>
+#include <nghttp2/nghttp2.h>
 
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "test/support/http2_bytes.h"
 
 namespace strata::client {
 namespace {
 
 using std::string_literals::operator""s;
 
-constexpr uint8_t kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6, kGoAway = 7;
-constexpr uint8_t kEndStream = 1, kEndHeaders = 4;
-
-// RFC 9113 §4.1.
-std::string Frame(uint8_t type, uint8_t flags, uint32_t stream, const std::string& payload) {
-  std::string frame;
-  for (const size_t shift : {16, 8, 0}) frame += static_cast<char>(payload.size() >> shift);
-  frame += static_cast<char>(type);
-  frame += static_cast<char>(flags);
-  for (const size_t shift : {24, 16, 8, 0}) frame += static_cast<char>(stream >> shift);
-  return frame + payload;
-}
-
-// RFC 7541 §6.2.2, without Huffman's code.
-std::string Field(const std::string& name, const std::string& value) {
-  return '\0' + std::string(1, static_cast<char>(name.size())) + name +
-         static_cast<char>(value.size()) + value;
-}
+using namespace testing_support;  // NOLINT(google-build-using-namespace): a frame's constants
 
 std::string Message(const std::string& bytes) {
   return "\0\0\0\0"s + static_cast<char>(bytes.size()) + bytes;
 }
 
 const std::string kHello = Frame(kSettings, 0, 0, "");
-const std::string kOk = Field(":status", "200") + Field("content-type", "application/grpc");
+const std::string kOk = Literal(":status", "200") + Literal("content-type", "application/grpc");
 
 std::string Head(uint32_t stream, const std::string& fields = kOk) {
   return Frame(kHeaders, kEndHeaders, stream, fields);
@@ -58,7 +44,7 @@ std::string Answer(const std::string& bytes, size_t part) {
 }
 
 TEST(UnarySession, UnderstandsWhatServersAnswer) {
-  const std::string done = Trailers(1, Field("grpc-status", "0"));
+  const std::string done = Trailers(1, Literal("grpc-status", "0"));
   const struct {
     const char* name;
     std::string bytes;
@@ -71,15 +57,15 @@ TEST(UnarySession, UnderstandsWhatServersAnswer) {
            Frame(kPing, 0, 0, "12345678") + Frame(kData, 0, 1, Message("hello").substr(3)) + done,
        "OK hello"},
       {"an error",
-       kHello +
-           Trailers(1, kOk + Field("grpc-status", "11") + Field("grpc-message", "too%20new%2g%")),
+       kHello + Trailers(1, kOk + Literal("grpc-status", "11") +
+                                Literal("grpc-message", "too%20new%2g%")),
        "OUT_OF_RANGE: too new%2g%"},
-      {"an error without words", kHello + Trailers(1, kOk + Field("grpc-status", "5")),
+      {"an error without words", kHello + Trailers(1, kOk + Literal("grpc-status", "5")),
        "NOT_FOUND: "},
-      {"a code that there isn't", kHello + Trailers(1, kOk + Field("grpc-status", "99")),
+      {"a code that there isn't", kHello + Trailers(1, kOk + Literal("grpc-status", "99")),
        "UNKNOWN: "},
-      {"no number", kHello + Trailers(1, kOk + Field("grpc-status", "zero")), "UNKNOWN: "},
-      {"a proxy's error", kHello + Trailers(1, Field(":status", "502")),
+      {"no number", kHello + Trailers(1, kOk + Literal("grpc-status", "zero")), "UNKNOWN: "},
+      {"a proxy's error", kHello + Trailers(1, Literal(":status", "502")),
        "UNAVAILABLE: it answers HTTP status 502: that is no etcd"},
       {"no status", kHello + Head(1) + Frame(kData, kEndStream, 1, Message("hello")),
        "UNAVAILABLE: the answer has no grpc-status: that is no etcd"},
@@ -158,7 +144,7 @@ TEST(UnarySession, TakesOneCallAfterAnother) {
     session.Produce();
     const std::string expected = std::to_string(stream);
     session.Receive(Head(stream) + Frame(kData, 0, stream, Message(expected)) +
-                    Trailers(stream, Field("grpc-status", "0")));
+                    Trailers(stream, Literal("grpc-status", "0")));
     ASSERT_TRUE(session.done());
     ASSERT_EQ(*session.TakeAnswer(), expected);
   }
