@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include <optional>
+#include <utility>
 
-#include "lib/x509/certificate.h"
 #include "lib/x509/pem.h"
 
 namespace strata::x509 {
@@ -23,20 +24,20 @@ base::Status Bad(std::string_view file, std::string_view why) {
   return base::InvalidArgumentError(fmt::format("{}: {}", file, why));
 }
 
-base::StatusOr<std::vector<std::shared_ptr<X509>>> ParseChain(const NamedPem& pem) {
-  std::vector<std::shared_ptr<X509>> chain;
+base::Status ParseChain(const NamedPem& pem, KeyPair& pair) {
+  auto& chain = pair.chain;
   for (std::string_view rest = pem.text; const auto block = NextPemBlock(rest);) {
     if (block->type != "CERTIFICATE") continue;
     if (chain.empty()) {
-      const base::Status parsed = Certificate::Parse(block->bytes).status();
-      if (!parsed.ok()) return base::Annotate(parsed, pem.file);
+      auto leaf = Certificate::Parse(block->bytes);
+      if (!leaf.ok()) return base::Annotate(leaf.status(), pem.file);
+      pair.leaf = *std::move(leaf);
     }
     chain.push_back(Decode(block->bytes));
     if (chain.back() == nullptr)
       return Bad(pem.file, fmt::format("certificate {} in it can't be parsed", chain.size()));
   }
-  if (chain.empty()) return Bad(pem.file, "no PEM certificate in it");
-  return chain;
+  return chain.empty() ? Bad(pem.file, "no PEM certificate in it") : base::OkStatus();
 }
 
 base::StatusOr<std::shared_ptr<EVP_PKEY>> ParseKey(const NamedPem& pem) {
@@ -58,7 +59,7 @@ base::StatusOr<std::shared_ptr<EVP_PKEY>> ParseKey(const NamedPem& pem) {
 
 base::StatusOr<KeyPair> KeyPair::Parse(const NamedPem& certificates, const NamedPem& key) {
   KeyPair pair;
-  STRATA_ASSIGN_OR_RETURN(pair.chain, ParseChain(certificates));
+  STRATA_RETURN_IF_ERROR(ParseChain(certificates, pair));
   STRATA_ASSIGN_OR_RETURN(pair.key, ParseKey(key));
   const bool fits = X509_check_private_key(pair.chain[0].get(), pair.key.get()) == 1;
   ERR_clear_error();
@@ -66,6 +67,17 @@ base::StatusOr<KeyPair> KeyPair::Parse(const NamedPem& certificates, const Named
     return Bad(key.file,
                fmt::format("it is not the key of the certificate in {}", certificates.file));
   return pair;
+}
+
+base::Status KeyPair::ShowBy(SSL_CTX* context) const {
+  bool shown = SSL_CTX_use_certificate(context, chain[0].get()) == 1 &&
+               SSL_CTX_use_PrivateKey(context, key.get()) == 1;
+  for (size_t i = 1; i < chain.size(); ++i)
+    shown = shown && SSL_CTX_add1_chain_cert(context, chain[i].get()) == 1;
+  if (shown) return base::OkStatus();
+  const char* const reason = ERR_reason_error_string(ERR_peek_error());
+  ERR_clear_error();
+  return base::InvalidArgumentError(reason != nullptr ? reason : "unusable");
 }
 
 std::vector<std::shared_ptr<X509>> CertificatesOf(std::string_view pem) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <openssl/evp.h>
+#include <openssl/types.h>
 #include <openssl/x509.h>
 
 #include <memory>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/x509/certificate.h"
 
 namespace strata::x509 {
 
@@ -19,6 +21,7 @@ struct NamedPem {
 };
 
 struct KeyPair {
+  CertificatePtr leaf;                       // as Go reads it
   std::vector<std::shared_ptr<X509>> chain;  // not empty, the leaf first
   std::shared_ptr<EVP_PKEY> key;
 
@@ -26,6 +29,10 @@ struct KeyPair {
   // passphrase. An error names the file that is at fault, and the other too where they don't belong
   // together.
   static base::StatusOr<KeyPair> Parse(const NamedPem& certificates, const NamedPem& key);
+
+  // From now on `context` shows it. An error says what OpenSSL has against it: its security level
+  // may.
+  base::Status ShowBy(SSL_CTX* context) const;
 };
 
 // All certificates of `pem` that OpenSSL can parse.

@@ -133,7 +133,7 @@ func TestARotationOfEtcdsCertificatesNeedsNoRestart(t *testing.T) {
 	rig.Eventually(t, "reads after", s.readsStream)
 	s.awaitReady(t)
 	s.Stop(syscall.SIGTERM)
-	rig.Contains(t, s.Output(), "isn't the key of the certificate", "Took over the new client certificate")
+	rig.Contains(t, s.Output(), "is not the key of the certificate", "Took over the new client certificate")
 }
 
 // etcd's issuing CA alone is enough, for lists, watches and the read that makes answers current (golang/go#51953).

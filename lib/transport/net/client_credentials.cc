@@ -1,8 +1,7 @@
 #include "lib/transport/net/client_credentials.h"
 
 #include <fmt/format.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
+#include <openssl/ssl.h>
 
 #include <string_view>
 #include <utility>
@@ -10,7 +9,6 @@
 #include "lib/base/file.h"
 #include "lib/x509/certificate.h"
 #include "lib/x509/system_roots.h"
-#include "lib/x509/verify.h"
 
 namespace strata::net {
 namespace {
@@ -25,67 +23,16 @@ base::StatusOr<std::string> Read(const NamedFile& file) {
       fmt::format("{}: cannot read {}", file.flag, base::Message(content.status())));
 }
 
-struct BioFree {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-using Bio = std::unique_ptr<BIO, BioFree>;
-
-Bio Memory(const std::string& text) {
-  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
-using Key = std::unique_ptr<EVP_PKEY, OpensslFree>;
-
-base::StatusOr<Key> ParseKey(const std::string& pem, const NamedFile& file) {
-  const Bio bio = Memory(pem);
-  bool encrypted = false;
-  // Without this, OpenSSL asks for the passphrase on the terminal.
-  const auto refuse = [](char*, int, int, void* asked) {
-    *static_cast<bool*>(asked) = true;
-    return -1;
-  };
-  Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, refuse, &encrypted));
-  ERR_clear_error();
-  if (encrypted) {
-    return base::InvalidArgumentError(
-        fmt::format("{}: {} is encrypted; give it as `openssl pkey` writes it without a passphrase",
-                    file.flag, file.path));
-  }
-  if (key == nullptr) {
-    return base::InvalidArgumentError(
-        fmt::format("{}: {} holds no private key in PEM", file.flag, file.path));
-  }
-  return key;
-}
-
-std::vector<std::unique_ptr<X509, OpensslFree>> ParseChain(const std::string& pem) {
-  std::vector<std::unique_ptr<X509, OpensslFree>> chain;
-  const Bio bio = Memory(pem);
-  while (X509* const one = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr))
-    chain.emplace_back(one);
-  ERR_clear_error();  // the end is an error to it
-  return chain;
-}
-
-// False, with the reason in OpenSSL's queue, where it is too weak for OpenSSL.
-bool Show(SSL_CTX* context, const ClientIdentity& identity) {
-  bool shown = SSL_CTX_use_certificate(context, identity.chain[0].get()) == 1 &&
-               SSL_CTX_use_PrivateKey(context, identity.key.get()) == 1;
-  for (size_t i = 1; i < identity.chain.size(); ++i)
-    shown = shown && SSL_CTX_add1_chain_cert(context, identity.chain[i].get()) == 1;
-  return shown;
-}
-
 }  // namespace
 
 ClientTls::Context ClientTls::For(const std::string& host) const {
-  std::unique_ptr<SSL_CTX, OpensslFree> context(SSL_CTX_new(TLS_client_method()));
+  std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
   SSL_CTX* const c = context.get();
   SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
   SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  if (identity != nullptr) Show(c, *identity);  // TakePair has tried it
+  if (identity != nullptr) identity->pair.ShowBy(c).IgnoreError();  // TakePair has tried it
   auto verdict = x509::JudgePeers(c, {roots, x509::Usage::kServer, host});
   return {std::move(context), std::move(verdict)};
 }
@@ -171,33 +118,24 @@ base::Status ClientCredentials::LookAtPair() {
 }
 
 base::Status ClientCredentials::TakePair(const std::string& certificate, const std::string& key) {
+  auto pair =
+      x509::KeyPair::Parse({options_->certificate.path, certificate}, {options_->key.path, key});
+  if (!pair.ok()) {
+    const bool of_key = options_->key.path != options_->certificate.path &&
+                        base::Message(pair.status()).starts_with(options_->key.path + ":");
+    return base::Annotate(pair.status(), of_key ? options_->key.flag : options_->certificate.flag);
+  }
+  const std::shared_ptr<SSL_CTX> trial(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  if (const base::Status shown = pair->ShowBy(trial.get()); !shown.ok()) {
+    return base::Annotate(
+        shown, fmt::format("{}: {}", options_->certificate.flag, options_->certificate.path));
+  }
   auto made = std::make_shared<ClientIdentity>();
-  made->chain = ParseChain(certificate);
-  const auto read = x509::ParseChain(certificate);
-  if (!read.ok() || made->chain.empty()) {
-    return base::InvalidArgumentError(
-        fmt::format("{}: {}: {}", options_->certificate.flag, options_->certificate.path,
-                    read.ok() ? "no certificate" : base::Message(read.status())));
-  }
-  STRATA_ASSIGN_OR_RETURN(made->key, ParseKey(key, options_->key));
-  if (X509_check_private_key(made->chain[0].get(), made->key.get()) != 1) {
-    ERR_clear_error();
-    return base::InvalidArgumentError(fmt::format("{}: {} isn't the key of the certificate in {}",
-                                                  options_->key.flag, options_->key.path,
-                                                  options_->certificate.path));
-  }
-  const std::unique_ptr<SSL_CTX, OpensslFree> trial(SSL_CTX_new(TLS_client_method()));
-  if (!Show(trial.get(), *made)) {
-    const char* const reason = ERR_reason_error_string(ERR_peek_error());
-    ERR_clear_error();
-    return base::InvalidArgumentError(fmt::format("{}: {}: {}", options_->certificate.flag,
-                                                  options_->certificate.path,
-                                                  reason != nullptr ? reason : "unusable"));
-  }
-  made->ends = read->front()->not_after;
+  made->pair = *std::move(pair);
+  made->ends = made->pair.leaf->not_after;
   made->text =
       fmt::format("{} {}, {}, valid until {}", options_->certificate.flag,
-                  options_->certificate.path, read->front()->Text(), x509::TimeText(made->ends));
+                  options_->certificate.path, made->pair.leaf->Text(), x509::TimeText(made->ends));
   if (ends_.has_value()) ends_->Set(static_cast<double>(made->ends));
   if (now_.identity != nullptr && now_.identity->text != made->text)
     log_.Info("Took over the new client certificate",

@@ -5,8 +5,7 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
+#include <openssl/types.h>
 
 #include <cstdint>
 #include <memory>
@@ -17,6 +16,7 @@
 #include "lib/base/status.h"
 #include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
+#include "lib/x509/key_pair.h"
 #include "lib/x509/peer.h"
 #include "lib/x509/pool.h"
 
@@ -34,16 +34,9 @@ struct ClientTlsOptions {
   NamedFile certificate{}, key{};  // PEM; both or none
 };
 
-struct OpensslFree {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-};
-
 // Who we are to a server that asks. Immutable.
 struct ClientIdentity {
-  std::vector<std::unique_ptr<X509, OpensslFree>> chain;  // the first with the key
-  std::unique_ptr<EVP_PKEY, OpensslFree> key;
+  x509::KeyPair pair;
   std::string text;  // for messages: flag, file, whose certificate it is and until when
   int64_t ends = 0;  // seconds since 1970
 };
@@ -52,7 +45,7 @@ struct ClientIdentity {
 struct ClientTls {
   // Of one handshake. The verdict on the host's certificate is there when it is over.
   struct Context {
-    std::unique_ptr<SSL_CTX, OpensslFree> context;
+    std::shared_ptr<SSL_CTX> context;
     std::shared_ptr<const x509::PeerVerdict> verdict;
   };
   Context For(const std::string& host) const;

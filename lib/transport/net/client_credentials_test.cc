@@ -95,8 +95,8 @@ TEST_F(ClientTlsFiles, StayAsTheyWereWhileWhatIsThereCantBeUsed) {
     std::string file, content, logged;
   } kCases[] = {
       {"another's key", "key", Issue(nullptr, "x", {}, now, now + 9, nullptr)->KeyPem(),
-       "isn't the key of the certificate"},
-      {"half a key", "key", key.substr(0, key.size() / 2), "no private key"},
+       "is not the key of the certificate"},
+      {"half a key", "key", key.substr(0, key.size() / 2), "no PEM private key"},
       {"half a certificate", "cert", certificate.substr(0, certificate.size() / 2), "cert"},
       {"an empty certificate", "cert", "", "cert"},
       {"an empty CA", "ca", "", "ca"},
@@ -143,9 +143,9 @@ TEST_F(ClientTlsFiles, OfTheStartAreRefusedByFlagAndFile) {
       {"ca", key, "--ca", "certificate"},
       {"cert", "", "--cert", "certificate"},
       {"cert", key, "--cert", "certificate"},
-      {"key", certificate, "--key", "no private key"},
+      {"key", certificate, "--key", "no PEM private key"},
       {"key", Issue(nullptr, "x", {}, now, now + 9, nullptr)->KeyPem(), "--key",
-       "isn't the key of the certificate in "},
+       "is not the key of the certificate in "},
   };
   for (const auto& c : kCases) {
     Write("ca", ca);
@@ -172,7 +172,7 @@ TEST_F(ClientTlsFiles, AnEncryptedKeyIsRefusedWithoutAskingAnybody) {
   const long size = BIO_get_mem_data(bio, &text);
   Write("key", std::string(text, static_cast<size_t>(size)));
   BIO_free(bio);
-  EXPECT_THAT(Refusal(), HasSubstr("is encrypted"));
+  EXPECT_THAT(Refusal(), HasSubstr("has a passphrase"));
 }
 
 }  // namespace

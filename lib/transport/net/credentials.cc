@@ -3,13 +3,11 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
-#include <openssl/asn1.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include <atomic>
-#include <ctime>
 #include <utility>
 
 #include "lib/transport/net/self_signed.h"
@@ -117,12 +115,6 @@ std::string_view FlagOf(const base::Status& error, const TlsOptions& options) {
              : "--tls-cert-file";
 }
 
-double ExpiryOf(const X509* certificate) {
-  std::tm time{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) != 1) return 0;
-  return static_cast<double>(timegm(&time));
-}
-
 }  // namespace
 
 struct Credentials::State {
@@ -139,27 +131,24 @@ struct Credentials::State {
       pairs.push_back({named.cert_file, named.key_file, "", ""});
   }
 
-  // A context that shows `pair`, and the certificate that it begins with.
-  base::StatusOr<std::pair<std::shared_ptr<SSL_CTX>, std::shared_ptr<X509>>> MakeContext(
-      const Pair& pair) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    STRATA_ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> made, NewContext(options));
-    STRATA_ASSIGN_OR_RETURN(auto parsed, x509::KeyPair::Parse({pair.cert_file, pair.certificate},
-                                                              {pair.key_file, pair.key}));
-    for (const auto& certificate : parsed.chain) {
-      const int used =
-          certificate == parsed.chain.front()
-              ? SSL_CTX_use_certificate(made.get(), certificate.get())
-              : static_cast<int>(SSL_CTX_add1_chain_cert(made.get(), certificate.get()));
-      if (used != 1) return SslError(pair.cert_file);
-    }
-    if (SSL_CTX_use_PrivateKey(made.get(), parsed.key.get()) != 1) return SslError(pair.key_file);
+  struct Shown {
+    std::shared_ptr<SSL_CTX> context;
+    x509::KeyPair pair;
+  };
+  // A context that shows `pair`.
+  base::StatusOr<Shown> MakeContext(const Pair& pair) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    Shown made;
+    STRATA_ASSIGN_OR_RETURN(made.context, NewContext(options));
+    STRATA_ASSIGN_OR_RETURN(made.pair, x509::KeyPair::Parse({pair.cert_file, pair.certificate},
+                                                            {pair.key_file, pair.key}));
+    STRATA_RETURN_IF_ERROR(base::Annotate(made.pair.ShowBy(made.context.get()), pair.cert_file));
     for (const auto* pems : {&client_cas, &cluster_cas}) {
       for (const std::string& pem : *pems) {
         for (const auto& ca : x509::CertificatesOf(pem))
-          SSL_CTX_add_client_CA(made.get(), ca.get());
+          SSL_CTX_add_client_CA(made.context.get(), ca.get());
       }
     }
-    return std::pair(std::move(made), parsed.chain.front());
+    return made;
   }
 
   // Makes a context of what was read and publishes it; an error leaves the one that is.
@@ -172,13 +161,13 @@ struct Credentials::State {
         const auto& names = options.named_pairs[i - 1].names;
         if (pairs[i].certificate.empty() || names.empty() == given) continue;
         STRATA_ASSIGN_OR_RETURN(const auto other, MakeContext(pairs[i]));
-        for (const std::string& name : given ? names : NamesOf(other.second.get()))
-          named.Add(name, other.first);
+        for (const std::string& name : given ? names : NamesOf(other.pair.chain.front().get()))
+          named.Add(name, other.context);
       }
     }
-    if (!named.empty()) SelectByName(shown.first.get(), std::move(named));
-    expires = ExpiryOf(shown.second.get());
-    context = shown.first;
+    if (!named.empty()) SelectByName(shown.context.get(), std::move(named));
+    expires = static_cast<double>(shown.pair.leaf->not_after);
+    context = shown.context;
     return base::OkStatus();
   }
 
