@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -45,47 +46,12 @@ bool IsAboutCertificates(int alert) {
   }
 }
 
-// OpenSSL's own BIO of a socket writes without MSG_NOSIGNAL, and a program that a closed connection
-// may not end would have to ignore SIGPIPE.
-class SocketBio {
- public:
-  static BIO* Of(int socket) {
-    static const BIO_METHOD* const kMethod = Method();
-    BIO* const bio = BIO_new(kMethod);
-    BIO_set_data(bio, reinterpret_cast<void*>(static_cast<intptr_t>(socket)));  // NOLINT
-    BIO_set_init(bio, 1);
-    return bio;
-  }
-
- private:
-  static int Socket(BIO* bio) {
-    return static_cast<int>(reinterpret_cast<intptr_t>(BIO_get_data(bio)));
-  }
-  static int Read(BIO* bio, char* bytes, int size) {
-    BIO_clear_retry_flags(bio);
-    const ssize_t got = recv(Socket(bio), bytes, static_cast<size_t>(size), 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_read(bio);
-    if (got == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
-    return static_cast<int>(got);
-  }
-  static int Write(BIO* bio, const char* bytes, int size) {
-    BIO_clear_retry_flags(bio);
-    const ssize_t sent = send(Socket(bio), bytes, static_cast<size_t>(size), MSG_NOSIGNAL);
-    if (sent < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_write(bio);
-    return static_cast<int>(sent);
-  }
-  static long Control(BIO* bio, int command, long, void*) {
-    if (command == BIO_CTRL_EOF) return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0 ? 1 : 0;
-    return command == BIO_CTRL_FLUSH ? 1 : 0;
-  }
-  static BIO_METHOD* Method() {
-    BIO_METHOD* const method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "socket");
-    BIO_meth_set_read(method, Read);
-    BIO_meth_set_write(method, Write);
-    BIO_meth_set_ctrl(method, Control);
-    return method;
-  }
-};
+// What is received at once, of several records.
+constexpr size_t kReceivedBytes = size_t{32} << 10;
+// Encrypted at once.
+constexpr size_t kWriteBytes = size_t{64} << 10;
+// Of records that the socket doesn't take; a peer that makes them more isn't listened to.
+constexpr size_t kMostUnsent = 2 * kWriteBytes;
 
 }  // namespace
 
@@ -110,7 +76,6 @@ base::StatusOr<std::unique_ptr<ClientConnection>> ClientConnection::Dial(
 }
 
 ClientConnection::~ClientConnection() {
-  ssl_.reset();
   if (socket_ >= 0) close(socket_);
 }
 
@@ -131,60 +96,67 @@ base::Status ClientConnection::Connect(const sockaddr* name, socklen_t size,
 
 base::Status ClientConnection::Secure(const std::string& host, base::MonotonicTime deadline) {
   const ClientTls::Context context = tls_->For(host);
-  ssl_.reset(SSL_new(context.context.get()));
-  if (ssl_ == nullptr) return base::InternalError("TLS: no memory");
-  const std::string& wanted = tls_->options->protocol;
-  const std::string offer = static_cast<char>(wanted.size()) + wanted;
-  SSL_set_alpn_protos(ssl_.get(), reinterpret_cast<const unsigned char*>(offer.data()),
-                      static_cast<unsigned>(offer.size()));
+  if (context.context == nullptr) return base::InternalError("TLS: no memory");
   in6_addr ignored;
   // An address is no server's name (RFC 6066 §3).
-  if (inet_pton(AF_INET, host.c_str(), &ignored) != 1 &&
-      inet_pton(AF_INET6, host.c_str(), &ignored) != 1) {
-    SSL_set_tlsext_host_name(ssl_.get(), host.c_str());
-  }
-  BIO* const bio = SocketBio::Of(socket_);
-  SSL_set_bio(ssl_.get(), bio, bio);
-  base::Status status;
-  for (bool done = false; !done && status.ok();) {
-    errno = 0;
-    const int code = SSL_connect(ssl_.get());
-    const int error = SSL_get_error(ssl_.get(), code);
-    const int system = errno;
-    if (code == 1) {
-      done = true;
-    } else if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
-      status = AwaitSocket(socket_, error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, interruption_,
-                           deadline);
-    } else if (const base::Status& verdict = context.verdict->status; !verdict.ok()) {
-      ERR_clear_error();
-      status = base::UnavailableError(
-          fmt::format("TLS: it isn't trusted by {}: {}", tls_->roots_from, base::Message(verdict)));
-    } else {
-      status = TlsError("TLS", error, system);
+  const bool named = inet_pton(AF_INET, host.c_str(), &ignored) != 1 &&
+                     inet_pton(AF_INET6, host.c_str(), &ignored) != 1;
+  const std::string& wanted = tls_->options->protocol;
+  stream_.emplace(*context.context, ClientHello{named ? host : "", wanted}, unsent_);
+  received_.resize(kReceivedBytes);
+  for (;;) {
+    const TlsStream::Result result = stream_->Handshake();
+    // The alert too, where it fails.
+    base::Status sent;
+    while (sent.ok()) {
+      const auto all = Flush("TLS");
+      sent = all.status();
+      if (sent.ok() && *all) break;
+      if (sent.ok()) sent = AwaitSocket(socket_, POLLOUT, interruption_, deadline);
     }
+    if (const base::Status& verdict = context.verdict->status; !verdict.ok()) {
+      return base::UnavailableError(
+          fmt::format("TLS: it isn't trusted by {}: {}", tls_->roots_from, base::Message(verdict)));
+    }
+    if (result == TlsStream::Result::kFailed) return TlsError("TLS");
+    if (result == TlsStream::Result::kClosed) return Ended("TLS", 0);
+    STRATA_RETURN_IF_ERROR(sent);
+    if (result == TlsStream::Result::kOk) break;
+    STRATA_ASSIGN_OR_RETURN(const bool came, Fill("TLS"));
+    if (!came) STRATA_RETURN_IF_ERROR(AwaitSocket(socket_, POLLIN, interruption_, deadline));
   }
-  STRATA_RETURN_IF_ERROR(status);
-  const unsigned char* protocol = nullptr;
-  unsigned size = 0;
-  SSL_get0_alpn_selected(ssl_.get(), &protocol, &size);
-  if (size == wanted.size()) return base::OkStatus();
+  if (stream_->Alpn() == wanted) return base::OkStatus();
   return base::UnavailableError(
       fmt::format("TLS: the server speaks no {}: that is no {}", wanted, tls_->options->server));
 }
 
-base::Status ClientConnection::TlsError(const char* what, int error, int code) const {
-  const unsigned long first = ERR_peek_error();
-  ERR_clear_error();
-  const int reason = ERR_GET_REASON(first);
-  const bool closed = (error == SSL_ERROR_SYSCALL && code == 0) || error == SSL_ERROR_ZERO_RETURN ||
-                      reason == SSL_R_UNEXPECTED_EOF_WHILE_READING;
-  const bool secured = SSL_is_init_finished(ssl_.get()) != 0;
-  if (closed || (error == SSL_ERROR_SYSCALL && code != 0)) {
-    const char* const how = closed ? "it was closed" : std::strerror(code);
-    return base::UnavailableError(fmt::format(
-        "{}: {}{}", what, how, secured ? "" : ": does it speak TLS at all, or is it http://?"));
+base::StatusOr<bool> ClientConnection::Flush(const char* what) {
+  while (!unsent_.empty()) {
+    const ssize_t sent = send(socket_, unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+    if (sent < 0) return Ended(what, errno);
+    unsent_.erase(0, static_cast<size_t>(sent));
   }
+  return true;
+}
+
+base::StatusOr<bool> ClientConnection::Fill(const char* what) {
+  const ssize_t got = recv(socket_, received_.data(), received_.size(), 0);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (got <= 0) return Ended(what, got == 0 ? 0 : errno);
+  stream_->Feed({received_.data(), static_cast<size_t>(got)});
+  return true;
+}
+
+base::Status ClientConnection::Ended(const char* what, int code) const {
+  return base::UnavailableError(
+      fmt::format("{}: {}{}", what, code == 0 ? "it was closed" : std::strerror(code),
+                  stream_->secured() ? "" : ": does it speak TLS at all, or is it http://?"));
+}
+
+base::Status ClientConnection::TlsError(const char* what) const {
+  const unsigned long first = stream_->code();
+  const int reason = ERR_GET_REASON(first);
   if (const int alert = reason - SSL_AD_REASON_OFFSET;
       alert >= 0 && ERR_GET_LIB(first) == ERR_LIB_SSL) {
     const char* const known = ERR_reason_error_string(first);
@@ -219,48 +191,67 @@ base::Status ClientConnection::Suspect(const base::Status& error) const {
 
 base::StatusOr<size_t> ClientConnection::TryRead(char* bytes, size_t size, short& events) {
   events = POLLIN;
-  if (ssl_ == nullptr) {
-    const ssize_t got = recv(socket_, bytes, size, 0);
-    if (got > 0) heard_ = true;
-    if (got > 0) return static_cast<size_t>(got);
-    if (got == 0) return base::OutOfRangeError("it was closed");
-    if (errno == EAGAIN || errno == EINTR) return 0;
-    return SystemError("reading", errno);
-  }
-  errno = 0;
-  const int got = SSL_read(ssl_.get(), bytes, static_cast<int>(size));
+  if (stream_.has_value()) return TryReadTls(bytes, size, events);
+  const ssize_t got = recv(socket_, bytes, size, 0);
   if (got > 0) heard_ = true;
   if (got > 0) return static_cast<size_t>(got);
-  const int code = errno;
-  const int error = SSL_get_error(ssl_.get(), got);
-  if (error == SSL_ERROR_WANT_WRITE) events = POLLOUT;
-  if (error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ) return 0;
-  if (error == SSL_ERROR_ZERO_RETURN) return base::OutOfRangeError("it was closed");
-  return TlsError("reading", error, code);
+  if (got == 0) return base::OutOfRangeError("it was closed");
+  if (errno == EAGAIN || errno == EINTR) return 0;
+  return SystemError("reading", errno);
+}
+
+base::StatusOr<size_t> ClientConnection::TryReadTls(char* bytes, size_t size, short& events) {
+  for (;;) {
+    size_t got = 0;
+    switch (stream_->Read({bytes, size}, got)) {
+      case TlsStream::Result::kOk:
+        heard_ = true;
+        return got;
+      case TlsStream::Result::kClosed:
+        return base::OutOfRangeError("it was closed");
+      case TlsStream::Result::kFailed:
+        return TlsError("reading");
+      case TlsStream::Result::kWantInput:
+        break;
+    }
+    // What the peer asks for may have to be answered: new keys.
+    // A socket that takes no more may still have something to say.
+    if (!Flush("reading").ok()) unsent_.clear();
+    if (unsent_.size() > kMostUnsent) {
+      events = POLLOUT;
+      return 0;
+    }
+    STRATA_ASSIGN_OR_RETURN(const bool came, Fill("reading"));
+    if (!came) return 0;
+  }
 }
 
 base::StatusOr<size_t> ClientConnection::TryWrite(const char* bytes, size_t size, short& events) {
   events = POLLOUT;
-  if (ssl_ == nullptr) {
-    const ssize_t sent = send(socket_, bytes, size, MSG_NOSIGNAL);
-    if (sent > 0) return static_cast<size_t>(sent);
-    if (errno == EAGAIN || errno == EINTR) return 0;
-    return SystemError("writing", errno);
-  }
-  errno = 0;
-  const int sent = SSL_write(ssl_.get(), bytes, static_cast<int>(size));
+  if (stream_.has_value()) return TryWriteTls(bytes, size);
+  const ssize_t sent = send(socket_, bytes, size, MSG_NOSIGNAL);
   if (sent > 0) return static_cast<size_t>(sent);
-  const int code = errno;
-  const int error = SSL_get_error(ssl_.get(), sent);
-  if (error == SSL_ERROR_WANT_READ) events = POLLIN;
-  if (error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ) return 0;
-  return LastWords(TlsError("writing", error, code));
+  if (errno == EAGAIN || errno == EINTR) return 0;
+  return SystemError("writing", errno);
+}
+
+base::StatusOr<size_t> ClientConnection::TryWriteTls(const char* bytes, size_t size) {
+  for (;;) {
+    const auto all = Flush("writing");
+    if (!all.ok()) return LastWords(all.status());
+    if (!*all) return 0;
+    if (encrypted_ > 0) return std::exchange(encrypted_, 0);
+    const std::string_view part(bytes, std::min(size, kWriteBytes));
+    if (stream_->Write(part) != TlsStream::Result::kOk) return TlsError("writing");
+    encrypted_ = part.size();
+  }
 }
 
 base::Status ClientConnection::LastWords(const base::Status& error) {
   char byte = 0;
   short events = 0;
-  const auto said = ssl_ == nullptr ? base::StatusOr<size_t>(0) : TryRead(&byte, 1, events);
+  unsent_.clear();
+  const auto said = TryRead(&byte, 1, events);
   return said.ok() || absl::IsOutOfRange(said.status()) ? error : said.status();
 }
 

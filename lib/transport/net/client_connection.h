@@ -3,7 +3,6 @@
 #pragma once
 
 #include <absl/functional/function_ref.h>
-#include <openssl/ssl.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -13,11 +12,13 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "lib/base/clock.h"
 #include "lib/base/status.h"
 #include "lib/transport/net/address.h"
 #include "lib/transport/net/client_credentials.h"
+#include "lib/transport/net/tls_stream.h"
 #include "lib/transport/net/wait.h"
 
 namespace strata::net {
@@ -43,7 +44,8 @@ class ClientConnection {
                                         absl::FunctionRef<base::Status()> before_waiting);
 
   // For whoever waits for more than one thing: the socket, and one attempt to read or write. The
-  // number of bytes; 0: not now, wait for `events`. An error is the end; OutOfRange: in order.
+  // number of bytes; 0: not now, wait for `events`, and give what is to be written again. An error
+  // is the end; OutOfRange: in order.
   int socket() const { return socket_; }
   base::StatusOr<size_t> TryRead(char* bytes, size_t size, short& events);
   base::StatusOr<size_t> TryWrite(const char* bytes, size_t size, short& events);
@@ -54,24 +56,33 @@ class ClientConnection {
   base::Status Suspect(const base::Status& error) const;
 
  private:
-  struct SslFree {
-    void operator()(SSL* ssl) const { SSL_free(ssl); }
-  };
-
   explicit ClientConnection(const Interruption& interruption) : interruption_(interruption) {}
   base::Status Connect(const sockaddr* name, socklen_t size, base::MonotonicTime deadline);
   base::Status Secure(const std::string& host, base::MonotonicTime deadline);
-  // What SSL_get_error, errno and the queue of errors say.
-  base::Status TlsError(const char* what, int error, int code) const;
+  // Sends records. Whether that were all of them.
+  base::StatusOr<bool> Flush(const char* what);
+  // Receives records; the stream has taken those before. False: there are none yet.
+  base::StatusOr<bool> Fill(const char* what);
+  base::StatusOr<size_t> TryReadTls(char* bytes, size_t size, short& events);
+  base::StatusOr<size_t> TryWriteTls(const char* bytes, size_t size);
+  // What the socket's end means; `code` is errno, 0 where it was closed.
+  base::Status Ended(const char* what, int code) const;
+  // What the stream's failure means.
+  base::Status TlsError(const char* what) const;
   // `error`, of a write, or the alert that the other side sent before it closed.
   base::Status LastWords(const base::Status& error);
 
   const Interruption& interruption_;
   int socket_ = -1;
-  std::optional<ClientTls> tls_;  // none: plain
-  std::unique_ptr<SSL, SslFree> ssl_;
   bool heard_ = false;  // something has come since the handshake
   std::array<char, size_t{16} << 10> buffer_;
+
+  // With TLS.
+  std::optional<ClientTls> tls_;  // none: plain
+  std::vector<char> received_;    // records
+  std::string unsent_;            // records
+  size_t encrypted_ = 0;          // bytes that were given to be written and are in unsent_
+  std::optional<TlsStream> stream_;
 };
 
 }  // namespace strata::net

@@ -31,7 +31,7 @@ ClientTls::Context ClientTls::For(const std::string& host) const {
   SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
   SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_mode(c, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   if (identity != nullptr) identity->pair.ShowBy(c).IgnoreError();  // TakePair has tried it
   auto verdict = x509::JudgePeers(c, {roots, x509::Usage::kServer, host});
   return {std::move(context), std::move(verdict)};

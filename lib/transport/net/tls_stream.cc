@@ -65,12 +65,26 @@ struct TlsStream::Bio {
 };
 
 TlsStream::TlsStream(SSL_CTX& context, std::string& out) : out_(out), ssl_(SSL_new(&context)) {
+  Attach();
+  SSL_set_accept_state(ssl_);
+}
+
+TlsStream::TlsStream(SSL_CTX& context, const ClientHello& hello, std::string& out)
+    : out_(out), ssl_(SSL_new(&context)) {
+  Attach();
+  const std::string offer = static_cast<char>(hello.protocol.size()) + hello.protocol;
+  SSL_set_alpn_protos(ssl_, reinterpret_cast<const unsigned char*>(offer.data()),
+                      static_cast<unsigned>(offer.size()));
+  if (!hello.server_name.empty()) SSL_set_tlsext_host_name(ssl_, hello.server_name.c_str());
+  SSL_set_connect_state(ssl_);
+}
+
+void TlsStream::Attach() {
   BIO* bio = BIO_new(Bio::Method());
   if (ssl_ == nullptr || bio == nullptr) std::abort();  // out of memory
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_, bio, bio);
-  SSL_set_accept_state(ssl_);
 }
 
 TlsStream::~TlsStream() {
@@ -88,6 +102,7 @@ TlsStream::Result TlsStream::Judge(int result) {
       break;
   }
   const unsigned long code = ERR_peek_last_error();  // NOLINT(google-runtime-int)
+  code_ = ERR_peek_error();
   was_plain_http_ = ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST;
   const char* reason = ERR_reason_error_string(code);
   error_ = reason == nullptr ? "protocol error" : reason;
@@ -121,7 +136,7 @@ bool TlsStream::Probe() {
 }
 
 void TlsStream::CloseNotify() {
-  if (SSL_is_init_finished(ssl_) == 1) SSL_shutdown(ssl_);
+  if (secured()) SSL_shutdown(ssl_);
   ERR_clear_error();
 }
 
@@ -131,6 +146,10 @@ void TlsStream::FreeBuffers() {
 
 std::string TlsStream::Error() {
   return std::exchange(error_, {});
+}
+
+bool TlsStream::secured() const {
+  return SSL_is_init_finished(ssl_) == 1;
 }
 
 std::string TlsStream::Alpn() const {

@@ -12,14 +12,22 @@
 
 namespace strata::net {
 
-// The server's side of one connection. Belongs to one thread.
+// What a client says first.
+struct ClientHello {
+  std::string server_name;  // empty: none
+  std::string protocol;     // of ALPN (RFC 7301)
+};
+
+// One side of one connection. Belongs to one thread.
 class TlsStream {
  public:
   enum class Result { kOk, kWantInput, kClosed, kFailed };
 
-  // Records are appended to `out`, which outlives this and may be shared by all streams of a
-  // thread.
+  // The server's side. Records are appended to `out`, which outlives this and may be shared by all
+  // streams of a thread.
   TlsStream(SSL_CTX& context, std::string& out);
+  // The client's.
+  TlsStream(SSL_CTX& context, const ClientHello& hello, std::string& out);
   ~TlsStream();
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
@@ -42,21 +50,26 @@ class TlsStream {
 
   // After kFailed: why. Once.
   std::string Error();
+  // OpenSSL's code of it, the first of several.
+  unsigned long code() const { return code_; }  // NOLINT(google-runtime-int): OpenSSL's
   // Whether the failure is that the client speaks HTTP without TLS.
   bool was_plain_http() const { return was_plain_http_; }
 
-  // After the handshake.
+  bool secured() const;  // the handshake is done
+  // After it.
   std::string Alpn() const;
   std::vector<std::string> PeerChain() const;
 
  private:
   struct Bio;
 
+  void Attach();
   Result Judge(int result);
 
   std::string& out_;
   std::string_view in_;
   std::string error_;
+  unsigned long code_ = 0;  // NOLINT(google-runtime-int)
   bool was_plain_http_ = false;
   SSL* ssl_;
 };
