@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "storage/client/channel.h"
+#include "storage/client/convert.h"
 
 namespace strata::client {
 using std::chrono::duration;
@@ -29,7 +30,7 @@ void Cancellation::Leave(const Canceller& cancel) {
   std::erase(calls_, &cancel);
 }
 
-Client::Operation::Operation(obs::Metrics& metrics, const char* name, bool may_be_repeated)
+Client::CallKind::CallKind(obs::Metrics& metrics, const char* name, bool may_be_repeated)
     : seconds(metrics.AddHistogram(
           "etcd_request_duration_seconds", "Duration of requests to the storage backend.",
           {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
@@ -97,6 +98,7 @@ Client::Client(std::unique_ptr<net::ClientCredentials> tls,
       get_(metrics, "get", true),
       list_(metrics, "list", true),
       txn_(metrics, "txn", false),
+      delete_(metrics, "delete", false),
       status_(metrics, "status", true),
       direct_end_(std::make_unique<CallEnd>()) {}
 
@@ -180,7 +182,7 @@ void Client::ForgetToken() {
 
 // Once on each endpoint, beginning with the current one; once more if the token has expired.
 template <typename Call>
-base::Status Client::Try(const Operation& operation, CallEnd& end, base::MonotonicTime deadline,
+base::Status Client::Try(const CallKind& kind, CallEnd& end, base::MonotonicTime deadline,
                          const Call& call, base::MonotonicTime::duration patience) {
   const auto start = steady_clock::now();
   base::Status status;
@@ -204,58 +206,24 @@ base::Status Client::Try(const Operation& operation, CallEnd& end, base::Monoton
     Leave(endpoint);
     ++tried;
   }
-  operation.requests.Increment();
-  operation.seconds.Observe(duration<double>(steady_clock::now() - start).count());
-  if (!status.ok()) operation.errors.Increment();
+  kind.requests.Increment();
+  kind.seconds.Observe(duration<double>(steady_clock::now() - start).count());
+  if (!status.ok()) kind.errors.Increment();
   return status;
 }
 
 template <typename Call>
-base::Status Client::TryGrpc(const Operation& operation, base::MonotonicTime deadline,
+base::Status Client::TryGrpc(const CallKind& kind, base::MonotonicTime deadline,
                              Cancellation* cancellation, const Call& call) {
   CallEnd end;
   return Cancellable(
       cancellation, [&] { end.Set(); },
       [&] {
-        return Try(operation, end, deadline, [&](const Attempt& attempt) {
-          return OnConnection(attempt, operation.repeatable, end, call);
+        return Try(kind, end, deadline, [&](const Attempt& attempt) {
+          return OnConnection(attempt, kind.repeatable, end, call);
         });
       });
 }
-
-namespace {
-
-etcdserverpb::RangeRequest Encode(const RangeOptions& options) {
-  etcdserverpb::RangeRequest request;
-  request.set_key(options.key);
-  if (!options.end.empty()) request.set_range_end(options.end);
-  request.set_limit(options.limit);
-  request.set_revision(options.revision);
-  request.set_keys_only(options.keys_only);
-  request.set_count_only(options.count_only);
-  if (options.newest_first) {
-    request.set_sort_order(etcdserverpb::RangeRequest::DESCEND);
-    request.set_sort_target(etcdserverpb::RangeRequest::MOD);
-  }
-  return request;
-}
-
-RangeResult Decode(etcdserverpb::RangeResponse response) {
-  RangeResult result;
-  result.kvs.reserve(response.kvs_size());
-  for (auto& kv : *response.mutable_kvs()) {
-    result.kvs.push_back({std::move(*kv.mutable_key()), std::move(*kv.mutable_value()),
-                          kv.create_revision(), kv.mod_revision()});
-  }
-  result.more = response.more();
-  result.count = response.count();
-  result.revision = response.header().revision();
-  result.cluster_id = response.header().cluster_id();
-  result.raft_term = response.header().raft_term();
-  return result;
-}
-
-}  // namespace
 
 base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::MonotonicTime deadline,
                                           Cancellation* cancellation) {
@@ -306,52 +274,27 @@ base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
   return result;
 }
 
-base::StatusOr<std::vector<KeyValue>> Client::Read(const std::vector<std::string>& keys,
-                                                   base::MonotonicTime deadline) {
-  etcdserverpb::TxnRequest request;
-  for (const std::string& key : keys) request.add_success()->mutable_request_range()->set_key(key);
+base::StatusOr<TxnResult> Client::Commit(const Txn& txn, base::MonotonicTime deadline,
+                                         Cancellation* cancellation) {
+  const etcdserverpb::TxnRequest request = Encode(txn);
   etcdserverpb::TxnResponse response;
-  STRATA_RETURN_IF_ERROR(TryGrpc(get_, deadline, nullptr,
+  STRATA_RETURN_IF_ERROR(TryGrpc(OnlyReads(txn) ? get_ : txn_, deadline, cancellation,
                                  [&](const Connection& connection, grpc::ClientContext& context) {
                                    return connection.kv->Txn(&context, request, &response);
                                  }));
-  if (response.responses_size() != request.success_size()) {
-    return base::InternalError("the store answered another transaction");
-  }
-  std::vector<KeyValue> all(keys.size());
-  for (size_t i = 0; i < keys.size(); ++i) {
-    all[i].key = keys[i];
-    auto& range = *response.mutable_responses(static_cast<int>(i))->mutable_response_range();
-    if (range.kvs_size() == 0) continue;
-    auto& kv = *range.mutable_kvs(0);
-    all[i].value = std::move(*kv.mutable_value());
-    all[i].create_revision = kv.create_revision();
-    all[i].mod_revision = kv.mod_revision();
-  }
-  return all;
+  return Decode(txn, std::move(response));
 }
 
-base::StatusOr<bool> Client::Commit(const std::vector<Put>& puts, base::MonotonicTime deadline) {
-  etcdserverpb::TxnRequest request;
-  for (const Put& put : puts) {
-    auto* compare = request.add_compare();
-    compare->set_key(put.key);
-    compare->set_target(etcdserverpb::Compare::MOD);
-    compare->set_result(etcdserverpb::Compare::EQUAL);
-    compare->set_mod_revision(put.expected);
-    auto* operation = request.add_success()->mutable_request_put();
-    operation->set_key(put.key);
-    operation->set_value(put.value);
-  }
-  // As Kubernetes changes one key (etcd client/v3/kubernetes), which is all that kine takes.
-  if (puts.size() == 1 && puts[0].expected != 0)
-    request.add_failure()->mutable_request_range()->set_key(puts[0].key);
-  etcdserverpb::TxnResponse response;
-  STRATA_RETURN_IF_ERROR(TryGrpc(txn_, deadline, nullptr,
+base::StatusOr<DeleteResult> Client::Delete(const DeleteOptions& options,
+                                            base::MonotonicTime deadline,
+                                            Cancellation* cancellation) {
+  const etcdserverpb::DeleteRangeRequest request = Encode(options);
+  etcdserverpb::DeleteRangeResponse response;
+  STRATA_RETURN_IF_ERROR(TryGrpc(delete_, deadline, cancellation,
                                  [&](const Connection& connection, grpc::ClientContext& context) {
-                                   return connection.kv->Txn(&context, request, &response);
+                                   return connection.kv->DeleteRange(&context, request, &response);
                                  }));
-  return response.succeeded();
+  return Decode(response);
 }
 
 base::StatusOr<std::string> Client::Version(base::MonotonicTime deadline,

@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "lib/base/clock.h"
-#include "lib/base/revision.h"
 #include "lib/base/status.h"
 #include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
+#include "storage/client/requests.h"
 
 namespace etcdserverpb {
 class RangeRequest;
@@ -44,41 +44,6 @@ struct Options {
   std::chrono::milliseconds keepalive_timeout{5'000};
   int max_receive_bytes =
       1 << 30;  // of one message: gRPC's own 4 MiB is less than a page of large records
-};
-
-struct KeyValue {
-  std::string key;
-  std::string value;
-  base::Revision create_revision = 0;
-  base::Revision mod_revision = 0;
-};
-
-struct RangeOptions {
-  std::string key;
-  std::string end{};            // empty: the key alone
-  int64_t limit = 0;            // 0: all
-  base::Revision revision = 0;  // 0: the current one
-  bool keys_only = false;
-  bool count_only = false;
-  bool newest_first = false;  // by mod revision
-  std::string traceparent{};  // sent along as metadata; empty: none
-};
-
-struct RangeResult {
-  std::vector<KeyValue> kvs;
-  bool more = false;
-  int64_t count = 0;            // of the whole range
-  base::Revision revision = 0;  // the store's current one, whichever the range is of
-  uint64_t cluster_id = 0;
-  uint64_t raft_term = 0;  // never falls within one history
-  // Of RangeDirectly: over a connection that was made for it; and after another endpoint was left.
-  bool dialled = false, moved = false;
-};
-
-struct Put {
-  std::string key;
-  std::string value;
-  base::Revision expected = 0;  // mod revision that the key must have; 0: it may not exist
 };
 
 // Ends calls early: those in flight that were given it, and all that come later. Thread-safe.
@@ -132,12 +97,13 @@ class Client {
                                             base::MonotonicTime deadline,
                                             Cancellation* cancellation = nullptr)
       ABSL_LOCKS_EXCLUDED(direct_mu_);
-  // Each key as of one revision, in the order of `keys`; a key that isn't there has mod_revision 0.
-  // As many as the server takes operations in a transaction, which for etcd is 128.
-  base::StatusOr<std::vector<KeyValue>> Read(const std::vector<std::string>& keys,
-                                             base::MonotonicTime deadline);
-  // All of `puts`, or none: false if a key isn't at its expected revision.
-  base::StatusOr<bool> Commit(const std::vector<Put>& puts, base::MonotonicTime deadline);
+  // As for all calls, an endpoint that fails is left for the next one, which is given the same: what
+  // the first one did without saying so is done twice, unless compares forbid it.
+  base::StatusOr<TxnResult> Commit(const Txn& txn, base::MonotonicTime deadline,
+                                   Cancellation* cancellation = nullptr);
+  // kine takes deletes in a transaction alone.
+  base::StatusOr<DeleteResult> Delete(const DeleteOptions& options, base::MonotonicTime deadline,
+                                      Cancellation* cancellation = nullptr);
   // The server's version, "3.6.5".
   base::StatusOr<std::string> Version(base::MonotonicTime deadline,
                                       Cancellation* cancellation = nullptr);
@@ -163,8 +129,8 @@ class Client {
   friend class Watch;
   struct Endpoint;
   // One kind of call, as /metrics shows it.
-  struct Operation {
-    Operation(obs::Metrics& metrics, const char* name, bool may_be_repeated);
+  struct CallKind {
+    CallKind(obs::Metrics& metrics, const char* name, bool may_be_repeated);
     const obs::Histogram seconds;
     const obs::Counter requests;
     const obs::Counter errors;
@@ -178,14 +144,14 @@ class Client {
   // `call` gets the attempt, or over gRPC the connection and its context. No endpoint but the last
   // one gets more than `patience`.
   template <typename Call>
-  base::Status Try(const Operation& operation, CallEnd& end, base::MonotonicTime deadline,
+  base::Status Try(const CallKind& kind, CallEnd& end, base::MonotonicTime deadline,
                    const Call& call,
                    base::MonotonicTime::duration patience = base::MonotonicTime::duration::max());
   template <typename Call>
   static base::Status OnConnection(const Attempt& attempt, bool repeatable, CallEnd& end,
                                    const Call& call);
   template <typename Call>
-  base::Status TryGrpc(const Operation& operation, base::MonotonicTime deadline,
+  base::Status TryGrpc(const CallKind& kind, base::MonotonicTime deadline,
                        Cancellation* cancellation, const Call& call);
   template <typename Call>
   static base::Status Cancellable(Cancellation* cancellation, const Cancellation::Canceller& cancel,
@@ -200,7 +166,7 @@ class Client {
   const Options options_;
   const std::unique_ptr<net::ClientCredentials> tls_;  // null: no endpoint has TLS
   const std::vector<std::unique_ptr<Endpoint>> endpoints_;
-  const Operation get_, list_, txn_, status_;
+  const CallKind get_, list_, txn_, delete_, status_;
   const std::unique_ptr<CallEnd> direct_end_;  // never set: direct calls are interrupted otherwise
 
   absl::Mutex direct_mu_;  // held during a call over Endpoint::direct

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <optional>
 #include <thread>
+#include <variant>
 
 #include "lib/obs/log.h"
 #include "proto/etcd/rpc.pb.h"
@@ -114,8 +115,14 @@ class StoreClient : public testing::Test {
     base::Revision expected = 0;
     const auto now = client->Range({.key = key}, Soon());
     if (!now->kvs.empty()) expected = now->kvs[0].mod_revision;
-    EXPECT_TRUE(*client->Commit({{key, value, expected}}, Soon()));
+    EXPECT_TRUE(Commit({{key, value, expected}}));
     return now->revision + 1;
+  }
+
+  bool Commit(const std::vector<Change>& changes) {
+    const auto done = client->Commit(IfUnchanged(changes), Soon());
+    EXPECT_TRUE(done.ok()) << done.status();
+    return done.ok() && done->succeeded;
   }
 
   base::SystemClock clock;
@@ -199,10 +206,88 @@ TEST_F(StoreClient, PagesAreOfOneRevision) {
   EXPECT_EQ(second->revision, first->revision + 1);
 }
 
-TEST_F(StoreClient, ACommitWhoseExpectationFailsChangesNothing) {
+TEST_F(StoreClient, AChangeWhoseExpectationFailsChangesNothing) {
   PutOne("a", "1");
-  EXPECT_FALSE(*client->Commit({{"b", "x", 0}, {"a", "x", 99}}, Soon()));
+  EXPECT_FALSE(Commit({{"b", "x", 0}, {"a", "x", 99}}));
   EXPECT_TRUE(client->Range({.key = "b"}, Soon())->kvs.empty());
+}
+
+// What was done: "put", "2 deleted", "range a=1 b=2".
+std::string Text(const base::StatusOr<TxnResult>& result) {
+  if (!result.ok()) return result.status().ToString();
+  std::string text = result->succeeded ? "success" : "failure";
+  for (const OperationResult& one : result->results) {
+    if (std::holds_alternative<PutResult>(one)) text += ", put";
+    if (const auto* deleted = std::get_if<DeleteResult>(&one))
+      text += fmt::format(", {} deleted", deleted->deleted);
+    if (const auto* range = std::get_if<RangeResult>(&one)) {
+      text += ", range";
+      for (const KeyValue& kv : range->kvs) text += fmt::format(" {}={}", kv.key, kv.value);
+    }
+  }
+  return text;
+}
+
+TEST_F(StoreClient, ATransactionDoesWhatItsComparesSay) {
+  PutOne("a", "1");
+  const base::Revision twice = PutOne("a", "2");
+  using enum Compare::Target;
+  using enum Compare::Result;
+  const struct {
+    Compare compare;
+    bool holds;
+  } kCases[] = {
+      {{.key = "a", .number = twice}, true},
+      {{.key = "a", .number = twice - 1}, false},
+      {{.key = "a", .result = kNotEqual, .number = twice - 1}, true},
+      {{.key = "a", .target = kCreateRevision, .number = twice - 1}, true},
+      {{.key = "a", .target = kCreateRevision, .result = kLess, .number = twice}, true},
+      {{.key = "a", .target = kVersion, .number = 2}, true},
+      {{.key = "a", .target = kVersion, .result = kGreater, .number = 2}, false},
+      {{.key = "a", .target = kValue, .value = "2"}, true},
+      {{.key = "a", .target = kValue, .result = kGreater, .value = "1"}, true},
+      {{.key = "a", .target = kValue, .result = kLess, .value = "1"}, false},
+      {{.key = "none", .number = 0}, true},
+      {{.key = "none", .target = kVersion, .number = 1}, false},
+      {{.key = "none", .target = kValue, .value = ""}, false},
+  };
+  for (const auto& c : kCases) {
+    const auto result = client->Commit({.compares = {c.compare},
+                                        .success = {RangeOptions{.key = "a"}},
+                                        .failure = {RangeOptions{.key = "none"}}},
+                                       Soon());
+    EXPECT_EQ(Text(result), c.holds ? "success, range a=2" : "failure, range")
+        << c.compare.key << static_cast<int>(c.compare.target)
+        << static_cast<int>(c.compare.result);
+  }
+}
+
+TEST_F(StoreClient, ATransactionDoesAllOfOneBranchInOrderAtOneRevision) {
+  for (const char* key : {"a", "b", "c"}) PutOne(key, "1");
+  const Txn txn{.compares = {{.key = "a", .target = Compare::Target::kVersion, .number = 1},
+                             {.key = "d", .number = 0}},
+                .success = {Put{"a", "2"}, Put{"d", "1"}, DeleteOptions{.key = "b", .end = "d"},
+                            RangeOptions{.key = "a", .end = "z"}},
+                .failure = {DeleteOptions{.key = "a", .end = "e"}, Put{"e", "1"}}};
+  const auto first = client->Commit(txn, Soon());
+  EXPECT_EQ(Text(first), "success, put, put, 2 deleted, range a=2 d=1");
+  for (const KeyValue& kv : client->Range({.key = "a", .end = "z"}, Soon())->kvs)
+    EXPECT_EQ(kv.mod_revision, first->revision);
+  const auto second = client->Commit(txn, Soon());
+  EXPECT_EQ(Text(second), "failure, 2 deleted, put");
+  EXPECT_EQ(second->revision, first->revision + 1);
+}
+
+TEST_F(StoreClient, ADeleteSaysHowManyKeysWereThere) {
+  for (const char* key : {"a", "b", "c"}) PutOne(key, "1");
+  const auto one = client->Delete({.key = "a"}, Soon());
+  ASSERT_TRUE(one.ok()) << one.status();
+  EXPECT_EQ(one->deleted, 1);
+  EXPECT_EQ(client->Delete({.key = "a"}, Soon())->deleted, 0);
+  const auto rest = client->Delete({.key = "a", .end = "z"}, Soon());
+  EXPECT_EQ(rest->deleted, 2);
+  EXPECT_EQ(rest->revision, one->revision + 1) << "what deletes nothing is no revision";
+  EXPECT_EQ(client->Range({.key = "a", .end = "z"}, Soon())->count, 0);
 }
 
 TEST_F(StoreClient, AWatchGivesWholeRevisionsInOrderAndProgressOnRequest) {
@@ -215,10 +300,10 @@ TEST_F(StoreClient, AWatchGivesWholeRevisionsInOrderAndProgressOnRequest) {
   EXPECT_TRUE(message->events[0].created);
   EXPECT_EQ(message->revision, start);
 
-  std::vector<Put> many;
+  std::vector<Change> many;
   for (int i = 0; i < 100; ++i)
     many.push_back({"k" + std::to_string(i), std::string(1000, 'x'), 0});
-  EXPECT_TRUE(*client->Commit(many, Soon()));
+  EXPECT_TRUE(Commit(many));
   message = watch->Next();
   EXPECT_EQ(message->events.size(), 100u) << "one revision, one message";
 

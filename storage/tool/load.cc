@@ -207,7 +207,7 @@ base::StatusOr<bool> Loader::TryBatch(size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i) keys.push_back(batch_[i].key);
   STRATA_ASSIGN_OR_RETURN(const auto stored, store_.Read(keys));
 
-  std::vector<client::Put> writes;
+  std::vector<client::Change> writes;
   for (size_t i = begin; i < end; ++i) {
     const client::KeyValue& old = stored[i - begin];
     const Pending& pending = batch_[i];

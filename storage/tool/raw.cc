@@ -78,7 +78,7 @@ class RawLoader {
     std::vector<std::string> keys;
     for (const Pair& pair : batch_) keys.push_back(pair.key);
     STRATA_ASSIGN_OR_RETURN(const auto there, store_.Read(keys));
-    std::vector<client::Put> puts;
+    std::vector<client::Change> puts;
     for (size_t i = 0; i < batch_.size(); ++i) {
       if (there[i].mod_revision == 0 || there[i].value != batch_[i].value)
         puts.push_back({batch_[i].key, batch_[i].value, there[i].mod_revision});

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <thread>
 #include <utility>
+#include <variant>
 
 namespace strata::tool {
 namespace {
@@ -42,8 +43,7 @@ std::string RecordStore::end() const {
 
 base::StatusOr<std::vector<client::KeyValue>> RecordStore::Read(
     const std::vector<std::string>& keys) {
-  if (keys.size() != 1)
-    return Patiently([&](base::MonotonicTime deadline) { return client_.Read(keys, deadline); });
+  if (keys.size() != 1) return ReadAtOnce(keys);
   // Without a transaction, which kine hasn't for it.
   STRATA_ASSIGN_OR_RETURN(client::RangeResult found, Patiently([&](base::MonotonicTime deadline) {
                             return client_.Range({.key = keys[0]}, deadline);
@@ -52,8 +52,28 @@ base::StatusOr<std::vector<client::KeyValue>> RecordStore::Read(
   return std::move(found.kvs);
 }
 
-base::StatusOr<bool> RecordStore::Commit(const std::vector<client::Put>& puts) {
-  return Patiently([&](base::MonotonicTime deadline) { return client_.Commit(puts, deadline); });
+base::StatusOr<std::vector<client::KeyValue>> RecordStore::ReadAtOnce(
+    const std::vector<std::string>& keys) {
+  client::Txn txn;
+  for (const std::string& key : keys) txn.success.push_back(client::RangeOptions{.key = key});
+  STRATA_ASSIGN_OR_RETURN(client::TxnResult read, Patiently([&](base::MonotonicTime deadline) {
+                            return client_.Commit(txn, deadline);
+                          }));
+  std::vector<client::KeyValue> all;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    auto& found = std::get<client::RangeResult>(read.results[i]).kvs;
+    all.push_back(found.empty() ? client::KeyValue{.key = keys[i], .value = {}}
+                                : std::move(found[0]));
+  }
+  return all;
+}
+
+base::StatusOr<bool> RecordStore::Commit(const std::vector<client::Change>& changes) {
+  const client::Txn txn = client::IfUnchanged(changes);
+  STRATA_ASSIGN_OR_RETURN(
+      const client::TxnResult done,
+      Patiently([&](base::MonotonicTime deadline) { return client_.Commit(txn, deadline); }));
+  return done.succeeded;
 }
 
 base::StatusOr<RecordStore::Page> RecordStore::List(const std::string& begin,

@@ -36,10 +36,10 @@ class RecordStore {
   // there is no such key.
   base::StatusOr<std::vector<client::KeyValue>> Read(const std::vector<std::string>& keys);
 
-  // All of `puts`, which are at most max_batch() of different keys, or none. False if a key
+  // All of `changes`, which are at most max_batch() of different keys, or none. False if a key
   // isn't at its expected revision, also when an earlier attempt of this very call was done and its
   // answer lost: read again then.
-  base::StatusOr<bool> Commit(const std::vector<client::Put>& puts);
+  base::StatusOr<bool> Commit(const std::vector<client::Change>& changes);
 
   struct Page {
     std::vector<client::KeyValue> entries;
@@ -58,6 +58,8 @@ class RecordStore {
   const records::Keys& keys() const { return keys_; }
 
  private:
+  base::StatusOr<std::vector<client::KeyValue>> ReadAtOnce(const std::vector<std::string>& keys);
+
   client::Client& client_;
   const Subset subset_;
   const records::Keys keys_;

@@ -120,9 +120,10 @@ class Loader {
   base::Revision revision() const { return revision_; }
 
  private:
-  base::Status Put(client::Put put) {
-    STRATA_ASSIGN_OR_RETURN(const bool done, client_.Commit({put}, Deadline()));
-    if (!done)
+  base::Status Put(const client::Change& put) {
+    STRATA_ASSIGN_OR_RETURN(const auto done,
+                            client_.Commit(client::IfUnchanged({put}), Deadline()));
+    if (!done.succeeded)
       return base::InternalError(
           fmt::format("{} isn't at {}: someone else writes", put.key, put.expected));
     ++revision_;
