@@ -63,11 +63,14 @@ void UnarySession::Start(const UnaryRequest& request, std::chrono::milliseconds 
   for (std::string* text : {&http_status_, &grpc_status_, &grpc_message_, &answer_}) text->clear();
   // At most eight digits.
   const std::string limit = fmt::format("{}m", std::clamp<int64_t>(timeout.count(), 1, 99'999'999));
+  constexpr uint8_t kLiteral = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+  constexpr uint8_t kOnce = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_INDEX;
   const std::array<nghttp2_nv, 5> fields = {
-      http::Http2Field("te", "trailers"), http::Http2Field("content-type", "application/grpc"),
-      http::Http2Field("user-agent", "strata-grpc"),
-      http::Http2Field("grpc-timeout", limit, NGHTTP2_NV_FLAG_NO_INDEX),
-      http::Http2Field("token", request.token, NGHTTP2_NV_FLAG_NO_INDEX)};
+      http::Http2Field("te", "trailers", kLiteral),
+      http::Http2Field("content-type", "application/grpc", kLiteral),
+      http::Http2Field("user-agent", "strata-grpc", kLiteral),
+      http::Http2Field("grpc-timeout", limit, kOnce),
+      http::Http2Field("token", request.token, kOnce)};
   session_.Start("POST", request.path,
                  std::span(fields).first(fields.size() - (request.token.empty() ? 1 : 0)),
                  Framed(request.message));

@@ -6,16 +6,9 @@
 #include <utility>
 
 #include "lib/transport/http/http2_field.h"
+#include "lib/transport/http/nghttp2_text.h"
 
 namespace strata::http {
-namespace {
-
-std::string_view View(const uint8_t* bytes, size_t size) {
-  return {reinterpret_cast<const char*>(bytes), size};
-}
-
-}  // namespace
-
 struct Http2ClientSession::Callbacks {
   static Http2ClientSession& Self(void* user) { return *static_cast<Http2ClientSession*>(user); }
 
@@ -82,8 +75,13 @@ void Http2ClientSession::Start(std::string_view method, std::string_view path,
   ended_ = answering_ = false;
   reset_ = NGHTTP2_NO_ERROR;
   if (!reusable()) return Break("it takes no more calls");
-  fields_.assign({Http2Field(":method", method), Http2Field(":scheme", scheme_),
-                  Http2Field(":path", path), Http2Field(":authority", authority_)});
+  constexpr uint8_t kKeptName = NGHTTP2_NV_FLAG_NO_COPY_NAME;
+  constexpr uint8_t kKept = kKeptName | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+  fields_.clear();
+  fields_.push_back(Http2Field(":method", method, kKeptName));
+  fields_.push_back(Http2Field(":scheme", scheme_, kKept));
+  fields_.push_back(Http2Field(":path", path, kKeptName));
+  fields_.push_back(Http2Field(":authority", authority_, kKept));
   fields_.insert(fields_.end(), fields.begin(), fields.end());
   nghttp2_data_provider provider{};
   provider.read_callback = Callbacks::ReadBody;

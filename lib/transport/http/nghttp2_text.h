@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "lib/transport/http/http2_field.h"
+
 namespace strata::http {
 
 inline std::string_view View(const uint8_t* data, size_t size) {
@@ -15,12 +17,9 @@ inline std::string_view View(const uint8_t* data, size_t size) {
 
 // Refers to both: they stay until the frame is sent.
 inline nghttp2_nv Field(std::string_view name, std::string_view value, uint8_t flags = 0) {
-  const auto bytes = [](std::string_view text) {
-    return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(text.data()));
-  };
-  return {
-      bytes(name), bytes(value), name.size(), value.size(),
-      static_cast<uint8_t>(flags | NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)};
+  return Http2Field(
+      name, value,
+      static_cast<uint8_t>(flags | NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE));
 }
 
 }  // namespace strata::http
