@@ -34,7 +34,7 @@ base::StatusOr<std::unique_ptr<Import>> Import::Create(const std::string& direct
 
 base::Status Import::Begin() {
   if (txn_) return base::OkStatus();
-  STRATA_ASSIGN_OR_RETURN(auto txn, env_->Write());
+  STRATA_ASSIGN_OR_RETURN(auto txn, env_->Begin());
   txn_.emplace(std::move(txn));
   return base::OkStatus();
 }

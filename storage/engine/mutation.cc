@@ -168,7 +168,7 @@ base::StatusOr<PutResult> Mutation::DoPut(const PutRequest& request, AnswerBytes
   record.lease = request.ignore_lease ? prev->lease : request.lease;
   record.version = prev ? prev->version + 1 : 1;
   record.create_revision = prev ? prev->create_revision : base_ + 1;
-  STRATA_RETURN_IF_ERROR(Write(record));
+  STRATA_RETURN_IF_ERROR(Record(record));
 
   const int64_t old_lease = prev ? prev->lease : 0;
   if (old_lease != record.lease) {
@@ -214,7 +214,7 @@ base::Status Mutation::DeleteOne(std::string_view key, int64_t lease) {
   HistoryRecord tombstone;
   tombstone.kind = Kind::kTombstone;
   tombstone.key = key;
-  STRATA_RETURN_IF_ERROR(Write(tombstone));
+  STRATA_RETURN_IF_ERROR(Record(tombstone));
   return lease == 0 ? base::OkStatus() : txn_.Delete(Table::kLeaseKey, LeaseKeyKey(lease, key));
 }
 
@@ -242,7 +242,7 @@ base::StatusOr<TxnResult> Mutation::DoTxn(const TxnRequest& request, const Path&
   return result;
 }
 
-base::Status Mutation::Write(const HistoryRecord& record) {
+base::Status Mutation::Record(const HistoryRecord& record) {
   const Position at{base_ + 1, sub_};
   dirty_ = true;
   ++sub_;

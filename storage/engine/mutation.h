@@ -68,7 +68,7 @@ class Mutation {
   base::StatusOr<TxnResult> DoTxn(const TxnRequest& request, const Path& path, AnswerBytes& answer);
   base::Status DeleteOne(std::string_view key, int64_t lease);
   base::StatusOr<LeaseRevokeResult> DoRevoke(int64_t lease);
-  base::Status Write(const HistoryRecord& record);
+  base::Status Record(const HistoryRecord& record);
 
   tree::Txn& txn_;
   Revision base_;

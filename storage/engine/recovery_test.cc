@@ -18,7 +18,7 @@ TEST(Recovery, TakesOverAStoreFromBeforeTheWriteAheadLog) {
   store.Close();
   {
     auto env = tree::Environment::Open(store.path() + "/records.mdb", {});
-    auto txn = (*env)->Write();
+    auto txn = (*env)->Begin();
     ASSERT_TRUE(txn->PutBare(tree::Table::kMeta, kMetaFormat, EncodeNumber(2)).ok());
     ASSERT_TRUE(txn->Commit().ok());
   }

@@ -41,7 +41,7 @@ base::StatusOr<Revision> Refound(const std::string& directory, Revision bump) {
   Revision revision = 0;
   {
     STRATA_ASSIGN_OR_RETURN(const auto env, tree::Environment::Open(dir->FilePath(kStoreFile), {}));
-    STRATA_ASSIGN_OR_RETURN(auto txn, env->Write());
+    STRATA_ASSIGN_OR_RETURN(auto txn, env->Begin());
     std::random_device device;
     for (const std::string_view name : {kMetaCluster, kMetaMember}) {
       const auto id = std::uniform_int_distribution<int64_t>(1, INT64_MAX)(device);

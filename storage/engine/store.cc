@@ -279,7 +279,7 @@ base::Status Store::InitMeta(tree::Txn& txn) {
 
 base::Status Store::Load() {
   {
-    STRATA_ASSIGN_OR_RETURN(auto txn, env_->Write());
+    STRATA_ASSIGN_OR_RETURN(auto txn, env_->Begin());
     STRATA_ASSIGN_OR_RETURN(const auto stored, txn.GetBare(Table::kMeta, kMetaFormat));
     const auto format = stored ? ParseNumber(*stored) : std::optional(kFormatVersion);
     if (!format || *format < kOldestFormatVersion || *format > kFormatVersion) {
@@ -692,7 +692,7 @@ bool Store::TryCommit(Batch& batch) {
     bool disk_full = false;
     if (dead_) {
       failure = *dead_;
-    } else if (auto txn = env_->Write(); !txn.ok()) {
+    } else if (auto txn = env_->Begin(); !txn.ok()) {
       failure = DiskFailed(txn.status());
     } else if (auto before = Read(*txn, View::Of(*txn)); !before.ok()) {
       failure = before.status();
@@ -806,7 +806,7 @@ void Store::Scrub() {
   base::Status failure;
   if (dead_) {
     failure = *dead_;
-  } else if (auto txn = env_->Write(); !txn.ok()) {
+  } else if (auto txn = env_->Begin(); !txn.ok()) {
     failure = txn.status();
   } else {
     auto step = ScrubStep(*txn, options_.scrub_changes);

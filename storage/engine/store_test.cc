@@ -495,7 +495,7 @@ TEST(Store, RefusesAFormatThatItDoesNotKnow) {
   store.Close();
   {
     auto env = tree::Environment::Open(store.path() + "/records.mdb", {});
-    auto txn = (*env)->Write();
+    auto txn = (*env)->Begin();
     ASSERT_TRUE(txn->PutBare(tree::Table::kMeta, kMetaFormat, EncodeNumber(4)).ok());
     ASSERT_TRUE(txn->Commit().ok());
   }

@@ -212,7 +212,7 @@ std::optional<std::string_view> Environment::Verified(Table table, std::string_v
 // In one transaction, which isn't logged.
 base::Status Environment::Redo(std::string_view record) {
   for (;;) {
-    STRATA_ASSIGN_OR_RETURN(auto txn, Write());
+    STRATA_ASSIGN_OR_RETURN(auto txn, Begin());
     base::Status done = ForEachRedo(record, [&](const RedoOp& op) -> base::Status {
       if (op.table >= kTables) return base::DataLossError("the write-ahead log knows more tables");
       const auto table = static_cast<Table>(op.table);
@@ -294,7 +294,7 @@ void Environment::Return(MDB_txn* snapshot) {
   map_mu_.ReaderUnlock();
 }
 
-base::StatusOr<Txn> Environment::Write() {
+base::StatusOr<Txn> Environment::Begin() {
   MDB_txn* txn = nullptr;
   if (env_ == nullptr) return Error(MDB_BAD_TXN, "beginning to write");
   if (const int code = mdb_txn_begin(env_, nullptr, 0, &txn); code != 0) {

@@ -57,7 +57,7 @@ class Environment {
 
   // Waits while max_snapshots are in use.
   base::StatusOr<Txn> Snapshot() ABSL_NO_THREAD_SAFETY_ANALYSIS;
-  base::StatusOr<Txn> Write();
+  base::StatusOr<Txn> Begin();
 
   // Doubles the map: waits until the snapshots in use have ended. ResourceExhausted at
   // max_map_bytes. Called by the writing thread, between transactions.

@@ -199,7 +199,7 @@ base::Status Wal::Load() {
   opened_ = std::move(newest->checkpoint);
   // It may be in the system's memory alone, if its sync failed: the one before must not be
   // overwritten until it is on the disk.
-  STRATA_RETURN_IF_ERROR(Write(opened_, generation_));
+  STRATA_RETURN_IF_ERROR(PutCheckpoint(opened_, generation_));
   end_ = before_last_ = opened_.from;
   kept_ = end_.position;
   filled_ =
@@ -323,7 +323,7 @@ base::Status Wal::TakeBack() {
   return base::OkStatus();
 }
 
-base::Status Wal::Write(const Checkpoint& checkpoint, uint64_t generation) {
+base::Status Wal::PutCheckpoint(const Checkpoint& checkpoint, uint64_t generation) {
   const std::string copy = Encode(
       {.format = kFormat, .salt = salt_, .generation = generation, .checkpoint = checkpoint});
   const auto place = static_cast<off_t>(generation % 2 * kPlaceBytes);
@@ -332,7 +332,7 @@ base::Status Wal::Write(const Checkpoint& checkpoint, uint64_t generation) {
 }
 
 base::Status Wal::Keep(const Checkpoint& checkpoint) {
-  STRATA_RETURN_IF_ERROR(Write(checkpoint, generation_ + 1));
+  STRATA_RETURN_IF_ERROR(PutCheckpoint(checkpoint, generation_ + 1));
   ++generation_;
   kept_.store(checkpoint.from.position, std::memory_order_release);
   return base::OkStatus();

@@ -93,7 +93,7 @@ class Wal {
   static base::StatusOr<std::unique_ptr<Wal>> Make(const std::string& path);
   base::Status Load();
   base::Status Fill(uint64_t bytes);
-  base::Status Write(const Checkpoint& checkpoint, uint64_t generation);
+  base::Status PutCheckpoint(const Checkpoint& checkpoint, uint64_t generation);
   base::Status Sync(int file) const;
   base::StatusOr<std::optional<Record>> ReadAt(uint64_t position) const;
   base::Status RefuseRecordsBehind(uint64_t position) const;
