@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <random>
 #include <utility>
 
 #include "lib/base/bytes.h"
 #include "storage/engine/layout.h"
-#include "storage/engine/view.h"
+#include "storage/engine/lease_table.h"
+#include "storage/engine/meta.h"
 
 namespace strata::engine {
 namespace {
@@ -15,11 +15,6 @@ namespace {
 using tree::Table;
 
 constexpr size_t kCommitBytes = size_t{64} << 20;
-
-int64_t RandomId() {
-  std::random_device device;
-  return std::uniform_int_distribution<int64_t>(1, INT64_MAX)(device);
-}
 
 }  // namespace
 
@@ -92,22 +87,19 @@ base::Status Import::Add(const KeyValue& change) {
 
 base::Status Import::AddLease(int64_t id, int64_t ttl) {
   STRATA_RETURN_IF_ERROR(Begin());
-  return txn_->Put(Table::kLease, EncodeNumber(id), EncodeNumber(ttl));
+  return PutLease(*txn_, id, ttl);
 }
 
 base::StatusOr<Revision> Import::Finish(Revision compacted) {
   STRATA_RETURN_IF_ERROR(Begin());
   for (const auto& [key, lease] : leased_) {
-    STRATA_ASSIGN_OR_RETURN(const auto granted, txn_->Get(Table::kLease, EncodeNumber(lease)));
+    STRATA_ASSIGN_OR_RETURN(const auto granted, GrantedTtl(*txn_, lease));
     if (granted) STRATA_RETURN_IF_ERROR(txn_->Put(Table::kLeaseKey, LeaseKeyKey(lease, key), {}));
   }
-  for (const auto& [name, number] : {std::pair{kMetaCluster, RandomId()},
-                                     {kMetaMember, RandomId()},
-                                     {kMetaCompacted, compacted},
-                                     {kMetaScrubbed, compacted}}) {
-    STRATA_RETURN_IF_ERROR(txn_->Put(Table::kMeta, name, EncodeNumber(number)));
-  }
-  STRATA_RETURN_IF_ERROR(txn_->PutBare(Table::kMeta, kMetaFormat, EncodeNumber(kFormatVersion)));
+  STRATA_RETURN_IF_ERROR(PutNewIds(*txn_));
+  STRATA_RETURN_IF_ERROR(PutNumber(*txn_, kMetaCompacted, compacted));
+  STRATA_RETURN_IF_ERROR(PutNumber(*txn_, kMetaScrubbed, compacted));
+  STRATA_RETURN_IF_ERROR(PutFormat(*txn_));
   STRATA_RETURN_IF_ERROR(Commit());
   STRATA_RETURN_IF_ERROR(dir_->Sync());
   return revision_;

@@ -6,17 +6,16 @@
 #include <utility>
 
 #include "storage/engine/errors.h"
+#include "storage/engine/lease_table.h"
+#include "storage/engine/meta.h"
 
 namespace strata::engine {
 namespace {
 
-using tree::Cursor;
 using tree::Table;
 
 // What surrounds the records that one operation of a transaction answers, at most.
 constexpr size_t kOpBytes = 64;
-// What encodes one of many keys beside its bytes.
-constexpr size_t kKeyBytes = 4;
 
 bool Matches(Compare::Result wanted, std::strong_ordering order) {
   switch (wanted) {
@@ -49,20 +48,6 @@ std::strong_ordering Order(const Compare& compare, const KeyValue& kv) {
 }
 
 }  // namespace
-
-base::StatusOr<std::vector<std::string>> LeaseKeys(const tree::Txn& txn, int64_t lease,
-                                                   AnswerBytes* answer) {
-  std::vector<std::string> keys;
-  const std::string prefix = EncodeNumber(lease);
-  Cursor cursor(txn, Table::kLeaseKey);
-  for (cursor.Seek(prefix); cursor.valid() && cursor.key().starts_with(prefix); cursor.Next()) {
-    const std::string_view key = cursor.key().substr(prefix.size());
-    if (answer != nullptr) STRATA_RETURN_IF_ERROR(answer->Add(key.size() + kKeyBytes));
-    keys.emplace_back(key);
-  }
-  STRATA_RETURN_IF_ERROR(cursor.status());
-  return keys;
-}
 
 template <typename Result>
 base::StatusOr<Result> Mutation::End(base::StatusOr<Result> result, const AnswerBytes* answer) {
@@ -118,8 +103,8 @@ base::Status Mutation::CheckAgainstStore(const PutRequest& request) const {
     if (!found) return KeyNotFound();
   }
   if (request.lease == 0) return base::OkStatus();
-  STRATA_ASSIGN_OR_RETURN(const auto lease, txn_.Get(Table::kLease, EncodeNumber(request.lease)));
-  return lease ? base::OkStatus() : LeaseNotFound();
+  STRATA_ASSIGN_OR_RETURN(const auto granted, GrantedTtl(txn_, request.lease));
+  return granted ? base::OkStatus() : LeaseNotFound();
 }
 
 base::Status Mutation::CheckAgainstStore(const TxnRequest& request, const Path& path) const {
@@ -259,8 +244,7 @@ base::StatusOr<CompactResult> Mutation::Compact(const CompactRequest& request) {
   if (request.revision <= compacted_) return Compacted();
   if (request.revision > base_) return FutureRevision();
   dirty_ = true;
-  const base::Status written =
-      txn_.Put(Table::kMeta, kMetaCompacted, EncodeNumber(request.revision));
+  const base::Status written = PutNumber(txn_, kMetaCompacted, request.revision);
   if (written.ok()) compacted_ = request.revision;
   return End(written.ok() ? base::StatusOr<CompactResult>(CompactResult{}) : written);
 }
@@ -271,24 +255,23 @@ base::StatusOr<AlarmResult> Mutation::Set(const AlarmRequest& request) {
   const int64_t after = request.raise ? before | bit : before & ~bit;
   if (after == before) return End(base::StatusOr<AlarmResult>(AlarmResult{}));
   dirty_ = true;
-  const base::Status written = txn_.Put(Table::kMeta, kMetaAlarms, EncodeNumber(after));
+  const base::Status written = PutNumber(txn_, kMetaAlarms, after);
   return End(written.ok() ? base::StatusOr<AlarmResult>(AlarmResult{.changed = true}) : written);
 }
 
 base::StatusOr<LeaseGrantResult> Mutation::Grant(const LeaseGrantRequest& request) {
   if (request.ttl > kMaxLeaseTtl) return LeaseTtlTooLarge();
-  const std::string key = EncodeNumber(request.id);
-  STRATA_ASSIGN_OR_RETURN(const auto found, txn_.Get(Table::kLease, key));
-  if (found) return LeaseExists();
+  STRATA_ASSIGN_OR_RETURN(const auto granted, GrantedTtl(txn_, request.id));
+  if (granted) return LeaseExists();
   LeaseGrantResult result{.id = request.id, .ttl = std::max(request.ttl, kMinLeaseTtl)};
   dirty_ = true;
-  const base::Status written = txn_.Put(Table::kLease, key, EncodeNumber(result.ttl));
+  const base::Status written = PutLease(txn_, result.id, result.ttl);
   return End(written.ok() ? base::StatusOr<LeaseGrantResult>(result) : written);
 }
 
 base::StatusOr<LeaseRevokeResult> Mutation::Revoke(const LeaseRevokeRequest& request) {
-  STRATA_ASSIGN_OR_RETURN(const auto found, txn_.Get(Table::kLease, EncodeNumber(request.id)));
-  if (!found) return LeaseNotFound();
+  STRATA_ASSIGN_OR_RETURN(const auto granted, GrantedTtl(txn_, request.id));
+  if (!granted) return LeaseNotFound();
   return End(DoRevoke(request.id));
 }
 

@@ -83,8 +83,4 @@ class Mutation {
 inline constexpr int64_t kMinLeaseTtl = 2;
 inline constexpr int64_t kMaxLeaseTtl = 9'000'000'000;
 
-// The keys that end with the lease, in order; counted in `answer` if that is given.
-base::StatusOr<std::vector<std::string>> LeaseKeys(const tree::Txn& txn, int64_t lease,
-                                                   AnswerBytes* answer = nullptr);
-
 }  // namespace strata::engine

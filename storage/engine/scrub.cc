@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "storage/engine/layout.h"
+#include "storage/engine/meta.h"
 #include "storage/engine/view.h"
 
 namespace strata::engine {
@@ -76,7 +77,7 @@ base::StatusOr<bool> ScrubStep(tree::Txn& txn, size_t max_changes) {
           RemoveVersion(txn, IndexKey(change.key, change.at.revision), change.at));
     }
   }
-  STRATA_RETURN_IF_ERROR(txn.Put(Table::kMeta, kMetaScrubbed, EncodeNumber(reached)));
+  STRATA_RETURN_IF_ERROR(PutNumber(txn, kMetaScrubbed, reached));
   return reached == compacted;
 }
 

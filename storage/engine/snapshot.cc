@@ -7,10 +7,10 @@
 
 #include <cerrno>
 #include <cstring>
-#include <random>
 
 #include "storage/engine/data_dir.h"
 #include "storage/engine/layout.h"
+#include "storage/engine/meta.h"
 #include "storage/engine/tree/environment.h"
 #include "storage/engine/view.h"
 
@@ -31,7 +31,7 @@ base::Status PutMarker(tree::Txn& txn, Revision at) {
       txn.Append(tree::Table::kHistory, HistoryKey({at, 0}), EncodeHistory(record)));
   STRATA_RETURN_IF_ERROR(
       txn.Put(tree::Table::kIndex, IndexKey("", at), EncodeIndex({.kind = Kind::kTombstone})));
-  return txn.Put(tree::Table::kMeta, kMetaCompacted, EncodeNumber(at));
+  return PutNumber(txn, kMetaCompacted, at);
 }
 
 }  // namespace
@@ -42,11 +42,7 @@ base::StatusOr<Revision> Refound(const std::string& directory, Revision bump) {
   {
     STRATA_ASSIGN_OR_RETURN(const auto env, tree::Environment::Open(dir->FilePath(kStoreFile), {}));
     STRATA_ASSIGN_OR_RETURN(auto txn, env->Begin());
-    std::random_device device;
-    for (const std::string_view name : {kMetaCluster, kMetaMember}) {
-      const auto id = std::uniform_int_distribution<int64_t>(1, INT64_MAX)(device);
-      STRATA_RETURN_IF_ERROR(txn.Put(tree::Table::kMeta, name, EncodeNumber(id)));
-    }
+    STRATA_RETURN_IF_ERROR(PutNewIds(txn));
     STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
     revision = view.revision() + bump;
     if (bump > kMostRevision || revision > kMostRevision) {

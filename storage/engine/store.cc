@@ -6,21 +6,20 @@
 
 #include <algorithm>
 #include <chrono>
-#include <random>
 #include <type_traits>
 #include <utility>
 
 #include "storage/engine/check.h"
 #include "storage/engine/errors.h"
+#include "storage/engine/format.h"
 #include "storage/engine/hash.h"
+#include "storage/engine/lease_table.h"
 #include "storage/engine/mutation.h"
+#include "storage/engine/random_id.h"
 #include "storage/engine/scrub.h"
 
 namespace strata::engine {
 namespace {
-
-using tree::Cursor;
-using tree::Table;
 
 // How often the writer looks for ended leases when nothing else wakes it.
 constexpr absl::Duration kLeaseTick = absl::Milliseconds(500);
@@ -36,12 +35,6 @@ std::vector<double> CommitBuckets() {
   std::vector<double> buckets;
   for (double bound = .001; buckets.size() < 14; bound *= 2) buckets.push_back(bound);
   return buckets;
-}
-
-int64_t RandomId() {
-  std::random_device device;
-  std::uniform_int_distribution<int64_t> ids(1, INT64_MAX);
-  return ids(device);
 }
 
 size_t Bytes(const PutRequest& request) {
@@ -270,55 +263,20 @@ Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<tree::Environment> en
       answers_(options.max_answer_bytes, options.max_inflight_answer_bytes, metrics),
       leases_(clock) {}
 
-base::Status Store::InitMeta(tree::Txn& txn) {
-  STRATA_RETURN_IF_ERROR(txn.PutBare(Table::kMeta, kMetaFormat, EncodeNumber(kFormatVersion)));
-  STRATA_RETURN_IF_ERROR(txn.Put(Table::kMeta, kMetaCluster, EncodeNumber(RandomId())));
-  STRATA_RETURN_IF_ERROR(txn.Put(Table::kMeta, kMetaMember, EncodeNumber(RandomId())));
-  return txn.Commit();
-}
-
 base::Status Store::Load() {
-  {
-    STRATA_ASSIGN_OR_RETURN(auto txn, env_->Begin());
-    STRATA_ASSIGN_OR_RETURN(const auto stored, txn.GetBare(Table::kMeta, kMetaFormat));
-    const auto format = stored ? ParseNumber(*stored) : std::optional(kFormatVersion);
-    if (!format || *format < kOldestFormatVersion || *format > kFormatVersion) {
-      return base::FailedPreconditionError(fmt::format(
-          "the store has format {}, and this program knows format {}: use the version of Strata "
-          "that wrote it, there `dump` it, and `load` that here",
-          format ? fmt::to_string(*format) : "unknown", kFormatVersion));
-    }
-    if (!stored) {
-      STRATA_ASSIGN_OR_RETURN(const View found, View::Of(txn));
-      if (found.revision() > 1) {
-        return base::FailedPreconditionError(
-            "the store was never finished: restore the snapshot again, into an empty directory");
-      }
-      STRATA_RETURN_IF_ERROR(InitMeta(txn));
-    } else if (*format < kFormatVersion) {
-      STRATA_RETURN_IF_ERROR(txn.PutBare(Table::kMeta, kMetaFormat, EncodeNumber(kFormatVersion)));
-      STRATA_RETURN_IF_ERROR(txn.Commit());
-    }
-  }
+  STRATA_RETURN_IF_ERROR(AdoptFormat(*env_));
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const int64_t cluster, ReadNumber(txn, kMetaCluster));
-  STRATA_ASSIGN_OR_RETURN(const int64_t member, ReadNumber(txn, kMetaMember));
-  cluster_id_ = static_cast<uint64_t>(cluster);
-  member_id_ = static_cast<uint64_t>(member);
+  STRATA_ASSIGN_OR_RETURN(ids_, ReadIds(txn));
   STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
   Publish(view.revision(), view.compacted());
   STRATA_ASSIGN_OR_RETURN(const bool scrubbed, IsScrubbed(txn));
   scrubbing_ = !scrubbed;
   STRATA_ASSIGN_OR_RETURN(const int64_t alarms, ReadNumber(txn, kMetaAlarms));
   alarms_ = static_cast<uint32_t>(alarms);
-  Cursor cursor(txn, Table::kLease);
-  for (cursor.First(); cursor.valid(); cursor.Next()) {
-    const auto id = ParseNumber(cursor.key());
-    const auto ttl = ParseNumber(cursor.value());
-    if (!id || !ttl) return base::DataLossError("the store is damaged: a lease");
-    leases_.Add(*id, *ttl);
-  }
-  return cursor.status();
+  return ForEachLease(txn, [this](int64_t id, int64_t ttl) {
+    leases_.Add(id, ttl);
+    return base::OkStatus();
+  });
 }
 
 Store::~Store() {
@@ -550,11 +508,11 @@ base::StatusOr<LeaseTimeToLive> Store::TimeToLive(int64_t lease, bool with_keys,
   STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
   LeaseTimeToLive result;
   result.revision = view.revision();
-  STRATA_ASSIGN_OR_RETURN(const auto granted, txn.Get(Table::kLease, EncodeNumber(lease)));
+  STRATA_ASSIGN_OR_RETURN(const auto granted, Read(txn, GrantedTtl(txn, lease)));
   const auto left = leases_.Remaining(lease);
   if (!granted || !left) return result;
   result.ttl = *left;
-  result.granted_ttl = ParseNumber(*granted).value_or(0);
+  result.granted_ttl = *granted;
   if (with_keys) {
     STRATA_ASSIGN_OR_RETURN(result.keys, Read(txn, LeaseKeys(txn, lease, &answer)));
   }
@@ -565,13 +523,12 @@ base::StatusOr<LeaseList> Store::ListLeases(AnswerBytes& answer) const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
   STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
   LeaseList list{.revision = view.revision(), .ids = {}};
-  Cursor cursor(txn, Table::kLease);
-  for (cursor.First(); cursor.valid(); cursor.Next()) {
-    STRATA_RETURN_IF_ERROR(answer.Add(kLeaseIdBytes));
-    list.ids.push_back(ParseNumber(cursor.key()).value_or(0));
-  }
-  return Read(txn,
-              cursor.status().ok() ? base::StatusOr<LeaseList>(std::move(list)) : cursor.status());
+  const base::Status listed = ForEachLease(txn, [&](int64_t id, int64_t /*ttl*/) {
+    base::Status counted = answer.Add(kLeaseIdBytes);
+    if (counted.ok()) list.ids.push_back(id);
+    return counted;
+  });
+  return Read(txn, listed.ok() ? base::StatusOr<LeaseList>(std::move(list)) : listed);
 }
 
 Revision Store::revision() const {

@@ -29,6 +29,7 @@
 #include "storage/engine/answer_bytes.h"
 #include "storage/engine/data_dir.h"
 #include "storage/engine/leases.h"
+#include "storage/engine/meta.h"
 #include "storage/engine/snapshot.h"
 #include "storage/engine/tree/environment.h"
 #include "storage/engine/types.h"
@@ -174,8 +175,8 @@ class Store {
   base::Status room() const ABSL_LOCKS_EXCLUDED(published_mu_);
 
   // Chosen when the store was made.
-  uint64_t cluster_id() const { return cluster_id_; }
-  uint64_t member_id() const { return member_id_; }
+  uint64_t cluster_id() const { return ids_.cluster; }
+  uint64_t member_id() const { return ids_.member; }
   const Options& options() const { return options_; }
 
   // After RemoveListener has returned the listener isn't called any more.
@@ -192,7 +193,6 @@ class Store {
         const Options& options, const base::Clock& clock, const obs::Logger& log,
         obs::Metrics& metrics);
   base::Status Load();
-  base::Status InitMeta(tree::Txn& txn);
 
   // Passes a result of reading on; damage that it tells of raises the alarm and is logged.
   template <typename Result>
@@ -232,8 +232,7 @@ class Store {
   const Options options_;
   const base::Clock& clock_;
   const obs::Logger& log_;
-  uint64_t cluster_id_ = 0;  // constant after Open
-  uint64_t member_id_ = 0;   // constant after Open
+  StoreIds ids_;  // constant after Open
 
   obs::Counter writes_;
   obs::Counter commits_;

@@ -6,7 +6,8 @@
 
 #include "lib/base/bytes.h"
 #include "storage/engine/layout.h"
-#include "storage/engine/view.h"
+#include "storage/engine/meta.h"
+#include "storage/engine/tree/cursor.h"
 
 namespace strata::engine {
 namespace {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "storage/engine/errors.h"
+#include "storage/engine/meta.h"
 
 namespace strata::engine {
 namespace {
@@ -96,14 +97,6 @@ void Sort(const RangeRequest& request, std::vector<KeyValue>& kvs) {
 }
 
 }  // namespace
-
-base::StatusOr<int64_t> ReadNumber(const tree::Txn& txn, std::string_view name) {
-  STRATA_ASSIGN_OR_RETURN(const auto bytes, txn.Get(Table::kMeta, name));
-  if (!bytes) return 0;
-  const auto number = ParseNumber(*bytes);
-  if (!number) return Damaged(fmt::format("{} is not a number", name));
-  return *number;
-}
 
 KeyValue ToKeyValue(const ChangeRef& change) {
   KeyValue kv;

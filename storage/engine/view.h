@@ -83,15 +83,4 @@ class View {
 
 KeyValue ToKeyValue(const ChangeRef& change);
 
-// The names of numbers in the meta table.
-inline constexpr std::string_view kMetaFormat = "format";  // stored bare
-inline constexpr std::string_view kMetaCluster = "cluster";
-inline constexpr std::string_view kMetaMember = "member";
-inline constexpr std::string_view kMetaCompacted = "compacted";
-inline constexpr std::string_view kMetaScrubbed = "scrubbed";
-inline constexpr std::string_view kMetaAlarms = "alarms";  // their bits
-
-// 0 if there is none.
-base::StatusOr<int64_t> ReadNumber(const tree::Txn& txn, std::string_view name);
-
 }  // namespace strata::engine
