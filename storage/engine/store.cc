@@ -30,13 +30,6 @@ constexpr size_t kLeaseIdBytes = 16;
 // How much of the history may be read for each byte that is wanted.
 constexpr size_t kReadPerWantedByte = 16;
 
-// As etcd's: a millisecond to eight seconds.
-std::vector<double> CommitBuckets() {
-  std::vector<double> buckets;
-  for (double bound = .001; buckets.size() < 14; bound *= 2) buckets.push_back(bound);
-  return buckets;
-}
-
 size_t Bytes(const PutRequest& request) {
   return request.key.size() + request.value.size();
 }
@@ -76,27 +69,6 @@ size_t Bytes(const TxnRequest& request) {
     }
   }
   return bytes;
-}
-
-// What a write is charged for against the quota (etcd storage/quota.go): 0 for one that puts
-// nothing.
-constexpr size_t kPutOverhead = 256;
-constexpr size_t kLeaseOverhead = 64;
-
-size_t CostOf(const TxnRequest& request);
-
-size_t CostOf(const Op& op) {
-  if (const auto* put = std::get_if<PutRequest>(&op.request))
-    return kPutOverhead + put->key.size() + put->value.size();
-  if (const auto* txn = std::get_if<TxnRequest>(&op.request)) return CostOf(*txn);
-  return 0;
-}
-
-size_t CostOf(const TxnRequest& request) {
-  size_t success = 0, failure = 0;
-  for (const Op& op : request.success) success += CostOf(op);
-  for (const Op& op : request.failure) failure += CostOf(op);
-  return std::max(success, failure);
 }
 
 base::StatusOr<PutResult> Do(Mutation& mutation, const PutRequest& request, AnswerBytes& answer) {
@@ -173,12 +145,11 @@ class Store::TypedWrite final : public Store::Write {
     if constexpr (std::is_same_v<Request, CompactRequest>) {
       store.scrubbing_ = true;
     } else if constexpr (std::is_same_v<Request, LeaseGrantRequest>) {
-      store.leases_.Add(result_->id, result_->ttl);
+      store.state_.leases.Add(result_->id, result_->ttl);
     } else if constexpr (std::is_same_v<Request, LeaseRevokeRequest>) {
-      store.leases_.Remove(request_.id);
+      store.state_.leases.Remove(request_.id);
     } else if constexpr (std::is_same_v<Request, AlarmRequest>) {
-      const auto bit = static_cast<uint32_t>(request_.alarm);
-      store.alarms_ = request_.raise ? store.alarms_ | bit : store.alarms_ & ~bit;
+      store.state_.alarms.Set(request_.alarm, request_.raise);
     }
   }
 
@@ -217,7 +188,7 @@ base::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
   std::unique_ptr<Store> store(
       new Store(std::move(dir), std::move(env), options, clock, log, metrics));
   STRATA_RETURN_IF_ERROR(base::Annotate(store->Load(), directory));
-  store->MeasureSize();
+  store->state_.quota.Measure(*store->env_);
   store->writer_ = std::thread([s = store.get()] { s->Run(); });
   return store;
 }
@@ -236,45 +207,21 @@ Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<tree::Environment> en
       options_(options),
       clock_(clock),
       log_(log),
-      writes_(metrics.AddCounter("etcd_server_proposals_committed_total",
-                                 "Writes that were committed.")),
-      commits_(metrics.AddCounter("strata_store_commits_total",
-                                  "Commits; writes that wait together share one.")),
-      commit_seconds_(metrics.AddHistogram("etcd_disk_backend_commit_duration_seconds",
-                                           "From taking the writes to their being visible.",
-                                           CommitBuckets())),
-      fsync_seconds_(metrics.AddHistogram("etcd_disk_wal_fsync_duration_seconds",
-                                          "Until the writes are durable in the log.",
-                                          CommitBuckets())),
-      revision_gauge_(
-          metrics.AddGauge("etcd_debugging_mvcc_current_revision", "The newest revision.")),
-      compacted_gauge_(metrics.AddGauge("etcd_debugging_mvcc_compact_revision",
-                                        "The revision that history begins at.")),
-      size_gauge_(metrics.AddGauge("etcd_mvcc_db_total_size_in_bytes", "Size of the file.")),
-      size_in_use_gauge_(metrics.AddGauge("etcd_mvcc_db_total_size_in_use_in_bytes",
-                                          "Bytes of the file that hold something.")),
-      wal_gauge_(metrics.AddGauge("strata_store_wal_pending_bytes",
-                                  "Bytes of the write-ahead log that the file may lack; at most "
-                                  "64 MiB, where writes wait for the file.")),
-      pending_gauge_(metrics.AddGauge("etcd_server_proposals_pending", "Writes that wait.")),
-      refused_(
-          metrics.AddCounter("etcd_server_proposals_failed_total",
-                             "Writes refused because too many were waiting, or for want of room.")),
-      answers_(options.max_answer_bytes, options.max_inflight_answer_bytes, metrics),
-      leases_(clock) {}
+      state_(options_, clock, log, metrics),
+      answers_(options_.max_answer_bytes, options_.max_inflight_answer_bytes, metrics) {}
 
 base::Status Store::Load() {
   STRATA_RETURN_IF_ERROR(AdoptFormat(*env_));
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
   STRATA_ASSIGN_OR_RETURN(ids_, ReadIds(txn));
-  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
-  Publish(view.revision(), view.compacted());
+  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
+  state_.published.Publish(view.revision(), view.compacted());
   STRATA_ASSIGN_OR_RETURN(const bool scrubbed, IsScrubbed(txn));
   scrubbing_ = !scrubbed;
   STRATA_ASSIGN_OR_RETURN(const int64_t alarms, ReadNumber(txn, kMetaAlarms));
-  alarms_ = static_cast<uint32_t>(alarms);
+  state_.alarms.Restore(alarms);
   return ForEachLease(txn, [this](int64_t id, int64_t ttl) {
-    leases_.Add(id, ttl);
+    state_.leases.Add(id, ttl);
     return base::OkStatus();
   });
 }
@@ -287,27 +234,28 @@ Store::~Store() {
   if (writer_.joinable()) writer_.join();
 }
 
-template <typename Request, typename Result>
-void Store::Enqueue(Request request, AnswerBytes* answer, Done<Result> done) {
-  EnqueueWrite(
-      std::make_unique<TypedWrite<Request, Result>>(std::move(request), answer, std::move(done)));
-}
-
-template <typename Request, typename Result>
-void Store::EnqueueGrowing(size_t cost, Request request, AnswerBytes* answer, Done<Result> done) {
-  const bool over =
-      options_.quota_bytes > 0 && used_bytes_ + static_cast<int64_t>(cost) > options_.quota_bytes;
-  if (!over && !has_alarm(Alarm::kNoSpace))
-    return Enqueue(std::move(request), answer, std::move(done));
-  if (over && !has_alarm(Alarm::kNoSpace)) {
-    log_.Warning("The quota is used up: writes are refused until room is made and the alarm ended",
-                 {{"quota_bytes", options_.quota_bytes}, {"used_bytes", used_bytes_.load()}});
+bool Store::HasRoomFor(size_t cost) {
+  if (cost == 0) return true;
+  const bool fits = state_.quota.Fits(cost);
+  const bool refusing = has_alarm(Alarm::kNoSpace);
+  if (fits && !refusing) return true;
+  if (!refusing) {
+    log_.Warning(
+        "The quota is used up: writes are refused until room is made and the alarm ended",
+        {{"quota_bytes", options_.quota_bytes}, {"used_bytes", state_.quota.used_bytes()}});
     // Kept, so that writes don't begin again by themselves whenever a little room is made.
     Submit(AlarmRequest{.alarm = Alarm::kNoSpace, .raise = true},
            [](const base::StatusOr<AlarmResult>&) {});
   }
-  refused_.Increment();
-  done(NoSpace());
+  state_.metrics.refused_writes.Increment();
+  return false;
+}
+
+template <typename Request, typename Result>
+void Store::Enqueue(Request request, AnswerBytes* answer, Done<Result> done) {
+  if (!HasRoomFor(CostOf(request))) return done(NoSpace());
+  EnqueueWrite(
+      std::make_unique<TypedWrite<Request, Result>>(std::move(request), answer, std::move(done)));
 }
 
 void Store::EnqueueWrite(std::unique_ptr<Write> write) {
@@ -322,19 +270,18 @@ void Store::EnqueueWrite(std::unique_ptr<Write> write) {
     } else {
       queue_bytes_ += write->bytes;
       queue_.push_back(std::move(write));
-      pending_gauge_.Set(static_cast<double>(queue_.size()));
+      state_.metrics.pending_writes.Set(static_cast<double>(queue_.size()));
       return;
     }
   }
-  refused_.Increment();
+  state_.metrics.refused_writes.Increment();
   write->Refuse(refusal);
   write->Answer();
 }
 
 void Store::Submit(PutRequest request, AnswerBytes& answer, Done<PutResult> done) {
   if (const auto status = Check(request); !status.ok()) return done(status);
-  const size_t cost = kPutOverhead + request.key.size() + request.value.size();
-  EnqueueGrowing(cost, std::move(request), &answer, std::move(done));
+  Enqueue(std::move(request), &answer, std::move(done));
 }
 
 void Store::Submit(DeleteRequest request, AnswerBytes& answer, Done<DeleteResult> done) {
@@ -345,9 +292,7 @@ void Store::Submit(DeleteRequest request, AnswerBytes& answer, Done<DeleteResult
 void Store::Submit(TxnRequest request, AnswerBytes& answer, Done<TxnResult> done) {
   if (const auto status = Check(request, options_.max_txn_ops); !status.ok()) return done(status);
   if (IsReadOnly(request)) return done(ReadTxn(request, answer));
-  const size_t cost = CostOf(request);
-  if (cost == 0) return Enqueue(std::move(request), &answer, std::move(done));
-  EnqueueGrowing(cost, std::move(request), &answer, std::move(done));
+  Enqueue(std::move(request), &answer, std::move(done));
 }
 
 void Store::Submit(CompactRequest request, Done<CompactResult> done) {
@@ -356,7 +301,7 @@ void Store::Submit(CompactRequest request, Done<CompactResult> done) {
 
 void Store::Submit(LeaseGrantRequest request, Done<LeaseGrantResult> done) {
   if (request.id == 0) request.id = RandomId();
-  EnqueueGrowing(kLeaseOverhead, request, nullptr, std::move(done));
+  Enqueue(request, nullptr, std::move(done));
 }
 
 void Store::Submit(LeaseRevokeRequest request, Done<LeaseRevokeResult> done) {
@@ -413,23 +358,6 @@ base::StatusOr<LeaseRevokeResult> Store::Revoke(LeaseRevokeRequest request) {
   return SubmitAndWait<LeaseRevokeResult>(*this, request);
 }
 
-template <typename Result>
-base::StatusOr<Result> Store::Read(const tree::Txn& txn, base::StatusOr<Result> result) const {
-  if (const base::Status whole = txn.Whole(); !whole.ok()) return Noted<Result>(whole);
-  return Noted(std::move(result));
-}
-
-template <typename Result>
-base::StatusOr<Result> Store::Noted(base::StatusOr<Result> result) const {
-  if (!absl::IsDataLoss(result.status())) return result;
-  const auto bit = static_cast<uint32_t>(Alarm::kCorrupt);
-  if ((alarms_.fetch_or(bit) & bit) == 0) {
-    log_.Error("The store is damaged; restore it from a snapshot. What isn't damaged is served on",
-               {{"err", result.status()}});
-  }
-  return result;
-}
-
 base::StatusOr<RangeResult> Store::Range(const RangeRequest& request) const {
   AnswerBytes answer = NewAnswer();
   return Range(request, answer);
@@ -438,8 +366,9 @@ base::StatusOr<RangeResult> Store::Range(const RangeRequest& request) const {
 base::StatusOr<RangeResult> Store::Range(const RangeRequest& request, AnswerBytes& answer) const {
   STRATA_RETURN_IF_ERROR(Check(request));
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
-  STRATA_ASSIGN_OR_RETURN(RangeResult result, Read(txn, view.Range(request, answer)));
+  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
+  STRATA_ASSIGN_OR_RETURN(RangeResult result,
+                          state_.alarms.Noted(txn, view.Range(request, answer)));
   result.revision = view.revision();
   return result;
 }
@@ -447,15 +376,15 @@ base::StatusOr<RangeResult> Store::Range(const RangeRequest& request, AnswerByte
 base::StatusOr<TxnResult> Store::ReadTxn(const TxnRequest& request, AnswerBytes& answer) const {
   STRATA_RETURN_IF_ERROR(Check(request, options_.max_txn_ops));
   STRATA_ASSIGN_OR_RETURN(auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
-  return Read(txn, Mutation(txn, view).Run(request, answer));
+  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
+  return state_.alarms.Noted(txn, Mutation(txn, view).Run(request, answer));
 }
 
 base::StatusOr<ChangesEnd> Store::Changes(
     Revision from, size_t max_bytes,
     absl::FunctionRef<base::StatusOr<size_t>(const Change&)> visit) const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
+  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
   if (from < view.compacted()) return Compacted();
   ChangesEnd end{.next = std::max(from, view.revision() + 1), .current = view.revision()};
   size_t wanted = 0;
@@ -470,24 +399,25 @@ base::StatusOr<ChangesEnd> Store::Changes(
         end.next = change.revision() + 1;
         return false;
       });
-  return Read(txn, visited.ok() ? base::StatusOr<ChangesEnd>(end) : visited);
+  return state_.alarms.Noted(txn, visited.ok() ? base::StatusOr<ChangesEnd>(end) : visited);
 }
 
 base::StatusOr<HashResult> Store::Hash(Revision revision) const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
+  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
   STRATA_RETURN_IF_ERROR(view.CheckRevision(revision));
   HashResult result;
   result.revision = view.revision();
   result.hash_revision = revision > 0 ? revision : view.revision();
   result.compact_revision = view.compacted();
-  STRATA_ASSIGN_OR_RETURN(result.hash, Read(txn, HashHistory(view, result.hash_revision)));
+  STRATA_ASSIGN_OR_RETURN(result.hash,
+                          state_.alarms.Noted(txn, HashHistory(view, result.hash_revision)));
   return result;
 }
 
 base::StatusOr<Verified> Store::Verify() const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  return Read(txn, VerifyTables(txn));
+  return state_.alarms.Noted(txn, VerifyTables(txn));
 }
 
 base::StatusOr<StoreStatus> Store::Status() const {
@@ -499,66 +429,37 @@ base::StatusOr<StoreStatus> Store::Status() const {
 }
 
 std::optional<int64_t> Store::KeepAlive(int64_t lease) {
-  return leases_.KeepAlive(lease);
+  return state_.leases.KeepAlive(lease);
 }
 
 base::StatusOr<LeaseTimeToLive> Store::TimeToLive(int64_t lease, bool with_keys,
                                                   AnswerBytes& answer) const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
+  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
   LeaseTimeToLive result;
   result.revision = view.revision();
-  STRATA_ASSIGN_OR_RETURN(const auto granted, Read(txn, GrantedTtl(txn, lease)));
-  const auto left = leases_.Remaining(lease);
+  STRATA_ASSIGN_OR_RETURN(const auto granted, state_.alarms.Noted(txn, GrantedTtl(txn, lease)));
+  const auto left = state_.leases.Remaining(lease);
   if (!granted || !left) return result;
   result.ttl = *left;
   result.granted_ttl = *granted;
   if (with_keys) {
-    STRATA_ASSIGN_OR_RETURN(result.keys, Read(txn, LeaseKeys(txn, lease, &answer)));
+    STRATA_ASSIGN_OR_RETURN(result.keys, state_.alarms.Noted(txn, LeaseKeys(txn, lease, &answer)));
   }
   return result;
 }
 
 base::StatusOr<LeaseList> Store::ListLeases(AnswerBytes& answer) const {
   STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, Read(txn, View::Of(txn)));
+  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
   LeaseList list{.revision = view.revision(), .ids = {}};
   const base::Status listed = ForEachLease(txn, [&](int64_t id, int64_t /*ttl*/) {
     base::Status counted = answer.Add(kLeaseIdBytes);
     if (counted.ok()) list.ids.push_back(id);
     return counted;
   });
-  return Read(txn, listed.ok() ? base::StatusOr<LeaseList>(std::move(list)) : listed);
-}
-
-Revision Store::revision() const {
-  absl::MutexLock lock(&published_mu_);
-  return revision_;
-}
-
-base::Status Store::failure() const {
-  absl::MutexLock lock(&published_mu_);
-  return failure_;
-}
-
-base::Status Store::room() const {
-  absl::MutexLock lock(&published_mu_);
-  return room_;
-}
-
-Revision Store::compacted() const {
-  absl::MutexLock lock(&published_mu_);
-  return compacted_;
-}
-
-void Store::AddListener(CommitListener& listener) {
-  absl::MutexLock lock(&listeners_mu_);
-  listeners_.push_back(&listener);
-}
-
-void Store::RemoveListener(CommitListener& listener) {
-  absl::MutexLock lock(&listeners_mu_);
-  std::erase(listeners_, &listener);
+  return state_.alarms.Noted(txn,
+                             listed.ok() ? base::StatusOr<LeaseList>(std::move(list)) : listed);
 }
 
 void Store::Run() {
@@ -571,7 +472,7 @@ void Store::Run() {
         return stopping_ || !queue_.empty();
       };
       const bool idle = !scrubbing_ && queue_.empty() && !stopping_;
-      const auto tick = leases_.empty() ? absl::InfiniteDuration() : kLeaseTick;
+      const auto tick = state_.leases.empty() ? absl::InfiniteDuration() : kLeaseTick;
       if (idle) queue_mu_.AwaitWithTimeout(absl::Condition(&wake), tick);
       stop = stopping_;
       batch = stop ? Batch() : TakeBatch();
@@ -604,15 +505,15 @@ Store::Batch Store::TakeBatch() {
     queue_.pop_front();
   }
   queue_bytes_ -= bytes;
-  pending_gauge_.Set(static_cast<double>(queue_.size()));
+  state_.metrics.pending_writes.Set(static_cast<double>(queue_.size()));
   return batch;
 }
 
 void Store::AddEndedLeases(Batch& batch) {
-  for (const int64_t id : leases_.TakeEnded(kLeasesPerBatch)) {
+  for (const int64_t id : state_.leases.TakeEnded(kLeasesPerBatch)) {
     Done<LeaseRevokeResult> done = [this, id](const base::StatusOr<LeaseRevokeResult>& result) {
       // NotFound: revoked by its owner meanwhile.
-      if (!result.ok() && !absl::IsNotFound(result.status())) leases_.Postpone(id);
+      if (!result.ok() && !absl::IsNotFound(result.status())) state_.leases.Postpone(id);
     };
     batch.push_back(std::make_unique<TypedWrite<LeaseRevokeRequest, LeaseRevokeResult>>(
         LeaseRevokeRequest{.id = id}, nullptr, std::move(done)));
@@ -632,8 +533,8 @@ void Store::CommitBatch(Batch batch) {
     return;
   }
   const std::chrono::duration<double> took = clock_.Now() - start;
-  commit_seconds_.Observe(took.count());
-  MeasureSize();
+  state_.metrics.commit_seconds.Observe(took.count());
+  state_.quota.Measure(*env_);
   std::erase_if(batch, [this](std::unique_ptr<Write>& write) {
     if (!write->wants_scrub() && !write->wants_defragment()) return false;
     (write->wants_scrub() ? awaiting_scrub_ : awaiting_defragment_).push_back(std::move(write));
@@ -647,11 +548,11 @@ bool Store::TryCommit(Batch& batch) {
     base::Status failure;
     bool map_full = false;
     bool disk_full = false;
-    if (dead_) {
-      failure = *dead_;
+    if (const base::Status dead = state_.health.failure(); !dead.ok()) {
+      failure = dead;
     } else if (auto txn = env_->Begin(); !txn.ok()) {
-      failure = DiskFailed(txn.status());
-    } else if (auto before = Read(*txn, View::Of(*txn)); !before.ok()) {
+      failure = state_.health.DiskFailed(txn.status());
+    } else if (auto before = state_.alarms.Noted(*txn, View::Of(*txn)); !before.ok()) {
       failure = before.status();
     } else {
       Mutation mutation(*txn, *before);
@@ -661,94 +562,53 @@ bool Store::TryCommit(Batch& batch) {
       }
       const base::Status whole = txn->Whole();
       if (!whole.ok()) {
-        failure = Noted<Revision>(whole).status();
+        failure = whole;
+        state_.alarms.NoteDamage(whole);
       } else if (!mutation.spoilt()) {
         if (!mutation.dirty()) return true;
         failure = txn->Commit();
         if (failure.ok()) {
-          fsync_seconds_.Observe(std::chrono::duration<double>(env_->logging()).count());
-          commits_.Increment();
-          writes_.Increment(static_cast<double>(batch.size()));
-          NoteRoom(base::OkStatus());
+          state_.metrics.fsync_seconds.Observe(
+              std::chrono::duration<double>(env_->logging()).count());
+          state_.metrics.commits.Increment();
+          state_.metrics.writes.Increment(static_cast<double>(batch.size()));
+          state_.health.NoteRoom(base::OkStatus());
           for (const auto& write : batch) write->Committed(*this);
-          Publish(mutation.revision(), mutation.compacted());
+          state_.published.Publish(mutation.revision(), mutation.compacted());
           return true;
         }
         if (!txn->map_full() && !txn->disk_full()) {
-          // After a failed fsync nobody knows what the disk holds, and a second one may lie
-          // (https://wiki.postgresql.org/wiki/Fsync_Errors): no more writes until a restart has
-          // read the file anew.
-          failure = DiskFailed(failure);
+          failure = state_.health.DiskFailed(failure);
         }
       } else {
         failure = mutation.refusal();
         if (failure.ok()) failure = base::InternalError("the store is damaged");
         if (mutation.refusal().ok() && !txn->map_full() && !txn->disk_full())
-          alarms_.fetch_or(static_cast<uint32_t>(Alarm::kCorrupt));
+          state_.alarms.NoteDamage(failure);
       }
       map_full = txn->map_full();
       disk_full = txn->disk_full();
     }
     if (map_full && GrowMap()) continue;
     if (map_full || disk_full) {
-      NoteRoom(base::ResourceExhaustedError(
+      state_.health.NoteRoom(base::ResourceExhaustedError(
           fmt::format("{} {}", disk_full ? "the disk is full under" : "the map can't grow for",
                       dir_->FilePath(kStoreFile))));
       failure = NoSpace();
     }
     if (disk_full && env_->broken()) {
-      if (const base::Status opened = env_->Reopen(); !opened.ok()) failure = DiskFailed(opened);
+      if (const base::Status opened = env_->Reopen(); !opened.ok())
+        failure = state_.health.DiskFailed(opened);
     }
-    if (batch.size() > 1 && !dead_) return false;
+    if (batch.size() > 1 && state_.health.failure().ok()) return false;
     for (const auto& write : batch) write->Refuse(failure);
     return true;
   }
 }
 
-void Store::Publish(Revision revision, Revision compacted) {
-  {
-    absl::MutexLock lock(&published_mu_);
-    revision_ = revision;
-    compacted_ = compacted;
-  }
-  revision_gauge_.Set(static_cast<double>(revision));
-  compacted_gauge_.Set(static_cast<double>(compacted));
-  absl::MutexLock lock(&listeners_mu_);
-  for (CommitListener* listener : listeners_) listener->OnCommit(revision);
-}
-
-base::Status Store::DiskFailed(const base::Status& why) {
-  log_.Error("The disk failed; writes are refused until a restart", {{"error", why}});
-  base::Status failure = base::UnavailableError(
-      fmt::format("etcdserver: the store's disk failed: {}", base::Message(why)));
-  Die(failure);
-  return failure;
-}
-
-void Store::Die(base::Status why) {
-  dead_ = why;
-  absl::MutexLock lock(&published_mu_);
-  failure_ = std::move(why);
-}
-
 void Store::Answer(Batch& batch) {
   for (const auto& write : batch) write->Answer();
   batch.clear();
-}
-
-// Told once each way: whoever writes hears of it each time.
-void Store::NoteRoom(base::Status room) {
-  base::Status before;
-  {
-    absl::MutexLock lock(&published_mu_);
-    if (room_.ok() && room.ok()) return;
-    before = std::exchange(room_, room);
-  }
-  if (before.ok()) {
-    log_.Warning("No space left: writes are refused until there is", {{"why", room}});
-  } else if (room.ok()) {
-    log_.Info("There is space again: writes are taken", {{"was", before}});
-  }
 }
 
 bool Store::GrowMap() {
@@ -761,8 +621,8 @@ void Store::Scrub() {
   bool finished = false;
   bool map_full = false;
   base::Status failure;
-  if (dead_) {
-    failure = *dead_;
+  if (const base::Status dead = state_.health.failure(); !dead.ok()) {
+    failure = dead;
   } else if (auto txn = env_->Begin(); !txn.ok()) {
     failure = txn.status();
   } else {
@@ -783,35 +643,27 @@ void Store::Scrub() {
   if (!finished) return;
   scrubbing_ = false;
   Answer(awaiting_scrub_);
-  MeasureSize();
+  state_.quota.Measure(*env_);
 }
 
 // One for all that asked.
 void Store::Defragment() {
   const auto start = clock_.Now();
-  const int64_t before = static_cast<int64_t>(size_gauge_.value());
-  const base::Status done = dead_ ? *dead_ : env_->Defragment();
-  MeasureSize();
+  const int64_t before = static_cast<int64_t>(state_.metrics.file_bytes.value());
+  const base::Status dead = state_.health.failure();
+  const base::Status done = dead.ok() ? env_->Defragment() : dead;
+  state_.quota.Measure(*env_);
   if (done.ok()) {
     log_.Info("Defragmented",
               {{"bytes_before", before},
-               {"bytes_after", static_cast<int64_t>(size_gauge_.value())},
+               {"bytes_after", static_cast<int64_t>(state_.metrics.file_bytes.value())},
                {"seconds", std::chrono::duration<double>(clock_.Now() - start).count()}});
   } else {
     log_.Error("Defragmentation failed", {{"err", done}});
-    if (absl::IsUnavailable(done)) Die(done);
+    if (absl::IsUnavailable(done)) state_.health.Fail(done);
     for (const auto& write : awaiting_defragment_) write->Refuse(done);
   }
   Answer(awaiting_defragment_);
-}
-
-void Store::MeasureSize() {
-  wal_gauge_.Set(static_cast<double>(env_->logged_bytes()));
-  if (const auto usage = env_->Measure(); usage.ok()) {
-    used_bytes_ = usage->used_bytes;
-    size_gauge_.Set(static_cast<double>(usage->file_bytes));
-    size_in_use_gauge_.Set(static_cast<double>(usage->used_bytes));
-  }
 }
 
 }  // namespace strata::engine

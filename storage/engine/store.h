@@ -11,7 +11,6 @@
 #include <absl/functional/function_ref.h>
 #include <absl/synchronization/mutex.h>
 
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -28,37 +27,17 @@
 #include "lib/obs/metrics.h"
 #include "storage/engine/answer_bytes.h"
 #include "storage/engine/data_dir.h"
-#include "storage/engine/leases.h"
 #include "storage/engine/meta.h"
+#include "storage/engine/options.h"
+#include "storage/engine/published.h"
 #include "storage/engine/snapshot.h"
+#include "storage/engine/state.h"
 #include "storage/engine/tree/environment.h"
 #include "storage/engine/types.h"
 #include "storage/engine/verify.h"
 #include "storage/engine/view.h"
 
 namespace strata::engine {
-
-struct Options {
-  // Make a store where there is none; or that is NotFound.
-  bool make = true;
-  size_t max_txn_ops = 128;
-  // Writes that wait for the writer; beyond them requests are refused with TooManyRequests.
-  size_t max_pending_writes = 4096;
-  size_t max_pending_bytes = size_t{64} << 20;
-  // What one fsync may be shared by.
-  size_t max_batch_writes = 1024;
-  size_t max_batch_bytes = size_t{16} << 20;
-  // Bytes that records may take. A write that would go over it raises the alarm NOSPACE: from then
-  // on writes that need room are refused, until the alarm is ended. 0: no limit.
-  int64_t quota_bytes = 0;
-  // Bytes of records in one answer: what protobuf and gRPC can send, as etcd allows; and in all
-  // answers that are gathered or on their way.
-  size_t max_answer_bytes = INT32_MAX;
-  size_t max_inflight_answer_bytes = size_t{2} << 30;
-  // Changes that the clean-up after a compaction looks at before it lets writes through.
-  size_t scrub_changes = 1000;
-  tree::Environment::Options map{};
-};
 
 // One change, as a watch needs it. Valid during the callback.
 class Change {
@@ -83,14 +62,6 @@ class Change {
 struct ChangesEnd {
   Revision next = 0;     // all before this have been visited
   Revision current = 0;  // the store's revision; next is greater if nothing is left
-};
-
-// Hears of commits, on the writing thread: must return at once, and call no Store method that
-// writes.
-class CommitListener {
- public:
-  virtual ~CommitListener() = default;
-  virtual void OnCommit(Revision revision) = 0;
 };
 
 template <typename Result>
@@ -160,28 +131,20 @@ class Store {
   base::StatusOr<LeaseList> ListLeases(AnswerBytes& answer) const;
 
   // kCorrupt also holds once a read has met a damaged record; others are served on.
-  bool has_alarm(Alarm alarm) const {
-    return (alarms_.load(std::memory_order_relaxed) & static_cast<uint32_t>(alarm)) != 0;
-  }
+  bool has_alarm(Alarm alarm) const { return state_.alarms.on(alarm); }
 
-  // Of the last commit. Never ahead of what a read sees.
-  Revision revision() const ABSL_LOCKS_EXCLUDED(published_mu_);
-  Revision compacted() const ABSL_LOCKS_EXCLUDED(published_mu_);
-
-  // Why nothing can be written any more until a restart; OK as long as it can.
-  base::Status failure() const ABSL_LOCKS_EXCLUDED(published_mu_);
-
-  // Why the last write that needed room found none, and where; OK once one has found it.
-  base::Status room() const ABSL_LOCKS_EXCLUDED(published_mu_);
+  // What published.h and health.h say of them.
+  Revision revision() const { return state_.published.revision(); }
+  Revision compacted() const { return state_.published.compacted(); }
+  base::Status failure() const { return state_.health.failure(); }
+  base::Status room() const { return state_.health.room(); }
+  void AddListener(CommitListener& listener) { state_.published.AddListener(listener); }
+  void RemoveListener(CommitListener& listener) { state_.published.RemoveListener(listener); }
 
   // Chosen when the store was made.
   uint64_t cluster_id() const { return ids_.cluster; }
   uint64_t member_id() const { return ids_.member; }
   const Options& options() const { return options_; }
-
-  // After RemoveListener has returned the listener isn't called any more.
-  void AddListener(CommitListener& listener) ABSL_LOCKS_EXCLUDED(listeners_mu_);
-  void RemoveListener(CommitListener& listener) ABSL_LOCKS_EXCLUDED(listeners_mu_);
 
  private:
   class Write;
@@ -194,19 +157,12 @@ class Store {
         obs::Metrics& metrics);
   base::Status Load();
 
-  // Passes a result of reading on; damage that it tells of raises the alarm and is logged.
-  template <typename Result>
-  base::StatusOr<Result> Noted(base::StatusOr<Result> result) const;
-  // The same of what was read in `txn`, which is to be wholly read.
-  template <typename Result>
-  base::StatusOr<Result> Read(const tree::Txn& txn, base::StatusOr<Result> result) const;
-
   // `answer` is null for what answers no records.
   template <typename Request, typename Result>
   void Enqueue(Request request, AnswerBytes* answer, Done<Result> done);
-  // The same for a write that needs room for `cost` bytes.
-  template <typename Request, typename Result>
-  void EnqueueGrowing(size_t cost, Request request, AnswerBytes* answer, Done<Result> done);
+  // Whether a write that costs so much may be done; raises the alarm if it is the first that
+  // mayn't.
+  bool HasRoomFor(size_t cost);
   void EnqueueWrite(std::unique_ptr<Write> write);
 
   // The writing thread's.
@@ -217,15 +173,10 @@ class Store {
   // Does the writes of the batch in one transaction; false if it has to be tried again in single
   // writes.
   bool TryCommit(Batch& batch);
-  void Publish(Revision revision, Revision compacted);
-  base::Status DiskFailed(const base::Status& why) ABSL_LOCKS_EXCLUDED(published_mu_);
-  void Die(base::Status why) ABSL_LOCKS_EXCLUDED(published_mu_);
   void Answer(Batch& batch);
   bool GrowMap();
-  void NoteRoom(base::Status room) ABSL_LOCKS_EXCLUDED(published_mu_);
   void Scrub();
   void Defragment();
-  void MeasureSize();
 
   const std::unique_ptr<DataDir> dir_;
   const std::unique_ptr<tree::Environment> env_;
@@ -234,32 +185,8 @@ class Store {
   const obs::Logger& log_;
   StoreIds ids_;  // constant after Open
 
-  obs::Counter writes_;
-  obs::Counter commits_;
-  obs::Histogram commit_seconds_, fsync_seconds_;
-  obs::Gauge revision_gauge_;
-  obs::Gauge compacted_gauge_;
-  obs::Gauge size_gauge_;
-  obs::Gauge size_in_use_gauge_;
-  obs::Gauge wal_gauge_;
-  obs::Gauge pending_gauge_;
-  obs::Counter refused_;
-
-  // Bits. The writing thread's to change, but that any reader may add kCorrupt.
-  mutable std::atomic<uint32_t> alarms_ = 0;
+  mutable State state_;  // reads may meet damage
   mutable AnswerBudget answers_;
-  std::atomic<int64_t> used_bytes_ = 0;  // as of the last commit
-
-  Leases leases_;
-
-  mutable absl::Mutex published_mu_;
-  Revision revision_ ABSL_GUARDED_BY(published_mu_) = 0;
-  Revision compacted_ ABSL_GUARDED_BY(published_mu_) = 0;
-  base::Status failure_ ABSL_GUARDED_BY(published_mu_);
-  base::Status room_ ABSL_GUARDED_BY(published_mu_);
-
-  absl::Mutex listeners_mu_;
-  std::vector<CommitListener*> listeners_ ABSL_GUARDED_BY(listeners_mu_);
 
   absl::Mutex queue_mu_;
   std::deque<std::unique_ptr<Write>> queue_ ABSL_GUARDED_BY(queue_mu_);
@@ -270,7 +197,6 @@ class Store {
   bool scrubbing_ = false;
   Batch awaiting_scrub_;  // compactions that asked for it
   Batch awaiting_defragment_;
-  std::optional<base::Status> dead_;  // a disk that failed once isn't trusted again
 
   std::thread writer_;
 };
