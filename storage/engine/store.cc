@@ -4,7 +4,6 @@
 #include <absl/time/time.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <type_traits>
 #include <utility>
@@ -12,7 +11,6 @@
 #include "storage/engine/check.h"
 #include "storage/engine/errors.h"
 #include "storage/engine/format.h"
-#include "storage/engine/hash.h"
 #include "storage/engine/lease_table.h"
 #include "storage/engine/mutation.h"
 #include "storage/engine/random_id.h"
@@ -25,10 +23,6 @@ namespace {
 constexpr absl::Duration kLeaseTick = absl::Milliseconds(500);
 // How many leases end in one commit.
 constexpr size_t kLeasesPerBatch = 100;
-// What an id takes in a list of them.
-constexpr size_t kLeaseIdBytes = 16;
-// How much of the history may be read for each byte that is wanted.
-constexpr size_t kReadPerWantedByte = 16;
 
 size_t Bytes(const PutRequest& request) {
   return request.key.size() + request.value.size();
@@ -99,11 +93,6 @@ base::StatusOr<DefragmentResult> Do(Mutation& mutation, const DefragmentRequest&
 }
 
 }  // namespace
-
-base::StatusOr<std::optional<KeyValue>> Change::Prev() const {
-  if (created() || revision() - 1 < view_.compacted()) return std::nullopt;
-  return view_.Find(key(), revision() - 1);
-}
 
 // A write that waits, then is done, then is answered. Owned by the queue, then by the batch.
 class Store::Write {
@@ -208,7 +197,8 @@ Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<tree::Environment> en
       clock_(clock),
       log_(log),
       state_(options_, clock, log, metrics),
-      answers_(options_.max_answer_bytes, options_.max_inflight_answer_bytes, metrics) {}
+      answers_(options_.max_answer_bytes, options_.max_inflight_answer_bytes, metrics),
+      reads_(*env_, state_.alarms, options_.max_txn_ops) {}
 
 base::Status Store::Load() {
   STRATA_RETURN_IF_ERROR(AdoptFormat(*env_));
@@ -291,7 +281,7 @@ void Store::Submit(DeleteRequest request, AnswerBytes& answer, Done<DeleteResult
 
 void Store::Submit(TxnRequest request, AnswerBytes& answer, Done<TxnResult> done) {
   if (const auto status = Check(request, options_.max_txn_ops); !status.ok()) return done(status);
-  if (IsReadOnly(request)) return done(ReadTxn(request, answer));
+  if (IsReadOnly(request)) return done(reads_.Txn(request, answer));
   Enqueue(std::move(request), &answer, std::move(done));
 }
 
@@ -363,103 +353,12 @@ base::StatusOr<RangeResult> Store::Range(const RangeRequest& request) const {
   return Range(request, answer);
 }
 
-base::StatusOr<RangeResult> Store::Range(const RangeRequest& request, AnswerBytes& answer) const {
-  STRATA_RETURN_IF_ERROR(Check(request));
-  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
-  STRATA_ASSIGN_OR_RETURN(RangeResult result,
-                          state_.alarms.Noted(txn, view.Range(request, answer)));
-  result.revision = view.revision();
-  return result;
-}
-
-base::StatusOr<TxnResult> Store::ReadTxn(const TxnRequest& request, AnswerBytes& answer) const {
-  STRATA_RETURN_IF_ERROR(Check(request, options_.max_txn_ops));
-  STRATA_ASSIGN_OR_RETURN(auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
-  return state_.alarms.Noted(txn, Mutation(txn, view).Run(request, answer));
-}
-
-base::StatusOr<ChangesEnd> Store::Changes(
-    Revision from, size_t max_bytes,
-    absl::FunctionRef<base::StatusOr<size_t>(const Change&)> visit) const {
-  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
-  if (from < view.compacted()) return Compacted();
-  ChangesEnd end{.next = std::max(from, view.revision() + 1), .current = view.revision()};
-  size_t wanted = 0;
-  size_t read = 0;
-  const base::Status visited =
-      view.History(from, [&](const ChangeRef& ref, bool last) -> base::StatusOr<bool> {
-        const Change change(view, ref);
-        STRATA_ASSIGN_OR_RETURN(const size_t taken, visit(change));
-        wanted += taken;
-        read += change.size();
-        if (!last || (wanted < max_bytes && read / kReadPerWantedByte < max_bytes)) return true;
-        end.next = change.revision() + 1;
-        return false;
-      });
-  return state_.alarms.Noted(txn, visited.ok() ? base::StatusOr<ChangesEnd>(end) : visited);
-}
-
-base::StatusOr<HashResult> Store::Hash(Revision revision) const {
-  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
-  STRATA_RETURN_IF_ERROR(view.CheckRevision(revision));
-  HashResult result;
-  result.revision = view.revision();
-  result.hash_revision = revision > 0 ? revision : view.revision();
-  result.compact_revision = view.compacted();
-  STRATA_ASSIGN_OR_RETURN(result.hash,
-                          state_.alarms.Noted(txn, HashHistory(view, result.hash_revision)));
-  return result;
-}
-
-base::StatusOr<Verified> Store::Verify() const {
-  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  return state_.alarms.Noted(txn, VerifyTables(txn));
-}
-
 base::StatusOr<StoreStatus> Store::Status() const {
   STRATA_ASSIGN_OR_RETURN(const auto usage, env_->Measure());
   return StoreStatus{.revision = revision(),
                      .compact_revision = compacted(),
                      .size = usage.file_bytes,
                      .size_in_use = usage.used_bytes};
-}
-
-std::optional<int64_t> Store::KeepAlive(int64_t lease) {
-  return state_.leases.KeepAlive(lease);
-}
-
-base::StatusOr<LeaseTimeToLive> Store::TimeToLive(int64_t lease, bool with_keys,
-                                                  AnswerBytes& answer) const {
-  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
-  LeaseTimeToLive result;
-  result.revision = view.revision();
-  STRATA_ASSIGN_OR_RETURN(const auto granted, state_.alarms.Noted(txn, GrantedTtl(txn, lease)));
-  const auto left = state_.leases.Remaining(lease);
-  if (!granted || !left) return result;
-  result.ttl = *left;
-  result.granted_ttl = *granted;
-  if (with_keys) {
-    STRATA_ASSIGN_OR_RETURN(result.keys, state_.alarms.Noted(txn, LeaseKeys(txn, lease, &answer)));
-  }
-  return result;
-}
-
-base::StatusOr<LeaseList> Store::ListLeases(AnswerBytes& answer) const {
-  STRATA_ASSIGN_OR_RETURN(const auto txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const View view, state_.alarms.Noted(txn, View::Of(txn)));
-  LeaseList list{.revision = view.revision(), .ids = {}};
-  const base::Status listed = ForEachLease(txn, [&](int64_t id, int64_t /*ttl*/) {
-    base::Status counted = answer.Add(kLeaseIdBytes);
-    if (counted.ok()) list.ids.push_back(id);
-    return counted;
-  });
-  return state_.alarms.Noted(txn,
-                             listed.ok() ? base::StatusOr<LeaseList>(std::move(list)) : listed);
 }
 
 void Store::Run() {

@@ -30,6 +30,7 @@
 #include "storage/engine/meta.h"
 #include "storage/engine/options.h"
 #include "storage/engine/published.h"
+#include "storage/engine/reads.h"
 #include "storage/engine/snapshot.h"
 #include "storage/engine/state.h"
 #include "storage/engine/tree/environment.h"
@@ -38,31 +39,6 @@
 #include "storage/engine/view.h"
 
 namespace strata::engine {
-
-// One change, as a watch needs it. Valid during the callback.
-class Change {
- public:
-  Change(const View& view, const ChangeRef& ref) : view_(view), ref_(ref) {}
-
-  Revision revision() const { return ref_.at.revision; }
-  std::string_view key() const { return ref_.record.key; }
-  bool deleted() const { return ref_.record.kind == Kind::kTombstone; }
-  bool created() const { return !deleted() && ref_.record.create_revision == revision(); }
-  size_t size() const { return ref_.record.key.size() + ref_.record.value.size(); }
-  KeyValue kv() const { return ToKeyValue(ref_); }
-  // The record before it; nothing if it didn't exist, or is compacted away.
-  base::StatusOr<std::optional<KeyValue>> Prev() const;
-
- private:
-  const View& view_;
-  const ChangeRef& ref_;
-};
-
-// How far a reading of the history came.
-struct ChangesEnd {
-  Revision next = 0;     // all before this have been visited
-  Revision current = 0;  // the store's revision; next is greater if nothing is left
-};
 
 template <typename Result>
 using Done = std::function<void(base::StatusOr<Result>)>;
@@ -105,30 +81,32 @@ class Store {
   base::StatusOr<LeaseGrantResult> Grant(LeaseGrantRequest request);
   base::StatusOr<LeaseRevokeResult> Revoke(LeaseRevokeRequest request);
 
-  base::StatusOr<RangeResult> Range(const RangeRequest& request, AnswerBytes& answer) const;
+  // What reads.h says of them.
+  base::StatusOr<RangeResult> Range(const RangeRequest& request, AnswerBytes& answer) const {
+    return reads_.Range(request, answer);
+  }
   base::StatusOr<RangeResult> Range(const RangeRequest& request) const;
-  // A transaction that writes in neither branch needs no writer.
-  base::StatusOr<TxnResult> ReadTxn(const TxnRequest& request, AnswerBytes& answer) const;
-  // Visits the changes from revision `from` on, whole revisions, until the sizes that `visit`
-  // returns reach `max_bytes` (or a multiple of it has been read). Compacted if `from` is below the
-  // compacted revision.
   base::StatusOr<ChangesEnd> Changes(
       Revision from, size_t max_bytes,
-      absl::FunctionRef<base::StatusOr<size_t>(const Change&)> visit) const;
-  // 0 is the newest.
-  base::StatusOr<HashResult> Hash(Revision revision) const;
+      absl::FunctionRef<base::StatusOr<size_t>(const Change&)> visit) const {
+    return reads_.Changes(from, max_bytes, visit);
+  }
+  base::StatusOr<HashResult> Hash(Revision revision) const { return reads_.Hash(revision); }
+  base::StatusOr<Verified> Verify() const { return reads_.Verify(); }
+  base::StatusOr<LeaseList> ListLeases(AnswerBytes& answer) const {
+    return reads_.ListLeases(answer);
+  }
+  base::StatusOr<LeaseTimeToLive> TimeToLive(int64_t lease, bool with_keys,
+                                             AnswerBytes& answer) const {
+    return reads_.TimeToLive(lease, state_.leases, with_keys, answer);
+  }
+
   base::StatusOr<StoreStatus> Status() const;
-  // Reads everything; DataLoss names the first thing that is damaged. For minutes, if need be;
-  // reads and writes go on.
-  base::StatusOr<Verified> Verify() const;
   // All of it at one revision. Takes as long as the disk needs; reads and writes go on.
   base::StatusOr<std::unique_ptr<engine::Snapshot>> TakeSnapshot() const;
 
   // Seconds; nothing if there is no such lease.
-  std::optional<int64_t> KeepAlive(int64_t lease);
-  base::StatusOr<LeaseTimeToLive> TimeToLive(int64_t lease, bool with_keys,
-                                             AnswerBytes& answer) const;
-  base::StatusOr<LeaseList> ListLeases(AnswerBytes& answer) const;
+  std::optional<int64_t> KeepAlive(int64_t lease) { return state_.leases.KeepAlive(lease); }
 
   // kCorrupt also holds once a read has met a damaged record; others are served on.
   bool has_alarm(Alarm alarm) const { return state_.alarms.on(alarm); }
@@ -185,8 +163,9 @@ class Store {
   const obs::Logger& log_;
   StoreIds ids_;  // constant after Open
 
-  mutable State state_;  // reads may meet damage
+  State state_;
   mutable AnswerBudget answers_;
+  const Reads reads_;
 
   absl::Mutex queue_mu_;
   std::deque<std::unique_ptr<Write>> queue_ ABSL_GUARDED_BY(queue_mu_);
