@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <type_traits>
 #include <utility>
 
 #include "storage/engine/check.h"
@@ -13,6 +12,7 @@
 #include "storage/engine/format.h"
 #include "storage/engine/lease_table.h"
 #include "storage/engine/mutation.h"
+#include "storage/engine/quota.h"
 #include "storage/engine/random_id.h"
 #include "storage/engine/scrub.h"
 
@@ -24,143 +24,7 @@ constexpr absl::Duration kLeaseTick = absl::Milliseconds(500);
 // How many leases end in one commit.
 constexpr size_t kLeasesPerBatch = 100;
 
-size_t Bytes(const PutRequest& request) {
-  return request.key.size() + request.value.size();
-}
-size_t Bytes(const DeleteRequest& request) {
-  return request.key.size() + request.range_end.size();
-}
-size_t Bytes(const RangeRequest& request) {
-  return request.key.size() + request.range_end.size();
-}
-size_t Bytes(std::monostate) {
-  return 0;
-}
-size_t Bytes(const CompactRequest&) {
-  return 0;
-}
-size_t Bytes(const LeaseGrantRequest&) {
-  return 0;
-}
-size_t Bytes(const LeaseRevokeRequest&) {
-  return 0;
-}
-size_t Bytes(const AlarmRequest&) {
-  return 0;
-}
-size_t Bytes(const DefragmentRequest&) {
-  return 0;
-}
-size_t Bytes(const TxnRequest& request) {
-  size_t bytes = 0;
-  for (const Compare& compare : request.compares) {
-    bytes += sizeof(Compare) + compare.key.size() + compare.range_end.size() + compare.value.size();
-  }
-  for (const auto* branch : {&request.success, &request.failure}) {
-    for (const Op& op : *branch) {
-      bytes += sizeof(Op) +
-               std::visit([](const auto& request_in) { return Bytes(request_in); }, op.request);
-    }
-  }
-  return bytes;
-}
-
-base::StatusOr<PutResult> Do(Mutation& mutation, const PutRequest& request, AnswerBytes& answer) {
-  return mutation.Put(request, answer);
-}
-base::StatusOr<DeleteResult> Do(Mutation& mutation, const DeleteRequest& request,
-                                AnswerBytes& answer) {
-  return mutation.Delete(request, answer);
-}
-base::StatusOr<TxnResult> Do(Mutation& mutation, const TxnRequest& request, AnswerBytes& answer) {
-  return mutation.Run(request, answer);
-}
-base::StatusOr<CompactResult> Do(Mutation& mutation, const CompactRequest& request) {
-  return mutation.Compact(request);
-}
-base::StatusOr<LeaseGrantResult> Do(Mutation& mutation, const LeaseGrantRequest& request) {
-  return mutation.Grant(request);
-}
-base::StatusOr<LeaseRevokeResult> Do(Mutation& mutation, const LeaseRevokeRequest& request) {
-  return mutation.Revoke(request);
-}
-base::StatusOr<AlarmResult> Do(Mutation& mutation, const AlarmRequest& request) {
-  return mutation.Set(request);
-}
-// Done outside of the transaction.
-base::StatusOr<DefragmentResult> Do(Mutation& mutation, const DefragmentRequest&) {
-  return DefragmentResult{.revision = mutation.revision()};
-}
-
 }  // namespace
-
-// A write that waits, then is done, then is answered. Owned by the queue, then by the batch.
-class Store::Write {
- public:
-  explicit Write(size_t size) : bytes(size) {}
-  virtual ~Write() = default;
-  virtual void Apply(Mutation& mutation) = 0;
-  virtual void Refuse(base::Status why) = 0;  // instead of what Apply found
-  virtual void Committed(Store& store) = 0;   // before Answer, if what Apply did is durable
-  virtual void Answer() = 0;
-  virtual bool wants_scrub() const { return false; }
-  virtual bool wants_defragment() const { return false; }
-
-  const size_t bytes;
-};
-
-template <typename Request, typename Result>
-class Store::TypedWrite final : public Store::Write {
- public:
-  TypedWrite(Request request, AnswerBytes* answer, Done<Result> done)
-      : Write(sizeof(Request) + Bytes(request)),
-        request_(std::move(request)),
-        answer_(answer),
-        done_(std::move(done)) {}
-
-  void Apply(Mutation& mutation) override {
-    if constexpr (kAnswersRecords) {
-      answer_->Restart();  // perhaps it was done in a transaction that couldn't be committed
-      result_ = Do(mutation, request_, *answer_);
-    } else {
-      result_ = Do(mutation, request_);
-    }
-  }
-  void Refuse(base::Status why) override { result_ = std::move(why); }
-  void Answer() override { done_(std::move(result_)); }
-
-  void Committed(Store& store) override {
-    if (!result_.ok()) return;
-    if constexpr (std::is_same_v<Request, CompactRequest>) {
-      store.scrubbing_ = true;
-    } else if constexpr (std::is_same_v<Request, LeaseGrantRequest>) {
-      store.state_.leases.Add(result_->id, result_->ttl);
-    } else if constexpr (std::is_same_v<Request, LeaseRevokeRequest>) {
-      store.state_.leases.Remove(request_.id);
-    } else if constexpr (std::is_same_v<Request, AlarmRequest>) {
-      store.state_.alarms.Set(request_.alarm, request_.raise);
-    }
-  }
-
-  bool wants_scrub() const override {
-    if constexpr (std::is_same_v<Request, CompactRequest>) return request_.physical && result_.ok();
-    return false;
-  }
-
-  bool wants_defragment() const override {
-    return std::is_same_v<Request, DefragmentRequest> && result_.ok();
-  }
-
- private:
-  static constexpr bool kAnswersRecords = std::is_same_v<Request, PutRequest> ||
-                                          std::is_same_v<Request, DeleteRequest> ||
-                                          std::is_same_v<Request, TxnRequest>;
-
-  const Request request_;
-  AnswerBytes* const answer_;
-  const Done<Result> done_;
-  base::StatusOr<Result> result_ = Stopped();
-};
 
 base::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
                                                    const Options& options, const base::Clock& clock,
@@ -198,7 +62,8 @@ Store::Store(std::unique_ptr<DataDir> dir, std::unique_ptr<tree::Environment> en
       log_(log),
       state_(options_, clock, log, metrics),
       answers_(options_.max_answer_bytes, options_.max_inflight_answer_bytes, metrics),
-      reads_(*env_, state_.alarms, options_.max_txn_ops) {}
+      reads_(*env_, state_.alarms, options_.max_txn_ops),
+      queue_(options_, state_.metrics) {}
 
 base::Status Store::Load() {
   STRATA_RETURN_IF_ERROR(AdoptFormat(*env_));
@@ -217,10 +82,7 @@ base::Status Store::Load() {
 }
 
 Store::~Store() {
-  {
-    absl::MutexLock lock(&queue_mu_);
-    stopping_ = true;
-  }
+  queue_.End();
   if (writer_.joinable()) writer_.join();
 }
 
@@ -242,68 +104,46 @@ bool Store::HasRoomFor(size_t cost) {
 }
 
 template <typename Request, typename Result>
-void Store::Enqueue(Request request, AnswerBytes* answer, Done<Result> done) {
+void Store::Queue(Request request, AnswerBytes* answer, Done<Result> done) {
   if (!HasRoomFor(CostOf(request))) return done(NoSpace());
-  EnqueueWrite(
-      std::make_unique<TypedWrite<Request, Result>>(std::move(request), answer, std::move(done)));
-}
-
-void Store::EnqueueWrite(std::unique_ptr<Write> write) {
-  base::Status refusal;
-  {
-    absl::MutexLock lock(&queue_mu_);
-    if (stopping_) {
-      refusal = Stopped();
-    } else if (queue_.size() >= options_.max_pending_writes ||
-               (!queue_.empty() && queue_bytes_ + write->bytes > options_.max_pending_bytes)) {
-      refusal = TooManyRequests();
-    } else {
-      queue_bytes_ += write->bytes;
-      queue_.push_back(std::move(write));
-      state_.metrics.pending_writes.Set(static_cast<double>(queue_.size()));
-      return;
-    }
-  }
-  state_.metrics.refused_writes.Increment();
-  write->Refuse(refusal);
-  write->Answer();
+  queue_.Add(MakeWrite(std::move(request), answer, std::move(done)));
 }
 
 void Store::Submit(PutRequest request, AnswerBytes& answer, Done<PutResult> done) {
   if (const auto status = Check(request); !status.ok()) return done(status);
-  Enqueue(std::move(request), &answer, std::move(done));
+  Queue(std::move(request), &answer, std::move(done));
 }
 
 void Store::Submit(DeleteRequest request, AnswerBytes& answer, Done<DeleteResult> done) {
   if (const auto status = Check(request); !status.ok()) return done(status);
-  Enqueue(std::move(request), &answer, std::move(done));
+  Queue(std::move(request), &answer, std::move(done));
 }
 
 void Store::Submit(TxnRequest request, AnswerBytes& answer, Done<TxnResult> done) {
   if (const auto status = Check(request, options_.max_txn_ops); !status.ok()) return done(status);
   if (IsReadOnly(request)) return done(reads_.Txn(request, answer));
-  Enqueue(std::move(request), &answer, std::move(done));
+  Queue(std::move(request), &answer, std::move(done));
 }
 
 void Store::Submit(CompactRequest request, Done<CompactResult> done) {
-  Enqueue(request, nullptr, std::move(done));
+  Queue(request, nullptr, std::move(done));
 }
 
 void Store::Submit(LeaseGrantRequest request, Done<LeaseGrantResult> done) {
   if (request.id == 0) request.id = RandomId();
-  Enqueue(request, nullptr, std::move(done));
+  Queue(request, nullptr, std::move(done));
 }
 
 void Store::Submit(LeaseRevokeRequest request, Done<LeaseRevokeResult> done) {
-  Enqueue(request, nullptr, std::move(done));
+  Queue(request, nullptr, std::move(done));
 }
 
 void Store::Submit(AlarmRequest request, Done<AlarmResult> done) {
-  Enqueue(request, nullptr, std::move(done));
+  Queue(request, nullptr, std::move(done));
 }
 
 void Store::Submit(DefragmentRequest request, Done<DefragmentResult> done) {
-  Enqueue(request, nullptr, std::move(done));
+  Queue(request, nullptr, std::move(done));
 }
 
 namespace {
@@ -362,50 +202,20 @@ base::StatusOr<StoreStatus> Store::Status() const {
 }
 
 void Store::Run() {
-  for (;;) {
-    Batch batch;
-    bool stop = false;
-    {
-      absl::MutexLock lock(&queue_mu_);
-      const auto wake = [this]() ABSL_SHARED_LOCKS_REQUIRED(queue_mu_) {
-        return stopping_ || !queue_.empty();
-      };
-      const bool idle = !scrubbing_ && queue_.empty() && !stopping_;
-      const auto tick = state_.leases.empty() ? absl::InfiniteDuration() : kLeaseTick;
-      if (idle) queue_mu_.AwaitWithTimeout(absl::Condition(&wake), tick);
-      stop = stopping_;
-      batch = stop ? Batch() : TakeBatch();
-    }
-    if (stop) break;
-    AddEndedLeases(batch);
-    if (!batch.empty()) CommitBatch(std::move(batch));
+  const auto patience = [this] {
+    if (scrubbing_) return absl::ZeroDuration();
+    return state_.leases.empty() ? absl::InfiniteDuration() : kLeaseTick;
+  };
+  while (std::optional<Batch> batch = queue_.Take(patience())) {
+    AddEndedLeases(*batch);
+    if (!batch->empty()) CommitBatch(*std::move(batch));
     if (scrubbing_) Scrub();
     if (!awaiting_defragment_.empty()) Defragment();
   }
-  // Nothing is added to the queue any more.
-  Batch rest;
-  {
-    absl::MutexLock lock(&queue_mu_);
-    for (auto& write : queue_) rest.push_back(std::move(write));
-    queue_.clear();
-  }
-  for (const auto& write : rest) write->Refuse(Stopped());
-  Answer(rest);
-  Answer(awaiting_scrub_);
-}
-
-Store::Batch Store::TakeBatch() {
-  Batch batch;
-  size_t bytes = 0;
-  while (!queue_.empty() && batch.size() < options_.max_batch_writes &&
-         (batch.empty() || bytes + queue_.front()->bytes <= options_.max_batch_bytes)) {
-    bytes += queue_.front()->bytes;
-    batch.push_back(std::move(queue_.front()));
-    queue_.pop_front();
-  }
-  queue_bytes_ -= bytes;
-  state_.metrics.pending_writes.Set(static_cast<double>(queue_.size()));
-  return batch;
+  Batch rest = queue_.TakeRest();
+  RefuseAll(rest, Stopped());
+  AnswerAll(rest);
+  AnswerAll(awaiting_scrub_);
 }
 
 void Store::AddEndedLeases(Batch& batch) {
@@ -414,8 +224,7 @@ void Store::AddEndedLeases(Batch& batch) {
       // NotFound: revoked by its owner meanwhile.
       if (!result.ok() && !absl::IsNotFound(result.status())) state_.leases.Postpone(id);
     };
-    batch.push_back(std::make_unique<TypedWrite<LeaseRevokeRequest, LeaseRevokeResult>>(
-        LeaseRevokeRequest{.id = id}, nullptr, std::move(done)));
+    batch.push_back(MakeWrite(LeaseRevokeRequest{.id = id}, nullptr, std::move(done)));
   }
 }
 
@@ -435,11 +244,13 @@ void Store::CommitBatch(Batch batch) {
   state_.metrics.commit_seconds.Observe(took.count());
   state_.quota.Measure(*env_);
   std::erase_if(batch, [this](std::unique_ptr<Write>& write) {
-    if (!write->wants_scrub() && !write->wants_defragment()) return false;
-    (write->wants_scrub() ? awaiting_scrub_ : awaiting_defragment_).push_back(std::move(write));
+    const Write::Awaits awaits = write->awaits();
+    if (awaits == Write::Awaits::kNothing) return false;
+    (awaits == Write::Awaits::kScrub ? awaiting_scrub_ : awaiting_defragment_)
+        .push_back(std::move(write));
     return true;
   });
-  Answer(batch);
+  AnswerAll(batch);
 }
 
 bool Store::TryCommit(Batch& batch) {
@@ -472,7 +283,8 @@ bool Store::TryCommit(Batch& batch) {
           state_.metrics.commits.Increment();
           state_.metrics.writes.Increment(static_cast<double>(batch.size()));
           state_.health.NoteRoom(base::OkStatus());
-          for (const auto& write : batch) write->Committed(*this);
+          for (const auto& write : batch) write->Committed(state_);
+          if (mutation.compacted() > before->compacted()) scrubbing_ = true;
           state_.published.Publish(mutation.revision(), mutation.compacted());
           return true;
         }
@@ -500,14 +312,9 @@ bool Store::TryCommit(Batch& batch) {
         failure = state_.health.DiskFailed(opened);
     }
     if (batch.size() > 1 && state_.health.failure().ok()) return false;
-    for (const auto& write : batch) write->Refuse(failure);
+    RefuseAll(batch, failure);
     return true;
   }
-}
-
-void Store::Answer(Batch& batch) {
-  for (const auto& write : batch) write->Answer();
-  batch.clear();
 }
 
 bool Store::GrowMap() {
@@ -535,13 +342,13 @@ void Store::Scrub() {
     // What was forgotten stays where it is until the next compaction or start; nobody can read it.
     log_.Warning("The clean-up after a compaction failed", {{"error", failure}});
     scrubbing_ = false;
-    for (const auto& write : awaiting_scrub_) write->Refuse(failure);
-    Answer(awaiting_scrub_);
+    RefuseAll(awaiting_scrub_, failure);
+    AnswerAll(awaiting_scrub_);
     return;
   }
   if (!finished) return;
   scrubbing_ = false;
-  Answer(awaiting_scrub_);
+  AnswerAll(awaiting_scrub_);
   state_.quota.Measure(*env_);
 }
 
@@ -560,9 +367,9 @@ void Store::Defragment() {
   } else {
     log_.Error("Defragmentation failed", {{"err", done}});
     if (absl::IsUnavailable(done)) state_.health.Fail(done);
-    for (const auto& write : awaiting_defragment_) write->Refuse(done);
+    RefuseAll(awaiting_defragment_, done);
   }
-  Answer(awaiting_defragment_);
+  AnswerAll(awaiting_defragment_);
 }
 
 }  // namespace strata::engine

@@ -7,19 +7,13 @@
 // and it is one node.
 #pragma once
 
-#include <absl/base/thread_annotations.h>
 #include <absl/functional/function_ref.h>
-#include <absl/synchronization/mutex.h>
 
 #include <cstdint>
-#include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <thread>
-#include <vector>
 
 #include "lib/base/clock.h"
 #include "lib/base/status.h"
@@ -37,11 +31,10 @@
 #include "storage/engine/types.h"
 #include "storage/engine/verify.h"
 #include "storage/engine/view.h"
+#include "storage/engine/write.h"
+#include "storage/engine/write_queue.h"
 
 namespace strata::engine {
-
-template <typename Result>
-using Done = std::function<void(base::StatusOr<Result>)>;
 
 // Thread-safe.
 class Store {
@@ -125,11 +118,6 @@ class Store {
   const Options& options() const { return options_; }
 
  private:
-  class Write;
-  template <typename Request, typename Result>
-  class TypedWrite;
-  using Batch = std::vector<std::unique_ptr<Write>>;
-
   Store(std::unique_ptr<DataDir> dir, std::unique_ptr<tree::Environment> env,
         const Options& options, const base::Clock& clock, const obs::Logger& log,
         obs::Metrics& metrics);
@@ -137,21 +125,18 @@ class Store {
 
   // `answer` is null for what answers no records.
   template <typename Request, typename Result>
-  void Enqueue(Request request, AnswerBytes* answer, Done<Result> done);
+  void Queue(Request request, AnswerBytes* answer, Done<Result> done);
   // Whether a write that costs so much may be done; raises the alarm if it is the first that
   // mayn't.
   bool HasRoomFor(size_t cost);
-  void EnqueueWrite(std::unique_ptr<Write> write);
 
   // The writing thread's.
   void Run();
-  Batch TakeBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(queue_mu_);
   void AddEndedLeases(Batch& batch);
   void CommitBatch(Batch batch);
   // Does the writes of the batch in one transaction; false if it has to be tried again in single
   // writes.
   bool TryCommit(Batch& batch);
-  void Answer(Batch& batch);
   bool GrowMap();
   void Scrub();
   void Defragment();
@@ -166,11 +151,7 @@ class Store {
   State state_;
   mutable AnswerBudget answers_;
   const Reads reads_;
-
-  absl::Mutex queue_mu_;
-  std::deque<std::unique_ptr<Write>> queue_ ABSL_GUARDED_BY(queue_mu_);
-  size_t queue_bytes_ ABSL_GUARDED_BY(queue_mu_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(queue_mu_) = false;
+  WriteQueue queue_;
 
   // The writing thread's own.
   bool scrubbing_ = false;
