@@ -1,10 +1,10 @@
 // The embedded store: records under revisions, as etcd keeps them, in an LMDB file and a
 // write-ahead log.
 //
-// Every write transaction is one revision. One thread writes; it takes all writes that wait, does
-// them in order, and answers them after one common fsync. Reads take snapshots beside it, and see
-// every write that was answered before they began. Limitations: keys end at 480 bytes (layout.h),
-// and it is one node.
+// Every write transaction is one revision. One thread writes (writer.h); it takes all writes that
+// wait, does them in order, and answers them after one common fsync. Reads (reads.h) take snapshots
+// beside it, and see every write that was answered before they began. Limitations: keys end at 480
+// bytes (layout.h), and it is one node.
 #pragma once
 
 #include <absl/functional/function_ref.h>
@@ -13,7 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
+#include <utility>
 
 #include "lib/base/clock.h"
 #include "lib/base/status.h"
@@ -30,13 +30,12 @@
 #include "storage/engine/tree/environment.h"
 #include "storage/engine/types.h"
 #include "storage/engine/verify.h"
-#include "storage/engine/view.h"
 #include "storage/engine/write.h"
-#include "storage/engine/write_queue.h"
+#include "storage/engine/writer.h"
 
 namespace strata::engine {
 
-// Thread-safe.
+// What others use of it. Thread-safe.
 class Store {
  public:
   // Opens the store in the directory, or makes one. The message of an error names the file and what
@@ -48,7 +47,7 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
   // Writes that still wait are answered with Stopped.
-  ~Store();
+  ~Store() = default;
 
   // For one request: what it answers of records is counted there, and it lives until that is sent.
   AnswerBytes NewAnswer(size_t uncounted = size_t{64} << 10) const { return {answers_, uncounted}; }
@@ -89,10 +88,6 @@ class Store {
   base::StatusOr<LeaseList> ListLeases(AnswerBytes& answer) const {
     return reads_.ListLeases(answer);
   }
-  base::StatusOr<LeaseTimeToLive> TimeToLive(int64_t lease, bool with_keys,
-                                             AnswerBytes& answer) const {
-    return reads_.TimeToLive(lease, state_.leases, with_keys, answer);
-  }
 
   base::StatusOr<StoreStatus> Status() const;
   // All of it at one revision. Takes as long as the disk needs; reads and writes go on.
@@ -100,6 +95,10 @@ class Store {
 
   // Seconds; nothing if there is no such lease.
   std::optional<int64_t> KeepAlive(int64_t lease) { return state_.leases.KeepAlive(lease); }
+  base::StatusOr<LeaseTimeToLive> TimeToLive(int64_t lease, bool with_keys,
+                                             AnswerBytes& answer) const {
+    return reads_.TimeToLive(lease, state_.leases, with_keys, answer);
+  }
 
   // kCorrupt also holds once a read has met a damaged record; others are served on.
   bool has_alarm(Alarm alarm) const { return state_.alarms.on(alarm); }
@@ -121,6 +120,7 @@ class Store {
   Store(std::unique_ptr<DataDir> dir, std::unique_ptr<tree::Environment> env,
         const Options& options, const base::Clock& clock, const obs::Logger& log,
         obs::Metrics& metrics);
+  // Makes the state what the tables say.
   base::Status Load();
 
   // `answer` is null for what answers no records.
@@ -130,35 +130,15 @@ class Store {
   // mayn't.
   bool HasRoomFor(size_t cost);
 
-  // The writing thread's.
-  void Run();
-  void AddEndedLeases(Batch& batch);
-  void CommitBatch(Batch batch);
-  // Does the writes of the batch in one transaction; false if it has to be tried again in single
-  // writes.
-  bool TryCommit(Batch& batch);
-  bool GrowMap();
-  void Scrub();
-  void Defragment();
-
   const std::unique_ptr<DataDir> dir_;
   const std::unique_ptr<tree::Environment> env_;
   const Options options_;
-  const base::Clock& clock_;
   const obs::Logger& log_;
   StoreIds ids_;  // constant after Open
-
   State state_;
   mutable AnswerBudget answers_;
   const Reads reads_;
-  WriteQueue queue_;
-
-  // The writing thread's own.
-  bool scrubbing_ = false;
-  Batch awaiting_scrub_;  // compactions that asked for it
-  Batch awaiting_defragment_;
-
-  std::thread writer_;
+  Writer writer_;  // its thread ends before the rest
 };
 
 }  // namespace strata::engine

@@ -72,6 +72,8 @@ class Environment {
   // Unavailable if the store can't be used any more: the file is there, but wouldn't open.
   base::Status Defragment() ABSL_LOCKS_EXCLUDED(map_mu_);
 
+  const std::string& path() const { return path_; }
+
   // Whether a commit that failed left something that only Reopen clears.
   bool broken() const { return checkpoints_ != nullptr && checkpoints_->stopped(); }
   // Closes the file and opens it again as after a crash. As Defragment otherwise.

@@ -1,0 +1,56 @@
+// What the writing thread does between batches: giving back the space of what a compaction forgot,
+// and writing the file anew; and the writes that wait for it.
+#pragma once
+
+#include <memory>
+
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "lib/obs/log.h"
+#include "storage/engine/options.h"
+#include "storage/engine/state.h"
+#include "storage/engine/tree/environment.h"
+#include "storage/engine/write.h"
+
+namespace strata::engine {
+
+// Belongs to the writing thread.
+class Maintenance {
+ public:
+  Maintenance(tree::Environment& env, State& state, const Options& options,
+              const base::Clock& clock, const obs::Logger& log)
+      : env_(env), state_(state), options_(options), clock_(clock), log_(log) {}
+
+  // There is something to scrub.
+  void BeginScrub() { scrubbing_ = true; }
+  // Step is to be called soon.
+  bool busy() const { return scrubbing_; }
+
+  // Keeps those writes of a batch that aren't to be answered before their work is done.
+  void TakeWaiting(Batch& batch);
+
+  // A small part of what there is to do: writes wait for it.
+  void Step();
+
+  // Answers those that wait for what isn't done any more, here: the next start goes on with it.
+  void End();
+
+ private:
+  void Scrub();
+  void EndScrub(const base::Status& how);
+  void Defragment();
+
+  tree::Environment& env_;
+  State& state_;
+  const Options& options_;
+  const base::Clock& clock_;
+  const obs::Logger& log_;
+  bool scrubbing_ = false;
+  Batch awaiting_scrub_;
+  Batch awaiting_defragmentation_;
+};
+
+// Makes room in the map between transactions; false, and a line in the log, if there is no more.
+bool GrowMap(tree::Environment& env, const obs::Logger& log);
+
+}  // namespace strata::engine
