@@ -1,6 +1,5 @@
 #include "storage/engine/maintenance.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <utility>

@@ -5,14 +5,13 @@
 #include <cstddef>
 
 #include "storage/engine/tree/checksum.h"
-#include "storage/engine/tree/environment.h"
+#include "storage/engine/tree/lmdb_file.h"
 #include "storage/engine/tree/lmdb_terms.h"
 
 namespace strata::engine::tree {
 
-Cursor::Cursor(const Txn& txn, Table table) : env_(*txn.env_), table_(table) {
-  const int code =
-      mdb_cursor_open(txn.txn_, txn.env_->tables_[static_cast<size_t>(table)], &cursor_);
+Cursor::Cursor(const Txn& txn, Table table) : file_(*txn.file_), table_(table) {
+  const int code = mdb_cursor_open(txn.txn_, txn.file_->table(table), &cursor_);
   if (code != 0) status_ = Error(code, "opening a cursor");
 }
 
@@ -28,7 +27,7 @@ void Cursor::Move(int op, std::string_view to) {
   const int code = mdb_cursor_get(cursor_, &k, &v, static_cast<MDB_cursor_op>(op));
   if (code == 0) {
     key_ = View(k);
-    const auto value = env_.Verified(table_, key_, View(v));
+    const auto value = file_.Verified(table_, key_, View(v));
     if (!value) {
       status_ = Damaged(table_, key_);
       return;

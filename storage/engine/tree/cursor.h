@@ -11,7 +11,7 @@ struct MDB_cursor;
 
 namespace strata::engine::tree {
 
-class Environment;
+class LmdbFile;
 
 // Walks one table in key order. Ends before its transaction does; a write makes its key and value
 // stale until it is moved.
@@ -38,7 +38,7 @@ class Cursor {
  private:
   void Move(int op, std::string_view to);
 
-  const Environment& env_;
+  const LmdbFile& file_;
   MDB_cursor* cursor_ = nullptr;
   const Table table_;
   bool valid_ = false;

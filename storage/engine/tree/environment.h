@@ -12,22 +12,20 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lib/base/status.h"
 #include "storage/engine/tree/checkpoints.h"
+#include "storage/engine/tree/lmdb_file.h"
 #include "storage/engine/tree/map_faults.h"
 #include "storage/engine/tree/table.h"
 #include "storage/engine/tree/txn.h"
 
-struct MDB_env;
 struct MDB_txn;
 
 namespace strata::engine::tree {
@@ -57,6 +55,7 @@ class Environment {
 
   // Waits while max_snapshots are in use.
   base::StatusOr<Txn> Snapshot() ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  // The write transaction.
   base::StatusOr<Txn> Begin();
 
   // Doubles the map: waits until the snapshots in use have ended. ResourceExhausted at
@@ -88,38 +87,27 @@ class Environment {
 
  private:
   friend class Txn;
-  friend class Cursor;
   Environment(std::string path, const Options& options)
       : path_(std::move(path)), options_(options) {}
   base::Status OpenFile();
-  base::Status OpenTree();
-  base::Status MakeTree() const;
-  base::Status CheckFile() const;
-  base::Status WatchMap();
-  std::optional<std::string_view> Verified(Table table, std::string_view key,
-                                           std::string_view stored) const;
-  bool IsSound(std::string_view stored) const;
   base::Status Redo(std::string_view record);
   base::StatusOr<bool> Log(const Txn& txn);
   base::Status Commit(Txn& txn);
-  base::Status GrowMap();
   void CloseFile() ABSL_EXCLUSIVE_LOCKS_REQUIRED(map_mu_) ABSL_LOCKS_EXCLUDED(pool_mu_);
   void Return(MDB_txn* snapshot) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
   const std::string path_;
   const Options options_;
-  // Change only while map_mu_ is held alone, by the writing thread. Null: Defragment failed.
-  MDB_env* env_ = nullptr;
-  std::unique_ptr<Checkpoints> checkpoints_;
-  std::array<unsigned, kTables> tables_{};
   MapFaults faults_;
-  std::string_view map_;  // what of it is watched
-  size_t page_bytes_ = 0;
+  // Change only while map_mu_ is held alone, by the writing thread. Null: Defragment failed.
+  std::unique_ptr<LmdbFile> file_;
+  std::unique_ptr<Checkpoints> checkpoints_;
+  // The writing thread's, as the next: of the file that was open last.
+  int64_t map_bytes_ = 0;
+  std::chrono::nanoseconds logging_{};
 
   // Held shared by every snapshot: the map moves when it grows, and ends when it is defragmented.
   absl::Mutex map_mu_;
-  int64_t map_bytes_ = 0;  // the writing thread's, as the next
-  std::chrono::nanoseconds logging_{};
 
   // Snapshots that ended are kept for the next: taking a reader's slot anew costs a lock.
   absl::Mutex pool_mu_;

@@ -9,15 +9,18 @@
 #include "storage/engine/tree/checksum.h"
 #include "storage/engine/tree/disk.h"
 #include "storage/engine/tree/environment.h"
+#include "storage/engine/tree/lmdb_file.h"
 #include "storage/engine/tree/lmdb_terms.h"
+#include "storage/engine/tree/map_faults.h"
 
 namespace strata::engine::tree {
 
-Txn::Txn(Environment& env, MDB_txn* txn, bool write)
-    : env_(&env), txn_(txn), write_(write), faults_(env.faults_.count()) {}
+Txn::Txn(Environment& env, const LmdbFile& file, MDB_txn* txn, bool write)
+    : env_(&env), file_(&file), txn_(txn), write_(write), faults_(file.faults()) {}
 
 Txn::Txn(Txn&& other) noexcept
     : env_(other.env_),
+      file_(other.file_),
       txn_(std::exchange(other.txn_, nullptr)),
       write_(other.write_),
       map_full_(other.map_full_),
@@ -36,7 +39,7 @@ Txn::~Txn() {
 }
 
 base::Status Txn::Whole() const {
-  return env_->faults_.count() == faults_ ? base::OkStatus() : MapFaults::Tell();
+  return file_->faults() == faults_ ? base::OkStatus() : MapFaults::Tell();
 }
 
 void Txn::Note(RedoOp::Kind kind, Table table, std::string_view key, std::string_view value) {
@@ -55,7 +58,7 @@ base::StatusOr<std::optional<std::string_view>> Txn::GetBare(Table table,
                                                              std::string_view key) const {
   MDB_val k = Value(key);
   MDB_val v;
-  const int code = mdb_get(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v);
+  const int code = mdb_get(txn_, file_->table(table), &k, &v);
   if (code == MDB_NOTFOUND) return std::nullopt;
   if (code != 0) return ReadError(code);
   return View(v);
@@ -64,7 +67,7 @@ base::StatusOr<std::optional<std::string_view>> Txn::GetBare(Table table,
 base::StatusOr<std::optional<std::string_view>> Txn::Get(Table table, std::string_view key) const {
   STRATA_ASSIGN_OR_RETURN(const auto stored, GetBare(table, key));
   if (!stored) return std::nullopt;
-  const auto value = env_->Verified(table, key, *stored);
+  const auto value = file_->Verified(table, key, *stored);
   if (!value) return Damaged(table, key);
   return value;
 }
@@ -72,7 +75,7 @@ base::StatusOr<std::optional<std::string_view>> Txn::Get(Table table, std::strin
 base::Status Txn::PutBare(Table table, std::string_view key, std::string_view value) {
   MDB_val k = Value(key);
   MDB_val v = Value(value);
-  const int code = mdb_put(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v, 0);
+  const int code = mdb_put(txn_, file_->table(table), &k, &v, 0);
   if (code != 0) return Failed(code, "writing");
   Note(RedoOp::Kind::kPutBare, table, key, value);
   return base::OkStatus();
@@ -82,8 +85,7 @@ base::Status Txn::PutChecked(Table table, std::string_view key, std::string_view
                              unsigned flags) {
   MDB_val k = Value(key);
   MDB_val v{value.size() + kSum, nullptr};
-  const int code =
-      mdb_put(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v, MDB_RESERVE | flags);
+  const int code = mdb_put(txn_, file_->table(table), &k, &v, MDB_RESERVE | flags);
   if (code != 0) return Failed(code, "writing");
   auto* out = static_cast<char*>(v.mv_data);
   if (!value.empty()) std::memcpy(out, value.data(), value.size());
@@ -104,9 +106,9 @@ base::Status Txn::Append(Table table, std::string_view key, std::string_view val
 base::Status Txn::Delete(Table table, std::string_view key) {
   // What it frees is what its page says.
   STRATA_ASSIGN_OR_RETURN(const auto stored, GetBare(table, key));
-  if (stored && !env_->IsSound(*stored)) return Damaged(table, key);
+  if (stored && !file_->IsSound(*stored)) return Damaged(table, key);
   MDB_val k = Value(key);
-  const int code = mdb_del(txn_, env_->tables_[static_cast<size_t>(table)], &k, nullptr);
+  const int code = mdb_del(txn_, file_->table(table), &k, nullptr);
   if (code == MDB_NOTFOUND) return base::OkStatus();
   if (code != 0) return Failed(code, "deleting");
   Note(RedoOp::Kind::kDelete, table, key, {});

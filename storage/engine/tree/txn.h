@@ -19,6 +19,7 @@ struct MDB_txn;
 namespace strata::engine::tree {
 
 class Environment;
+class LmdbFile;
 
 // A snapshot, or the one write transaction. Ends without effect unless committed. Belongs to one
 // thread.
@@ -53,13 +54,14 @@ class Txn {
  private:
   friend class Environment;
   friend class Cursor;
-  Txn(Environment& env, MDB_txn* txn, bool write);
+  Txn(Environment& env, const LmdbFile& file, MDB_txn* txn, bool write);
   base::Status Failed(int code, const char* what);
   base::Status PutChecked(Table table, std::string_view key, std::string_view value,
                           unsigned flags);
   void Note(RedoOp::Kind kind, Table table, std::string_view key, std::string_view value);
 
   Environment* env_;
+  const LmdbFile* file_;
   MDB_txn* txn_;
   bool write_;
   bool map_full_ = false;
