@@ -16,9 +16,7 @@
 #include "lib/base/status.h"
 #include "lib/transport/net/tunnel.h"
 #include "proto/etcd/rpc.grpc.pb.h"
-#include "storage/client/address.h"
 #include "storage/client/client.h"
-#include "storage/client/direct.h"
 
 namespace strata::client {
 
@@ -67,41 +65,6 @@ struct Connection {
   const std::unique_ptr<etcdserverpb::Auth::Stub> auth;
 };
 
-// Thread-safe but for `direct`, which Client guards.
-struct Client::Endpoint {
-  Endpoint(std::string u, net::Address a, net::ClientCredentials* files, const Options& options);
-  // Within the process: a connection that is always there.
-  Endpoint(std::string u, std::shared_ptr<const Connection> fixed, InProcessRange range);
-
-  // The connection that calls share; dialled, and found to be an etcd's, if there is none. One
-  // thread dials, others wait for what comes of it. `fresh`: it wasn't there before.
-  base::StatusOr<std::shared_ptr<const Connection>> Connect(CallEnd& end,
-                                                            base::MonotonicTime deadline,
-                                                            bool& fresh) ABSL_LOCKS_EXCLUDED(mu);
-  // The next call dials anew. Calls on it go on.
-  void Drop(const std::shared_ptr<const Connection>& connection) ABSL_LOCKS_EXCLUDED(mu);
-  // A connection of the caller's own, to an endpoint that is dialled.
-  base::StatusOr<std::shared_ptr<const Connection>> Dial(CallEnd& end,
-                                                         base::MonotonicTime deadline) const;
-
-  const std::string url;
-  const net::Address address;
-  net::ClientCredentials* const tls;  // null: none
-  const Options options;
-  const bool dialled;
-  const InProcessRange in_process;
-  std::unique_ptr<DirectConnection> direct;  // null: in this process
-
- private:
-  base::Status Greet(const Connection& connection, CallEnd& end,
-                     base::MonotonicTime deadline) const;
-
-  absl::Mutex mu;
-  bool dialling ABSL_GUARDED_BY(mu) = false;
-  base::Status failure ABSL_GUARDED_BY(mu);  // of the last dialling
-  std::shared_ptr<const Connection> connection ABSL_GUARDED_BY(mu);
-};
-
 // Runs `call`, which `cancel` ends early.
 template <typename Call>
 base::Status Client::Cancellable(Cancellation* cancellation, const Cancellation::Canceller& cancel,
@@ -134,5 +97,7 @@ bool IsConnectionsFault(const base::Status& status);
 // The same error, with the endpoint in front.
 base::Status At(const std::string& url, const base::Status& error);
 base::Status FromGrpc(const grpc::Status& status);
+// Whether what came was HTTP without being gRPC.
+bool IsHttpAnswer(const grpc::Status& status);
 
 }  // namespace strata::client

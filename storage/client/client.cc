@@ -5,6 +5,7 @@
 
 #include "storage/client/channel.h"
 #include "storage/client/convert.h"
+#include "storage/client/endpoint.h"
 
 namespace strata::client {
 using std::chrono::duration;

@@ -11,6 +11,7 @@
 
 #include "lib/base/bytes.h"
 #include "storage/client/channel.h"
+#include "storage/client/endpoint.h"
 
 namespace strata::client {
 namespace {
