@@ -24,14 +24,24 @@ constexpr std::string_view kReset = "Received RST_STREAM with error code ";
 void CallEnd::Set() {
   absl::MutexLock lock(&mu_);
   set_ = true;
-  interruption_.Set();
-  if (context_ != nullptr) context_->TryCancel();
+  if (stop_ != nullptr) stop_();
+  stop_ = nullptr;
 }
 
-bool CallEnd::Enter(grpc::ClientContext* context) {
+bool CallEnd::set() const {
   absl::MutexLock lock(&mu_);
-  context_ = set_ ? nullptr : context;
+  return set_;
+}
+
+bool CallEnd::Arm(std::function<void()> stop) {
+  absl::MutexLock lock(&mu_);
+  if (!set_) stop_ = std::move(stop);
   return !set_;
+}
+
+void CallEnd::Disarm() {
+  absl::MutexLock lock(&mu_);
+  stop_ = nullptr;
 }
 
 Connection::Connection(const std::shared_ptr<grpc::Channel>& channel,

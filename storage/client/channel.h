@@ -10,6 +10,7 @@
 #include <grpcpp/support/status.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,23 +26,26 @@ class CallEnd {
  public:
   // For good.
   void Set() ABSL_LOCKS_EXCLUDED(mu_);
-  const net::Interruption& interruption() const { return interruption_; }
-  // Runs `call`, which is cancelled through `context`. CANCELLED if it was set before.
+  bool set() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Set calls `stop`, under a lock: it may not wait for anything. False if it was set before.
+  bool Arm(std::function<void()> stop) ABSL_LOCKS_EXCLUDED(mu_);
+  // `stop` doesn't run any more.
+  void Disarm() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Runs `call`, which blocks and is cancelled through `context`. CANCELLED if it was set before.
   template <typename Call>
-  grpc::Status Run(grpc::ClientContext& context, const Call& call) ABSL_LOCKS_EXCLUDED(mu_) {
-    if (!Enter(&context)) return {grpc::StatusCode::CANCELLED, "cancelled"};
+  grpc::Status Run(grpc::ClientContext& context, const Call& call) {
+    if (!Arm([&] { context.TryCancel(); })) return {grpc::StatusCode::CANCELLED, "cancelled"};
     grpc::Status status = call();
-    Enter(nullptr);
+    Disarm();
     return status;
   }
 
  private:
-  bool Enter(grpc::ClientContext* context) ABSL_LOCKS_EXCLUDED(mu_);
-
-  const net::Interruption interruption_;
-  absl::Mutex mu_;
+  mutable absl::Mutex mu_;
   bool set_ ABSL_GUARDED_BY(mu_) = false;
-  grpc::ClientContext* context_ ABSL_GUARDED_BY(mu_) = nullptr;
+  std::function<void()> stop_ ABSL_GUARDED_BY(mu_);
 };
 
 // Thread-safe, as stubs are.
@@ -65,13 +69,13 @@ struct Connection {
   const std::unique_ptr<etcdserverpb::Auth::Stub> auth;
 };
 
-// Runs `call`, which `cancel` ends early.
-template <typename Call>
+// Runs `work`, which `cancel` ends early.
+template <typename Work>
 base::Status Client::Cancellable(Cancellation* cancellation, const Cancellation::Canceller& cancel,
-                                 const Call& call) {
-  if (cancellation == nullptr) return call();
+                                 const Work& work) {
+  if (cancellation == nullptr) return work();
   if (!cancellation->Enter(cancel)) return base::CancelledError("shutting down");
-  base::Status status = call();
+  base::Status status = work();
   cancellation->Leave(cancel);
   return status;
 }

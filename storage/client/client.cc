@@ -1,15 +1,41 @@
 #include "storage/client/client.h"
 
+#include <absl/synchronization/notification.h>
+
 #include <algorithm>
 #include <optional>
+#include <utility>
 
+#include "storage/client/call.h"
 #include "storage/client/channel.h"
 #include "storage/client/convert.h"
 #include "storage/client/endpoint.h"
 
 namespace strata::client {
-using std::chrono::duration;
-using std::chrono::steady_clock;
+
+namespace {
+
+// Of one call; whoever asks and whoever is answered share them.
+template <typename Request, typename Response>
+struct Messages {
+  Request request;
+  Response response;
+};
+
+// What `start` calls back with, for a thread that may wait: as long as the call's deadline.
+template <typename Result, typename Start>
+base::StatusOr<Result> Await(const Start& start) {
+  base::StatusOr<Result> result = base::CancelledError("");
+  absl::Notification called;
+  start([&](base::StatusOr<Result> one) {
+    result = std::move(one);
+    called.Notify();
+  });
+  called.WaitForNotification();
+  return result;
+}
+
+}  // namespace
 
 // An endpoint that takes longer for a little read may be frozen, or parted from the others.
 constexpr std::chrono::milliseconds kDirectPatience(500);
@@ -100,10 +126,14 @@ Client::Client(std::unique_ptr<net::ClientCredentials> tls,
       list_(metrics, "list", true),
       txn_(metrics, "txn", false),
       delete_(metrics, "delete", false),
-      status_(metrics, "status", true),
-      direct_end_(std::make_unique<CallEnd>()) {}
+      status_(metrics, "status", true) {}
 
-Client::~Client() = default;
+Client::~Client() {
+  absl::MutexLock lock(&calls_mu_);
+  for (Call* call : calls_) call->Cancel();
+  const auto over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(calls_mu_) { return calls_.empty(); };
+  calls_mu_.Await(absl::Condition(&over));
+}
 
 Client::Endpoint& Client::current() const {
   absl::MutexLock lock(&mu_);
@@ -115,55 +145,45 @@ void Client::Leave(const Endpoint& failed) {
   if (endpoints_[current_].get() == &failed) current_ = (current_ + 1) % endpoints_.size();
 }
 
-struct Client::Attempt {
-  Endpoint& endpoint;
-  const base::MonotonicTime until;
-  const std::string token;  // of etcd's users; empty: none
-};
-
-// One call over the endpoint's connection; one that fails is left, so that nothing waits for it to
-// be found dead. A connection that was there before may have ended meanwhile: then once more.
-template <typename Call>
-base::Status Client::OnConnection(const Attempt& attempt, bool repeatable, CallEnd& end,
-                                  const Call& call) {
-  Endpoint& endpoint = attempt.endpoint;
-  for (;;) {
-    bool fresh = false;
-    const auto connection = endpoint.Connect(end, attempt.until, fresh);
-    if (!connection.ok()) return At(endpoint.url, connection.status());
-    grpc::ClientContext context;
-    context.set_deadline(WallDeadline(attempt.until));
-    if (!attempt.token.empty()) context.AddMetadata("token", attempt.token);
-    const grpc::Status said = end.Run(context, [&] { return call(**connection, context); });
-    const base::Status status = (*connection)->Explain(FromGrpc(said));
-    if (!IsConnectionsFault(status)) return At(endpoint.url, status);
-    endpoint.Drop(*connection);
-    if (fresh || !repeatable || !absl::IsUnavailable(status)) return At(endpoint.url, status);
-  }
+std::optional<std::string> Client::KnownToken() {
+  if (options_.username.empty()) return std::string();
+  absl::MutexLock lock(&mu_);
+  return token_.empty() ? std::nullopt : std::optional(token_);
 }
 
-base::StatusOr<std::string> Client::Token(Endpoint& endpoint, CallEnd& end,
-                                          base::MonotonicTime deadline) {
-  if (options_.username.empty()) return std::string();
-  {
-    absl::MutexLock lock(&mu_);
-    if (!token_.empty()) return token_;
-  }
-  etcdserverpb::AuthenticateRequest request;
-  request.set_name(options_.username);
-  request.set_password(options_.password);
-  etcdserverpb::AuthenticateResponse response;
-  const base::Status status =
-      OnConnection({endpoint, deadline, {}}, /*repeatable=*/true, end,
-                   [&](const Connection& connection, grpc::ClientContext& context) {
-                     return connection.auth->Authenticate(&context, request, &response);
-                   });
-  // "authentication is not enabled": then nobody needs a token.
-  if (absl::IsFailedPrecondition(status) && !IsEndpointsFault(status)) return std::string();
-  STRATA_RETURN_IF_ERROR(status);
-  absl::MutexLock lock(&mu_);
-  token_ = response.token();
-  return token_;
+void Client::StartToken(Endpoint& endpoint, base::MonotonicTime deadline, CallEnd& end,
+                        GotToken then) {
+  if (auto known = KnownToken(); known.has_value()) return std::move(then)(*std::move(known));
+  const auto messages = std::make_shared<
+      Messages<etcdserverpb::AuthenticateRequest, etcdserverpb::AuthenticateResponse>>();
+  messages->request.set_name(options_.username);
+  messages->request.set_password(options_.password);
+  EndpointCall::Start(
+      endpoint, deadline, /*repeatable=*/true, /*token=*/"",
+      [messages](const Connection& connection, grpc::ClientContext& context,
+                 EndpointCall::Said said) {
+        connection.auth->async()->Authenticate(&context, &messages->request, &messages->response,
+                                               std::move(said));
+      },
+      end,
+      [this, messages, then = std::move(then)](const base::Status& status) mutable {
+        // "authentication is not enabled": then nobody needs a token.
+        if (absl::IsFailedPrecondition(status) && !IsEndpointsFault(status))
+          return std::move(then)(std::string());
+        if (!status.ok()) return std::move(then)(status);
+        {
+          absl::MutexLock lock(&mu_);
+          token_ = messages->response.token();
+        }
+        std::move(then)(messages->response.token());
+      });
+}
+
+base::StatusOr<std::string> Client::Token(Endpoint& endpoint, base::MonotonicTime deadline,
+                                          CallEnd& end) {
+  if (auto known = KnownToken(); known.has_value()) return *std::move(known);
+  return Await<std::string>(
+      [&](auto done) { StartToken(endpoint, deadline, end, std::move(done)); });
 }
 
 void Client::LookAtFiles() {
@@ -181,62 +201,29 @@ void Client::ForgetToken() {
   token_.clear();
 }
 
-// Once on each endpoint, beginning with the current one; once more if the token has expired.
-template <typename Call>
-base::Status Client::Try(const CallKind& kind, CallEnd& end, base::MonotonicTime deadline,
-                         const Call& call, base::MonotonicTime::duration patience) {
-  const auto start = steady_clock::now();
-  base::Status status;
-  bool fresh_token = false;
-  for (size_t tried = 0; tried < endpoints_.size();) {
-    Endpoint& endpoint = current();
-    // A share of what is left for each endpoint that hasn't been tried, so that one that hangs
-    // doesn't use it all.
-    const auto now = steady_clock::now();
-    const auto untried = static_cast<int64_t>(endpoints_.size() - tried);
-    const auto share = (deadline - now) / untried;
-    const auto until = now + (untried == 1 ? share : std::min(share, patience));
-    auto token = Token(endpoint, end, until);
-    status = token.ok() ? call(Attempt{endpoint, until, *std::move(token)}) : token.status();
-    if (IsTokensFault(status) && !options_.username.empty() && !fresh_token) {
-      ForgetToken();
-      fresh_token = true;
-      continue;
-    }
-    if (!IsEndpointsFault(status)) break;
-    Leave(endpoint);
-    ++tried;
-  }
-  kind.requests.Increment();
-  kind.seconds.Observe(duration<double>(steady_clock::now() - start).count());
-  if (!status.ok()) kind.errors.Increment();
-  return status;
-}
-
-template <typename Call>
-base::Status Client::TryGrpc(const CallKind& kind, base::MonotonicTime deadline,
-                             Cancellation* cancellation, const Call& call) {
-  CallEnd end;
-  return Cancellable(
-      cancellation, [&] { end.Set(); },
-      [&] {
-        return Try(kind, end, deadline, [&](const Attempt& attempt) {
-          return OnConnection(attempt, kind.repeatable, end, call);
-        });
+void Client::StartRange(const RangeOptions& options, base::MonotonicTime deadline,
+                        Cancellation* cancellation, Callback<RangeResult> done) {
+  const auto messages =
+      std::make_shared<Messages<etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>>();
+  messages->request = Encode(options);
+  Call::Start(
+      *this, options.end.empty() ? get_ : list_, deadline, cancellation,
+      [messages, traceparent = options.traceparent](
+          const Connection& connection, grpc::ClientContext& context, EndpointCall::Said said) {
+        if (!traceparent.empty()) context.AddMetadata("traceparent", traceparent);
+        connection.kv->async()->Range(&context, &messages->request, &messages->response,
+                                      std::move(said));
+      },
+      [messages, done = std::move(done)](const base::Status& status) mutable {
+        if (!status.ok()) return std::move(done)(status);
+        std::move(done)(Decode(std::move(messages->response)));
       });
 }
 
 base::StatusOr<RangeResult> Client::Range(const RangeOptions& options, base::MonotonicTime deadline,
                                           Cancellation* cancellation) {
-  const etcdserverpb::RangeRequest request = Encode(options);
-  etcdserverpb::RangeResponse response;
-  STRATA_RETURN_IF_ERROR(TryGrpc(options.end.empty() ? get_ : list_, deadline, cancellation,
-                                 [&](const Connection& connection, grpc::ClientContext& context) {
-                                   if (!options.traceparent.empty())
-                                     context.AddMetadata("traceparent", options.traceparent);
-                                   return connection.kv->Range(&context, request, &response);
-                                 }));
-  return Decode(std::move(response));
+  return Await<RangeResult>(
+      [&](auto done) { StartRange(options, deadline, cancellation, std::move(done)); });
 }
 
 base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
@@ -250,8 +237,8 @@ base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
   bool dialled = false;
   const Endpoint* const first = &current();
   const Endpoint* last = first;
-  const auto call = [&](const Attempt& attempt) -> base::Status {
-    Endpoint& endpoint = attempt.endpoint;
+  const auto call = [&](Endpoint& endpoint, base::MonotonicTime until,
+                        const std::string& token) -> base::Status {
     last = &endpoint;
     if (endpoint.in_process != nullptr)
       return At(endpoint.url, FromGrpc(endpoint.in_process(request, &response)));
@@ -259,8 +246,8 @@ base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
     return Cancellable(cancellation, interrupt, [&]() -> base::Status {
       const auto answer = endpoint.direct->Call({.path = "/etcdserverpb.KV/Range",
                                                  .message = request.SerializeAsString(),
-                                                 .token = attempt.token},
-                                                attempt.until);
+                                                 .token = token},
+                                                until);
       if (!answer.ok()) return At(endpoint.url, answer.status());
       dialled = endpoint.direct->dialled();
       return response.ParseFromString(*answer)
@@ -268,44 +255,87 @@ base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
                  : At(endpoint.url, base::InternalError("that is no answer to a Range"));
     });
   };
-  STRATA_RETURN_IF_ERROR(Try(get_, *direct_end_, deadline, call, kDirectPatience));
+  CallEnd never;  // the token's: direct calls are interrupted otherwise
+  Attempts attempts(*this, get_, deadline, kDirectPatience);
+  base::Status status;
+  do {
+    const auto [endpoint, until] = attempts.Next();
+    const auto token = Token(endpoint, until, never);
+    status = token.ok() ? call(endpoint, until, *token) : token.status();
+  } while (!attempts.Over(status));
+  STRATA_RETURN_IF_ERROR(status);
   RangeResult result = Decode(std::move(response));
   result.dialled = dialled;
   result.moved = first != last;
   return result;
 }
 
+void Client::StartCommit(Txn txn, base::MonotonicTime deadline, Cancellation* cancellation,
+                         Callback<TxnResult> done) {
+  const auto messages =
+      std::make_shared<Messages<etcdserverpb::TxnRequest, etcdserverpb::TxnResponse>>();
+  messages->request = Encode(txn);
+  Call::Start(
+      *this, OnlyReads(txn) ? get_ : txn_, deadline, cancellation,
+      [messages](const Connection& connection, grpc::ClientContext& context,
+                 EndpointCall::Said said) {
+        connection.kv->async()->Txn(&context, &messages->request, &messages->response,
+                                    std::move(said));
+      },
+      [messages, txn = std::move(txn), done = std::move(done)](const base::Status& status) mutable {
+        if (!status.ok()) return std::move(done)(status);
+        std::move(done)(Decode(txn, std::move(messages->response)));
+      });
+}
+
 base::StatusOr<TxnResult> Client::Commit(const Txn& txn, base::MonotonicTime deadline,
                                          Cancellation* cancellation) {
-  const etcdserverpb::TxnRequest request = Encode(txn);
-  etcdserverpb::TxnResponse response;
-  STRATA_RETURN_IF_ERROR(TryGrpc(OnlyReads(txn) ? get_ : txn_, deadline, cancellation,
-                                 [&](const Connection& connection, grpc::ClientContext& context) {
-                                   return connection.kv->Txn(&context, request, &response);
-                                 }));
-  return Decode(txn, std::move(response));
+  return Await<TxnResult>(
+      [&](auto done) { StartCommit(txn, deadline, cancellation, std::move(done)); });
+}
+
+void Client::StartDelete(const DeleteOptions& options, base::MonotonicTime deadline,
+                         Cancellation* cancellation, Callback<DeleteResult> done) {
+  const auto messages = std::make_shared<
+      Messages<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>>();
+  messages->request = Encode(options);
+  Call::Start(
+      *this, delete_, deadline, cancellation,
+      [messages](const Connection& connection, grpc::ClientContext& context,
+                 EndpointCall::Said said) {
+        connection.kv->async()->DeleteRange(&context, &messages->request, &messages->response,
+                                            std::move(said));
+      },
+      [messages, done = std::move(done)](const base::Status& status) mutable {
+        if (!status.ok()) return std::move(done)(status);
+        std::move(done)(Decode(messages->response));
+      });
 }
 
 base::StatusOr<DeleteResult> Client::Delete(const DeleteOptions& options,
                                             base::MonotonicTime deadline,
                                             Cancellation* cancellation) {
-  const etcdserverpb::DeleteRangeRequest request = Encode(options);
-  etcdserverpb::DeleteRangeResponse response;
-  STRATA_RETURN_IF_ERROR(TryGrpc(delete_, deadline, cancellation,
-                                 [&](const Connection& connection, grpc::ClientContext& context) {
-                                   return connection.kv->DeleteRange(&context, request, &response);
-                                 }));
-  return Decode(response);
+  return Await<DeleteResult>(
+      [&](auto done) { StartDelete(options, deadline, cancellation, std::move(done)); });
 }
 
 base::StatusOr<std::string> Client::Version(base::MonotonicTime deadline,
                                             Cancellation* cancellation) {
-  etcdserverpb::StatusResponse response;
-  STRATA_RETURN_IF_ERROR(TryGrpc(status_, deadline, cancellation,
-                                 [&](const Connection& connection, grpc::ClientContext& context) {
-                                   return connection.maintenance->Status(&context, {}, &response);
-                                 }));
-  return response.version();
+  const auto messages =
+      std::make_shared<Messages<etcdserverpb::StatusRequest, etcdserverpb::StatusResponse>>();
+  return Await<std::string>([&](auto done) {
+    Call::Start(
+        *this, status_, deadline, cancellation,
+        [messages](const Connection& connection, grpc::ClientContext& context,
+                   EndpointCall::Said said) {
+          connection.maintenance->async()->Status(&context, &messages->request, &messages->response,
+                                                  std::move(said));
+        },
+        [messages, done = std::move(done)](const base::Status& status) mutable {
+          if (!status.ok()) return done(status);
+          done(messages->response.version());
+        });
+  });
 }
 
 }  // namespace strata::client

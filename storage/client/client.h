@@ -1,17 +1,20 @@
 // A client of the etcd v3 API: etcd, the embedded store, or whatever else speaks it.
 //
-// Calls are synchronous and have deadlines; a call that an endpoint can't take goes to the next
-// one.
+// Calls have deadlines; a call that an endpoint can't take goes to the next one. Those that are
+// started call back; the others wait for it.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
+#include <absl/functional/any_invocable.h>
 #include <absl/synchronization/mutex.h>
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "lib/base/clock.h"
@@ -84,26 +87,38 @@ class Client {
       std::function<grpc::Status(const etcdserverpb::RangeRequest&, etcdserverpb::RangeResponse*)>;
   static std::unique_ptr<Client> OverChannel(const std::shared_ptr<grpc::Channel>& channel,
                                              obs::Metrics& metrics, InProcessRange range = {});
+  // Ends the calls that are under way, and waits for their callbacks.
   ~Client();
 
   // Linearizable. kOutOfRange if the revision is compacted, or isn't there yet. kCancelled by
   // `cancellation`.
   base::StatusOr<RangeResult> Range(const RangeOptions& options, base::MonotonicTime deadline,
                                     Cancellation* cancellation = nullptr);
-  // The same for whoever asks all the time and for little: over a connection that no other call
+  // The same without waiting: `done` is called once, soon after the deadline at the latest, on a
+  // thread of this client's or of gRPC's, which it may not block, or on the caller's before this
+  // returns. `cancellation` outlives the call.
+  template <typename Result>
+  using Callback = absl::AnyInvocable<void(base::StatusOr<Result>) &&>;
+  void StartRange(const RangeOptions& options, base::MonotonicTime deadline,
+                  Cancellation* cancellation, Callback<RangeResult> done);
+  // Range for whoever asks all the time and for little: over a connection that no other call
   // uses, at a fifth of the CPU. One such call runs at a time; others wait for it. Answers of up to
   // 4 MiB. An endpoint that hasn't answered within half a second is left for the next one.
   base::StatusOr<RangeResult> RangeDirectly(const RangeOptions& options,
                                             base::MonotonicTime deadline,
                                             Cancellation* cancellation = nullptr)
       ABSL_LOCKS_EXCLUDED(direct_mu_);
-  // As for all calls, an endpoint that fails is left for the next one, which is given the same: what
-  // the first one did without saying so is done twice, unless compares forbid it.
+  // As for all calls, an endpoint that fails is left for the next one, which is given the same:
+  // what the first one did without saying so is done twice, unless compares forbid it.
   base::StatusOr<TxnResult> Commit(const Txn& txn, base::MonotonicTime deadline,
                                    Cancellation* cancellation = nullptr);
+  void StartCommit(Txn txn, base::MonotonicTime deadline, Cancellation* cancellation,
+                   Callback<TxnResult> done);
   // kine takes deletes in a transaction alone.
   base::StatusOr<DeleteResult> Delete(const DeleteOptions& options, base::MonotonicTime deadline,
                                       Cancellation* cancellation = nullptr);
+  void StartDelete(const DeleteOptions& options, base::MonotonicTime deadline,
+                   Cancellation* cancellation, Callback<DeleteResult> done);
   // The server's version, "3.6.5".
   base::StatusOr<std::string> Version(base::MonotonicTime deadline,
                                       Cancellation* cancellation = nullptr);
@@ -128,6 +143,9 @@ class Client {
  private:
   friend class Watch;
   struct Endpoint;
+  class Attempts;
+  class EndpointCall;
+  class Call;
   // One kind of call, as /metrics shows it.
   struct CallKind {
     CallKind(obs::Metrics& metrics, const char* name, bool may_be_repeated);
@@ -140,35 +158,27 @@ class Client {
          std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options,
          obs::Metrics& metrics);
 
-  struct Attempt;
-  // `call` gets the attempt, or over gRPC the connection and its context. No endpoint but the last
-  // one gets more than `patience`.
-  template <typename Call>
-  base::Status Try(const CallKind& kind, CallEnd& end, base::MonotonicTime deadline,
-                   const Call& call,
-                   base::MonotonicTime::duration patience = base::MonotonicTime::duration::max());
-  template <typename Call>
-  static base::Status OnConnection(const Attempt& attempt, bool repeatable, CallEnd& end,
-                                   const Call& call);
-  template <typename Call>
-  base::Status TryGrpc(const CallKind& kind, base::MonotonicTime deadline,
-                       Cancellation* cancellation, const Call& call);
-  template <typename Call>
+  template <typename Work>
   static base::Status Cancellable(Cancellation* cancellation, const Cancellation::Canceller& cancel,
-                                  const Call& call);
+                                  const Work& work);
   Endpoint& current() const;
   // Turns to the next endpoint, unless another thread has done so since `failed` was current.
   void Leave(const Endpoint& failed);
-  base::StatusOr<std::string> Token(Endpoint& endpoint, CallEnd& end, base::MonotonicTime deadline)
+  // What calls send along, of etcd's users; empty: nothing. Nothing where it has to be asked for.
+  std::optional<std::string> KnownToken() ABSL_LOCKS_EXCLUDED(mu_);
+  using GotToken = absl::AnyInvocable<void(base::StatusOr<std::string>) &&>;
+  void StartToken(Endpoint& endpoint, base::MonotonicTime deadline, CallEnd& end, GotToken then)
       ABSL_LOCKS_EXCLUDED(mu_);
+  base::StatusOr<std::string> Token(Endpoint& endpoint, base::MonotonicTime deadline, CallEnd& end);
   void ForgetToken() ABSL_LOCKS_EXCLUDED(mu_);
 
   const Options options_;
   const std::unique_ptr<net::ClientCredentials> tls_;  // null: no endpoint has TLS
   const std::vector<std::unique_ptr<Endpoint>> endpoints_;
   const CallKind get_, list_, txn_, delete_, status_;
-  const std::unique_ptr<CallEnd> direct_end_;  // never set: direct calls are interrupted otherwise
 
+  absl::Mutex calls_mu_;
+  std::unordered_set<Call*> calls_ ABSL_GUARDED_BY(calls_mu_);  // that aren't over
   absl::Mutex direct_mu_;  // held during a call over Endpoint::direct
   mutable absl::Mutex mu_;
   size_t current_ ABSL_GUARDED_BY(mu_) = 0;

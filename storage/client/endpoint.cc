@@ -1,5 +1,6 @@
 #include "storage/client/endpoint.h"
 
+#include <absl/synchronization/notification.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grpcpp/create_channel_posix.h>
@@ -54,30 +55,121 @@ Client::Endpoint::Endpoint(std::string u, std::shared_ptr<const Connection> fixe
       in_process(std::move(range)),
       connection(std::move(fixed)) {}
 
-base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::Connect(
-    CallEnd& end, base::MonotonicTime deadline, bool& fresh) {
+Client::Endpoint::~Endpoint() {
+  std::thread ending;
   {
     absl::MutexLock lock(&mu);
-    while (dialling) {
-      fresh = true;
-      const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) { return !dialling; };
-      if (!mu.AwaitWithTimeout(absl::Condition(&settled), absl::FromChrono(net::Left(deadline))))
-        return base::DeadlineExceededError("no connection in time");
-      // What ended somebody else's time isn't ours.
-      if (!dialling && !failure.ok() && !absl::IsCancelled(failure) &&
-          !absl::IsDeadlineExceeded(failure)) {
-        return failure;
-      }
-    }
-    if (connection != nullptr && !connection->over()) return connection;
-    dialling = fresh = true;
+    stopping = true;
+    if (dial_end != nullptr) dial_end->Set();
+    ending = std::move(dialler);
   }
-  auto made = Dial(end, std::min(deadline, steady_clock::now() + options.dial_timeout));
+  if (ending.joinable()) ending.join();
+}
+
+std::shared_ptr<const Connection> Client::Endpoint::Ready() {
   absl::MutexLock lock(&mu);
-  dialling = false;
-  failure = made.status();
-  connection = made.ok() ? *made : nullptr;
-  return made;
+  return Usable();
+}
+
+std::shared_ptr<const Connection> Client::Endpoint::Usable() const {
+  return connection != nullptr && !connection->over() ? connection : nullptr;
+}
+
+void Client::Endpoint::Connect(const std::shared_ptr<Wait>& wait, base::MonotonicTime deadline) {
+  std::shared_ptr<const Connection> there;
+  {
+    absl::MutexLock lock(&mu);
+    there = Usable();
+    if (there == nullptr && !wait->cancelled) {
+      wait->since = steady_clock::now();
+      waits.push_back(wait);
+      // Weak: the alarm, and with it this function, is the wait's own.
+      wait->alarm.Set(WallDeadline(deadline), [this, weak = std::weak_ptr(wait)](bool) {
+        const auto kept = weak.lock();
+        if (kept != nullptr && !kept->told.exchange(true)) GiveUp(kept);
+      });
+      if (dial_end == nullptr) dial_end = std::make_unique<CallEnd>();
+      if (!dialler.joinable()) dialler = std::thread([this] { RunDialler(); });
+      return;
+    }
+  }
+  if (there == nullptr) return wait->then(base::CancelledError("interrupted"), false);
+  wait->then(there, false);
+}
+
+void Client::Endpoint::Cancel(const std::shared_ptr<Wait>& wait) {
+  absl::MutexLock lock(&mu);
+  wait->cancelled = true;
+  wait->alarm.Cancel();  // which runs what it was set for, elsewhere
+}
+
+void Client::Endpoint::GiveUp(const std::shared_ptr<Wait>& wait) {
+  bool cancelled = false;
+  {
+    absl::MutexLock lock(&mu);
+    cancelled = wait->cancelled;
+    std::erase(waits, wait);
+    if (waits.empty() && dial_end != nullptr) dial_end->Set();
+  }
+  wait->then(cancelled ? base::CancelledError("interrupted")
+                       : base::DeadlineExceededError("no connection in time"),
+             true);
+}
+
+void Client::Endpoint::RunDialler() {
+  for (;;) {
+    CallEnd* end = nullptr;
+    {
+      absl::MutexLock lock(&mu);
+      const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+        return stopping || dial_end != nullptr;
+      };
+      mu.Await(absl::Condition(&wanted));
+      if (stopping) return;
+      end = dial_end.get();
+    }
+    const auto since = steady_clock::now();
+    const auto made = Dial(*end, since + options.dial_timeout);
+    Waits told;
+    {
+      absl::MutexLock lock(&mu);
+      connection = made.ok() ? *made : nullptr;
+      told = TakeTold(made.status(), *end, since);
+      dial_end = waits.empty() ? nullptr : std::make_unique<CallEnd>();
+    }
+    for (const auto& wait : told) {
+      if (!wait->told.exchange(true)) wait->then(made, true);
+    }
+  }
+}
+
+Client::Endpoint::Waits Client::Endpoint::TakeTold(const base::Status& outcome, const CallEnd& end,
+                                                   base::MonotonicTime since) {
+  // Nobody waited any more then: whoever does now has come later.
+  if (!outcome.ok() && end.set()) return {};
+  Waits told = std::move(waits);
+  waits.clear();
+  if (!absl::IsDeadlineExceeded(outcome)) return told;
+  // What was somebody else's time isn't that of whoever came later.
+  const auto later = std::partition(told.begin(), told.end(),
+                                    [&](const auto& wait) { return wait->since <= since; });
+  waits.assign(later, told.end());
+  told.erase(later, told.end());
+  return told;
+}
+
+base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::AwaitConnection(CallEnd& end) {
+  base::StatusOr<std::shared_ptr<const Connection>> result = base::CancelledError("interrupted");
+  absl::Notification told;
+  const auto wait = std::make_shared<Wait>([&](auto made, bool) {
+    result = std::move(made);
+    told.Notify();
+  });
+  if (!end.Arm([&] { Cancel(wait); })) return result;
+  Connect(wait, base::MonotonicTime::max());
+  told.WaitForNotification();
+  end.Disarm();
+  return result;
 }
 
 void Client::Endpoint::Drop(const std::shared_ptr<const Connection>& broken) {
@@ -87,19 +179,22 @@ void Client::Endpoint::Drop(const std::shared_ptr<const Connection>& broken) {
 
 base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::Dial(
     CallEnd& end, base::MonotonicTime deadline) const {
-  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<net::ClientConnection> transport,
-                          net::ClientConnection::Dial(address, tls, end.interruption(), deadline));
+  const net::Interruption interruption;
+  if (!end.Arm([&] { interruption.Set(); })) return base::CancelledError("interrupted");
+  auto transport = net::ClientConnection::Dial(address, tls, interruption, deadline);
+  end.Disarm();
+  if (!transport.ok()) return transport.status();
   // Bytes that nobody acknowledges end it as soon as a ping without an answer does.
   const auto patience = static_cast<unsigned>(options.keepalive_timeout.count());
   if (!address.unix_socket) {
-    setsockopt(transport->socket(), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof(patience));
+    setsockopt((*transport)->socket(), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof(patience));
   }
   std::unique_ptr<net::Tunnel> tunnel;
   int socket = -1;
   if (tls == nullptr) {
-    socket = transport->Release();
+    socket = (*transport)->Release();
   } else {
-    tunnel = std::make_unique<net::Tunnel>(std::move(transport));
+    tunnel = std::make_unique<net::Tunnel>(*std::move(transport));
     socket = tunnel->TakeEnd();
   }
   const int duplicate = socket < 0 ? -1 : fcntl(socket, F_DUPFD_CLOEXEC, 0);

@@ -134,15 +134,14 @@ base::Status Watch::Stream::TryOpen() {
   // A member that lost its leader ends the stream instead of staying silent (etcd v3rpc
   // interceptor). One that stands by may stay: its process goes on.
   if (where == Where::kShared) context.AddMetadata("hasleader", "true");
-  bool fresh = false;
   const auto patience = endpoint.options.dial_timeout;
   const auto connected = where == Where::kShared
-                             ? endpoint.Connect(end, base::MonotonicTime::max(), fresh)
+                             ? endpoint.AwaitConnection(end)
                              : endpoint.Dial(end, steady_clock::now() + patience);
   if (!connected.ok()) return At(endpoint.url, connected.status());
   connection = *connected;
   STRATA_ASSIGN_OR_RETURN(const std::string token,
-                          client.Token(endpoint, end, steady_clock::now() + patience));
+                          client.Token(endpoint, steady_clock::now() + patience, end));
   if (!token.empty()) context.AddMetadata("token", token);
   stream = connection->watch->Watch(&context);
   absl::MutexLock lock(&write_mu);

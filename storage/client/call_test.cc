@@ -1,0 +1,175 @@
+// Calls that are started and call back: whom they ask, and what ends them.
+#include "storage/client/call.h"
+
+#include <absl/synchronization/blocking_counter.h>
+#include <absl/synchronization/notification.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "storage/client/client.h"
+#include "test/support/fake_etcd.h"
+#include "test/support/silent_listener.h"
+
+namespace strata::client {
+namespace {
+
+using base::StatusCode;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using testing::HasSubstr;
+using testing_support::FakeEtcd;
+using testing_support::SilentListener;
+
+base::MonotonicTime In(milliseconds time) {
+  return steady_clock::now() + time;
+}
+constexpr milliseconds kLong{60'000};
+
+// What a call came to, once it has.
+class Answer {
+ public:
+  Client::Callback<RangeResult> Taker() {
+    return [this](base::StatusOr<RangeResult> result) {
+      result_ = std::move(result);
+      times_++;
+      called_.Notify();
+    };
+  }
+  const base::StatusOr<RangeResult>& Await() {
+    called_.WaitForNotification();
+    return *result_;
+  }
+  bool came() const { return called_.HasBeenNotified(); }
+  int times() const { return times_; }
+
+ private:
+  std::optional<base::StatusOr<RangeResult>> result_;
+  std::atomic<int> times_ = 0;
+  absl::Notification called_;
+};
+
+class StartedCall : public testing::Test {
+ protected:
+  std::unique_ptr<Client> Connect(Options options) {
+    return *Client::Create(options, obs::NullLogger(), metrics);
+  }
+  void Hang(FakeEtcd& etcd, bool hang) const {
+    etcd.Behave([&](auto& b) { b.hang_reads = hang; });
+  }
+
+  obs::Metrics metrics;
+};
+
+TEST_F(StartedCall, ManyAreUnderWayFromOneThread) {
+  FakeEtcd etcd;
+  const auto client = Connect({.endpoints = {etcd.url()}});
+  const auto revision = etcd.Put("a", "1");
+  constexpr int kCalls = 300;
+  absl::BlockingCounter left(kCalls);
+  std::atomic<int> good = 0;
+  for (int i = 0; i < kCalls; ++i) {
+    client->StartRange({.key = "a"}, In(kLong), nullptr, [&](const auto& result) {
+      if (result.ok() && result->revision == revision) ++good;
+      left.DecrementCount();
+    });
+  }
+  left.Wait();
+  EXPECT_EQ(good, kCalls);
+}
+
+TEST_F(StartedCall, GoesOnToTheEndpointThatAnswers) {
+  FakeEtcd down, other;
+  down.Down();
+  other.Put("a", "other");
+  const SilentListener silent;
+  const auto client =
+      Connect({.endpoints = {down.url(), "http://" + silent.address(), other.url()}});
+  Answer answer;
+  client->StartRange({.key = "a"}, In(milliseconds(6000)), nullptr, answer.Taker());
+  const auto& found = answer.Await();
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->kvs.at(0).value, "other");
+}
+
+TEST_F(StartedCall, AsksForATokenFirst) {
+  FakeEtcd etcd;
+  etcd.Behave([](auto& b) { b.user = "strata", b.password = "secret"; });
+  const auto client =
+      Connect({.endpoints = {etcd.url()}, .username = "strata", .password = "secret"});
+  Answer first, second;
+  client->StartRange({.key = "a"}, In(kLong), nullptr, first.Taker());
+  EXPECT_TRUE(first.Await().ok());
+  etcd.ExpireTokens();
+  client->StartRange({.key = "a"}, In(kLong), nullptr, second.Taker());
+  EXPECT_TRUE(second.Await().ok()) << "a new token after the old one is refused";
+  EXPECT_EQ(etcd.authentications(), 2);
+}
+
+TEST_F(StartedCall, GivesUpAtItsOwnDeadlineWhileAnotherWaitsOnForTheSameConnection) {
+  const SilentListener silent;
+  const auto client = Connect({.endpoints = {"http://" + silent.address()}});
+  Cancellation cancellation;
+  Answer patient, hasty;
+  client->StartRange({.key = "a"}, In(kLong), &cancellation, patient.Taker());
+  client->StartRange({.key = "a"}, In(milliseconds(50)), nullptr, hasty.Taker());
+  EXPECT_EQ(hasty.Await().status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_FALSE(patient.came());
+  cancellation.Cancel();
+  EXPECT_EQ(patient.Await().status().code(), StatusCode::kCancelled);
+}
+
+TEST_F(StartedCall, WhoeverComesAfterADiallingThatNobodyWaitsForDialsAnew) {
+  std::optional<SilentListener> silent(std::in_place);
+  const std::string url = "http://" + silent->address();
+  const auto client = Connect({.endpoints = {url}});
+  for (int i = 0; i < 20; ++i) {
+    Cancellation cancellation;
+    Answer given_up, after;
+    client->StartRange({.key = "a"}, In(kLong), &cancellation, given_up.Taker());
+    cancellation.Cancel();
+    client->StartRange({.key = "a"}, In(milliseconds(30)), nullptr, after.Taker());
+    EXPECT_EQ(given_up.Await().status().code(), StatusCode::kCancelled);
+    EXPECT_EQ(after.Await().status().code(), StatusCode::kDeadlineExceeded);
+  }
+}
+
+TEST_F(StartedCall, OfACancellationThatIsOverCallsBackBeforeItReturns) {
+  FakeEtcd etcd;
+  const auto client = Connect({.endpoints = {etcd.url()}});
+  Cancellation cancellation;
+  cancellation.Cancel();
+  Answer answer;
+  client->StartRange({.key = "a"}, In(kLong), &cancellation, answer.Taker());
+  EXPECT_TRUE(answer.came());
+  EXPECT_EQ(answer.Await().status().code(), StatusCode::kCancelled);
+}
+
+TEST_F(StartedCall, IsEndedWithItsClientInWhicheverPhaseItIs) {
+  FakeEtcd etcd;
+  Hang(etcd, true);
+  const SilentListener silent;
+  for (const std::string& url : {etcd.url(), "http://" + silent.address()}) {
+    auto client = Connect({.endpoints = {url}});
+    Answer answer, other;
+    client->StartRange({.key = "a"}, In(kLong), nullptr, answer.Taker());
+    if (url == etcd.url()) {
+      while (etcd.reads() == 0) std::this_thread::yield();
+    }
+    client->StartRange({.key = "a"}, In(kLong), nullptr, other.Taker());
+    client.reset();
+    for (Answer* one : {&answer, &other}) {
+      ASSERT_TRUE(one->came()) << url;
+      EXPECT_EQ(one->Await().status().code(), StatusCode::kCancelled) << url;
+      EXPECT_EQ(one->times(), 1);
+    }
+  }
+  Hang(etcd, false);
+}
+
+}  // namespace
+}  // namespace strata::client
