@@ -48,8 +48,10 @@ Outcome TryCommit(tree::Environment& env, const Batch& batch, Alarms& alarms) {
   if (base::Status committed = txn->Commit(); !committed.ok()) {
     return Failed(*txn, std::move(committed), End::kDiskFailed);
   }
-  return {
-      .end = End::kCommitted, .revision = mutation.revision(), .compacted = mutation.compacted()};
+  return {.end = End::kCommitted,
+          .revision = mutation.revision(),
+          .compacted = mutation.compacted(),
+          .compacts = mutation.compacted() > before->compacted()};
 }
 
 }  // namespace strata::engine

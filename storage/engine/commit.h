@@ -23,9 +23,10 @@ struct Outcome {
   End end = End::kUnchanged;
   base::Status why{};  // OK if each write has its answer
 
-  // Of kCommitted: the newest revision, and where history begins.
+  // Of kCommitted: the newest revision, where history begins, and whether that is new.
   Revision revision = 0;
   Revision compacted = 0;
+  bool compacts = false;
 };
 
 // Once, on the writing thread. Damage raises kCorrupt.

@@ -19,6 +19,7 @@ base::Status Health::room() const {
 void Health::Fail(base::Status why) {
   absl::MutexLock lock(&mu_);
   failure_ = std::move(why);
+  failed_.store(true, std::memory_order_release);
 }
 
 base::Status Health::DiskFailed(const base::Status& why) {
@@ -30,10 +31,11 @@ base::Status Health::DiskFailed(const base::Status& why) {
 }
 
 void Health::NoteRoom(base::Status room) {
+  if (room.ok() && !lacks_room_) return;
+  lacks_room_ = !room.ok();
   base::Status before;
   {
     absl::MutexLock lock(&mu_);
-    if (room_.ok() && room.ok()) return;
     before = std::exchange(room_, room);
   }
   if (before.ok()) {

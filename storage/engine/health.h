@@ -4,6 +4,8 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
+#include <atomic>
+
 #include "lib/base/status.h"
 #include "lib/obs/log.h"
 
@@ -14,7 +16,9 @@ class Health {
  public:
   explicit Health(const obs::Logger& log) : log_(log) {}
 
-  // Why nothing can be written any more until a restart; OK as long as it can.
+  // Nothing can be written any more until a restart. Costs no lock: every commit asks.
+  bool failed() const { return failed_.load(std::memory_order_acquire); }
+  // Why; OK as long as it can.
   base::Status failure() const ABSL_LOCKS_EXCLUDED(mu_);
   // Why the last write that needed room found none, and where; OK once one has found it.
   base::Status room() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -24,11 +28,13 @@ class Health {
   // (https://wiki.postgresql.org/wiki/Fsync_Errors): no more writes until a restart has read the
   // file anew. Returns what they are refused with.
   base::Status DiskFailed(const base::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
-  // Logged once each way: whoever writes hears of it each time.
+  // Logged once each way: whoever writes hears of it each time. The writing thread's.
   void NoteRoom(base::Status room) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   const obs::Logger& log_;
+  std::atomic<bool> failed_ = false;
+  std::atomic<bool> lacks_room_ = false;
   mutable absl::Mutex mu_;
   base::Status failure_ ABSL_GUARDED_BY(mu_);
   base::Status room_ ABSL_GUARDED_BY(mu_);

@@ -60,7 +60,7 @@ ScrubOutcome TryScrub(tree::Environment& env, size_t changes) {
 }  // namespace
 
 void Maintenance::Scrub() {
-  if (const base::Status failure = state_.health.failure(); !failure.ok()) return EndScrub(failure);
+  if (state_.health.failed()) return EndScrub(state_.health.failure());
   const ScrubOutcome outcome = TryScrub(env_, options_.scrub_changes);
   switch (outcome.kind) {
     case ScrubOutcome::Kind::kGoesOn:
@@ -90,8 +90,7 @@ void Maintenance::EndScrub(const base::Status& how) {
 void Maintenance::Defragment() {
   const auto start = clock_.Now();
   const auto before = static_cast<int64_t>(state_.metrics.file_bytes.value());
-  const base::Status failure = state_.health.failure();
-  const base::Status done = failure.ok() ? env_.Defragment() : failure;
+  const base::Status done = state_.health.failed() ? state_.health.failure() : env_.Defragment();
   state_.quota.Measure(env_);
   if (done.ok()) {
     log_.Info("Defragmented",

@@ -31,7 +31,8 @@ std::optional<Batch> WriteQueue::Take(absl::Duration patience) {
   absl::MutexLock lock(&mu_);
   const auto wake = [this]()
                         ABSL_SHARED_LOCKS_REQUIRED(mu_) { return ended_ || !waiting_.empty(); };
-  if (patience > absl::ZeroDuration()) mu_.AwaitWithTimeout(absl::Condition(&wake), patience);
+  if (waiting_.empty() && patience > absl::ZeroDuration())
+    mu_.AwaitWithTimeout(absl::Condition(&wake), patience);
   if (ended_) return std::nullopt;
   Batch batch;
   size_t bytes = 0;

@@ -58,11 +58,10 @@ void Writer::AddEndedLeases(Batch& batch) {
 
 void Writer::Commit(Batch batch) {
   const auto start = clock_.Now();
-  base::Status refusal = state_.health.failure();
-  if (refusal.ok()) refusal = Do(batch);
+  const base::Status refusal = state_.health.failed() ? state_.health.failure() : Do(batch);
   if (!refusal.ok()) {
     // One of them can't be done; the others shall not suffer.
-    if (batch.size() > 1 && state_.health.failure().ok()) return CommitEach(std::move(batch));
+    if (batch.size() > 1 && !state_.health.failed()) return CommitEach(std::move(batch));
     RefuseAll(batch, refusal);
   }
   const std::chrono::duration<double> took = clock_.Now() - start;
@@ -126,7 +125,7 @@ void Writer::Publish(const Batch& batch, const Outcome& outcome) {
   metrics.writes.Increment(static_cast<double>(batch.size()));
   state_.health.NoteRoom(base::OkStatus());
   for (const auto& write : batch) write->Committed(state_);
-  if (outcome.compacted > state_.published.compacted()) maintenance_.BeginScrub();
+  if (outcome.compacts) maintenance_.BeginScrub();
   state_.published.Publish(outcome.revision, outcome.compacted);
 }
 
