@@ -83,10 +83,6 @@ size_t NameTable::SlotOf(const Key& key) const {
   return slot;
 }
 
-NameId NameTable::Find(std::string_view name) const {
-  return name.empty() ? kNoName : slots_[SlotOf(Key(name))];
-}
-
 uint32_t& NameTable::ReferencesOf(NameId id) {
   return IsDigest(id) ? digest_references_[id] : text_references_[id & ~kTextBit];
 }

@@ -20,8 +20,8 @@ using NameId = uint32_t;
 // The empty name; never reference-counted.
 inline constexpr NameId kNoName = 0;
 
-// One thread writes: Intern, Retain, Release, Find, size, bytes. Any thread may read the text of an
-// id that it got, through a lock, from an object that holds a reference to it: such a text doesn't
+// One thread writes: Intern, Retain, Release, size, bytes. Any thread may read the text of an id
+// that it got, through a lock, from an object that holds a reference to it: such a text doesn't
 // move or change.
 //
 // A digest `sha256:<64 lower-case hex>` takes 36 bytes and 6 to 11 of hash table; other names take
@@ -41,8 +41,6 @@ class NameTable {
   void Retain(NameId id);
   // At the last reference the id is free for another name.
   void Release(NameId id);
-  // kNoName if it isn't in the table.
-  NameId Find(std::string_view name) const;
 
   // Whether it is a digest: plain ASCII that JSON doesn't escape, of kDigestText bytes.
   static constexpr size_t kDigestText = 7 + 64;

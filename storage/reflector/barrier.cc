@@ -65,11 +65,6 @@ base::Revision Barrier::current() const {
   return published_;
 }
 
-base::Status Barrier::backend_status() const {
-  absl::MutexLock lock(&mu_);
-  return backend_status_;
-}
-
 bool Barrier::Reached(const Target& target) const {
   if (!attached_) return false;
   if (published_ >= target.revision) return true;
@@ -207,14 +202,13 @@ void Barrier::ReadLoop() {
     bool asked;
     {
       absl::MutexLock lock(&mu_);
-      asked =
-          mu_.AwaitWithTimeout(absl::Condition(
-                                   +[](Barrier* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(self->mu_) {
-                                     return self->stopping_ || !self->queued_.empty();
-                                   },
-                                   this),
-                               absl::FromChrono(backend_status_.ok() ? options_.probe_interval
-                                                                     : options_.failure_interval));
+      asked = mu_.AwaitWithTimeout(
+          absl::Condition(
+              +[](Barrier* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(self->mu_) {
+                return self->stopping_ || !self->queued_.empty();
+              },
+              this),
+          absl::FromChrono(backend_fails_ ? options_.failure_interval : options_.probe_interval));
       if (stopping_) return;
       std::swap(queued_, in_flight_);
     }
@@ -227,10 +221,10 @@ void Barrier::ReadLoop() {
 }
 
 void Barrier::ProbeOnce() {
-  base::Status status = backend_.Probe(clock_.Now() + options_.read_timeout);
-  if (status.ok()) failing_since_ = base::MonotonicTime::max();
+  const bool fails = !backend_.Probe(clock_.Now() + options_.read_timeout).ok();
+  if (!fails) failing_since_ = base::MonotonicTime::max();
   absl::MutexLock lock(&mu_);
-  backend_status_ = std::move(status);
+  backend_fails_ = fails;
 }
 
 void Barrier::Pause(std::chrono::milliseconds time) {
@@ -260,7 +254,7 @@ void Barrier::ReadOnce() {
   bool restored = false, retry = false, ask = false;
   {
     absl::MutexLock lock(&mu_);
-    backend_status_ = target.status();
+    backend_fails_ = !target.ok();
     if (!target.ok()) {
       read_errors_.Increment();
       failing_since_ = std::min(failing_since_, start);

@@ -100,9 +100,6 @@ class Barrier {
   // The index's revision; 0 before the first list.
   base::Revision current() const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // How the last read of the backend went; OK before the first.
-  base::Status backend_status() const ABSL_LOCKS_EXCLUDED(mu_);
-
   // The reflector's thread tells how far the index is. `keys` is the number of keys in our range,
   // `change` the revision of the newest change. After a list the revision may be lower than before:
   // who waits then asks the backend again.
@@ -163,10 +160,10 @@ class Barrier {
   base::Revision published_ ABSL_GUARDED_BY(mu_) = 0;
   base::Revision newest_change_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t keys_ ABSL_GUARDED_BY(mu_) = 0;
-  base::Status backend_status_ ABSL_GUARDED_BY(mu_);
-  Waiters queued_ ABSL_GUARDED_BY(mu_);        // for the next read
-  Waiters in_flight_ ABSL_GUARDED_BY(mu_);     // share the read that is on its way
-  Waiters reading_done_ ABSL_GUARDED_BY(mu_);  // wait for the watch
+  bool backend_fails_ ABSL_GUARDED_BY(mu_) = false;  // the last read or probe did
+  Waiters queued_ ABSL_GUARDED_BY(mu_);              // for the next read
+  Waiters in_flight_ ABSL_GUARDED_BY(mu_);           // share the read that is on its way
+  Waiters reading_done_ ABSL_GUARDED_BY(mu_);        // wait for the watch
   // Nobody in reading_done_ is reached before this; the least revision if some wait for a change
   // and a count.
   base::Revision nearest_ ABSL_GUARDED_BY(mu_) = kNever;

@@ -47,6 +47,11 @@ class ScriptedBackend : public Barrier::Backend {
     absl::MutexLock lock(&mu);
     over = true;
   }
+  void AwaitProbes(int n) {
+    absl::MutexLock lock(&mu);
+    const auto enough = [&, until = probes + n] { return probes >= until; };
+    mu.Await(absl::Condition(&enough));
+  }
   void AwaitReads(int n) {
     absl::MutexLock lock(&mu);
     const auto enough = [&] { return reads >= n; };
@@ -156,7 +161,6 @@ TEST_F(FreshnessBarrier, ABackendThatCannotBeReadIsAnError) {
   const auto result = waiting.get();
   EXPECT_EQ(result.status().code(), StatusCode::kUnavailable);
   EXPECT_EQ(base::Message(result.status()), "connection refused");
-  EXPECT_FALSE(barrier.backend_status().ok());
 }
 
 TEST_F(FreshnessBarrier, ProgressIsAskedForWithAReadOnlyWhereTheLastOneNeededIt) {
@@ -267,12 +271,6 @@ class FreshnessTime : public testing::Test {
                       [promise](StatusOr<Revision> r) { promise->set_value(std::move(r)); });
     return promise->get_future();
   }
-  bool Becomes(bool well) {
-    const auto until = clock.Now() + std::chrono::seconds(20);
-    while (barrier.backend_status().ok() != well && clock.Now() < until)
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    return barrier.backend_status().ok() == well;
-  }
 
   base::SystemClock clock;
   obs::Metrics metrics;
@@ -303,16 +301,36 @@ TEST_F(FreshnessTime, EndsWhileTheWatchIsAwayThoughReadsSucceed) {
   EXPECT_EQ(base::Message(result.status()), "the watch of the storage backend is away");
 }
 
-TEST_F(FreshnessTime, IsntNeededToKnowHowTheBackendIs) {
-  const auto set = [this](base::Status status) {
-    absl::MutexLock lock(&backend.mu);
-    backend.probe = std::move(status);
-  };
-  set(base::UnavailableError("refused"));
-  EXPECT_TRUE(Becomes(false));
-  set(base::OkStatus());
-  EXPECT_TRUE(Becomes(true));
+TEST_F(FreshnessTime, IsTriedWhileNobodyAsksWhetherItFailsOrNot) {
+  for (const base::Status& status :
+       {base::OkStatus(), base::UnavailableError("refused"), base::OkStatus()}) {
+    {
+      absl::MutexLock lock(&backend.mu);
+      backend.probe = status;
+    }
+    backend.AwaitProbes(3);
+  }
   EXPECT_EQ(backend.reads, 0) << "nobody asked";
+}
+
+TEST(FreshnessPace, ABackendThatFailsIsTriedAgainSoon) {
+  base::SystemClock clock;
+  obs::Metrics metrics;
+  ScriptedBackend backend;
+  backend.probe = base::UnavailableError("refused");
+  Barrier barrier({.patience = {},
+                   .probe_interval = std::chrono::hours(1),
+                   .failure_interval = std::chrono::milliseconds(5)},
+                  backend, clock, metrics);
+  barrier.Publish(5, 5, 0, true);
+  barrier.Start();
+  std::promise<StatusOr<Revision>> answered;
+  barrier.WaitFresh(clock.Now() + std::chrono::minutes(10),
+                    [&](StatusOr<Revision> r) { answered.set_value(std::move(r)); });
+  backend.Answer(base::UnavailableError("connection refused"));
+  EXPECT_EQ(answered.get_future().get().status().code(), StatusCode::kUnavailable);
+  backend.AwaitProbes(3);
+  barrier.Stop();
 }
 
 TEST_F(FreshnessBarrier, ANamedRevisionNeedsNoReadAndIsOutOfRangeIfItDoesNotCome) {

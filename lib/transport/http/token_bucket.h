@@ -29,8 +29,6 @@ class TokenBucket {
   // Gives tokens back, up to the burst.
   void Earn(double tokens) { tokens_ = std::min(tokens_ + tokens, burst_); }
 
-  bool overdrawn() const { return overdrawn_; }
-
  private:
   void Refill(base::MonotonicTime now) {
     if (now <= refilled_) return;

@@ -57,7 +57,6 @@ class Connection final : private Channel {
   bool TookEnough() const;
   void Linger(base::MonotonicTime now);
   void Close();
-  void SetState(State state);
 
   IoThread& thread_;
   const ConnectionOptions& options_;

@@ -5,7 +5,6 @@
 #include <absl/functional/any_invocable.h>
 
 #include <atomic>
-#include <chrono>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -23,7 +22,6 @@ class Executor {
   // In the order posted. Many posts wake the thread once, and what they write to a connection is
   // one send.
   void Post(Task task) ABSL_LOCKS_EXCLUDED(mu_);
-  void RunAfter(std::chrono::nanoseconds delay, Task task) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Whether the caller is on the thread.
   bool InThread() const {
@@ -33,16 +31,10 @@ class Executor {
  private:
   friend class IoThread;
 
-  struct Delayed {
-    std::chrono::steady_clock::time_point at;
-    Task task;
-  };
-
   base::Mutex mu_;
   // Makes the thread take what is queued. Null before its start and after its end.
   Task wake_ ABSL_GUARDED_BY(mu_);
   std::vector<Task> tasks_ ABSL_GUARDED_BY(mu_);
-  std::vector<Delayed> delayed_ ABSL_GUARDED_BY(mu_);
   std::atomic<std::thread::id> thread_{};
 };
 

@@ -50,12 +50,10 @@ void IoThread::Start() {
 void IoThread::Stop() {
   if (!thread_.joinable()) return;
   std::vector<Task> dropped;
-  std::vector<Executor::Delayed> dropped_later;
   {
     base::MutexLock lock(&executor_->mu_);
     executor_->wake_ = nullptr;
     dropped = std::exchange(executor_->tasks_, {});
-    dropped_later = std::exchange(executor_->delayed_, {});
   }
   context_.stop();
   thread_.join();
@@ -135,34 +133,12 @@ void IoThread::Run() {
 }
 
 void IoThread::RunPosted() {
-  std::vector<Executor::Delayed> delayed;
   {
     base::MutexLock lock(&executor_->mu_);
     running_.swap(executor_->tasks_);
-    delayed.swap(executor_->delayed_);
   }
   for (Task& task : running_) task();
   running_.clear();
-  for (Executor::Delayed& later : delayed) delayed_.emplace(later.at, std::move(later.task));
-  if (!delayed.empty()) ArmDelayed();
-  EndTurn();
-}
-
-void IoThread::ArmDelayed() {
-  if (delayed_.empty()) return;
-  delay_.expires_at(delayed_.begin()->first);
-  delay_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) RunDelayed();
-  });
-}
-
-void IoThread::RunDelayed() {
-  const auto until = std::chrono::steady_clock::now();
-  while (!delayed_.empty() && delayed_.begin()->first <= until) {
-    Task task = std::move(delayed_.extract(delayed_.begin()).mapped());
-    task();
-  }
-  ArmDelayed();
   EndTurn();
 }
 

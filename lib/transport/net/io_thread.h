@@ -7,7 +7,6 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -66,8 +65,6 @@ class IoThread {
  private:
   void Run();
   void RunPosted();
-  void RunDelayed();
-  void ArmDelayed();
   void Tick();
 
   const ConnectionOptions& options_;
@@ -82,8 +79,6 @@ class IoThread {
 
   boost::asio::io_context context_{1};
   boost::asio::steady_timer tick_{context_};
-  boost::asio::steady_timer delay_{context_};
-  std::multimap<base::MonotonicTime, Task> delayed_;
   std::vector<Task> running_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> to_flush_, dead_;
