@@ -12,10 +12,10 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/string_map.h"
+#include "lib/base/utf8.h"
 #include "lib/codec/json_text.h"
 #include "lib/codec/plan.h"
 #include "lib/codec/time.h"
-#include "lib/codec/utf8.h"
 
 namespace strata::codec {
 namespace {
@@ -97,8 +97,8 @@ void ReplaceLoneSurrogates(char* text, size_t size) {
 class Text {
  public:
   explicit Text(std::string_view json)
-      : padded_(IsUtf8(json) ? simdjson::padded_string(json)
-                             : simdjson::padded_string(ToValidUtf8(json))) {
+      : padded_(base::IsUtf8(json) ? simdjson::padded_string(json)
+                                   : simdjson::padded_string(base::ToValidUtf8(json))) {
     ReplaceLoneSurrogates(padded_.data(), padded_.size());
   }
 

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <vector>
 
-#include "lib/codec/utf8.h"
+#include "lib/base/utf8.h"
 
 namespace strata::codec {
 namespace {
@@ -256,7 +256,7 @@ void AppendJsonString(std::string_view text, std::string& out) {
     const std::string_view rest = text.substr(i);
     size_t length = 1;
     if (c >= 0x80) {
-      length = Utf8Length(rest);
+      length = base::Utf8Length(rest);
       if (length != 0 && !(c == 0xE2 && IsLineSeparator(rest))) {
         i += length;
         i += PlainPrefix(text.substr(i));

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cstdint>
 
-#include "lib/codec/utf8.h"
+#include "lib/base/utf8.h"
 
 namespace strata::codec {
 namespace {
@@ -108,7 +108,7 @@ class TreeParser {
         out += '\t';
         return;
       case 'u':
-        return AppendUtf8(CodePoint(), out);
+        return base::AppendUtf8(CodePoint(), out);
       default:
         out += c;
     }

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/utf8.h"
 #include "lib/codec/json_tree.h"
-#include "lib/codec/utf8.h"
 #include "lib/codec/yaml.h"
 #include "lib/codec/yaml_scalar.h"
 
@@ -45,8 +45,8 @@ Analysis Analyze(std::string_view text) {
   const bool trailing_space = text.back() == ' ';
   bool outer_blank = text.front() == ' ' || trailing_space;
   for (size_t i = 0; i < text.size();) {
-    const size_t length = std::max<size_t>(1, Utf8Length(text.substr(i)));
-    const uint32_t c = CodePoint(text.substr(i, length));
+    const size_t length = std::max<size_t>(1, base::Utf8Length(text.substr(i)));
+    const uint32_t c = base::CodePoint(text.substr(i, length));
     const size_t next = i + length;
     const bool followed_by_space = next >= text.size() || text[next] == ' ' || text[next] == '\t';
     if (i == 0) {
@@ -214,7 +214,7 @@ class Writer {
     bool spaces = false, breaks = false;
     size_t column = Column();
     for (size_t i = 0; i < text.size();) {
-      const size_t length = std::max<size_t>(1, Utf8Length(text.substr(i)));
+      const size_t length = std::max<size_t>(1, base::Utf8Length(text.substr(i)));
       const std::string_view c = text.substr(i, length);
       if (c == " ") {
         const bool next_is_space = i + 1 < text.size() && text[i + 1] == ' ';
@@ -227,7 +227,7 @@ class Writer {
           ++column;
         }
         spaces = true;
-      } else if (IsBreak(CodePoint(c))) {
+      } else if (IsBreak(base::CodePoint(c))) {
         out_ += c;
         column = 0;
         breaks = true;
@@ -258,7 +258,7 @@ class Writer {
     out_ += '"';
     bool spaces = false;
     for (size_t i = 0; i < text.size();) {
-      const size_t length = std::max<size_t>(1, Utf8Length(text.substr(i)));
+      const size_t length = std::max<size_t>(1, base::Utf8Length(text.substr(i)));
       const std::string_view c = text.substr(i, length);
       if (c == " " && fold && !spaces && i > 0 && i + 1 < text.size() && Column() > kBestWidth) {
         NewLine(indent);
@@ -268,7 +268,7 @@ class Writer {
         out_ += ' ';
         spaces = true;
       } else {
-        Escaped(CodePoint(c), c);
+        Escaped(base::CodePoint(c), c);
         spaces = false;
       }
       i += length;
@@ -344,13 +344,15 @@ class Writer {
   // write_block_scalar_hints'.
   void Literal(std::string_view text, size_t indent) {
     out_ += '|';
-    if (text.front() == ' ' || IsBreak(CodePoint(text.substr(0, Utf8Length(text))))) out_ += '2';
+    if (text.front() == ' ' || IsBreak(base::CodePoint(text.substr(0, base::Utf8Length(text)))))
+      out_ += '2';
     const size_t chomping = out_.size();
     out_ += '\n';
     bool breaks = true, breaks_before = true;
     for (size_t i = 0; i < text.size();) {
-      const std::string_view c = text.substr(i, std::max<size_t>(1, Utf8Length(text.substr(i))));
-      breaks_before = std::exchange(breaks, IsBreak(CodePoint(c)));
+      const std::string_view c =
+          text.substr(i, std::max<size_t>(1, base::Utf8Length(text.substr(i))));
+      breaks_before = std::exchange(breaks, IsBreak(base::CodePoint(c)));
       if (breaks_before && !breaks) out_.append(indent, ' ');
       out_ += c;
       i += c.size();

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/base/utf8.h"
 #include "lib/codec/json_text.h"
-#include "lib/codec/utf8.h"
 #include "lib/image/defaults.h"
 #include "lib/image/object_name.h"
 
@@ -27,7 +27,7 @@ base::Status CheckName(const std::string& name) {
   if (const std::string problem = PathSegmentProblem(name); !problem.empty())
     return Invalid("metadata.name", problem);
   const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
-  if (std::any_of(name.begin(), name.end(), is_control) || !codec::IsUtf8(name)) {
+  if (std::any_of(name.begin(), name.end(), is_control) || !base::IsUtf8(name)) {
     return Invalid("metadata.name", "must be UTF-8 without control characters");
   }
   if (name.size() > kMaxName)

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "lib/codec/utf8.h"
+#include "lib/base/utf8.h"
 
 namespace strata::api {
 namespace {
@@ -39,9 +39,9 @@ std::string Quote(std::string_view text) {
   out.reserve(text.size() + 2);
   out += '"';
   while (!text.empty()) {
-    const size_t length = codec::Utf8Length(text);
+    const size_t length = base::Utf8Length(text);
     const auto byte = static_cast<unsigned char>(text[0]);
-    const uint32_t code = length == 0 ? 0 : codec::CodePoint(text.substr(0, length));
+    const uint32_t code = length == 0 ? 0 : base::CodePoint(text.substr(0, length));
     if (byte == '"' || byte == '\\') {
       out += '\\';
       out += text[0];

@@ -1,8 +1,8 @@
-#include "lib/codec/utf8.h"
+#include "lib/base/utf8.h"
 
 #include <cstring>
 
-namespace strata::codec {
+namespace strata::base {
 
 size_t Utf8Length(std::string_view text) {
   if (text.empty()) return 0;
@@ -88,4 +88,4 @@ std::string ToValidUtf8(std::string_view text) {
   return out;
 }
 
-}  // namespace strata::codec
+}  // namespace strata::base

@@ -1,8 +1,8 @@
-#include "lib/codec/utf8.h"
+#include "lib/base/utf8.h"
 
 #include <gtest/gtest.h>
 
-namespace strata::codec {
+namespace strata::base {
 namespace {
 
 // Wherever a bad byte stands among the ASCII that is skipped eight bytes at a time.
@@ -37,4 +37,4 @@ TEST(Utf8, RefusesWhatGoRefuses) {
 }
 
 }  // namespace
-}  // namespace strata::codec
+}  // namespace strata::base

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace strata::codec {
+namespace strata::base {
 
 // The length of the sequence at the start of `text`; 0 if the first byte doesn't begin a valid one.
 size_t Utf8Length(std::string_view text);
@@ -22,4 +22,4 @@ bool IsUtf8(std::string_view text);
 // `text` with every byte that isn't part of a valid sequence replaced by U+FFFD.
 std::string ToValidUtf8(std::string_view text);
 
-}  // namespace strata::codec
+}  // namespace strata::base
