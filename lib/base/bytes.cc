@@ -5,29 +5,10 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "lib/base/utf8.h"
+
 namespace strata::base {
 namespace {
-
-// The length of the UTF-8 sequence at the start of `text` (RFC 3629 §4), or 0 if there is none.
-size_t Utf8Length(std::string_view text) {
-  const auto byte = [&](size_t i) {
-    return i < text.size() ? static_cast<uint8_t>(text[i]) : uint8_t{0};
-  };
-  const auto follows = [&](size_t i, uint8_t low = 0x80, uint8_t high = 0xBF) {
-    return byte(i) >= low && byte(i) <= high;
-  };
-  const uint8_t first = byte(0);
-  if (text.empty()) return 0;
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-  if (first == 0xE0) return follows(1, 0xA0) && follows(2) ? 3 : 0;
-  if (first == 0xED) return follows(1, 0x80, 0x9F) && follows(2) ? 3 : 0;
-  if (first >= 0xE1 && first <= 0xEF) return follows(1) && follows(2) ? 3 : 0;
-  if (first == 0xF0) return follows(1, 0x90) && follows(2) && follows(3) ? 4 : 0;
-  if (first >= 0xF1 && first <= 0xF3) return follows(1) && follows(2) && follows(3) ? 4 : 0;
-  if (first == 0xF4) return follows(1, 0x80, 0x8F) && follows(2) && follows(3) ? 4 : 0;
-  return 0;
-}
 
 bool IsAlphanumeric(char c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');

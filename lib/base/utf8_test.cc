@@ -5,6 +5,39 @@
 namespace strata::base {
 namespace {
 
+// The verdicts are those of Go's unicode/utf8 (DecodeRune).
+TEST(Utf8, ASequenceIsTheShortestOfACodePointThatIsNoSurrogate) {
+  const std::pair<std::string_view, size_t> kCases[] = {{"", 0},
+                                                        {std::string_view("\0", 1), 1},
+                                                        {"\x7f", 1},
+                                                        {"\x80", 0},
+                                                        {"\xc1\xbf", 0},  // overlong
+                                                        {"\xc2\x80", 2},
+                                                        {"\xdf\xbf", 2},
+                                                        {"\xdf\xc0", 0},
+                                                        {"\xe0\x9f\xbf", 0},  // overlong
+                                                        {"\xe0\xa0\x80", 3},
+                                                        {"\xed\x9f\xbf", 3},
+                                                        {"\xed\xa0\x80", 0},  // U+D800
+                                                        {"\xee\x80\x80", 3},
+                                                        {"\xef\xbf\xbf", 3},
+                                                        {"\xf0\x8f\xbf\xbf", 0},  // overlong
+                                                        {"\xf0\x90\x80\x80", 4},
+                                                        {"\xf4\x8f\xbf\xbf", 4},
+                                                        {"\xf4\x90\x80\x80", 0},  // beyond U+10FFFF
+                                                        {"\xf5\x80\x80\x80", 0},
+                                                        {"\xff", 0}};
+  for (const auto& [text, length] : kCases) {
+    EXPECT_EQ(Utf8Length(text), length) << testing::PrintToString(text);
+    EXPECT_EQ(Utf8Length(std::string(text) + "\x80"), length) << testing::PrintToString(text);
+    for (size_t cut = 1; cut < length; ++cut) EXPECT_EQ(Utf8Length(text.substr(0, cut)), 0u);
+    if (length == 0) continue;
+    std::string again;
+    AppendUtf8(CodePoint(text), again);
+    EXPECT_EQ(again, text);
+  }
+}
+
 // Wherever a bad byte stands among the ASCII that is skipped eight bytes at a time.
 TEST(Utf8, ABadByteIsFoundAtEveryPlace) {
   for (size_t size = 1; size < 40; ++size) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lib/base/bytes.h"
+#include "lib/base/utf8.h"
 #include "lib/x509/der.h"
 
 namespace strata::x509 {
@@ -16,42 +17,6 @@ bool IsPrintable(char c) {
   // '*' and '&' aren't in the set, but in certificates (parser.go isPrintable).
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
          std::string_view("'()+,-./ :=?*&").find(c) != std::string_view::npos;
-}
-
-void AppendUtf8(std::string& text, uint32_t point) {
-  if (point < 0x80) {
-    text += static_cast<char>(point);
-  } else if (point < 0x800) {
-    text += static_cast<char>(0xc0 | point >> 6);
-    text += static_cast<char>(0x80 | (point & 0x3f));
-  } else {
-    text += static_cast<char>(0xe0 | point >> 12);
-    text += static_cast<char>(0x80 | (point >> 6 & 0x3f));
-    text += static_cast<char>(0x80 | (point & 0x3f));
-  }
-}
-
-bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<uint8_t>(text[i]);
-    const size_t size = lead < 0x80   ? 1
-                        : lead < 0xc2 ? 0
-                        : lead < 0xe0 ? 2
-                        : lead < 0xf0 ? 3
-                        : lead < 0xf5 ? 4
-                                      : 0;
-    if (size == 0 || text.size() - i < size) return false;
-    uint32_t point = size == 1 ? lead : lead & (0xffU >> (size + 1));
-    for (size_t k = 1; k < size; ++k) {
-      const auto byte = static_cast<uint8_t>(text[i + k]);
-      if ((byte & 0xc0) != 0x80) return false;
-      point = point << 6 | (byte & 0x3f);
-    }
-    const bool overlong = (size == 3 && point < 0x800) || (size == 4 && point < 0x10000);
-    if (overlong || (point >= 0xd800 && point < 0xe000) || point > 0x10ffff) return false;
-    i += size;
-  }
-  return true;
 }
 
 // UCS-2 without what UTF-16 makes of it.
@@ -66,7 +31,7 @@ std::optional<std::string> FromBmp(std::string_view value) {
         (point >= 0xd800 && point < 0xe000)) {
       return std::nullopt;
     }
-    AppendUtf8(text, point);
+    base::AppendUtf8(point, text);
   }
   return text;
 }
@@ -78,7 +43,7 @@ std::optional<std::string> TextOf(uint8_t tag, std::string_view value) {
   switch (tag) {
     case tag::kT61String: {  // read as Latin-1
       std::string text;
-      for (const char c : value) AppendUtf8(text, static_cast<uint8_t>(c));
+      for (const char c : value) base::AppendUtf8(static_cast<uint8_t>(c), text);
       return text;
     }
     case tag::kBmpString:
@@ -87,7 +52,7 @@ std::optional<std::string> TextOf(uint8_t tag, std::string_view value) {
       valid = all(IsPrintable);
       break;
     case tag::kUtf8String:
-      valid = IsUtf8(value);
+      valid = base::IsUtf8(value);
       break;
     case tag::kIa5String:
       valid = all([](char c) { return static_cast<uint8_t>(c) < 0x80; });
