@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include "lib/base/ascii.h"
 #include "lib/base/build_info.h"
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/api/digest.h"
@@ -211,18 +212,12 @@ std::string DocumentOf(const registry::Groups& groups, SchemaSet::Version versio
                                                 {"securitySchemes", SecurityScheme()}})}});
 }
 
-std::string_view Trim(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
 // Calls `part` with each part of a list with commas, until it says that this is enough.
 template <typename Part>
 bool AnyOf(std::string_view list, Part part) {
   for (;;) {
     const size_t comma = list.find(',');
-    if (part(Trim(list.substr(0, comma)))) return true;
+    if (part(base::Trim(list.substr(0, comma), " \t"))) return true;
     if (comma == std::string_view::npos) return false;
     list.remove_prefix(comma + 1);
   }
@@ -239,7 +234,7 @@ bool Matches(std::string_view if_none_match, std::string_view etag) {
 // Only JSON is made: the one that kube-aggregator and kubectl ask for.
 bool TakesJson(std::string_view accept) {
   return AnyOf(accept, [](std::string_view clause) {
-    const std::string_view type = Trim(clause.substr(0, clause.find(';')));
+    const std::string_view type = base::Trim(clause.substr(0, clause.find(';')), " \t");
     return type.empty() || type == kJson || type == "application/*" || type == "*/*";
   });
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/ascii.h"
 #include "lib/codec/json_text.h"
 
 namespace strata::audit {
@@ -126,21 +127,14 @@ bool IsIp(std::string_view text) {
   return inet_pton(AF_INET, copy, address) == 1 || inet_pton(AF_INET6, copy, address) == 1;
 }
 
-std::string_view Trim(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
-}
-
 // k8s.io/apimachinery pkg/util/net SourceIPs: whom proxies name, then who is connected.
 std::vector<std::string_view> SourceIps(const http::Request& request) {
   std::vector<std::string_view> ips;
   if (const std::string* forwarded = request.headers.Find("x-forwarded-for")) {
     std::string_view rest = *forwarded;
     while (!rest.empty()) {
-      const size_t comma = std::min(rest.find(','), rest.size());
-      if (const std::string_view ip = Trim(rest.substr(0, comma)); IsIp(ip)) ips.push_back(ip);
-      rest.remove_prefix(std::min(comma + 1, rest.size()));
+      const std::string_view ip = base::Trim(base::TakeUntil(',', rest));
+      if (IsIp(ip)) ips.push_back(ip);
     }
   }
   const auto add = [&](std::string_view ip) {

@@ -4,23 +4,10 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/base/ascii.h"
+
 namespace strata::auth {
-namespace {
-
-std::string_view Trim(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
-  return text.size() == lower.size() &&
-         std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
-           return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-         });
-}
-
-}  // namespace
+namespace {}  // namespace
 
 std::shared_ptr<const UserInfo> WithAuthenticatedGroup(std::shared_ptr<const UserInfo> user) {
   const auto has = [&](std::string_view group) {
@@ -90,9 +77,10 @@ std::optional<Authentication> AuthenticatorChain::Ask(size_t index, const http::
 BearerToken FindBearerToken(const http::Headers& headers) {
   const std::string* header = headers.Find("authorization");
   if (header == nullptr) return {};
-  const std::string_view value = Trim(*header);
+  const std::string_view value = base::Trim(*header, " \t");
   const size_t space = value.find(' ');
-  if (space == std::string_view::npos || !EqualsIgnoringCase(value.substr(0, space), "bearer"))
+  if (space == std::string_view::npos ||
+      !base::EqualsIgnoringCase(value.substr(0, space), "bearer"))
     return {};
   const std::string_view rest = value.substr(space + 1);
   const std::string_view token = rest.substr(0, rest.find(' '));

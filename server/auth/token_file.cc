@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "lib/base/ascii.h"
 #include "server/auth/csv.h"
 
 namespace strata::auth {
@@ -12,13 +13,8 @@ namespace {
 std::vector<std::string> SplitGroups(std::string_view text) {
   std::vector<std::string> groups;
   while (!text.empty()) {
-    const size_t comma = text.find(',');
-    std::string_view group = text.substr(0, comma);
-    while (group.starts_with(' ')) group.remove_prefix(1);
-    while (group.ends_with(' ')) group.remove_suffix(1);
+    const std::string_view group = base::Trim(base::TakeUntil(',', text));
     if (!group.empty()) groups.emplace_back(group);
-    if (comma == std::string_view::npos) break;
-    text.remove_prefix(comma + 1);
   }
   return groups;
 }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <utility>
 
+#include "lib/base/ascii.h"
 #include "server/api/duration.h"
 #include "storage/command_line/etcd_flags.h"
 
@@ -404,11 +405,7 @@ void AddAuditFlags(CLI::App& app, Flags& flags) {
 }
 
 base::StatusOr<net::NamedPair> ParseNamedPair(const std::string& text) {
-  const auto trimmed = [](std::string_view part) {
-    while (part.starts_with(' ')) part.remove_prefix(1);
-    while (part.ends_with(' ')) part.remove_suffix(1);
-    return std::string(part);
-  };
+  const auto trimmed = [](std::string_view part) { return std::string(base::Trim(part)); };
   const size_t colon = std::min(text.find(':'), text.size());
   const size_t comma = text.find(',');
   net::NamedPair pair;

@@ -5,19 +5,13 @@
 #include <memory>
 #include <new>
 
+#include "lib/base/ascii.h"
+
 namespace strata::wire {
 
 bool AcceptsGzip(std::string_view accept_encoding) {
   while (!accept_encoding.empty()) {
-    const size_t comma = accept_encoding.find(',');
-    std::string_view token = accept_encoding.substr(0, comma);
-    const size_t first = token.find_first_not_of(" \t");
-    if (first != std::string_view::npos) {
-      token = token.substr(first, token.find_last_not_of(" \t") - first + 1);
-      if (token == "gzip") return true;
-    }
-    if (comma == std::string_view::npos) break;
-    accept_encoding.remove_prefix(comma + 1);
+    if (base::Trim(base::TakeUntil(',', accept_encoding), " \t") == "gzip") return true;
   }
   return false;
 }

@@ -5,8 +5,13 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/ascii.h"
+
 namespace strata::wire {
 namespace {
+
+using base::TakeUntil;
+using base::Trim;
 
 struct Served {
   MediaType media;
@@ -22,20 +27,6 @@ constexpr Served kServed[] = {
 
 constexpr size_t kMaxClauses = 100;  // more than any client sends; the rest is ignored
 
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  return text;
-}
-
-// Takes what stands before `separator` from `rest`, or all of it.
-std::string_view Next(std::string_view& rest, char separator) {
-  const size_t at = rest.find(separator);
-  const std::string_view part = rest.substr(0, at);
-  rest = at == std::string_view::npos ? std::string_view() : rest.substr(at + 1);
-  return part;
-}
-
 struct Clause {
   std::string_view type, subtype;
   std::string_view params;  // " q=0.5; as=Table"
@@ -47,8 +38,8 @@ struct Clause {
 template <typename Visit>
 void ForEachParam(std::string_view params, const Visit& visit) {
   while (!params.empty()) {
-    std::string_view param = Next(params, ';');
-    const std::string_view name = Next(param, '=');
+    std::string_view param = TakeUntil(';', params);
+    const std::string_view name = TakeUntil('=', param);
     if (param.empty() || param.find('=') != std::string_view::npos) continue;
     visit(Trim(name), param);
   }
@@ -73,10 +64,10 @@ bool Less(const Clause& a, const Clause& b) {
 std::vector<Clause> ParseAccept(std::string_view accept) {
   std::vector<Clause> clauses;
   while (!accept.empty() && clauses.size() < kMaxClauses) {
-    std::string_view params = Trim(Next(accept, ','));
-    std::string_view range = Next(params, ';');
+    std::string_view params = Trim(TakeUntil(',', accept));
+    std::string_view range = TakeUntil(';', params);
     Clause clause;
-    clause.type = Trim(Next(range, '/'));
+    clause.type = Trim(TakeUntil('/', range));
     if (range.empty() && clause.type == "*") range = "*";
     if (range.empty() || range.find('/') != std::string_view::npos) continue;
     clause.subtype = Trim(range);
@@ -173,8 +164,8 @@ std::optional<Representation> NegotiateClauses(const Preference& preference,
 bool NamesAServedType(std::string_view accept) {
   if (accept.empty()) return true;
   while (!accept.empty()) {
-    std::string_view part = Next(accept, ',');
-    const std::string_view range = Trim(Next(part, ';'));
+    std::string_view part = TakeUntil(',', accept);
+    const std::string_view range = Trim(TakeUntil(';', part));
     if (range == "*/*") return true;
     for (const Served& served : kServed) {
       if (range == served.whole) return true;

@@ -16,13 +16,6 @@ namespace beast = boost::beast;
 using beast::error_code;
 using beast::string_view;
 
-bool EqualsIgnoringCase(std::string_view a, std::string_view lower) {
-  return a.size() == lower.size() &&
-         std::equal(a.begin(), a.end(), lower.begin(), [](char x, char y) {
-           return (x >= 'A' && x <= 'Z' ? static_cast<char>(x | 0x20) : x) == y;
-         });
-}
-
 bool IsHost(std::string_view host) {
   return std::all_of(host.begin(), host.end(), [](unsigned char c) {
     return std::isalnum(c) != 0 ||
@@ -187,11 +180,12 @@ void Http1Parser::AddField(std::string_view name, std::string_view value) {
     // A list of equal lengths is one of the ways to be read differently.
     lengths_ += value.find(',') == std::string_view::npos ? 1 : 2;
   } else if (lower == "transfer-encoding") {
-    codings_ += EqualsIgnoringCase(value, "chunked") ? 1 : 2;
+    codings_ += base::EqualsIgnoringCase(value, "chunked") ? 1 : 2;
   } else if (lower == "upgrade") {
     has_upgrade_ = true;
   } else if (lower == "expect") {
-    (EqualsIgnoringCase(value, "100-continue") ? expects_continue_ : unknown_expectation_) = true;
+    (base::EqualsIgnoringCase(value, "100-continue") ? expects_continue_ : unknown_expectation_) =
+        true;
   }
   if (!IsOfOneHop(lower)) request_.headers.Add(std::move(lower), std::string(value));
 }
