@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "lib/base/ascii.h"
+#include "lib/base/memo.h"
 #include "lib/image/object_name.h"
 #include "server/api/field_selector.h"
 
@@ -101,19 +102,19 @@ std::optional<RequestInfo> ParseRequestInfo(std::string_view method, std::string
 
 std::shared_ptr<const RequestInfo> RecallRequestInfo(std::string_view method,
                                                      std::string_view target) {
-  struct Remembered {
+  struct Question {
     std::string method, target;
-    std::shared_ptr<const RequestInfo> info;
   };
-  // Where a target's hash says, whatever was there before.
-  thread_local std::vector<Remembered> all(kRemembered);
-  Remembered& slot = all[std::hash<std::string_view>()(target) % kRemembered];
-  if (slot.info != nullptr && slot.target == target && slot.method == method) return slot.info;
+  thread_local base::Memo<Question, RequestInfo, kRemembered> memo;
+  const size_t hash = std::hash<std::string_view>()(target);
+  auto known = memo.Find(
+      hash, [&](const Question& one) { return one.target == target && one.method == method; });
+  if (known != nullptr) return known;
   auto parsed = ParseRequestInfo(method, target);
   if (!parsed) return nullptr;
   auto info = std::make_shared<const RequestInfo>(*std::move(parsed));
   if (method.size() + target.size() <= kMaxRemembered)
-    slot = {std::string(method), std::string(target), info};
+    memo.Keep(hash, {std::string(method), std::string(target)}, info);
   return info;
 }
 

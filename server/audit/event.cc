@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lib/base/ascii.h"
+#include "lib/base/memo.h"
 #include "lib/codec/json_text.h"
 
 namespace strata::audit {
@@ -232,14 +233,12 @@ std::shared_ptr<const std::string> RecallDescription(
     const http::Request& request, const std::shared_ptr<const api::RequestInfo>& info,
     const std::shared_ptr<const auth::UserInfo>& user) {
   // What a description is made of.
-  struct Remembered {
+  struct Question {
     std::shared_ptr<const api::RequestInfo> info;
     std::shared_ptr<const auth::UserInfo> user;
     std::string target, agent, forwarded, real, peer;
-    std::shared_ptr<const std::string> description;
   };
-  // Where the hash of info and user says, whatever was there before.
-  thread_local std::vector<Remembered> all(kRemembered);
+  thread_local base::Memo<Question, std::string, kRemembered> memo;
   const auto header = [&](std::string_view name) {
     const std::string* value = request.headers.Find(name);
     return value == nullptr ? std::string_view() : std::string_view(*value);
@@ -250,25 +249,21 @@ std::shared_ptr<const std::string> RecallDescription(
       request.peer == nullptr ? std::string_view() : std::string_view(request.peer->address);
   const size_t hash = std::hash<const void*>()(info.get()) / alignof(std::max_align_t) * 31 +
                       std::hash<std::string_view>()(user->name);
-  Remembered& slot = all[hash % kRemembered];
-  if (slot.info == info && slot.agent == agent && slot.forwarded == forwarded &&
-      slot.real == real && slot.peer == peer && slot.target == request.target &&
-      (slot.user == user || *slot.user == *user)) {
-    return slot.description;
-  }
+  auto known = memo.Find(hash, [&](const Question& one) {
+    return one.info == info && one.agent == agent && one.forwarded == forwarded &&
+           one.real == real && one.peer == peer && one.target == request.target &&
+           (one.user == user || *one.user == *user);
+  });
+  if (known != nullptr) return known;
   auto made = std::make_shared<const std::string>(Describe(request, *info, user.get(), nullptr));
   // One that is traced is no other request's.
   if (made->size() <= kMaxRemembered &&
       agent.size() + forwarded.size() + real.size() <= kMaxRemembered &&
       info->traceparent.empty()) {
-    slot = {info,
-            user,
-            request.target,
-            std::string(agent),
-            std::string(forwarded),
-            std::string(real),
-            std::string(peer),
-            made};
+    memo.Keep(hash,
+              {info, user, request.target, std::string(agent), std::string(forwarded),
+               std::string(real), std::string(peer)},
+              made);
   }
   return made;
 }
