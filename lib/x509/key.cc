@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "lib/base/owned.h"
 #include "lib/x509/der.h"
 
 namespace strata::x509 {
@@ -221,8 +222,7 @@ bool IsPss(SignatureAlgorithm algorithm) {
 
 bool Verifies(SignatureAlgorithm algorithm, std::string_view text, std::string_view signature,
               EVP_PKEY* key) {
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
-                                                                        &EVP_MD_CTX_free);
+  const base::Owned<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
   EVP_PKEY_CTX* parameters = nullptr;
   bool good =
       EVP_DigestVerifyInit(context.get(), &parameters, HashOf(algorithm), nullptr, key) == 1;

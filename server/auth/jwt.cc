@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "lib/base/bytes.h"
+#include "lib/base/owned.h"
 #include "lib/codec/json_text.h"
 #include "server/auth/token_digest.h"
 
@@ -42,15 +43,7 @@ constexpr Algorithm kAlgorithms[] = {{"RS256", "SHA256", true, 0, ""},
                                      {"ES256", "SHA256", false, 32, "prime256v1"},
                                      {"ES384", "SHA384", false, 48, "secp384r1"}};
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-template <typename T, auto Free>
-using Owned = std::unique_ptr<T, Deleter<Free>>;
+using base::Owned;
 using KeyPtr = Owned<EVP_PKEY, EVP_PKEY_free>;
 
 const Algorithm* AlgorithmOf(std::string_view name) {

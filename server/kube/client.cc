@@ -12,6 +12,7 @@
 #include "lib/base/build_info.h"
 #include "lib/base/bytes.h"
 #include "lib/base/file.h"
+#include "lib/base/owned.h"
 #include "lib/codec/decode_json.h"
 #include "lib/x509/peer.h"
 #include "lib/x509/system_roots.h"
@@ -442,10 +443,6 @@ class Client::Loop {
     transfer.done(std::move(result));
   }
 
-  struct FreeList {
-    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-  };
-
   Client& client_;
   const Config config_;
   CURLM* const multi_;
@@ -454,7 +451,7 @@ class Client::Loop {
   std::string tls_host_;  // that its certificate has to be for
   std::shared_ptr<const x509::Pool> roots_;
   steady_clock::time_point roots_until_{};
-  std::unique_ptr<curl_slist, FreeList> connect_list_;
+  base::Owned<curl_slist, curl_slist_free_all> connect_list_;
   std::map<CURL*, std::unique_ptr<Transfer>> active_;
   std::multimap<steady_clock::time_point, std::unique_ptr<Transfer>> waiting_;
   std::string token_;

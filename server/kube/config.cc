@@ -5,11 +5,11 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <utility>
 
 #include "lib/base/file.h"
+#include "lib/base/owned.h"
 #include "lib/codec/decode_json.h"
 #include "lib/codec/yaml.h"
 #include "proto/k8s/client_config.pb.h"
@@ -116,7 +116,7 @@ base::StatusOr<const typename List::value_type*> Find(const List& list, std::str
 // A URL as libcurl will read it, its scheme in small letters. What would be lost or said to
 // others with each error, a query or a password, may not be in it.
 base::StatusOr<std::string> ReadServer(const std::string& server, const Entry& entry) {
-  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> url(curl_url(), curl_url_cleanup);
+  const base::Owned<CURLU, curl_url_cleanup> url(curl_url());
   const auto part = [&](CURLUPart which) -> std::string {
     char* text = nullptr;
     if (curl_url_get(url.get(), which, &text, 0) != CURLUE_OK) return "";

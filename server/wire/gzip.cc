@@ -2,10 +2,10 @@
 
 #include <libdeflate.h>
 
-#include <memory>
 #include <new>
 
 #include "lib/base/ascii.h"
+#include "lib/base/owned.h"
 
 namespace strata::wire {
 
@@ -17,8 +17,8 @@ bool AcceptsGzip(std::string_view accept_encoding) {
 }
 
 std::string Gzip(std::string_view bytes) {
-  const std::unique_ptr<libdeflate_compressor, decltype(&libdeflate_free_compressor)> compressor(
-      libdeflate_alloc_compressor(1), &libdeflate_free_compressor);
+  const base::Owned<libdeflate_compressor, libdeflate_free_compressor> compressor(
+      libdeflate_alloc_compressor(1));
   if (compressor == nullptr) throw std::bad_alloc();
   std::string out(libdeflate_gzip_compress_bound(compressor.get(), bytes.size()), '\0');
   out.resize(libdeflate_gzip_compress(compressor.get(), bytes.data(), bytes.size(), out.data(),

@@ -23,6 +23,8 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/owned.h"
+
 namespace strata::rpc {
 namespace {
 
@@ -39,11 +41,9 @@ base::Status Failed(std::string_view what) {
   return base::UnavailableError(fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
-struct AddressFree {
-  void operator()(addrinfo* list) const { freeaddrinfo(list); }
-};
+using Addresses = base::Owned<addrinfo, freeaddrinfo>;
 
-base::StatusOr<std::unique_ptr<addrinfo, AddressFree>> Resolve(const ListenAddress& address) {
+base::StatusOr<Addresses> Resolve(const ListenAddress& address) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -52,7 +52,7 @@ base::StatusOr<std::unique_ptr<addrinfo, AddressFree>> Resolve(const ListenAddre
   if (code != 0)
     return base::UnavailableError(
         fmt::format("looking up {}: {}", address.host, gai_strerror(code)));
-  return std::unique_ptr<addrinfo, AddressFree>(list);
+  return Addresses(list);
 }
 
 base::StatusOr<sockaddr_un> UnixAddress(const std::string& path) {

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "lib/base/owned.h"
 #include "storage/engine/snapshot.h"
 #include "storage/rpc/respond.h"
 
@@ -114,7 +115,7 @@ namespace {
 class SnapshotStream final : public grpc::ServerWriteReactor<pb::SnapshotResponse> {
  public:
   SnapshotStream(const engine::Store& store, const Identity& identity, std::atomic<bool>& busy)
-      : store_(store), busy_(busy), digest_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+      : store_(store), busy_(busy), digest_(EVP_MD_CTX_new()) {
     if (busy_.exchange(true)) {
       Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "another snapshot is being sent"});
       return;
@@ -178,7 +179,7 @@ class SnapshotStream final : public grpc::ServerWriteReactor<pb::SnapshotRespons
 
   const engine::Store& store_;
   std::atomic<bool>& busy_;
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest_;
+  const base::Owned<EVP_MD_CTX, EVP_MD_CTX_free> digest_;
   bool ended_ = false;
   std::unique_ptr<engine::Snapshot> snapshot_;
   int64_t size_ = 0, sent_ = 0;

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "lib/base/file.h"
+#include "lib/base/owned.h"
 #include "lib/x509/key_pair.h"
 #include "lib/x509/pool.h"
 
@@ -28,8 +29,7 @@ constexpr unsigned kLooksOfGrpc = 10;
 
 // Security levels are OpenSSL's, by which gRPC serves.
 base::Status Try(const x509::KeyPair& pair, const std::string& file) {
-  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> trial(SSL_CTX_new(TLS_server_method()),
-                                                                SSL_CTX_free);
+  const base::Owned<SSL_CTX, SSL_CTX_free> trial(SSL_CTX_new(TLS_server_method()));
   if (trial != nullptr && SSL_CTX_use_certificate(trial.get(), pair.chain[0].get()) == 1 &&
       SSL_CTX_use_PrivateKey(trial.get(), pair.key.get()) == 1) {
     return base::OkStatus();
@@ -42,7 +42,7 @@ base::Status Try(const x509::KeyPair& pair, const std::string& file) {
 
 // Key and chain in one text: a reader can't have halves of two pairs.
 std::string PemOf(const x509::KeyPair& pair) {
-  const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), BIO_free);
+  const base::Owned<BIO, BIO_free> out(BIO_new(BIO_s_mem()));
   PEM_write_bio_PKCS8PrivateKey(out.get(), pair.key.get(), nullptr, nullptr, 0, nullptr, nullptr);
   for (const auto& certificate : pair.chain) PEM_write_bio_X509(out.get(), certificate.get());
   char* text = nullptr;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/base/owned.h"
 #include "storage/rpc/maintenance.h"
 
 namespace strata::serve {
@@ -102,10 +103,6 @@ MHD_Result Serve(void* self, MHD_Connection* connection, const char* url, const 
   return Send(connection, static_cast<const Monitoring*>(self)->AnswerTo(url, verbose));
 }
 
-struct AddressFree {
-  void operator()(addrinfo* list) const { freeaddrinfo(list); }
-};
-
 }  // namespace
 
 Monitoring::Answer Monitoring::AnswerTo(std::string_view path, bool verbose) const {
@@ -173,7 +170,7 @@ base::Status Monitoring::Listen(const std::string& url) {
   addrinfo* list = nullptr;
   if (const int code = getaddrinfo(host.c_str(), port.c_str(), &hints, &list); code != 0)
     return base::InvalidArgumentError(gai_strerror(code));
-  const std::unique_ptr<addrinfo, AddressFree> address(list);
+  const base::Owned<addrinfo, freeaddrinfo> address(list);
 
   unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
   if (address->ai_family == AF_INET6) flags |= MHD_USE_IPv6;

@@ -17,10 +17,10 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
-#include <memory>
 #include <string_view>
 #include <system_error>
 
+#include "lib/base/owned.h"
 #include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
 #include "proto/etcd/kv.pb.h"
@@ -67,8 +67,7 @@ class File {
 // Copies `size` bytes and checks that the digest behind them is theirs.
 base::Status CopyChecked(const File& from, int64_t size, const std::string& name, const File& to,
                          const std::string& target) {
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest(EVP_MD_CTX_new(),
-                                                                       EVP_MD_CTX_free);
+  const base::Owned<EVP_MD_CTX, EVP_MD_CTX_free> digest(EVP_MD_CTX_new());
   EVP_DigestInit_ex2(digest.get(), EVP_sha256(), nullptr);
   std::string piece(kPiece, '\0');
   for (int64_t done = 0; done < size;) {

@@ -15,31 +15,23 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <memory>
+
+#include "lib/base/owned.h"
 
 namespace strata::net {
 namespace {
 
-template <auto kFree>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using MemoryBio = std::unique_ptr<BIO, Deleter<BIO_free>>;
+using Certificate = base::Owned<X509, X509_free>;
+using Key = base::Owned<EVP_PKEY, EVP_PKEY_free>;
+using MemoryBio = base::Owned<BIO, BIO_free>;
 
 bool AddExtension(X509* certificate, int nid, const std::string& value) {
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, certificate, certificate, nullptr, nullptr, 0);
-  X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
-  if (extension == nullptr) return false;
-  const bool added = X509_add_ext(certificate, extension, -1) == 1;
-  X509_EXTENSION_free(extension);
-  return added;
+  const base::Owned<X509_EXTENSION, X509_EXTENSION_free> extension(
+      X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
+  return extension != nullptr && X509_add_ext(certificate, extension.get(), -1) == 1;
 }
 
 std::string AlternativeNames(const std::vector<std::string>& names) {
