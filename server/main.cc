@@ -1,7 +1,6 @@
 // strata-apiserver: from the command line to a running server, top to bottom.
 #include <google/protobuf/stubs/logging.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include <absl/synchronization/mutex.h>
@@ -132,16 +131,6 @@ endpoints::Lane LaneOf(net::WorkerPool& pool) {
           [&pool](uint64_t ticket) { pool.Withdraw(ticket); }};
 }
 
-// SIGTERM and SIGINT are held in all threads and waited for here. A second one ends the process at
-// once.
-sigset_t EndSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  return set;
-}
-
 template <int kCode = 1>
 int Fail(const base::Status& status) {
   base::EndWithin<kCode>(kMostToEnd);
@@ -174,9 +163,7 @@ void PrintRawVersion() {
 }
 
 int Run(Flags flags) {
-  const sigset_t end_signals = EndSignals();
-  pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
+  base::HoldSignals();
   base::RaiseFileLimit();
   // Of the eight arenas a core that glibc would make for gRPC's and our threads, each keeps holes.
   mallopt(M_ARENA_MAX, static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
@@ -274,10 +261,7 @@ int Run(Flags flags) {
   }
   log.Info("Serving securely", {{"address", flags.bind_address}, {"port", server.ports()[0]}});
 
-  int signal_number = 0;
-  sigwait(&end_signals, &signal_number);
-  pthread_sigmask(SIG_UNBLOCK, &end_signals, nullptr);
-  log.Info("Shutting down", {{"signal", strsignal(signal_number)}});
+  log.Info("Shutting down", {{"signal", strsignal(base::AwaitEnd())}});
   stopping = true;
   base::EndWithin<0>(flags.shutdown_delay + flags.chain.request_timeout + kMostToEnd);
   std::this_thread::sleep_for(flags.shutdown_delay);

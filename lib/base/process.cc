@@ -4,6 +4,17 @@
 #include <sys/resource.h>
 
 namespace strata::base {
+namespace {
+
+sigset_t EndSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+}  // namespace
 
 void HoldStandardFiles() {
   for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
@@ -17,6 +28,20 @@ void RaiseFileLimit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void HoldSignals() {
+  const sigset_t set = EndSignals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+int AwaitEnd() {
+  const sigset_t set = EndSignals();
+  int number = 0;
+  sigwait(&set, &number);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  return number;
 }
 
 }  // namespace strata::base

@@ -16,6 +16,13 @@ void HoldStandardFiles();
 // programs that use select(2). Go's programs do the same (os/rlimit.go).
 void RaiseFileLimit();
 
+// SIGTERM and SIGINT wait for AwaitEnd, in this thread and in those that it starts. A peer that
+// goes away is an error of what was written to it, and not the end of the process.
+void HoldSignals();
+
+// The signal that says that the process shall end. Another one then ends it at once.
+int AwaitEnd();
+
 // The process ends with `kCode` after that time, in whole seconds, whatever still holds it up: a
 // log that nobody reads, a disk that hangs. What mustn't be lost survives that as it survives a
 // crash. The last call counts.

@@ -2,7 +2,6 @@
 
 #include <absl/time/time.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include <CLI/CLI.hpp>
@@ -162,25 +161,6 @@ void AddFlags(CLI::App& command, Flags& flags) {
       ->capture_default_str();
 }
 
-// SIGTERM and SIGINT wait for AwaitEnd, in this thread and in those that it starts.
-void HoldSignals(int how) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  pthread_sigmask(how, &set, nullptr);
-}
-
-int AwaitEnd() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  int signal = 0;
-  sigwait(&set, &signal);
-  return signal;
-}
-
 template <int kCode = 1>
 int Fail(const std::string& message) {
   base::EndWithin<kCode>(kMostToEnd);
@@ -227,9 +207,7 @@ int Serve(const Flags& flags) {
   if (const base::Status complete = Check(flags); !complete.ok()) {
     return Fail<kBadUsage>(std::string(base::Message(complete)));
   }
-  HoldSignals(SIG_BLOCK);
-  // A client that goes away is an error of its call, not the end of the process.
-  signal(SIGPIPE, SIG_IGN);
+  base::HoldSignals();
   base::RaiseFileLimit();
   // gRPC has a log of its own, on stderr; what it says of a taken port we say ourselves, in one
   // line.
@@ -284,9 +262,8 @@ int Serve(const Flags& flags) {
     });
   }
 
-  const int signal = AwaitEnd();
   // A second signal ends the process at once; the store survives that.
-  HoldSignals(SIG_UNBLOCK);
+  const int signal = base::AwaitEnd();
   base::EndWithin<0>(kMostToEnd);
   log.Info("Stopping", {{"signal", strsignal(signal)}});
   server.Shutdown(kPatience);
