@@ -72,10 +72,6 @@ class Factory final : public grpc::experimental::ServerInterceptorFactoryInterfa
 
 }  // namespace
 
-CallMetrics::Method::~Method() {
-  for (const auto& slot : handled) delete slot.load();
-}
-
 CallMetrics::CallMetrics(obs::Metrics& metrics) : metrics_(metrics) {
   const google::protobuf::FileDescriptor* file = etcdserverpb::RangeRequest::descriptor()->file();
   for (int s = 0; s < file->service_count(); ++s) {
@@ -105,19 +101,14 @@ CallMetrics::Method* CallMetrics::Find(const char* path) const {
 
 void CallMetrics::Handled(Method& method, int code, double seconds) const {
   if (code < 0 || code >= static_cast<int>(std::size(kCodes))) code = kUnknown;
-  auto& slot = method.handled[static_cast<size_t>(code)];
-  const obs::Counter* counter = slot.load(std::memory_order_acquire);
-  if (counter == nullptr) {
-    auto made = std::make_unique<const obs::Counter>(
-        metrics_.AddCounter("grpc_server_handled_total", "Calls that ended, by their status.",
-                            {{"grpc_type", method.type},
-                             {"grpc_service", method.service},
-                             {"grpc_method", method.name},
-                             {"grpc_code", kCodes[code]}}));
-    // Once for each code: of two threads that come at the same time one takes the other's.
-    if (slot.compare_exchange_strong(counter, made.get())) counter = made.release();
-  }
-  counter->Increment();
+  const auto make = [&] {
+    return metrics_.AddCounter("grpc_server_handled_total", "Calls that ended, by their status.",
+                               {{"grpc_type", method.type},
+                                {"grpc_service", method.service},
+                                {"grpc_method", method.name},
+                                {"grpc_code", kCodes[code]}});
+  };
+  method.handled.At(static_cast<size_t>(code), make).Increment();
   method.seconds->Observe(seconds);
 }
 

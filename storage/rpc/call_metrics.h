@@ -4,12 +4,11 @@
 
 #include <grpcpp/support/server_interceptor.h>
 
-#include <array>
-#include <atomic>
 #include <memory>
 #include <string>
 #include <unordered_map>
 
+#include "lib/obs/lazy_counters.h"
 #include "lib/obs/metrics.h"
 
 namespace strata::rpc {
@@ -18,15 +17,10 @@ namespace strata::rpc {
 class CallMetrics {
  public:
   struct Method {
-    Method() = default;
-    Method(const Method&) = delete;
-    Method& operator=(const Method&) = delete;
-    ~Method();
-
     std::string type, service, name;
     std::unique_ptr<obs::Counter> started;
     std::unique_ptr<obs::Histogram> seconds;
-    std::array<std::atomic<const obs::Counter*>, 17> handled{};  // by code; owned
+    obs::LazyCounters<17> handled;  // by code
   };
 
   explicit CallMetrics(obs::Metrics& metrics);

@@ -72,17 +72,12 @@ RequestMetrics::OfRoute& RequestMetrics::RouteOf(const registry::Resource* resou
 }
 
 const obs::Counter& RequestMetrics::CounterOf(OfRoute& route, int code) {
-  auto& slot = route.by_code[static_cast<size_t>(std::clamp(code, 0, 599))];
-  const obs::Counter* counter = slot.load(std::memory_order_acquire);
-  if (counter != nullptr) return *counter;
-  obs::Labels labels = route.labels;
-  labels["code"] = std::to_string(code);
-  labels["dry_run"] = "";
-  // Once for each code; two threads that come at the same time leave one small object behind.
-  auto* made = new obs::Counter(
-      metrics_.AddCounter("apiserver_request_total", "Requests by their result.", labels));
-  slot.store(made, std::memory_order_release);
-  return *made;
+  return route.by_code.At(static_cast<size_t>(std::clamp(code, 0, 599)), [&] {
+    obs::Labels labels = route.labels;
+    labels["code"] = std::to_string(code);
+    labels["dry_run"] = "";
+    return metrics_.AddCounter("apiserver_request_total", "Requests by their result.", labels);
+  });
 }
 
 void RequestMetrics::Finish(ServedCall& call, const Outcome& outcome) {

@@ -3,12 +3,11 @@
 // per request.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <vector>
 
+#include "lib/obs/lazy_counters.h"
 #include "lib/obs/metrics.h"
 #include "server/registry/resource.h"
 #include "server/serving/filter.h"
@@ -32,7 +31,7 @@ class RequestMetrics final : public Filter {
   struct OfRoute {
     const registry::Resource* resource;
     obs::Labels labels;
-    std::array<std::atomic<const obs::Counter*>, 600> by_code{};
+    obs::LazyCounters<600> by_code;
     std::unique_ptr<obs::Histogram> duration, sli;
     std::unique_ptr<obs::Histogram> sizes;
   };
