@@ -12,6 +12,8 @@
 #include <string>
 #include <thread>
 
+#include "test/support/temp_dir.h"
+
 namespace strata::base {
 namespace {
 
@@ -19,15 +21,12 @@ using testing::HasSubstr;
 
 class ReadFileTest : public testing::Test {
  protected:
-  ReadFileTest() { std::filesystem::create_directories(folder); }
-  ~ReadFileTest() override { std::filesystem::remove_all(folder); }
-
   std::string Why(const std::string& name, size_t max_bytes = 100) {
     return std::string(Message(ReadFile(name, max_bytes).status()));
   }
 
-  const std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / ("strata-file-" + std::to_string(getpid()));
+  const testing_support::TempDir dir;
+  const std::filesystem::path folder = dir.path();
   const std::string pipe = folder / "pipe";
 };
 

@@ -12,6 +12,8 @@
 #include <iterator>
 #include <thread>
 
+#include "test/support/temp_dir.h"
+
 namespace strata::audit {
 namespace {
 
@@ -19,9 +21,6 @@ namespace fs = std::filesystem;
 
 class AuditLog : public testing::Test {
  protected:
-  AuditLog() { fs::create_directories(folder); }
-  ~AuditLog() override { fs::remove_all(folder); }
-
   std::unique_ptr<Log> Open(Log::Options options) {
     options.path = (folder / "audit.log").string();
     return *Log::Open(options,
@@ -50,7 +49,8 @@ class AuditLog : public testing::Test {
     return {lines, files};
   }
 
-  const fs::path folder = fs::temp_directory_path() / ("strata-audit-" + std::to_string(getpid()));
+  const testing_support::TempDir dir;
+  const fs::path folder = dir.path();
   // The log's lines from their message on.
   std::vector<std::string> Said() const {
     base::MutexLock lock(&mu);

@@ -3,10 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+
+#include "test/support/temp_dir.h"
 
 namespace strata::kube {
 namespace {
@@ -17,12 +18,6 @@ constexpr char kPem[] = "-----BEGIN CERTIFICATE-----\n";
 
 class Kubeconfig : public testing::Test {
  protected:
-  Kubeconfig() {
-    folder = std::filesystem::temp_directory_path() / ("strata-kube-" + std::to_string(getpid()));
-    std::filesystem::create_directories(folder);
-  }
-  ~Kubeconfig() override { std::filesystem::remove_all(folder); }
-
   base::StatusOr<Config> Load(const std::string& text) {
     std::ofstream(folder / "config") << text;
     return LoadKubeconfig((folder / "config").string());
@@ -39,7 +34,8 @@ class Kubeconfig : public testing::Test {
         user + "}]\n");
   }
 
-  std::filesystem::path folder;
+  const testing_support::TempDir dir;
+  const std::filesystem::path folder = dir.path();
 };
 
 TEST_F(Kubeconfig, NamesFilesRelativeToItself) {

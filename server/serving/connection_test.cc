@@ -3,10 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "lib/transport/net/server.h"
 #include "lib/transport/net/worker_pool.h"
+#include "test/support/temp_dir.h"
 #include "test/support/tls_client.h"
 
 namespace strata::serving {
@@ -58,10 +57,8 @@ class Countdown final : public http::Body {
 class HttpConnectionTest : public ::testing::Test {
  protected:
   HttpConnectionTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "strata-serving-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
     net::TlsOptions tls;
-    tls.cert_dir = folder_;
+    tls.cert_dir = dir_.path();
     credentials_ = *net::Credentials::Load(tls, watcher_, clock_, metrics_);
     net::ServerOptions options;
     options.io_threads = 2;
@@ -76,10 +73,7 @@ class HttpConnectionTest : public ::testing::Test {
     EXPECT_TRUE(server_->Start({{"127.0.0.1", 0}}).ok());
     port_ = server_->ports()[0];
   }
-  ~HttpConnectionTest() override {
-    server_.reset();
-    std::filesystem::remove_all(folder_);
-  }
+  ~HttpConnectionTest() override { server_.reset(); }
 
   static http::Response Text(std::string text) {
     http::Response response;
@@ -194,7 +188,7 @@ class HttpConnectionTest : public ::testing::Test {
   // Two large answers may be unread.
   static constexpr size_t kLarge = 4'000'000, kRoom = 10'000'000;
 
-  std::string folder_;
+  const testing_support::TempDir dir_;
   base::SystemClock clock_;
   obs::Metrics metrics_;
   files::FileWatcher watcher_{

@@ -5,12 +5,10 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <filesystem>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -21,6 +19,7 @@
 
 #include "lib/base/clock.h"
 #include "proto/etcd/rpc.grpc.pb.h"
+#include "test/support/temp_dir.h"
 
 namespace strata::rpc {
 namespace {
@@ -36,9 +35,7 @@ const std::string kAll("\0", 1);
 class ServerTest : public ::testing::Test {
  protected:
   void Start(Options options = {}, const engine::Options& engine = {}) {
-    std::string name = ::testing::TempDir() + "strata-rpc-XXXXXX";
-    directory_ = mkdtemp(name.data());
-    auto store = engine::Store::Open(directory_, engine, clock_, obs::NullLogger(), metrics_);
+    auto store = engine::Store::Open(dir_.path(), engine, clock_, obs::NullLogger(), metrics_);
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
     server_ = std::make_unique<Server>(*store_, std::move(options), obs::NullLogger(), metrics_);
@@ -53,7 +50,6 @@ class ServerTest : public ::testing::Test {
     channel_.reset();
     server_.reset();
     store_.reset();
-    std::filesystem::remove_all(directory_);
   }
 
   // Every call of a test has this deadline.
@@ -93,9 +89,9 @@ class ServerTest : public ::testing::Test {
     EXPECT_TRUE(kv_->Compact(&context, request, &response).ok());
   }
 
+  const testing_support::TempDir dir_;
   base::SystemClock clock_;
   obs::Metrics metrics_;
-  std::string directory_;
   std::unique_ptr<engine::Store> store_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;

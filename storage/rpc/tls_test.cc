@@ -13,6 +13,7 @@
 #include "storage/engine/store.h"
 #include "storage/rpc/services.h"
 #include "test/support/certificates.h"
+#include "test/support/temp_dir.h"
 
 namespace strata::rpc {
 namespace {
@@ -24,9 +25,6 @@ using testing_support::Issue;
 
 class Tls : public testing::Test {
  protected:
-  Tls() { fs::create_directories(root); }
-  ~Tls() override { fs::remove_all(root); }
-
   std::unique_ptr<Identity> Server(const Identity& signer) const {
     auto server = Issue(&signer, "localhost", {}, now - kDay, now + kDay, "serverAuth");
     testing_support::AddExtension(server->certificate, signer.certificate, NID_subject_alt_name,
@@ -47,7 +45,8 @@ class Tls : public testing::Test {
 
   static constexpr int64_t kDay = 86'400;
   const int64_t now = std::time(nullptr);
-  const fs::path root = fs::temp_directory_path() / ("strata-tls-" + std::to_string(getpid()));
+  const testing_support::TempDir dir;
+  const fs::path root = dir.path();
   const std::unique_ptr<Identity> ca = Issue(nullptr, "ca", {}, now - kDay, now + kDay, nullptr);
 };
 

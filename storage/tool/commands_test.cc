@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "storage/command_line/parse.h"
+#include "test/support/temp_dir.h"
 
 namespace strata::tool {
 namespace {
@@ -24,13 +24,6 @@ using testing::HasSubstr;
 
 class Commands : public testing::Test {
  protected:
-  Commands()
-      : directory_(fs::path(testing::TempDir()) / fmt::format("strata-commands-{}", getpid())) {
-    fs::remove_all(directory_);
-    fs::create_directories(directory_);
-  }
-  ~Commands() override { fs::remove_all(directory_); }
-
   struct Result {
     int exit_code = 0;
     std::string out, err;
@@ -53,7 +46,8 @@ class Commands : public testing::Test {
     return result;
   }
 
-  const fs::path directory_;
+  const testing_support::TempDir dir_;
+  const fs::path directory_ = dir_.path();
 };
 
 TEST_F(Commands, ExitWithZeroWhenAllWasGoodAndOneWhenNot) {

@@ -14,6 +14,7 @@
 
 #include "storage/engine/store.h"
 #include "storage/rpc/server.h"
+#include "test/support/temp_dir.h"
 
 namespace strata::tool {
 namespace {
@@ -24,10 +25,7 @@ using testing::HasSubstr;
 // An embedded store that listens.
 class ConnectionTest : public testing::Test {
  protected:
-  ConnectionTest()
-      : directory_(fs::path(testing::TempDir()) / fmt::format("strata-connection-{}", getpid())) {
-    fs::remove_all(directory_);
-    fs::create_directories(directory_);
+  ConnectionTest() {
     auto store = engine::Store::Open((directory_ / "store").string(), {}, clock_, obs::NullLogger(),
                                      metrics_);
     EXPECT_TRUE(store.ok()) << store.status();
@@ -36,7 +34,6 @@ class ConnectionTest : public testing::Test {
   ~ConnectionTest() override {
     server_.reset();
     store_.reset();
-    fs::remove_all(directory_);
   }
 
   // Returns the URL.
@@ -62,7 +59,8 @@ class ConnectionTest : public testing::Test {
                : "something else was read";
   }
 
-  const fs::path directory_;
+  const testing_support::TempDir dir_;
+  const fs::path directory_ = dir_.path();
   const base::SystemClock clock_;
   obs::Metrics metrics_;
   std::unique_ptr<engine::Store> store_;

@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
+
+#include "test/support/temp_dir.h"
 
 namespace strata::tool {
 namespace {
@@ -33,12 +34,6 @@ std::string Gzip(std::string_view text) {
 
 class Input : public testing::Test {
  protected:
-  Input() : directory_(fs::path(testing::TempDir()) / fmt::format("strata-input-{}", getpid())) {
-    fs::remove_all(directory_);
-    fs::create_directories(directory_);
-  }
-  ~Input() override { fs::remove_all(directory_); }
-
   std::string Write(const std::string& name, std::string_view bytes) {
     const fs::path path = directory_ / name;
     fs::create_directories(path.parent_path());
@@ -69,7 +64,8 @@ class Input : public testing::Test {
     return names;
   }
 
-  const fs::path directory_;
+  const testing_support::TempDir dir_;
+  const fs::path directory_ = dir_.path();
 };
 
 TEST_F(Input, ReadsPlainAndGzippedFiles) {

@@ -22,6 +22,7 @@
 #include "storage/tool/input.h"
 #include "test/support/bad_records.h"
 #include "test/support/records.h"
+#include "test/support/temp_dir.h"
 
 namespace strata::tool {
 namespace {
@@ -110,17 +111,6 @@ class Store {
 
 class LoadTest : public testing::Test {
  protected:
-  LoadTest() : directory_(fs::path(testing::TempDir()) / fmt::format("strata-load-{}", getpid())) {
-    fs::remove_all(directory_);
-    fs::create_directories(directory_);
-    store_ = std::make_unique<Store>(directory_ / "store");
-  }
-  ~LoadTest() override {
-    store_.reset();
-    other_.reset();
-    fs::remove_all(directory_);
-  }
-
   std::string Write(const std::string& name, std::string_view bytes) {
     std::ofstream(directory_ / name, std::ios::binary) << bytes;
     return (directory_ / name).string();
@@ -132,8 +122,9 @@ class LoadTest : public testing::Test {
     return *other_;
   }
 
-  const fs::path directory_;
-  std::unique_ptr<Store> store_, other_;
+  const testing_support::TempDir dir_;
+  const fs::path directory_ = dir_.path();
+  std::unique_ptr<Store> store_ = std::make_unique<Store>(directory_ / "store"), other_;
 };
 
 std::string Stream(std::string_view name, std::string_view more = "") {

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +9,7 @@
 #include <fstream>
 
 #include "storage/tool/connection.h"
+#include "test/support/temp_dir.h"
 
 namespace strata::tool {
 namespace {
@@ -18,12 +18,6 @@ namespace fs = std::filesystem;
 
 class Raw : public testing::Test {
  protected:
-  Raw() { fs::create_directories(root); }
-  ~Raw() override {
-    connections.clear();
-    fs::remove_all(root);
-  }
-
   RecordStore& Open(const std::string& name) {
     auto opened =
         Connection::Open({.data_dir = (root / name).string()}, clock, obs::NullLogger(), metrics);
@@ -56,7 +50,8 @@ class Raw : public testing::Test {
            std::to_string(counts.bad) + said;
   }
 
-  const fs::path root = fs::temp_directory_path() / ("strata-raw-" + std::to_string(getpid()));
+  const testing_support::TempDir dir;
+  const fs::path root = dir.path();
   base::SystemClock clock;
   obs::Metrics metrics;
   std::vector<std::unique_ptr<Connection>> connections;

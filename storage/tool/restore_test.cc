@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
-#include <unistd.h>
 
 #include <array>
 #include <filesystem>
@@ -15,6 +14,7 @@
 
 #include "lib/obs/log.h"
 #include "storage/engine/store.h"
+#include "test/support/temp_dir.h"
 
 namespace strata::tool {
 namespace {
@@ -34,9 +34,6 @@ std::string WithDigest(std::string bytes) {
 
 class Restores : public testing::Test {
  protected:
-  Restores() { fs::create_directories(root); }
-  ~Restores() override { fs::remove_all(root); }
-
   std::unique_ptr<engine::Store> Open(const fs::path& directory) {
     return *engine::Store::Open(directory, {}, clock, obs::NullLogger(), metrics);
   }
@@ -64,7 +61,8 @@ class Restores : public testing::Test {
     return why;
   }
 
-  const fs::path root = fs::temp_directory_path() / ("strata-restore-" + std::to_string(getpid()));
+  const testing_support::TempDir dir;
+  const fs::path root = dir.path();
   base::SystemClock clock;
   obs::Metrics metrics;
 };

@@ -2,10 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <string>
 
 #include "lib/codec/decode_json.h"
@@ -14,11 +12,11 @@
 #include "storage/tool/connection.h"
 #include "storage/tool/raw.h"
 #include "test/support/fake_etcd.h"
+#include "test/support/temp_dir.h"
 
 namespace strata::tool {
 namespace {
 
-namespace fs = std::filesystem;
 namespace v1 = ::github::com::openshift::api::image::v1;
 
 template <typename Message>
@@ -39,17 +37,13 @@ std::string Stream(const std::string& items) {
 class Verifications : public testing::Test {
  protected:
   Verifications() {
-    connection = *Connection::Open({.data_dir = root.string()}, clock, obs::NullLogger(), metrics);
-  }
-  ~Verifications() override {
-    connection.reset();
-    fs::remove_all(root);
+    connection = *Connection::Open({.data_dir = dir.path()}, clock, obs::NullLogger(), metrics);
   }
   void Put(const std::string& key, const std::string& value) {
     ASSERT_TRUE(*connection->store().Commit({{"/openshift.io/" + key, value, 0}}));
   }
 
-  const fs::path root = fs::temp_directory_path() / ("strata-verify-" + std::to_string(getpid()));
+  const testing_support::TempDir dir;
   base::SystemClock clock;
   obs::Metrics metrics;
   std::unique_ptr<Connection> connection;

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "test/support/temp_dir.h"
+
 namespace strata::files {
 namespace {
 
@@ -13,12 +15,6 @@ using ::testing::ElementsAre;
 
 class FileWatcherTest : public ::testing::Test {
  protected:
-  FileWatcherTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "strata-files-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-  }
-  ~FileWatcherTest() override { std::filesystem::remove_all(folder_); }
-
   std::string Path(const std::string& name) const { return (folder_ / name).string(); }
   void Write(const std::string& name, const std::string& content) {
     std::ofstream(Path(name)) << content;
@@ -34,7 +30,8 @@ class FileWatcherTest : public ::testing::Test {
     };
   }
 
-  std::filesystem::path folder_;
+  const testing_support::TempDir dir_;
+  const std::filesystem::path folder_ = dir_.path();
   obs::Metrics metrics_;
   std::vector<std::string> loaded_;
   FileWatcher watcher_{{.poll_interval = std::chrono::milliseconds(0), .looks_between_reads = 3},

@@ -10,6 +10,7 @@
 #include <functional>
 #include <stdexcept>
 
+#include "test/support/temp_dir.h"
 #include "test/support/tls_client.h"
 
 namespace strata::net {
@@ -94,17 +95,12 @@ class LineProtocol final : public Protocol {
 class ServerTest : public ::testing::Test {
  protected:
   ServerTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "strata-net-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
     tls_.cert_dir = folder_ + "/certs";
     options_.io_threads = 2;
     options_.connection.tick = milliseconds(10);
     signal(SIGPIPE, SIG_IGN);  // of clients that write to a connection that was refused
   }
-  ~ServerTest() override {
-    server_.reset();
-    std::filesystem::remove_all(folder_);
-  }
+  ~ServerTest() override { server_.reset(); }
 
   void Start() {
     auto credentials = Credentials::Load(tls_, watcher_, clock_, metrics_);
@@ -191,7 +187,8 @@ class ServerTest : public ::testing::Test {
     std::shared_ptr<Executor> executor;
   };
 
-  std::string folder_;
+  const testing_support::TempDir dir_;
+  const std::string folder_ = dir_.path();
   TlsOptions tls_;
   ServerOptions options_;
   base::SystemClock clock_;
