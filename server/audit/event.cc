@@ -12,7 +12,7 @@
 
 #include "lib/base/ascii.h"
 #include "lib/base/memo.h"
-#include "lib/codec/json_text.h"
+#include "lib/codec/json_writer.h"
 
 namespace strata::audit {
 namespace {
@@ -56,68 +56,55 @@ void AppendText(std::string_view text, std::string& line) {
   line += '"';
 }
 
-// The value behind its name, `,"name":`, unless it is empty.
-void Add(std::string_view name, std::string_view value, std::string& line) {
+template <codec::JsonName kName>
+void Add(std::string_view value, codec::JsonWriter& json) {
   if (value.empty()) return;
-  line += name;
-  AppendText(value, line);
+  json.Name<kName>();
+  AppendText(value, json.Value());
 }
 
+// Behind its bracket.
 template <typename List>
-void AppendList(const List& values, std::string& line) {
-  const size_t start = line.size();
-  char before = '[';
+void WriteList(const List& values, codec::JsonWriter& json) {
+  const size_t start = json.size();
   for (const auto& value : values) {
-    line += std::exchange(before, ',');
-    if (line.size() - start > kMaxList) {
-      AppendText(kCut, line);
+    if (json.size() - start >= kMaxList) {
+      AppendText(kCut, json.Value());
       break;
     }
-    AppendText(value, line);
+    AppendText(value, json.Value());
   }
-  if (values.empty()) line += '[';
-  line += ']';
+  json.CloseList();
 }
 
-template <typename List>
-void AddList(std::string_view name, const List& values, std::string& line) {
-  if (values.empty()) return;
-  line += name;
-  AppendList(values, line);
-}
-
-// Takes the comma away that the first member of an object has before it.
-void Close(size_t start, std::string& line) {
-  if (line.size() > start && line[start] == ',') line.erase(start, 1);
-  line += '}';
-}
-
-void AddUser(std::string_view name, const auth::UserInfo* user, std::string& line) {
-  line += name;
-  line += '{';
-  const size_t start = line.size();
+template <codec::JsonName kName>
+void AddUser(const auth::UserInfo* user, codec::JsonWriter& json) {
+  json.OpenObject<kName>();
   if (user != nullptr) {
-    Add(R"(,"username":)", user->name, line);
-    Add(R"(,"uid":)", user->uid, line);
-    AddList(R"(,"groups":)", user->groups, line);
+    Add<"username">(user->name, json);
+    Add<"uid">(user->uid, json);
+    if (!user->groups.empty()) {
+      json.OpenList<"groups">();
+      WriteList(user->groups, json);
+    }
     if (!user->extra.empty()) {
-      line += R"(,"extra":{)";
-      const size_t extra = line.size();
+      json.OpenObject<"extra">();
+      const size_t start = json.size();
       for (const auto& [key, values] : user->extra) {
-        line += ',';
-        if (line.size() - extra > kMaxList) {
-          AppendText(kCut, line);
-          line += ":[]";
+        const bool enough = json.size() - start >= kMaxList;
+        json.NameBy(
+            [&](std::string& line) { AppendText(enough ? kCut : std::string_view(key), line); });
+        json.OpenList();
+        if (enough) {
+          json.CloseList();
           break;
         }
-        AppendText(key, line);
-        line += ':';
-        AppendList(values, line);
+        WriteList(values, json);
       }
-      Close(extra, line);
+      json.CloseObject();
     }
   }
-  Close(start, line);
+  json.CloseObject();
 }
 
 bool IsIp(std::string_view text) {
@@ -151,44 +138,45 @@ std::vector<std::string_view> SourceIps(const http::Request& request) {
   return ips;
 }
 
-void AddObject(const api::RequestInfo& info, std::string& line) {
+void AddObject(const api::RequestInfo& info, codec::JsonWriter& json) {
   if (!info.is_resource) return;
-  line += R"(,"objectRef":{)";
-  const size_t start = line.size();
-  Add(R"(,"resource":)", info.resource, line);
-  Add(R"(,"namespace":)", info.ns, line);
-  Add(R"(,"name":)", info.name, line);
-  Add(R"(,"apiGroup":)", info.api_group, line);
-  Add(R"(,"apiVersion":)", info.api_version, line);
-  Add(R"(,"subresource":)", info.subresource, line);
-  Close(start, line);
+  json.OpenObject<"objectRef">();
+  Add<"resource">(info.resource, json);
+  Add<"namespace">(info.ns, json);
+  Add<"name">(info.name, json);
+  Add<"apiGroup">(info.api_group, json);
+  Add<"apiVersion">(info.api_version, json);
+  Add<"subresource">(info.subresource, json);
+  json.CloseObject();
 }
 
-void AddStatus(const Event& event, std::string& line) {
+void AddStatus(const Event& event, codec::JsonWriter& json) {
   if (event.code == 0) return;
-  line += R"(,"responseStatus":{"metadata":{})";
+  json.OpenObject<"responseStatus">();
+  json.OpenObject<"metadata">();
+  json.CloseObject();
   if (event.failure != nullptr && event.failure->form == api::Error::Form::kStatus) {
-    line += R"(,"status":"Failure")";
-    Add(R"(,"message":)", event.failure->message, line);
-    Add(R"(,"reason":)", event.failure->reason, line);
+    json.PlainString<"status">("Failure");
+    Add<"message">(event.failure->message, json);
+    Add<"reason">(event.failure->reason, json);
     if (event.failure->details) {
-      line += R"(,"details":{)";
-      const size_t start = line.size();
-      Add(R"(,"name":)", event.failure->details->name, line);
-      Add(R"(,"group":)", event.failure->details->group, line);
-      Add(R"(,"kind":)", event.failure->details->kind, line);
-      Close(start, line);
+      json.OpenObject<"details">();
+      Add<"name">(event.failure->details->name, json);
+      Add<"group">(event.failure->details->group, json);
+      Add<"kind">(event.failure->details->kind, json);
+      json.CloseObject();
     }
   }
-  line += R"(,"code":)";
-  line += std::to_string(event.code);
-  line += '}';
+  json.Name<"code">();
+  json.Number(event.code);
+  json.CloseObject();
 }
 
 constexpr std::string_view kTime = "2006-01-02T15:04:05.000000Z";
 constexpr size_t kFraction = 20;  // where it starts
 
-void AddTime(std::string_view name, base::WallTime time, std::string& line) {
+// Until the next call.
+std::string_view TextOf(base::WallTime time) {
   const auto micros =
       std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
   // A date is worked out once a second.
@@ -202,10 +190,7 @@ void AddTime(std::string_view name, base::WallTime time, std::string& line) {
   auto fraction = static_cast<uint32_t>(micros % 1'000'000);
   for (size_t at = kFraction + 6; at-- > kFraction; fraction /= 10)
     text[at] = static_cast<char>('0' + fraction % 10);
-  line += name;
-  line += '"';
-  line.append(text, sizeof text);
-  line += '"';
+  return {text, sizeof text};
 }
 
 }  // namespace
@@ -214,18 +199,22 @@ std::string Describe(const http::Request& request, const api::RequestInfo& info,
                      const auth::UserInfo* user, const auth::UserInfo* impersonated) {
   std::string text;
   text.reserve(1000);  // enough for most
-  Add(R"(,"requestURI":)", request.target, text);
-  Add(R"(,"verb":)", info.verb, text);
-  AddUser(R"(,"user":)", user, text);
-  if (impersonated != nullptr) AddUser(R"(,"impersonatedUser":)", impersonated, text);
-  AddList(R"(,"sourceIPs":)", SourceIps(request), text);
+  codec::JsonWriter json(text);
+  Add<"requestURI">(request.target, json);
+  Add<"verb">(info.verb, json);
+  AddUser<"user">(user, json);
+  if (impersonated != nullptr) AddUser<"impersonatedUser">(impersonated, json);
+  if (const std::vector<std::string_view> ips = SourceIps(request); !ips.empty()) {
+    json.OpenList<"sourceIPs">();
+    WriteList(ips, json);
+  }
   const std::string* agent = request.headers.Find("user-agent");
   if (agent != nullptr && agent->size() > kMaxUserAgent) {
-    Add(R"(,"userAgent":)", agent->substr(0, kMaxUserAgent).append(kCut), text);
+    Add<"userAgent">(agent->substr(0, kMaxUserAgent).append(kCut), json);
   } else if (agent != nullptr) {
-    Add(R"(,"userAgent":)", *agent, text);
+    Add<"userAgent">(*agent, json);
   }
-  AddObject(info, text);
+  AddObject(info, json);
   return text;
 }
 
@@ -269,20 +258,21 @@ std::shared_ptr<const std::string> RecallDescription(
 }
 
 void AppendLine(const Event& event, std::string& out) {
-  out += R"({"kind":"Event","apiVersion":"audit.k8s.io/v1")";
-  Add(R"(,"level":)", NameOf(event.level), out);
-  Add(R"(,"auditID":)", event.audit_id, out);
-  Add(R"(,"stage":)", NameOf(event.stage), out);
-  out += event.description;
-  AddStatus(event, out);
-  AddTime(R"(,"requestReceivedTimestamp":)", event.received, out);
-  AddTime(R"(,"stageTimestamp":)", event.now, out);
+  codec::JsonWriter json(out);
+  json.Value() += R"({"kind":"Event","apiVersion":"audit.k8s.io/v1")";
+  json.PlainString<"level">(NameOf(event.level));
+  Add<"auditID">(event.audit_id, json);
+  json.PlainString<"stage">(NameOf(event.stage));
+  json.Members(event.description);
+  AddStatus(event, json);
+  json.PlainString<"requestReceivedTimestamp">(TextOf(event.received));
+  json.PlainString<"stageTimestamp">(TextOf(event.now));
   if (!event.decision.empty()) {
-    out += R"(,"annotations":{"authorization.k8s.io/decision":")";
-    out += event.decision;
-    out += R"(","authorization.k8s.io/reason":)";
-    AppendText(event.reason, out);
-    out += '}';
+    json.OpenObject<"annotations">();
+    json.PlainString<"authorization.k8s.io/decision">(event.decision);
+    json.Name<"authorization.k8s.io/reason">();
+    AppendText(event.reason, json.Value());
+    json.CloseObject();
   }
   out += "}\n";
 }

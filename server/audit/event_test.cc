@@ -128,7 +128,7 @@ TEST(AuditEvent, WhatFitsStandsWhole) {
     http::Request request;
     request.target = target;
     const std::string text = Describe(request, {}, nullptr, nullptr);
-    const std::string before = R"(,"requestURI":")";
+    const std::string before = R"("requestURI":")";
     return text.substr(before.size(), text.rfind(R"(","user")") - before.size());
   };
   const std::string most(4096, 'x');
