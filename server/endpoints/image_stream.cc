@@ -1,12 +1,13 @@
 #include "server/endpoints/image_stream.h"
 
 #include <atomic>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "lib/image/object_name.h"
 #include "proto/k8s/meta_v1.pb.h"
-#include "server/api/headers.h"
+#include "server/endpoints/form.h"
 #include "server/endpoints/get_request.h"
 #include "server/wire/encode.h"
 #include "server/wire/gzip.h"
@@ -84,12 +85,8 @@ void ImageStreamHandler::Read(Call& call) const {
 }
 
 void ImageStreamHandler::Answer(Call& call, const client::KeyValue& stored) const {
-  const wire::Negotiation negotiation = wire::Negotiate(call.preference());
-  if (negotiation.refusal != wire::Refusal::kNone)
-    return call.Fail(api::NotAcceptable(negotiation.refusal));
-  const wire::Representation& form = negotiation.representation;
-  if (form.transform == wire::Transform::kPartialObjectMetadataList)
-    return call.Fail(api::NotAcceptableList(*call.resource, "PartialObjectMetadataList"));
+  const std::optional<layers::Form> form = NegotiateForm(call);
+  if (!form || RefuseListForm(call, *form)) return;
   const records::Change record =
       records::Decode({records::Kind::kImageStream, call.info->ns, call.info->name}, stored.value,
                       stored.mod_revision);
@@ -101,15 +98,10 @@ void ImageStreamHandler::Answer(Call& call, const client::KeyValue& stored) cons
   }
   image::Present(registry_, stored.mod_revision, stream);
 
-  http::Response response;
-  std::string body = Encode(*call.resource, stream, form);
-  const std::string* encoding = call.request.headers.Find("accept-encoding");
-  const bool gzip =
-      encoding != nullptr && wire::AcceptsGzip(*encoding) && body.size() > wire::kGzipThreshold;
+  std::string body = Encode(*call.resource, stream, form->representation);
+  const bool gzip = form->gzip && body.size() > wire::kGzipThreshold;
   if (gzip) body = wire::Gzip(body);
-  if (gzip) response.headers.Add("content-encoding", "gzip");
-  response.headers.Add("content-type", std::string(wire::ContentType(form.type)));
-  if (gzip) response.headers.Add("vary", "Accept-Encoding");
+  http::Response response = ResponseIn(form->representation.type, gzip);
   response.body = std::make_shared<const std::string>(std::move(body));
   call.Respond(std::move(response));
 }

@@ -1,10 +1,11 @@
 #include "server/endpoints/layers.h"
 
+#include <optional>
 #include <utility>
 
 #include "server/api/headers.h"
+#include "server/endpoints/form.h"
 #include "server/endpoints/get_request.h"
-#include "server/wire/gzip.h"
 #include "storage/records/kinds.h"
 
 namespace strata::endpoints {
@@ -14,11 +15,7 @@ using layers::Lookup;
 
 http::Response ToResponse(const std::shared_ptr<const layers::Encoded>& answer,
                           const layers::Form& form) {
-  http::Response response;
-  response.headers.Reserve(5);  // with those of every answer
-  if (answer->gzipped) response.headers.Add("content-encoding", "gzip");
-  response.headers.Add("content-type", std::string(wire::ContentType(form.representation.type)));
-  if (answer->gzipped) response.headers.Add("vary", "Accept-Encoding");
+  http::Response response = ResponseIn(form.representation.type, answer->gzipped);
   api::AddWarnings(answer->warnings, response.headers);
   response.body = std::shared_ptr<const std::string>(answer, &answer->body);
   return response;
@@ -51,18 +48,13 @@ void LayersHandler::Serve(std::shared_ptr<Call> call) {
 }
 
 void LayersHandler::ServeFresh(const std::shared_ptr<Call>& call) {
-  const wire::Negotiation negotiation = wire::Negotiate(call->preference());
-  if (negotiation.refusal != wire::Refusal::kNone)
-    return call->Fail(api::NotAcceptable(negotiation.refusal));
-  const std::string* encoding = call->request.headers.Find("accept-encoding");
-  const layers::Form form{negotiation.representation,
-                          encoding != nullptr && wire::AcceptsGzip(*encoding)};
+  const std::optional<layers::Form> negotiated = NegotiateForm(*call);
+  if (!negotiated) return;
+  const layers::Form& form = *negotiated;
   const Lookup lookup = index_.Find(call->info->ns, call->info->name, form);
   if (lookup.result == Lookup::Result::kNotFound)
     return call->Fail(api::NotFound(*call->resource, call->info->name));
-  if (form.representation.transform == wire::Transform::kPartialObjectMetadataList) {
-    return call->Fail(api::NotAcceptableList(*call->resource, "PartialObjectMetadataList"));
-  }
+  if (RefuseListForm(*call, form)) return;
   switch (lookup.result) {
     case Lookup::Result::kAnswer:
       return call->Respond(ToResponse(lookup.answer, form));

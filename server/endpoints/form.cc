@@ -1,0 +1,35 @@
+#include "server/endpoints/form.h"
+
+#include <string>
+
+#include "server/wire/gzip.h"
+
+namespace strata::endpoints {
+
+std::optional<layers::Form> NegotiateForm(Call& call) {
+  const wire::Negotiation negotiation = wire::Negotiate(call.preference());
+  if (negotiation.refusal != wire::Refusal::kNone) {
+    call.Fail(api::NotAcceptable(negotiation.refusal));
+    return std::nullopt;
+  }
+  const std::string* encoding = call.request.headers.Find("accept-encoding");
+  return layers::Form{negotiation.representation,
+                      encoding != nullptr && wire::AcceptsGzip(*encoding)};
+}
+
+bool RefuseListForm(Call& call, const layers::Form& form) {
+  if (form.representation.transform != wire::Transform::kPartialObjectMetadataList) return false;
+  call.Fail(api::NotAcceptableList(*call.resource, "PartialObjectMetadataList"));
+  return true;
+}
+
+http::Response ResponseIn(wire::MediaType type, bool gzipped) {
+  http::Response response;
+  response.headers.Reserve(5);  // with those of every answer
+  if (gzipped) response.headers.Add("content-encoding", "gzip");
+  response.headers.Add("content-type", std::string(wire::ContentType(type)));
+  if (gzipped) response.headers.Add("vary", "Accept-Encoding");
+  return response;
+}
+
+}  // namespace strata::endpoints
