@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/base/utf8.h"
+#include "lib/codec/json_scan.h"
 
 namespace strata::codec {
 namespace {
@@ -295,23 +296,15 @@ std::string Indent(std::string_view json) {
     out += '\n';
     out.append(depth * 2, ' ');
   };
-  bool in_string = false;
   for (size_t i = 0; i < json.size(); ++i) {
     const char c = json[i];
-    if (in_string) {
-      out += c;
-      if (c == '\\' && i + 1 < json.size()) {
-        out += json[++i];
-      } else if (c == '"') {
-        in_string = false;
-      }
-      continue;
-    }
     switch (c) {
-      case '"':
-        in_string = true;
-        out += c;
+      case '"': {
+        const size_t end = JsonStringEnd(json, i);
+        out += json.substr(i, end - i + 1);
+        i = end;
         break;
+      }
       case '{':
       case '[':
         out += c;

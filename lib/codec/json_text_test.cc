@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "lib/codec/json_scan.h"
+
 namespace strata::codec {
 namespace {
 
@@ -75,6 +77,17 @@ TEST(JsonText, IndentIsMarshalIndent) {
   EXPECT_EQ(Indent(R"({"a":[1,"x,{\"}"],"b":{},"c":[],"d":{"e":null}})"),
             "{\n  \"a\": [\n    1,\n    \"x,{\\\"}\"\n  ],\n  \"b\": {},\n  \"c\": [],\n  \"d\": "
             "{\n    \"e\": null\n  }\n}");
+}
+
+TEST(JsonText, AStringEndsAtItsQuoteOrItsLine) {
+  const auto end_of = [](std::string_view json) { return JsonStringEnd(json, json.find('"')); };
+  EXPECT_EQ(end_of(R"(["a",1])"), 3u);
+  EXPECT_EQ(end_of(R"("")"), 1u);
+  EXPECT_EQ(end_of(R"("a\"b\\" ")"), 7u);
+  EXPECT_EQ(end_of("\"a\nb\""), 2u) << "no string holds a line feed";
+  EXPECT_EQ(end_of("\"a\\\nb\""), 5u) << "but YAML's may, escaped";
+  for (const std::string_view open : {"\"", "\"a", "\"a\\", "\"a\\\""})
+    EXPECT_EQ(end_of(open), open.size()) << open;
 }
 
 }  // namespace

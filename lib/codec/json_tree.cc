@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "lib/base/utf8.h"
+#include "lib/codec/json_scan.h"
 
 namespace strata::codec {
 namespace {
@@ -55,14 +56,10 @@ class TreeParser {
   std::string Whole() {
     const size_t start = at_;
     size_t open = 0;
-    bool in_string = false;
     for (; at_ < in_.size(); ++at_) {
       const char c = in_[at_];
-      if (in_string) {
-        if (c == '\\') ++at_;
-        if (c == '"') in_string = false;
-      } else if (c == '"') {
-        in_string = true;
+      if (c == '"') {
+        at_ = JsonStringEnd(in_, at_);
       } else if (c == '{' || c == '[') {
         ++open;
       } else if ((c == '}' || c == ']') && --open == 0) {

@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "lib/codec/json_scan.h"
+
 namespace strata::tool {
 namespace {
 
@@ -63,8 +65,7 @@ bool IsJson(std::string_view text) {
   size_t open = 0;
   for (size_t at = 0; at < text.size();) {
     if (text[at] == '"') {
-      for (++at; at < text.size() && text[at] != '"' && text[at] != '\n';)
-        at += 1 + (text[at] == '\\');
+      at = codec::JsonStringEnd(text, at);
       // Where values go on behind it, a string without an end is broken JSON.
       if (at < text.size() && text[at] == '\n') return text.find("\n{", at) != text.npos;
       ++at;
@@ -271,10 +272,9 @@ void DocumentReader::CutJson(std::string_view chunk, size_t line) {
             {.text = {}, .line = line, .types = types_index, .is_json = true, .is_item = true});
       }
       if (c == '"') {
-        const size_t begin = ++at;
-        while (at < chunk.size() && chunk[at] != '"' && chunk[at] != '\n')
-          at += chunk[at] == '\\' ? 2 : 1;
-        if (at >= chunk.size() || chunk[at] == '\n') {
+        const size_t begin = at + 1;
+        at = codec::JsonStringEnd(chunk, at);
+        if (at == chunk.size() || chunk[at] == '\n') {
           error = "a JSON string has no end";
           break;
         }

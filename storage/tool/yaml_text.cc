@@ -1,50 +1,26 @@
 #include "storage/tool/yaml_text.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <cstdint>
 
+#include "lib/base/ascii.h"
 #include "lib/base/bytes.h"
+#include "lib/base/utf8.h"
+#include "lib/codec/json_text.h"
+#include "lib/codec/json_tree.h"
 
 namespace strata::tool {
 namespace {
 
-constexpr int kMaxBlockDepth = 32;
-
-// The length of the JSON value at the start of `json`.
-size_t ValueLength(std::string_view json) {
-  size_t depth = 0;
-  for (size_t at = 0; at < json.size(); ++at) {
-    const char c = json[at];
-    if (c == '"') {
-      for (++at; at < json.size() && json[at] != '"'; ++at) at += json[at] == '\\';
-      if (depth == 0) return std::min(at + 1, json.size());
-    } else if (c == '{' || c == '[') {
-      ++depth;
-    } else if (c == '}' || c == ']') {
-      if (depth == 0) return at;  // ends a number or a word
-      if (--depth == 0) return at + 1;
-    } else if (depth == 0 && (c == ',' || c == ':')) {
-      return at;
-    }
-  }
-  return json.size();
-}
-
-std::string_view TakeValue(std::string_view& json) {
-  const std::string_view value = json.substr(0, ValueLength(json));
-  json.remove_prefix(value.size());
-  return value;
-}
+using codec::JsonTree;
 
 // Words that some YAML version takes for something else than text.
 bool IsReserved(std::string_view text) {
   static constexpr std::array<std::string_view, 9> kWords = {"y",   "n",    "yes",   "no",  "on",
                                                              "off", "true", "false", "null"};
-  std::string lower(text);
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return std::find(kWords.begin(), kWords.end(), lower) != kWords.end();
+  return std::find(kWords.begin(), kWords.end(), base::Lower(text)) != kWords.end();
 }
 
 // Begins with a letter or a slash, so that it is no number and no date, and has nothing that means
@@ -64,14 +40,6 @@ bool IsPlain(std::string_view text) {
   return true;
 }
 
-uint32_t Hex4(std::string_view text) {
-  uint32_t value = 0;
-  for (const char c : text.substr(0, 4)) {
-    value = value << 4 | static_cast<uint32_t>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-  }
-  return value;
-}
-
 // The number of bytes of a character at the start of `text` that JSON takes as it is and YAML
 // doesn't: DEL, the controls from U+0080 (of which U+0085 is a line break in YAML 1.1), U+FEFF,
 // U+FFFE and U+FFFF. 0 if it is another.
@@ -84,82 +52,72 @@ size_t UnprintableLength(std::string_view text) {
   return 0;
 }
 
-// `literal` with its quotes, for YAML: the same, but for pairs of surrogates, which YAML's \u
-// doesn't know, and characters that it doesn't allow.
-void AppendQuoted(std::string_view literal, std::string& out) {
-  for (size_t at = 0; at < literal.size(); ++at) {
-    if (const size_t length = UnprintableLength(literal.substr(at)); length > 0) {
-      const std::string_view text = literal.substr(at, length);
-      if (length < 3) out += "\\x" + base::ToHex(text.substr(length - 1));
-      if (length == 3)
-        out += text[1] == '\xbb' ? "\\ufeff" : text[2] == '\xbe' ? "\\ufffe" : "\\uffff";
-      at += length - 1;
-      continue;
-    }
-    if (literal[at] != '\\') {
-      out += literal[at];
-      continue;
-    }
-    const std::string_view escape = literal.substr(at);
-    const uint32_t high = escape.size() >= 12 && escape[1] == 'u' ? Hex4(escape.substr(2)) : 0;
-    if (high >= 0xd800 && high < 0xdc00 && escape[6] == '\\' && escape[7] == 'u') {
-      const uint32_t low = Hex4(escape.substr(8));
-      const uint32_t code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-      static constexpr char kDigits[] = "0123456789abcdef";
-      out += "\\U";
-      for (int shift = 28; shift >= 0; shift -= 4) out += kDigits[code >> shift & 15];
-      at += 11;
-    } else {
-      out += escape.substr(0, 2);
-      ++at;
-    }
+// With quotes and JSON's escapes, which are YAML's, and with escapes for what YAML alone doesn't
+// allow.
+void AppendQuoted(std::string_view text, std::string& out) {
+  std::string quoted;
+  codec::AppendJsonString(text, quoted);
+  for (std::string_view rest = quoted; !rest.empty();) {
+    const size_t length = UnprintableLength(rest);
+    const std::string_view character = rest.substr(0, std::max<size_t>(length, 1));
+    if (length == 0) out += character;
+    if (length == 1 || length == 2) out += "\\x" + base::ToHex(character.substr(length - 1));
+    if (length == 3) out += fmt::format("\\u{:04x}", base::CodePoint(character));
+    rest.remove_prefix(character.size());
   }
 }
 
-void AppendScalar(std::string_view value, std::string& out) {
-  if (value.starts_with('"')) {
-    const std::string_view text = value.substr(1, value.size() - 2);
-    if (IsPlain(text)) {
-      out += text;
-    } else {
-      AppendQuoted(value, out);
-    }
+void AppendText(std::string_view text, std::string& out) {
+  if (IsPlain(text)) {
+    out += text;
   } else {
-    out += value;
+    AppendQuoted(text, out);
   }
 }
 
-bool IsBlock(std::string_view value, int depth) {
-  return depth < kMaxBlockDepth && value.size() > 2 && (value[0] == '{' || value[0] == '[');
+bool IsBlock(const JsonTree& value) {
+  return !value.items.empty();
+}
+
+void AppendScalar(const JsonTree& value, std::string& out) {
+  switch (value.kind) {
+    case JsonTree::Kind::kString:
+      return AppendText(value.text, out);
+    case JsonTree::Kind::kObject:
+      out += "{}";
+      return;
+    case JsonTree::Kind::kList:
+      out += "[]";
+      return;
+    case JsonTree::Kind::kLiteral:
+    case JsonTree::Kind::kDeep:
+      out += value.text;
+      return;
+  }
 }
 
 // Appends a collection that isn't empty. The first line is already indented; the following are by
 // `indent`.
-void AppendBlock(std::string_view json, size_t indent, int depth, std::string& out) {
-  const bool is_object = json[0] == '{';
-  json.remove_prefix(1);
-  for (bool first = true; !json.empty() && json[0] != '}' && json[0] != ']'; first = false) {
-    const size_t before = json.size();
-    if (!first) out.append(indent, ' ');
-    if (is_object) AppendScalar(TakeValue(json), out);
-    if (json.starts_with(':')) json.remove_prefix(1);
+void AppendBlock(const JsonTree& tree, size_t indent, std::string& out) {
+  const bool is_object = tree.kind == JsonTree::Kind::kObject;
+  for (size_t i = 0; i < tree.items.size(); ++i) {
+    const JsonTree& value = tree.items[i];
+    if (i > 0) out.append(indent, ' ');
+    if (is_object) AppendText(tree.keys[i], out);
     out += is_object ? ':' : '-';
-    const std::string_view value = TakeValue(json);
-    if (json.starts_with(',')) json.remove_prefix(1);
-    if (json.size() == before) return;  // no JSON after all
-    if (!IsBlock(value, depth)) {
+    if (!IsBlock(value)) {
       out += ' ';
       AppendScalar(value, out);
       out += '\n';
     } else if (!is_object) {
       out += ' ';
-      AppendBlock(value, indent + 2, depth + 1, out);
+      AppendBlock(value, indent + 2, out);
     } else {
       // A sequence stands in its key's column, as kubectl prints it.
-      const size_t inner = value[0] == '{' ? indent + 2 : indent;
+      const size_t inner = value.kind == JsonTree::Kind::kObject ? indent + 2 : indent;
       out += '\n';
       out.append(inner, ' ');
-      AppendBlock(value, inner, depth + 1, out);
+      AppendBlock(value, inner, out);
     }
   }
 }
@@ -167,10 +125,11 @@ void AppendBlock(std::string_view json, size_t indent, int depth, std::string& o
 }  // namespace
 
 void AppendYaml(std::string_view json, std::string& out) {
-  if (IsBlock(json, 0)) {
-    AppendBlock(json, 0, 1, out);
+  const JsonTree tree = codec::ParseTree(json);
+  if (IsBlock(tree)) {
+    AppendBlock(tree, 0, out);
   } else {
-    AppendScalar(json, out);
+    AppendScalar(tree, out);
     out += '\n';
   }
 }

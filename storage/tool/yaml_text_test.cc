@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "lib/codec/json_text.h"
 #include "lib/codec/yaml.h"
 
 namespace strata::tool {
@@ -66,9 +67,10 @@ TEST(YamlText, QuotesWhatWouldNotBeText) {
       "a:",  "a #b",   " a",  "a ",   "#a",   "&a",  "*a",   "2024-01-01", "1e3", ".inf", "{a}",
       "[a]", "a,b: c", "%a",  "@a",   "`a",   "'a'", "!a",   "|",          ">",   "?",    "a  b"};
   for (const std::string_view text : quoted) {
-    EXPECT_EQ(Yaml("[\"" + std::string(text) + "\"]"), "- \"" + std::string(text) + "\"\n");
-    const std::string json = "[\"" + std::string(text) + "\"]";
-    EXPECT_EQ(Read(Yaml(json)), Read(json));
+    std::string json;
+    codec::AppendJsonString(text, json);
+    EXPECT_EQ(Yaml("[" + json + "]"), "- " + json + "\n");
+    EXPECT_EQ(Read(Yaml("[" + json + "]")), "[" + json + "]");
   }
 }
 
