@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "lib/base/string_map.h"
-#include "lib/codec/json_text.h"
+#include "lib/codec/json_writer.h"
 #include "proto/image/image_v1.pb.h"
 #include "storage/records/keys.h"
 #include "storage/records/record.h"
@@ -108,9 +108,25 @@ class Verifier {
   std::vector<std::pair<std::string, std::string>> listed_;  // a list, and one of its manifests
 };
 
-void AppendUsage(const Usage& usage, std::string& json) {
-  json += fmt::format(R"("streams":{},"tags":{},"images":{},"bytes":{}}})", usage.streams,
-                      usage.tags, usage.images, usage.bytes);
+template <codec::JsonName kName>
+void Add(int64_t number, codec::JsonWriter& json) {
+  json.Name<kName>();
+  json.Number(number);
+}
+
+template <codec::JsonName kName>
+void Add(std::string_view text, codec::JsonWriter& json) {
+  json.Name<kName>();
+  json.String(text);
+}
+
+// Behind its bracket.
+void WriteUsage(const Usage& usage, codec::JsonWriter& json) {
+  Add<"streams">(usage.streams, json);
+  Add<"tags">(usage.tags, json);
+  Add<"images">(usage.images, json);
+  Add<"bytes">(usage.bytes, json);
+  json.CloseObject();
 }
 
 }  // namespace
@@ -143,31 +159,35 @@ std::string AsTable(const Verification& found) {
 }
 
 std::string AsJson(const Verification& found) {
-  std::string json = fmt::format(
-      R"({{"revision":{},"unreadable":{},"missingImages":{},"missingManifests":{},"otherKeys":{},)",
-      found.revision, found.unreadable, found.missing_images, found.missing_manifests,
-      found.other_keys);
-  json += R"("images":{)";
-  AppendUsage(found.images, json);
-  json += R"(,"namespaces":{)";
+  std::string out;
+  codec::JsonWriter json(out);
+  json.OpenObject();
+  Add<"revision">(found.revision, json);
+  Add<"unreadable">(found.unreadable, json);
+  Add<"missingImages">(found.missing_images, json);
+  Add<"missingManifests">(found.missing_manifests, json);
+  Add<"otherKeys">(found.other_keys, json);
+  json.OpenObject<"images">();
+  WriteUsage(found.images, json);
+  json.OpenObject<"namespaces">();
   for (const auto& [ns, usage] : found.namespaces) {
-    if (json.back() != '{') json += ',';
-    codec::AppendJsonString(ns, json);
-    json += ":{";
-    AppendUsage(usage, json);
+    json.Name(ns);
+    json.OpenObject();
+    WriteUsage(usage, json);
   }
-  json += R"(},"problems":[)";
+  json.CloseObject();
+  json.OpenList<"problems">();
   for (const Problem& problem : found.problems) {
-    if (json.back() != '[') json += ',';
-    json += R"({"what":)";
-    codec::AppendJsonString(problem.what, json);
-    json += R"(,"record":)";
-    codec::AppendJsonString(problem.record, json);
-    json += R"(,"details":)";
-    codec::AppendJsonString(problem.details, json);
-    json += '}';
+    json.OpenObject();
+    Add<"what">(problem.what, json);
+    Add<"record">(problem.record, json);
+    Add<"details">(problem.details, json);
+    json.CloseObject();
   }
-  return json + "]}\n";
+  json.CloseList();
+  json.CloseObject();
+  out += '\n';
+  return out;
 }
 
 }  // namespace strata::tool
