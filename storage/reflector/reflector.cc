@@ -1,11 +1,11 @@
 #include "storage/reflector/reflector.h"
 
 #include <absl/time/time.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "storage/records/kinds.h"
 #include "storage/reflector/progress.h"
 
 namespace strata::reflector {
@@ -41,6 +41,11 @@ obs::Counter Relists(obs::Metrics& metrics, const char* reason) {
                             {{"reason", reason}});
 }
 
+obs::Counter Events(obs::Metrics& metrics, records::Kind kind) {
+  return metrics.AddCounter("strata_watch_events_total", "Changes that the watch delivered.",
+                            {{"resource", std::string(records::NamesOf(kind).resource)}});
+}
+
 }  // namespace
 
 Reflector::Reflector(client::Client& client, records::Keys keys, Consumer& consumer,
@@ -53,12 +58,8 @@ Reflector::Reflector(client::Client& client, records::Keys keys, Consumer& consu
       options_(options),
       clock_(clock),
       log_(log),
-      image_events_(metrics.AddCounter("strata_watch_events_total",
-                                       "Changes that the watch delivered.",
-                                       {{"resource", "images"}})),
-      stream_events_(metrics.AddCounter("strata_watch_events_total",
-                                        "Changes that the watch delivered.",
-                                        {{"resource", "imagestreams"}})),
+      image_events_(Events(metrics, records::Kind::kImage)),
+      stream_events_(Events(metrics, records::Kind::kImageStream)),
       watch_breaks_(metrics.AddCounter("strata_watch_breaks_total",
                                        "Watch streams that ended before their time.")),
       relists_{Relists(metrics, "start"), Relists(metrics, "broken"), Relists(metrics, "compacted"),
