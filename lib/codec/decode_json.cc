@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <optional>
 
 #include "lib/base/bytes.h"
 #include "lib/base/string_map.h"

@@ -1,6 +1,5 @@
 #include "server/endpoints/form.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <utility>

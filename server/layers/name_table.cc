@@ -1,7 +1,6 @@
 #include "server/layers/name_table.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdlib>
 #include <cstring>
 

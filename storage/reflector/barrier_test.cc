@@ -1,12 +1,10 @@
 #include "storage/reflector/barrier.h"
 
-#include <absl/synchronization/notification.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <future>
 #include <optional>
-#include <random>
 #include <thread>
 
 namespace strata::reflector {

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstring>
 #include <string_view>
-#include <utility>
 
 #include "lib/base/owned.h"
 #include "storage/rpc/maintenance.h"

@@ -29,7 +29,6 @@ class Bolt {
   struct Element {
     std::string_view key, value;
     uint64_t page = 0;  // of a branch
-    bool is_bucket = false;
   };
 
   explicit Bolt(std::string_view file) : file_(file) {}

@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "storage/engine/store.h"
 #include "storage/rpc/server.h"

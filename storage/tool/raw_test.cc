@@ -1,6 +1,5 @@
 #include "storage/tool/raw.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdio>

@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "lib/base/mutex.h"

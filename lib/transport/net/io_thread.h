@@ -2,7 +2,6 @@
 // folder.
 #pragma once
 
-#include <absl/base/thread_annotations.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
