@@ -28,7 +28,7 @@ class Body {
   };
 
   // Writes what is next at the start of `buffer`, which isn't empty. Must not block or throw, nor
-  // call Exchange::Resume itself.
+  // call Exchange::Resume or Abandon itself.
   virtual Piece Next(std::span<char> buffer) = 0;
 };
 

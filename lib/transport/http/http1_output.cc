@@ -67,6 +67,7 @@ void Http1Output::NextPiece() {
   framed_.resize(kMaxChunkHead + kPieceBytes);
   const Body::Piece piece = flow_->Next(std::span(framed_).subspan(kMaxChunkHead, kPieceBytes));
   framed_.resize(kMaxChunkHead + piece.bytes);
+  body_sent_ += piece.bytes;
   framed_sent_ = kMaxChunkHead;
   if (chunked_ && piece.bytes > 0) {
     const std::string size = fmt::format("{:x}\r\n", piece.bytes);

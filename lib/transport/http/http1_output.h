@@ -40,8 +40,9 @@ class Http1Output {
   void Drop();
 
   base::MonotonicTime begun() const { return begun_; }
-  // Of a body that doesn't flow.
+  // Of the body; of one that flows as many as were taken from it.
   size_t bytes_sent() const { return body_sent_; }
+  // Of a body that doesn't flow.
   size_t bytes_left() const { return body_ == nullptr ? 0 : body_->size() - body_sent_; }
 
  private:

@@ -52,7 +52,7 @@ class Http1Session final : public Session {
 
   void Respond(StreamId stream, Response response, MonotonicTime) override {
     Slot* slot = Find(stream);
-    if (slot == nullptr || slot->answer) return;
+    if (slot == nullptr || slot->answer || slot->abandoned) return;
     --unanswered_;
     slot->gone = nullptr;
     slot->answer = std::move(response);
@@ -61,6 +61,7 @@ class Http1Session final : public Session {
   void Abandon(StreamId stream, MonotonicTime) override {
     if (stream == output_.stream() && output_.flows()) {
       output_.Drop();
+      EndFlow();
       return Finish("abandoned");
     }
     Slot* slot = Find(stream);
@@ -98,6 +99,7 @@ class Http1Session final : public Session {
       const bool was_sending = output_.pending();
       filled += output_.Produce(buffer.subspan(filled));
       if (output_.broken()) Finish("abandoned");
+      if (!output_.flows()) EndFlow();
       if (output_.pending()) break;
       if (was_sending && !parser_) phase_start_ = now;
       if (!NextOutput(now)) break;
@@ -135,7 +137,8 @@ class Http1Session final : public Session {
   }
 
   std::optional<SlowestAnswer> Slowest(MonotonicTime now) const override {
-    if (output_.bytes_left() == 0 || now < output_.begun() + kSlowestAge) return std::nullopt;
+    const bool has_body = output_.bytes_left() > 0 || output_.flows();
+    if (!has_body || now < output_.begun() + kSlowestAge) return std::nullopt;
     const double seconds = std::chrono::duration<double>(now - output_.begun()).count();
     SlowestAnswer answer{output_.stream(), static_cast<double>(output_.bytes_sent()) / seconds,
                          output_.bytes_left()};
@@ -144,12 +147,15 @@ class Http1Session final : public Session {
       if (slot.answer && slot.answer->body != nullptr)
         answer.bytes_left += slot.answer->body->size();
     }
+    // Of a body that flows nothing waits, but others may wait behind it.
+    if (answer.bytes_left == 0) return std::nullopt;
     return answer;
   }
 
   void Cut(StreamId stream, MonotonicTime) override {
-    if (stream != output_.stream() || output_.bytes_left() == 0) return;
+    if (stream != output_.stream() || (output_.bytes_left() == 0 && !output_.flows())) return;
     output_.Drop();
+    EndFlow();
     for (Slot& slot : slots_) {
       if (slot.answer) slot.answer->body = nullptr;
     }
@@ -346,7 +352,11 @@ class Http1Session final : public Session {
                             !(draining_ && slots_.size() == 1 && !in_head());
     output_.Begin(slot.id, *std::move(slot.answer), slot.version, slot.is_head,
                   keep_alive ? Http1Output::Then::kKeptAlive : Http1Output::Then::kCloses, now);
-    held_bytes_ -= slot.held_bytes;
+    if (output_.flows()) {
+      flow_held_bytes_ = slot.held_bytes;
+    } else {
+      held_bytes_ -= slot.held_bytes;
+    }
     slots_.pop_front();
     phase_start_ = parser_ ? phase_start_ : now;
     if (!keep_alive) {
@@ -356,6 +366,13 @@ class Http1Session final : public Session {
     }
     CountHeld();
     return true;
+  }
+
+  // Who answers with a body that flows holds the request until that ends.
+  void EndFlow() {
+    if (flow_held_bytes_ == 0) return;
+    held_bytes_ -= std::exchange(flow_held_bytes_, 0);
+    CountHeld();
   }
 
   const SessionOptions& options_;
@@ -369,9 +386,10 @@ class Http1Session final : public Session {
   std::deque<Slot> slots_;
   StreamId next_id_ = 1;
   size_t unanswered_ = 0;
-  size_t held_bytes_ = 0;      // of requests without an answer on its way
-  size_t counted_bytes_ = 0;   // those and input_, in held_
-  MonotonicTime phase_start_;  // of the head or the body that is being read, or of idleness
+  size_t held_bytes_ = 0;       // of requests without an answer on its way, and
+  size_t flow_held_bytes_ = 0;  // of that whose answer's body flows
+  size_t counted_bytes_ = 0;    // those and input_, in held_
+  MonotonicTime phase_start_;   // of the head or the body that is being read, or of idleness
   bool reading_ = true;
   bool draining_ = false;
   bool closing_ = false;

@@ -739,6 +739,72 @@ TEST_F(Http1SessionTest, GivesUpAnAnswerAndItsBodyAtOnce) {
   EXPECT_EQ(session_->close_reason(), "slow_reader");
 }
 
+// What waits behind a body that flows could wait for ever.
+TEST_F(Http1SessionTest, GivesUpWhatWaitsBehindABodyThatFlows) {
+  std::weak_ptr<const std::string> waiting;
+  size_t ends = 0;
+  recorder_.answer = [&](const Request& request) {
+    if (request.target == "/a")
+      return Script::In({{std::string(1000, 'x'), Body::Rest::kLater}, {"", Body::Rest::kLater}},
+                        &ends);
+    Response response;
+    response.body = std::make_shared<const std::string>(1'000'000, 'x');
+    waiting = response.body;
+    return response;
+  };
+  const std::string_view get = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+  Receive(get);
+  Drain();
+  clock_.Advance(seconds(2));
+  EXPECT_FALSE(session_->Slowest(clock_.Now())) << "nothing waits";
+  Receive("GET /b HTTP/1.1\r\nHost: x\r\n\r\n");
+  Drain();
+  const auto slowest = session_->Slowest(clock_.Now());
+  ASSERT_TRUE(slowest);
+  EXPECT_NEAR(slowest->bytes_per_second, 500, 1);
+  EXPECT_EQ(slowest->bytes_left, 1'000'000u);
+  session_->Cut(slowest->stream, clock_.Now());
+  EXPECT_EQ(ends, 1u);
+  EXPECT_TRUE(waiting.expired());
+  EXPECT_EQ(Drain(), "");
+  EXPECT_TRUE(session_->finished());
+}
+
+TEST_F(Http1SessionTest, ARequestIsCountedUntilTheBodyThatAnswersItHasEnded) {
+  using Rest = Body::Rest;
+  recorder_.answer = [&](const Request&) {
+    return Script::In({{"he", Rest::kLater}, {"", Rest::kLater}, {"llo", Rest::kNone}});
+  };
+  for (const bool given_up : {false, true}) {
+    Restart();
+    Receive("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    Drain();
+    EXPECT_GT(held_.used(), 0u);
+    if (given_up) {
+      session_->Abandon(1, clock_.Now());
+    } else {
+      session_->Resume(1, clock_.Now());
+      Drain();
+    }
+    EXPECT_EQ(held_.used(), 0u);
+  }
+}
+
+// Whose time is over may be given up before its answer comes from another thread.
+TEST_F(Http1SessionTest, AnAnswerAfterItWasGivenUpIsNone) {
+  recorder_.hold = true;
+  size_t ends = 0;
+  Receive("GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n");
+  session_->Abandon(2, clock_.Now());
+  session_->Respond(2, Script::In({{"", Body::Rest::kNone}}, &ends), clock_.Now());
+  EXPECT_EQ(ends, 1u) << "nobody wants it";
+  EXPECT_EQ(session_->in_progress(), 1u);
+  session_->Respond(1, Recorder::Echo(recorder_.requests[0].second), clock_.Now());
+  EXPECT_THAT(Drain(), ::testing::EndsWith("GET /a"));
+  EXPECT_TRUE(session_->finished());
+  EXPECT_EQ(session_->in_progress(), 0u);
+}
+
 TEST_F(Http1SessionTest, HasNoDeadlineWhileAHandlerRuns) {
   recorder_.hold = true;
   Receive("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
