@@ -248,6 +248,8 @@ void Http2Session::Submit(Stream& stream, Response response) {
   const int error = nghttp2_submit_response(session_, stream.id, fields_.data(), fields_.size(),
                                             has_body ? &body : nullptr);
   if (error != 0) return Reset(stream, NGHTTP2_INTERNAL_ERROR);
+  // It may flow for ever (x/net/http2 responseWriterState.writeChunk says GOAWAY with the head).
+  if (flows && stream.close_connection) StartDrain(now_);
   if (has_body && (flows || size > kInterleavedBody)) {
     const nghttp2_extpri interleaved = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
     nghttp2_session_change_extpri_stream_priority(session_, stream.id, &interleaved, 0);

@@ -379,6 +379,22 @@ TEST_F(Http2SessionTest, ABodyEndsWithItsStream) {
   }
 }
 
+TEST_F(Http2SessionTest, AConnectionThatClosesDoesNotWaitForABodyThatFlows) {
+  using Rest = Body::Rest;
+  recorder_.answer = [&](const Request&) {
+    Response response = Script::In({{"he", Rest::kLater}, {"", Rest::kLater}, {"", Rest::kNone}});
+    response.close_connection = true;
+    return response;
+  };
+  EXPECT_THAT(Summary(Receive(Start() + Headers(1, Get()))),
+              ::testing::HasSubstr("GOAWAY 2147483647 0"));
+  EXPECT_EQ(Summary(Receive(Frame(NGHTTP2_PING, 1, 0, "draining"))), "GOAWAY 1 0");
+  EXPECT_FALSE(session_->finished());
+  session_->Resume(1, clock_.Now());
+  EXPECT_EQ(Summary(Drain(*session_, clock_.Now())), "DATA 1. ");
+  EXPECT_TRUE(session_->finished());
+}
+
 // CVE-2026-27135: nghttp2 before Debian's 1.52.0-1+deb12u3 goes on after an error of the
 // connection, and asserts at the next frame whose size is wrong.
 TEST_F(Http2SessionTest, NothingIsReadBehindAnErrorOfTheConnection) {

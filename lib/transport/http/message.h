@@ -74,8 +74,8 @@ struct Response {
   std::shared_ptr<const std::string> body;
   // Instead of `body`, where it isn't whole when the answer begins.
   std::unique_ptr<Body> flow;
-  // HTTP/1.1: `Connection: close`. HTTP/2: GOAWAY once this stream is done, streams in flight are
-  // finished.
+  // HTTP/1.1: `Connection: close`. HTTP/2: GOAWAY once this stream is done, or where its body flows
+  // at once; streams in flight are finished.
   bool close_connection = false;
 };
 
