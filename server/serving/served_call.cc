@@ -82,7 +82,9 @@ void ServedCall::Guard(absl::FunctionRef<void()> task) {
     task();
   } catch (const std::exception& error) {
     chain_.NoteException(*this, error);
-    Fail(api::Panic());
+    if (!answered_) return Fail(api::Panic());
+    // Not from here: this may be its own Next.
+    exchange_->Post([self = shared_from_this()] { self->exchange_->Abandon(); });
   }
 }
 
