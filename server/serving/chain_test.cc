@@ -336,6 +336,46 @@ TEST_F(FilterChain, ABodyIsBrokenOffWhenItsTimeIsOver) {
   answer.response.flow = nullptr;
 }
 
+TEST_F(FilterChain, WhatIsThrownAfterAnAnswerHasBegunBreaksItsBodyOff) {
+  router.AddPath("/flow", [](const std::shared_ptr<endpoints::Call>& call) {
+    http::Response response;
+    response.flow = std::make_unique<Pieces>(http::Body::Rest::kLater);
+    call->Respond(std::move(response));
+    throw std::runtime_error("oops");
+  });
+  Answer& answer = answers.emplace_back();
+  http::Request request;
+  request.method = "GET";
+  request.target = "/flow";
+  request.headers.Add("authorization", "Bearer alice");
+  auto exchange = std::make_unique<Recorded>(answer);
+  Recorded& client = *exchange;
+  chain.Serve(std::move(request), std::move(exchange));
+  EXPECT_EQ(answer.response.status, 200);
+  EXPECT_TRUE(client.abandoned.HasBeenNotified());
+  answer.response.flow = nullptr;
+}
+
+// audit.go auditResponseWriter.processCode: whatever the answer is.
+TEST_F(FilterChain, OfAWatchTheBeginningOfTheAnswerIsAudited) {
+  std::unique_ptr<audit::Log> audit = OpenAudit("rules: [{level: Metadata}]\n");
+  Chain audited({}, tokens, authorizer, router, clock, obs::NullLogger(), metrics, audit.get());
+  const std::string path = "/apis/image.openshift.io/v1/namespaces/n/nothing";
+  EXPECT_THAT(AskOf(audited, path + "?watch=1", "alice").Text(), StartsWith("404 "));
+  EXPECT_THAT(AskOf(audited, path, "alice").Text(), StartsWith("404 "));
+  audit.reset();
+  std::ifstream file(audit_path);
+  std::string stages;
+  for (std::string line; std::getline(file, line);) {
+    for (const char* stage : {"RequestReceived", "ResponseStarted", "ResponseComplete"})
+      if (line.find(stage) != std::string::npos) stages += std::string(stage) + " ";
+    EXPECT_EQ(line.find(R"("code":404)") != std::string::npos,
+              line.find("RequestReceived") == std::string::npos);
+  }
+  EXPECT_EQ(stages,
+            "RequestReceived ResponseStarted ResponseComplete RequestReceived ResponseComplete ");
+}
+
 TEST_F(FilterChain, AWatchHasNoPlaceAmongTheServedAndNoTimeout) {
   Ask("/hold");
   Ask("/hold");

@@ -31,12 +31,19 @@ Step Audit::Apply(ServedCall& call) {
 }
 
 void Audit::Begin(ServedCall& call, http::Response& response) {
-  if (IsAudited(call) && response.flow != nullptr && api::IsLongRunning(*call.info))
-    Write(call, audit::Stage::kResponseStarted, response.status);
+  // Of a whole answer everything has been said before its head.
+  if (IsAudited(call) && response.flow != nullptr) Starts(call, response.status);
 }
 
 void Audit::Finish(ServedCall& call, const Outcome& outcome) {
-  if (IsAudited(call)) Write(call, audit::Stage::kResponseComplete, outcome.status);
+  if (!IsAudited(call)) return;
+  Starts(call, outcome.status);
+  Write(call, audit::Stage::kResponseComplete, outcome.status);
+}
+
+void Audit::Starts(ServedCall& call, int code) const {
+  if (!api::IsLongRunning(*call.info) || std::exchange(call.audit.started, true)) return;
+  Write(call, audit::Stage::kResponseStarted, code);
 }
 
 void Audit::FailedAuthentication(ServedCall& call) const {

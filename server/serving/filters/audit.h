@@ -22,6 +22,7 @@ class Audit final : public Filter {
     std::shared_ptr<const std::string> description;  // as the audit log has it
     std::string_view decision;
     std::string reason;
+    bool started = false;  // stage ResponseStarted has been said
   };
 
   // Without a log nothing is audited.
@@ -37,6 +38,8 @@ class Audit final : public Filter {
   static void Decided(ServedCall& call, auth::Decision decision);
 
  private:
+  // Of what may go on for ever the beginning of the answer is said, whatever it is.
+  void Starts(ServedCall& call, int code) const;
   void Write(const ServedCall& call, audit::Stage stage, int code) const;
 
   audit::Log* const log_;
