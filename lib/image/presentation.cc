@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lib/image/defaults.h"
+#include "lib/image/docker_image.h"
 
 namespace strata::image {
 namespace {
@@ -32,17 +33,27 @@ std::string Repository(const std::string& host, const v1::ImageStream& stream) {
 
 }  // namespace
 
-void Present(const RegistryHostnames& registry, base::Revision revision, v1::ImageStream& stream) {
+void PresentStored(base::Revision revision, v1::ImageStream& stream) {
   stream.mutable_metadata()->set_resource_version(std::to_string(revision));
   v1::ImageStreamSpec& spec = *stream.mutable_spec();
   for (v1::TagReference& tag : *spec.mutable_tags()) SetDefaults(tag);
   SortByName(*spec.mutable_tags(), [](const v1::TagReference& tag) { return tag.name(); });
+  SortByName(*stream.mutable_status()->mutable_tags(),
+             [](const v1::NamedTagEventList& tag) { return tag.tag(); });
+}
+
+void Present(const RegistryHostnames& registry, base::Revision revision, v1::ImageStream& stream) {
+  PresentStored(revision, stream);
   v1::ImageStreamStatus& status = *stream.mutable_status();
-  SortByName(*status.mutable_tags(), [](const v1::NamedTagEventList& tag) { return tag.tag(); });
   status.set_docker_image_repository(registry.internal.empty()
-                                         ? spec.docker_image_repository()
+                                         ? stream.spec().docker_image_repository()
                                          : Repository(registry.internal, stream));
   status.set_public_docker_image_repository(Repository(registry.external, stream));
+}
+
+base::Status Present(base::Revision revision, v1::Image& image) {
+  image.mutable_metadata()->set_resource_version(std::to_string(revision));
+  return NormalizeMetadata(image);
 }
 
 }  // namespace strata::image

@@ -1,10 +1,11 @@
-// An image stream's record as clients see it (openshift-apiserver pkg/image/apis/image/v1 and
+// Records as clients see them (openshift-apiserver pkg/image/apis/image/v1 and
 // pkg/image/apiserver/registry/imagestream/strategy.go).
 #pragma once
 
 #include <string>
 
 #include "lib/base/revision.h"
+#include "lib/base/status.h"
 #include "proto/image/image_v1.pb.h"
 
 namespace strata::image {
@@ -18,7 +19,13 @@ struct RegistryHostnames {
 };
 
 // Makes of the stored record the object that is served: its revision, the defaults of version v1,
-// tags once each and in order of their names, the repositories of `registry`.
+// tags once each and in order of their names.
+void PresentStored(base::Revision revision, v1::ImageStream& stream);
+
+// And the repositories of `registry`.
 void Present(const RegistryHostnames& registry, base::Revision revision, v1::ImageStream& stream);
+
+// An error says what of the record can't be understood.
+base::Status Present(base::Revision revision, v1::Image& image);
 
 }  // namespace strata::image

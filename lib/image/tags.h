@@ -1,0 +1,39 @@
+// The tags of an image stream as objects of their own (openshift-apiserver
+// pkg/image/apiserver/registry/{imagestreamtag,imagetag,imagestreamimage}/rest.go). Streams are as
+// presented (presentation.h): tags stand once each; images too.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "proto/image/image_v1.pb.h"
+
+namespace strata::image {
+
+namespace v1 = ::github::com::openshift::api::image::v1;
+
+// "STREAM:TAG" and "STREAM@IMAGE"; nothing if it isn't two parts that aren't empty.
+std::optional<std::pair<std::string, std::string>> SplitTagName(std::string_view name);
+std::optional<std::pair<std::string, std::string>> SplitImageName(std::string_view name);
+
+// What the tag points at now, or null.
+const v1::TagEvent* NewestEvent(const v1::ImageStream& stream, std::string_view tag);
+
+// Whether an image called `name` is meant by `id`: a prefix of its name, or of the digits of its
+// digest.
+bool IsMeantBy(std::string_view name, std::string_view id);
+
+// The tag has an image: NewestEvent names it, and `image` is its record.
+v1::ImageStreamTag MakeImageStreamTag(const v1::ImageStream& stream, std::string_view tag,
+                                      v1::Image image);
+
+// Nothing if the stream has no such tag. The image is null if there is none.
+std::optional<v1::ImageTag> MakeImageTag(const v1::ImageStream& stream, std::string_view tag,
+                                         const v1::Image* image);
+
+v1::ImageStreamImage MakeImageStreamImage(const v1::ImageStream& stream, std::string_view id,
+                                          v1::Image image);
+
+}  // namespace strata::image
