@@ -32,7 +32,7 @@
 #include "server/audit/log.h"
 #include "server/endpoints/freshness.h"
 #include "server/endpoints/health.h"
-#include "server/endpoints/image_stream.h"
+#include "server/endpoints/image_objects.h"
 #include "server/endpoints/index_feed.h"
 #include "server/endpoints/layers.h"
 #include "server/endpoints/router.h"
@@ -220,8 +220,16 @@ int Run(Flags flags) {
   net::WorkerPool metrics_writer({.threads = 1, .max_queued = 64}, "metrics", metrics);
   endpoints::Freshness freshness(reflector.barrier(), clock);
   endpoints::LayersHandler layers(index, freshness, LaneOf(workers), metrics);
-  endpoints::ImageStreamHandler image_stream(*(*backend)->client, records::Keys(flags.etcd_prefix),
-                                             freshness, LaneOf(readers), flags.registry);
+  const endpoints::RecordReader::Source record_source{
+      *(*backend)->client, records::Keys(flags.etcd_prefix), flags.registry};
+  const std::pair<const registry::Resource&, endpoints::Maker> kinds[] = {
+      {registry::ImageStreams(), endpoints::MakeImageStream},
+      {registry::ImageStreamStatus(), endpoints::MakeImageStreamStatus},
+      {registry::Images(), endpoints::MakeImage},
+      {registry::ImageStreamTags(), endpoints::MakeImageStreamTag},
+      {registry::ImageTags(), endpoints::MakeImageTag},
+      {registry::ImageStreamImages(), endpoints::ImageStreamImages(index)}};
+  std::vector<std::unique_ptr<endpoints::ObjectHandler>> objects;
   endpoints::Router router(groups);
   router.AddHealth(health);
   router.AddVersion();
@@ -230,10 +238,14 @@ int Run(Flags flags) {
   router.AddPath("/metrics", ServeMetrics(metrics, metrics_writer));
   router.Serve(registry::ImageStreamLayers(), "get",
                [&layers](std::shared_ptr<endpoints::Call> call) { layers.Serve(std::move(call)); });
-  router.Serve(registry::ImageStreams(), "get",
-               [&image_stream](std::shared_ptr<endpoints::Call> call) {
-                 image_stream.Serve(std::move(call));
-               });
+  for (const auto& [resource, make] : kinds) {
+    endpoints::ObjectHandler& handler =
+        *objects.emplace_back(std::make_unique<endpoints::ObjectHandler>(
+            record_source, freshness, LaneOf(readers), clock, make));
+    router.Serve(resource, "get", [&handler](std::shared_ptr<endpoints::Call> call) {
+      handler.Serve(std::move(call));
+    });
+  }
 
   serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router,
                        clock, log, metrics, audit_log->get());

@@ -74,6 +74,12 @@ Error NotFound(const registry::Resource& resource, std::string_view name) {
           Details{std::string(name), resource.group->name(), std::string(resource.parent()), {}}};
 }
 
+Error NotFoundSingular(const registry::Resource& resource, std::string_view name) {
+  return {404, "NotFound",
+          fmt::format("{}.{} {} not found", resource.singular, resource.group->name(), Quote(name)),
+          Details{std::string(name), resource.group->name(), resource.singular, {}}};
+}
+
 Error NotFoundGeneric() {
   return {404, "NotFound", "the server could not find the requested resource", Details{}};
 }

@@ -43,6 +43,8 @@ struct Error {
 // k8s.io/apimachinery pkg/api/errors, by the names of its constructors.
 // No object of this name; of a subresource, none of its resource's.
 Error NotFound(const registry::Resource& resource, std::string_view name);
+// The same, whose kind is the resource's singular name.
+Error NotFoundSingular(const registry::Resource& resource, std::string_view name);
 Error NotFoundGeneric();  // no such route in the group
 Error MethodNotAllowed();
 Error BadRequest(std::string_view message);

@@ -76,6 +76,13 @@ std::string Named(std::string_view name, const std::string& description) {
   return fmt::format(R"("{}":{{"description":{},"type":"string"}})", name, JsonString(description));
 }
 
+// Whether it is one in its own right, wherever it stands: it has a name, and may say its kind.
+bool IsObject(const Descriptor* type) {
+  const google::protobuf::FieldDescriptor* metadata = type->FindFieldByName("metadata");
+  return metadata != nullptr && metadata->message_type() != nullptr &&
+         metadata->message_type()->name() == "ObjectMeta";
+}
+
 }  // namespace
 
 std::string JsonString(std::string_view text) {
@@ -175,7 +182,7 @@ void SchemaSet::Add(const Descriptor* type, std::string_view group, std::string_
     if (needed) required += (required.empty() ? "" : ",") + JsonString(field.name);
   }
   std::string members;
-  if (!kind.empty()) members = Named("apiVersion", kApiVersion) + "," + Named("kind", kKind);
+  if (!kind.empty() || IsObject(type)) members = Named("apiVersion", kApiVersion) + "," + Named("kind", kKind);
   for (const auto& [name, schema] : properties)
     members += (members.empty() ? "" : ",") + JsonString(name) + ":" + schema;
   std::string kinds;

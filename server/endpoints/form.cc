@@ -2,12 +2,13 @@
 
 #include <string>
 
+#include "server/endpoints/get_request.h"
 #include "server/wire/gzip.h"
 
 namespace strata::endpoints {
 
 std::optional<layers::Form> NegotiateForm(Call& call) {
-  const wire::Negotiation negotiation = wire::Negotiate(call.preference());
+  const wire::Negotiation negotiation = NegotiateObject(call);
   if (negotiation.refusal != wire::Refusal::kNone) {
     call.Fail(api::NotAcceptable(negotiation.refusal));
     return std::nullopt;

@@ -18,27 +18,37 @@ bool AsksForExport(const api::Query& query) {
   return value && *value != "0" && base::Lower(*value) != "false";
 }
 
-std::optional<api::Error> RefuseObject(const api::RequestInfo& info) {
-  if (AsksForExport(info.query)) {
+std::optional<api::Error> RefuseObject(const Call& call) {
+  if (AsksForExport(call.info->query)) {
     return api::BadRequest("the export parameter, deprecated since v1.14, is no longer supported");
   }
-  if (const std::string problem = image::PathSegmentProblem(info.name); !problem.empty()) {
-    return api::BadRequest("Name parameter invalid: " + api::Quote(info.name) + ": " + problem);
-  }
-  return std::nullopt;
+  return call.resource->computed ? std::nullopt : RefuseName(call.info->name);
 }
 
 }  // namespace
 
+std::optional<api::Error> RefuseName(const std::string& name) {
+  const std::string problem = image::PathSegmentProblem(name);
+  if (problem.empty()) return std::nullopt;
+  return api::BadRequest("Name parameter invalid: " + api::Quote(name) + ": " + problem);
+}
+
 std::optional<api::Error> RefuseGet(const Call& call) {
-  if (call.info->ns.empty()) return api::BadRequest("Namespace parameter required.");
+  if (call.resource->namespaced && call.info->ns.empty())
+    return api::BadRequest("Namespace parameter required.");
   if (call.info->name.empty()) return api::BadRequest("name must be provided");
-  std::optional<api::Error> refused = RefuseObject(*call.info);
+  std::optional<api::Error> refused = RefuseObject(call);
   if (!refused) return std::nullopt;
   // A form that can't be had comes first.
-  const wire::Negotiation negotiation = wire::Negotiate(call.preference());
+  const wire::Negotiation negotiation = NegotiateObject(call);
   if (negotiation.refusal != wire::Refusal::kNone) return api::NotAcceptable(negotiation.refusal);
   return refused;
+}
+
+wire::Negotiation NegotiateObject(const Call& call) {
+  return wire::Negotiate(call.preference(), call.resource->table == nullptr
+                                                ? wire::MetadataConversions()
+                                                : wire::TableConversions());
 }
 
 }  // namespace strata::endpoints

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "server/registry/image_v1.h"
+
 namespace strata::endpoints {
 namespace {
 
@@ -9,18 +11,22 @@ class Asked final : public Call {
  public:
   Asked(const std::string& target, const std::string& accept) {
     info = api::RecallRequestInfo("GET", target);
+    resource = registry::ObjectAt({&registry::ImageV1()}, info->parts);
     request.headers.Add("accept", accept);
   }
   void Respond(http::Response) override {}
   void Post(std::function<void()>) override {}
 };
 
-const std::string kStreams = "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/";
-
 // "CODE MESSAGE", or nothing.
-std::string Refusal(const std::string& rest, const std::string& accept = "application/json") {
-  const auto error = RefuseGet(Asked(kStreams + rest, accept));
+std::string RefusalOf(const std::string& path, const std::string& accept = "application/json") {
+  const auto error = RefuseGet(Asked("/apis/image.openshift.io/v1/" + path, accept));
   return error ? std::to_string(error->code) + " " + error->message : "";
+}
+
+// Of an image stream.
+std::string Refusal(const std::string& rest, const std::string& accept = "application/json") {
+  return RefusalOf("namespaces/ns/imagestreams/" + rest, accept);
 }
 
 TEST(GetRequest, ExportIsNoMore) {
@@ -42,6 +48,27 @@ TEST(GetRequest, ANameIsOneSegmentOfAPath) {
   EXPECT_EQ(Refusal("%25/layers"), R"(400 Name parameter invalid: "%": may not contain '%')");
   for (const char* name : {"...", "a.b", "a%20b", "UPPER", "a:b", "a%00b"})
     EXPECT_EQ(Refusal(name), "") << name;
+}
+
+TEST(GetRequest, OnlyNamesOfRecordsAreSegmentsAndOnlyTheNamespacedNeedANamespace) {
+  EXPECT_EQ(RefusalOf("images/sha256:1"), "");
+  EXPECT_EQ(RefusalOf("images/a%2541"),
+            R"(400 Name parameter invalid: "a%41": may not contain '%')");
+  EXPECT_EQ(RefusalOf("namespaces//imagestreams/app"), "400 Namespace parameter required.");
+  EXPECT_EQ(RefusalOf("namespaces/ns/imagestreamtags/app:a%2541"), "");
+}
+
+TEST(GetRequest, ATableIsAFormOfWhatHasOne) {
+  const std::string table = "application/json;as=Table;g=meta.k8s.io;v=v1";
+  EXPECT_EQ(NegotiateObject(Asked("/apis/image.openshift.io/v1/images/i", table))
+                .representation.transform,
+            wire::Transform::kTable);
+  const std::string stream = "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app";
+  EXPECT_EQ(NegotiateObject(Asked(stream + "/layers", table)).refusal, wire::Refusal::kConversion);
+  EXPECT_EQ(NegotiateObject(
+                Asked(stream, "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1"))
+                .refusal,
+            wire::Refusal::kConversion);
 }
 
 TEST(GetRequest, TheFormComesBeforeTheObjectAndExportBeforeTheName) {

@@ -71,7 +71,7 @@ TEST_F(Routes, LeadToTheirEndpoints) {
 TEST_F(Routes, ThereAreThreeKindsOfNotFoundAndMethodsAreChecked) {
   const std::string base = "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app";
   for (const std::string& path :
-       {base + "/Layers", base + "/layers/x", base + "/status", base + "/x/../app/layers",
+       {base + "/Layers", base + "/layers/x", base + "/secrets", base + "/x/../app/layers",
         std::string("/apis/image.openshift.io/v2/x")}) {
     EXPECT_THAT(Ask(path), testing::HasSubstr("the server could not find the requested resource"))
         << path;

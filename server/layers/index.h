@@ -107,6 +107,13 @@ class Index {
                                                       const std::stop_token& stop)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // The names of all images that the stream's tags have ever pointed at and of their children,
+  // those of missing ones too, sorted. Holds the lock for some 50 µs at a time, and names what
+  // there is meanwhile. kNotFound; kDataLoss: why the stream can't be read.
+  base::StatusOr<std::vector<std::string>> ImagesOf(std::string_view ns,
+                                                    std::string_view name) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   struct Stats {
     size_t images = 0, unreadable_images = 0;
     size_t streams = 0, unreadable_streams = 0;

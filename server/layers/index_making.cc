@@ -1,4 +1,6 @@
 // Answers that aren't at hand: made without the lock, and kept if nothing has changed meanwhile.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -35,6 +37,30 @@ base::StatusOr<std::shared_ptr<const Encoded>> Index::Build(const Gathered& gath
   cache_.Insert(gathered.stream->key(), form, answer, gathered.nodes, {});
   dropped = cache_.TakeDropped();
   return answer;
+}
+
+base::StatusOr<std::vector<std::string>> Index::ImagesOf(std::string_view ns,
+                                                         std::string_view name) const {
+  Walk walk;
+  {
+    base::ReaderMutexLock lock(&mu_);
+    const auto found = records_->streams.find(std::string_view(fmt::format("{}/{}", ns, name)));
+    if (found == records_->streams.end()) return base::NotFoundError("there is no such stream");
+    if (!(*found)->usable()) return Unreadable((*found)->unreadable());
+    walk = Walk(*found, options_.max_entries_per_answer);
+  }
+  Walk::State state = Walk::State::kMore;
+  while (state == Walk::State::kMore) {
+    base::ReaderMutexLock lock(&mu_);
+    state = walk.Step(
+        kSteps, [this](NameId image) ABSL_NO_THREAD_SAFETY_ANALYSIS { return FindImage(image); });
+  }
+  if (state == Walk::State::kTooLarge) return base::DataLossError(TooLarge());
+  const Gathered gathered = walk.TakeGathered();
+  std::vector<std::string> images;
+  for (const Gathered::Node& node : gathered.nodes) images.push_back(names_.Text(node.name));
+  std::sort(images.begin(), images.end());
+  return images;
 }
 
 // An assembly is known to the writer while it is made.

@@ -62,6 +62,15 @@ TEST_F(LayerIndex, AnImageThatAppearsRefreshesTheAnswersThatLackedIt) {
   EXPECT_THAT(Body(), HasSubstr(R"("layers":["a"])"));
 }
 
+TEST_F(LayerIndex, NamesTheImagesThatAStreamReaches) {
+  index.Apply(Changes()
+                  .Image("list", ListBytes({"y", "x"}))
+                  .Stream("app", StreamBytes("app", {"list", "gone"}))
+                  .all());
+  EXPECT_THAT(index.ImagesOf("ns", "app").value(), ElementsAre("gone", "list", "x", "y"));
+  EXPECT_EQ(index.ImagesOf("ns", "none").status().code(), base::StatusCode::kNotFound);
+}
+
 TEST_F(LayerIndex, ChildrenOfAListAreFollowedAndRefreshItsUsers) {
   index.Apply(Changes()
                   .Image("list", ListBytes({"x", "y", "x"}))

@@ -20,17 +20,112 @@ Resource Stored(records::Kind kind, bool namespaced) {
   return resource;
 }
 
+// The words of metav1 and of the group's types in Go, which clients show.
+Column Name() {
+  return {"Name", "string", "name",
+          "Name must be unique within a namespace. Is required when creating resources, although "
+          "some resources may allow a client to request the generation of an appropriate name "
+          "automatically. Name is primarily intended for creation idempotence and configuration "
+          "definition. Cannot be updated. More info: "
+          "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"};
+}
+
+Column Reference(int priority = 0) {
+  return {"Image Reference", "string", "",
+          "dockerImageReference is the string that can be used to pull this image.", priority};
+}
+
+Column Updated() {
+  return {"Updated", "string", "", "Last update time."};
+}
+
+template <typename Object>
+image::Cells CellsOf(const google::protobuf::Message& object, base::WallTime now) {
+  return image::CellsOf(static_cast<const Object&>(object), now);
+}
+
+const Table kStreamTable = {
+    {Name(),
+     {"Image Repository", "string", "",
+      "dockerImageRepository represents the effective location this stream may be accessed at. "
+      "May be empty until the server determines where the repository is located"},
+     {"Tags", "string", "", "Human readable list of tags."},
+     Updated()},
+    CellsOf<v1::ImageStream>};
+
+const Table kImageTable = {{Name(), Reference()}, CellsOf<v1::Image>};
+
+const Table kStreamTagTable = {
+    {Name(),
+     Reference(),
+     Updated(),
+     {"Image Name", "string", "", "image associated with the ImageStream and tag.", 1}},
+    CellsOf<v1::ImageStreamTag>};
+
+const Table kTagTable = {
+    {Name(),
+     {"Spec", "string", "",
+      "spec is the spec tag associated with this image stream tag, and it may be null if only "
+      "pushes have occurred to this image stream."},
+     {"Status", "string", "",
+      "status is the status tag details associated with this image stream tag, and it may be null "
+      "if no push or import has been performed."},
+     {"History", "number", "", "Number of history entries"},
+     {"Updated", "string", "", "Last updated at"}},
+    CellsOf<v1::ImageTag>};
+
+const Table kStreamImageTable = {
+    {Name(),
+     Updated(),
+     Reference(1),
+     {"Image Name", "string", "", "image associated with the ImageStream and image name.", 1}},
+    CellsOf<v1::ImageStreamImage>};
+
 std::vector<Resource> Resources() {
-  // Image streams can't be listed, so they aren't in the category `all`: `kubectl get all` would
-  // list them, and fail.
+  // None can be listed, so none is in the category `all`: `kubectl get all` would list it, and
+  // fail.
+  Resource images = Stored(records::Kind::kImage, false);
+  images.type = v1::Image::descriptor();
+  images.verbs = {"get"};
+  images.table = &kImageTable;
   Resource streams = Stored(records::Kind::kImageStream, true);
   streams.type = v1::ImageStream::descriptor();
   streams.verbs = {"get"};
-  return {std::move(streams),
+  streams.table = &kStreamTable;
+  return {std::move(images),
+          {.name = "imagestreamimages",
+           .singular = "imagestreamimage",
+           .kind = "ImageStreamImage",
+           .type = v1::ImageStreamImage::descriptor(),
+           .verbs = {"get"},
+           .short_names = {"isimage"},
+           .computed = true,
+           .table = &kStreamImageTable},
+          std::move(streams),
           {.name = "imagestreams/layers",
            .kind = "ImageStreamLayers",
            .type = v1::ImageStreamLayers::descriptor(),
-           .verbs = {"get"}}};
+           .verbs = {"get"}},
+          {.name = "imagestreams/status",
+           .kind = "ImageStream",
+           .type = v1::ImageStream::descriptor(),
+           .verbs = {"get"}},
+          {.name = "imagestreamtags",
+           .singular = "imagestreamtag",
+           .kind = "ImageStreamTag",
+           .type = v1::ImageStreamTag::descriptor(),
+           .verbs = {"get"},
+           .short_names = {"istag"},
+           .computed = true,
+           .table = &kStreamTagTable},
+          {.name = "imagetags",
+           .singular = "imagetag",
+           .kind = "ImageTag",
+           .type = v1::ImageTag::descriptor(),
+           .verbs = {"get"},
+           .short_names = {"itag"},
+           .computed = true,
+           .table = &kTagTable}};
 }
 
 }  // namespace
@@ -48,6 +143,31 @@ const Resource& ImageStreams() {
 
 const Resource& ImageStreamLayers() {
   static const Resource& resource = *ImageV1().Find("imagestreams/layers");
+  return resource;
+}
+
+const Resource& ImageStreamStatus() {
+  static const Resource& resource = *ImageV1().Find("imagestreams/status");
+  return resource;
+}
+
+const Resource& ImageStreamTags() {
+  static const Resource& resource = *ImageV1().Find("imagestreamtags");
+  return resource;
+}
+
+const Resource& ImageStreamImages() {
+  static const Resource& resource = *ImageV1().Find("imagestreamimages");
+  return resource;
+}
+
+const Resource& ImageTags() {
+  static const Resource& resource = *ImageV1().Find("imagetags");
+  return resource;
+}
+
+const Resource& Images() {
+  static const Resource& resource = *ImageV1().Find("images");
   return resource;
 }
 

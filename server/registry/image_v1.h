@@ -10,5 +10,10 @@ const Group& ImageV1();
 // Its resources that other code builds for.
 const Resource& ImageStreams();
 const Resource& ImageStreamLayers();
+const Resource& ImageStreamStatus();
+const Resource& ImageStreamTags();
+const Resource& ImageStreamImages();
+const Resource& ImageTags();
+const Resource& Images();
 
 }  // namespace strata::registry

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lib/codec/encode_json.h"
+#include "server/registry/table.h"
 
 namespace strata::registry {
 
@@ -31,6 +32,11 @@ struct Resource {
   std::vector<std::string> categories = {};
   // Stored as an object of its own, for which discovery has a hash.
   bool stored = false;
+  // Its objects are no records, and their names more than one: "STREAM:TAG", "STREAM@IMAGE". What a
+  // path may not hold is looked at in the part that names a record.
+  bool computed = false;
+  // Null: it has no table.
+  const Table* table = nullptr;
   const Group* group = nullptr;  // set by the group
 
   // "imagestreams" and "layers", or nothing.

@@ -119,6 +119,7 @@ std::optional<Representation> Accept(const Clause& clause, const Served& served,
         version.value_or("") != offered.version) {
       continue;
     }
+    if (offered.text_only && served.media == MediaType::kProtobuf) continue;
     wanted.transform = offered.transform;
     wanted.beta = offered.version.ends_with("beta1");
     return wanted;
@@ -176,8 +177,10 @@ bool NamesAServedType(std::string_view accept) {
 
 }  // namespace
 
-std::span<const Conversion> MetadataConversions() {
+// Table first, so that what can be reduced to metadata alone offers the rest.
+std::span<const Conversion> TableConversions() {
   static constexpr Conversion kOffered[] = {
+      {"Table", "meta.k8s.io", "v1", Transform::kTable, true},
       {"PartialObjectMetadata", "meta.k8s.io", "v1", Transform::kPartialObjectMetadata},
       {"PartialObjectMetadata", "meta.k8s.io", "v1beta1", Transform::kPartialObjectMetadata},
       {"PartialObjectMetadataList", "meta.k8s.io", "v1", Transform::kPartialObjectMetadataList},
@@ -185,6 +188,10 @@ std::span<const Conversion> MetadataConversions() {
        Transform::kPartialObjectMetadataList},
   };
   return kOffered;
+}
+
+std::span<const Conversion> MetadataConversions() {
+  return TableConversions().subspan(1);
 }
 
 Negotiation Negotiate(const Preference& preference, std::span<const Conversion> offered) {

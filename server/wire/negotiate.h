@@ -16,6 +16,7 @@ enum class Transform {
   kNone,
   kPartialObjectMetadata,
   kPartialObjectMetadataList,
+  kTable,           // of an object or a list, as JSON or YAML
   kGroupDiscovery,  // of /apis: all groups with their resources in one document
 };
 
@@ -39,11 +40,14 @@ struct Preference {
 struct Conversion {
   std::string_view kind, group, version;
   Transform transform;
+  bool text_only = false;  // there is no protobuf of it
 };
 
 // PartialObjectMetadata and its list, in both versions of meta.k8s.io: what any object can be
 // reduced to.
 std::span<const Conversion> MetadataConversions();
+// And Table.
+std::span<const Conversion> TableConversions();
 
 enum class Refusal {
   kNone,

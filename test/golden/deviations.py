@@ -4,27 +4,20 @@ docs/compatibility.md tells the same to people. Each check is strict: what we an
 reference answers elsewhere. ours/ holds our bodies of the streams that the reference fails as a whole.
 """
 
-import dataclasses
 import gzip
 import hashlib
 import json
 import pathlib
 import re
-import typing
 
 import yaml
 
+from judging import Deviation, YamlLoader, expect
+
 HERE = pathlib.Path(__file__).resolve().parent
-
-
-class YamlLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """Dates stay the text that they are."""
-
-
-YamlLoader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+LEAST_EQUAL = 230
+FLAGS = []  # of the server
+PLAIN_USER = "certuser"  # whom the certificate without rights names
 
 
 def recorded_json_of_stream(case_name):
@@ -33,18 +26,6 @@ def recorded_json_of_stream(case_name):
     if path.exists():
         return json.loads(path.read_bytes())
     return json.loads(gzip.decompress(path.with_name(path.name + ".gz").read_bytes()))
-
-
-@dataclasses.dataclass(frozen=True)
-class Deviation:
-    why: str
-    check: typing.Callable  # (case, answer) -> problems
-    own_headers: tuple = ()  # lower-case names of those that the check judges
-
-
-def expect(problems, what, want, got):
-    if want != got:
-        problems.append(f"{what}: want {want!r}, got {got!r}")
 
 
 def stream(name, warnings):
@@ -120,7 +101,8 @@ def resources_are_a_part(case, answer):
     expect(problems, "all but resources", {**recorded, "resources": 0}, {**document, "resources": 0})
     expect(problems, "order of fields", list(recorded), list(document))
     ours = [resource["name"] for resource in document["resources"]]
-    expect(problems, "names", ["imagestreams", "imagestreams/layers"], ours)
+    expect(problems, "names", ["images", "imagestreamimages", "imagestreams", "imagestreams/layers", "imagestreams/status",
+                                "imagestreamtags", "imagetags"], ours)
     # Without `list` not in the category `all`: kubectl would list them.
     expected = [{**{k: v for k, v in each.items() if k != "categories"}, "verbs": ["get"]}
                 for each in recorded["resources"] if each["name"] in ours]
@@ -146,7 +128,9 @@ def aggregated_discovery(case, answer):
     theirs = next(item for item in recorded["items"] if item["metadata"]["name"] == "image.openshift.io")
     layers = [sub for resource in theirs["versions"][0]["resources"] for sub in resource.get("subresources", [])
               if sub["subresource"] == "layers"]
-    expect(problems, "layers", layers, document["items"][0]["versions"][0]["resources"][0]["subresources"])
+    ours = [sub for resource in document["items"][0]["versions"][0]["resources"] for sub in resource.get("subresources", [])
+            if sub["subresource"] == "layers"]
+    expect(problems, "layers", layers, ours)
     return problems
 
 
@@ -253,3 +237,8 @@ def of(name):
 
 def names():
     return list(DEVIATIONS)
+
+
+def later(name):
+    """Why a case isn't compared yet, of what the server doesn't do yet."""
+    return ""

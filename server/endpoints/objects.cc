@@ -1,0 +1,98 @@
+#include "server/endpoints/objects.h"
+
+#include <atomic>
+#include <optional>
+#include <string>
+
+#include "lib/image/object_name.h"
+#include "proto/k8s/meta_v1.pb.h"
+#include "server/api/table.h"
+#include "server/endpoints/form.h"
+#include "server/endpoints/get_request.h"
+#include "server/wire/encode.h"
+#include "server/wire/gzip.h"
+
+namespace strata::endpoints {
+namespace {
+
+namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
+
+std::string EncodeMetadata(const google::protobuf::Message& object,
+                           const wire::Representation& form) {
+  meta::PartialObjectMetadata partial;
+  *partial.mutable_metadata() = api::MetadataOf(object);
+  return wire::Encode(
+      partial, {"PartialObjectMetadata", form.beta ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1"},
+      form);
+}
+
+}  // namespace
+
+api::Error ErrorOf(const base::Status& status, std::string_view what) {
+  if (status.code() == base::StatusCode::kDeadlineExceeded) return api::RequestTimeout();
+  if (status.code() == base::StatusCode::kDataLoss)
+    return api::InternalError(std::string(what) +
+                              " can't be read: " + std::string(base::Message(status)));
+  return api::StorageTimeout("the storage backend can't be read");
+}
+
+void ObjectHandler::Serve(std::shared_ptr<Call> call) {
+  if (const auto refused = RefuseGet(*call)) return call->Fail(*refused);
+  // It would be another key's path.
+  if (call->resource->namespaced && !image::IsPathSegment(call->info->ns))
+    return call->Fail(api::NotFound(*call->resource, call->info->name));
+  freshness_.Wait(std::move(call), *this);
+}
+
+void ObjectHandler::ServeFresh(const std::shared_ptr<Call>& call) {
+  // Who comes first has the call: the reader, or its end while it waits for one.
+  struct Turn {
+    std::atomic<bool> taken = false;
+    uint64_t ticket = 0;
+  };
+  const auto turn = std::make_shared<Turn>();
+  call->OnEnd([this, turn, weak = std::weak_ptr<Call>(call)](Call::End end) {
+    if (turn->taken.exchange(true)) return;
+    const std::shared_ptr<Call> ended = weak.lock();
+    readers_.withdraw(turn->ticket);
+    if (ended != nullptr) ended->Abandon(end);
+  });
+  if (turn->taken) return;
+  std::function<void()> task = [this, call, turn] {
+    if (!turn->taken.exchange(true)) call->Guard([&] { Read(*call); });
+  };
+  turn->ticket = readers_.submit(task, {call->user->name});
+  if (turn->ticket == 0 && !turn->taken.exchange(true)) call->Fail(api::TooManyRequests());
+}
+
+void ObjectHandler::Read(Call& call) const {
+  RecordReader records(source_, call.deadline, call.info->traceparent);
+  const Made made = make_(records, call);
+  if (const auto* error = std::get_if<api::Error>(&made)) return call.Fail(*error);
+  Answer(call, *std::get<1>(made));
+}
+
+void ObjectHandler::Answer(Call& call, const google::protobuf::Message& object) const {
+  const std::optional<layers::Form> form = NegotiateForm(call);
+  if (!form || RefuseListForm(call, *form)) return;
+  const wire::Representation& representation = form->representation;
+  std::string body;
+  if (representation.transform == wire::Transform::kPartialObjectMetadata) {
+    body = EncodeMetadata(object, representation);
+  } else if (representation.transform == wire::Transform::kTable) {
+    const std::string_view asked = call.info->query.Get("includeObject");
+    const auto include = api::ParseRowObject(asked);
+    if (!include) return call.Fail(api::InvalidRowObject(asked));
+    body = wire::EncodeText(api::TableOf(*call.resource, object, *include, clock_.WallNow()),
+                            representation);
+  } else {
+    body = wire::Encode(object, call.resource->type_meta(), representation);
+  }
+  const bool gzip = form->gzip && body.size() > wire::kGzipThreshold;
+  if (gzip) body = wire::Gzip(body);
+  http::Response response = ResponseIn(representation.type, gzip);
+  response.body = std::make_shared<const std::string>(std::move(body));
+  call.Respond(std::move(response));
+}
+
+}  // namespace strata::endpoints
