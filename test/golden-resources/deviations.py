@@ -1,0 +1,77 @@
+"""Where strata-apiserver answers otherwise than openshift-apiserver did, and what it doesn't serve yet.
+
+docs/compatibility.md tells the same to people.
+"""
+
+import pathlib
+import re
+
+from judging import Deviation, expect
+
+HERE = pathlib.Path(__file__).resolve().parent
+LEAST_EQUAL = 548
+FLAGS = ["--internal-registry-hostname=image-registry.openshift-image-registry.svc:5000"]
+PLAIN_USER = "plain-user"
+
+LISTS = "lists and watches"
+SECRETS = "imagestreams/secrets"
+WRITES = "resources that are only written"
+PART = "only resources and verbs that are served"
+# By what a case's name begins with.
+LATER = (
+    (r"(is|image|istag|itag)-list\.|label\.|field\.(?!name-in-path)|limit\.|page\.|continue\.|expired\.|pretty\.mozilla",
+     LISTS),
+    (r"gzip\.(images|watch)|query\.(unknown|timeoutSeconds-list|watch-false|bookmarks-list)|notfound\.\w+-trailing", LISTS),
+    (r"old-watch\.(?!istags|itags|isimages|unknown|bare|status)|watch-on\.(?!isimages|is-get|image-get|status)", LISTS),
+    (r"rv\.(?!get-)|rights\.viewer\.(list|watch)|method\.\w+\.(is|images|istags|itags|is-all)$", LISTS),
+    (r"is-secrets\.|notfound\.is-secrets|rights\.viewer\.secrets|method\.\w+\.(is-)?secrets", SECRETS),
+    (r"(is-mappings|isimport|imagesignature)-list|method\.\w+\.(mappings|imports|signatures?)$", WRITES),
+    (r"discovery\.(version(?!-slash\.table)|openapi|aggregated)|rights\.\w+\.version", PART),
+)
+
+
+def created_of_a_list(case, answer):
+    """The reference says that the metadata of a manifest list was made now; here it is what is stored."""
+    problems = []
+    made = re.compile(rb'("?Created"?: ?"?)[-0-9TZ:]+')
+    recorded = (HERE / case["response"]["file"]).read_bytes()
+    expect(problems, "status", 200, answer.status)
+    if case["case"].endswith(".pb"):
+        expect(problems, "size", len(recorded), len(answer.body))
+    expect(problems, "body", made.sub(rb"\1", recorded), made.sub(rb"\1", answer.body))
+    return problems
+
+
+def bad_escape(case, answer):
+    problems = []
+    expect(problems, "answer", (400, b"400 Bad Request", "close"),
+           (answer.status, answer.body, answer.header("Connection")))
+    return problems
+
+
+def revision_is_refused(case, answer):
+    problems = []
+    expect(problems, "status", 500, answer.status)
+    expect(problems, "body", True, b'resourceVersion: Invalid value: \\"abc\\"' in answer.body)
+    return problems
+
+
+DEVIATIONS = {
+    "isimage.pushed.rv-garbage": Deviation("a resourceVersion that is none is refused here, too", revision_is_refused),
+    "name.image.percent-bad": Deviation("an Audit-Id and no-store on what isn't a request, too", bad_escape,
+                                        ("cache-control", "x-content-type-options")),
+}
+for _form in ("json", "pb", "yaml"):
+    DEVIATIONS[f"istag.list.{_form}"] = Deviation("a manifest list's Created is the stored one", created_of_a_list)
+
+
+def of(name):
+    return DEVIATIONS.get(name)
+
+
+def names():
+    return list(DEVIATIONS)
+
+
+def later(name):
+    return next((why for pattern, why in LATER if re.match(pattern, name)), "")
