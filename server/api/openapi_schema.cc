@@ -182,7 +182,8 @@ void SchemaSet::Add(const Descriptor* type, std::string_view group, std::string_
     if (needed) required += (required.empty() ? "" : ",") + JsonString(field.name);
   }
   std::string members;
-  if (!kind.empty() || IsObject(type)) members = Named("apiVersion", kApiVersion) + "," + Named("kind", kKind);
+  if (!kind.empty() || IsObject(type))
+    members = Named("apiVersion", kApiVersion) + "," + Named("kind", kKind);
   for (const auto& [name, schema] : properties)
     members += (members.empty() ? "" : ",") + JsonString(name) + ":" + schema;
   std::string kinds;

@@ -45,8 +45,8 @@ std::shared_ptr<const RequestInfo> RecallRequestInfo(std::string_view method,
                                                      std::string_view target);
 
 // Whether its answer may go on for as long as the client likes (k8s.io/apiserver
-// pkg/server/filters/longrunning.go BasicLongRunningRequestCheck; of its verbs and subresources none
-// other is ever served here).
+// pkg/server/filters/longrunning.go BasicLongRunningRequestCheck; of its verbs and subresources
+// none other is ever served here).
 inline bool IsLongRunning(const RequestInfo& info) {
   return info.is_resource && info.verb == "watch";
 }

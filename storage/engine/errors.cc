@@ -1,6 +1,5 @@
 #include "storage/engine/errors.h"
 
-
 #include <fmt/format.h>
 
 #include "storage/engine/layout.h"
