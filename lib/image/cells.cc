@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "lib/codec/plan.h"
 #include "lib/image/tags.h"
 
 namespace strata::image {
@@ -20,17 +21,13 @@ constexpr int kTagsWidth = 40;
 // Go's zero time is the first second of the year 1.
 constexpr int64_t kZeroTime = -62'135'596'800;
 
-bool IsZero(const Time& time) {
-  return !time.has_seconds() || time.seconds() == kZeroTime;
-}
-
 std::string Ago(int64_t then, base::WallTime now) {
   const auto since = std::chrono::floor<seconds>(now.time_since_epoch());
   return HumanDuration(since - seconds(then)) + " ago";
 }
 
 std::string Ago(const Time& then, base::WallTime now) {
-  return Ago(IsZero(then) ? kZeroTime : then.seconds(), now);
+  return Ago(codec::IsZeroTime(then) ? kZeroTime : then.seconds(), now);
 }
 
 // The newest first (pkg/image/apis/image/sort.go): by when they last moved, then by name; those
@@ -136,7 +133,7 @@ Cells CellsOf(const v1::Image& image, base::WallTime /*now*/) {
 Cells CellsOf(const v1::ImageStream& stream, base::WallTime now) {
   int64_t newest = kZeroTime;
   for (const v1::NamedTagEventList& tag : stream.status().tags()) {
-    if (!tag.items().empty() && !IsZero(tag.items(0).created()))
+    if (!tag.items().empty() && !codec::IsZeroTime(tag.items(0).created()))
       newest = std::max(newest, tag.items(0).created().seconds());
   }
   const v1::ImageStreamStatus& status = stream.status();
@@ -159,13 +156,13 @@ Cells CellsOf(const v1::ImageTag& tag, base::WallTime now) {
   int64_t last = kZeroTime;
   if (!tag.status().items().empty()) {
     const v1::TagEvent& event = tag.status().items(0);
-    if (!IsZero(event.created())) last = event.created().seconds();
+    if (!codec::IsZeroTime(event.created())) last = event.created().seconds();
     DescribeEvent(event, tag.spec().generation(), state);
   }
   for (const v1::TagEventCondition& condition : tag.status().conditions()) {
     if (condition.type() == "ImportSuccess" && condition.status() == "False")
       state.status = fmt::format("ImportFailed ({})", condition.reason());
-    if (!IsZero(condition.last_transition_time()))
+    if (!codec::IsZeroTime(condition.last_transition_time()))
       last = std::max(last, condition.last_transition_time().seconds());
   }
   Cell history;

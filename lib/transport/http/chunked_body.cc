@@ -5,6 +5,7 @@
 
 #include "lib/base/ascii.h"
 #include "lib/transport/http/header_names.h"
+#include "lib/transport/http/response_head.h"
 
 namespace strata::http {
 namespace {
@@ -19,10 +20,6 @@ constexpr uint64_t kFramingPerByte = 16;
 bool IsTokenChar(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
          std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
-
-bool IsControl(char c) {
-  return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
 }
 
 void SkipSpace(std::string_view& text) {

@@ -9,12 +9,10 @@
 #include <memory>
 #include <thread>
 
+#include "lib/base/owned.h"
+
 namespace strata::net {
 namespace {
-
-struct ListFree {
-  void operator()(addrinfo* list) const { freeaddrinfo(list); }
-};
 
 // `flags` of getaddrinfo.
 base::StatusOr<std::vector<SocketAddress>> Ask(const std::string& host, const std::string& port,
@@ -26,7 +24,7 @@ base::StatusOr<std::vector<SocketAddress>> Ask(const std::string& host, const st
   const int code = getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
   if (code != 0)
     return base::UnavailableError(fmt::format("resolving {}: {}", host, gai_strerror(code)));
-  const std::unique_ptr<addrinfo, ListFree> all(list);
+  const base::Owned<addrinfo, freeaddrinfo> all(list);
   std::vector<SocketAddress> found;
   for (const addrinfo* one = list; one != nullptr; one = one->ai_next) {
     SocketAddress& address = found.emplace_back();
