@@ -91,6 +91,22 @@ class ChainFixture {
   explicit ChainFixture(registry::Groups groups = {&registry::ImageV1()})
       : router(std::move(groups)) {}
 
+  static http::Request Get(const std::string& target, const std::string& token = "alice",
+                           http::Headers headers = {}) {
+    http::Request request;
+    request.method = "GET";
+    request.target = target;
+    request.headers = std::move(headers);
+    if (!token.empty()) request.headers.Add("authorization", "Bearer " + token);
+    return request;
+  }
+  // By alice. The client lives as long as the request.
+  Recorded& AskFor(const std::string& target, Answer& answer) {
+    auto exchange = std::make_unique<Recorded>(answer);
+    Recorded& client = *exchange;
+    chain.Serve(Get(target), std::move(exchange));
+    return client;
+  }
   Answer& Ask(const std::string& target, const std::string& token = "alice",
               http::Headers headers = {}, http::Version version = http::Version::kHttp11) {
     return AskOf(chain, target, token, std::move(headers), version);
@@ -98,12 +114,8 @@ class ChainFixture {
   Answer& AskOf(Chain& asked, const std::string& target, const std::string& token,
                 http::Headers headers = {}, http::Version version = http::Version::kHttp11) {
     Answer& answer = answers.emplace_back();
-    http::Request request;
-    request.method = "GET";
-    request.target = target;
+    http::Request request = Get(target, token, std::move(headers));
     request.version = version;
-    request.headers = std::move(headers);
-    if (!token.empty()) request.headers.Add("authorization", "Bearer " + token);
     asked.Serve(std::move(request), std::make_unique<Recorded>(answer));
     return answer;
   }

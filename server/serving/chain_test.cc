@@ -98,9 +98,7 @@ TEST_F(FilterChain, AnAnonymousHttp2ConnectionIsNotKeptUnlessItIsAProxys) {
   Chain other({}, anonymous, authorizer, router, clock, obs::NullLogger(), metrics);
   const auto closes = [&](http::Version version, const http::Peer& peer) {
     Answer& answer = answers.emplace_back();
-    http::Request request;
-    request.method = "GET";
-    request.target = "/echo";
+    http::Request request = Get("/echo", "");
     request.version = version;
     request.peer = std::make_shared<http::Peer>(peer);
     other.Serve(std::move(request), std::make_unique<Recorded>(answer));
@@ -250,13 +248,7 @@ TEST_F(FilterChain, WhoWaitsForWorkIsToldWhenItsClientIsGone) {
     });
   });
   Answer& answer = answers.emplace_back();
-  http::Request request;
-  request.method = "GET";
-  request.target = "/work";
-  request.headers.Add("authorization", "Bearer alice");
-  auto exchange = std::make_unique<Recorded>(answer);
-  Recorded& client = *exchange;
-  chain.Serve(std::move(request), std::move(exchange));
+  Recorded& client = AskFor("/work", answer);
   client.gone();
   EXPECT_EQ(gone, 1);
   held.back()->Abandon(endpoints::Call::End::kClientIsGone);
@@ -322,13 +314,7 @@ TEST_F(FilterChain, WhatABodyThrowsBreaksItOff) {
 TEST_F(FilterChain, ABodyIsBrokenOffWhenItsTimeIsOver) {
   AddFlow(router, "/flow", http::Body::Rest::kLater);
   Answer& answer = answers.emplace_back();
-  http::Request request;
-  request.method = "GET";
-  request.target = "/flow?timeout=5s";
-  request.headers.Add("authorization", "Bearer alice");
-  auto exchange = std::make_unique<Recorded>(answer);
-  Recorded& client = *exchange;
-  chain.Serve(std::move(request), std::move(exchange));
+  Recorded& client = AskFor("/flow?timeout=5s", answer);
   EXPECT_FALSE(client.abandoned.HasBeenNotified());
   clock.Advance(std::chrono::seconds(6));
   client.abandoned.WaitForNotification();
@@ -344,13 +330,7 @@ TEST_F(FilterChain, WhatIsThrownAfterAnAnswerHasBegunBreaksItsBodyOff) {
     throw std::runtime_error("oops");
   });
   Answer& answer = answers.emplace_back();
-  http::Request request;
-  request.method = "GET";
-  request.target = "/flow";
-  request.headers.Add("authorization", "Bearer alice");
-  auto exchange = std::make_unique<Recorded>(answer);
-  Recorded& client = *exchange;
-  chain.Serve(std::move(request), std::move(exchange));
+  Recorded& client = AskFor("/flow", answer);
   EXPECT_EQ(answer.response.status, 200);
   EXPECT_TRUE(client.abandoned.HasBeenNotified());
   answer.response.flow = nullptr;
@@ -417,10 +397,7 @@ TEST_F(FilterChain, GoesOnOnTheConnectionsThreadWhereverAnAnswerComesFrom) {
   });
   Chain other({}, tokens, elsewhere, router, clock, obs::NullLogger(), metrics);
   Answer& answer = answers.emplace_back();
-  http::Request request;
-  request.method = "GET";
-  request.target = "/thread";
-  request.headers.Add("authorization", "Bearer alice");
+  http::Request request = Get("/thread");
   auto exchange = std::make_unique<Recorded>(answer);
   std::vector<std::function<void()>>& posted = exchange->posted;
   exchange->queue = true;
@@ -480,10 +457,7 @@ TEST_F(FilterChain, ARequestThatWaitsForAReviewIsAnsweredWhenItsTimeIsOver) {
       Answer& answer = answers.emplace_back();
       Chain other({}, late_authentication ? static_cast<const auth::Authenticator&>(slow) : tokens,
                   slow, router, clock, obs::NullLogger(), metrics);
-      http::Request request;
-      request.method = "GET";
-      request.target = "/echo?timeout=5s";
-      request.headers.Add("authorization", "Bearer alice");
+      http::Request request = Get("/echo?timeout=5s");
       if (impersonates) request.headers.Add("impersonate-user", "bob");
       other.Serve(std::move(request), std::make_unique<Posting>(answer, mailbox));
       clock.Advance(std::chrono::seconds(4));
@@ -512,10 +486,7 @@ TEST_F(FilterChain, AReviewInTimeIsWaitedFor) {
   test::Mailbox mailbox;
   Answer& answer = answers.emplace_back();
   Chain other({}, tokens, slow, router, clock, obs::NullLogger(), metrics);
-  http::Request request;
-  request.method = "GET";
-  request.target = "/echo?timeout=5s";
-  request.headers.Add("authorization", "Bearer alice");
+  http::Request request = Get("/echo?timeout=5s");
   other.Serve(std::move(request), std::make_unique<Posting>(answer, mailbox));
   clock.Advance(std::chrono::seconds(4));
   std::thread([&] { slow.decisions.front()({auth::Decision::Verdict::kAllow, ""}); }).join();
@@ -529,10 +500,7 @@ TEST_F(FilterChain, RequestsAreAuditedAsTheirPolicySays) {
   Chain audited({}, tokens, authorizer, router, clock, obs::NullLogger(), metrics, audit.get());
   const auto ask = [&](const std::string& target, const std::string& token,
                        const std::string& impersonated = "") {
-    http::Request request;
-    request.method = "GET";
-    request.target = target;
-    request.headers.Add("authorization", "Bearer " + token);
+    http::Request request = Get(target, token);
     request.headers.Add("audit-id", "front");
     if (!impersonated.empty()) request.headers.Add("impersonate-user", impersonated);
     audited.Serve(std::move(request), std::make_unique<Recorded>(answers.emplace_back()));
@@ -588,11 +556,8 @@ TEST_F(FilterChain, TheAccessLogNamesWhoAskedForWhatAndWhatCameOfIt) {
       });
       Chain logged({}, tokens, authorizer, router, clock, logger, metrics, audits);
       for (const auto& c : kCases) {
-        http::Request request;
-        request.method = "GET";
-        request.target = "/echo?q=\"" + std::string(5000, 'x');
+        http::Request request = Get("/echo?q=\"" + std::string(5000, 'x'), c.token);
         request.peer = std::make_shared<http::Peer>(http::Peer{"192.0.2.1:5312", {}});
-        request.headers.Add("authorization", std::string("Bearer ") + c.token);
         request.headers.Add("user-agent", "oc/4");
         request.headers.Add("audit-id", "front");
         request.headers.Add("traceparent",
@@ -639,11 +604,8 @@ TEST_F(FilterChain, WhatIsRememberedOfATargetIsTheSameForAllAndItsUsersAreNot) {
     const auto peer = std::make_shared<http::Peer>(http::Peer{"192.0.2.1:5312", {}});
     for (int round = 0; round < 2; ++round) {
       for (const auto& c : kCases) {
-        http::Request request;
-        request.method = "GET";
-        request.target = "/echo";
+        http::Request request = Get("/echo", c.token);
         request.peer = peer;
-        request.headers.Add("authorization", std::string("Bearer ") + c.token);
         if (*c.impersonated != '\0') request.headers.Add("impersonate-user", c.impersonated);
         Answer& answer = answers.emplace_back();
         audited.Serve(std::move(request), std::make_unique<Recorded>(answer));
@@ -664,10 +626,7 @@ TEST_F(FilterChain, WhatIsRememberedOfATargetIsTheSameForAllAndItsUsersAreNot) {
 }
 
 TEST_F(FilterChain, AnAnswerThatThereIsNoRoomForIsA429AndCountedAsOne) {
-  http::Request request;
-  request.method = "GET";
-  request.target = "/echo";
-  request.headers.Add("authorization", "Bearer alice");
+  http::Request request = Get("/echo");
   Answer answer;
   auto exchange = std::make_unique<Recorded>(answer);
   exchange->refusals = 1;
