@@ -5,76 +5,75 @@
 #include <variant>
 
 #include "lib/codec/encode_json.h"
-#include "lib/codec/json_text.h"
+#include "lib/codec/json_writer.h"
 #include "proto/k8s/meta_v1.pb.h"
 #include "server/api/quote.h"
 
 namespace strata::api {
 namespace {
 
+using codec::JsonWriter;
+
 namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
-
-void AppendMember(std::string_view name, std::string_view text, std::string& out) {
-  codec::AppendJsonString(name, out);
-  out += ':';
-  codec::AppendJsonString(text, out);
-}
-
-void AppendColumns(const registry::Table& table, std::string& out) {
-  out += "[";
-  for (const registry::Column& column : table.columns) {
-    if (out.back() != '[') out += ',';
-    out += '{';
-    AppendMember("name", column.name, out);
-    out += ',';
-    AppendMember("type", column.type, out);
-    out += ',';
-    AppendMember("format", column.format, out);
-    out += ',';
-    AppendMember("description", column.description, out);
-    out += fmt::format(R"(,"priority":{}}})", column.priority);
-  }
-  out += ']';
-}
-
-void AppendCells(const image::Cells& cells, std::string& out) {
-  out += '[';
-  for (const image::Cell& cell : cells) {
-    if (out.back() != '[') out += ',';
-    if (const auto* text = std::get_if<std::string>(&cell)) {
-      codec::AppendJsonString(*text, out);
-    } else if (const auto* number = std::get_if<int64_t>(&cell)) {
-      out += std::to_string(*number);
-    } else {
-      out += "null";
-    }
-  }
-  out += ']';
-}
-
-void AppendRow(const registry::Resource& resource, const google::protobuf::Message& object,
-               RowObject include, base::WallTime now, std::string& out) {
-  out += R"({"cells":)";
-  AppendCells(resource.table->cells(object, now), out);
-  if (include == RowObject::kObject) {
-    out += R"(,"object":)";
-    codec::AppendJson(object, resource.type_meta(), out);
-  } else if (include == RowObject::kMetadata) {
-    meta::PartialObjectMetadata partial;
-    *partial.mutable_metadata() = MetadataOf(object);
-    out += R"(,"object":)";
-    codec::AppendJson(partial, {"PartialObjectMetadata", "meta.k8s.io/v1"}, out);
-  } else {
-    out += R"(,"object":null)";
-  }
-  out += '}';
-}
-
-}  // namespace
 
 const meta::ObjectMeta& MetadataOf(const google::protobuf::Message& object) {
   const auto* field = object.GetDescriptor()->FindFieldByName("metadata");
   return static_cast<const meta::ObjectMeta&>(object.GetReflection()->GetMessage(object, field));
+}
+
+void WriteColumns(const registry::Table& table, JsonWriter& json) {
+  json.OpenList<"columnDefinitions">();
+  for (const registry::Column& column : table.columns) {
+    json.OpenObject();
+    json.Name<"name">(), json.String(column.name);
+    json.Name<"type">(), json.String(column.type);
+    json.Name<"format">(), json.String(column.format);
+    json.Name<"description">(), json.String(column.description);
+    json.Name<"priority">(), json.Number(column.priority);
+    json.CloseObject();
+  }
+  json.CloseList();
+}
+
+void WriteCells(const image::Cells& cells, JsonWriter& json) {
+  json.OpenList<"cells">();
+  for (const image::Cell& cell : cells) {
+    if (const auto* text = std::get_if<std::string>(&cell)) {
+      json.String(*text);
+    } else if (const auto* number = std::get_if<int64_t>(&cell)) {
+      json.Number(*number);
+    } else {
+      json.Value() += "null";
+    }
+  }
+  json.CloseList();
+}
+
+void WriteRow(const registry::Resource& resource, const google::protobuf::Message& object,
+              RowObject include, base::WallTime now, JsonWriter& json) {
+  json.OpenObject();
+  WriteCells(resource.table->cells(object, now), json);
+  json.Name<"object">();
+  std::string& value = json.Value();
+  switch (include) {
+    case RowObject::kObject:
+      codec::AppendJson(object, resource.type_meta(), value);
+      break;
+    case RowObject::kMetadata:
+      codec::AppendJson(PartialOf(object), {"PartialObjectMetadata", "meta.k8s.io/v1"}, value);
+      break;
+    case RowObject::kNone:
+      value += "null";
+  }
+  json.CloseObject();
+}
+
+}  // namespace
+
+meta::PartialObjectMetadata PartialOf(const google::protobuf::Message& object) {
+  meta::PartialObjectMetadata partial;
+  *partial.mutable_metadata() = MetadataOf(object);
+  return partial;
 }
 
 std::optional<RowObject> ParseRowObject(std::string_view include) {
@@ -93,14 +92,20 @@ Error InvalidRowObject(std::string_view include) {
 
 std::string TableOf(const registry::Resource& resource, const google::protobuf::Message& object,
                     RowObject include, base::WallTime now) {
-  std::string out = R"({"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{)";
-  const std::string& revision = MetadataOf(object).resource_version();
-  if (!revision.empty()) AppendMember("resourceVersion", revision, out);
-  out += R"(},"columnDefinitions":)";
-  AppendColumns(*resource.table, out);
-  out += R"(,"rows":[)";
-  AppendRow(resource, object, include, now, out);
-  out += "]}";
+  std::string out;
+  JsonWriter json(out);
+  json.OpenObject();
+  json.PlainString<"kind">("Table");
+  json.PlainString<"apiVersion">("meta.k8s.io/v1");
+  json.OpenObject<"metadata">();
+  if (const std::string& revision = MetadataOf(object).resource_version(); !revision.empty())
+    json.Name<"resourceVersion">(), json.String(revision);
+  json.CloseObject();
+  WriteColumns(*resource.table, json);
+  json.OpenList<"rows">();
+  WriteRow(resource, object, include, now, json);
+  json.CloseList();
+  json.CloseObject();
   return out;
 }
 

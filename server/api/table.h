@@ -21,8 +21,8 @@ enum class RowObject { kNone, kMetadata, kObject };
 std::optional<RowObject> ParseRowObject(std::string_view include);
 Error InvalidRowObject(std::string_view include);
 
-// An object's; it has one.
-const ::k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta& MetadataOf(
+// What is left of an object without the rest; it has metadata.
+::k8s::io::apimachinery::pkg::apis::meta::v1::PartialObjectMetadata PartialOf(
     const google::protobuf::Message& object);
 
 // The table of one object, as compact JSON without a line feed. The resource has a table, and the

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "lib/image/object_name.h"
-#include "proto/k8s/meta_v1.pb.h"
 #include "server/api/table.h"
 #include "server/endpoints/form.h"
 #include "server/endpoints/get_request.h"
@@ -15,15 +14,11 @@
 namespace strata::endpoints {
 namespace {
 
-namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
-
 std::string EncodeMetadata(const google::protobuf::Message& object,
                            const wire::Representation& form) {
-  meta::PartialObjectMetadata partial;
-  *partial.mutable_metadata() = api::MetadataOf(object);
   return wire::Encode(
-      partial, {"PartialObjectMetadata", form.beta ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1"},
-      form);
+      api::PartialOf(object),
+      {"PartialObjectMetadata", form.beta ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1"}, form);
 }
 
 }  // namespace
