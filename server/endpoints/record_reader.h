@@ -3,8 +3,7 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
+#include <utility>
 
 #include "lib/base/clock.h"
 #include "lib/base/revision.h"
@@ -36,8 +35,9 @@ class RecordReader {
   base::StatusOr<std::optional<image::v1::Image>> Image(const std::string& name);
 
  private:
-  template <typename Record>
-  base::StatusOr<std::optional<Record>> Read(const records::Id& id, base::Revision& modified);
+  // `present(revision, record)` makes of it what clients see.
+  template <typename Record, typename Present>
+  base::StatusOr<std::optional<Record>> Read(const records::Id& id, const Present& present);
 
   const Source& source_;
   const base::MonotonicTime deadline_;
