@@ -1,0 +1,74 @@
+// Whole records as they were at a revision, and what changed since: what gets, lists and watches
+// are made of.
+//
+// There is one implementation of reading, storage/engine's, and two of having: the embedded store
+// itself, and a replica of a backend (replica.h).
+#pragma once
+
+#include <absl/functional/function_ref.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/base/revision.h"
+#include "lib/base/status.h"
+#include "storage/records/record.h"
+
+namespace strata::replica {
+
+// Records of [begin, end), keys of the backend, as they were at one revision.
+struct Selection {
+  std::string begin;
+  std::string end;
+  base::Revision revision = 0;
+  size_t limit = 0;      // records; 0: all
+  size_t max_bytes = 0;  // of records, after which a page ends, with one at least; 0: no end
+  bool count = false;    // tell also how many there are from `begin` on
+  base::MonotonicTime deadline;
+  std::string traceparent{};
+};
+
+// In the order of the keys. Keys that are no records' aren't there, and count.
+struct Page {
+  std::vector<records::Change> records;  // present, or unreadable
+  std::string next;                      // where the next page begins; empty: that was all
+  int64_t count = 0;
+};
+
+// One change of a record.
+struct Event {
+  records::Change now;                    // deleted, present or unreadable
+  std::optional<records::Change> before;  // nothing: it didn't exist
+};
+
+// Thread-safe. Reading takes as long as a disk may, and where a backend is asked, as long as that
+// answers: not for an io thread.
+class History {
+ public:
+  virtual ~History() = default;
+
+  // The oldest revision that Changes knows what follows.
+  virtual base::Revision oldest() const = 0;
+
+  // At a revision that the consumer of the reflector has been told, or an older one. kOutOfRange:
+  // nobody has that revision any more. kDeadlineExceeded, kUnavailable: a backend that had to be
+  // asked doesn't answer. kDataLoss: damage.
+  virtual base::StatusOr<Page> Read(const Selection& selection) const = 0;
+
+  // One record; nothing if there was none.
+  virtual base::StatusOr<std::optional<records::Change>> Find(
+      const records::Id& id, base::Revision revision, base::MonotonicTime deadline) const = 0;
+
+  // Visits the changes from revision `from` up to `to`, whole revisions in order, until their
+  // records' bytes reach `max_bytes`. Returns the revision to go on from. kOutOfRange if what was
+  // there is forgotten: `from` isn't greater than oldest().
+  virtual base::StatusOr<base::Revision> Changes(
+      base::Revision from, base::Revision to, size_t max_bytes,
+      absl::FunctionRef<void(Event event)> visit) const = 0;
+};
+
+}  // namespace strata::replica
