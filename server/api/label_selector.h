@@ -1,0 +1,50 @@
+// Label selectors (k8s.io/apimachinery pkg/labels/selector.go): "app=a,tier in (x,y),!old,n>3".
+#pragma once
+
+#include <google/protobuf/map.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/status.h"
+
+namespace strata::api {
+
+// What all labels of an object must fulfil. Immutable once parsed.
+class LabelSelector {
+ public:
+  using Labels = google::protobuf::Map<std::string, std::string>;
+
+  // A match costs a look-up for each requirement, so a selector has so many at most; a set of
+  // values may be as large as a request is. Upstream has no bound.
+  static constexpr size_t kMaxRequirements = 1'000;
+  // An error names so many wrong values of a set at most, each with why.
+  static constexpr size_t kMaxWrongValues = 100;
+
+  // Demands nothing.
+  LabelSelector() = default;
+
+  // An error has upstream's text.
+  static base::StatusOr<LabelSelector> Parse(std::string_view text);
+
+  bool empty() const { return requirements_.empty(); }
+  bool Matches(const Labels& labels) const;
+
+ private:
+  friend class LabelSelectorParser;
+
+  enum class Operator { kIn, kNotIn, kExists, kDoesNotExist, kGreater, kLess };
+  struct Requirement {
+    std::string key;
+    Operator op = Operator::kExists;
+    std::vector<std::string> values = {};  // of kIn and kNotIn, sorted; `=` and `!=` have one
+    int64_t bound = 0;                     // of kGreater and kLess
+  };
+  static bool Fulfils(const Requirement& requirement, const Labels& labels);
+
+  std::vector<Requirement> requirements_;
+};
+
+}  // namespace strata::api
