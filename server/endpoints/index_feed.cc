@@ -31,7 +31,7 @@ std::vector<layers::Change> Views(const std::vector<records::Change>& changes) {
 
 }  // namespace
 
-void IndexFeed::ListPage(std::vector<records::Change> page) {
+void IndexFeed::ListPage(const std::vector<records::Change>& page) {
   index_.AddToList(Views(page));
 }
 
@@ -45,7 +45,7 @@ void IndexFeed::AbortList() {
   malloc_trim(0);
 }
 
-void IndexFeed::Apply(std::vector<reflector::Batch> batches, base::Revision) {
+void IndexFeed::Apply(const std::vector<reflector::Batch>& batches, base::Revision) {
   for (const reflector::Batch& batch : batches) index_.Apply(Views(batch.changes));
 }
 

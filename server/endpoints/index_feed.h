@@ -15,10 +15,10 @@ class IndexFeed final : public reflector::Consumer {
   explicit IndexFeed(layers::Index& index) : index_(index) {}
 
   void BeginList() override { index_.BeginList(); }
-  void ListPage(std::vector<records::Change> page) override;
+  void ListPage(const std::vector<records::Change>& page) override;
   void EndList(base::Revision) override;
   void AbortList() override;
-  void Apply(std::vector<reflector::Batch> batches, base::Revision revision) override;
+  void Apply(const std::vector<reflector::Batch>& batches, base::Revision revision) override;
 
  private:
   layers::Index& index_;

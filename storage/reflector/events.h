@@ -25,7 +25,7 @@ class Consumer {
   virtual void BeginList() = 0;
   // A page of the list. Records of all pages are of one revision; pages come in any order, from
   // several threads at a time, and all of them have returned before EndList or AbortList is called.
-  virtual void ListPage(std::vector<records::Change> page) = 0;
+  virtual void ListPage(const std::vector<records::Change>& page) = 0;
   // The list is complete: what it didn't hold no longer exists. `revision` may be lower than the
   // one before, if the backend was restored from a snapshot.
   virtual void EndList(base::Revision revision) = 0;
@@ -34,7 +34,11 @@ class Consumer {
 
   // The changes of revisions that follow the last one, oldest first; then the backend is known to
   // be at `revision` (at least the last batch's: progress notifications move it without changes).
-  virtual void Apply(std::vector<Batch> batches, base::Revision revision) = 0;
+  virtual void Apply(const std::vector<Batch>& batches, base::Revision revision) = 0;
+
+  // What it was told is lost, by a full disk perhaps, and can be held again: list anew. Asked after
+  // each Apply.
+  virtual bool needs_list() { return false; }
 };
 
 }  // namespace strata::reflector

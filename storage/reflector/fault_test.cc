@@ -35,7 +35,7 @@ class Judge : public Consumer {
     aside_.clear();
     aside_objects_.clear();
   }
-  void ListPage(std::vector<records::Change> page) override {
+  void ListPage(const std::vector<records::Change>& page) override {
     absl::MutexLock lock(&aside_mu_);
     largest_page = std::max(largest_page.load(), page.size());
     for (const auto& change : page) {
@@ -57,7 +57,7 @@ class Judge : public Consumer {
     ++aborts;
     aside_.clear();
   }
-  void Apply(std::vector<Batch> batches, Revision revision) override {
+  void Apply(const std::vector<Batch>& batches, Revision revision) override {
     Revision last = at_;
     for (const Batch& batch : batches) {
       if (batch.revision <= last) ++wrong;  // twice, or out of order

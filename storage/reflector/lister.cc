@@ -97,7 +97,7 @@ base::Status Lister::ListPage(KeyRange range) {
     if (auto id = keys_.Parse(kv.key))
       changes.push_back(records::Decode(*std::move(id), std::move(kv.value), kv.mod_revision));
   }
-  consumer_.ListPage(std::move(changes));
+  consumer_.ListPage(changes);
   return base::OkStatus();
 }
 

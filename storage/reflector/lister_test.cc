@@ -31,7 +31,7 @@ std::string Images(const std::string& name) {
 class Gatherer : public Consumer {
  public:
   void BeginList() override {}
-  void ListPage(std::vector<records::Change> page) override {
+  void ListPage(const std::vector<records::Change>& page) override {
     std::function<void()> action;
     {
       absl::MutexLock lock(&mu);
@@ -48,7 +48,7 @@ class Gatherer : public Consumer {
   }
   void EndList(Revision) override {}
   void AbortList() override {}
-  void Apply(std::vector<Batch>, Revision) override {}
+  void Apply(const std::vector<Batch>&, Revision) override {}
 
   const records::Keys keys{"openshift.io"};
   std::function<void()> at_first_page;

@@ -63,7 +63,7 @@ Reflector::Reflector(client::Client& client, records::Keys keys, Consumer& consu
       watch_breaks_(metrics.AddCounter("strata_watch_breaks_total",
                                        "Watch streams that ended before their time.")),
       relists_{Relists(metrics, "start"), Relists(metrics, "broken"), Relists(metrics, "compacted"),
-               Relists(metrics, "restored")},
+               Relists(metrics, "restored"), Relists(metrics, "lost")},
       list_metrics_(metrics),
       health_(log),
       backoff_(options.backoff),
@@ -162,6 +162,7 @@ void Reflector::Run() {
     health_.Set(Health::Part::kWatch, why);
     reason = end == End::kBroken      ? &relists_.broken
              : end == End::kCompacted ? &relists_.compacted
+             : end == End::kLost      ? &relists_.lost
                                       : &relists_.restored;
     // A backend that answers every list by ending the watch isn't listed without end, and of many
     // servers that lost it at one time each comes back at another.
@@ -254,9 +255,11 @@ Reflector::End Reflector::Follow(client::Watch& watch, client::WatchMessage firs
     following_ = true;
   }
   base::StatusOr<client::WatchMessage> message = std::move(first);
-  while (message.ok()) {
+  bool lost = false;
+  while (message.ok() && !lost) {
     Deliver(*std::move(message));
-    message = watch.Next();
+    lost = consumer_.needs_list();
+    if (!lost) message = watch.Next();
   }
   why = message.status();
   {
@@ -264,6 +267,10 @@ Reflector::End Reflector::Follow(client::Watch& watch, client::WatchMessage firs
     following_ = false;
     if (stopping_) return End::kStopped;
     if (std::exchange(restored_, false)) return End::kRestored;
+  }
+  if (lost) {
+    log_.Info("What was held of the records is lost; listing anew", {{"revision", revision_}});
+    return End::kLost;
   }
   if (why.code() != base::StatusCode::kOutOfRange) return End::kBroken;
   log_.Info("The watch's revision was compacted; listing anew", {{"revision", revision_ + 1}});
@@ -291,7 +298,7 @@ void Reflector::Deliver(client::WatchMessage message) {
   revision_ = message.revision;
   backoff_.Reset();
   progressed_ = true;
-  consumer_.Apply(std::move(batches), revision_);
+  consumer_.Apply(batches, revision_);
   barrier_.Publish(revision_, newest_change_, key_count_, /*after_list=*/false);
 }
 

@@ -89,7 +89,7 @@ class Reflector : private Barrier::Backend {
 
  private:
   // Why the watch ended, which decides what follows.
-  enum class End { kBroken, kCompacted, kRestored, kStopped };
+  enum class End { kBroken, kCompacted, kRestored, kLost, kStopped };
 
   // The range that is listed and watched.
   KeyRange WholeRange() const;
@@ -143,7 +143,7 @@ class Reflector : private Barrier::Backend {
   const obs::Logger& log_;
   const obs::Counter image_events_, stream_events_, watch_breaks_;
   const struct {
-    obs::Counter start, broken, compacted, restored;
+    obs::Counter start, broken, compacted, restored, lost;
   } relists_;  // by their reason
   const ListMetrics list_metrics_;
   Health health_;

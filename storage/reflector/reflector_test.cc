@@ -21,7 +21,7 @@ using base::Revision;
 class Mirror : public Consumer {
  public:
   void BeginList() override { aside.clear(); }
-  void ListPage(std::vector<records::Change> page) override {
+  void ListPage(const std::vector<records::Change>& page) override {
     absl::MutexLock lock(&mu);
     for (const auto& change : page) EXPECT_TRUE(aside.emplace(change.id.name, change).second);
   }
@@ -32,7 +32,7 @@ class Mirror : public Consumer {
     ++lists;
   }
   void AbortList() override { aside.clear(); }
-  void Apply(std::vector<Batch> batches, Revision revision) override {
+  void Apply(const std::vector<Batch>& batches, Revision revision) override {
     absl::MutexLock lock(&mu);
     for (const Batch& batch : batches) {
       EXPECT_GT(batch.revision, at) << "no revision twice, none out of order";
@@ -51,6 +51,11 @@ class Mirror : public Consumer {
     at = revision;
   }
 
+  bool needs_list() override {
+    absl::MutexLock lock(&mu);
+    return std::exchange(lost, false);
+  }
+
   std::map<std::string, Revision> Held() {
     absl::MutexLock lock(&mu);
     std::map<std::string, Revision> out;
@@ -62,6 +67,7 @@ class Mirror : public Consumer {
   std::map<std::string, records::Change> held, aside;
   Revision at = 0;
   int lists = 0;
+  bool lost = false;  // from now on
   size_t largest_batch = 0;
 };
 
@@ -115,8 +121,7 @@ class ReflectorOnStore : public testing::Test {
     ASSERT_TRUE(store->Put({.key = "/openshift.io/images/" + name, .value = value}).ok());
   }
 
-  // What a reader gets: the barrier passes, and then the mirror equals the store.
-  void ExpectEqualWhenFresh() {
+  void ExpectFresh() {
     base::StatusOr<Revision> at = base::UnavailableError("not asked");
     const auto until = clock.Now() + std::chrono::seconds(20);
     while (!at.ok() && clock.Now() < until) {
@@ -127,6 +132,10 @@ class ReflectorOnStore : public testing::Test {
       if (!at.ok()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     ASSERT_TRUE(at.ok()) << at.status();
+  }
+  // What a reader gets: the barrier passes, and then the mirror equals the store.
+  void ExpectEqualWhenFresh() {
+    ExpectFresh();
     EXPECT_EQ(mirror.Held(), Stored());
   }
 
@@ -163,6 +172,26 @@ TEST_F(ReflectorOnStore, ListsInPagesAndThenFollows) {
   ASSERT_TRUE(store->Put({.key = "/elsewhere", .value = "moves the revision alone"}).ok());
   ExpectEqualWhenFresh();
   EXPECT_EQ(mirror.lists, 1);
+}
+
+TEST_F(ReflectorOnStore, ListsAnewForAConsumerThatLostWhatItHeld) {
+  Put("a");
+  Start();
+  ExpectEqualWhenFresh();
+  {
+    absl::MutexLock lock(&mirror.mu);
+    mirror.held.clear();
+    mirror.lost = true;
+  }
+  Put("b");  // the consumer is asked after a change
+  const auto until = clock.Now() + std::chrono::seconds(20);
+  const auto listed = [this] {
+    absl::MutexLock lock(&mirror.mu);
+    return mirror.lists == 2;
+  };
+  while (!listed() && clock.Now() < until) ExpectFresh();
+  EXPECT_TRUE(listed());
+  ExpectEqualWhenFresh();
 }
 
 TEST_F(ReflectorOnStore, AStoreThatWasAwayIsListedAnewWithoutAGap) {
