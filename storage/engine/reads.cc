@@ -69,6 +69,14 @@ base::StatusOr<ChangesEnd> Reads::Changes(
   });
 }
 
+base::Status Reads::Look(absl::FunctionRef<base::Status(const View&)> look) const {
+  return InNewest<bool>([&](tree::Txn&, const View& view) -> base::StatusOr<bool> {
+           STRATA_RETURN_IF_ERROR(look(view));
+           return true;
+         })
+      .status();
+}
+
 base::StatusOr<HashResult> Reads::Hash(Revision revision) const {
   return InNewest<HashResult>([&](tree::Txn&, const View& view) -> base::StatusOr<HashResult> {
     STRATA_RETURN_IF_ERROR(view.CheckRevision(revision));

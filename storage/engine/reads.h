@@ -63,6 +63,8 @@ class Reads {
   base::StatusOr<ChangesEnd> Changes(
       Revision from, size_t max_bytes,
       absl::FunctionRef<base::StatusOr<size_t>(const Change&)> visit) const;
+  // What other rooms read in other ways. The view is there until `look` returns.
+  base::Status Look(absl::FunctionRef<base::Status(const View&)> look) const;
   // 0 is the newest.
   base::StatusOr<HashResult> Hash(Revision revision) const;
   // Reads everything; DataLoss names the first thing that is damaged. For minutes, if need be.

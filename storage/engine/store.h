@@ -30,6 +30,7 @@
 #include "storage/engine/tree/environment.h"
 #include "storage/engine/types.h"
 #include "storage/engine/verify.h"
+#include "storage/engine/view.h"
 #include "storage/engine/write.h"
 #include "storage/engine/writer.h"
 
@@ -82,6 +83,9 @@ class Store {
       Revision from, size_t max_bytes,
       absl::FunctionRef<base::StatusOr<size_t>(const Change&)> visit) const {
     return reads_.Changes(from, max_bytes, visit);
+  }
+  base::Status Look(absl::FunctionRef<base::Status(const View&)> look) const {
+    return reads_.Look(look);
   }
   base::StatusOr<HashResult> Hash(Revision revision) const { return reads_.Hash(revision); }
   base::StatusOr<Verified> Verify() const { return reads_.Verify(); }

@@ -27,7 +27,8 @@ base::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string
                                                                const Options& options) {
   std::unique_ptr<Environment> env(new Environment(path, options));
   unlink((path + kCopySuffix).c_str());  // of a defragmentation that was cut off
-  STRATA_RETURN_IF_ERROR(base::Annotate(env->OpenFile(), path));
+  STRATA_RETURN_IF_ERROR(
+      base::Annotate(options.durable ? env->OpenFile() : env->OpenCache(), path));
   return env;
 }
 
@@ -53,6 +54,16 @@ base::Status Environment::OpenFile() {
   checkpoints_ = std::move(checkpoints);
   return checkpoints_->Recover(file_->env(),
                                [this](std::string_view record) { return Redo(record); });
+}
+
+base::Status Environment::OpenCache() {
+  map_bytes_ = options_.initial_map_bytes;
+  STRATA_ASSIGN_OR_RETURN(file_, LmdbFile::OpenCache(path_,
+                                                     {.map_bytes = map_bytes_,
+                                                      .max_map_bytes = options_.max_map_bytes,
+                                                      .snapshots = options_.max_snapshots},
+                                                     faults_));
+  return base::OkStatus();
 }
 
 // In one transaction, which isn't logged.
@@ -156,7 +167,14 @@ base::StatusOr<bool> Environment::Log(const Txn& txn) {
   return logged;
 }
 
+base::Status Environment::CommitUnlogged(Txn& txn) {
+  int code = mdb_txn_commit(std::exchange(txn.txn_, nullptr));
+  if (code == EIO && !file_->HasRoom()) code = ENOSPC;
+  return code == 0 ? base::OkStatus() : txn.Failed(code, "committing");
+}
+
 base::Status Environment::Commit(Txn& txn) {
+  if (!logged()) return CommitUnlogged(txn);
   const base::StatusOr<bool> logged = Log(txn);
   if (!logged.ok()) {
     txn.disk_full_ = absl::IsResourceExhausted(logged.status());

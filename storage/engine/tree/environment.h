@@ -45,6 +45,9 @@ class Environment {
     int max_snapshots = 510;
     // Entries of tables; a write makes four or five.
     size_t changes_between_checkpoints = 4096;
+    // Or it is a cache: what the path names is made anew, empty, commits are neither logged nor
+    // synced, and after a crash it is nothing.
+    bool durable = true;
   };
 
   // Opens the file, or makes one with mode 0600: aside until it is whole, so that a file that isn't
@@ -90,9 +93,12 @@ class Environment {
   Environment(std::string path, const Options& options)
       : path_(std::move(path)), options_(options) {}
   base::Status OpenFile();
+  base::Status OpenCache();
+  bool logged() const { return options_.durable; }
   base::Status Redo(std::string_view record);
   base::StatusOr<bool> Log(const Txn& txn);
   base::Status Commit(Txn& txn);
+  base::Status CommitUnlogged(Txn& txn);
   void CloseFile() ABSL_EXCLUSIVE_LOCKS_REQUIRED(map_mu_) ABSL_LOCKS_EXCLUDED(pool_mu_);
   void Return(MDB_txn* snapshot) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
@@ -101,7 +107,7 @@ class Environment {
   MapFaults faults_;
   // Change only while map_mu_ is held alone, by the writing thread. Null: Defragment failed.
   std::unique_ptr<LmdbFile> file_;
-  std::unique_ptr<Checkpoints> checkpoints_;
+  std::unique_ptr<Checkpoints> checkpoints_;  // null too if it is a cache
   // The writing thread's, as the next: of the file that was open last.
   int64_t map_bytes_ = 0;
   std::chrono::nanoseconds logging_{};

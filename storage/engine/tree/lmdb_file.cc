@@ -22,6 +22,7 @@ namespace strata::engine::tree {
 namespace {
 
 constexpr const char* kNewSuffix = ".new";
+constexpr const char* kLockSuffix = "-lock";  // LMDB's own
 
 // A file that was cut ends the process when the map is read behind its end; a hole there is damage
 // like any other. Free pages at the end may never have been written, so that a file may be short
@@ -82,8 +83,22 @@ base::StatusOr<std::unique_ptr<LmdbFile>> LmdbFile::Open(const std::string& path
                                                          const Bounds& bounds, MapFaults& faults) {
   STRATA_RETURN_IF_ERROR(CheckFile(path));
   std::unique_ptr<LmdbFile> file(new LmdbFile(bounds, faults));
-  STRATA_RETURN_IF_ERROR(file->OpenTree(path));
+  STRATA_RETURN_IF_ERROR(file->OpenTree(path, 0));
   return file;
+}
+
+base::StatusOr<std::unique_ptr<LmdbFile>> LmdbFile::OpenCache(const std::string& path,
+                                                              const Bounds& bounds,
+                                                              MapFaults& faults) {
+  RemoveFiles(path);
+  std::unique_ptr<LmdbFile> file(new LmdbFile(bounds, faults));
+  STRATA_RETURN_IF_ERROR(file->OpenTree(path, MDB_NOSYNC));
+  return file;
+}
+
+void LmdbFile::RemoveFiles(const std::string& path) {
+  unlink(path.c_str());
+  unlink((path + kLockSuffix).c_str());
 }
 
 LmdbFile::~LmdbFile() {
@@ -91,7 +106,7 @@ LmdbFile::~LmdbFile() {
   if (env_ != nullptr) mdb_env_close(env_);
 }
 
-base::Status LmdbFile::OpenTree(const std::string& path) {
+base::Status LmdbFile::OpenTree(const std::string& path, unsigned flags) {
   if (const int code = mdb_env_create(&env_); code != 0) return Error(code, "opening");
   struct stat file {};
   const int64_t size = stat(path.c_str(), &file) == 0 ? file.st_size : 0;
@@ -104,7 +119,7 @@ base::Status LmdbFile::OpenTree(const std::string& path) {
   mdb_env_set_maxreaders(env_, static_cast<unsigned>(bounds_.snapshots) + 4);
   // MDB_NOTLS: a snapshot belongs to its Txn object, not to the thread, so that the pool can hand
   // it on.
-  if (const int code = mdb_env_open(env_, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS, 0600);
+  if (const int code = mdb_env_open(env_, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS | flags, 0600);
       code != 0) {
     return Error(code, "opening");
   }

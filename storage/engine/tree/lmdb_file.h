@@ -36,6 +36,12 @@ class LmdbFile {
   // `faults` counts what can't be read of it.
   static base::StatusOr<std::unique_ptr<LmdbFile>> Open(const std::string& path,
                                                         const Bounds& bounds, MapFaults& faults);
+  // An empty one in place of what the path names, without syncs from then on.
+  static base::StatusOr<std::unique_ptr<LmdbFile>> OpenCache(const std::string& path,
+                                                             const Bounds& bounds,
+                                                             MapFaults& faults);
+  // The names of such a file, and of what LMDB has beside it; who has it open goes on.
+  static void RemoveFiles(const std::string& path);
   LmdbFile(const LmdbFile&) = delete;
   LmdbFile& operator=(const LmdbFile&) = delete;
   ~LmdbFile();
@@ -64,7 +70,7 @@ class LmdbFile {
  private:
   LmdbFile(const Bounds& bounds, MapFaults& faults)
       : bounds_(bounds), map_bytes_(bounds.map_bytes), faults_(faults) {}
-  base::Status OpenTree(const std::string& path);
+  base::Status OpenTree(const std::string& path, unsigned flags);
   base::Status WatchMap();
   void ForgetMap();
 

@@ -43,6 +43,7 @@ base::Status Txn::Whole() const {
 }
 
 void Txn::Note(RedoOp::Kind kind, Table table, std::string_view key, std::string_view value) {
+  if (!env_->logged()) return;
   ++changes_;
   if (redo_.size() > Wal::kMaxRecordBytes) return;
   AppendRedo(redo_, {kind, static_cast<uint8_t>(table), key, value});
