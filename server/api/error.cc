@@ -89,6 +89,13 @@ Error MethodNotAllowed() {
           "the server does not allow this method on the requested resource", Details{}};
 }
 
+Error WatchNotSupported(const registry::Resource& resource) {
+  return {
+      405, "MethodNotAllowed",
+      fmt::format("watch is not supported on resources of kind {}", Quote(resource.qualified())),
+      Details{"", resource.group->name(), std::string(resource.parent()), {}}};
+}
+
 Error BadRequest(std::string_view message) {
   return {400, "BadRequest", std::string(message), {}};
 }

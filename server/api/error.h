@@ -47,6 +47,8 @@ Error NotFound(const registry::Resource& resource, std::string_view name);
 Error NotFoundSingular(const registry::Resource& resource, std::string_view name);
 Error NotFoundGeneric();  // no such route in the group
 Error MethodNotAllowed();
+// Of a resource that can be listed (NewMethodNotSupported).
+Error WatchNotSupported(const registry::Resource& resource);
 Error BadRequest(std::string_view message);
 Error Unauthorized();
 // "User … cannot get resource …"; `reason` is the authorizer's, if it gave one.

@@ -187,7 +187,7 @@ void AddGroup(const registry::Group& group, bool v3, SchemaSet& schemas,
   for (const registry::Resource& resource : group.resources()) {
     if (resource.type == nullptr || !resource.serves("get")) continue;
     const Operation read = Read(resource);
-    paths[registry::PathOf(resource)] =
+    paths[registry::PathOf(resource, registry::Scope::kObject)] =
         JsonObject({{"get", operation(read)}, {"parameters", Parameters(read, v3)}});
   }
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/clock.h"
@@ -25,8 +26,13 @@ class Call {
 
   http::Request request;
   std::shared_ptr<const api::RequestInfo> info;  // never null where a request is served
-  // Whose object it asks for; null where it asks for none, or for one that isn't served.
+  // What it is about (Router::Aim). Null: no path of a resource that is known.
   const registry::Resource* resource = nullptr;
+  registry::Scope scope = registry::Scope::kObject;
+  // What is to be done there: get, list, watch, …. Empty where the method has no verb. An `info` of
+  // a list or watch has the namespace, or none for all, and the name of the one object that is
+  // meant, if the path or the field selector names one.
+  std::string_view verb;
   std::shared_ptr<const auth::UserInfo> user;
   base::MonotonicTime deadline;  // of the whole request
 

@@ -11,7 +11,7 @@ class Asked final : public Call {
  public:
   Asked(const std::string& target, const std::string& accept) {
     info = api::RecallRequestInfo("GET", target);
-    resource = registry::ObjectAt({&registry::ImageV1()}, info->parts);
+    resource = registry::TargetOf({&registry::ImageV1()}, info->parts).resource;
     request.headers.Add("accept", accept);
   }
   void Respond(http::Response) override {}

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lib/codec/json_text.h"
+#include "server/endpoints/get_request.h"
 #include "server/endpoints/version.h"
 
 namespace strata::endpoints {
@@ -16,12 +17,30 @@ std::string_view HeaderOf(const Call& call, std::string_view name) {
   return value == nullptr ? std::string_view() : std::string_view(*value);
 }
 
-// Of an object's path; HEAD has no route there (k8s.io/apiserver pkg/endpoints/installer.go).
-std::string VerbOf(std::string_view method) {
-  if (method == "GET") return "get";
-  if (method == "PUT") return "update";
-  if (method == "PATCH") return "patch";
-  return method == "DELETE" ? "delete" : "";
+// Of what the path is about, by the method: HEAD has no route there (k8s.io/apiserver
+// pkg/endpoints/installer.go). Only whether a GET of a collection watches is the query's to say.
+std::string_view VerbOf(const registry::Target& target, const Call& call) {
+  const std::string& method = call.request.method;
+  if (target.watch) return method == "GET" ? "watch" : "";
+  if (target.scope == registry::Scope::kObject) {
+    if (method == "GET") return "get";
+    if (method == "PUT") return "update";
+    if (method == "PATCH") return "patch";
+    return method == "DELETE" ? "delete" : "";
+  }
+  if (method == "GET") return call.info->verb == "watch" ? "watch" : "list";
+  // Nothing is made or deleted in all namespaces at once.
+  if (target.resource->namespaced && target.scope == registry::Scope::kCluster) return "";
+  if (method == "POST") return "create";
+  return method == "DELETE" ? "deletecollection" : "";
+}
+
+// A list is asked to watch and can't, which is said in a form that the client takes (ListResource
+// in k8s.io/apiserver pkg/endpoints/handlers/get.go).
+void RefuseWatch(Call& call) {
+  const wire::Negotiation negotiation = NegotiateObject(call);
+  call.Fail(negotiation.refusal == wire::Refusal::kNone ? api::WatchNotSupported(*call.resource)
+                                                        : api::NotAcceptable(negotiation.refusal));
 }
 
 }  // namespace
@@ -32,7 +51,7 @@ void Router::AddPath(std::string path, CallHandler handler) {
 
 void Router::Serve(const registry::Resource& resource, std::string_view verb, CallHandler handler) {
   if (!resource.serves(verb)) std::abort();  // discovery wouldn't name it
-  objects_[{&resource, std::string(verb)}] = std::move(handler);
+  resources_[{&resource, std::string(verb)}] = std::move(handler);
 }
 
 void Router::AddHealth(const Health& health) {
@@ -70,7 +89,7 @@ void Router::AddOpenApi(const api::OpenApi& openapi) {
 }
 
 void Router::Route(std::shared_ptr<Call> call) const {
-  if (call->resource != nullptr) return RouteObject(std::move(call));
+  if (call->resource != nullptr) return RouteResource(std::move(call));
   std::string_view path = call->info->path;
   if (path == "/") return AnswerPaths(*call, 200);
   if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
@@ -87,11 +106,21 @@ void Router::Route(std::shared_ptr<Call> call) const {
   AnswerPaths(*call, 404);
 }
 
-// By the method, not by the verb that is authorized: that of an object without a name is list.
-void Router::RouteObject(std::shared_ptr<Call> call) const {
-  const auto found = objects_.find({call->resource, VerbOf(call->request.method)});
-  if (found == objects_.end()) return call->Fail(api::MethodNotAllowed());
-  found->second(std::move(call));
+void Router::Aim(Call& call) const {
+  // Parts don't tell what slashes are before them, and go-restful wants one.
+  if (!call.info->path.starts_with("/apis/")) return;
+  const registry::Target target = registry::TargetOf(groups_, call.info->parts);
+  if (target.resource == nullptr) return;
+  call.resource = target.resource;
+  call.scope = target.scope;
+  call.verb = VerbOf(target, call);
+}
+
+void Router::RouteResource(std::shared_ptr<Call> call) const {
+  const auto found = resources_.find({call->resource, std::string(call->verb)});
+  if (found != resources_.end()) return found->second(std::move(call));
+  if (call->verb == "watch" && call->resource->serves("list")) return RefuseWatch(*call);
+  call->Fail(api::MethodNotAllowed());
 }
 
 // What a path outside of all known roots is answered with, as the reference answers: what there is

@@ -23,8 +23,7 @@ class Router {
 
   // A path answered exactly, and with a slash behind it. GET and HEAD reach the handler.
   void AddPath(std::string path, CallHandler handler);
-  // What answers `verb` on an object of `resource`, which is one of the groups' and says that it
-  // serves it.
+  // What answers `verb` on `resource`, which is one of the groups' and says that it serves it.
   void Serve(const registry::Resource& resource, std::string_view verb, CallHandler handler);
 
   // Health, version, discovery, OpenAPI and the list of paths.
@@ -34,20 +33,18 @@ class Router {
   void AddOpenApi(const api::OpenApi& openapi);
 
   const registry::Groups& groups() const { return groups_; }
-  // Whose object the request asks for, as Call::resource has it.
-  const registry::Resource* ResourceOf(const api::RequestInfo& info) const {
-    return registry::ObjectAt(groups_, info.parts);
-  }
+  // Says what the call, whose request is parsed, is about.
+  void Aim(Call& call) const;
 
   void Route(std::shared_ptr<Call> call) const;
 
  private:
-  void RouteObject(std::shared_ptr<Call> call) const;
+  void RouteResource(std::shared_ptr<Call> call) const;
   void AnswerPaths(Call& call, int status) const;
 
   const registry::Groups groups_;
   std::map<std::string, CallHandler, std::less<>> paths_;
-  std::map<std::pair<const registry::Resource*, std::string>, CallHandler> objects_;
+  std::map<std::pair<const registry::Resource*, std::string>, CallHandler> resources_;
 };
 
 }  // namespace strata::endpoints

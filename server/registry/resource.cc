@@ -6,12 +6,24 @@
 namespace strata::registry {
 namespace {
 
-// Verbs whose paths name one object.
+// The verbs of a path.
 constexpr std::string_view kOfObjects[] = {"get", "update", "patch", "delete"};
+constexpr std::string_view kOfCollections[] = {"list", "create", "deletecollection"};
+// Of a resource of namespaces, over all of them.
+constexpr std::string_view kOfAll[] = {"list"};
+constexpr std::string_view kOfWatches[] = {"watch"};
 
-bool ServesObjects(const Resource& resource) {
-  return std::any_of(std::begin(kOfObjects), std::end(kOfObjects),
-                     [&](std::string_view verb) { return resource.serves(verb); });
+std::span<const std::string_view> VerbsOf(const Resource& resource, Scope scope, bool watch) {
+  if (watch) return kOfWatches;
+  if (scope == Scope::kObject) return kOfObjects;
+  return scope == Scope::kCluster && resource.namespaced ? std::span<const std::string_view>(kOfAll)
+                                                         : kOfCollections;
+}
+
+bool IsKnown(const Target& target) {
+  const auto verbs = VerbsOf(*target.resource, target.scope, target.watch);
+  return std::any_of(verbs.begin(), verbs.end(),
+                     [&](std::string_view verb) { return target.resource->knows(verb); });
 }
 
 // Whether `name` is "parent" or, with a subresource, "parent/subresource". Every request asks.
@@ -33,6 +45,10 @@ std::string_view Resource::subresource() const {
 
 bool Resource::serves(std::string_view verb) const {
   return std::find(verbs.begin(), verbs.end(), verb) != verbs.end();
+}
+
+bool Resource::knows(std::string_view verb) const {
+  return serves(verb) || std::find(unserved.begin(), unserved.end(), verb) != unserved.end();
 }
 
 codec::TypeMeta Resource::type_meta() const {
@@ -59,27 +75,35 @@ const Resource* Group::Find(std::string_view name) const {
   return found == resources_.end() ? nullptr : &*found;
 }
 
-const Resource* ObjectAt(const Groups& groups, std::span<const std::string> parts) {
-  if (parts.size() < 5 || parts[0] != "apis") return nullptr;
+Target TargetOf(const Groups& groups, std::span<const std::string> parts) {
+  if (parts.size() < 4 || parts[0] != "apis") return {};
   const auto group = std::find_if(groups.begin(), groups.end(), [&](const Group* one) {
     return one->name() == parts[1] && one->version() == parts[2];
   });
-  if (group == groups.end()) return nullptr;
-  const bool namespaced = parts[3] == "namespaces" && parts.size() > 5;
-  parts = parts.subspan(namespaced ? 5 : 3);
-  if (parts.size() < 2 || parts.size() > 3) return nullptr;
+  if (group == groups.end()) return {};
+  parts = parts.subspan(3);
+  Target target{.watch = parts[0] == "watch"};
+  if (target.watch) parts = parts.subspan(1);
+  const bool in_namespace = parts.size() > 2 && parts[0] == "namespaces";
+  if (in_namespace) parts = parts.subspan(2);
+  if (parts.empty() || parts.size() > 3) return {};
+  if (parts.size() == 1) target.scope = in_namespace ? Scope::kNamespace : Scope::kCluster;
   const std::string_view subresource = parts.size() == 3 ? std::string_view(parts[2]) : "";
   for (const Resource& one : (*group)->resources()) {
-    if (one.namespaced == namespaced && IsNamed(one.name, parts[0], subresource))
-      return ServesObjects(one) ? &one : nullptr;
+    if (!IsNamed(one.name, parts[0], subresource)) continue;
+    if (one.namespaced != in_namespace && target.scope != Scope::kCluster) return {};
+    target.resource = &one;
+    return IsKnown(target) ? target : Target{};
   }
-  return nullptr;
+  return {};
 }
 
-std::string PathOf(const Resource& resource) {
+std::string PathOf(const Resource& resource, Scope scope, bool watch) {
   std::string path = "/apis/" + resource.group->group_version();
-  if (resource.namespaced) path += "/namespaces/{namespace}";
-  path += "/" + std::string(resource.parent()) + "/{name}";
+  if (watch) path += "/watch";
+  if (resource.namespaced && scope != Scope::kCluster) path += "/namespaces/{namespace}";
+  path += "/" + std::string(resource.parent());
+  if (scope == Scope::kObject) path += "/{name}";
   if (!resource.subresource().empty()) path += "/" + std::string(resource.subresource());
   return path;
 }

@@ -25,9 +25,15 @@ struct Resource {
   bool namespaced = true;
   // Of an object; OpenAPI's schemas come from it. Null: it is in no OpenAPI document.
   const google::protobuf::Descriptor* type = nullptr;
+  // Of what is answered to a list, if there is one: "ImageStreamList".
+  std::string list_kind = {};
+  const google::protobuf::Descriptor* list_type = nullptr;
   // Those that are served, in alphabetical order. Without any it is named only as the parent of its
   // subresources, so that clients can map its name to a group; nobody watches, lists or deletes it.
   std::vector<std::string> verbs = {};
+  // Those of the reference alone. They are announced nowhere, but their paths are known: what asks
+  // there is told that the method isn't allowed, and not that there is no such resource.
+  std::vector<std::string> unserved = {};
   std::vector<std::string> short_names = {};
   std::vector<std::string> categories = {};
   // Stored as an object of its own, for which discovery has a hash.
@@ -43,6 +49,8 @@ struct Resource {
   std::string_view parent() const;
   std::string_view subresource() const;
   bool serves(std::string_view verb) const;
+  // Or the reference does: its path is known.
+  bool knows(std::string_view verb) const;
   // What an encoded object says of itself.
   codec::TypeMeta type_meta() const;
   // "imagestreams.image.openshift.io": of a subresource too, for the objects are its resource's.
@@ -76,11 +84,23 @@ class Group {
 // In the order of their names.
 using Groups = std::vector<const Group*>;
 
-// The resource whose one object the path names (its parts, without the slashes around), if a verb
-// of objects is served; else null.
-const Resource* ObjectAt(const Groups& groups, std::span<const std::string> parts);
+// How much of a resource a path is about: one object, or those of one namespace, or all of them.
+// Metrics and operations are told apart by it.
+enum class Scope { kObject, kNamespace, kCluster };
 
-// Where an object's path is, with what varies in braces.
-std::string PathOf(const Resource& resource);
+// What a path is about.
+struct Target {
+  const Resource* resource = nullptr;  // null: nothing that is known
+  Scope scope = Scope::kObject;
+  // Below `watch/`, which is deprecated: whatever it is about is watched, also one object.
+  bool watch = false;
+};
+
+// `parts` are the path's, without the slashes around it. The path is known if a verb is that has
+// it.
+Target TargetOf(const Groups& groups, std::span<const std::string> parts);
+
+// Where it is, with what varies in braces. The scope is one that the resource has.
+std::string PathOf(const Resource& resource, Scope scope, bool watch = false);
 
 }  // namespace strata::registry

@@ -16,7 +16,7 @@ Step RequestInfo::Apply(ServedCall& call) {
     return call.Refuse({400, "", "400 Bad Request", {}, api::Error::Form::kText});
   }
   call.info = std::move(info);
-  call.resource = router_.ResourceOf(*call.info);
+  router_.Aim(call);
   const std::string* trace = call.request.headers.Find("traceparent");
   if (trace != nullptr && !api::TraceId(*trace).empty()) {
     auto traced = std::make_shared<api::RequestInfo>(*call.info);
