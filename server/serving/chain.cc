@@ -56,7 +56,7 @@ void Chain::Finish(ServedCall& call, const Outcome& outcome) const {
 void Chain::NoteException(const ServedCall& call, const std::exception& error) {
   log_.Error("A request ended with an exception",
              {{"err", std::string_view(error.what())}, {"URI", call.request.target}});
-  request_metrics_.Terminated(call.resource, 500);
+  request_metrics_.Terminated(call, 500);
 }
 
 }  // namespace strata::serving

@@ -67,7 +67,7 @@ void ServedCall::BeginFlow(http::Response& response) {
   end_alarm_ = chain_.deadlines_.Set(deadline, [weak = weak_from_this()] {
     const auto call = weak.lock();
     if (call == nullptr) return;
-    call->chain_.request_metrics_.Terminated(call->resource, 504);
+    call->chain_.request_metrics_.Terminated(*call, 504);
     call->exchange_->Abandon();
   });
 }

@@ -36,7 +36,7 @@ InFlight::InFlight(const Options& options, RequestMetrics& request_metrics, obs:
 
 Step InFlight::Apply(ServedCall& call) {
   if (api::IsLongRunning(*call.info) || Take(call)) return Step::kGoOn;
-  request_metrics_.Terminated(call.resource, 429);
+  request_metrics_.Terminated(call, 429);
   return call.Refuse(api::TooManyRequests());
 }
 

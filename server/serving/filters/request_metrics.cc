@@ -14,19 +14,9 @@ const std::vector<double> kDurationBuckets = {0.005, 0.025, 0.05, 0.1, 0.2, 0.4,
                                               8,     10,    15,   20,  30,  45,  60};
 const std::vector<double> kSizeBuckets = {1000, 10'000, 100'000, 1e6, 1e7, 1e8, 1e9};
 
-// Null: of paths that are no resource's.
-obs::Labels LabelsOf(const registry::Resource* resource) {
-  if (resource == nullptr) {
-    return {{"verb", "GET"},     {"group", ""}, {"version", ""},           {"resource", ""},
-            {"subresource", ""}, {"scope", ""}, {"component", "apiserver"}};
-  }
-  return {{"verb", "GET"},
-          {"group", resource->group->name()},
-          {"version", resource->group->version()},
-          {"resource", std::string(resource->parent())},
-          {"subresource", std::string(resource->subresource())},
-          {"scope", "resource"},
-          {"component", "apiserver"}};
+std::string NameOf(registry::Scope scope) {
+  if (scope == registry::Scope::kObject) return "resource";
+  return scope == registry::Scope::kNamespace ? "namespace" : "cluster";
 }
 
 }  // namespace
@@ -44,31 +34,72 @@ RequestMetrics::RequestMetrics(const registry::Groups& groups, obs::Metrics& met
                                   {{"result", "allowed"}})),
       denied_(metrics.AddCounter("authorization_attempts_total", "Authorizations by result.",
                                  {{"result", "denied"}})) {
-  AddRoute(nullptr);
+  AddRoute({});
   for (const registry::Group* group : groups)
-    for (const registry::Resource& resource : group->resources()) AddRoute(&resource);
+    for (const registry::Resource& resource : group->resources()) AddRoutes(resource);
 }
 
-void RequestMetrics::AddRoute(const registry::Resource* resource) {
-  auto route = std::make_unique<OfRoute>();
-  route->resource = resource;
-  route->labels = LabelsOf(resource);
-  obs::Labels timed = route->labels;
+void RequestMetrics::AddRoutes(const registry::Resource& resource) {
+  using registry::Scope;
+  AddRoute({&resource, Scope::kObject, "GET"});
+  std::vector<Scope> collections = {Scope::kCluster};
+  if (resource.namespaced) collections.push_back(Scope::kNamespace);
+  for (const Scope scope : collections) {
+    if (!resource.serves("list")) break;
+    AddRoute({&resource, scope, "LIST"});
+    AddRoute({&resource, scope, "WATCH"});  // also of one that can't be watched: it is told so
+  }
+  if (resource.serves("watch")) AddRoute({&resource, Scope::kObject, "WATCH"});
+}
+
+void RequestMetrics::AddRoute(const Route& of) {
+  auto added = std::make_unique<OfRoute>();
+  added->route = of;
+  const registry::Resource* resource = of.resource;
+  added->labels = {{"verb", std::string(of.verb)},
+                   {"group", ""},
+                   {"version", ""},
+                   {"resource", ""},
+                   {"subresource", ""},
+                   {"scope", ""},
+                   {"component", "apiserver"}};
+  if (resource != nullptr) {
+    added->labels["group"] = resource->group->name();
+    added->labels["version"] = resource->group->version();
+    added->labels["resource"] = std::string(resource->parent());
+    added->labels["subresource"] = std::string(resource->subresource());
+    added->labels["scope"] = NameOf(of.scope);
+  }
+  obs::Labels timed = added->labels;
   timed["dry_run"] = "";
-  route->duration = std::make_unique<obs::Histogram>(metrics_.AddHistogram(
+  added->duration = std::make_unique<obs::Histogram>(metrics_.AddHistogram(
       "apiserver_request_duration_seconds", "Time to answer requests.", kDurationBuckets, timed));
-  route->sli = std::make_unique<obs::Histogram>(metrics_.AddHistogram(
+  added->sli = std::make_unique<obs::Histogram>(metrics_.AddHistogram(
       "apiserver_request_sli_duration_seconds",
       "Time to answer requests, without that of webhooks and queues, of which there are none.",
-      kDurationBuckets, route->labels));
-  route->sizes = std::make_unique<obs::Histogram>(metrics_.AddHistogram(
-      "apiserver_response_sizes", "Bytes of responses.", kSizeBuckets, route->labels));
-  routes_.push_back(std::move(route));
+      kDurationBuckets, added->labels));
+  added->sizes = std::make_unique<obs::Histogram>(metrics_.AddHistogram(
+      "apiserver_response_sizes", "Bytes of responses.", kSizeBuckets, added->labels));
+  routes_.push_back(std::move(added));
 }
 
-RequestMetrics::OfRoute& RequestMetrics::RouteOf(const registry::Resource* resource) {
-  return **std::find_if(routes_.begin(), routes_.end(),
-                        [&](const auto& route) { return route->resource == resource; });
+// What no verb is served of counts as what is read there (CanonicalVerb, cleanVerb).
+RequestMetrics::Route RequestMetrics::RouteOf(const endpoints::Call& call) {
+  if (call.resource == nullptr) return {};
+  Route route{call.resource, call.scope, "GET"};
+  if (call.verb == "watch") {
+    route.verb = "WATCH";
+  } else if (call.scope != registry::Scope::kObject) {
+    route.verb = "LIST";
+  }
+  return route;
+}
+
+RequestMetrics::OfRoute& RequestMetrics::Find(const endpoints::Call& call) {
+  const Route route = RouteOf(call);
+  const auto found = std::find_if(routes_.begin(), routes_.end(),
+                                  [&](const auto& one) { return one->route == route; });
+  return found == routes_.end() ? *routes_.front() : **found;
 }
 
 const obs::Counter& RequestMetrics::CounterOf(OfRoute& route, int code) {
@@ -81,7 +112,7 @@ const obs::Counter& RequestMetrics::CounterOf(OfRoute& route, int code) {
 }
 
 void RequestMetrics::Finish(ServedCall& call, const Outcome& outcome) {
-  OfRoute& of = RouteOf(call.resource);
+  OfRoute& of = Find(call);
   CounterOf(of, outcome.status).Increment();
   const double seconds = std::chrono::duration<double>(outcome.took).count();
   of.duration->Observe(seconds);
@@ -89,8 +120,8 @@ void RequestMetrics::Finish(ServedCall& call, const Outcome& outcome) {
   of.sizes->Observe(static_cast<double>(outcome.bytes));
 }
 
-void RequestMetrics::Terminated(const registry::Resource* resource, int code) {
-  obs::Labels labels = RouteOf(resource).labels;
+void RequestMetrics::Terminated(const endpoints::Call& call, int code) {
+  obs::Labels labels = Find(call).labels;
   labels["code"] = std::to_string(code);
   metrics_
       .AddCounter("apiserver_request_terminations_total",

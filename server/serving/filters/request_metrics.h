@@ -5,17 +5,18 @@
 
 #include <chrono>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "lib/obs/lazy_counters.h"
 #include "lib/obs/metrics.h"
+#include "server/endpoints/call.h"
 #include "server/registry/resource.h"
 #include "server/serving/filter.h"
 
 namespace strata::serving::filters {
 
-// Labels come from the groups' resources alone, never from a request: `resource` is one of them, or
-// null for all other paths.
+// Labels come from the groups' resources alone, never from a request.
 class RequestMetrics final : public Filter {
  public:
   RequestMetrics(const registry::Groups& groups, obs::Metrics& metrics);
@@ -23,25 +24,35 @@ class RequestMetrics final : public Filter {
 
   // Of a request that ends before its time, besides: too many in flight, an exception, an answer
   // that was broken off (RecordRequestTermination).
-  void Terminated(const registry::Resource* resource, int code);
+  void Terminated(const endpoints::Call& call, int code);
   void AuthenticationResult(bool success);
   void AuthorizationResult(bool allowed);
 
  private:
+  // What a path is about and what is done there; of all other paths nothing.
+  struct Route {
+    const registry::Resource* resource = nullptr;
+    registry::Scope scope = registry::Scope::kObject;
+    std::string_view verb = "GET";
+
+    friend bool operator==(const Route&, const Route&) = default;
+  };
   struct OfRoute {
-    const registry::Resource* resource;
+    Route route;
     obs::Labels labels;
     obs::LazyCounters<600> by_code;
     std::unique_ptr<obs::Histogram> duration, sli;
     std::unique_ptr<obs::Histogram> sizes;
   };
 
-  void AddRoute(const registry::Resource* resource);
-  OfRoute& RouteOf(const registry::Resource* resource);
+  static Route RouteOf(const endpoints::Call& call);
+  void AddRoutes(const registry::Resource& resource);
+  void AddRoute(const Route& route);
+  OfRoute& Find(const endpoints::Call& call);
   const obs::Counter& CounterOf(OfRoute& route, int code);
 
   obs::Metrics& metrics_;
-  std::vector<std::unique_ptr<OfRoute>> routes_;  // a handful
+  std::vector<std::unique_ptr<OfRoute>> routes_;  // some dozens; first that of all other paths
   obs::Counter authenticated_, users_, unauthenticated_, allowed_, denied_;
 };
 
