@@ -42,15 +42,39 @@ def load_records(args, url, records):
     print(f"loaded {done.stdout.strip()} in {time.monotonic() - begin:.1f} s")
 
 
+class Backend:
+    """`is_live`: it can be written while strata-apiserver reads it. A data directory can't: whoever writes it stops the
+    server first."""
+
+    def __init__(self, args, work, process, url):
+        self.args, self.work = args, work
+        self.is_live = args.backend != "data-dir"
+        self.process, self.url = process, url
+        self.flags = [f"--etcd-servers={url}"] if self.is_live else [f"--data-dir={work / 'store'}"]
+
+    @contextlib.contextmanager
+    def written(self):
+        """The URL of its etcd API, in a block in which it may be written."""
+        if self.is_live:
+            yield self.url
+            return
+        process, url = start_storage(self.args, self.work)
+        with process:
+            yield url
+            end(process)
+
+
+def end(process):
+    if process.stop() != 0:
+        raise Trouble(f"{process.name} ended with {process.process.returncode}\n{process.tail()}")
+
+
 @contextlib.contextmanager
 def backend(args, work, recorded):
-    """The flags with which strata-apiserver reads the recorded records."""
+    """A Backend with the recorded records."""
     process, url = start_etcd(args, work) if args.backend == "etcd" else start_storage(args, work)
     with process:
         load_records(args, url, recorded.records())
         if args.backend == "data-dir":
-            if process.stop() != 0:
-                raise Trouble(f"strata-storage ended with {process.process.returncode}\n{process.tail()}")
-            yield [f"--data-dir={work / 'store'}"]
-        else:
-            yield [f"--etcd-servers={url}"]
+            end(process)
+        yield Backend(args, work, process, url)

@@ -9,13 +9,10 @@ resourceVersion included. What differs on purpose stands in the directory's devi
 what the server doesn't do yet. Anything else that differs is a failure. README.md says what isn't comparable.
 """
 
-import argparse
 import http.client
 import pathlib
-import shutil
-import sys
-import tempfile
 
+import command_line
 from backends import backend
 from comparing import compare, compare_headers
 from identities import make_identities
@@ -61,8 +58,8 @@ def replay_unsynced(args, work, recorded, case):
 
 def replay(args, work, recorded, cases):
     verdicts = {}
-    with (backend(args, work, recorded) as flags,
-          Server(args, work, "apiserver", [*flags, *recorded.deviations.FLAGS]) as server):
+    with (backend(args, work, recorded) as records,
+          Server(args, work, "apiserver", [*records.flags, *recorded.deviations.FLAGS]) as server):
         server.process.wait_until("ready", server.is_ready)
         for case in cases:
             if case.get("deterministic") is False:
@@ -76,25 +73,13 @@ def replay(args, work, recorded, cases):
                     verdicts[case["case"]] = judge(recorded, case, server.ask(case["request"]))
                 except (OSError, http.client.HTTPException) as error:
                     verdicts[case["case"]] = ("failed", f"no answer: {error!r}")
-        if server.process.process.poll() is not None:
-            raise Trouble(f"the server ended with {server.process.process.returncode}\n{server.process.tail()}")
-        for connection in server.connections.values():
-            connection.close()
-        if server.process.stop() != 0:
-            raise Trouble(f"the server ended with {server.process.process.returncode}\n{server.process.tail()}")
+        server.end()
     return verdicts
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--apiserver", required=True, type=pathlib.Path)
-    parser.add_argument("--storage", required=True, type=pathlib.Path)
-    parser.add_argument("--load", required=True, type=pathlib.Path, help="strata-golden-load")
-    parser.add_argument("--backend", required=True, choices=("etcd", "strata-storage", "data-dir"))
-    parser.add_argument("--etcd", default="/usr/bin/etcd", help="for --backend=etcd")
+    parser = command_line.parser(__doc__, recorded=HERE)
     parser.add_argument("--case", action="append", help="only this one; may be repeated")
-    parser.add_argument("--keep", action="store_true", help="leave the directory with logs and answers")
-    parser.add_argument("--recorded", default=HERE, type=pathlib.Path, help="where the manifest and the bodies are")
     args = parser.parse_args()
     recorded = Recorded(args.recorded)
 
@@ -106,21 +91,11 @@ def main():
     if args.case:
         cases = [case for case in cases if case["case"] in args.case]
 
-    work = pathlib.Path(tempfile.mkdtemp(prefix="strata-golden-"))
-    try:
+    with command_line.directory(args) as work:
         make_identities(work / "certs", recorded)
         verdicts = replay(args, work, recorded, cases)
-    finally:
-        if args.keep:
-            print(f"left: {work}")
-        else:
-            shutil.rmtree(work, ignore_errors=True)
     return report(verdicts, recorded.deviations.LEAST_EQUAL)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Trouble as trouble:
-        print(f"runner.py: {trouble}", file=sys.stderr)
-        sys.exit(1)
+    command_line.run(main)

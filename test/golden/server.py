@@ -1,23 +1,69 @@
 """strata-apiserver, and what it answers."""
 
+import contextlib
 import dataclasses
 import http.client
+import socket
 import ssl
 
-from process import PATIENCE_S, Process, free_ports
+from process import PATIENCE_S, Process, Trouble, free_ports
 
 
-@dataclasses.dataclass
-class Answer:
-    status: int
-    headers: list  # (name, value) in order
-    body: bytes
+class Head:
+    """Of what has `status` and `headers`."""
 
     def values(self, name):
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
     def header(self, name):
         return next(iter(self.values(name)), None)
+
+
+@dataclasses.dataclass
+class Answer(Head):
+    status: int
+    headers: list  # (name, value) in order
+    body: bytes
+
+
+class Stream(Head):
+    def __init__(self, connection):
+        self.connection = connection
+        self.socket = connection.sock  # the connection forgets it when the answer closes it
+        self.response = connection.getresponse()
+        self.status = self.response.status
+        self.headers = self.response.getheaders()
+
+    def read(self):
+        """What has come; empty at the end, None if the body broke off. Waits for it."""
+        try:
+            return self.response.read1(1 << 16)
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+
+    def close(self):
+        """From another thread, too: a read that waits returns."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.connection.close()
+
+
+def certificate_of(request):
+    kind, _, identity = (request["auth"] or "").strip().partition(" ")
+    return identity if kind == "cert" else ""
+
+
+def send(connection, request):
+    kind, _, identity = (request["auth"] or "").strip().partition(" ")
+    body = (request.get("body") or "").encode()
+    connection.putrequest(request["method"], request["path"], skip_accept_encoding=True)
+    for name, value in request["headers"].items():
+        connection.putheader(name, value)
+    if kind == "token":
+        connection.putheader("Authorization", f"Bearer {identity}")
+    if body:
+        connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body or None)
 
 
 class Server:
@@ -38,36 +84,47 @@ class Server:
         return self
 
     def __exit__(self, *_):
-        for connection in self.connections.values():
-            connection.close()
+        self.hang_up()
         self.process.stop()
 
-    def connection(self, certificate):
-        if certificate not in self.connections:
-            context = ssl.create_default_context(cafile=self.certs / "ca.crt")
-            if certificate:
-                context.load_cert_chain(self.certs / f"{certificate}.crt", self.certs / f"{certificate}.key")
-            self.connections[certificate] = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=PATIENCE_S,
-                                                                        context=context)
-        return self.connections[certificate]
+    def hang_up(self):
+        for connection in self.connections.values():
+            connection.close()
+
+    def end(self):
+        """As it should: it was alive, and takes its leave."""
+        code = self.process.process.poll()
+        self.hang_up()
+        if code is not None or self.process.stop() != 0:
+            raise Trouble(f"the server ended with {self.process.process.returncode}\n{self.process.tail()}")
+
+    def connect(self, certificate):
+        context = ssl.create_default_context(cafile=self.certs / "ca.crt")
+        if certificate:
+            context.load_cert_chain(self.certs / f"{certificate}.crt", self.certs / f"{certificate}.key")
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=PATIENCE_S, context=context)
 
     def ask(self, request):
-        kind, _, identity = (request["auth"] or "").strip().partition(" ")
-        connection = self.connection(identity if kind == "cert" else "")
-        body = (request.get("body") or "").encode()
-        connection.putrequest(request["method"], request["path"], skip_accept_encoding=True)
-        for name, value in request["headers"].items():
-            connection.putheader(name, value)
-        if kind == "token":
-            connection.putheader("Authorization", f"Bearer {identity}")
-        if body:
-            connection.putheader("Content-Length", str(len(body)))
+        certificate = certificate_of(request)
+        if certificate not in self.connections:
+            self.connections[certificate] = self.connect(certificate)
+        connection = self.connections[certificate]
         try:
-            connection.endheaders(body or None)
+            send(connection, request)
             response = connection.getresponse()
             return Answer(response.status, response.getheaders(), response.read())
         except BaseException:
             connection.close()  # the next case gets a new one
+            raise
+
+    def open(self, request):
+        """An answer that is read as it comes, over a connection of its own."""
+        connection = self.connect(certificate_of(request))
+        try:
+            send(connection, request)
+            return Stream(connection)
+        except BaseException:
+            connection.close()
             raise
 
     def get(self, path):
