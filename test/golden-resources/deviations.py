@@ -75,3 +75,15 @@ def names():
 
 def later(name):
     return next((why for pattern, why in LATER if re.match(pattern, name)), "")
+
+
+LEAST_EQUAL_WATCHES = 3  # as long as no watch is served: those that rights refuse, and a get
+WATCHES = {}  # by scenario and backend
+
+
+def watch(name, backend):
+    return WATCHES.get((name, backend))
+
+
+def watches():
+    return {name for name, _ in WATCHES}
