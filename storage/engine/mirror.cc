@@ -17,12 +17,24 @@ constexpr int64_t kMapBytes = int64_t{1} << 40;
 
 base::Status Put(tree::Txn& txn, Position at, const Mirror::Version& version, bool newest) {
   const Kind kind = version.value ? Kind::kPut : Kind::kTombstone;
-  const std::string record =
-      EncodeHistory({.kind = kind, .key = version.key, .value = version.value.value_or("")});
+  HistoryRecord whole{.kind = kind, .key = version.key};
+  if (version.value) whole.value = *version.value;
+  const std::string record = EncodeHistory(whole);
   STRATA_RETURN_IF_ERROR(newest ? txn.Append(Table::kHistory, HistoryKey(at), record)
                                 : txn.Put(Table::kHistory, HistoryKey(at), record));
   return txn.Put(Table::kIndex, IndexKey(version.key, at.revision),
                  EncodeIndex({.kind = kind, .sub = at.sub}));
+}
+
+// Whether the newest version of `key` isn't a deletion.
+base::StatusOr<bool> Lives(const tree::Txn& txn, std::string_view key) {
+  const std::string first = IndexLowerBound(key);
+  tree::Cursor cursor(txn, Table::kIndex);
+  cursor.Seek(first);
+  STRATA_RETURN_IF_ERROR(cursor.status());
+  if (!cursor.valid() || !cursor.key().starts_with(first)) return false;
+  const auto record = ParseIndex(cursor.value());
+  return record && record->kind == Kind::kPut;
 }
 
 }  // namespace
@@ -46,6 +58,7 @@ base::Status Mirror::AddListed(std::span<const Version> versions) {
   // Nobody asks for the order of what one revision wrote before history begins.
   for (const Version& version : versions)
     STRATA_RETURN_IF_ERROR(Put(txn, {version.revision, listed_++}, version, /*newest=*/false));
+  live_ += static_cast<int64_t>(versions.size());
   return txn.Commit();
 }
 
@@ -60,6 +73,8 @@ base::Status Mirror::Append(std::span<const Version> changes) {
   STRATA_ASSIGN_OR_RETURN(auto txn, env_->Begin());
   Position at;
   for (const Version& change : changes) {
+    STRATA_ASSIGN_OR_RETURN(const bool lived, Lives(txn, change.key));
+    live_ += (change.value ? 1 : 0) - (lived ? 1 : 0);
     at = {change.revision, change.revision == at.revision ? at.sub + 1 : 0};
     STRATA_RETURN_IF_ERROR(Put(txn, at, change, /*newest=*/true));
   }

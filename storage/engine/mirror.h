@@ -7,13 +7,13 @@
 
 #include <absl/functional/function_ref.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 
 #include "lib/base/status.h"
 #include "storage/engine/tree/environment.h"
@@ -28,9 +28,9 @@ class Mirror {
  public:
   // A key as it became at a revision; without a value it was deleted. Keys fit (layout.h).
   struct Version {
-    std::string_view key;
+    std::string key;
     Revision revision = 0;
-    std::optional<std::string_view> value;
+    std::optional<std::string> value;
   };
 
   // No other that lives has this path.
@@ -55,6 +55,8 @@ class Mirror {
   // DataLoss if what was read isn't to be believed.
   base::Status Look(Revision newest, absl::FunctionRef<base::Status(const View&)> look) const;
 
+  // Keys that exist at the newest revision.
+  int64_t live() const { return live_; }
   base::StatusOr<tree::Usage> Measure() const { return env_->Measure(); }
   // Nobody else finds the file from now on, whose space is the system's again when this ends,
   // however it ends.
@@ -65,6 +67,7 @@ class Mirror {
 
   const std::unique_ptr<tree::Environment> env_;
   uint32_t listed_ = 0;
+  std::atomic<int64_t> live_ = 0;
   bool named_ = true;  // the file can be found
 };
 

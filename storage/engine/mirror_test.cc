@@ -74,6 +74,7 @@ TEST_F(MirrorTest, KeepsWhatTheChangesReplaced) {
   EXPECT_EQ(ReadAll(12), "a=3@12");
   EXPECT_EQ(ReadAll(14), "a=3@12 b=5@14 c=4@13");
   EXPECT_EQ(History(11), "12-b 12+a 13+c 14+b");
+  EXPECT_EQ(mirror_->live(), 3);
 }
 
 TEST_F(MirrorTest, ForgetsInSmallSteps) {

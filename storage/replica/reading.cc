@@ -1,0 +1,99 @@
+#include "storage/replica/reading.h"
+
+#include <algorithm>
+
+#include "storage/reflector/key_range.h"
+
+namespace strata::replica {
+
+size_t BytesOf(const records::Change& change) {
+  return change.id.ns.size() + change.id.name.size() + change.object.size() + change.reason.size();
+}
+
+base::StatusOr<Page> Reading::Read(const Selection& selection) const {
+  const size_t limit = selection.limit == 0 ? SIZE_MAX : selection.limit;
+  const size_t max_bytes = selection.max_bytes == 0 ? SIZE_MAX : selection.max_bytes;
+  Page page;
+  size_t bytes = 0;
+  std::string last;
+  const base::Status read = look_([&](const engine::View& view) {
+    STRATA_RETURN_IF_ERROR(view.CheckRevision(selection.revision));
+    const auto visit = [&](const engine::Version& version) -> base::StatusOr<bool> {
+      ++page.count;
+      if (!page.next.empty()) return true;
+      if (page.records.size() == limit || bytes >= max_bytes) {
+        page.next = reflector::After(last);
+        return selection.count;
+      }
+      STRATA_ASSIGN_OR_RETURN(engine::KeyValue kv, view.Load(version, /*with_value=*/true));
+      if (auto id = keys_.Parse(kv.key)) {
+        page.records.push_back(decode_(*std::move(id), std::move(kv.value), kv.mod_revision));
+        bytes += BytesOf(page.records.back());
+      }
+      last = std::move(kv.key);
+      return true;
+    };
+    return view.Walk(selection.begin, selection.end, selection.revision, visit);
+  });
+  if (!read.ok()) return read;
+  if (!selection.count) page.count = 0;
+  return page;
+}
+
+base::StatusOr<std::optional<records::Change>> Reading::FindIn(const engine::View& view,
+                                                               const records::Id& id,
+                                                               base::Revision revision) const {
+  STRATA_RETURN_IF_ERROR(view.CheckRevision(revision));
+  STRATA_ASSIGN_OR_RETURN(auto kv, view.Find(keys_.KeyOf(id), revision));
+  if (!kv) return std::nullopt;
+  return decode_(id, std::move(kv->value), kv->mod_revision);
+}
+
+base::StatusOr<std::optional<records::Change>> Reading::Find(const records::Id& id,
+                                                             base::Revision revision) const {
+  std::optional<records::Change> found;
+  STRATA_RETURN_IF_ERROR(look_([&](const engine::View& view) -> base::Status {
+    STRATA_ASSIGN_OR_RETURN(found, FindIn(view, id, revision));
+    return base::OkStatus();
+  }));
+  return found;
+}
+
+base::StatusOr<Event> Reading::EventOf(const engine::View& view, records::Id id,
+                                       const engine::ChangeRef& change) const {
+  const base::Revision at = change.at.revision;
+  Event event;
+  STRATA_ASSIGN_OR_RETURN(event.before, FindIn(view, id, at - 1));
+  event.now = change.record.kind == engine::Kind::kTombstone
+                  ? records::Deleted(std::move(id), at)
+                  : decode_(std::move(id), std::string(change.record.value), at);
+  return event;
+}
+
+base::StatusOr<base::Revision> Reading::Changes(base::Revision from, base::Revision to,
+                                                size_t max_bytes,
+                                                absl::FunctionRef<void(Event)> visit) const {
+  base::Revision next = from;
+  STRATA_RETURN_IF_ERROR(look_([&](const engine::View& view) {
+    if (from <= view.compacted()) return base::OutOfRangeError("these changes are forgotten");
+    const base::Revision last_wanted = std::min(to, view.revision());
+    next = std::max(from, last_wanted + 1);
+    size_t bytes = 0;
+    return view.History(
+        from, [&](const engine::ChangeRef& change, bool last) -> base::StatusOr<bool> {
+          if (change.at.revision > last_wanted) return false;
+          if (auto id = keys_.Parse(change.record.key)) {
+            STRATA_ASSIGN_OR_RETURN(Event event, EventOf(view, *std::move(id), change));
+            bytes += BytesOf(event.now);
+            if (event.before) bytes += BytesOf(*event.before);
+            visit(std::move(event));
+          }
+          if (!last || bytes < max_bytes) return true;
+          next = change.at.revision + 1;
+          return false;
+        });
+  }));
+  return next;
+}
+
+}  // namespace strata::replica
