@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -48,7 +49,10 @@
 #include "storage/command_line/parse.h"
 #include "storage/engine/store.h"
 #include "storage/records/keys.h"
+#include "storage/reflector/consumers.h"
 #include "storage/reflector/reflector.h"
+#include "storage/replica/replica.h"
+#include "storage/replica/store_history.h"
 #include "storage/rpc/server.h"
 
 namespace strata {
@@ -91,6 +95,32 @@ base::StatusOr<std::unique_ptr<Backend>> OpenBackend(const Flags& flags, const b
                                     return rpc.Range(request, response);
                                   });
   return backend;
+}
+
+// Whole records, and what keeps them: nothing where layers alone are served.
+struct Records {
+  std::unique_ptr<replica::Replica> replica;  // of an etcd
+  std::unique_ptr<replica::StoreHistory> stored;
+  const replica::History* history = nullptr;
+};
+
+base::StatusOr<Records> OpenRecords(const Flags& flags, const Backend& backend,
+                                    const base::Clock& clock, const obs::Logger& log,
+                                    obs::Metrics& metrics) {
+  Records records;
+  const records::Keys keys(flags.etcd_prefix);
+  if (flags.serve == "layers") return records;
+  if (backend.store != nullptr) {
+    records.stored = std::make_unique<replica::StoreHistory>(*backend.store, keys);
+    records.history = records.stored.get();
+    return records;
+  }
+  auto replica =
+      replica::Replica::Create(*backend.client, keys, flags.replica, clock, log, metrics);
+  if (!replica.ok()) return base::Annotate(replica.status(), "--cache-dir");
+  records.replica = *std::move(replica);
+  records.history = records.replica.get();
+  return records;
 }
 
 void AddHealthChecks(endpoints::Health& health, const reflector::Reflector& reflector,
@@ -201,10 +231,17 @@ int Run(Flags flags) {
   auto backend = OpenBackend(flags, clock, log, metrics);
   if (!backend.ok()) return Fail(backend.status());
 
+  auto records = OpenRecords(flags, **backend, clock, log, metrics);
+  if (!records.ok()) return Fail(records.status());
+
   layers::Index index(flags.index, endpoints::ReportTo(log));
   endpoints::AddIndexMetrics(index, metrics);
   endpoints::IndexFeed feed(index);
-  reflector::Reflector reflector(*(*backend)->client, records::Keys(flags.etcd_prefix), feed,
+  std::vector<reflector::Consumer*> consumers = {&feed};
+  // First, since a revision is new to requests when all have it.
+  if (records->replica != nullptr) consumers.insert(consumers.begin(), records->replica.get());
+  reflector::Consumers all(std::move(consumers));
+  reflector::Reflector reflector(*(*backend)->client, records::Keys(flags.etcd_prefix), all,
                                  flags.reflector, clock, log, metrics);
 
   std::atomic<bool> stopping = false;
@@ -220,8 +257,6 @@ int Run(Flags flags) {
   net::WorkerPool metrics_writer({.threads = 1, .max_queued = 64}, "metrics", metrics);
   endpoints::Freshness freshness(reflector.barrier(), clock);
   endpoints::LayersHandler layers(index, freshness, LaneOf(workers), metrics);
-  const endpoints::RecordReader::Source record_source{
-      *(*backend)->client, records::Keys(flags.etcd_prefix), flags.registry};
   const std::pair<const registry::Resource&, endpoints::Maker> kinds[] = {
       {registry::ImageStreams(), endpoints::MakeImageStream},
       {registry::ImageStreamStatus(), endpoints::MakeImageStreamStatus},
@@ -229,6 +264,8 @@ int Run(Flags flags) {
       {registry::ImageStreamTags(), endpoints::MakeImageStreamTag},
       {registry::ImageTags(), endpoints::MakeImageTag},
       {registry::ImageStreamImages(), endpoints::ImageStreamImages(index)}};
+  std::optional<endpoints::RecordReader::Source> record_source;
+  if (records->history != nullptr) record_source.emplace(*records->history, flags.registry);
   std::vector<std::unique_ptr<endpoints::ObjectHandler>> objects;
   endpoints::Router router(groups);
   router.AddHealth(health);
@@ -239,9 +276,10 @@ int Run(Flags flags) {
   router.Serve(registry::ImageStreamLayers(), "get",
                [&layers](std::shared_ptr<endpoints::Call> call) { layers.Serve(std::move(call)); });
   for (const auto& [resource, make] : kinds) {
+    if (!record_source) break;
     endpoints::ObjectHandler& handler =
         *objects.emplace_back(std::make_unique<endpoints::ObjectHandler>(
-            record_source, freshness, LaneOf(readers), clock, make));
+            *record_source, freshness, LaneOf(readers), clock, make));
     router.Serve(resource, "get", [&handler](std::shared_ptr<endpoints::Call> call) {
       handler.Serve(std::move(call));
     });

@@ -39,6 +39,9 @@ class Freshness {
   // the resourceVersion is none, the call is failed. On the connection's thread.
   void Wait(std::shared_ptr<Call> call, FreshHandler& handler) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // The index's revision; of whoever goes on, one that is new enough.
+  base::Revision current() const { return barrier_.current(); }
+
  private:
   struct Waiting {
     std::shared_ptr<Call> call;

@@ -53,15 +53,15 @@ void ObjectHandler::ServeFresh(const std::shared_ptr<Call>& call) {
     if (ended != nullptr) ended->Abandon(end);
   });
   if (turn->taken) return;
-  std::function<void()> task = [this, call, turn] {
-    if (!turn->taken.exchange(true)) call->Guard([&] { Read(*call); });
+  std::function<void()> task = [this, call, turn, revision = freshness_.current()] {
+    if (!turn->taken.exchange(true)) call->Guard([&] { Read(*call, revision); });
   };
   turn->ticket = readers_.submit(task, {call->user->name});
   if (turn->ticket == 0 && !turn->taken.exchange(true)) call->Fail(api::TooManyRequests());
 }
 
-void ObjectHandler::Read(Call& call) const {
-  RecordReader records(source_, call.deadline, call.info->traceparent);
+void ObjectHandler::Read(Call& call, base::Revision revision) const {
+  RecordReader records(source_, revision, call.deadline);
   const Made made = make_(records, call);
   if (const auto* error = std::get_if<api::Error>(&made)) return call.Fail(*error);
   Answer(call, *std::get<1>(made));

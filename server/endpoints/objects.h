@@ -38,7 +38,7 @@ class ObjectHandler final : private FreshHandler {
 
  private:
   void ServeFresh(const std::shared_ptr<Call>& call) override;
-  void Read(Call& call) const;
+  void Read(Call& call, base::Revision revision) const;
   void Answer(Call& call, const google::protobuf::Message& object) const;
 
   const RecordReader::Source& source_;

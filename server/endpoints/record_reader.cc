@@ -1,25 +1,16 @@
 #include "server/endpoints/record_reader.h"
 
-#include "storage/records/record.h"
-
 namespace strata::endpoints {
 
 template <typename Record, typename Present>
 base::StatusOr<std::optional<Record>> RecordReader::Read(const records::Id& id,
                                                          const Present& present) {
-  STRATA_ASSIGN_OR_RETURN(
-      const client::RangeResult found,
-      source_.client.Range(
-          {.key = source_.keys.KeyOf(id), .revision = revision_, .traceparent = traceparent_},
-          deadline_));
-  if (revision_ == 0) revision_ = found.revision;
-  if (found.kvs.empty()) return std::optional<Record>();
-  const client::KeyValue& stored = found.kvs.front();
-  const records::Change change = records::Decode(id, stored.value, stored.mod_revision);
+  STRATA_ASSIGN_OR_RETURN(const auto found, source_.history.Find(id, revision_, deadline_));
+  if (!found) return std::optional<Record>();
   Record record;
-  if (change.state != records::Change::State::kPresent || !record.ParseFromString(change.object))
-    return base::DataLossError(change.reason.empty() ? "it doesn't parse" : change.reason);
-  STRATA_RETURN_IF_ERROR(present(stored.mod_revision, record));
+  if (found->state != records::Change::State::kPresent || !record.ParseFromString(found->object))
+    return base::DataLossError(found->reason.empty() ? "it doesn't parse" : found->reason);
+  STRATA_RETURN_IF_ERROR(present(found->revision, record));
   return record;
 }
 

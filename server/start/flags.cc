@@ -168,8 +168,7 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   group
-      .add_option("--read-threads", flags.readers.threads,
-                  "Whole image streams that are read from the backend at a time")
+      .add_option("--read-threads", flags.readers.threads, "Whole records that are read at a time")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   group
@@ -225,6 +224,24 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
       .add_option("--data-dir", flags.data_dir,
                   "Directory of the embedded store; made if it isn't there")
       ->type_name("DIR");
+  group
+      .add_option("--serve", flags.serve,
+                  "What is served: all, or the layers of image streams alone, for which no whole "
+                  "records are kept")
+      ->check(CLI::IsMember({"all", "layers"}))
+      ->capture_default_str();
+  group
+      .add_option("--cache-dir", flags.replica.cache_dir,
+                  "Directory for a copy of etcd's records, from which whole objects are read; made "
+                  "if it isn't there. Without it a temporary one")
+      ->type_name("DIR");
+  AddDuration(group, "--watch-history-age", flags.replica.history_age,
+              "How long it is kept what changed, for watches and lists of older revisions");
+  group
+      .add_option("--watch-history-bytes", flags.replica.history_bytes,
+                  "Bytes of changes that are kept")
+      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
+      ->capture_default_str();
   group
       .add_option("--response-cache-bytes", flags.index.cache_bytes,
                   "Bytes of encoded answers that are kept")
@@ -508,6 +525,13 @@ base::Status Complete(Flags& flags) {
             ? "one of --etcd-servers and --data-dir is needed: where are the records?"
             : "--etcd-servers and --data-dir exclude each other: give the one that holds the "
               "records");
+  }
+  if (!flags.replica.cache_dir.empty() && !flags.data_dir.empty()) {
+    return base::InvalidArgumentError(
+        "--cache-dir has no effect with --data-dir, which holds the records themselves");
+  }
+  if (!flags.replica.cache_dir.empty() && flags.serve == "layers") {
+    return base::InvalidArgumentError("--cache-dir has no effect with --serve=layers");
   }
   if (flags.tls.cert_file.empty() != flags.tls.key_file.empty()) {
     return base::InvalidArgumentError("--tls-cert-file and --tls-private-key-file go together");

@@ -24,6 +24,7 @@
 #include "server/serving/chain.h"
 #include "storage/client/client.h"
 #include "storage/reflector/reflector.h"
+#include "storage/replica/replica.h"
 
 namespace CLI {
 class App;
@@ -53,6 +54,8 @@ struct Flags {
   std::string etcd_password_file;
   std::string data_dir;
   reflector::Reflector::Options reflector;
+  std::string serve = "all";
+  replica::Replica::Options replica;
   layers::Index::Options index;
   image::RegistryHostnames registry;
 

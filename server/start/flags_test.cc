@@ -122,6 +122,10 @@ TEST(Flags, ContradictionsSayWhatToDo) {
     const char* error;
   } kCases[] = {
       {{"--etcd-servers=http://e:2379"}, "--etcd-servers and --data-dir exclude each other"},
+      {{"--cache-dir=a"}, "--cache-dir has no effect with --data-dir"},
+      {{"--serve=some"}, "--serve"},
+      {{"--watch-history-age=0s"}, "--watch-history-age"},
+      {{"--watch-history-bytes=1000"}, "--watch-history-bytes"},
       {{"--tls-cert-file=a"}, "--tls-cert-file and --tls-private-key-file go together"},
       {{"--etcd-certfile=a"}, "--etcd-certfile and --etcd-keyfile go together"},
       {{"--etcd-username=a"}, "--etcd-username and --etcd-password-file go together"},

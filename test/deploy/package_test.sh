@@ -40,7 +40,7 @@ read -r -a command < <(sed -n 's/^ExecStart=//p' "$work/root/lib/systemd/system/
   sed "s|\$STRATA_STORAGE_FLAGS|$STRATA_STORAGE_FLAGS|; s|/var/lib/strata|$work|; s|:2379|:$store_port|; s|:2381|:$(free_port)|")
 "$work/root${command[0]}" "${command[@]:1}" >"$work/log-store" 2>&1 &
 store=$!
-sed -i "s|:2379|:$store_port|; s|^secure-port: .*|secure-port: $port|; s|/var/lib/strata|$work|" "$work/root/etc/strata/apiserver.yaml"
+sed -i "s|:2379|:$store_port|; s|^secure-port: .*|secure-port: $port|; s|/var/lib/strata|$work|; s|/var/cache/strata|$work/cache|" "$work/root/etc/strata/apiserver.yaml"
 read -r -a command < <(sed -n 's/^ExecStart=//p' "$work/root/lib/systemd/system/strata-apiserver.service" |
   sed "s|/etc/strata|$work/root/etc/strata|")
 "$work/root${command[0]}" "${command[@]:1}" --bind-address=127.0.0.1 >"$work/log-server" 2>&1 &

@@ -46,6 +46,9 @@ APISERVER = [
     (STORE + ["--bind-address=localhost"], 1, ["--bind-address", "localhost: not an IP address"]),
     (STORE + ["--secure-port=TAKEN"], 1, ["--secure-port", "127.0.0.1:TAKEN", "Address already in use"]),
     (SERVER + ["--data-dir=T/text/store"], 1, ["--data-dir: ", "T/text"]),
+    (STORE + ["--cache-dir=T/cache"], 2, ["--cache-dir has no effect with --data-dir"]),
+    (SERVER + ["--etcd-servers=http://127.0.0.1:1", "--cache-dir=T/text"], 1, ["--cache-dir: T/text is not a directory"]),
+    (SERVER + ["--etcd-servers=http://127.0.0.1:1", "--cache-dir=T/cache", "--serve=layers"], 2, ["--cache-dir has no effect with --serve=layers"]),
     # Certificates.
     (STORE + ["--tls-cert-file=T/cert.pem"], 2, ["--tls-cert-file and --tls-private-key-file go together"]),
     (STORE + PAIR + ["--tls-cert-file=T/absent"], 1, ["--tls-cert-file: T/absent: No such file"]),
