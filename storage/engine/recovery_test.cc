@@ -2,12 +2,11 @@
 // write-ahead log.
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <signal.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "storage/engine/layout.h"
 #include "storage/engine/store_fixture_test.h"
+#include "test/support/full_disk.h"
 
 namespace strata::engine {
 namespace {
@@ -119,26 +118,8 @@ TEST(Recovery, GrowsTheMapForWhatItRedoes) {
   EXPECT_EQ((*again)->Hash(0)->hash, store->Hash(0)->hash);
 }
 
-// To the process: a limit on the size of files.
-class FullDisk {
- public:
-  explicit FullDisk(rlim_t bytes) {
-    signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &before_);
-    rlimit limit = before_;
-    limit.rlim_cur = bytes;
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FullDisk() { setrlimit(RLIMIT_FSIZE, &before_); }
-  FullDisk(const FullDisk&) = delete;
-  FullDisk& operator=(const FullDisk&) = delete;
-
- private:
-  rlimit before_{};
-};
-
 TEST(Recovery, NeedsNoRoomThatAFullDiskLacks) {
-  const FullDisk disk(12 << 20);
+  const testing_support::FullDisk disk(12 << 20);
   StoreFixture store;
   int refused = 0;
   for (int i = 0; refused < 3; ++i) {

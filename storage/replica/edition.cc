@@ -9,7 +9,7 @@
 namespace strata::replica {
 namespace {
 
-// What a stored value begins with: how the record is, and then its object, or why it can't be read.
+// A stored value is the object, or why it can't be read; and which of them it is comes last.
 constexpr char kPresent = 'P';
 constexpr char kUnreadable = 'U';
 
@@ -17,16 +17,17 @@ std::string Encode(const records::Change& change) {
   const bool present = change.state == records::Change::State::kPresent;
   const std::string& rest = present ? change.object : change.reason;
   std::string value;
-  value.reserve(1 + rest.size());
-  value.push_back(present ? kPresent : kUnreadable);
-  return value += rest;
+  value.reserve(rest.size() + 1);
+  value += rest;
+  value += present ? kPresent : kUnreadable;
+  return value;
 }
 
 records::Change Decode(records::Id id, std::string value, base::Revision revision) {
   records::Change change{.id = std::move(id), .revision = revision};
-  const bool present = value.starts_with(kPresent);
+  const bool present = value.ends_with(kPresent);
   change.state = present ? records::Change::State::kPresent : records::Change::State::kUnreadable;
-  value.erase(0, 1);
+  if (!value.empty()) value.pop_back();
   (present ? change.object : change.reason) = std::move(value);
   return change;
 }

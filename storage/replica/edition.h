@@ -65,7 +65,7 @@ class Edition {
   std::atomic<base::Revision> oldest_ = 0, newest_ = 0;
   std::atomic<bool> partial_ = false;
   mutable std::atomic<bool> damaged_ = false;
-  base::Status failure_ ABSL_GUARDED_BY(mu_);              // the first of the list's
+  base::Status failure_ ABSL_GUARDED_BY(mu_);      // the first of the list's
   std::atomic<base::Revision> newest_listed_ = 0;  // of all listed records
 };
 
