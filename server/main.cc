@@ -249,7 +249,10 @@ int Run(Flags flags) {
   AddHealthChecks(health, reflector, stopping);
   (*identity)->AddHealthChecks(health);
   health.AddMetrics(metrics);
-  const registry::Groups groups = {&registry::ImageV1()};
+  const bool layers_alone = records->history == nullptr;
+  const registry::Group& group =
+      layers_alone ? registry::ImageV1LayersAlone() : registry::ImageV1();
+  const registry::Groups groups = {&group};
   const api::Discovery discovery(groups);
   const api::OpenApi openapi(groups);
   net::WorkerPool workers(flags.workers, "build", metrics);
@@ -273,10 +276,10 @@ int Run(Flags flags) {
   router.AddDiscovery(discovery);
   router.AddOpenApi(openapi);
   router.AddPath("/metrics", ServeMetrics(metrics, metrics_writer));
-  router.Serve(registry::ImageStreamLayers(), "get",
+  router.Serve(*group.Find(registry::ImageStreamLayers().name), "get",
                [&layers](std::shared_ptr<endpoints::Call> call) { layers.Serve(std::move(call)); });
   for (const auto& [resource, make] : kinds) {
-    if (!record_source) break;
+    if (layers_alone) break;
     endpoints::ObjectHandler& handler =
         *objects.emplace_back(std::make_unique<endpoints::ObjectHandler>(
             *record_source, freshness, LaneOf(readers), clock, make));

@@ -51,6 +51,18 @@ TEST(Discovery, EveryServedResourceStandsInTheReferencesListAsItIs) {
   }
 }
 
+TEST(Discovery, WhereLayersAloneAreServedNothingElseIsNamed) {
+  const Discovery discovery({&registry::ImageV1LayersAlone()});
+  EXPECT_EQ(*discovery.Answer("/apis/image.openshift.io/v1", {}).body,
+            R"({"kind":"APIResourceList","apiVersion":"v1","groupVersion":"image.openshift.io/v1",)"
+            R"("resources":[{"name":"imagestreams","singularName":"imagestream","namespaced":true,)"
+            R"("kind":"ImageStream","verbs":[],"shortNames":["is"],)"
+            R"("storageVersionHash":"mwmf9lCqOiA="},)"
+            R"({"name":"imagestreams/layers","singularName":"","namespaced":true,)"
+            R"("kind":"ImageStreamLayers","verbs":["get"]}]})"
+            "\n");
+}
+
 // The whole registry of the reference, though most of it isn't served: what a Resource can say is
 // enough for all of it.
 TEST(Discovery, TheReferencesResourcesGiveTheReferencesDocument) {

@@ -81,6 +81,13 @@ const Table kStreamImageTable = {
      {"Image Name", "string", "", "image associated with the ImageStream and image name.", 1}},
     CellsOf<v1::ImageStreamImage>};
 
+// Image streams are named, so that clients find their layers.
+std::vector<Resource> LayersAlone() {
+  const Resource& layers = ImageStreamLayers();
+  return {Stored(records::Kind::kImageStream, true),
+          {.name = layers.name, .kind = layers.kind, .type = layers.type, .verbs = layers.verbs}};
+}
+
 std::vector<Resource> Resources() {
   // None can be listed, so none is in the category `all`: `kubectl get all` would list it, and
   // fail.
@@ -133,6 +140,12 @@ std::vector<Resource> Resources() {
 const Group& ImageV1() {
   static const Group group(std::string(records::kGroup), std::string(records::kVersion), "image",
                            Resources());
+  return group;
+}
+
+const Group& ImageV1LayersAlone() {
+  static const Group group(ImageV1().name(), ImageV1().version(), ImageV1().package(),
+                           LayersAlone());
   return group;
 }
 

@@ -6,6 +6,8 @@
 namespace strata::registry {
 
 const Group& ImageV1();
+// The same where nothing but layers is served.
+const Group& ImageV1LayersAlone();
 
 // Its resources that other code builds for.
 const Resource& ImageStreams();

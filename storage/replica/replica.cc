@@ -218,7 +218,7 @@ base::StatusOr<std::optional<records::Change>> Replica::Find(const records::Id& 
                                                              base::Revision revision,
                                                              base::MonotonicTime deadline) const {
   const Held held = Holding(revision).value_or(nullptr);
-  if (held != nullptr && engine::KeyFits(keys_.KeyOf(id))) {
+  if (held != nullptr && (!held->partial() || engine::KeyFits(keys_.KeyOf(id)))) {
     auto found = Noted(*held, held->reading().Find(id, revision));
     if (!absl::IsOutOfRange(found.status())) return found;
   }

@@ -154,7 +154,9 @@ TEST_F(ReplicaTest, HistoryIsBoundedInBytes) {
 
 TEST_F(ReplicaTest, RecordsWhoseKeysAreTooLongAreReadFromTheBackend) {
   const std::string name(600, 'n');
-  Put("a", "1");
+  const Revision without = Put("a", "1");
+  EXPECT_EQ(FindText(kept_.history(), Image(name), without), "");
+  EXPECT_EQ(kept_.counted("strata_replica_backend_reads_total"), 0) << "there is none";
   const Revision last = Put(name, "2");
   EXPECT_EQ(Read(last), "a=1@2 " + name + "=2@3");
   EXPECT_EQ(FindText(kept_.history(), Image(name), last), name + "=2@3");
