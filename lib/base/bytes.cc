@@ -31,6 +31,10 @@ std::string ToBase64(std::string_view bytes) {
   return absl::Base64Escape({bytes.data(), bytes.size()});
 }
 
+std::string ToBase64Url(std::string_view bytes) {
+  return absl::WebSafeBase64Escape({bytes.data(), bytes.size()});
+}
+
 // As the API, client-go and kubectl read it: line ends may stand anywhere, and what the padding
 // leaves of the last digit may be any bits (encoding/base64 Decode, decodeQuantum; not Strict).
 std::optional<std::string> FromBase64(std::string_view text) {

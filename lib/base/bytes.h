@@ -13,6 +13,8 @@ std::string ToHex(std::string_view bytes);
 
 // RFC 4648 §4, with padding.
 std::string ToBase64(std::string_view bytes);
+// RFC 4648 §5, without padding.
+std::string ToBase64Url(std::string_view bytes);
 
 // RFC 4648 §4 as Go's StdEncoding reads it (\r, \n passed over, any spare bits); nothing: it's not.
 std::optional<std::string> FromBase64(std::string_view text);

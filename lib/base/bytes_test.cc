@@ -9,6 +9,8 @@ TEST(Bytes, HexAndBase64) {
   EXPECT_EQ(ToHex(std::string_view("\x00\xff\x10", 3)), "00ff10");
   EXPECT_EQ(ToBase64("any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw==");
   EXPECT_EQ(FromBase64("YW55IGNhcm5hbCBwbGVhcw=="), "any carnal pleas");
+  EXPECT_EQ(ToBase64Url("any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw");
+  EXPECT_EQ(ToBase64Url("\xfb\xff"), "-_8");
 }
 
 // The verdicts are those of Go's encoding/base64 (StdEncoding.DecodeString).

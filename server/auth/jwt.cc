@@ -85,19 +85,6 @@ std::optional<std::string> FromJwkBase64(std::string_view text) {
   return base::FromBase64(digits);
 }
 
-std::string ToBase64Url(std::string_view bytes) {
-  std::string text;
-  uint32_t bits = 0;
-  int count = 0;
-  for (const char c : bytes) {
-    bits = bits << 8 | static_cast<uint8_t>(c);
-    count += 8;
-    for (; count >= 6; count -= 6) text += kBase64Url[bits >> (count - 6) & 63];
-  }
-  if (count > 0) text += kBase64Url[bits << (6 - count) & 63];
-  return text;
-}
-
 bool HasRepeatedKeys(const JsonTree& tree) {
   return std::set<std::string_view>(tree.keys.begin(), tree.keys.end()).size() != tree.keys.size();
 }
@@ -118,7 +105,7 @@ std::string IdOf(EVP_PKEY* key) {
   const TokenDigest digest =
       DigestOf("", {reinterpret_cast<const char*>(der), static_cast<size_t>(size)});
   OPENSSL_free(der);
-  return ToBase64Url({reinterpret_cast<const char*>(digest.data()), digest.size()});
+  return base::ToBase64Url({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 KeyPtr FromPem(const std::string& name, const unsigned char* der, long size) {
