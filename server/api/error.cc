@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "proto/k8s/meta_v1.pb.h"
+#include "server/api/continue_token.h"
 #include "server/api/quote.h"
 #include "server/wire/encode.h"
 
@@ -44,6 +45,7 @@ meta::Status ToStatus(const Error& error) {
   status.set_message(error.message);
   status.set_reason(error.reason);
   status.set_code(error.code);
+  if (!error.continue_token.empty()) status.mutable_metadata()->set_continue_(error.continue_token);
   if (!error.details) return status;
   auto& details = *status.mutable_details();
   details.set_name(error.details->name);
@@ -57,6 +59,10 @@ meta::Status ToStatus(const Error& error) {
     added->set_field(cause.field);
   }
   return status;
+}
+
+Error Expired(std::string message) {
+  return {410, "Expired", std::move(message), {}};
 }
 
 http::Response Make(int code, std::string_view content_type, std::string body) {
@@ -178,12 +184,37 @@ Error TooLargeResourceVersion(std::string_view asked, int64_t current) {
           Details{"", "", "", {{"ResourceVersionTooLarge", "Too large resource version", ""}}, 1}};
 }
 
-Error InvalidResourceVersion(std::string_view text, bool out_of_range) {
-  return {500,
-          "",
-          fmt::format("resourceVersion: Invalid value: {0}: strconv.ParseUint: parsing {0}: {1}",
-                      Quote(text), out_of_range ? "value out of range" : "invalid syntax"),
-          {}};
+Error InvalidResourceVersion(const base::Status& why) {
+  return {500, "", std::string(base::Message(why)), {}};
+}
+
+Error InvalidListOptions(std::vector<Cause> causes) {
+  std::vector<std::string> texts;
+  for (const Cause& cause : causes) texts.push_back(cause.field + ": " + cause.message);
+  const std::string all = fmt::format("{}", fmt::join(texts, ", "));
+  return {422, "Invalid",
+          fmt::format(R"(ListOptions.meta.k8s.io "" is invalid: {})",
+                      texts.size() == 1 ? all : "[" + all + "]"),
+          Details{"", "meta.k8s.io", "ListOptions", std::move(causes)}};
+}
+
+Error ExpiredList() {
+  return Expired("The resourceVersion for the provided list is too old.");
+}
+
+Error ExpiredContinue(std::string_view start) {
+  Error error = Expired(
+      "The provided continue parameter is too old to display a consistent list result. You can "
+      "start a new list without the continue parameter, or use the continue token in this response "
+      "to retrieve the remainder of the results. Continuing with the provided token results in an "
+      "inconsistent list - objects that were created, modified, or deleted between the time the "
+      "first chunk was returned and now may show up in the list.");
+  error.continue_token = ContinueInconsistently(start);
+  return error;
+}
+
+Error TooOldResourceVersion(base::Revision asked, base::Revision oldest) {
+  return Expired(fmt::format("too old resource version: {} ({})", asked, oldest));
 }
 
 Error TooManyRequests() {

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/base/revision.h"
+#include "lib/base/status.h"
 #include "lib/transport/http/message.h"
 #include "server/api/request_info.h"
 #include "server/registry/resource.h"
@@ -37,7 +39,8 @@ struct Error {
   std::string message;
   std::optional<Details> details;
   Form form = Form::kStatus;
-  int retry_after_seconds = 0;  // of a text; a Status has it in its details
+  int retry_after_seconds = 0;      // of a text; a Status has it in its details
+  std::string continue_token = {};  // of a list that is gone: for the rest of it, as it is now
 };
 
 // k8s.io/apimachinery pkg/api/errors, by the names of its constructors.
@@ -64,7 +67,16 @@ Error StorageTimeout(std::string_view message);
 // 504: the request's own time is over.
 Error RequestTimeout();
 Error TooLargeResourceVersion(std::string_view asked, int64_t current);
-Error InvalidResourceVersion(std::string_view text, bool out_of_range);
+// Of a get or a watch: `why` is ParseResourceVersion's. A list says BadRequest.
+Error InvalidResourceVersion(const base::Status& why);
+// 422: parameters of a list or a watch that don't go together.
+Error InvalidListOptions(std::vector<Cause> causes);
+// 410: no history goes back to the revision that a list names.
+Error ExpiredList();
+// The same of a page but the first: the client may go on at `start` (ContinuePoint), at the newest.
+Error ExpiredContinue(std::string_view start);
+// 410, of a watch's ERROR event: what came behind `asked` is known behind `oldest` alone.
+Error TooOldResourceVersion(base::Revision asked, base::Revision oldest);
 Error TooManyRequests();
 // 429, to be tried again: what clients haven't read yet takes all the room there is for answers.
 Error TooManyUnreadAnswers();

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "server/api/number.h"
 #include "server/registry/image_v1.h"
 
 namespace strata::api {
@@ -63,8 +64,10 @@ TEST(Error, BodiesAreTheReferences) {
        json},
       {"paths/path-empty-name.json", 400, BadRequest("name must be provided"), json},
       {"paths/path-ns-empty.json", 400, BadRequest("Namespace parameter required."), json},
-      {"query/query-rv-garbage.json", 500, InvalidResourceVersion("abc", false), json},
-      {"query/query-rv-negative.json", 500, InvalidResourceVersion("-1", false), json},
+      {"query/query-rv-garbage.json", 500,
+       InvalidResourceVersion(ParseResourceVersion("abc").status()), json},
+      {"query/query-rv-negative.json", 500,
+       InvalidResourceVersion(ParseResourceVersion("-1").status()), json},
       {"query/query-timeout-tiny.txt", 504, RequestTimeout(), json},
       {"query/query-timeout-bad.json", 400,
        BadRequest("invalid timeout specified in the request URL - time: invalid duration \"xyz\""),
@@ -109,6 +112,14 @@ TEST(Error, NamesOfUsersCannotBreakOutOfTheMessage) {
   const Error error = Forbidden("a\"<b>\n", Info("/metrics"), "no & never");
   EXPECT_EQ(error.message,
             "forbidden: User \"a\\\"&lt;b&gt;\\n\" cannot get path \"/metrics\": no &amp; never");
+}
+
+TEST(Error, OfAListThatIsGoneIsTheReferences) {
+  const wire::Preference json{.accept = "application/json", .user_agent = {}, .pretty = {}};
+  EXPECT_EQ(*ToResponse(ExpiredContinue(std::string("a\0", 2)), json).body,
+            Golden("../golden-resources/expired.continue-old.json"));
+  EXPECT_EQ(*ToResponse(ExpiredList(), json).body,
+            Golden("../golden-resources/expired.exact.json"));
 }
 
 }  // namespace

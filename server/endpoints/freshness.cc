@@ -1,45 +1,29 @@
 #include "server/endpoints/freshness.h"
 
 #include <algorithm>
-#include <charconv>
+#include <cstdint>
 #include <string_view>
 #include <utility>
+
+#include "server/api/number.h"
 
 namespace strata::endpoints {
 namespace {
 
 constexpr size_t kUsualGroup = 32;  // calls
 
-// strconv.ParseUint(…, 10, 64).
-struct AskedRevision {
-  base::Revision value = 0;
-  bool syntax_error = false;
-  bool out_of_range = false;
-};
-
-AskedRevision ParseRevision(std::string_view text) {
-  uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc::invalid_argument || end != text.data() + text.size())
-    return {.syntax_error = true};
-  if (error == std::errc::result_out_of_range) return {.out_of_range = true};
-  if (value > static_cast<uint64_t>(INT64_MAX)) return {.value = INT64_MAX};
-  return {.value = static_cast<base::Revision>(value)};
-}
-
 }  // namespace
 
 void Freshness::Wait(std::shared_ptr<Call> call, FreshHandler& handler) {
   const std::string_view text = call->info->query.Get("resourceVersion");
   if (text.empty()) return Join({std::move(call), &handler});
-  const AskedRevision asked = ParseRevision(text);
-  if (asked.syntax_error || asked.out_of_range) {
-    return call->Fail(api::InvalidResourceVersion(text, asked.out_of_range));
-  }
-  if (asked.value > barrier_.current() && !call->BeginRevisionWait())
+  const auto parsed = api::ParseResourceVersion(text);
+  if (!parsed.ok()) return call->Fail(api::InvalidResourceVersion(parsed.status()));
+  const auto asked = static_cast<base::Revision>(std::min<uint64_t>(*parsed, INT64_MAX));
+  if (asked > barrier_.current() && !call->BeginRevisionWait())
     return call->Fail(api::TooManyRequests());
   const auto deadline = std::min(call->deadline, clock_.Now() + kNamedRevisionTimeout);
-  barrier_.WaitFor(asked.value, deadline,
+  barrier_.WaitFor(asked, deadline,
                    [this, waiting = Waiting{std::move(call), &handler}](
                        const base::StatusOr<base::Revision>& fresh) {
                      // Completions come on the barrier's threads.
