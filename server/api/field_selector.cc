@@ -1,7 +1,11 @@
 #include "server/api/field_selector.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
+
+#include "lib/base/utf8.h"
 
 namespace strata::api {
 namespace {
@@ -23,37 +27,81 @@ std::string_view TakeTerm(std::string_view& rest) {
   return term;
 }
 
-// fields.UnescapeValue.
-std::optional<std::string> UnescapeValue(std::string_view text) {
+base::Status InvalidEscape(std::string_view sequence) {
+  return base::InvalidArgumentError(
+      fmt::format("invalid field selector: invalid escape sequence: {}", sequence));
+}
+
+// fields.UnescapeValue: what isn't UTF-8 stays only where there is nothing to look at.
+base::StatusOr<std::string> UnescapeValue(std::string_view text) {
+  if (text.find_first_of("\\,=") == std::string_view::npos) return std::string(text);
+  const std::string valid = base::ToValidUtf8(text);
   std::string value;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == ',' || text[i] == '=') return std::nullopt;
-    if (text[i] == '\\') {
-      if (++i == text.size() || (text[i] != '\\' && text[i] != ',' && text[i] != '='))
-        return std::nullopt;
+  for (std::string_view rest = valid; !rest.empty(); rest.remove_prefix(1)) {
+    if (rest[0] == ',' || rest[0] == '=') {
+      return base::InvalidArgumentError(fmt::format(
+          "invalid field selector: unescaped character in value: {}", static_cast<int>(rest[0])));
     }
-    value += text[i];
+    if (rest[0] == '\\') {
+      const std::string_view escaped = rest.substr(1, base::Utf8Length(rest.substr(1)));
+      if (escaped != "\\" && escaped != "," && escaped != "=")
+        return InvalidEscape(rest.substr(0, 1 + escaped.size()));
+      rest.remove_prefix(1);
+    }
+    value += rest[0];
   }
   return value;
 }
 
 }  // namespace
 
-std::optional<std::string> RequiredValue(std::string_view selector, std::string_view field) {
-  std::optional<std::string> required;
-  while (!selector.empty()) {
-    const std::string_view term = TakeTerm(selector);
-    if (term.empty()) continue;
-    // The first operator counts: `!=`, `==` or `=`; a `!` alone belongs to the field's name.
-    const size_t equals = term.find('=');
-    if (equals == std::string_view::npos) return std::nullopt;
-    const bool differs = equals > 0 && term[equals - 1] == '!';
-    const bool doubled = !differs && term.substr(equals + 1).starts_with('=');
-    auto value = UnescapeValue(term.substr(equals + (doubled ? 2 : 1)));
-    if (!value) return std::nullopt;
-    if (!required && !differs && term.substr(0, equals) == field) required = std::move(value);
+FieldSelector::FieldSelector(std::string field, std::string value) {
+  terms_.push_back({std::move(field), true, std::move(value)});
+}
+
+base::StatusOr<FieldSelector> FieldSelector::Parse(std::string_view text) {
+  std::vector<std::string_view> parts;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view part = TakeTerm(rest);
+    if (!part.empty()) parts.push_back(part);
+    if (parts.size() > kMaxTerms) {
+      return base::InvalidArgumentError(
+          fmt::format("invalid field selector: more than {} terms", kMaxTerms));
+    }
   }
-  return required;
+  std::sort(parts.begin(), parts.end());
+  FieldSelector selector;
+  for (const std::string_view part : parts) {
+    // The first operator counts: `!=`, `==` or `=`; a `!` alone belongs to the field's name.
+    const size_t equals = part.find('=');
+    if (equals == std::string_view::npos) {
+      return base::InvalidArgumentError(
+          fmt::format("invalid selector: '{}'; can't understand '{}'", text, part));
+    }
+    const bool differs = equals > 0 && part[equals - 1] == '!';
+    const bool doubled = !differs && part.substr(equals + 1).starts_with('=');
+    STRATA_ASSIGN_OR_RETURN(std::string value,
+                            UnescapeValue(part.substr(equals + (doubled ? 2 : 1))));
+    const std::string_view field = part.substr(0, equals - (differs ? 1 : 0));
+    // Nothing is demanded of nothing (Transform).
+    if (field.empty() && value.empty()) continue;
+    selector.terms_.push_back({std::string(field), !differs, std::move(value)});
+  }
+  return selector;
+}
+
+std::optional<std::string> FieldSelector::RequiresExactMatch(std::string_view field) const {
+  for (const Term& term : terms_) {
+    if (term.equal && term.field == field) return term.value;
+  }
+  return std::nullopt;
+}
+
+const std::string* FieldSelector::FirstUnknown(const std::vector<std::string>& known) const {
+  for (const Term& term : terms_) {
+    if (std::find(known.begin(), known.end(), term.field) == known.end()) return &term.field;
+  }
+  return nullptr;
 }
 
 }  // namespace strata::api

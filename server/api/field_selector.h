@@ -54,8 +54,4 @@ class FieldSelector {
   std::vector<Term> terms_;
 };
 
-// The value that `selector` demands of `field`, by its first term `field=value` or `field==value`.
-// Nothing if it demands none, or can't be parsed.
-std::optional<std::string> RequiredValue(std::string_view selector, std::string_view field);
-
 }  // namespace strata::api

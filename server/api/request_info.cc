@@ -10,7 +10,7 @@
 #include "lib/base/ascii.h"
 #include "lib/base/memo.h"
 #include "lib/image/object_name.h"
-#include "server/api/field_selector.h"
+#include "server/api/list_options.h"
 
 namespace strata::api {
 namespace {
@@ -41,12 +41,17 @@ std::string_view VerbOf(std::string_view method) {
   return "";
 }
 
-// A list may be a watch, and a field selector may name the one object that is meant.
+// A list may be a watch, and a field selector may name the one object that is meant; not where a
+// parameter can't be read, though.
 void RefineList(RequestInfo& info) {
-  const auto watch = info.query.Find("watch");
-  const std::string asked = base::Lower(watch.value_or("false"));
-  info.verb = asked == "false" || asked == "0" ? "list" : "watch";
-  auto name = RequiredValue(info.query.Get("fieldSelector"), "metadata.name");
+  const auto asked = DecodeListParameters(info.query);
+  if (!asked.ok()) {
+    const std::string watch = base::Lower(info.query.Find("watch").value_or("false"));
+    info.verb = watch == "false" || watch == "0" ? "list" : "watch";
+    return;
+  }
+  info.verb = asked->watch ? "watch" : "list";
+  auto name = asked->fields.RequiresExactMatch("metadata.name");
   if (name && image::IsPathSegment(*name)) info.name = *std::move(name);
 }
 

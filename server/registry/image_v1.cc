@@ -99,6 +99,9 @@ std::vector<Resource> Resources() {
   streams.type = v1::ImageStream::descriptor();
   streams.verbs = {"get"};
   streams.table = &kStreamTable;
+  // As stored: what a read would fill in isn't looked at.
+  for (const char* field : {"spec.dockerImageRepository", "status.dockerImageRepository"})
+    streams.selectable_fields.emplace_back(field);
   return {std::move(images),
           {.name = "imagestreamimages",
            .singular = "imagestreamimage",

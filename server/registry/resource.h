@@ -36,6 +36,8 @@ struct Resource {
   std::vector<std::string> unserved = {};
   std::vector<std::string> short_names = {};
   std::vector<std::string> categories = {};
+  // By which fields lists and watches can be selected.
+  std::vector<std::string> selectable_fields = {"metadata.name", "metadata.namespace"};
   // Stored as an object of its own, for which discovery has a hash.
   bool stored = false;
   // Its objects are no records, and their names more than one: "STREAM:TAG", "STREAM@IMAGE". What a
