@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -82,9 +83,12 @@ void Freshness::Refuse(Call& call, const base::Status& status) {
   switch (status.code()) {
     case base::StatusCode::kFailedPrecondition:
       return call.Fail(api::ServerTimeout(*call.resource));
-    case base::StatusCode::kOutOfRange:
-      return call.Fail(api::TooLargeResourceVersion(call.info->query.Get("resourceVersion"),
-                                                    barrier_.current()));
+    case base::StatusCode::kOutOfRange: {
+      // As a number, without zeros before it.
+      const auto asked = api::ParseResourceVersion(call.info->query.Get("resourceVersion"));
+      return call.Fail(
+          api::TooLargeResourceVersion(std::to_string(asked.value_or(0)), barrier_.current()));
+    }
     case base::StatusCode::kDeadlineExceeded:
       return call.Fail(api::RequestTimeout());
     case base::StatusCode::kResourceExhausted:

@@ -153,5 +153,11 @@ TEST_F(FreshCalls, ARevisionThatIsThereNeedsNoRead) {
   EXPECT_THAT(Come("b", seconds(20), "resourceVersion=x")->answer, StartsWith("500 "));
 }
 
+TEST_F(FreshCalls, ARevisionThatDoesNotComeIsNamedAsANumber) {
+  const auto call = Come("a", milliseconds(20), "resourceVersion=007");
+  loop.RunOne();
+  EXPECT_THAT(call->answer, HasSubstr("Too large resource version: 7, current: 5"));
+}
+
 }  // namespace
 }  // namespace strata::endpoints
