@@ -11,9 +11,8 @@ import re
 import struct
 
 import protobuf
-from comparing import AGE
+from comparing import AGE, MAGIC
 
-MAGIC = b"k8s\0"
 # WatchEvent.object.raw, and in the runtime.Unknown behind the magic: raw.metadata, and of a Status raw.message.
 OBJECT = (2, 1)
 NAME, REVISION, MESSAGE = (2, 1, 1), (2, 1, 6), (2, 3)

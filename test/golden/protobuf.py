@@ -6,6 +6,8 @@ LENGTH_DELIMITED = 2
 def read_varint(data, at):
     value = shift = 0
     while True:
+        if at >= len(data):
+            raise ValueError("not a message")
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
