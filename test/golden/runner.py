@@ -9,6 +9,7 @@ resourceVersion included. What differs on purpose stands in the directory's devi
 what the server doesn't do yet. Anything else that differs is a failure. README.md says what isn't comparable.
 """
 
+import contextlib
 import http.client
 import pathlib
 
@@ -20,6 +21,7 @@ from process import Trouble, accepts, free_ports
 from recorded import Recorded
 from server import Server
 from verdicts import report
+from writing import Writer
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -56,25 +58,56 @@ def replay_unsynced(args, work, recorded, case):
         return judge(recorded, case, server.ask(case["request"]))
 
 
-def replay(args, work, recorded, cases):
+def verdict(args, work, recorded, server, case):
+    if case.get("deterministic") is False:
+        return ("later", "the reference answers it at random: " + case["why"])
+    if case.get("server") == THROUGH_AGGREGATOR or case.get("via") == "aggregator":
+        return ("later", "recorded at kube-apiserver, in front of the server")
+    if case["case"] == "index-not-synced":
+        return replay_unsynced(args, work, recorded, case)
+    try:
+        return judge(recorded, case, server.ask(case["request"]))
+    except (OSError, http.client.HTTPException) as error:
+        return ("failed", f"no answer: {error!r}")
+
+
+def compact(args, records, server, start):
+    """What there was until now can't be read any more. Returns the server: a data directory gets another one."""
+    if not records.is_live:
+        server.end()
+    with records.written() as url, Writer(args.write, url) as writer:
+        writer.do("compact")
+    return server if records.is_live else start()
+
+
+def replay(args, work, recorded, parts):
+    """`parts`: lists of cases, between which the backend is compacted."""
     verdicts = {}
-    with (backend(args, work, recorded) as records,
-          Server(args, work, "apiserver", [*records.flags, *recorded.deviations.FLAGS]) as server):
-        server.process.wait_until("ready", server.is_ready)
-        for case in cases:
-            if case.get("deterministic") is False:
-                verdicts[case["case"]] = ("later", "the reference answers it at random: " + case["why"])
-            elif case.get("server") == THROUGH_AGGREGATOR or case.get("via") == "aggregator":
-                verdicts[case["case"]] = ("later", "recorded at kube-apiserver, in front of the server")
-            elif case["case"] == "index-not-synced":
-                verdicts[case["case"]] = replay_unsynced(args, work, recorded, case)
-            else:
-                try:
-                    verdicts[case["case"]] = judge(recorded, case, server.ask(case["request"]))
-                except (OSError, http.client.HTTPException) as error:
-                    verdicts[case["case"]] = ("failed", f"no answer: {error!r}")
+    with backend(args, work, recorded) as records, contextlib.ExitStack() as servers:
+        flags = [*records.flags, *recorded.deviations.FLAGS]
+        start = lambda: servers.enter_context(Server(args, work, "apiserver", flags)).wait_until_ready()
+        server = start()
+        for number, cases in enumerate(parts):
+            if number > 0:
+                server = compact(args, records, server, start)
+            verdicts |= {case["case"]: verdict(args, work, recorded, server, case) for case in cases}
         server.end()
     return verdicts
+
+
+def parts_of(cases, chosen):
+    """Lists of the chosen cases: `before: compact` holds for a case and for all after it."""
+    parts = [[]]
+    for case in cases:
+        if case.get("before", "compact") != "compact":
+            raise Trouble(f"{case['case']} wants {case['before']} before it")
+        if "before" in case:
+            parts.append([])
+        if case["case"] in chosen:
+            parts[-1].append(case)
+    while len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    return parts
 
 
 def main():
@@ -88,12 +121,9 @@ def main():
     unknown = [name for name in [*recorded.deviations.names(), *(args.case or [])] if name not in names]
     if len(set(names)) != len(names) or unknown:
         raise Trouble(f"cases that aren't in the manifest, or twice: {unknown}")
-    if args.case:
-        cases = [case for case in cases if case["case"] in args.case]
-
     with command_line.directory(args) as work:
         make_identities(work / "certs", recorded)
-        verdicts = replay(args, work, recorded, cases)
+        verdicts = replay(args, work, recorded, parts_of(cases, args.case or names))
     return report(verdicts, recorded.deviations.LEAST_EQUAL)
 
 

@@ -5,8 +5,12 @@ import dataclasses
 import http.client
 import socket
 import ssl
+import time
 
 from process import PATIENCE_S, Process, Trouble, free_ports
+
+# A server closes what is idle; comparing a large answer may take longer on a busy machine.
+MOST_IDLE_S = 30
 
 
 class Head:
@@ -73,6 +77,7 @@ class Server:
         self.certs = work / "certs"
         (self.port,) = free_ports(1)
         self.connections = {}
+        self.used = {}  # when each was last
         self.process = Process(work, name, [
             args.apiserver, *flags, "--bind-address=127.0.0.1", f"--secure-port={self.port}",
             f"--tls-cert-file={self.certs}/serving.crt", f"--tls-private-key-file={self.certs}/serving.key",
@@ -109,13 +114,17 @@ class Server:
         if certificate not in self.connections:
             self.connections[certificate] = self.connect(certificate)
         connection = self.connections[certificate]
+        if time.monotonic() - self.used.get(certificate, 0) > MOST_IDLE_S:
+            connection.close()  # it connects again by itself
         try:
             send(connection, request)
             response = connection.getresponse()
-            return Answer(response.status, response.getheaders(), response.read())
+            answer = Answer(response.status, response.getheaders(), response.read())
         except BaseException:
-            connection.close()  # the next case gets a new one
+            connection.close()
             raise
+        self.used[certificate] = time.monotonic()
+        return answer
 
     def open(self, request):
         """An answer that is read as it comes, over a connection of its own."""
@@ -129,6 +138,10 @@ class Server:
 
     def get(self, path):
         return self.ask({"method": "GET", "path": path, "auth": "token admintoken", "headers": {}})
+
+    def wait_until_ready(self):
+        self.process.wait_until("ready", self.is_ready)
+        return self
 
     def is_ready(self):
         try:

@@ -83,7 +83,7 @@ def play_group(args, work, records, recorded, scenarios):
         with records.written() as url, Writer(args.write, url) as writer:
             runs = {name: write_all(scenario, writer) for name, scenario in by_name.items()}
     with Server(args, work, "apiserver", [*records.flags, *recorded.deviations.FLAGS]) as server:
-        server.process.wait_until("ready", server.is_ready)
+        server.wait_until_ready()
         if records.is_live:
             with Writer(args.write, records.url) as writer:
                 verdicts = at_once(by_name, lambda name: verdict(play_live, by_name[name], server, writer, deviation(name)))
