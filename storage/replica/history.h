@@ -27,12 +27,13 @@ struct Selection {
   base::Revision revision = 0;
   size_t limit = 0;      // records; 0: all
   size_t max_bytes = 0;  // of records, after which a page ends, with one at least; 0: no end
-  bool count = false;    // tell also how many there are from `begin` on
+  bool count = false;    // tell also how many keys there are from `begin` on
   base::MonotonicTime deadline;
   std::string traceparent{};
 };
 
-// In the order of the keys. Keys that are no records' aren't there, and count.
+// In the order of the keys. Keys that are no records' aren't there, and count where a store or a
+// backend is asked.
 struct Page {
   std::vector<records::Change> records;  // present, or unreadable
   std::string next;                      // where the next page begins; empty: that was all

@@ -13,17 +13,20 @@ size_t BytesOf(const records::Change& change) {
 base::StatusOr<Page> Reading::Read(const Selection& selection) const {
   const size_t limit = selection.limit == 0 ? SIZE_MAX : selection.limit;
   const size_t max_bytes = selection.max_bytes == 0 ? SIZE_MAX : selection.max_bytes;
+  const auto known = selection.count ? counts_.Find(selection) : std::nullopt;
+  const bool walks_on = selection.count && !known;
   Page page;
   size_t bytes = 0;
+  int64_t keys = 0, taken = 0;
   std::string last;
   const base::Status read = look_([&](const engine::View& view) {
     STRATA_RETURN_IF_ERROR(view.CheckRevision(selection.revision));
     const auto visit = [&](const engine::Version& version) -> base::StatusOr<bool> {
-      ++page.count;
+      ++keys;
       if (!page.next.empty()) return true;
       if (page.records.size() == limit || bytes >= max_bytes) {
         page.next = reflector::After(last);
-        return selection.count;
+        return walks_on;
       }
       STRATA_ASSIGN_OR_RETURN(engine::KeyValue kv, view.Load(version, /*with_value=*/true));
       if (auto id = keys_.Parse(kv.key)) {
@@ -31,12 +34,16 @@ base::StatusOr<Page> Reading::Read(const Selection& selection) const {
         bytes += BytesOf(page.records.back());
       }
       last = std::move(kv.key);
+      ++taken;
       return true;
     };
     return view.Walk(selection.begin, selection.end, selection.revision, visit);
   });
   if (!read.ok()) return read;
-  if (!selection.count) page.count = 0;
+  if (selection.count) {
+    page.count = known.value_or(keys);
+    if (!page.next.empty()) counts_.Keep(selection, page.next, page.count - taken);
+  }
   return page;
 }
 

@@ -11,6 +11,7 @@
 #include "storage/engine/view.h"
 #include "storage/records/keys.h"
 #include "storage/replica/history.h"
+#include "storage/replica/key_counts.h"
 
 namespace strata::replica {
 
@@ -43,6 +44,7 @@ class Reading {
   const Look look_;
   const records::Keys keys_;
   const Decode decode_;
+  mutable KeyCounts counts_;
 };
 
 // What a record weighs in a page or among events.
