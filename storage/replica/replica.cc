@@ -74,7 +74,13 @@ void Replica::EndList(base::Revision revision) {
   told_ = revision;
   const std::shared_ptr<Edition> next = std::move(next_);
   const base::Status ended = next == nullptr ? next_failure_ : next->EndList(revision);
-  if (!ended.ok()) return GiveUp(ended, next.get());
+  if (!ended.ok()) {
+    const bool other_goes = writing_ != nullptr;
+    GiveUp(ended, next.get());
+    // There may be room for one where there wasn't for two.
+    if (other_goes) retry_at_ = clock_.Now();
+    return;
+  }
   metrics_.lists.Increment();
   const bool unchanged =
       writing_ != nullptr && !writing_->damaged() && next->Continues(*writing_).value_or(false);

@@ -200,6 +200,41 @@ TEST_F(ReplicaTest, AFullDiskCostsListsAndWatchesUntilThereIsRoom) {
   EXPECT_EQ(Changes(last, last), "a=4@5(a=1@2) then 6");
 }
 
+TEST_F(ReplicaTest, WhereThereIsRoomForOneListAloneItIsListedTwice) {
+  Put("a", "1");
+  const Revision last = PutUnseen("b", std::string(1 << 20, 'b'));
+  {
+    FullDisk full(200'000);
+    kept_.List();
+  }
+  EXPECT_TRUE(kept_.replica().needs_list()) << "at once, the old one being gone";
+  {
+    FullDisk full(200'000);
+    kept_.List();
+  }
+  EXPECT_FALSE(kept_.replica().needs_list());
+  kept_.clock().Advance(seconds(120));
+  EXPECT_TRUE(kept_.replica().needs_list());
+  kept_.List();
+  EXPECT_EQ(FindText(kept_.history(), Image("a"), last), "a=1@2");
+}
+
+TEST_F(ReplicaTest, ADamagedFileIsGivenUpOnceAReaderHasMetTheDamage) {
+  TempDir dir;
+  OnReplica kept({.cache_dir = dir.path()});
+  const Revision last = kept.Put(Image("a"), std::string(100'000, 'x'));
+  const std::string path = dir.path() + "/replica-1.mdb";
+  fs::resize_file(path, fs::file_size(path) - 20'000);
+  EXPECT_EQ(ReadText(kept.history(), {.revision = last}), "DATA_LOSS");
+  kept.Progress();
+  EXPECT_EQ(ReadText(kept.history(), {.revision = last}), "UNAVAILABLE");
+  EXPECT_EQ(FindText(kept.history(), Image("a"), last).size(), 100'004u) << "from the backend";
+  kept.clock().Advance(seconds(60));
+  EXPECT_TRUE(kept.replica().needs_list());
+  kept.List();
+  EXPECT_EQ(ReadText(kept.history(), {.revision = last}).size(), 100'004u);
+}
+
 TEST_F(ReplicaTest, AnUnusableDirectoryForANewFileIsAFullDiskToo) {
   TempDir dir;
   const std::string path = dir.path() + "/cache";

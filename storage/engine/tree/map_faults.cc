@@ -12,7 +12,7 @@ namespace strata::engine::tree {
 namespace {
 
 // A handler of signals can reach nothing but what the process has: a fixed table, without locks. A
-// process has one store, for moments two, and tests have some.
+// process has one store, for moments two, or a replica's few files; tests have some.
 constexpr size_t kSlots = 64;
 std::array<MapFaults::Slot, kSlots> slots;
 struct sigaction before;
