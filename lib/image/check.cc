@@ -71,6 +71,9 @@ base::Status CompactManagedFields(ObjectMeta& metadata) {
 
 // As the reference stores it: compact JSON, and a line feed.
 base::Status FillDockerMetadata(v1::Image& image) {
+  std::string& version = *image.mutable_docker_image_metadata_version();
+  if (!version.empty() && version != "1.0" && version != "pre012")
+    return Invalid("dockerImageMetadataVersion", "must be 1.0 or pre012");
   std::string& raw = *image.mutable_docker_image_metadata()->mutable_raw();
   std::string compact;
   if (raw == "null") raw.clear();
@@ -82,11 +85,7 @@ base::Status FillDockerMetadata(v1::Image& image) {
     return Invalid("dockerImageMetadata", "must be an object");
   }
   raw = std::move(compact) + "\n";
-  if (image.docker_image_metadata_version().empty()) image.set_docker_image_metadata_version("1.0");
-  if (image.docker_image_metadata_version() != "1.0" &&
-      image.docker_image_metadata_version() != "pre012") {
-    return Invalid("dockerImageMetadataVersion", "must be 1.0 or pre012");
-  }
+  if (version.empty()) version = "1.0";
   return base::OkStatus();
 }
 

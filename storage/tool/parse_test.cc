@@ -138,6 +138,8 @@ TEST(Parse, SaysWhatIsWrongAndWhere) {
       {"metadata of an unknown version",
        Image("dockerImageMetadata: {}\ndockerImageMetadataVersion: \"2.0\"\n"),
        "1: dockerImageMetadataVersion: must be 1.0 or pre012\n"},
+      {"no metadata, of an unknown version", Image("dockerImageMetadataVersion: \"2.0\"\n"),
+       "1: dockerImageMetadataVersion: must be 1.0 or pre012\n"},
       {"a tag without a name", Stream("status:\n  tags:\n  - items: []\n"),
        "1: status.tags[0].tag: must not be empty\n"},
   };
