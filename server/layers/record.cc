@@ -44,8 +44,8 @@ base::StatusOr<std::string_view> DecodeFirst(std::string_view bytes, std::string
   return first;
 }
 
-// The image's Id in its metadata object: `Id` in version 1.0; `ID` and `id`, which older writers
-// left, only without it.
+// The image's Id in its metadata object: `Id` in version 1.0, `id` in pre012; `ID` and `id` in the
+// former, which older writers left, and `Id` in the latter are read as well.
 std::string ConfigFromMetadata(std::string_view metadata) {
   std::string exact, other;
   const base::Status status =

@@ -28,6 +28,9 @@ TEST(Record, TheConfigIsTheMetadatasIdWhereTheMediaTypeHasOne) {
   EXPECT_EQ(ConfigOf(R"({"ID":"x"})"), "x");
   EXPECT_EQ(ConfigOf(R"({"id":"x"})"), "x");
   EXPECT_EQ(ConfigOf(R"({"id":"a","Id":"x","ID":"b"})"), "x");
+  EXPECT_EQ(ConfigOf(R"({"kind":"DockerImage","apiVersion":"image.openshift.io/pre012","id":"x",)"
+                     R"("created":null,"container_config":{}})"),
+            "x");
   for (const char* bad :
        {"", "null", "[]", "{", R"({"Id":5})", R"({"Config":{"Id":"x"}})", "not JSON"}) {
     EXPECT_EQ(ConfigOf(bad), "") << bad;
