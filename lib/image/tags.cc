@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <utility>
+
+#include "lib/image/docker_image.h"
 
 namespace strata::image {
 namespace {
@@ -36,6 +40,11 @@ std::string PullSpec(const v1::ImageStream& stream, std::string_view tag,
     return event.docker_image_reference();
   }
   return fmt::format("{}@{}", local, event.image());
+}
+
+// library-go pkg/image/imageutil JoinImageStreamTag: a tag without a name is the default one.
+std::string TagName(const v1::ImageStream& stream, std::string_view tag) {
+  return fmt::format("{}:{}", stream.metadata().name(), tag.empty() ? "latest" : tag);
 }
 
 // Of the algorithms that github.com/opencontainers/go-digest knows.
@@ -86,7 +95,7 @@ v1::ImageStreamTag MakeImageStreamTag(const v1::ImageStream& stream, std::string
   v1::ImageStreamTag made;
   auto& metadata = *made.mutable_metadata();
   metadata.set_namespace_(stream.metadata().namespace_());
-  metadata.set_name(fmt::format("{}:{}", stream.metadata().name(), tag));
+  metadata.set_name(TagName(stream, tag));
   metadata.set_uid(stream.metadata().uid());
   metadata.set_resource_version(stream.metadata().resource_version());
   *metadata.mutable_creation_timestamp() = event.created();
@@ -115,7 +124,7 @@ std::optional<v1::ImageTag> MakeImageTag(const v1::ImageStream& stream, std::str
   if (spec == nullptr && status == nullptr) return std::nullopt;
   v1::ImageTag made;
   *made.mutable_metadata() = stream.metadata();
-  made.mutable_metadata()->set_name(fmt::format("{}:{}", stream.metadata().name(), tag));
+  made.mutable_metadata()->set_name(TagName(stream, tag));
   if (spec != nullptr) *made.mutable_spec() = *spec;
   if (status != nullptr) *made.mutable_status() = *status;
   if (image != nullptr) {
@@ -125,6 +134,25 @@ std::optional<v1::ImageTag> MakeImageTag(const v1::ImageStream& stream, std::str
         PullSpec(stream, tag, *NewestEvent(stream, tag)));
   }
   return made;
+}
+
+void ForEachImageStreamTag(const v1::ImageStream& stream,
+                           const std::function<void(v1::ImageStreamTag tag)>& visit) {
+  for (const v1::NamedTagEventList& tag : stream.status().tags()) {
+    if (tag.items().empty() || tag.items(0).image().empty()) continue;
+    v1::Image image;
+    image.mutable_metadata()->set_name(tag.items(0).image());
+    NormalizeMetadata(image).IgnoreError();  // there is none, which is filled in
+    visit(MakeImageStreamTag(stream, tag.tag(), std::move(image)));
+  }
+}
+
+void ForEachImageTag(const v1::ImageStream& stream,
+                     const std::function<void(v1::ImageTag tag)>& visit) {
+  std::set<std::string_view> names;
+  for (const v1::TagReference& tag : stream.spec().tags()) names.insert(tag.name());
+  for (const v1::NamedTagEventList& tag : stream.status().tags()) names.insert(tag.tag());
+  for (const std::string_view name : names) visit(*MakeImageTag(stream, name, nullptr));
 }
 
 v1::ImageStreamImage MakeImageStreamImage(const v1::ImageStream& stream, std::string_view id,

@@ -3,6 +3,7 @@
 // presented (presentation.h): tags stand once each; images too.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,6 +33,13 @@ v1::ImageStreamTag MakeImageStreamTag(const v1::ImageStream& stream, std::string
 // Nothing if the stream has no such tag. The image is null if there is none.
 std::optional<v1::ImageTag> MakeImageTag(const v1::ImageStream& stream, std::string_view tag,
                                          const v1::Image* image);
+
+// As lists have them, in the order of tags' names: without the images' own records. Of
+// ImageStreamTags only those that have an image.
+void ForEachImageStreamTag(const v1::ImageStream& stream,
+                           const std::function<void(v1::ImageStreamTag tag)>& visit);
+void ForEachImageTag(const v1::ImageStream& stream,
+                     const std::function<void(v1::ImageTag tag)>& visit);
 
 v1::ImageStreamImage MakeImageStreamImage(const v1::ImageStream& stream, std::string_view id,
                                           v1::Image image);
