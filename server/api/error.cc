@@ -39,7 +39,9 @@ std::string QualifiedResource(std::string_view resource, std::string_view group)
   return group.empty() ? std::string(resource) : fmt::format("{}.{}", resource, group);
 }
 
-meta::Status ToStatus(const Error& error) {
+}  // namespace
+
+meta::Status StatusOf(const Error& error) {
   meta::Status status;
   status.set_status("Failure");
   status.set_message(error.message);
@@ -60,6 +62,8 @@ meta::Status ToStatus(const Error& error) {
   }
   return status;
 }
+
+namespace {
 
 Error Expired(std::string message) {
   return {410, "Expired", std::move(message), {}};
@@ -145,7 +149,33 @@ Error NotAcceptable(wire::Refusal refusal) {
           "NotAcceptable",
           "only the following media types are accepted: application/json, application/yaml, "
           "application/vnd.kubernetes.protobuf",
+          {},
+          Error::Form::kIndentedStatus};
+}
+
+Error NotAcceptableCollection() {
+  return {406, "NotAcceptable",
+          "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, "
+          "application/vnd.kubernetes.protobuf, application/json;stream=watch, "
+          "application/vnd.kubernetes.protobuf;stream=watch",
+          Details{}};
+}
+
+Error NotAcceptableWatch() {
+  return {406,
+          "NotAcceptable",
+          "only the following media types are accepted: application/json;stream=watch, "
+          "application/vnd.kubernetes.protobuf;stream=watch",
           {}};
+}
+
+Error NotAcceptableObject(const registry::Resource& resource, std::string_view kind) {
+  return {406,
+          "NotAcceptable",
+          fmt::format("you requested {}, but the requested object is a list (*{}.{})", kind,
+                      resource.group->package(), resource.list_kind),
+          {},
+          Error::Form::kIndentedStatus};
 }
 
 Error NotAcceptableList(const registry::Resource& resource, std::string_view list_kind) {
@@ -153,7 +183,8 @@ Error NotAcceptableList(const registry::Resource& resource, std::string_view lis
           "NotAcceptable",
           fmt::format("you requested {}, but the requested object is not a list (*{}.{})",
                       list_kind, resource.group->package(), resource.kind),
-          {}};
+          {},
+          Error::Form::kIndentedStatus};
 }
 
 Error InternalError(std::string_view message) {
@@ -248,16 +279,14 @@ http::Response ToResponse(const Error& error, const wire::Preference& preference
       response.headers.Add("retry-after", std::to_string(error.retry_after_seconds));
     return response;
   }
-  const meta::Status status = ToStatus(error);
+  const meta::Status status = StatusOf(error);
   if (error.form == Error::Form::kBareStatus) {
     return Make(error.code, "text/plain; charset=utf-8", wire::Encode(status, {}, {}));
   }
   constexpr codec::TypeMeta kType = {"Status", "v1"};
   wire::Representation representation{.pretty = true};
-  if (const auto negotiated = wire::NegotiatePlain(preference)) representation = *negotiated;
-  // What no negotiation found is refused in indented JSON (WriteRawJSON), though plain JSON might
-  // be accepted.
-  if (error.code == 406 && !error.details) representation = {.pretty = true};
+  const auto negotiated = wire::NegotiatePlain(preference);
+  if (negotiated && error.form != Error::Form::kIndentedStatus) representation = *negotiated;
   http::Response response = Make(error.code, wire::ContentType(representation.type),
                                  wire::Encode(status, kType, representation));
   if (error.code == 403) response.headers.Add("x-content-type-options", "nosniff");

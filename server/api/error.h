@@ -9,6 +9,7 @@
 #include "lib/base/revision.h"
 #include "lib/base/status.h"
 #include "lib/transport/http/message.h"
+#include "proto/k8s/meta_v1.pb.h"
 #include "server/api/request_info.h"
 #include "server/registry/resource.h"
 #include "server/wire/negotiate.h"
@@ -29,10 +30,12 @@ struct Details {
 
 struct Error {
   enum class Form {
-    kStatus,      // a metav1.Status, in the form that the client accepts
-    kBareStatus,  // JSON without kind and apiVersion, labelled as text: what the reference's
-                  // timeout filter writes
-    kText,        // plain text
+    kStatus,          // a metav1.Status, in the form that the client accepts
+    kIndentedStatus,  // as indented JSON, whatever the client accepts: what no negotiation found is
+                      // refused so (responsewriters.WriteRawJSON)
+    kBareStatus,      // JSON without kind and apiVersion, labelled as text: what the reference's
+                      // timeout filter writes
+    kText,            // plain text
   };
   int code = 500;
   std::string reason;
@@ -57,8 +60,14 @@ Error Unauthorized();
 // "User … cannot get resource …"; `reason` is the authorizer's, if it gave one.
 Error Forbidden(std::string_view user, const RequestInfo& info, std::string_view reason);
 Error NotAcceptable(wire::Refusal refusal);
+// Refusal::kMediaType where there are lists and watches.
+Error NotAcceptableCollection();
 // A list was asked for, and an object of the resource is none.
 Error NotAcceptableList(const registry::Resource& resource, std::string_view list_kind);
+// An object was asked for, and there is a list.
+Error NotAcceptableObject(const registry::Resource& resource, std::string_view kind);
+// A watch was asked for in a form that can't be divided into frames.
+Error NotAcceptableWatch();
 Error InternalError(std::string_view message);
 // 500 ServerTimeout, to be tried again: the index isn't complete.
 Error ServerTimeout(const registry::Resource& resource);
@@ -85,6 +94,9 @@ Error TooManyUnreadAnswers();
 Error InternalErrorText(std::string_view target, std::string_view message);
 // An exception reached the barrier.
 Error Panic();
+
+// What a watch sends of one that comes up after its beginning.
+::k8s::io::apimachinery::pkg::apis::meta::v1::Status StatusOf(const Error& error);
 
 // In the client's preferred form; as indented JSON where it accepts none of ours.
 http::Response ToResponse(const Error& error, const wire::Preference& preference);

@@ -49,8 +49,12 @@ void WriteCells(const image::Cells& cells, JsonWriter& json) {
   json.CloseList();
 }
 
-void WriteRow(const registry::Resource& resource, const google::protobuf::Message& object,
-              RowObject include, base::WallTime now, JsonWriter& json) {
+}  // namespace
+
+void AppendRow(const registry::Resource& resource, const google::protobuf::Message& object,
+               RowObject include, base::WallTime now, std::string& out,
+               std::string_view api_version) {
+  JsonWriter json(out);
   json.OpenObject();
   WriteCells(resource.table->cells(object, now), json);
   json.Name<"object">();
@@ -60,15 +64,13 @@ void WriteRow(const registry::Resource& resource, const google::protobuf::Messag
       codec::AppendJson(object, resource.type_meta(), value);
       break;
     case RowObject::kMetadata:
-      codec::AppendJson(PartialOf(object), {"PartialObjectMetadata", "meta.k8s.io/v1"}, value);
+      codec::AppendJson(PartialOf(object), {"PartialObjectMetadata", api_version}, value);
       break;
     case RowObject::kNone:
       value += "null";
   }
   json.CloseObject();
 }
-
-}  // namespace
 
 meta::PartialObjectMetadata PartialOf(const google::protobuf::Message& object) {
   meta::PartialObjectMetadata partial;
@@ -90,23 +92,33 @@ Error InvalidRowObject(std::string_view include) {
       Quote(include)));
 }
 
-std::string TableOf(const registry::Resource& resource, const google::protobuf::Message& object,
-                    RowObject include, base::WallTime now) {
+std::string TableStart(const registry::Resource& resource, const meta::ListMeta& metadata,
+                       bool columns, std::string_view api_version) {
   std::string out;
   JsonWriter json(out);
   json.OpenObject();
   json.PlainString<"kind">("Table");
-  json.PlainString<"apiVersion">("meta.k8s.io/v1");
-  json.OpenObject<"metadata">();
-  if (const std::string& revision = MetadataOf(object).resource_version(); !revision.empty())
-    json.Name<"resourceVersion">(), json.String(revision);
-  json.CloseObject();
-  WriteColumns(*resource.table, json);
+  json.PlainString<"apiVersion">(api_version);
+  json.Name<"metadata">();
+  codec::AppendJson(metadata, {}, json.Value());
+  if (columns) {
+    WriteColumns(*resource.table, json);
+  } else {
+    json.Name<"columnDefinitions">(), json.Value() += "null";
+  }
   json.OpenList<"rows">();
-  WriteRow(resource, object, include, now, json);
-  json.CloseList();
-  json.CloseObject();
   return out;
+}
+
+std::string TableOf(const registry::Resource& resource, const google::protobuf::Message& object,
+                    RowObject include, base::WallTime now, bool columns,
+                    std::string_view api_version) {
+  meta::ListMeta metadata;
+  if (const std::string& revision = MetadataOf(object).resource_version(); !revision.empty())
+    metadata.set_resource_version(revision);
+  std::string out = TableStart(resource, metadata, columns, api_version);
+  AppendRow(resource, object, include, now, out, api_version);
+  return out.append(kTableEnd);
 }
 
 }  // namespace strata::api

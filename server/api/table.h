@@ -25,9 +25,21 @@ Error InvalidRowObject(std::string_view include);
 ::k8s::io::apimachinery::pkg::apis::meta::v1::PartialObjectMetadata PartialOf(
     const google::protobuf::Message& object);
 
-// The table of one object, as compact JSON without a line feed. The resource has a table, and the
-// object metadata.
+// A table of the resource, which has one, as compact JSON in pieces: its beginning up to its rows,
+// rows with commas between them, and kTableEnd. Without columns they are null: what a watch sends
+// after its first table.
+std::string TableStart(const registry::Resource& resource,
+                       const ::k8s::io::apimachinery::pkg::apis::meta::v1::ListMeta& metadata,
+                       bool columns, std::string_view api_version = "meta.k8s.io/v1");
+// The object has metadata.
+void AppendRow(const registry::Resource& resource, const google::protobuf::Message& object,
+               RowObject include, base::WallTime now, std::string& out,
+               std::string_view api_version = "meta.k8s.io/v1");
+inline constexpr std::string_view kTableEnd = "]}";
+
+// The whole table of one object, without a line feed.
 std::string TableOf(const registry::Resource& resource, const google::protobuf::Message& object,
-                    RowObject include, base::WallTime now);
+                    RowObject include, base::WallTime now, bool columns = true,
+                    std::string_view api_version = "meta.k8s.io/v1");
 
 }  // namespace strata::api

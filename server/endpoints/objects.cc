@@ -1,6 +1,5 @@
 #include "server/endpoints/objects.h"
 
-#include <atomic>
 #include <optional>
 #include <string>
 
@@ -8,17 +7,20 @@
 #include "server/api/table.h"
 #include "server/endpoints/form.h"
 #include "server/endpoints/get_request.h"
+#include "server/endpoints/on_worker.h"
 #include "server/wire/encode.h"
 #include "server/wire/gzip.h"
 
 namespace strata::endpoints {
 namespace {
 
+std::string_view MetaVersion(const wire::Representation& form) {
+  return form.beta ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
+}
+
 std::string EncodeMetadata(const google::protobuf::Message& object,
                            const wire::Representation& form) {
-  return wire::Encode(
-      api::PartialOf(object),
-      {"PartialObjectMetadata", form.beta ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1"}, form);
+  return wire::Encode(api::PartialOf(object), {"PartialObjectMetadata", MetaVersion(form)}, form);
 }
 
 }  // namespace
@@ -40,24 +42,7 @@ void ObjectHandler::Serve(std::shared_ptr<Call> call) {
 }
 
 void ObjectHandler::ServeFresh(const std::shared_ptr<Call>& call) {
-  // Who comes first has the call: the reader, or its end while it waits for one.
-  struct Turn {
-    std::atomic<bool> taken = false;
-    uint64_t ticket = 0;
-  };
-  const auto turn = std::make_shared<Turn>();
-  call->OnEnd([this, turn, weak = std::weak_ptr<Call>(call)](Call::End end) {
-    if (turn->taken.exchange(true)) return;
-    const std::shared_ptr<Call> ended = weak.lock();
-    readers_.withdraw(turn->ticket);
-    if (ended != nullptr) ended->Abandon(end);
-  });
-  if (turn->taken) return;
-  std::function<void()> task = [this, call, turn, revision = freshness_.current()] {
-    if (!turn->taken.exchange(true)) call->Guard([&] { Read(*call, revision); });
-  };
-  turn->ticket = readers_.submit(task, {call->user->name});
-  if (turn->ticket == 0 && !turn->taken.exchange(true)) call->Fail(api::TooManyRequests());
+  RunFor(call, readers_, [this, call, revision = freshness_.current()] { Read(*call, revision); });
 }
 
 void ObjectHandler::Read(Call& call, base::Revision revision) const {
@@ -78,7 +63,8 @@ void ObjectHandler::Answer(Call& call, const google::protobuf::Message& object) 
     const std::string_view asked = call.info->query.Get("includeObject");
     const auto include = api::ParseRowObject(asked);
     if (!include) return call.Fail(api::InvalidRowObject(asked));
-    body = wire::EncodeText(api::TableOf(*call.resource, object, *include, clock_.WallNow()),
+    body = wire::EncodeText(api::TableOf(*call.resource, object, *include, clock_.WallNow(),
+                                         /*columns=*/true, MetaVersion(representation)),
                             representation);
   } else {
     body = wire::Encode(object, call.resource->type_meta(), representation);

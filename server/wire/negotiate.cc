@@ -181,6 +181,7 @@ bool NamesAServedType(std::string_view accept) {
 std::span<const Conversion> TableConversions() {
   static constexpr Conversion kOffered[] = {
       {"Table", "meta.k8s.io", "v1", Transform::kTable, true},
+      {"Table", "meta.k8s.io", "v1beta1", Transform::kTable, true},
       {"PartialObjectMetadata", "meta.k8s.io", "v1", Transform::kPartialObjectMetadata},
       {"PartialObjectMetadata", "meta.k8s.io", "v1beta1", Transform::kPartialObjectMetadata},
       {"PartialObjectMetadataList", "meta.k8s.io", "v1", Transform::kPartialObjectMetadataList},
@@ -191,7 +192,7 @@ std::span<const Conversion> TableConversions() {
 }
 
 std::span<const Conversion> MetadataConversions() {
-  return TableConversions().subspan(1);
+  return TableConversions().subspan(2);
 }
 
 Negotiation Negotiate(const Preference& preference, std::span<const Conversion> offered) {
