@@ -1,0 +1,70 @@
+#include "server/objects/list_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace strata::objects {
+namespace {
+
+// Records in a page of small ones.
+constexpr int64_t kPageRecords = 500;
+
+}  // namespace
+
+ListReader::ListReader(const replica::History& history, const records::Keys& keys, const Kind& kind,
+                       ListQuery query)
+    : history_(history), keys_(keys), kind_(kind), query_(std::move(query)) {
+  begin_ = keys.BeginOf(kind.record, query_.ns);
+  position_.key = begin_ + query_.start;
+  end_ = keys.EndOf(kind.record, query_.ns);
+  if (!query_.name) return;
+  position_.key = keys.KeyOf({kind.record, query_.ns, *query_.name});
+  end_ = position_.key + '\0';
+}
+
+base::Status ListReader::ReadPage(
+    absl::FunctionRef<void(const google::protobuf::Message& object)> visit) {
+  const bool limited = query_.limit > 0;
+  const int64_t left = limited ? query_.limit - position_.taken : kPageRecords;
+  replica::Selection selection{.begin = position_.key,
+                               .end = end_,
+                               .revision = query_.revision,
+                               .limit = static_cast<size_t>(std::min(left, kPageRecords)),
+                               .max_bytes = kPageBytes,
+                               .count = limited && query_.selector.all() && !count_,
+                               .deadline = query_.deadline,
+                               .traceparent = query_.traceparent};
+  STRATA_ASSIGN_OR_RETURN(replica::Page page, history_.Read(selection));
+  if (selection.count) count_ = page.count;
+  for (size_t i = 0; i < page.records.size(); ++i) {
+    if (Take(page.records[i], visit)) continue;
+    if (i + 1 < page.records.size() || !page.next.empty())
+      stopped_at_ = keys_.KeyOf(page.records[i].id).substr(begin_.size());
+    position_.key.clear();
+    return base::OkStatus();
+  }
+  position_.key = std::move(page.next);
+  return base::OkStatus();
+}
+
+bool ListReader::Take(const records::Change& record,
+                      absl::FunctionRef<void(const google::protobuf::Message& object)> visit) {
+  std::optional<Object> object = kind_.Parse(record);
+  if (!object || !query_.selector.Matches(*object)) return true;
+  if (!kind_.Present(record.revision, *object)) return true;
+  if (kind_.expand == nullptr) {
+    visit(*object->message);
+  } else {
+    kind_.expand(*object->message, [&](const Object& part) {
+      if (query_.selector.Matches(part)) visit(*part.message);
+    });
+  }
+  return ++position_.taken != query_.limit;
+}
+
+std::optional<int64_t> ListReader::remaining() const {
+  if (!stopped_at_ || !count_) return std::nullopt;
+  return *count_ - position_.taken;
+}
+
+}  // namespace strata::objects

@@ -1,0 +1,79 @@
+// The objects that a list holds, read a page of records at a time, all as of one revision.
+#pragma once
+
+#include <absl/functional/function_ref.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "server/api/list_options.h"
+#include "server/objects/kind.h"
+#include "server/objects/selector.h"
+#include "storage/records/keys.h"
+#include "storage/replica/history.h"
+
+namespace strata::objects {
+
+// Which objects, of one request.
+struct ListQuery {
+  std::string ns;                   // empty: of all namespaces, or of none
+  std::optional<std::string> name;  // of the only record; then `ns` isn't empty where there is one
+  Selector selector;                // which of them
+  int64_t limit = 0;                // records whose objects are given; 0: no limit
+  std::string start;  // the first key, relative to the namespace's; empty: the first that there is
+  base::Revision revision = 0;
+  base::MonotonicTime deadline;
+  std::string traceparent;
+};
+
+// For one thread at a time, which waits.
+class ListReader {
+ public:
+  // Bytes of records in a page: what one turn of a worker makes of a list.
+  static constexpr size_t kPageBytes = 128 << 10;
+
+  // All outlive it but the query.
+  ListReader(const replica::History& history, const records::Keys& keys, const Kind& kind,
+             ListQuery query);
+
+  // Where reading stands: what follows it can be read again.
+  struct Position {
+    std::string key;  // empty: everything has been read
+    int64_t taken = 0;
+  };
+  const Position& position() const { return position_; }
+  void Return(Position position) { position_ = std::move(position); }
+  bool done() const { return position_.key.empty(); }
+
+  // The objects of the next page. Records that can't be read are left out. kOutOfRange: nobody has
+  // that revision any more.
+  base::Status ReadPage(absl::FunctionRef<void(const google::protobuf::Message& object)> visit);
+
+  // Once done, if the limit left something out: the last record's key, relative to the namespace's;
+  // and how many records come behind it, where that is known.
+  const std::optional<std::string>& stopped_at() const { return stopped_at_; }
+  std::optional<int64_t> remaining() const;
+
+  const ListQuery& query() const { return query_; }
+  const Kind& kind() const { return kind_; }
+
+ private:
+  // False once the limit is reached.
+  bool Take(const records::Change& record,
+            absl::FunctionRef<void(const google::protobuf::Message& object)> visit);
+
+  const replica::History& history_;
+  const records::Keys& keys_;
+  const Kind& kind_;
+  const ListQuery query_;
+  std::string begin_;  // of the namespace's keys
+  std::string end_;    // of those that are read
+  Position position_;
+  std::optional<int64_t> count_;  // from the first
+  std::optional<std::string> stopped_at_;
+};
+
+}  // namespace strata::objects
