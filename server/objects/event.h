@@ -1,0 +1,73 @@
+// One change of an object, with its encodings: each is made once, for all who watch in that form.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "lib/base/clock.h"
+#include "lib/base/mutex.h"
+#include "server/objects/kind.h"
+#include "server/objects/selector.h"
+#include "server/objects/watch_frames.h"
+#include "storage/replica/history.h"
+
+namespace strata::objects {
+
+// Thread-safe.
+class Event {
+ public:
+  // The objects as clients see them at `revision`, both: what there is now, and what there was. One
+  // of them is there. `record_bytes` is what they were made of.
+  Event(const registry::Resource& resource, base::Revision revision, std::optional<Object> now,
+        std::optional<Object> before, size_t record_bytes)
+      : resource_(resource),
+        revision_(revision),
+        record_bytes_(record_bytes),
+        now_(std::move(now)),
+        before_(std::move(before)) {}
+
+  base::Revision revision() const { return revision_; }
+
+  // What it is to somebody: its type (empty: nothing), and whether it carries the object as it was
+  // before, at this revision.
+  struct Meaning {
+    std::string_view type;
+    bool before = false;
+  };
+  Meaning MeaningTo(const Selector& selector) const;
+  // To somebody who selects nothing.
+  Meaning meaning() const;
+
+  // The object as it stands in a frame; null: nobody has made it yet.
+  std::shared_ptr<const std::string> Find(const WatchForm& form, bool before) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  std::shared_ptr<const std::string> Encode(const WatchForm& form, bool before, base::WallTime now)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Of the records; encodings take some once or twice as much.
+  size_t record_bytes() const { return record_bytes_; }
+  size_t encoded_bytes() const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  const registry::Resource& resource_;
+  const base::Revision revision_;
+  const size_t record_bytes_;
+  const std::optional<Object> now_, before_;
+
+  mutable base::Mutex mu_;
+  std::map<std::pair<WatchForm, bool>, std::shared_ptr<const std::string>> encoded_
+      ABSL_GUARDED_BY(mu_);
+};
+
+// Of a change of a record; what can't be read isn't there, as in lists. Null: there was and is
+// nothing.
+std::shared_ptr<Event> EventOf(const Kind& kind, const replica::Event& change);
+
+}  // namespace strata::objects

@@ -1,0 +1,245 @@
+#include "server/objects/hub.h"
+
+#include <absl/time/time.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace strata::objects {
+namespace {
+
+constexpr size_t kReadBytes = 1 << 20;  // of history, in one turn
+// What an object takes in memory beside its record: a message's members, its strings.
+constexpr size_t kObjectFactor = 3;
+constexpr size_t kEventBytes = 512;
+constexpr std::chrono::seconds kLongestSleep{1};
+
+}  // namespace
+
+Hub::Hub(const replica::History& history, const records::Keys& keys, std::vector<const Kind*> kinds,
+         const Options& options, const base::Clock& clock, const obs::Logger& log,
+         obs::Metrics& metrics)
+    : history_(history),
+      keys_(keys),
+      kinds_(std::move(kinds)),
+      options_(options),
+      clock_(clock),
+      log_(log),
+      events_(metrics.AddCounter("strata_watch_cache_events_total",
+                                 "Events that somebody watched for.", {})),
+      ends_(metrics.AddCounter("strata_watch_history_breaks_total",
+                               "Times that all watches were ended because the history broke off.",
+                               {})) {
+  metrics.AddGaugeFunction("strata_watches", "Watches that are open.", {},
+                           [this] { return static_cast<double>(watches_); });
+  metrics.AddGaugeFunction("strata_watch_cache_bytes", "Bytes of the events that watches share.",
+                           {}, [this] { return static_cast<double>(kept_bytes_); });
+  metrics.AddCounterFunction("strata_watches_behind_total",
+                             "Times that a watch was too slow for the shared events and read on "
+                             "from the history.",
+                             {}, [this] { return static_cast<double>(behind_); });
+}
+
+Hub::~Hub() {
+  Stop();
+}
+
+void Hub::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Hub::Stop() {
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void Hub::EndWatches() {
+  {
+    absl::MutexLock lock(&mu_);
+    draining_ = true;
+  }
+  EndScopes();
+}
+
+void Hub::EndList(base::Revision revision) {
+  absl::MutexLock lock(&mu_);
+  known_ = revision;
+  if (told_ == 0) {  // the first: nobody watches yet
+    told_ = reading_ = revision;
+  } else {
+    listed_ = true;
+  }
+}
+
+void Hub::Apply(const std::vector<reflector::Batch>&, base::Revision revision) {
+  absl::MutexLock lock(&mu_);
+  known_ = revision;
+}
+
+std::shared_ptr<Scope> Hub::Enter(const Kind& kind, const std::string& ns) {
+  absl::MutexLock lock(&mu_);
+  Entry& entry = scopes_[{&kind.resource, ns}];
+  if (entry.scope == nullptr) {
+    entry.scope = std::make_shared<Scope>(ScopeKey{&kind.resource, ns}, reading_);
+    if (draining_) entry.scope->End();
+  }
+  ++entry.watches;
+  ++watches_;
+  return entry.scope;
+}
+
+void Hub::Leave(const Scope& scope, const Watch& watch) {
+  ScopePointer last;  // freed outside of the lock
+  absl::MutexLock lock(&mu_);
+  --watches_;
+  times_.erase({watch.due_, &watch});
+  const auto found = scopes_.find(scope.key());
+  if (found == scopes_.end() || found->second.scope.get() != &scope) return;
+  if (--found->second.watches > 0) return;
+  last = std::move(found->second.scope);
+  scopes_.erase(found);
+}
+
+void Hub::CallAt(base::MonotonicTime time, const std::shared_ptr<Watch>& watch) {
+  absl::MutexLock lock(&mu_);
+  watch->due_ = time;
+  times_[{time, watch.get()}] = watch;
+}
+
+void Hub::Run() {
+  const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return stopping_ || listed_ || known_ > told_ ||
+           (!times_.empty() && times_.begin()->first.first < asleep_until_);
+  };
+  for (;;) {
+    base::Revision to = 0;
+    bool listed = false;
+    {
+      absl::MutexLock lock(&mu_);
+      const base::MonotonicTime now = clock_.Now();
+      asleep_until_ = now + kLongestSleep;
+      if (!times_.empty()) asleep_until_ = std::min(asleep_until_, times_.begin()->first.first);
+      mu_.AwaitWithTimeout(absl::Condition(&due), absl::FromChrono(asleep_until_ - now));
+      if (stopping_) return;
+      to = known_;
+      listed = std::exchange(listed_, false);
+      reading_ = to;
+    }
+    if (listed && (history_.oldest() > told_ || to < told_)) BreakOff("everything was listed anew");
+    if (to > told_) Advance(to);
+    CallDue();
+  }
+}
+
+void Hub::Advance(base::Revision to) {
+  base::Revision from = told_ + 1;
+  while (from <= to) {
+    {
+      absl::MutexLock lock(&mu_);
+      if (scopes_.empty()) break;
+    }
+    const auto next = history_.Changes(from, to, kReadBytes,
+                                       [this](const replica::Event& change) { Take(change); });
+    if (!next.ok()) {
+      log_.Warning("Watches end: the history can't be read",
+                   {{"reason", std::string(base::Message(next.status()))}});
+      BreakOff("unreadable");
+      break;
+    }
+    from = *next;
+    told_ = from - 1;
+    WakeAll();
+  }
+  told_ = to;
+}
+
+void Hub::WakeAll() {
+  for (const auto& watch : woken_) watch->Wake();
+  woken_.clear();
+}
+
+void Hub::Take(const replica::Event& change) {
+  for (const Kind* kind : kinds_) {
+    if (kind->record != change.now.id.kind) continue;
+    Kept kept;
+    {
+      absl::MutexLock lock(&mu_);
+      for (const std::string& ns : {std::string(), change.now.id.ns}) {
+        const auto found = scopes_.find({&kind->resource, ns});
+        if (found != scopes_.end()) kept.scopes.push_back(found->second.scope);
+        if (change.now.id.ns.empty()) break;
+      }
+    }
+    if (kept.scopes.empty()) continue;
+    kept.event = EventOf(*kind, change);
+    if (kept.event == nullptr) continue;
+    const base::WallTime now = clock_.WallNow();
+    const Event::Meaning meaning = kept.event->meaning();
+    for (const ScopePointer& scope : kept.scopes) {
+      for (const WatchForm& form : scope->forms()) kept.event->Encode(form, meaning.before, now);
+    }
+    kept.bytes =
+        kEventBytes + kept.event->record_bytes() * kObjectFactor + kept.event->encoded_bytes();
+    Keep(std::move(kept));
+  }
+}
+
+void Hub::Keep(Kept kept) {
+  events_.Increment();
+  kept_bytes_ += kept.bytes;
+  for (const ScopePointer& scope : kept.scopes) {
+    std::vector<std::shared_ptr<Watch>> waiting = scope->Add(kept.event);
+    std::move(waiting.begin(), waiting.end(), std::back_inserter(woken_));
+  }
+  kept_.push_back(std::move(kept));
+  while (kept_bytes_ > options_.cache_bytes && kept_.size() > 1) {
+    for (const ScopePointer& scope : kept_.front().scopes) scope->Drop(*kept_.front().event);
+    kept_bytes_ -= kept_.front().bytes;
+    kept_.pop_front();
+  }
+}
+
+void Hub::BreakOff(const char* why) {
+  log_.Info("Watches end, and their clients begin anew", {{"reason", why}});
+  ends_.Increment();
+  EndScopes();
+  woken_.clear();
+  kept_.clear();
+  kept_bytes_ = 0;
+  absl::MutexLock lock(&mu_);
+  told_ = reading_;
+}
+
+void Hub::EndScopes() {
+  std::vector<ScopePointer> ended;
+  {
+    absl::MutexLock lock(&mu_);
+    for (auto& [key, entry] : scopes_) ended.push_back(std::move(entry.scope));
+    scopes_.clear();
+  }
+  for (const ScopePointer& scope : ended) scope->End();
+}
+
+void Hub::CallDue() {
+  const base::MonotonicTime now = clock_.Now();
+  std::vector<std::weak_ptr<Watch>> due;
+  {
+    absl::MutexLock lock(&mu_);
+    while (!times_.empty() && times_.begin()->first.first <= now) {
+      due.push_back(std::move(times_.begin()->second));
+      times_.erase(times_.begin());
+    }
+  }
+  for (const auto& one : due) {
+    const auto watch = one.lock();
+    if (watch == nullptr) continue;
+    const base::MonotonicTime next = watch->OnTime(now);
+    if (next > now) CallAt(next, watch);
+  }
+}
+
+}  // namespace strata::objects

@@ -1,0 +1,210 @@
+#include "server/objects/watch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "server/objects/hub.h"
+
+namespace strata::objects {
+namespace {
+
+constexpr size_t kPieceBytes = 64 << 10;  // of frames in one turn
+constexpr size_t kMostGathered = 64;      // events in one turn, but for those of one revision
+// Bytes of a record that costs an io thread little to encode.
+constexpr size_t kSmallRecord = 4 << 10;
+
+// k8s.io/apiserver pkg/storage/cacher/cache_watcher.go.
+constexpr std::chrono::seconds kBookmarkInterval{60};
+constexpr std::chrono::seconds kBookmarkBeforeEnd{2};
+
+}  // namespace
+
+Watch::Watch(Hub& hub, const Kind& kind, WatchRequest request, std::function<void()> wake)
+    : hub_(hub),
+      kind_(kind),
+      request_(std::move(request)),
+      wake_(std::move(wake)),
+      scope_(hub.Enter(kind, request_.query.ns)),
+      begun_(hub.clock().Now()),
+      phase_(request_.initial_events ? Phase::kInitial : Phase::kHistory),
+      form_(request_.form),
+      delivered_(request_.query.revision) {
+  form_.columns = form_.transform == wire::Transform::kTable;
+  base::MutexLock lock(&scope_->mu);
+  scope_->watches_.insert(this);
+  ++scope_->forms_[request_.form];
+}
+
+Watch::~Watch() {
+  {
+    base::MutexLock lock(&scope_->mu);
+    scope_->watches_.erase(this);
+    const auto form = scope_->forms_.find(request_.form);
+    if (--form->second == 0) scope_->forms_.erase(form);
+  }
+  hub_.Leave(*scope_, *this);
+}
+
+void Watch::Begin() {
+  if (phase_ == Phase::kHistory) Join();
+  hub_.CallAt(NextTime(begun_), shared_from_this());
+}
+
+base::MonotonicTime Watch::NextTime(base::MonotonicTime now) const {
+  base::MonotonicTime next = request_.end;
+  if (!request_.bookmarks) return next;
+  if (request_.end - kBookmarkBeforeEnd > now) next = request_.end - kBookmarkBeforeEnd;
+  return std::min(next, now + kBookmarkInterval);
+}
+
+base::MonotonicTime Watch::OnTime(base::MonotonicTime now) {
+  bool wake = false;
+  {
+    base::MutexLock lock(&scope_->mu);
+    (now >= request_.end ? time_is_over_ : bookmark_due_) = true;
+    wake = std::exchange(waiting_, false);
+  }
+  if (wake) wake_();
+  return NextTime(now);
+}
+
+Watch::Next Watch::Take(std::string& out) {
+  for (;;) {
+    if (!made_.empty()) {
+      out += std::exchange(made_, {});
+      return Next::kFrames;
+    }
+    if (phase_ == Phase::kOver) return Next::kEnd;
+    if (phase_ != Phase::kLive) return Next::kWork;
+    bool bookmark = false;
+    if (pending_.empty()) {
+      if (const auto next = Gather(bookmark)) return *next;
+    }
+    if (bookmark) SendBookmark(std::max(hub_.told(), delivered_), false, out);
+    const bool sent = Send(/*may_encode=*/false, out);
+    if (!out.empty()) return Next::kFrames;
+    if (!sent) return Next::kWork;
+  }
+}
+
+std::optional<Watch::Next> Watch::Gather(bool& bookmark) {
+  base::MutexLock lock(&scope_->mu);
+  if (time_is_over_ || scope_->ended_) return Next::kEnd;
+  if (next_ < scope_->first_) {
+    phase_ = Phase::kHistory;
+    hub_.NoteBehind();
+    return Next::kWork;
+  }
+  const auto& events = scope_->events_;
+  for (size_t at = next_ - scope_->first_; at < events.size(); ++at) {
+    // A revision is taken whole, so that what was delivered is a revision.
+    if (pending_.size() >= kMostGathered && pending_.back()->revision() != events[at]->revision())
+      break;
+    pending_.push_back(events[at]);
+    ++next_;
+  }
+  if (!pending_.empty()) return std::nullopt;
+  bookmark = std::exchange(bookmark_due_, false) && request_.bookmarks;
+  if (bookmark) return std::nullopt;
+  waiting_ = true;
+  return Next::kWait;
+}
+
+bool Watch::Send(bool may_encode, std::string& out) {
+  for (; !pending_.empty() && out.size() < kPieceBytes; pending_.pop_front()) {
+    Event& event = *pending_.front();
+    if (event.revision() <= floor_) continue;
+    const Event::Meaning meaning = event.MeaningTo(request_.query.selector);
+    if (!meaning.type.empty()) {
+      auto object = event.Find(form_, meaning.before);
+      if (object == nullptr && !may_encode && event.record_bytes() > kSmallRecord) return false;
+      if (object == nullptr) object = event.Encode(form_, meaning.before, hub_.clock().WallNow());
+      SendFrame(meaning.type, *object, out);
+    }
+    delivered_ = std::max(delivered_, event.revision());
+  }
+  return true;
+}
+
+void Watch::SendFrame(std::string_view type, std::string_view object, std::string& out) {
+  AppendFrame(type, object, form_, out);
+  form_.columns = false;
+}
+
+void Watch::SendBookmark(base::Revision revision, bool ends_initial_events, std::string& out) {
+  const auto object = kind_.Bookmark(revision, ends_initial_events);
+  SendFrame("BOOKMARK", EncodeObject(kind_.resource, *object, form_, hub_.clock().WallNow()), out);
+}
+
+void Watch::Work() {
+  while (made_.empty() && phase_ != Phase::kOver) {
+    {
+      base::MutexLock lock(&scope_->mu);
+      if (time_is_over_ || scope_->ended_) phase_ = Phase::kOver;
+    }
+    if (phase_ == Phase::kInitial) {
+      ReadInitial();
+    } else if (phase_ == Phase::kHistory) {
+      if (!Join()) ReadHistory();
+    } else {
+      Send(/*may_encode=*/true, made_);
+      return;
+    }
+  }
+}
+
+void Watch::ReadInitial() {
+  if (reader_ == nullptr) {
+    reader_ = std::make_unique<ListReader>(hub_.history(), hub_.keys(), kind_, request_.query);
+  }
+  const base::Status read = reader_->ReadPage([&](const google::protobuf::Message& object) {
+    SendFrame("ADDED", EncodeObject(kind_.resource, object, form_, hub_.clock().WallNow()), made_);
+  });
+  if (!read.ok()) return Fail(read);
+  if (!reader_->done()) return;
+  reader_ = nullptr;
+  if (request_.initial_events_end && request_.bookmarks) SendBookmark(delivered_, true, made_);
+  phase_ = Phase::kHistory;
+}
+
+bool Watch::Join() {
+  base::MutexLock lock(&scope_->mu);
+  if (delivered_ < scope_->from_) return false;
+  const auto& events = scope_->events_;
+  const auto next = std::find_if(events.begin(), events.end(),
+                                 [&](const auto& event) { return event->revision() > delivered_; });
+  next_ = scope_->first_ + static_cast<uint64_t>(next - events.begin());
+  floor_ = delivered_;
+  phase_ = Phase::kLive;
+  return true;
+}
+
+void Watch::ReadHistory() {
+  floor_ = delivered_;
+  const auto next =
+      hub_.history().Changes(delivered_ + 1, hub_.known(), kPieceBytes, [&](replica::Event change) {
+        if (change.now.id.kind != kind_.record) return;
+        if (!request_.query.ns.empty() && change.now.id.ns != request_.query.ns) return;
+        if (auto event = EventOf(kind_, change)) pending_.push_back(std::move(event));
+      });
+  if (!next.ok()) return Fail(next.status());
+  const base::Revision before = *next - 1;
+  // All of it, whatever that is: it is whole revisions.
+  while (!pending_.empty()) {
+    std::string piece;
+    Send(/*may_encode=*/true, piece);
+    made_ += piece;
+  }
+  delivered_ = std::max(delivered_, before);
+}
+
+void Watch::Fail(const base::Status& status) {
+  phase_ = Phase::kOver;
+  // Whatever else it is, the client's next watch or list will be told.
+  if (status.code() != base::StatusCode::kOutOfRange) return;
+  AppendErrorFrame(api::TooOldResourceVersion(delivered_, hub_.history().oldest()), form_, made_);
+}
+
+}  // namespace strata::objects
