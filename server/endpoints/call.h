@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/transport/http/message.h"
 #include "server/api/error.h"
+#include "server/api/list_options.h"
 #include "server/api/request_info.h"
 #include "server/auth/user.h"
 #include "server/registry/resource.h"
@@ -34,7 +35,8 @@ class Call {
   // meant, if the path or the field selector names one.
   std::string_view verb;
   std::shared_ptr<const auth::UserInfo> user;
-  base::MonotonicTime deadline;  // of the whole request
+  base::MonotonicTime deadline;                     // of the whole request
+  std::unique_ptr<const api::ListOptions> options;  // of a list or a watch, once understood
 
   // Once, from any thread. Headers that every answer has are added.
   virtual void Respond(http::Response response) = 0;

@@ -17,15 +17,24 @@ constexpr size_t kUsualGroup = 32;  // calls
 
 void Freshness::Wait(std::shared_ptr<Call> call, FreshHandler& handler) {
   const std::string_view text = call->info->query.Get("resourceVersion");
-  if (text.empty()) return Join({std::move(call), &handler});
+  if (text.empty()) return WaitForNewest(std::move(call), handler);
   const auto parsed = api::ParseResourceVersion(text);
   if (!parsed.ok()) return call->Fail(api::InvalidResourceVersion(parsed.status()));
   const auto asked = static_cast<base::Revision>(std::min<uint64_t>(*parsed, INT64_MAX));
-  if (asked > barrier_.current() && !call->BeginRevisionWait())
+  WaitForRevision(std::move(call), handler, asked, std::to_string(*parsed));
+}
+
+void Freshness::WaitForNewest(std::shared_ptr<Call> call, FreshHandler& handler) {
+  Join({std::move(call), &handler});
+}
+
+void Freshness::WaitForRevision(std::shared_ptr<Call> call, FreshHandler& handler,
+                                base::Revision revision, std::string asked) {
+  if (revision > barrier_.current() && !call->BeginRevisionWait())
     return call->Fail(api::TooManyRequests());
   const auto deadline = std::min(call->deadline, clock_.Now() + kNamedRevisionTimeout);
-  barrier_.WaitFor(asked, deadline,
-                   [this, waiting = Waiting{std::move(call), &handler}](
+  barrier_.WaitFor(revision, deadline,
+                   [this, waiting = Waiting{std::move(call), &handler, std::move(asked)}](
                        const base::StatusOr<base::Revision>& fresh) {
                      // Completions come on the barrier's threads.
                      waiting.call->Post([this, waiting, status = fresh.status()] {
@@ -75,26 +84,22 @@ void Freshness::Send(std::shared_ptr<Group> group) {
 }
 
 void Freshness::GoOn(const Waiting& waiting, const base::Status& status) {
-  if (!status.ok()) return Refuse(*waiting.call, status);
+  if (!status.ok()) return waiting.handler->Refuse(waiting.call, ErrorOf(waiting, status));
   waiting.handler->ServeFresh(waiting.call);
 }
 
-void Freshness::Refuse(Call& call, const base::Status& status) {
+api::Error Freshness::ErrorOf(const Waiting& waiting, const base::Status& status) const {
   switch (status.code()) {
     case base::StatusCode::kFailedPrecondition:
-      return call.Fail(api::ServerTimeout(*call.resource));
-    case base::StatusCode::kOutOfRange: {
-      // As a number, without zeros before it.
-      const auto asked = api::ParseResourceVersion(call.info->query.Get("resourceVersion"));
-      return call.Fail(
-          api::TooLargeResourceVersion(std::to_string(asked.value_or(0)), barrier_.current()));
-    }
+      return api::ServerTimeout(*waiting.call->resource);
+    case base::StatusCode::kOutOfRange:
+      return api::TooLargeResourceVersion(waiting.asked, barrier_.current());
     case base::StatusCode::kDeadlineExceeded:
-      return call.Fail(api::RequestTimeout());
+      return api::RequestTimeout();
     case base::StatusCode::kResourceExhausted:
-      return call.Fail(api::TooManyRequests());
+      return api::TooManyRequests();
     default:
-      return call.Fail(api::StorageTimeout("the storage backend can't be read"));
+      return api::StorageTimeout("the storage backend can't be read");
   }
 }
 

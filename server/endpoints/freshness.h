@@ -24,6 +24,10 @@ class FreshHandler {
   virtual ~FreshHandler() = default;
   // On the connection's thread.
   virtual void ServeFresh(const std::shared_ptr<Call>& call) = 0;
+  // Nobody can tell that it is.
+  virtual void Refuse(const std::shared_ptr<Call>& call, const api::Error& error) {
+    call->Fail(error);
+  }
 };
 
 // Thread-safe.
@@ -38,6 +42,11 @@ class Freshness {
   // Goes on with `handler`, which outlives the call, once the index is new enough. Otherwise, or if
   // the resourceVersion is none, the call is failed. On the connection's thread.
   void Wait(std::shared_ptr<Call> call, FreshHandler& handler) ABSL_LOCKS_EXCLUDED(mu_);
+  // The same for what was understood already: as new as the backend was when the request came in,
+  // or as that revision, which `asked` is said to be if it doesn't come.
+  void WaitForNewest(std::shared_ptr<Call> call, FreshHandler& handler) ABSL_LOCKS_EXCLUDED(mu_);
+  void WaitForRevision(std::shared_ptr<Call> call, FreshHandler& handler, base::Revision revision,
+                       std::string asked);
 
   // The index's revision; of whoever goes on, one that is new enough.
   base::Revision current() const { return barrier_.current(); }
@@ -46,6 +55,7 @@ class Freshness {
   struct Waiting {
     std::shared_ptr<Call> call;
     FreshHandler* handler;
+    std::string asked{};  // the revision, as the client says it
   };
   // What one thread reads in one turn of its loop goes to the barrier together: locks, wake-ups and
   // the way back are paid once for all of it.
@@ -59,7 +69,7 @@ class Freshness {
   void Join(Waiting waiting) ABSL_LOCKS_EXCLUDED(mu_);
   void Send(std::shared_ptr<Group> group);
   void GoOn(const Waiting& waiting, const base::Status& status);
-  void Refuse(Call& call, const base::Status& status);
+  api::Error ErrorOf(const Waiting& waiting, const base::Status& status) const;
 
   reflector::Barrier& barrier_;
   const base::Clock& clock_;

@@ -35,14 +35,6 @@ std::string_view VerbOf(const registry::Target& target, const Call& call) {
   return method == "DELETE" ? "deletecollection" : "";
 }
 
-// A list is asked to watch and can't, which is said in a form that the client takes (ListResource
-// in k8s.io/apiserver pkg/endpoints/handlers/get.go).
-void RefuseWatch(Call& call) {
-  const wire::Negotiation negotiation = NegotiateObject(call);
-  call.Fail(negotiation.refusal == wire::Refusal::kNone ? api::WatchNotSupported(*call.resource)
-                                                        : api::NotAcceptable(negotiation.refusal));
-}
-
 }  // namespace
 
 void Router::AddPath(std::string path, CallHandler handler) {
@@ -117,10 +109,13 @@ void Router::Aim(Call& call) const {
 }
 
 void Router::RouteResource(std::shared_ptr<Call> call) const {
-  const auto found = resources_.find({call->resource, std::string(call->verb)});
-  if (found != resources_.end()) return found->second(std::move(call));
-  if (call->verb == "watch" && call->resource->serves("list")) return RefuseWatch(*call);
-  call->Fail(api::MethodNotAllowed());
+  auto found = resources_.find({call->resource, std::string(call->verb)});
+  // A list that can't be watched says so itself, behind what else is wrong (ListResource in
+  // k8s.io/apiserver pkg/endpoints/handlers/get.go).
+  if (found == resources_.end() && call->verb == "watch")
+    found = resources_.find({call->resource, "list"});
+  if (found == resources_.end()) return call->Fail(api::MethodNotAllowed());
+  found->second(std::move(call));
 }
 
 // What a path outside of all known roots is answered with, as the reference answers: what there is
