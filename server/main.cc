@@ -33,7 +33,6 @@
 #include "server/audit/log.h"
 #include "server/endpoints/freshness.h"
 #include "server/endpoints/health.h"
-#include "server/endpoints/image_objects.h"
 #include "server/endpoints/index_feed.h"
 #include "server/endpoints/layers.h"
 #include "server/endpoints/router.h"
@@ -45,6 +44,7 @@
 #include "server/start/flags.h"
 #include "server/start/foreign_flags.h"
 #include "server/start/identity.h"
+#include "server/start/image_resources.h"
 #include "storage/client/client.h"
 #include "storage/command_line/parse.h"
 #include "storage/engine/store.h"
@@ -237,12 +237,25 @@ int Run(Flags flags) {
   layers::Index index(flags.index, endpoints::ReportTo(log));
   endpoints::AddIndexMetrics(index, metrics);
   endpoints::IndexFeed feed(index);
-  std::vector<reflector::Consumer*> consumers = {&feed};
-  // First, since a revision is new to requests when all have it.
-  if (records->replica != nullptr) consumers.insert(consumers.begin(), records->replica.get());
+  net::WorkerPool workers(flags.workers, "build", metrics);
+  net::WorkerPool readers(flags.readers, "read", metrics);
+  net::WorkerPool listers(flags.listers, "list", metrics);
+  net::WorkerPool metrics_writer({.threads = 1, .max_queued = 64}, "metrics", metrics);
+  const records::Keys keys(flags.etcd_prefix);
+  std::optional<ImageResources> objects;  // nothing where layers alone are served
+  if (records->history != nullptr) {
+    objects.emplace(ImageResources::Parts{*records->history, keys, flags.registry, index,
+                                          LaneOf(readers), LaneOf(listers)},
+                    flags.objects, clock, log, metrics);
+  }
+  // A revision is new to requests when all have it, and watches read it in the history.
+  std::vector<reflector::Consumer*> consumers;
+  if (records->replica != nullptr) consumers.push_back(records->replica.get());
+  consumers.push_back(&feed);
+  if (objects) consumers.push_back(&objects->consumer());
   reflector::Consumers all(std::move(consumers));
-  reflector::Reflector reflector(*(*backend)->client, records::Keys(flags.etcd_prefix), all,
-                                 flags.reflector, clock, log, metrics);
+  reflector::Reflector reflector(*(*backend)->client, keys, all, flags.reflector, clock, log,
+                                 metrics);
 
   std::atomic<bool> stopping = false;
   endpoints::Health health;
@@ -255,21 +268,8 @@ int Run(Flags flags) {
   const registry::Groups groups = {&group};
   const api::Discovery discovery(groups);
   const api::OpenApi openapi(groups);
-  net::WorkerPool workers(flags.workers, "build", metrics);
-  net::WorkerPool readers(flags.readers, "read", metrics);
-  net::WorkerPool metrics_writer({.threads = 1, .max_queued = 64}, "metrics", metrics);
   endpoints::Freshness freshness(reflector.barrier(), clock);
   endpoints::LayersHandler layers(index, freshness, LaneOf(workers), metrics);
-  const std::pair<const registry::Resource&, endpoints::Maker> kinds[] = {
-      {registry::ImageStreams(), endpoints::MakeImageStream},
-      {registry::ImageStreamStatus(), endpoints::MakeImageStreamStatus},
-      {registry::Images(), endpoints::MakeImage},
-      {registry::ImageStreamTags(), endpoints::MakeImageStreamTag},
-      {registry::ImageTags(), endpoints::MakeImageTag},
-      {registry::ImageStreamImages(), endpoints::ImageStreamImages(index)}};
-  std::optional<endpoints::RecordReader::Source> record_source;
-  if (records->history != nullptr) record_source.emplace(*records->history, flags.registry);
-  std::vector<std::unique_ptr<endpoints::ObjectHandler>> objects;
   endpoints::Router router(groups);
   router.AddHealth(health);
   router.AddVersion();
@@ -278,15 +278,7 @@ int Run(Flags flags) {
   router.AddPath("/metrics", ServeMetrics(metrics, metrics_writer));
   router.Serve(*group.Find(registry::ImageStreamLayers().name), "get",
                [&layers](std::shared_ptr<endpoints::Call> call) { layers.Serve(std::move(call)); });
-  for (const auto& [resource, make] : kinds) {
-    if (layers_alone) break;
-    endpoints::ObjectHandler& handler =
-        *objects.emplace_back(std::make_unique<endpoints::ObjectHandler>(
-            *record_source, freshness, LaneOf(readers), clock, make));
-    router.Serve(resource, "get", [&handler](std::shared_ptr<endpoints::Call> call) {
-      handler.Serve(std::move(call));
-    });
-  }
+  if (objects) objects->BindTo(router, freshness);
 
   serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router,
                        clock, log, metrics, audit_log->get());
@@ -304,6 +296,7 @@ int Run(Flags flags) {
                      clock, log, metrics);
 
   (*identity)->Start();
+  if (objects) objects->Start();
   reflector.Start();
   const std::vector<net::ListenAddress> addresses = {
       {flags.bind_address, static_cast<uint16_t>(flags.secure_port)}};
@@ -318,6 +311,7 @@ int Run(Flags flags) {
   stopping = true;
   base::EndWithin<0>(flags.shutdown_delay + flags.chain.request_timeout + kMostToEnd);
   std::this_thread::sleep_for(flags.shutdown_delay);
+  if (objects) objects->EndWatches();
   const size_t left = server.Drain(
       std::chrono::duration_cast<std::chrono::milliseconds>(flags.chain.request_timeout));
   base::EndWithin<0>(kMostToEnd);
@@ -326,7 +320,8 @@ int Run(Flags flags) {
   server.Stop();
   // What they still work on, nobody waits for.
   layers.Stop();
-  for (net::WorkerPool* pool : {&workers, &readers, &metrics_writer}) pool->Stop();
+  if (objects) objects->Stop();
+  for (net::WorkerPool* pool : {&workers, &readers, &listers, &metrics_writer}) pool->Stop();
   log.Info("Stopped", {{"connections_cut", left}});
   return 0;
 }

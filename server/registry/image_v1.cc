@@ -93,11 +93,16 @@ std::vector<Resource> Resources() {
   // fail.
   Resource images = Stored(records::Kind::kImage, false);
   images.type = v1::Image::descriptor();
-  images.verbs = {"get"};
+  images.list_kind = "ImageList";
+  images.list_type = v1::ImageList::descriptor();
+  images.verbs = {"get", "list", "watch"};
   images.table = &kImageTable;
   Resource streams = Stored(records::Kind::kImageStream, true);
   streams.type = v1::ImageStream::descriptor();
-  streams.verbs = {"get"};
+  streams.categories = {"all"};
+  streams.list_kind = "ImageStreamList";
+  streams.list_type = v1::ImageStreamList::descriptor();
+  streams.verbs = {"get", "list", "watch"};
   streams.table = &kStreamTable;
   // As stored: what a read would fill in isn't looked at.
   for (const char* field : {"spec.dockerImageRepository", "status.dockerImageRepository"})
@@ -124,7 +129,9 @@ std::vector<Resource> Resources() {
            .singular = "imagestreamtag",
            .kind = "ImageStreamTag",
            .type = v1::ImageStreamTag::descriptor(),
-           .verbs = {"get"},
+           .list_kind = "ImageStreamTagList",
+           .list_type = v1::ImageStreamTagList::descriptor(),
+           .verbs = {"get", "list"},
            .short_names = {"istag"},
            .computed = true,
            .table = &kStreamTagTable},
@@ -132,7 +139,9 @@ std::vector<Resource> Resources() {
            .singular = "imagetag",
            .kind = "ImageTag",
            .type = v1::ImageTag::descriptor(),
-           .verbs = {"get"},
+           .list_kind = "ImageTagList",
+           .list_type = v1::ImageTagList::descriptor(),
+           .verbs = {"get", "list"},
            .short_names = {"itag"},
            .computed = true,
            .table = &kTagTable}};

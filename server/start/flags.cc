@@ -104,6 +104,16 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   AddDuration(group, "--request-timeout", flags.chain.request_timeout,
               "Longest time for one request");
+  group
+      .add_option_function<int64_t>(
+          "--min-request-timeout",
+          [&flags](int64_t seconds) {
+            flags.objects.watching.min_request_timeout = std::chrono::seconds(seconds);
+          },
+          "Seconds after which a watch that names no timeout may end; at random up to twice as "
+          "much")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+      ->default_str("1800");
   AddDuration(group, "--shutdown-delay-duration", flags.shutdown_delay,
               "How long it is served on after SIGTERM, unready, for balancers to notice",
               Zero::kAllowed);
@@ -166,6 +176,17 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       .add_option("--worker-queue-bytes", flags.workers.max_bytes,
                   "Estimated bytes of answers that are built or wait for it; more get 429")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  group
+      .add_option("--list-threads", flags.listers.threads,
+                  "Threads that read and encode lists, and what watches are behind with")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  group
+      .add_option("--list-queue", flags.listers.max_queued,
+                  "Tasks that may wait for them, half of them one user's: one for each list or "
+                  "watch; more lists get 429, and more watches end")
+      ->check(CLI::Range(size_t{1}, size_t{1} << 24))
       ->capture_default_str();
   group
       .add_option("--read-threads", flags.readers.threads, "Whole records that are read at a time")
@@ -235,6 +256,17 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
                   "Directory for a copy of etcd's records, from which whole objects are read; made "
                   "if it isn't there. Without it a temporary one")
       ->type_name("DIR");
+  group
+      .add_option("--watch-cache-bytes", flags.objects.watches.cache_bytes,
+                  "Bytes of events that watches share; a slower watch reads on from the history")
+      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
+      ->capture_default_str();
+  group
+      .add_option("--list-buffer-bytes", flags.objects.list_buffer_bytes,
+                  "Bytes of all lists that are made before their heads are known; beyond them they "
+                  "are made a second time")
+      ->check(CLI::Range(size_t{0}, size_t{1} << 40))
+      ->capture_default_str();
   AddDuration(group, "--watch-history-age", flags.replica.history_age,
               "How long it is kept what changed, for watches and lists of older revisions");
   group

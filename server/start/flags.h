@@ -22,6 +22,7 @@
 #include "server/kube/client.h"
 #include "server/layers/index.h"
 #include "server/serving/chain.h"
+#include "server/start/image_resources.h"
 #include "storage/client/client.h"
 #include "storage/reflector/reflector.h"
 #include "storage/replica/replica.h"
@@ -42,7 +43,9 @@ struct Flags {
   http::SessionOptions session;
   size_t max_unread_response_bytes = 512 << 20;
   net::WorkerPoolOptions workers;                // build answers
-  net::WorkerPoolOptions readers{.threads = 8};  // wait for the backend
+  net::WorkerPoolOptions readers{.threads = 8};  // read objects
+  // Make lists, and what of watches costs more than copying: a task for each that is open at most.
+  net::WorkerPoolOptions listers{.threads = 4, .max_queued = 1 << 16};
   serving::Chain::Options chain;
   bool disable_http2 = false;
   std::chrono::milliseconds shutdown_delay{0};
@@ -58,6 +61,7 @@ struct Flags {
   replica::Replica::Options replica;
   layers::Index::Options index;
   image::RegistryHostnames registry;
+  ImageResources::Options objects;
 
   // Authentication and authorization.
   std::string client_ca_file;

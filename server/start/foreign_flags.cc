@@ -9,7 +9,6 @@ namespace {
 
 const std::vector<base::ForeignFlag>& All() {
   static constexpr std::string_view kNoWrites = "nothing is written";
-  static constexpr std::string_view kNoWatches = "no watches are served";
   static constexpr std::string_view kIndex = "all records are held in an index";
   static constexpr std::string_view kBatch =
       "events are always written by a thread of its own, from a queue of "
@@ -72,10 +71,12 @@ const std::vector<base::ForeignFlag>& All() {
       // ServerRunOptions, and kube-apiserver's own.
       {"--max-mutating-requests-inflight",
        "nothing is written; --max-requests-inflight limits reads"},
-      {"--min-request-timeout", kNoWatches},
       {"--livez-grace-period", "/livez is well from the start"},
       {"--shutdown-send-retry-after", "requests are served as long as it listens", true, {"false"}},
-      {"--shutdown-watch-termination-grace-period", kNoWatches, false, {"0", "0s"}},
+      {"--shutdown-watch-termination-grace-period",
+       "watches end when the drain begins",
+       false,
+       {"0", "0s"}},
       {"--cors-allowed-origins", "no pages of browsers are served"},
       {"--strict-transport-security-directives", "no pages of browsers are served"},
       {"--external-hostname", "no answer names this server"},

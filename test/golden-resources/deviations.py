@@ -9,23 +9,17 @@ import re
 from judging import Deviation, expect
 
 HERE = pathlib.Path(__file__).resolve().parent
-LEAST_EQUAL = 548
+LEAST_EQUAL = 856
 FLAGS = ["--internal-registry-hostname=image-registry.openshift-image-registry.svc:5000",
          "--watch-history-age=1h"]  # a machine may be slow, and the reference kept as much as it was sent
 PLAIN_USER = "plain-user"
 
-LISTS = "lists and watches"
 SECRETS = "imagestreams/secrets"
 WRITES = "resources that are only written"
 PART = "only resources and verbs that are served"
 # By what a case's name begins with.
 LATER = (
-    (r"(is|image|istag|itag)-list\.|label\.|field\.(?!name-in-path)|limit\.|page\.|continue\.|expired\.|pretty\.mozilla",
-     LISTS),
-    (r"gzip\.(images|watch)|query\.(unknown|timeoutSeconds-list|watch-false|bookmarks-list)|notfound\.\w+-trailing", LISTS),
-    (r"old-watch\.(?!istags|itags|isimages|unknown|bare|status)|watch-on\.(?!isimages|is-get|image-get|status)", LISTS),
-    (r"rv\.(?!get-)|rights\.viewer\.(list|watch)|method\.\w+\.(is|images|istags|itags|is-all)$", LISTS),
-    (r"is-secrets\.|notfound\.is-secrets|rights\.viewer\.secrets|method\.\w+\.(is-)?secrets", SECRETS),
+    (r"watch-on\.secrets|is-secrets\.|notfound\.is-secrets|rights\.viewer\.secrets|method\.\w+\.(is-)?secrets", SECRETS),
     (r"(is-mappings|isimport|imagesignature)-list|method\.\w+\.(mappings|imports|signatures?)$", WRITES),
     (r"discovery\.(version(?!-slash\.table)|openapi|aggregated)|rights\.\w+\.version", PART),
 )
@@ -62,6 +56,15 @@ DEVIATIONS = {
     "name.image.percent-bad": Deviation("an Audit-Id and no-store on what isn't a request, too", bad_escape,
                                         ("cache-control", "x-content-type-options")),
 }
+def yaml_is_sent(case, answer):
+    """The reference reads its JSON as YAML, and refuses what that may not hold."""
+    problems = []
+    expect(problems, "status", 200, answer.status)
+    expect(problems, "type", "application/yaml", answer.header("Content-Type"))
+    return problems
+
+
+DEVIATIONS["itag-list.all.yaml"] = Deviation("characters that YAML doesn't allow are escaped", yaml_is_sent)
 for _form in ("json", "pb", "yaml"):
     DEVIATIONS[f"istag.list.{_form}"] = Deviation("a manifest list's Created is the stored one", created_of_a_list)
 
@@ -78,7 +81,7 @@ def later(name):
     return next((why for pattern, why in LATER if re.match(pattern, name)), "")
 
 
-LEAST_EQUAL_WATCHES = 3  # as long as no watch is served: those that rights refuse, and a get
+LEAST_EQUAL_WATCHES = 66
 WATCHES = {}  # by scenario and backend
 
 
