@@ -78,19 +78,21 @@ Watch::Next Watch::Take(std::string& out) {
     }
     if (phase_ == Phase::kOver) return Next::kEnd;
     if (phase_ != Phase::kLive) return Next::kWork;
-    bool bookmark = false;
+    base::Revision bookmark = 0;
     if (pending_.empty()) {
       if (const auto next = Gather(bookmark)) return *next;
     }
-    if (bookmark) SendBookmark(std::max(hub_.told(), delivered_), false, out);
+    if (bookmark != 0) SendBookmark(bookmark, false, out);
     const bool sent = Send(/*may_encode=*/false, out);
     if (!out.empty()) return Next::kFrames;
     if (!sent) return Next::kWork;
   }
 }
 
-std::optional<Watch::Next> Watch::Gather(bool& bookmark) {
+std::optional<Watch::Next> Watch::Gather(base::Revision& bookmark) {
   base::MutexLock lock(&scope_->mu);
+  // Before it is seen that nothing is left: what is told of later may not be here yet.
+  const base::Revision told = hub_.told();
   if (time_is_over_ || scope_->ended_) return Next::kEnd;
   if (next_ < scope_->first_) {
     phase_ = Phase::kHistory;
@@ -106,8 +108,11 @@ std::optional<Watch::Next> Watch::Gather(bool& bookmark) {
     ++next_;
   }
   if (!pending_.empty()) return std::nullopt;
-  bookmark = std::exchange(bookmark_due_, false) && request_.bookmarks;
-  if (bookmark) return std::nullopt;
+  // A watch that begins with a revision to come has nothing to say before that.
+  if (std::exchange(bookmark_due_, false) && request_.bookmarks && told >= delivered_) {
+    bookmark = told;
+    return std::nullopt;
+  }
   waiting_ = true;
   return Next::kWait;
 }

@@ -66,8 +66,9 @@ class Watch : public std::enable_shared_from_this<Watch> {
   void ReadHistory();
   // Whether what comes next is in the scope by now.
   bool Join() ABSL_LOCKS_EXCLUDED(scope_->mu);
-  // Moves the next events of the scope to pending_.
-  std::optional<Next> Gather(bool& bookmark) ABSL_LOCKS_EXCLUDED(scope_->mu);
+  // Moves the next events of the scope to pending_. Where there are none and a bookmark is due,
+  // `bookmark` is the revision that it may tell.
+  std::optional<Next> Gather(base::Revision& bookmark) ABSL_LOCKS_EXCLUDED(scope_->mu);
   // Appends pending_'s frames. False: one has to be encoded, which is more than may be done here.
   bool Send(bool may_encode, std::string& out);
   void SendFrame(std::string_view type, std::string_view object, std::string& out);

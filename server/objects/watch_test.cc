@@ -226,6 +226,16 @@ TEST_F(WatchTest, ItEndsInTimeWithABookmarkBefore) {
   EXPECT_EQ(client->Await(1), (Frames{"BOOKMARK default/@2"}));
 }
 
+TEST_F(WatchTest, ARevisionToComeHasNoBookmark) {
+  StartHub();
+  WatchRequest request = From(1'000);
+  request.bookmarks = true;
+  request.end = clock_.Now() + 2'200ms;
+  const auto client = Open(request);
+  EXPECT_TRUE(client->AwaitEnd());
+  EXPECT_EQ(client->Await(0), Frames());
+}
+
 TEST_F(WatchTest, AHistoryThatBreaksOffEndsWatchesAndOneThatGoesOnDoesnt) {
   history_.Put("a", "x");
   StartHub();
