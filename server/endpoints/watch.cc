@@ -26,20 +26,26 @@ constexpr std::chrono::minutes kInitialEventsTime{10};
 // Of a watch, on its connection's thread, with a worker's help.
 class WatchBody final : public http::Body {
  public:
-  WatchBody(std::shared_ptr<Watch> watch, std::shared_ptr<Call> call, const Lane& workers)
-      : making_(std::make_shared<Making>(std::move(watch), std::move(call))), workers_(workers) {}
+  WatchBody(std::shared_ptr<Watch> watch, std::shared_ptr<Call> call, const Lane& workers,
+            objects::Memory& buffers)
+      : making_(std::make_shared<Making>(std::move(watch), std::move(call))),
+        workers_(workers),
+        buffers_(buffers) {}
   ~WatchBody() override { making_->gone = true; }
 
   Piece Next(std::span<char> buffer) override {
     if (at_ == frames_.size()) {
       if (making_->busy.load(std::memory_order_acquire)) return {0, Rest::kLater};
-      frames_.clear();
+      frames_ = {};
+      room_ = {};
       at_ = 0;
       switch (making_->watch->Take(frames_)) {
         case Watch::Next::kFrames:
+          room_ = buffers_.Take(frames_.capacity());
+          // Its client begins again where it is.
+          if (!room_) return {0, Rest::kNone};
           break;
         case Watch::Next::kWait:
-          frames_.shrink_to_fit();
           return {0, Rest::kLater};
         case Watch::Next::kWork:
           return {0, Order() ? Rest::kLater : Rest::kNone};
@@ -76,7 +82,9 @@ class WatchBody final : public http::Body {
 
   const std::shared_ptr<Making> making_;
   const Lane& workers_;
-  std::string frames_;  // not sent yet
+  objects::Memory& buffers_;
+  std::string frames_;          // not sent yet
+  objects::Memory::Hold room_;  // of them
   size_t at_ = 0;
 };
 
@@ -153,7 +161,8 @@ void WatchHandler::ServeFresh(const std::shared_ptr<Call>& call) {
         if (const auto held = weak.lock()) held->Resume();
       });
   watch->Begin();
-  call->Respond(Begin(form, std::make_unique<WatchBody>(std::move(watch), call, workers_)));
+  call->Respond(
+      Begin(form, std::make_unique<WatchBody>(std::move(watch), call, workers_, hub_.buffers())));
 }
 
 void WatchHandler::Refuse(const std::shared_ptr<Call>& call, const api::Error& error) {

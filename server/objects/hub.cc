@@ -30,7 +30,11 @@ Hub::Hub(const replica::History& history, const records::Keys& keys, std::vector
                                  "Events that somebody watched for.", {})),
       ends_(metrics.AddCounter("strata_watch_history_breaks_total",
                                "Times that all watches were ended because the history broke off.",
-                               {})) {
+                               {})),
+      buffers_(options.buffer_bytes) {
+  metrics.AddGaugeFunction("strata_watch_buffer_bytes",
+                           "Bytes of frames that were made for watches and aren't sent.", {},
+                           [this] { return static_cast<double>(buffers_.taken()); });
   metrics.AddGaugeFunction("strata_watches", "Watches that are open.", {},
                            [this] { return static_cast<double>(watches_); });
   metrics.AddGaugeFunction("strata_watch_cache_bytes", "Bytes of the events that watches share.",

@@ -30,7 +30,7 @@ base::Status ListReader::ReadPage(
                                .end = end_,
                                .revision = query_.revision,
                                .limit = static_cast<size_t>(std::min(left, kPageRecords)),
-                               .max_bytes = kPageBytes,
+                               .max_bytes = query_.page_bytes,
                                .count = limited && query_.selector.all() && !count_,
                                .deadline = query_.deadline,
                                .traceparent = query_.traceparent};

@@ -25,6 +25,7 @@ struct ListQuery {
   int64_t limit = 0;                // records whose objects are given; 0: no limit
   std::string start;  // the first key, relative to the namespace's; empty: the first that there is
   base::Revision revision = 0;
+  size_t page_bytes = 128 << 10;  // of records: what one turn of a worker makes
   base::MonotonicTime deadline;
   std::string traceparent;
 };
@@ -32,9 +33,6 @@ struct ListQuery {
 // For one thread at a time, which waits.
 class ListReader {
  public:
-  // Bytes of records in a page: what one turn of a worker makes of a list.
-  static constexpr size_t kPageBytes = 128 << 10;
-
   // All outlive it but the query.
   ListReader(const replica::History& history, const records::Keys& keys, const Kind& kind,
              ListQuery query);

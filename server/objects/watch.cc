@@ -10,7 +10,7 @@
 namespace strata::objects {
 namespace {
 
-constexpr size_t kPieceBytes = 64 << 10;  // of frames in one turn
+constexpr size_t kPieceBytes = 16 << 10;  // of frames in one turn, or of records for them
 constexpr size_t kMostGathered = 64;      // events in one turn, but for those of one revision
 // Bytes of a record that costs an io thread little to encode.
 constexpr size_t kSmallRecord = 4 << 10;
@@ -73,7 +73,8 @@ base::MonotonicTime Watch::OnTime(base::MonotonicTime now) {
 Watch::Next Watch::Take(std::string& out) {
   for (;;) {
     if (!made_.empty()) {
-      out += std::exchange(made_, {});
+      out = std::exchange(made_, {});
+      room_ = {};
       return Next::kFrames;
     }
     if (phase_ == Phase::kOver) return Next::kEnd;
@@ -155,14 +156,21 @@ void Watch::Work() {
       if (!Join()) ReadHistory();
     } else {
       Send(/*may_encode=*/true, made_);
-      return;
+      break;
     }
   }
+  if (made_.empty()) return;
+  room_ = hub_.buffers().Take(made_.capacity());
+  if (room_) return;
+  made_ = {};
+  phase_ = Phase::kOver;
 }
 
 void Watch::ReadInitial() {
   if (reader_ == nullptr) {
-    reader_ = std::make_unique<ListReader>(hub_.history(), hub_.keys(), kind_, request_.query);
+    ListQuery query = request_.query;
+    query.page_bytes = kPieceBytes;
+    reader_ = std::make_unique<ListReader>(hub_.history(), hub_.keys(), kind_, std::move(query));
   }
   const base::Status read = reader_->ReadPage([&](const google::protobuf::Message& object) {
     SendFrame("ADDED", EncodeObject(kind_.resource, object, form_, hub_.clock().WallNow()), made_);

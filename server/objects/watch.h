@@ -15,6 +15,7 @@
 #include "lib/base/clock.h"
 #include "server/objects/event.h"
 #include "server/objects/list_reader.h"
+#include "server/objects/memory.h"
 #include "server/objects/scope.h"
 
 namespace strata::objects {
@@ -47,9 +48,11 @@ class Watch : public std::enable_shared_from_this<Watch> {
     kWork,    // for a worker
     kEnd,
   };
-  // Appends what comes next. What costs more than copying, a worker is asked for.
+  // What comes next, for `out`, which is empty. What costs more than copying, a worker is asked
+  // for.
   Next Take(std::string& out);
-  // Makes what comes next, for Take.
+  // Makes what comes next, for Take. Where there is no room for it, the watch is over: its client
+  // begins again where it is.
   void Work();
 
   void Wake() const { wake_(); }
@@ -88,7 +91,8 @@ class Watch : public std::enable_shared_from_this<Watch> {
   base::Revision delivered_;  // everything up to it
   base::Revision floor_ = 0;  // what is pending of up to it was delivered in another way
   std::unique_ptr<ListReader> reader_;
-  std::string made_;  // by a worker, for Take
+  std::string made_;   // by a worker, for Take
+  Memory::Hold room_;  // of it
   std::deque<std::shared_ptr<Event>> pending_;
   uint64_t next_ = 0;  // the number of the scope's event that comes next
 

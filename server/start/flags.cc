@@ -262,6 +262,12 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group
+      .add_option("--watch-buffer-bytes", flags.objects.watches.buffer_bytes,
+                  "Bytes of events that were made for watches and aren't sent; beyond them a watch "
+                  "ends, and its client goes on where it is")
+      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
+      ->capture_default_str();
+  group
       .add_option("--list-buffer-bytes", flags.objects.list_buffer_bytes,
                   "Bytes of all lists that are made before their heads are known; beyond them they "
                   "are made a second time")
