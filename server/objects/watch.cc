@@ -11,6 +11,7 @@ namespace strata::objects {
 namespace {
 
 constexpr size_t kPieceBytes = 16 << 10;  // of frames in one turn, or of records for them
+constexpr int kMostTurns = 4;             // on an io thread
 constexpr size_t kMostGathered = 64;      // events in one turn, but for those of one revision
 // Bytes of a record that costs an io thread little to encode.
 constexpr size_t kSmallRecord = 4 << 10;
@@ -71,7 +72,7 @@ base::MonotonicTime Watch::OnTime(base::MonotonicTime now) {
 }
 
 Watch::Next Watch::Take(std::string& out) {
-  for (;;) {
+  for (int turn = 0; turn < kMostTurns; ++turn) {
     if (!made_.empty()) {
       out = std::exchange(made_, {});
       room_ = {};
@@ -88,6 +89,8 @@ Watch::Next Watch::Take(std::string& out) {
     if (!out.empty()) return Next::kFrames;
     if (!sent) return Next::kWork;
   }
+  // Of many events none was for this watch: others on this thread have their turn first.
+  return Next::kWork;
 }
 
 std::optional<Watch::Next> Watch::Gather(base::Revision& bookmark) {
