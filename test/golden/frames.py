@@ -18,7 +18,8 @@ OBJECT = (2, 1)
 NAME, REVISION, MESSAGE = (2, 1, 1), (2, 1, 6), (2, 3)
 
 JSON_REVISION = re.compile(rb'("resourceVersion":")(\d+)')
-OLDEST = re.compile(rb"(too old resource version: \d+ \()\d+(\))")
+# In messages: how far back the history goes, and how far the backend has come.
+OF_THE_RUN = re.compile(rb"(too old resource version: \d+ \(|Too large resource version: \d+, current: )\d+")
 
 
 class Cutter:
@@ -66,10 +67,11 @@ def with_revisions(frame, revision_of):
 
 
 def comparable(frame):
-    """The frame without what no two runs share: a table's ages, and how far back the history goes."""
+    """The frame without what no two runs share: a table's ages, and what messages say of the run."""
+    of_no_run = lambda text: OF_THE_RUN.sub(rb"\1N", text)
     if not is_json(frame):
-        return edited(frame, MESSAGE, lambda message: OLDEST.sub(rb"\1OLDEST\2", message)) if is_error(frame) else frame
-    frame = OLDEST.sub(rb"\1OLDEST\2", frame)
+        return edited(frame, MESSAGE, of_no_run) if is_error(frame) else frame
+    frame = of_no_run(frame) if is_error(frame) else frame
     return AGE.sub(b"X ago", frame) if b'"kind":"Table"' in frame[:80] else frame
 
 

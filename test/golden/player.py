@@ -134,7 +134,7 @@ def expect_frames(watch, scenario, number):
 
 def wait_for_end(watch, scenario):
     if scenario.until_end or not scenario.streams:
-        watch.wait_until(lambda _: False, scenario.limit_s)
+        watch.wait_until(lambda _: False, scenario.limit_s if scenario.until_end else PATIENCE_S)
 
 
 def ask_json(server, request):

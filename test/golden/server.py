@@ -45,10 +45,12 @@ class Stream(Head):
         except (OSError, http.client.HTTPException, ValueError):
             return None
 
-    def close(self):
-        """From another thread, too: a read that waits returns."""
+    def hang_up(self):
+        """A read that waits in another thread returns."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
         self.connection.close()
 
 

@@ -36,12 +36,13 @@ AT_ONCE = 8
 
 def judge(scenario, problems, played, deviation):
     """As verdicts has it."""
-    if deviation:
-        problems = deviation.check(scenario, played)
-        return ("failed", "\n".join(problems)) if problems else ("deviates", deviation.why)
     if problems and played.status in (404, 405):
         return ("later", f"it is answered by {played.status}")
-    return ("failed", "\n".join(problems)) if problems else ("equal", "")
+    if deviation:
+        problems = deviation.check(scenario, played)
+    if problems:
+        return ("failed", "\n".join(problems))
+    return ("deviates", deviation.why) if deviation else ("equal", "")
 
 
 def compare_afterwards(run, played):

@@ -218,8 +218,11 @@ class FakeStream(Head):
     def read(self):
         return self.coming.get()
 
-    def close(self):
+    def hang_up(self):
         self.coming.put(None)
+
+    def close(self):
+        pass
 
 
 class Playing(unittest.TestCase):

@@ -27,8 +27,9 @@ class Watch:
 
     def __exit__(self, *_):
         self.end("client")
-        self.stream.close()
+        self.stream.hang_up()
         self.thread.join()
+        self.stream.close()
 
     def _read(self):
         cutter = Cutter("protobuf" in (self.stream.header("Content-Type") or ""))
