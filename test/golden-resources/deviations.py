@@ -3,12 +3,16 @@
 docs/compatibility.md tells the same to people.
 """
 
+import base64
+import gzip
 import json
 import pathlib
 import re
 
+import yaml
+
 import frames
-from judging import Deviation, expect
+from judging import Deviation, YamlLoader, expect
 
 HERE = pathlib.Path(__file__).resolve().parent
 LEAST_EQUAL = 853
@@ -53,30 +57,61 @@ def revision_is_refused(case, answer):
     return problems
 
 
-DEVIATIONS = {
-    "isimage.pushed.rv-garbage": Deviation("a resourceVersion that is none is refused here, too", revision_is_refused),
-    "name.image.percent-bad": Deviation("an Audit-Id and no-store on what isn't a request, too", bad_escape,
-                                        ("cache-control", "x-content-type-options")),
-}
 def yaml_is_sent(case, answer):
     """The reference reads its JSON as YAML, and refuses what that may not hold."""
     problems = []
     expect(problems, "status", 200, answer.status)
     expect(problems, "type", "application/yaml", answer.header("Content-Type"))
+    recorded = json.loads(gzip.decompress((HERE / "itag-list.all.json.gz").read_bytes()))
+    in_order = lambda document: sorted(document["items"], key=lambda item: json.dumps(item, sort_keys=True))
+    expect(problems, "items", in_order(recorded), in_order(yaml.load(answer.body, YamlLoader)))
     return problems
 
 
-DEVIATIONS["itag-list.all.yaml"] = Deviation("characters that YAML doesn't allow are escaped", yaml_is_sent)
+def is_too_old(case, answer):
+    """A page of a revision that is compacted, as the reference refuses it where its cache has no snapshot either. The token
+    with which the list goes on is of the place that was asked for."""
+    token = lambda start: base64.b64encode(f'{{"v":"meta.k8s.io/v1","rv":-1,"start":"{start}\\u0000"}}'.encode()).rstrip(b"=")
+    recorded = (HERE / "expired.continue-old.json").read_bytes().replace(token("a"), token("page-1"))
+    problems = []
+    expect(problems, "status", 410, answer.status)
+    if case["request"]["headers"]["Accept"] == "application/json":
+        expect(problems, "body", recorded, answer.body)
+    expect(problems, "has token and message", (True, True),
+           (token("page-1") in answer.body, b"The provided continue parameter is too old" in answer.body))
+    return problems
+
+
+def since_compaction(case, answer):
+    """How far back a watch may begin: the reference's cache knows it from its list on."""
+    problems = []
+    recorded = (HERE / case["response"]["file"]).read_bytes()
+    expect(problems, "status", 200, answer.status)
+    expect(problems, "body", recorded.replace(b"(804)", b"(806)"), answer.body)
+    return problems
+
+
+DEVIATIONS = {
+    "isimage.pushed.rv-garbage": Deviation("a resourceVersion that is none is refused here, too", revision_is_refused),
+    "name.image.percent-bad": Deviation("an Audit-Id and no-store on what isn't a request, too", bad_escape,
+                                        ("cache-control", "x-content-type-options")),
+    "itag-list.all.yaml": Deviation("characters that YAML doesn't allow are escaped", yaml_is_sent),
+}
 for _form in ("json", "pb", "yaml"):
     DEVIATIONS[f"istag.list.{_form}"] = Deviation("a manifest list's Created is the stored one", created_of_a_list)
 
+COMPACTED = "what is compacted is gone: nothing else remembers"
+OF_DATA_DIR = {f"expired.continue{form}": Deviation(COMPACTED, is_too_old)
+               for form in ("", "-pb", "-table", "-pom", "-yaml", "-istag")}
+OF_DATA_DIR |= {f"expired.watch{form}": Deviation(COMPACTED, since_compaction) for form in ("", "-pb", "-table", "-1")}
 
-def of(name):
-    return DEVIATIONS.get(name)
+
+def of(name, backend):
+    return (OF_DATA_DIR.get(name) if backend == "data-dir" else None) or DEVIATIONS.get(name)
 
 
 def names():
-    return list(DEVIATIONS)
+    return [*DEVIATIONS, *OF_DATA_DIR]
 
 
 def later(name):
@@ -97,7 +132,7 @@ def is_forgotten(scenario, played):
 
 
 LEAST_EQUAL_WATCHES = 62
-WATCHES = {(f"zz-expired.{form}", "data-dir"): Deviation("what is compacted is gone: nothing else remembers", is_forgotten)
+WATCHES = {(f"zz-expired.{form}", "data-dir"): Deviation(COMPACTED, is_forgotten)
            for form in ("json", "pb", "table", "pom")}  # by scenario and backend
 
 

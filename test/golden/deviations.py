@@ -230,7 +230,7 @@ for _stream, _warnings in {
         DEVIATIONS[_name] = Deviation(INSTEAD_OF_422, _check)
 
 
-def of(name):
+def of(name, _backend):
     return DEVIATIONS.get(name)
 
 
