@@ -14,8 +14,8 @@ QUIET_S = 0.15
 PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
 
 
-class NotServed(Exception):
-    pass
+class NotAnswered(Exception):
+    """A read that a scenario needs isn't answered."""
 
 
 @dataclasses.dataclass
@@ -140,8 +140,8 @@ def wait_for_end(watch, scenario):
 def ask_json(server, request):
     with Watch(server.open(request)) as answer:
         answer.wait_until(lambda _: False, PATIENCE_S)
-    if answer.stream.status in (404, 405):
-        raise NotServed(f"a read before or beside it is answered by {answer.stream.status}")
+    if answer.stream.status != 200:
+        raise NotAnswered(f"{request['path']}: {answer.stream.status} {answer.body[:200]!r}")
     return json.loads(answer.body)
 
 

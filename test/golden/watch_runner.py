@@ -22,7 +22,7 @@ import command_line
 import comparing_watches
 from backends import backend
 from identities import make_identities
-from player import NotServed, Run, play, play_afterwards
+from player import NotAnswered, Run, play, play_afterwards
 from process import Trouble
 from recorded import Recorded
 from scenario import Scenario, Unclear
@@ -36,8 +36,6 @@ AT_ONCE = 8
 
 def judge(scenario, problems, played, deviation):
     """As verdicts has it."""
-    if problems and played.status in (404, 405):
-        return ("later", f"it is answered by {played.status}")
     if deviation:
         problems = deviation.check(scenario, played)
     if problems:
@@ -62,9 +60,7 @@ def play_live(scenario, server, writer, deviation):
 def verdict(play_it, *args):
     try:
         return play_it(*args)
-    except NotServed as missing:
-        return ("later", str(missing))
-    except (OSError, http.client.HTTPException, Unclear) as error:
+    except (OSError, http.client.HTTPException, NotAnswered, Unclear) as error:
         return ("failed", f"not played: {error!r}")
 
 
