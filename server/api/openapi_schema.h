@@ -29,6 +29,9 @@ class SchemaSet {
   void Add(const google::protobuf::Descriptor* type, std::string_view group = {},
            std::string_view version = {}, std::string_view kind = {});
 
+  Version version() const { return version_; }
+  // The comment at a type or field in its .proto file, by its full name; empty if there is none.
+  std::string Description(const std::string& element) const;
   // `"$ref":"#/…"` to the type.
   std::string Reference(const google::protobuf::Descriptor* type) const;
 
@@ -37,7 +40,6 @@ class SchemaSet {
 
  private:
   struct Comments;
-  std::string Description(const std::string& element) const;
   std::string Property(const google::protobuf::FieldDescriptor* field);
   // Of one value: of the list's elements, or of the map's values, where there are such.
   std::string Value(const google::protobuf::FieldDescriptor* field, bool element);
