@@ -45,6 +45,7 @@ meta::APIResourceList ResourceList(const registry::Group& of) {
   meta::APIResourceList list;
   list.set_group_version(of.group_version());
   for (const registry::Resource& resource : of.resources()) {
+    if (!of.announces(resource)) continue;
     auto* added = list.add_resources();
     added->set_name(resource.name);
     added->set_singular_name(resource.singular);
@@ -73,6 +74,7 @@ void AddDiscovery(const registry::Group& of, v2::APIGroupDiscoveryList& list) {
   version.set_version(of.version());
   version.set_freshness("Current");
   for (const registry::Resource& resource : of.resources()) {
+    if (!of.announces(resource)) continue;
     if (resource.subresource().empty()) {
       v2::APIResourceDiscovery& added = *version.add_resources();
       added.set_resource(resource.name);

@@ -23,24 +23,10 @@ constexpr char kToken[] =
 constexpr char kNewestToken[] =
     "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6LTEsInN0YXJ0IjoicGFnZS0zXHUwMDAwIn0";
 
-// The group, as if all of it could be listed and what is stored be watched.
-const registry::Group& Listable() {
-  static const registry::Group group = [] {
-    const registry::Group& served = registry::ImageV1();
-    std::vector<registry::Resource> resources = served.resources();
-    for (registry::Resource& resource : resources) {
-      resource.verbs = {"get", "list"};
-      if (resource.stored) resource.verbs.emplace_back("watch");
-    }
-    return registry::Group(served.name(), served.version(), served.package(), std::move(resources));
-  }();
-  return group;
-}
-
 std::variant<Error, ListOptions> Parse(const std::string& path,
                                        const std::optional<Error>& not_acceptable = {}) {
   const auto info = ParseRequestInfo("GET", "/apis/image.openshift.io/v1/" + path);
-  return ParseListOptions(*info, *Listable().Find(info->resource), not_acceptable);
+  return ParseListOptions(*info, *registry::ImageV1().Find(info->resource), not_acceptable);
 }
 
 std::string Said(const std::variant<Error, ListOptions>& answer) {
@@ -125,8 +111,8 @@ TEST(ListOptions, AreRefusedAsRecorded) {
   for (const Recorded& record : all) {
     const auto info = ParseRequestInfo("GET", record.target);
     if (!info || (info->verb != "list" && info->verb != "watch") || IsOthers(record)) continue;
-    const registry::Resource* resource = Listable().Find(info->resource);
-    if (resource == nullptr || !info->subresource.empty()) continue;
+    const registry::Resource* resource = registry::ImageV1().Find(info->resource);
+    if (resource == nullptr || !resource->serves("list") || !info->subresource.empty()) continue;
     const wire::Preference preference{record.accept, record.user_agent, info->query.Find("pretty")};
     const auto answer = ParseListOptions(*info, *resource);
     const Error* error = std::get_if<Error>(&answer);

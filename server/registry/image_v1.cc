@@ -89,8 +89,6 @@ std::vector<Resource> LayersAlone() {
 }
 
 std::vector<Resource> Resources() {
-  // None can be listed, so none is in the category `all`: `kubectl get all` would list it, and
-  // fail.
   Resource images = Stored(records::Kind::kImage, false);
   images.type = v1::Image::descriptor();
   images.list_kind = "ImageList";
@@ -108,6 +106,11 @@ std::vector<Resource> Resources() {
   for (const char* field : {"spec.dockerImageRepository", "status.dockerImageRepository"})
     streams.selectable_fields.emplace_back(field);
   return {std::move(images),
+          {.name = "imagesignatures",
+           .singular = "imagesignature",
+           .kind = "ImageSignature",
+           .namespaced = false,
+           .unserved = {"create", "delete"}},
           {.name = "imagestreamimages",
            .singular = "imagestreamimage",
            .kind = "ImageStreamImage",
@@ -116,6 +119,14 @@ std::vector<Resource> Resources() {
            .short_names = {"isimage"},
            .computed = true,
            .table = &kStreamImageTable},
+          {.name = "imagestreamimports",
+           .singular = "imagestreamimport",
+           .kind = "ImageStreamImport",
+           .unserved = {"create"}},
+          {.name = "imagestreammappings",
+           .singular = "imagestreammapping",
+           .kind = "ImageStreamMapping",
+           .unserved = {"create"}},
           std::move(streams),
           {.name = "imagestreams/layers",
            .kind = "ImageStreamLayers",

@@ -75,6 +75,12 @@ const Resource* Group::Find(std::string_view name) const {
   return found == resources_.end() ? nullptr : &*found;
 }
 
+bool Group::announces(const Resource& resource) const {
+  return std::any_of(resources_.begin(), resources_.end(), [&](const Resource& one) {
+    return !one.verbs.empty() && (&one == &resource || one.parent() == resource.name);
+  });
+}
+
 Target TargetOf(const Groups& groups, std::span<const std::string> parts) {
   if (parts.size() < 4 || parts[0] != "apis") return {};
   const auto group = std::find_if(groups.begin(), groups.end(), [&](const Group* one) {

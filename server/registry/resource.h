@@ -77,6 +77,8 @@ class Group {
 
   // By Resource::name; null if there is none.
   const Resource* Find(std::string_view name) const;
+  // Whether discovery names it: something of it is served, or of a subresource of it.
+  bool announces(const Resource& resource) const;
 
  private:
   const std::string name_, version_, group_version_, package_;

@@ -151,6 +151,19 @@ TEST_F(Registry, AResourceSaysWhatItIsCalledEverywhere) {
   EXPECT_EQ(toys.Find("doll"), nullptr);
 }
 
+TEST_F(Registry, WhatIsOnlyKnownIsAnnouncedNowhere) {
+  EXPECT_TRUE(toys.announces(*toys.Find("boxes")));
+  EXPECT_TRUE(toys.announces(*toys.Find("dolls/dress")));
+  EXPECT_FALSE(toys.announces(*toys.Find("bills")));
+  const Group part("toys.example.com", "v1", "toy",
+                   {{.name = "dolls", .kind = "Doll"},
+                    {.name = "dolls/dress", .kind = "Dress", .verbs = {"get"}},
+                    {.name = "kites", .kind = "Kite"},
+                    {.name = "kites/tail", .kind = "Tail", .unserved = {"get"}}});
+  EXPECT_TRUE(part.announces(*part.Find("dolls"))) << "as the parent of what is served";
+  EXPECT_FALSE(part.announces(*part.Find("kites")));
+}
+
 TEST_F(Registry, AResourceSaysWhereItIs) {
   const std::string root = "/apis/toys.example.com/v1";
   const Resource &dolls = *toys.Find("dolls"), &boxes = *toys.Find("boxes");
