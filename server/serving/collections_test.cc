@@ -125,6 +125,21 @@ TEST_F(Collections, AWatchIsLongRunningAndAListIsNot) {
   }
 }
 
+TEST_F(Collections, WatchesAreCountedWhileTheyGoOn) {
+  router.Serve(*Toys().Find("boxes"), "watch",
+               [this](const std::shared_ptr<endpoints::Call>& call) { held.push_back(call); });
+  const std::string running =
+      "\napiserver_longrunning_requests{component=\"apiserver\",group=\"toys.example.com\","
+      "resource=\"boxes\",scope=\"cluster\",subresource=\"\",verb=\"WATCH\",version=\"v1\"} ";
+  EXPECT_THAT(metrics.Text(), HasSubstr(running + "0\n"));
+  Ask(At("boxes?watch=1"));
+  Ask(At("watch/boxes"));
+  Ask(At("boxes"));
+  EXPECT_THAT(metrics.Text(), HasSubstr(running + "2\n"));
+  held.clear();
+  EXPECT_THAT(metrics.Text(), HasSubstr(running + "0\n"));
+}
+
 TEST_F(Collections, AuditEventsNameVerbScopeAndTheOneThatIsMeant) {
   const std::string path =
       (std::filesystem::temp_directory_path() / ("strata-lists-" + std::to_string(getpid())))

@@ -18,6 +18,7 @@
 #include "server/serving/filter.h"
 #include "server/serving/filters/audit.h"
 #include "server/serving/filters/in_flight.h"
+#include "server/serving/filters/request_metrics.h"
 
 namespace strata::serving {
 
@@ -59,6 +60,7 @@ class ServedCall final : public endpoints::Call, public std::enable_shared_from_
   bool close = false;                               // the connection, after this answer
   filters::Audit::Trail audit;
   filters::InFlight::Places places;
+  std::optional<filters::RequestMetrics::LongRunning> long_running;
 
  private:
   friend class Chain;

@@ -35,7 +35,11 @@ InFlight::InFlight(const Options& options, RequestMetrics& request_metrics, obs:
 }
 
 Step InFlight::Apply(ServedCall& call) {
-  if (api::IsLongRunning(*call.info) || Take(call)) return Step::kGoOn;
+  if (api::IsLongRunning(*call.info)) {
+    request_metrics_.BeginLongRunning(call);
+    return Step::kGoOn;
+  }
+  if (Take(call)) return Step::kGoOn;
   request_metrics_.Terminated(call, 429);
   return call.Refuse(api::TooManyRequests());
 }

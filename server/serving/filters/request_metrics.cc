@@ -41,6 +41,7 @@ RequestMetrics::RequestMetrics(const registry::Groups& groups, obs::Metrics& met
 
 void RequestMetrics::AddRoutes(const registry::Resource& resource) {
   using registry::Scope;
+  if (resource.verbs.empty()) return;
   AddRoute({&resource, Scope::kObject, "GET"});
   std::vector<Scope> collections = {Scope::kCluster};
   if (resource.namespaced) collections.push_back(Scope::kNamespace);
@@ -80,6 +81,11 @@ void RequestMetrics::AddRoute(const Route& of) {
       kDurationBuckets, added->labels));
   added->sizes = std::make_unique<obs::Histogram>(metrics_.AddHistogram(
       "apiserver_response_sizes", "Bytes of responses.", kSizeBuckets, added->labels));
+  if (of.verb == "WATCH") {
+    added->running =
+        metrics_.AddGauge("apiserver_longrunning_requests",
+                          "Requests that go on until their clients end them.", added->labels);
+  }
   routes_.push_back(std::move(added));
 }
 
@@ -118,6 +124,11 @@ void RequestMetrics::Finish(ServedCall& call, const Outcome& outcome) {
   of.duration->Observe(seconds);
   of.sli->Observe(seconds);
   of.sizes->Observe(static_cast<double>(outcome.bytes));
+}
+
+void RequestMetrics::BeginLongRunning(ServedCall& call) {
+  const OfRoute& of = Find(call);
+  if (of.running) call.long_running.emplace(*of.running);
 }
 
 void RequestMetrics::Terminated(const endpoints::Call& call, int code) {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +22,19 @@ class RequestMetrics final : public Filter {
  public:
   RequestMetrics(const registry::Groups& groups, obs::Metrics& metrics);
   void Finish(ServedCall& call, const Outcome& outcome) override;
+
+  // Of one that is served for as long as the client likes; until its end (RecordLongRunning).
+  class LongRunning {
+   public:
+    explicit LongRunning(const obs::Gauge& gauge) : gauge_(gauge) { gauge_.Add(1); }
+    LongRunning(const LongRunning&) = delete;
+    LongRunning& operator=(const LongRunning&) = delete;
+    ~LongRunning() { gauge_.Add(-1); }
+
+   private:
+    const obs::Gauge gauge_;
+  };
+  void BeginLongRunning(ServedCall& call);
 
   // Of a request that ends before its time, besides: too many in flight, an exception, an answer
   // that was broken off (RecordRequestTermination).
@@ -43,6 +57,7 @@ class RequestMetrics final : public Filter {
     obs::LazyCounters<600> by_code;
     std::unique_ptr<obs::Histogram> duration, sli;
     std::unique_ptr<obs::Histogram> sizes;
+    std::optional<obs::Gauge> running;  // of watches
   };
 
   static Route RouteOf(const endpoints::Call& call);
