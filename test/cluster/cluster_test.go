@@ -208,6 +208,7 @@ func (c *cluster) startStrataOn(port int, flags ...string) *rig.Process {
 			arg = "--shutdown-delay-duration=1s"
 		}
 		arg = strings.Replace(arg, "/etc/strata/serving/tls", c.path("strata"), 1)
+		arg = strings.Replace(arg, "/var/cache/strata/records", c.path(fmt.Sprintf("cache-%d", port)), 1)
 		args = append(args, arg)
 	}
 	args = append(args, "--kubeconfig="+c.path("strata.kubeconfig"), "--etcd-servers="+c.records.URL,
