@@ -81,7 +81,7 @@ void RequestMetrics::AddRoute(const Route& of) {
       kDurationBuckets, added->labels));
   added->sizes = std::make_unique<obs::Histogram>(metrics_.AddHistogram(
       "apiserver_response_sizes", "Bytes of responses.", kSizeBuckets, added->labels));
-  if (of.verb == "WATCH") {
+  if (of.verb == "WATCH" && resource->serves("watch")) {
     added->running =
         metrics_.AddGauge("apiserver_longrunning_requests",
                           "Requests that go on until their clients end them.", added->labels);
