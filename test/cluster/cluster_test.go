@@ -36,18 +36,19 @@ const (
 
 // A control plane: etcd, kube-apiserver, kube-controller-manager and Strata, all on loopback.
 type cluster struct {
-	t        *testing.T
-	dir      string
-	ca       *rig.CA // of everything but the aggregator's proxy certificate
-	proxyCA  *rig.CA
-	etcd     *rig.Backend
-	records  *rig.Backend // Strata's backend
-	kube     *rig.Process
-	strata   *rig.Process
-	kubePort int
-	port     int // Strata's
-	config   *rest.Config
-	client   *kubernetes.Clientset
+	t           *testing.T
+	dir         string
+	ca          *rig.CA // of everything but the aggregator's proxy certificate
+	proxyCA     *rig.CA
+	etcd        *rig.Backend
+	records     *rig.Backend // Strata's backend
+	kube        *rig.Process
+	strata      *rig.Process
+	controllers *rig.Process
+	kubePort    int
+	port        int // Strata's
+	config      *rest.Config
+	client      *kubernetes.Clientset
 }
 
 // newCluster starts everything, registers Strata, and waits until it is available. `flags` are added to those of
@@ -119,14 +120,16 @@ func (c *cluster) pair(name string, issue func(*testing.T, ...string) ([]byte, [
 	c.writePair(name, certificate, key)
 }
 
-func (c *cluster) kubeconfig(token string) []byte {
+func (c *cluster) kubeconfig(token string) []byte { return c.kubeconfigAt(c.kubePort, token) }
+
+func (c *cluster) kubeconfigAt(port int, token string) []byte {
 	return []byte(fmt.Sprintf(`apiVersion: v1
 kind: Config
 clusters: [{name: c, cluster: {server: "https://127.0.0.1:%d", certificate-authority: ca.crt}}]
 users: [{name: u, user: {token: %s}}]
 contexts: [{name: x, context: {cluster: c, user: u}}]
 current-context: x
-`, c.kubePort, token))
+`, port, token))
 }
 
 func (c *cluster) startKube() {
@@ -160,7 +163,7 @@ func (c *cluster) awaitKube() {
 
 func (c *cluster) startControllers() {
 	c.t.Helper()
-	rig.Start(c.t, rig.Peer(c.t, "kube-controller-manager"), "--kubeconfig="+c.path("admin.kubeconfig"),
+	c.controllers = rig.Start(c.t, rig.Peer(c.t, "kube-controller-manager"), "--kubeconfig="+c.path("admin.kubeconfig"),
 		"--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=false",
 		"--controllers=namespace-controller,clusterrole-aggregation-controller,resourcequota-controller,"+
 			"garbage-collector-controller,serviceaccount-controller,root-ca-certificate-publisher-controller,"+
@@ -297,6 +300,13 @@ func (c *cluster) awaitAvailable() {
 func (c *cluster) store(key, value string) {
 	c.t.Helper()
 	rig.Put(c.t, c.records.Client(c.t), key, value)
+}
+
+// remove deletes a record from Strata's backend.
+func (c *cluster) remove(key string) {
+	c.t.Helper()
+	_, err := c.records.Client(c.t).Delete(context.Background(), key)
+	c.check(err)
 }
 
 // storeApp is an image stream demo/app with one image of two layers.
