@@ -158,6 +158,24 @@ func (s *storm) disturb() {
 	s.blow()
 }
 
+func TestInformersAreToldEveryChange(t *testing.T) {
+	clients := map[string]func(*storm){}
+	for _, version := range []string{"0.28", "0.34", "newest"} {
+		for suffix, watchList := range map[string]string{"": "false", "-watch-list": "true"} {
+			name := "client-go-" + version + suffix
+			environment := []string{"KUBE_FEATURE_WatchListClient=" + watchList}
+			if version == "0.28" && watchList == "true" {
+				environment = []string{"ENABLE_CLIENT_GO_WATCH_LIST_ALPHA=true"}
+			}
+			clients[name] = func(s *storm) {
+				s.follow(name, environment, rig.Peer(t, "informers-"+version), "typed=%s", "dynamic=%s", "metadata=%s",
+					"cached=%s").bookmarks = true
+			}
+		}
+	}
+	inStorm(t, clients)
+}
+
 func TestEveryFormOfAWatchTellsEveryChange(t *testing.T) {
 	inStorm(t, map[string]func(*storm){"HTTP": (*storm).read})
 }
