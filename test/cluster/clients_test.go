@@ -2,67 +2,12 @@ package cluster
 
 import (
 	"encoding/json"
-	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"strata/test/rig"
 )
-
-// kubectl of Debian's kubernetes-client, 1.20, which asks for the old discovery documents (./dev test unpacks it), and
-// the newest module.
-func TestOldAndNewKubectl(t *testing.T) {
-	c := newCluster(t)
-	c.storeApp()
-	version, err := exec.Command("../../build/kubernetes-client/usr/bin/kubectl", "version", "--client").CombinedOutput()
-	if !strings.Contains(string(version), `Minor:"20`) {
-		t.Fatalf("kubectl 1.20 is needed: %v %s", err, version)
-	}
-	for name, path := range map[string]string{
-		"1.20": "../../build/kubernetes-client/usr/bin/kubectl", "1.36": rig.Peer(t, "kubectl-newest")} {
-		t.Run(name, func(t *testing.T) {
-			run := func(user string, args ...string) (string, error) {
-				out, err := exec.Command(path, append([]string{"--kubeconfig=" + c.path(user+".kubeconfig"),
-					"--cache-dir=" + c.path("cache-"+name+user)}, args...)...).CombinedOutput()
-				return string(out), err
-			}
-			// Available comes before kube-apiserver has merged our schemas, which it does a moment later.
-			rig.EventuallyWithin(t, 2*time.Minute, "the schemas are merged", func() error {
-				if out, err := run("nobody", "explain", "imagestreams"); err != nil {
-					return fmt.Errorf("%v: %s", err, out)
-				}
-				return nil
-			})
-			for _, one := range []struct {
-				user string
-				args []string
-				want string
-			}{
-				{"puller", []string{"get", "--raw", rig.LayersPath(namespace, "app")}, rig.Digest(12)},
-				{"puller", []string{"api-versions"}, group + "/v1"},
-				{"puller", []string{"api-resources", "--api-group=" + group}, "imagestreams"},
-				{"nobody", []string{"explain", "imagestreams"}, "Tags, and what each of them has pointed at."},
-				{"nobody", []string{"explain", "is.status.tags.items"}, "What a tag pointed at from a time on."},
-				{"admin", []string{"get", "is", "app", "-n", namespace}, "app"},
-				{"admin", []string{"get", "imagestream/app", "-n", namespace, "-o", "jsonpath={.status.tags[0].items[0].image}"},
-					rig.Digest(1)},
-				{"admin", []string{"get", "apiservice", "v1." + group}, "strata/strata"},
-				{"puller", []string{"auth", "can-i", "get", "imagestreams." + group, "--subresource=layers", "-n",
-					namespace}, "yes"},
-			} {
-				out, err := run(one.user, one.args...)
-				if err != nil || !strings.Contains(out, one.want) {
-					t.Errorf("kubectl %v: %v %s", one.args, err, out)
-				}
-			}
-			if out, err := run("nobody", "get", "--raw", rig.LayersPath(namespace, "app")); err == nil {
-				t.Errorf("nobody may read: %s", out)
-			}
-		})
-	}
-}
 
 func TestOtherLanguagesClients(t *testing.T) {
 	c := newCluster(t)

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -334,9 +333,7 @@ func (c *cluster) kubectl(user string, args ...string) string {
 }
 
 func (c *cluster) tryKubectl(user string, args ...string) (string, error) {
-	command := exec.Command(rig.Peer(c.t, "kubectl"),
-		append([]string{"--kubeconfig=" + c.path(user+".kubeconfig"), "--cache-dir=" + c.path("cache-"+user)}, args...)...)
-	out, err := command.CombinedOutput()
+	out, err := terminal{c, "", rig.Peer(c.t, "kubectl")}.command(user, args...).CombinedOutput()
 	return string(out), err
 }
 
