@@ -176,6 +176,20 @@ func TestInformersAreToldEveryChange(t *testing.T) {
 	inStorm(t, clients)
 }
 
+func TestOtherLanguagesAreToldEveryChange(t *testing.T) {
+	clients := map[string]func(*storm){
+		"Python":     func(s *storm) { s.follow("Python", nil, "/usr/bin/python3", "python/watch.py", "%s").bookmarks = true },
+		"JavaScript": func(s *storm) { s.follow("JavaScript", nil, "node", rig.Peer(t, "js")+"/watch.mjs", "%s") },
+	}
+	for version, path := range kubectls(t) {
+		name := "kubectl-" + version
+		clients[name] = func(s *storm) {
+			s.follow(name, nil, "/usr/bin/python3", "python/watch_by_kubectl.py", path, name, "%s")
+		}
+	}
+	inStorm(t, clients)
+}
+
 func TestEveryFormOfAWatchTellsEveryChange(t *testing.T) {
 	inStorm(t, map[string]func(*storm){"HTTP": (*storm).read})
 }
