@@ -67,8 +67,8 @@ ImageEntry::Layer ImageEntry::layer(size_t i) const {
 }
 
 ImageEntry::~ImageEntry() {
-  std::vector<NameId> names = {media_type_, config_};
-  names.reserve(2 + size_t{2} * layer_count_ + manifest_count_);
+  std::vector<NameId> names = {name_, media_type_, config_};
+  names.reserve(3 + size_t{2} * layer_count_ + manifest_count_);
   for (size_t i = 0; i < layer_count_; ++i) {
     names.push_back(layer(i).name);
     names.push_back(layer(i).media_type);

@@ -53,8 +53,7 @@ class ImageEntry final : public boost::intrusive_ref_counter<ImageEntry>, privat
     NameId media_type;
     int64_t size;
   };
-  // What an entry is made of: it takes over one reference to each name, as often as it stands here,
-  // but for its own, which stays its owner's.
+  // What an entry is made of: it takes over one reference to each name, as often as it stands here.
   struct Parts {
     NameId name = kNoName;
     NameId unreadable = kNoName;  // why the record can't be used; then there is nothing else

@@ -39,8 +39,8 @@ std::string Reason(const base::Status& status) {
 // A change ready to be put in place: nothing is left to do under the lock but to exchange pointers.
 struct Index::Decoded {
   Change::Kind kind;
-  NameId image =
-      kNoName;  // with one reference, which the images' map holds while the image is there
+  bool is_deletion;
+  NameId image = kNoName;  // with one reference: the entry's, or of a deletion its own
   std::string stream;
   ImagePointer image_entry;    // null: deleted
   StreamPointer stream_entry;  // null: deleted
@@ -50,7 +50,6 @@ Index::Index(const Options& options, Report report)
     : options_(options),
       report_(std::move(report)),
       known_{names_.Intern(kOciManifest), names_.Intern(kDockerConfig), names_.Intern(kOciConfig)},
-      records_(std::make_unique<Records>()),
       cache_(options.cache_bytes) {}
 
 Index::~Index() = default;
@@ -134,9 +133,13 @@ StreamPointer Index::MakeEntry(const StreamResult& record, std::string_view key,
 }
 
 Index::Decoded Index::Decode(const Change& change, const Record& record) {
-  Decoded decoded{.kind = change.kind, .stream = {}, .image_entry = {}, .stream_entry = {}};
-  std::string reason;
   const bool deleted = change.state == Change::State::kDeleted;
+  Decoded decoded{.kind = change.kind,
+                  .is_deletion = deleted,
+                  .stream = {},
+                  .image_entry = {},
+                  .stream_entry = {}};
+  std::string reason;
   if (change.kind == Change::Kind::kImage) {
     decoded.image = names_.Intern(change.name);
     if (!deleted)
@@ -155,65 +158,61 @@ Index::Decoded Index::Decode(const Change& change, const Record& record) {
 bool Index::IsReported(const Decoded& decoded, std::string_view reason) const {
   base::ReaderMutexLock lock(&mu_);
   if (decoded.kind == Change::Kind::kImage) {
-    const auto found = records_->images.find(decoded.image);
-    return found != records_->images.end() && names_.Text((*found)->unreadable()) == reason;
+    const ImagePointer image = records_.images.Find(decoded.image);
+    return image != nullptr && names_.Text(image->unreadable()) == reason;
   }
-  const auto found = records_->streams.find(std::string_view(decoded.stream));
-  return found != records_->streams.end() && (*found)->unreadable() == reason;
+  const StreamPointer stream = records_.streams.Find(decoded.stream);
+  return stream != nullptr && stream->unreadable() == reason;
+}
+
+void Index::Release(const Decoded& change) {
+  if (change.is_deletion) names_.Release(change.image);
 }
 
 void Index::Recycle() {
   for (const NameId id : recycler_.Take()) names_.Release(id);
-  for (const NameId id : std::exchange(released_image_names_, {})) names_.Release(id);
   name_count_.store(names_.size(), std::memory_order_relaxed);
   name_bytes_.store(names_.bytes(), std::memory_order_relaxed);
 }
 
 void Index::BeginList() {
   AbortList();
-  list_ = std::make_unique<Records>();
+  list_.emplace();
 }
 
 void Index::AddToList(std::span<const Change> page) {
   const std::vector<Record> records = Read(page);
   absl::MutexLock lock(&list_mu_);
   for (size_t i = 0; i < page.size(); ++i) {
-    const Change& change = page[i];
-    Decoded decoded = Decode(change, records[i]);
-    if (change.kind == Change::Kind::kImage) {
-      if (decoded.image_entry == nullptr) {
-        released_image_names_.push_back(decoded.image);
-        continue;
-      }
-      if (list_->images.erase(decoded.image) > 0) released_image_names_.push_back(decoded.image);
-      list_->images.insert(std::move(decoded.image_entry));
-    } else if (decoded.stream_entry != nullptr) {
-      list_->streams.erase(std::string_view(decoded.stream));
-      list_->streams.insert(std::move(decoded.stream_entry));
-    }
+    Decoded decoded = Decode(page[i], records[i]);
+    Release(decoded);
+    if (decoded.image_entry != nullptr) list_->images.push_back(std::move(decoded.image_entry));
+    if (decoded.stream_entry != nullptr) list_->streams.push_back(std::move(decoded.stream_entry));
   }
 }
 
 void Index::EndList() {
   size_t unreadable_images = 0, unreadable_streams = 0;
-  for (const auto& image : list_->images) unreadable_images += image->usable() ? 0 : 1;
-  for (const auto& stream : list_->streams) unreadable_streams += stream->usable() ? 0 : 1;
+  Snapshot listed{Images(std::move(list_->images)), Streams(std::move(list_->streams))};
+  listed.images.ForEach([&](const auto& image) { unreadable_images += image->usable() ? 0 : 1; });
+  listed.streams.ForEach(
+      [&](const auto& stream) { unreadable_streams += stream->usable() ? 0 : 1; });
   ResponseCache::Dropped dropped;  // freed after the lock is
   {
     base::MutexLock lock(&mu_);
-    std::swap(records_, list_);
+    std::swap(records_, listed);
     unreadable_images_ = unreadable_images;
     unreadable_streams_ = unreadable_streams;
     cache_.Clear();
     dropped = cache_.TakeDropped();
     for (Assembly* assembly : assemblies_) Spoil(*assembly);
   }
-  AbortList();  // what was replaced
+  listed = {};  // what was replaced
+  AbortList();
 }
 
 void Index::AbortList() {
-  if (list_ == nullptr) return;
-  for (const auto& image : list_->images) released_image_names_.push_back(image->name());
+  if (!list_) return;
   list_.reset();
   Recycle();
 }
@@ -235,6 +234,7 @@ void Index::Apply(std::span<const Change> changes) {
     }
     dropped = cache_.TakeDropped();
   }
+  for (const Decoded& change : decoded) Release(change);
   decoded.clear();
   Recycle();
 }
@@ -256,24 +256,11 @@ void Index::PutImage(Decoded& change) {
     if (!assembly->walking_ || !assembly->walk_.Replace(change.image, change.image_entry))
       Spoil(*assembly);
   }
-  auto& images = records_->images;
-  ImagePointer old;
-  if (const auto found = images.find(change.image); found != images.end()) {
-    old = *found;
-    images.erase(found);
-  }
-  // While the image is in the set, the set holds one reference to its name; the change brought one.
-  if (old != nullptr) {
-    if (!old->usable()) --unreadable_images_;
-    released_image_names_.push_back(change.image);
-  }
-  if (change.image_entry != nullptr) {
-    if (!change.image_entry->usable()) ++unreadable_images_;
-    images.insert(std::move(change.image_entry));
-  } else {
-    released_image_names_.push_back(change.image);
-  }
-  change.image_entry = std::move(old);
+  if (change.image_entry != nullptr && !change.image_entry->usable()) ++unreadable_images_;
+  auto& images = records_.images;
+  change.image_entry = change.image_entry == nullptr ? images.Take(change.image)
+                                                     : images.Put(std::move(change.image_entry));
+  if (change.image_entry != nullptr && !change.image_entry->usable()) --unreadable_images_;
 }
 
 void Index::PutStream(Decoded& change) {
@@ -281,23 +268,12 @@ void Index::PutStream(Decoded& change) {
   for (Assembly* assembly : assemblies_) {
     if (assembly->key() == change.stream) Spoil(*assembly);
   }
-  auto& streams = records_->streams;
-  StreamPointer old;
-  if (const auto found = streams.find(std::string_view(change.stream)); found != streams.end()) {
-    old = *found;
-    streams.erase(found);
-  }
-  if (old != nullptr && !old->usable()) --unreadable_streams_;
-  if (change.stream_entry != nullptr) {
-    if (!change.stream_entry->usable()) ++unreadable_streams_;
-    streams.insert(std::move(change.stream_entry));
-  }
-  change.stream_entry = std::move(old);
-}
-
-ImagePointer Index::FindImage(NameId name) const {
-  const auto found = records_->images.find(name);
-  return found == records_->images.end() ? nullptr : *found;
+  if (change.stream_entry != nullptr && !change.stream_entry->usable()) ++unreadable_streams_;
+  auto& streams = records_.streams;
+  change.stream_entry = change.stream_entry == nullptr
+                            ? streams.Take(change.stream)
+                            : streams.Put(std::move(change.stream_entry));
+  if (change.stream_entry != nullptr && !change.stream_entry->usable()) --unreadable_streams_;
 }
 
 bool Index::IsSmall(const Gathered& gathered, size_t entries, const Form& form) const {
@@ -340,18 +316,16 @@ Lookup Index::Find(std::string_view ns, std::string_view name, const Form& form)
     lookup.reason = lookup.answer->body;
     return lookup;
   }
-  const auto found = records_->streams.find(key.view());
-  if (found == records_->streams.end()) return lookup;
+  const StreamPointer stream = records_.streams.Find(key.view());
+  if (stream == nullptr) return lookup;
   misses_.fetch_add(1, std::memory_order_relaxed);
   lookup.result = Lookup::Result::kUnreadable;
-  if (!(*found)->usable()) {
-    lookup.reason = (*found)->unreadable();
+  if (!stream->usable()) {
+    lookup.reason = stream->unreadable();
     return lookup;
   }
-  Walk walk(*found, options_.max_entries_per_answer);
-  const Walk::State state =
-      walk.Step(kFirstSteps,
-                [this](NameId image) ABSL_NO_THREAD_SAFETY_ANALYSIS { return FindImage(image); });
+  Walk walk(stream, options_.max_entries_per_answer);
+  const Walk::State state = walk.Step(kFirstSteps, records_.images);
   if (state == Walk::State::kTooLarge) {
     lookup.reason = TooLarge();
     return lookup;
@@ -360,7 +334,7 @@ Lookup Index::Find(std::string_view ns, std::string_view name, const Form& form)
   lookup.result = Lookup::Result::kSmall;
   if (state == Walk::State::kMore || !IsSmall(lookup.gathered, walk.entries(), form)) {
     lookup.result = Lookup::Result::kLarge;
-    lookup.images = (*found)->images().size();
+    lookup.images = stream->images().size();
     lookup.gathered = {};
   }
   return lookup;
@@ -373,8 +347,8 @@ Index::Stats Index::stats() const {
   stats.names = name_count_.load(std::memory_order_relaxed);
   stats.name_bytes = name_bytes_.load(std::memory_order_relaxed);
   base::ReaderMutexLock lock(&mu_);
-  stats.images = records_->images.size();
-  stats.streams = records_->streams.size();
+  stats.images = records_.images.size();
+  stats.streams = records_.streams.size();
   stats.unreadable_images = unreadable_images_;
   stats.unreadable_streams = unreadable_streams_;
   stats.cache = cache_.stats();

@@ -3,14 +3,13 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/container/flat_hash_set.h>
-#include <absl/hash/hash.h>
 #include <absl/synchronization/mutex.h>
 
 #include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -21,13 +20,13 @@
 #include "lib/base/mutex.h"
 #include "lib/base/revision.h"
 #include "lib/base/status.h"
-#include "lib/base/string_map.h"
 #include "server/layers/answer.h"
 #include "server/layers/assembly.h"
 #include "server/layers/entry.h"
 #include "server/layers/name_table.h"
 #include "server/layers/record.h"
 #include "server/layers/response_cache.h"
+#include "server/layers/snapshot.h"
 
 namespace strata::layers {
 
@@ -124,36 +123,15 @@ class Index {
   Stats stats() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  struct ImageHash {
-    using is_transparent = void;
-    size_t operator()(NameId name) const { return absl::Hash<NameId>()(name); }
-    size_t operator()(const ImagePointer& image) const { return (*this)(image->name()); }
-  };
-  struct ImageEqual {
-    using is_transparent = void;
-    static NameId Key(NameId name) { return name; }
-    static NameId Key(const ImagePointer& image) { return image->name(); }
-    bool operator()(const auto& a, const auto& b) const { return Key(a) == Key(b); }
-  };
-  struct StreamHash : base::StringHash {
-    using base::StringHash::operator();
-    size_t operator()(const StreamPointer& stream) const { return (*this)(stream->key()); }
-  };
-  struct StreamEqual {
-    using is_transparent = void;
-    static std::string_view Key(std::string_view key) { return key; }
-    static std::string_view Key(const StreamPointer& stream) { return stream->key(); }
-    bool operator()(const auto& a, const auto& b) const { return Key(a) == Key(b); }
-  };
-  struct Records {
-    absl::flat_hash_set<ImagePointer, ImageHash, ImageEqual> images;
-    absl::flat_hash_set<StreamPointer, StreamHash, StreamEqual> streams;
-  };
   using ImageResult = base::StatusOr<ImageRecord>;
   using StreamResult = base::StatusOr<StreamRecord>;
   using Record = std::variant<std::monostate, ImageResult, StreamResult>;  // nothing of a deletion
   struct Decoded;
   struct Listed;
+  struct List {
+    std::vector<ImagePointer> images;
+    std::vector<StreamPointer> streams;
+  };
 
   // What takes longest, and needs nothing of the index.
   static std::vector<Record> Read(std::span<const Change> changes);
@@ -163,13 +141,14 @@ class Index {
                           std::string& reason);
   // Whether the record was unreadable before, for the same reason.
   bool IsReported(const Decoded& decoded, std::string_view reason) const ABSL_LOCKS_EXCLUDED(mu_);
+  // What a deletion holds of its image's name.
+  void Release(const Decoded& change);
   void Recycle();
   // Leave what they replaced in `change`, to be freed outside of the lock.
   void PutImage(Decoded& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PutStream(Decoded& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Spoil(Assembly& assembly) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsCurrent(const Gathered& gathered) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
-  ImagePointer FindImage(NameId name) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   // Whether it costs an io thread next to nothing to encode it.
   bool IsSmall(const Gathered& gathered, size_t entries, const Form& form) const;
   std::string TooLarge() const;
@@ -191,11 +170,10 @@ class Index {
   NameTable names_;
   Recycler recycler_;
   const WellKnown known_;
-  std::unique_ptr<Records> list_;
-  std::vector<NameId> released_image_names_;
+  std::optional<List> list_;
 
   mutable base::SharedMutex mu_;
-  std::unique_ptr<Records> records_ ABSL_GUARDED_BY(mu_);
+  Snapshot records_ ABSL_GUARDED_BY(mu_);
   ResponseCache cache_ ABSL_GUARDED_BY(mu_);
   std::vector<Assembly*> assemblies_ ABSL_GUARDED_BY(mu_);  // one for each thread that makes one
   size_t unreadable_images_ ABSL_GUARDED_BY(mu_) = 0;

@@ -44,16 +44,15 @@ base::StatusOr<std::vector<std::string>> Index::ImagesOf(std::string_view ns,
   Walk walk;
   {
     base::ReaderMutexLock lock(&mu_);
-    const auto found = records_->streams.find(std::string_view(fmt::format("{}/{}", ns, name)));
-    if (found == records_->streams.end()) return base::NotFoundError("there is no such stream");
-    if (!(*found)->usable()) return Unreadable((*found)->unreadable());
-    walk = Walk(*found, options_.max_entries_per_answer);
+    const StreamPointer stream = records_.streams.Find(fmt::format("{}/{}", ns, name));
+    if (stream == nullptr) return base::NotFoundError("there is no such stream");
+    if (!stream->usable()) return Unreadable(stream->unreadable());
+    walk = Walk(stream, options_.max_entries_per_answer);
   }
   Walk::State state = Walk::State::kMore;
   while (state == Walk::State::kMore) {
     base::ReaderMutexLock lock(&mu_);
-    state = walk.Step(
-        kSteps, [this](NameId image) ABSL_NO_THREAD_SAFETY_ANALYSIS { return FindImage(image); });
+    state = walk.Step(kSteps, records_.images);
   }
   if (state == Walk::State::kTooLarge) return base::DataLossError(TooLarge());
   const Gathered gathered = walk.TakeGathered();
@@ -95,10 +94,10 @@ base::StatusOr<std::shared_ptr<const Encoded>> Index::BeginWalk(Assembly& assemb
   Walk before;  // freed after the lock is
   base::ReaderMutexLock lock(&mu_);
   if (auto answer = cache_.Find(assembly.key(), assembly.form()); answer != nullptr) return answer;
-  const auto found = records_->streams.find(std::string_view(assembly.key()));
-  if (found == records_->streams.end()) return base::NotFoundError("there is no such stream");
-  if (!(*found)->usable()) return Unreadable((*found)->unreadable());
-  before = std::exchange(assembly.walk_, Walk(*found, options_.max_entries_per_answer));
+  const StreamPointer stream = records_.streams.Find(assembly.key());
+  if (stream == nullptr) return base::NotFoundError("there is no such stream");
+  if (!stream->usable()) return Unreadable(stream->unreadable());
+  before = std::exchange(assembly.walk_, Walk(stream, options_.max_entries_per_answer));
   assembly.walking_ = true;
   assembly.begins_again_ = false;
   return std::shared_ptr<const Encoded>();
@@ -108,8 +107,7 @@ Walk::State Index::FinishWalk(Assembly& assembly, const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     base::ReaderMutexLock lock(&mu_);
     if (assembly.begins_again_) break;
-    const Walk::State state = assembly.walk_.Step(
-        kSteps, [this](NameId image) ABSL_NO_THREAD_SAFETY_ANALYSIS { return FindImage(image); });
+    const Walk::State state = assembly.walk_.Step(kSteps, records_.images);
     if (state == Walk::State::kMore) continue;
     assembly.walking_ = false;
     return state;
@@ -145,13 +143,11 @@ base::StatusOr<std::shared_ptr<const Encoded>> Index::Encode(Assembly& assembly,
 }
 
 bool Index::IsCurrent(const Gathered& gathered) const {
-  const auto stream = records_->streams.find(gathered.stream->key());
-  if (stream == records_->streams.end() || *stream != gathered.stream) return false;
-  for (const Gathered::Node& node : gathered.nodes) {
-    const auto image = records_->images.find(node.name);
-    if ((image == records_->images.end() ? nullptr : *image) != node.image) return false;
-  }
-  return true;
+  if (records_.streams.Find(gathered.stream->key()) != gathered.stream) return false;
+  return std::all_of(gathered.nodes.begin(), gathered.nodes.end(),
+                     [this](const Gathered::Node& node) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                       return records_.images.Find(node.name) == node.image;
+                     });
 }
 
 }  // namespace strata::layers

@@ -9,7 +9,7 @@ Walk::Walk(StreamPointer stream, size_t max_entries)
   frames_.push_back({nullptr, stream_->images()});
 }
 
-Walk::State Walk::Step(size_t steps, FindImage find) {
+Walk::State Walk::Step(size_t steps, const Images& images) {
   for (; entries_ <= max_entries_; --steps) {
     while (!frames_.empty() && frames_.back().rest.empty()) frames_.pop_back();
     if (frames_.empty()) return State::kDone;
@@ -18,7 +18,7 @@ Walk::State Walk::Step(size_t steps, FindImage find) {
     const NameId name = rest.front();
     rest = rest.subspan(1);
     if (!reach_.try_emplace(name, static_cast<uint32_t>(nodes_.size())).second) continue;
-    ImagePointer image = find(name);
+    ImagePointer image = images.Find(name);
     entries_ += EntriesOf(image);
     if (image != nullptr && !image->manifests().empty())
       frames_.push_back({image, image->manifests()});

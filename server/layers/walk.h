@@ -4,7 +4,6 @@
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
-#include <absl/functional/function_ref.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +13,7 @@
 
 #include "server/layers/answer.h"
 #include "server/layers/entry.h"
+#include "server/layers/snapshot.h"
 
 namespace strata::layers {
 
@@ -23,8 +23,6 @@ class Walk {
  public:
   // All names that were visited, with their places in the order of visits.
   using Reach = absl::flat_hash_map<NameId, uint32_t>;
-  // The image as it is now; null if there is none.
-  using FindImage = absl::FunctionRef<ImagePointer(NameId)>;
   enum class State { kMore, kDone, kTooLarge };
 
   Walk() = default;
@@ -32,7 +30,7 @@ class Walk {
   Walk(StreamPointer stream, size_t max_entries);
 
   // Depth first, in stored order, each image once; as many names are looked at as `steps` says.
-  State Step(size_t steps, FindImage find);
+  State Step(size_t steps, const Images& images);
   // A visited image is another one now. False if that changes the way: it has to begin again.
   bool Replace(NameId name, const ImagePointer& image);
   bool Visited(NameId name) const { return reach_.contains(name); }

@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <map>
-
 namespace strata::layers {
 namespace {
 
@@ -22,17 +20,12 @@ class Walking : public testing::Test {
     return ImageEntry::Make(recycler, parts);
   }
   void Put(NameId name, size_t layers, std::vector<NameId> children = {}) {
-    images[name] = Image(name, layers, std::move(children));
+    images.Put(Image(name, layers, std::move(children)));
   }
   Walk Of(const std::vector<NameId>& names, size_t max_entries = 1000) {
     return {StreamEntry::Make(recycler, "ns/app", 1, "", names), max_entries};
   }
-  State Step(Walk& walk, size_t steps) {
-    return walk.Step(steps, [this](NameId name) {
-      const auto found = images.find(name);
-      return found == images.end() ? nullptr : found->second;
-    });
-  }
+  State Step(Walk& walk, size_t steps) { return walk.Step(steps, images); }
   std::vector<NameId> Names(Walk& walk) {
     std::vector<NameId> names;
     for (const auto& node : walk.TakeGathered().nodes) names.push_back(node.name);
@@ -40,7 +33,7 @@ class Walking : public testing::Test {
   }
 
   Recycler recycler;
-  std::map<NameId, ImagePointer> images;
+  Images images;
 };
 
 TEST_F(Walking, VisitsDepthFirstInStoredOrderHoweverSmallTheSteps) {
@@ -95,7 +88,7 @@ TEST_F(Walking, AListWithOtherChildrenChangesTheWay) {
   Walk walk = Of({1, 2});
   EXPECT_EQ(Step(walk, 1), State::kMore);
   EXPECT_TRUE(walk.Replace(1, Image(1, 0, {5})));
-  images.clear();
+  images = {};
   EXPECT_FALSE(walk.Replace(1, Image(1, 0, {5, 6})));
   EXPECT_FALSE(walk.Replace(1, nullptr));
   EXPECT_EQ(Step(walk, 100), State::kDone) << "what is replaced lives until its children are seen";
