@@ -1,7 +1,6 @@
 #include "server/layers/answer.h"
 
 #include <absl/container/flat_hash_map.h>
-#include <absl/container/flat_hash_set.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "lib/codec/encode_protobuf.h"
 #include "lib/codec/json_text.h"
 #include "proto/k8s/meta_v1.pb.h"
+#include "server/layers/maps.h"
 #include "server/registry/image_v1.h"
 #include "server/wire/encode.h"
 #include "server/wire/gzip.h"
@@ -26,87 +26,6 @@ using ObjectMeta = k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 using PartialObjectMetadata = k8s::io::apimachinery::pkg::apis::meta::v1::PartialObjectMetadata;
 
 constexpr size_t kWarnings = 5;  // shown; more are counted
-
-struct Blob {
-  uint64_t rank;
-  NameId name;
-  NameId media_type;
-  int64_t size;
-  bool has_size;
-};
-
-struct Image {
-  uint64_t rank;
-  NameId name;
-  const ImageEntry* entry;  // null unless it is usable
-};
-
-// The two maps of the answer, sorted as Go prints them.
-struct Maps {
-  std::vector<Blob> blobs;
-  std::vector<Image> images;
-};
-
-template <typename T>
-void SortByName(const NameTable& names, std::vector<T>& items) {
-  std::sort(items.begin(), items.end(), [&names](const T& a, const T& b) {
-    if (a.rank != b.rank && NameTable::IsDigest(a.name) && NameTable::IsDigest(b.name)) {
-      return a.rank < b.rank;
-    }
-    return names.Compare(a.name, b.name) < 0;
-  });
-}
-
-// Whether the work has to end, looked at now and then.
-class Pulse {
- public:
-  explicit Pulse(const std::stop_token& stop) : stop_(stop) {}
-  bool IsOver() {
-    if ((++count_ & 1023) == 0) over_ = over_ || stop_.stop_requested();
-    return over_;
-  }
-
- private:
-  const std::stop_token& stop_;
-  size_t count_ = 0;
-  bool over_ = false;
-};
-
-// First writer wins a blob, in the order layers, config, the image itself, and then its children
-// (etcd.go addImageStreamLayers).
-Maps MakeMaps(const NameTable& names, const WellKnown& known, const Gathered& gathered,
-              const std::stop_token& stop) {
-  Maps maps;
-  Pulse pulse(stop);
-  absl::flat_hash_set<NameId> seen;
-  const auto is_new = [&seen](NameId name) { return seen.insert(name).second; };
-  maps.images.reserve(gathered.nodes.size());
-  for (const Gathered::Node& node : gathered.nodes) {
-    const bool usable = node.image != nullptr && node.image->usable();
-    maps.images.push_back({names.Rank(node.name), node.name, usable ? node.image.get() : nullptr});
-    if (!usable) continue;
-    const ImageEntry& image = *node.image;
-    for (size_t i = 0; i < image.layer_names().size(); ++i) {
-      if (pulse.IsOver()) return {};
-      const NameId name = image.layer_names()[i];
-      if (!is_new(name)) continue;
-      const ImageEntry::Layer layer = image.layer(i);
-      maps.blobs.push_back({names.Rank(name), name, layer.media_type, layer.size, true});
-    }
-    if (image.config() != kNoName && is_new(image.config())) {
-      const NameId type =
-          image.media_type() == known.oci_manifest ? known.oci_config : known.docker_config;
-      maps.blobs.push_back({names.Rank(image.config()), image.config(), type, 0, false});
-    }
-    if (is_new(node.name)) {
-      maps.blobs.push_back({names.Rank(node.name), node.name, image.media_type(), 0, false});
-    }
-  }
-  if (stop.stop_requested()) return {};
-  SortByName(names, maps.blobs);
-  SortByName(names, maps.images);
-  return maps;
-}
 
 // An encoder runs twice: to measure into a Counter, and then into a Writer on a string of that
 // size, unless the work is over before. So a body of megabytes is allocated once, and isn't larger
@@ -187,7 +106,7 @@ class JsonEncoder {
     out_.Text(Head());
     out_.Text(metadata);
     out_.Text(R"(,"blobs":{)");
-    for (const Blob& blob : maps.blobs) {
+    for (const Maps::Blob& blob : maps.blobs) {
       if (pulse.IsOver()) return;
       if (&blob != &maps.blobs.front()) out_.Byte(',');
       Name(blob.name);
@@ -203,7 +122,7 @@ class JsonEncoder {
       out_.Byte('}');
     }
     out_.Text(R"(},"images":{)");
-    for (const Image& image : maps.images) {
+    for (const Maps::Image& image : maps.images) {
       if (pulse.IsOver()) return;
       if (&image != &maps.images.front()) out_.Byte(',');
       Name(image.name);
@@ -268,7 +187,7 @@ class ProtobufEncoder {
   void Encode(std::string_view metadata, const Maps& maps, Pulse& pulse) {
     Tag(1, metadata.size());
     out_.Text(metadata);
-    for (const Blob& blob : maps.blobs) {
+    for (const Maps::Blob& blob : maps.blobs) {
       if (pulse.IsOver()) return;
       const auto size = static_cast<uint64_t>(blob.size);
       MapEntry(2, blob.name,
@@ -279,7 +198,7 @@ class ProtobufEncoder {
       }
       Name(2, blob.media_type);
     }
-    for (const Image& image : maps.images) {
+    for (const Maps::Image& image : maps.images) {
       if (pulse.IsOver()) return;
       MapEntry(3, image.name, ReferencesSize(image.entry));
       References(image.entry);
