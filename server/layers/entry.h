@@ -66,6 +66,7 @@ class ImageEntry final : public boost::intrusive_ref_counter<ImageEntry>, privat
     bool config_unknown = false;
     bool dropped_unnamed = false;
     bool dropped_beside_manifests = false;
+    base::Revision revision = 0;  // since which it is so; 0: nobody asks
   };
 
   static ImagePointer Make(Recycler& recycler, const Parts& parts);
@@ -81,11 +82,14 @@ class ImageEntry final : public boost::intrusive_ref_counter<ImageEntry>, privat
   std::span<const NameId> layer_names() const { return {words(), layer_count_}; }
   Layer layer(size_t i) const;
   std::span<const NameId> manifests() const {
-    return {words() + (WordCount() - manifest_count_), manifest_count_};
+    return {words() + (WordCount() - manifest_count_ - (has_revision_ ? 2 : 0)), manifest_count_};
   }
+  base::Revision revision() const;
   bool config_unknown() const { return config_unknown_; }
   bool dropped_unnamed() const { return dropped_unnamed_; }
   bool dropped_beside_manifests() const { return dropped_beside_manifests_; }
+  // Whether all is the same, but for the revision.
+  bool SaysTheSame(const ImageEntry& other) const;
 
   using WithTail::operator delete;  // for who drops the last reference
 
@@ -94,19 +98,20 @@ class ImageEntry final : public boost::intrusive_ref_counter<ImageEntry>, privat
   struct Packing {
     bool wide_sizes = false;   // one doesn't fit 32 bits
     bool mixed_types = false;  // not all have the same
+    bool revision = false;     // there is one
   };
   static Packing PackingOf(const Parts& parts);
   static size_t WordCount(size_t layers, size_t manifests, Packing packing) {
     return layers * (size_t{2} + packing.wide_sizes + packing.mixed_types) +
-           (packing.mixed_types ? 0 : 1) + manifests;
+           (packing.mixed_types ? 0 : 1) + manifests + (packing.revision ? 2 : 0);
   }
   ImageEntry(Recycler& recycler, const Parts& parts, Packing packing);
 
   size_t WordCount() const {
-    return WordCount(layer_count_, manifest_count_, {wide_sizes_, mixed_types_});
+    return WordCount(layer_count_, manifest_count_, {wide_sizes_, mixed_types_, has_revision_});
   }
   // The layers' names, their sizes (the low halves; then, if one is wide, the high halves), their
-  // media types (one, if all have the same), the manifests.
+  // media types (one, if all have the same), the manifests, the revision's low half and high one.
   const uint32_t* words() const { return reinterpret_cast<const uint32_t*>(this + 1); }
 
   // The reference count, which is an int, stands before these.
@@ -122,13 +127,15 @@ class ImageEntry final : public boost::intrusive_ref_counter<ImageEntry>, privat
   const bool dropped_beside_manifests_ : 1;
   const bool wide_sizes_ : 1;
   const bool mixed_types_ : 1;
+  const bool has_revision_ : 1;
 };
 
 class StreamEntry final : public boost::intrusive_ref_counter<StreamEntry>, private WithTail {
  public:
   // `key` is "namespace/name". Takes over one reference to each image's name.
   static StreamPointer Make(Recycler& recycler, std::string_view key, base::Revision revision,
-                            std::string_view metadata, const std::vector<NameId>& images);
+                            std::string_view metadata, const std::vector<NameId>& images,
+                            std::string_view tags = {});
   // One whose record can't be used, and why.
   static StreamPointer MakeUnreadable(Recycler& recycler, std::string_view key,
                                       base::Revision revision, std::string_view why);
@@ -147,23 +154,33 @@ class StreamEntry final : public boost::intrusive_ref_counter<StreamEntry>, priv
     return {reinterpret_cast<const NameId*>(this + 1), image_count_};
   }
 
+  // As EncodeTags (tags.h) made them; empty where nobody asks for them.
+  std::string_view tags() const { return {text() + key_size_ + rest_size_, tags_size()}; }
+
   using WithTail::operator delete;  // for who drops the last reference
 
  private:
   using WithTail::operator new;
-  StreamEntry(Recycler& recycler, std::string_view key, base::Revision revision,
-              std::string_view rest, std::span<const NameId> images, bool usable);
-  static StreamPointer Make(Recycler& recycler, std::string_view key, base::Revision revision,
-                            std::string_view rest, std::span<const NameId> images, bool usable);
+  struct Texts {
+    std::string_view key, rest, tags;
+  };
+  StreamEntry(Recycler& recycler, const Texts& texts, base::Revision revision,
+              std::span<const NameId> images, bool usable);
+  static StreamPointer Make(Recycler& recycler, const Texts& texts, base::Revision revision,
+                            std::span<const NameId> images, bool usable);
 
-  // The key, and then the metadata or why it is unreadable.
-  const char* text() const { return reinterpret_cast<const char*>(images().data() + image_count_); }
+  // Behind the images: how long the tags are, if there are any.
+  const uint32_t* tail() const { return images().data() + image_count_; }
+  size_t tags_size() const { return has_tags_ ? *tail() : 0; }
+  // The key, then the metadata or why it is unreadable, then the tags.
+  const char* text() const { return reinterpret_cast<const char*>(tail() + has_tags_); }
   std::string_view rest() const { return {text() + key_size_, rest_size_}; }
 
   const uint32_t image_count_;
   Recycler& recycler_;
   const base::Revision revision_;
-  const uint32_t key_size_;
+  const uint32_t key_size_ : 31;
+  const uint32_t has_tags_ : 1;
   const uint32_t rest_size_ : 31;
   const uint32_t usable_ : 1;
 };

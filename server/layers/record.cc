@@ -3,8 +3,10 @@
 // interest but for one string.
 #include "server/layers/record.h"
 
-#include <absl/container/flat_hash_set.h>
+#include <absl/container/flat_hash_map.h>
 #include <fmt/format.h>
+
+#include <utility>
 
 #include "lib/base/string_map.h"
 #include "lib/codec/decode_json.h"
@@ -97,22 +99,34 @@ base::StatusOr<ImageRecord> DecodeImage(std::string_view bytes) {
   return image;
 }
 
-base::StatusOr<StreamRecord> DecodeStream(std::string_view bytes) {
+base::StatusOr<StreamRecord> DecodeStream(std::string_view bytes, bool with_tags) {
   StreamRecord stream;
-  absl::flat_hash_set<std::string_view, base::StringHash, base::StringEqual> seen;
-  const auto read_items = [&](std::string_view tag) {
-    FieldReader items(tag);
-    while (items.Next()) {
-      if (items.number() != 2) continue;
-      FieldReader event(items.bytes());
+  // Each image's place in stream.images, from 1.
+  absl::flat_hash_map<std::string_view, uint32_t, base::StringHash, base::StringEqual> seen;
+  const auto place_of = [&](std::string_view image) -> uint32_t {
+    if (image.empty()) return 0;
+    const auto [place, is_new] =
+        seen.try_emplace(image, static_cast<uint32_t>(stream.images.size() + 1));
+    if (is_new) stream.images.push_back(image);
+    return place->second;
+  };
+  const auto read_tag = [&](std::string_view bytes_of_tag) {
+    Tag tag;
+    FieldReader reader(bytes_of_tag);
+    while (reader.Next()) {
+      if (reader.number() == 1) tag.name = reader.bytes();
+      if (reader.number() != 2) continue;
+      FieldReader event(reader.bytes());
       std::string_view image;
       while (event.Next()) {
         if (event.number() == 3) image = event.bytes();
       }
       if (!event.ok()) return false;
-      if (!image.empty() && seen.insert(image).second) stream.images.push_back(image);
+      const uint32_t place = place_of(image);
+      if (with_tags) tag.images.push_back(place);
     }
-    return items.ok();
+    if (with_tags) stream.tags.push_back(std::move(tag));
+    return reader.ok();
   };
 
   FieldReader reader(bytes);
@@ -121,7 +135,7 @@ base::StatusOr<StreamRecord> DecodeStream(std::string_view bytes) {
     if (reader.number() != 3) continue;
     FieldReader status(reader.bytes());
     while (status.Next()) {
-      if (status.number() == 2 && !read_items(status.bytes())) return Malformed("status.tags");
+      if (status.number() == 2 && !read_tag(status.bytes())) return Malformed("status.tags");
     }
     if (!status.ok()) return Malformed("status");
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/base/status.h"
+#include "server/layers/tags.h"
 
 namespace strata::layers {
 
@@ -33,10 +34,11 @@ base::StatusOr<ImageRecord> DecodeImage(std::string_view bytes);
 struct StreamRecord {
   std::string_view metadata;  // ObjectMeta, known to parse
   std::vector<std::string_view>
-      images;  // of status.tags[].items[], in stored order, each once, none empty
+      images;             // of status.tags[].items[], in stored order, each once, none empty
+  std::vector<Tag> tags;  // if they are asked for
 };
 
-base::StatusOr<StreamRecord> DecodeStream(std::string_view bytes);
+base::StatusOr<StreamRecord> DecodeStream(std::string_view bytes, bool with_tags = false);
 
 // Media types that decide what is read and what is answered.
 inline constexpr std::string_view kDockerManifest =
