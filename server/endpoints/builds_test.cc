@@ -61,7 +61,7 @@ class LargeBuilds : public testing::Test {
  protected:
   LargeBuilds() {
     index.BeginList();
-    index.EndList();
+    index.EndList(1);
     layers::Changes changes;
     std::vector<std::string> names;
     for (int i = 0; i < 400; ++i) {

@@ -35,8 +35,8 @@ void IndexFeed::ListPage(const std::vector<records::Change>& page) {
   index_.AddToList(Views(page));
 }
 
-void IndexFeed::EndList(base::Revision) {
-  index_.EndList();
+void IndexFeed::EndList(base::Revision revision) {
+  index_.EndList(revision);
   malloc_trim(0);  // pages, and what was replaced, left holes in every thread's arena
 }
 
@@ -45,8 +45,9 @@ void IndexFeed::AbortList() {
   malloc_trim(0);
 }
 
-void IndexFeed::Apply(const std::vector<reflector::Batch>& batches, base::Revision) {
+void IndexFeed::Apply(const std::vector<reflector::Batch>& batches, base::Revision revision) {
   for (const reflector::Batch& batch : batches) index_.Apply(Views(batch.changes));
+  if (batches.empty() || batches.back().revision != revision) index_.Advance(revision);
 }
 
 layers::Index::Report ReportTo(const obs::Logger& log) {

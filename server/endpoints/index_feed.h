@@ -16,7 +16,7 @@ class IndexFeed final : public reflector::Consumer {
 
   void BeginList() override { index_.BeginList(); }
   void ListPage(const std::vector<records::Change>& page) override;
-  void EndList(base::Revision) override;
+  void EndList(base::Revision revision) override;
   void AbortList() override;
   void Apply(const std::vector<reflector::Batch>& batches, base::Revision revision) override;
 

@@ -77,7 +77,7 @@ class LayersGolden : public testing::Test {
                           {}};
       index->AddToList({&change, 1});
     }
-    index->EndList();
+    index->EndList(1);
   }
 
   static std::string Answer(const std::string& ns, const std::string& name, const Form& form) {

@@ -36,16 +36,6 @@ std::string Reason(const base::Status& status) {
 
 }  // namespace
 
-// A change ready to be put in place: nothing is left to do under the lock but to exchange pointers.
-struct Index::Decoded {
-  Change::Kind kind;
-  bool is_deletion;
-  NameId image = kNoName;  // with one reference: the entry's, or of a deletion its own
-  std::string stream;
-  ImagePointer image_entry;    // null: deleted
-  StreamPointer stream_entry;  // null: deleted
-};
-
 Index::Index(const Options& options, Report report)
     : options_(options),
       report_(std::move(report)),
@@ -54,7 +44,7 @@ Index::Index(const Options& options, Report report)
 
 Index::~Index() = default;
 
-std::vector<Index::Record> Index::Read(std::span<const Change> changes) {
+std::vector<Index::Record> Index::DecodeAll(std::span<const Change> changes) const {
   std::vector<Record> records;
   records.reserve(changes.size());
   for (const Change& change : changes) {
@@ -64,26 +54,28 @@ std::vector<Index::Record> Index::Read(std::span<const Change> changes) {
     } else if (change.kind == Change::Kind::kImage) {
       records.emplace_back(readable ? DecodeImage(change.object) : Unreadable(change.reason));
     } else {
-      records.emplace_back(readable ? DecodeStream(change.object) : Unreadable(change.reason));
+      records.emplace_back(readable ? DecodeStream(change.object, options_.for_views)
+                                    : Unreadable(change.reason));
     }
   }
   return records;
 }
 
-ImagePointer Index::MakeEntry(const ImageResult& record, NameId name, std::string& reason) {
+ImagePointer Index::MakeEntry(const ImageResult& record, NameId name, base::Revision revision,
+                              std::string& reason) {
+  ImageEntry::Parts parts;
+  parts.name = name;
+  if (options_.for_views) parts.revision = revision;
   if (!record.ok()) {
     reason = Reason(record.status());
-    return ImageEntry::Make(
-        recycler_,
-        {.name = name, .unreadable = names_.Intern(reason), .layers = {}, .manifests = {}});
+    parts.unreadable = names_.Intern(reason);
+    return ImageEntry::Make(recycler_, parts);
   }
 
   // With manifests there are neither layers nor config, as the API promises (image/v1
   // ImageBlobReferences.manifests).
   const bool is_list = !record->manifests.empty();
   const bool has_config = record->has_config && !is_list;
-  ImageEntry::Parts parts;
-  parts.name = name;
   parts.media_type = names_.Intern(record->media_type);
   parts.config = has_config ? names_.Intern(record->config) : kNoName;
   parts.config_unknown = has_config && record->config.empty();
@@ -129,21 +121,23 @@ StreamPointer Index::MakeEntry(const StreamResult& record, std::string_view key,
     return StreamEntry::MakeUnreadable(recycler_, key, revision, reason);
   }
   return StreamEntry::Make(recycler_, key, revision, record->metadata,
-                           names_.InternAll(record->images));
+                           names_.InternAll(record->images), EncodeTags(record->tags));
 }
 
 Index::Decoded Index::Decode(const Change& change, const Record& record) {
   const bool deleted = change.state == Change::State::kDeleted;
-  Decoded decoded{.kind = change.kind,
-                  .is_deletion = deleted,
-                  .stream = {},
-                  .image_entry = {},
-                  .stream_entry = {}};
+  Decoded decoded;
+  decoded.kind = change.kind;
+  decoded.is_deletion = deleted;
   std::string reason;
   if (change.kind == Change::Kind::kImage) {
     decoded.image = names_.Intern(change.name);
-    if (!deleted)
-      decoded.image_entry = MakeEntry(std::get<ImageResult>(record), decoded.image, reason);
+    if (!deleted) {
+      decoded.image_entry =
+          MakeEntry(std::get<ImageResult>(record), decoded.image, change.revision, reason);
+    } else if (options_.for_views) {
+      decoded.vanished = Vanished(decoded.image, change.revision);
+    }
   } else {
     decoded.stream = StreamKey(change.ns, change.name).str();
     if (!deleted) {
@@ -170,7 +164,9 @@ void Index::Release(const Decoded& change) {
 }
 
 void Index::Recycle() {
-  for (const NameId id : recycler_.Take()) names_.Release(id);
+  const std::vector<NameId> returned = recycler_.Take();
+  for (const NameId id : returned) names_.Release(id);
+  if (options_.for_views) ForgetVanished(returned);
   name_count_.store(names_.size(), std::memory_order_relaxed);
   name_bytes_.store(names_.bytes(), std::memory_order_relaxed);
 }
@@ -181,7 +177,7 @@ void Index::BeginList() {
 }
 
 void Index::AddToList(std::span<const Change> page) {
-  const std::vector<Record> records = Read(page);
+  const std::vector<Record> records = DecodeAll(page);
   absl::MutexLock lock(&list_mu_);
   for (size_t i = 0; i < page.size(); ++i) {
     Decoded decoded = Decode(page[i], records[i]);
@@ -191,9 +187,14 @@ void Index::AddToList(std::span<const Change> page) {
   }
 }
 
-void Index::EndList() {
+void Index::EndList(base::Revision revision) {
   size_t unreadable_images = 0, unreadable_streams = 0;
-  Snapshot listed{Images(std::move(list_->images)), Streams(std::move(list_->streams))};
+  Snapshot listed{.revision = revision,
+                  .listed = revision,
+                  .list = ++lists_,
+                  .images = Images(std::move(list_->images)),
+                  .streams = Streams(std::move(list_->streams))};
+  if (options_.for_views) FillForViews(listed);
   listed.images.ForEach([&](const auto& image) { unreadable_images += image->usable() ? 0 : 1; });
   listed.streams.ForEach(
       [&](const auto& stream) { unreadable_streams += stream->usable() ? 0 : 1; });
@@ -208,6 +209,7 @@ void Index::EndList() {
     for (Assembly* assembly : assemblies_) Spoil(*assembly);
   }
   listed = {};  // what was replaced
+  if (observer_ != nullptr) observer_->Listed(Now());
   AbortList();
 }
 
@@ -218,13 +220,16 @@ void Index::AbortList() {
 }
 
 void Index::Apply(std::span<const Change> changes) {
-  const std::vector<Record> records = Read(changes);
+  const std::vector<Record> records = DecodeAll(changes);
   std::vector<Decoded> decoded;
   decoded.reserve(changes.size());
   for (size_t i = 0; i < changes.size(); ++i) decoded.push_back(Decode(changes[i], records[i]));
   ResponseCache::Dropped dropped;  // freed after the lock is, as are the entries that are replaced
+  Snapshot before;
   {
     base::MutexLock lock(&mu_);
+    if (observer_ != nullptr) before = records_;
+    if (!changes.empty()) records_.revision = changes.front().revision;
     for (Decoded& change : decoded) {
       if (change.kind == Change::Kind::kImage) {
         PutImage(change);
@@ -234,9 +239,32 @@ void Index::Apply(std::span<const Change> changes) {
     }
     dropped = cache_.TakeDropped();
   }
+  if (observer_ != nullptr && !changes.empty())
+    observer_->Changed(StepOf(decoded, std::move(before)));
   for (const Decoded& change : decoded) Release(change);
   decoded.clear();
   Recycle();
+}
+
+void Index::Advance(base::Revision revision) {
+  {
+    base::MutexLock lock(&mu_);
+    records_.revision = revision;
+  }
+  if (observer_ != nullptr) observer_->Advanced(revision);
+}
+
+Snapshot Index::Now() const {
+  base::ReaderMutexLock lock(&mu_);
+  return records_;
+}
+
+Reading Index::Read(std::stop_token stop) const {
+  return Of(Now(), std::move(stop));
+}
+
+Reading Index::Of(Snapshot snapshot, std::stop_token stop) const {
+  return {std::move(snapshot), names_, known_, options_.max_entries_per_answer, std::move(stop)};
 }
 
 // Something of it is otherwise now: whoever asks from now on can't have it, unless all of it is
@@ -250,17 +278,27 @@ void Index::Spoil(Assembly& assembly) {
 }
 
 void Index::PutImage(Decoded& change) {
+  change.image_before = records_.images.Find(change.image);
+  const ImagePointer& before = change.image_before;
+  if (change.image_entry != nullptr && before != nullptr &&
+      before->SaysTheSame(*change.image_entry)) {
+    change.image_entry = before;  // as of the annotations, which no answer shows
+    return;
+  }
   cache_.DropUsersOf(change.image);
   for (Assembly* assembly : assemblies_) {
     if (!assembly->walk_.Visited(change.image)) continue;
     if (!assembly->walking_ || !assembly->walk_.Replace(change.image, change.image_entry))
       Spoil(*assembly);
   }
-  if (change.image_entry != nullptr && !change.image_entry->usable()) ++unreadable_images_;
-  auto& images = records_.images;
-  change.image_entry = change.image_entry == nullptr ? images.Take(change.image)
-                                                     : images.Put(std::move(change.image_entry));
-  if (change.image_entry != nullptr && !change.image_entry->usable()) --unreadable_images_;
+  if (before != nullptr && !before->usable()) --unreadable_images_;
+  if (change.image_entry != nullptr) {
+    if (!change.image_entry->usable()) ++unreadable_images_;
+    records_.images.Put(change.image_entry);
+  } else {
+    records_.images.Take(change.image);
+  }
+  if (options_.for_views) PutForViews(change);
 }
 
 void Index::PutStream(Decoded& change) {
@@ -268,12 +306,14 @@ void Index::PutStream(Decoded& change) {
   for (Assembly* assembly : assemblies_) {
     if (assembly->key() == change.stream) Spoil(*assembly);
   }
-  if (change.stream_entry != nullptr && !change.stream_entry->usable()) ++unreadable_streams_;
-  auto& streams = records_.streams;
-  change.stream_entry = change.stream_entry == nullptr
-                            ? streams.Take(change.stream)
-                            : streams.Put(std::move(change.stream_entry));
-  if (change.stream_entry != nullptr && !change.stream_entry->usable()) --unreadable_streams_;
+  if (change.stream_entry != nullptr) {
+    if (!change.stream_entry->usable()) ++unreadable_streams_;
+    change.stream_before = records_.streams.Put(change.stream_entry);
+  } else {
+    change.stream_before = records_.streams.Take(change.stream);
+  }
+  if (change.stream_before != nullptr && !change.stream_before->usable()) --unreadable_streams_;
+  if (options_.for_views) PutForViews(change);
 }
 
 bool Index::IsSmall(const Gathered& gathered, size_t entries, const Form& form) const {
@@ -296,11 +336,6 @@ bool Index::IsSmall(const Gathered& gathered, size_t entries, const Form& form) 
     for (const NameId child : node.image->manifests()) add(child);
   }
   return text <= kSmallTextBytes;
-}
-
-std::string Index::TooLarge() const {
-  return fmt::format("the stream reaches more than {} images and layers",
-                     options_.max_entries_per_answer);
 }
 
 Lookup Index::Find(std::string_view ns, std::string_view name, const Form& form) const {
@@ -327,7 +362,7 @@ Lookup Index::Find(std::string_view ns, std::string_view name, const Form& form)
   Walk walk(stream, options_.max_entries_per_answer);
   const Walk::State state = walk.Step(kFirstSteps, records_.images);
   if (state == Walk::State::kTooLarge) {
-    lookup.reason = TooLarge();
+    lookup.reason = TooLarge(options_.max_entries_per_answer);
     return lookup;
   }
   lookup.gathered = walk.TakeGathered();

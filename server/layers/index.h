@@ -22,8 +22,10 @@
 #include "lib/base/status.h"
 #include "server/layers/answer.h"
 #include "server/layers/assembly.h"
+#include "server/layers/changes.h"
 #include "server/layers/entry.h"
 #include "server/layers/name_table.h"
+#include "server/layers/reading.h"
 #include "server/layers/record.h"
 #include "server/layers/response_cache.h"
 #include "server/layers/snapshot.h"
@@ -67,6 +69,9 @@ class Index {
     // Images, layers and children of lists, each time that they are named. A stream that reaches
     // more is answered with an error.
     size_t max_entries_per_answer = 1 << 20;
+    // Keeps also what only the views need: since when images are as they are, and the tags of
+    // streams.
+    bool for_views = false;
   };
 
   // An unreadable record, for the log: one call at a time, and not again at each list.
@@ -75,17 +80,29 @@ class Index {
   Index(const Options& options, Report report);
   ~Index();
 
+  // Whom all changes are told to, from the first list on. For views.
+  void Observe(Observer* observer) { observer_ = observer; }
+
   // A list is gathered aside, while what there was is served, and takes its place whole at EndList.
   // BeginList forgets a list that was begun before. AddToList may be called by several threads at a
   // time, whose calls have all returned before the writer goes on: they decode beside each other.
-  void BeginList();
+  void BeginList() ABSL_LOCKS_EXCLUDED(mu_);
   void AddToList(std::span<const Change> page) ABSL_LOCKS_EXCLUDED(list_mu_);
-  void EndList() ABSL_LOCKS_EXCLUDED(mu_);
-  void AbortList();
+  void EndList(base::Revision revision) ABSL_LOCKS_EXCLUDED(mu_);
+  void AbortList() ABSL_LOCKS_EXCLUDED(mu_);
 
   // All changes of one revision, made visible together, and with them gone every answer that they
   // make stale.
   void Apply(std::span<const Change> changes) ABSL_LOCKS_EXCLUDED(mu_);
+  // Nothing else has changed up to `revision`.
+  void Advance(base::Revision revision) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Everything as it is now. Not to be kept for long: it keeps what is replaced.
+  Snapshot Now() const ABSL_LOCKS_EXCLUDED(mu_);
+  // The same for a query that `stop` ends.
+  Reading Read(std::stop_token stop = {}) const ABSL_LOCKS_EXCLUDED(mu_);
+  // The same of a snapshot.
+  Reading Of(Snapshot snapshot, std::stop_token stop = {}) const;
 
   // The answer, or what it is made of, at one revision. Costs what a small answer costs, however
   // much the stream reaches.
@@ -126,32 +143,52 @@ class Index {
   using ImageResult = base::StatusOr<ImageRecord>;
   using StreamResult = base::StatusOr<StreamRecord>;
   using Record = std::variant<std::monostate, ImageResult, StreamResult>;  // nothing of a deletion
-  struct Decoded;
   struct Listed;
+  // A change ready to be put in place: nothing is left to do under the lock but to exchange
+  // pointers.
+  struct Decoded {
+    Change::Kind kind;
+    bool is_deletion = false;
+    NameId image = kNoName;  // with one reference: the entry's, or of a deletion its own
+    std::string stream;
+    ImagePointer image_entry;    // null: deleted
+    StreamPointer stream_entry;  // null: deleted
+    ImagePointer vanished;       // instead of a deleted one, where that is told
+    // What was replaced: it is freed outside of the lock.
+    ImagePointer image_before;
+    StreamPointer stream_before;
+  };
   struct List {
     std::vector<ImagePointer> images;
     std::vector<StreamPointer> streams;
   };
 
   // What takes longest, and needs nothing of the index.
-  static std::vector<Record> Read(std::span<const Change> changes);
+  std::vector<Record> DecodeAll(std::span<const Change> changes) const;
   Decoded Decode(const Change& change, const Record& record);
-  ImagePointer MakeEntry(const ImageResult& record, NameId name, std::string& reason);
+  ImagePointer MakeEntry(const ImageResult& record, NameId name, base::Revision revision,
+                         std::string& reason);
   StreamPointer MakeEntry(const StreamResult& record, std::string_view key, base::Revision revision,
                           std::string& reason);
+  // What tells when an image that others name went; null where nobody asks.
+  ImagePointer Vanished(NameId name, base::Revision revision);
+  void ForgetVanished(std::span<const NameId> maybe) ABSL_LOCKS_EXCLUDED(mu_);
   // Whether the record was unreadable before, for the same reason.
   bool IsReported(const Decoded& decoded, std::string_view reason) const ABSL_LOCKS_EXCLUDED(mu_);
   // What a deletion holds of its image's name.
   void Release(const Decoded& change);
-  void Recycle();
+  void Recycle() ABSL_LOCKS_EXCLUDED(mu_);
   // Leave what they replaced in `change`, to be freed outside of the lock.
   void PutImage(Decoded& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PutStream(Decoded& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What views have of it besides.
+  void PutForViews(const Decoded& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void FillForViews(Snapshot& listed) const;
+  Step StepOf(std::span<const Decoded> changes, Snapshot before) ABSL_LOCKS_EXCLUDED(mu_);
   void Spoil(Assembly& assembly) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsCurrent(const Gathered& gathered) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   // Whether it costs an io thread next to nothing to encode it.
   bool IsSmall(const Gathered& gathered, size_t entries, const Form& form) const;
-  std::string TooLarge() const;
   // The answer, if there is one by now; otherwise the assembly's walk is at its start.
   base::StatusOr<std::shared_ptr<const Encoded>> BeginWalk(Assembly& assembly)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -163,6 +200,7 @@ class Index {
 
   const Options options_;
   const Report report_;
+  Observer* observer_ = nullptr;
 
   // The writer's, and while a list is added to, of who holds list_mu_. Entries return their names
   // through the recycler, from whichever thread lets go last.
@@ -171,6 +209,7 @@ class Index {
   Recycler recycler_;
   const WellKnown known_;
   std::optional<List> list_;
+  uint64_t lists_ = 0;
 
   mutable base::SharedMutex mu_;
   Snapshot records_ ABSL_GUARDED_BY(mu_);

@@ -54,7 +54,8 @@ base::StatusOr<std::vector<std::string>> Index::ImagesOf(std::string_view ns,
     base::ReaderMutexLock lock(&mu_);
     state = walk.Step(kSteps, records_.images);
   }
-  if (state == Walk::State::kTooLarge) return base::DataLossError(TooLarge());
+  if (state == Walk::State::kTooLarge)
+    return base::DataLossError(TooLarge(options_.max_entries_per_answer));
   const Gathered gathered = walk.TakeGathered();
   std::vector<std::string> images;
   for (const Gathered::Node& node : gathered.nodes) images.push_back(names_.Text(node.name));
@@ -118,7 +119,7 @@ Walk::State Index::FinishWalk(Assembly& assembly, const std::stop_token& stop) {
 base::StatusOr<std::shared_ptr<const Encoded>> Index::Encode(Assembly& assembly, Walk::State walked,
                                                              const std::stop_token& stop) {
   const Gathered gathered = assembly.walk_.TakeGathered();
-  Encoded encoded{.body = TooLarge(), .is_refusal = true};
+  Encoded encoded{.body = TooLarge(options_.max_entries_per_answer), .is_refusal = true};
   if (walked == Walk::State::kDone) {
     auto built = layers::Build(names_, known_, gathered, assembly.form(), stop);
     if (built.ok()) {

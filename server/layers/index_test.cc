@@ -15,7 +15,7 @@ using testing::Not;
 
 class LayerIndex : public testing::Test {
  protected:
-  LayerIndex() { index.BeginList(), index.EndList(); }
+  LayerIndex() { index.BeginList(), index.EndList(1); }
   std::string Body(std::string_view name = "app") { return BodyOf(index, name); }
   bool Cached(std::string_view name = "app") {
     return index.Find("ns", name, {}).answer != nullptr;
@@ -150,7 +150,7 @@ TEST_F(LayerIndex, AnUnreadableRecordIsReportedOnceUntilItChanges) {
   index.Apply(bad("torn").all());
   index.BeginList();
   index.AddToList(bad("torn").all());
-  index.EndList();
+  index.EndList(1);
   index.Apply(bad("torn").all());
   EXPECT_THAT(reports, ElementsAre("i: torn", "s: torn"));
   index.Apply(bad("encrypted").all());
@@ -201,7 +201,7 @@ TEST_F(LayerIndex, AListReplacesEverythingAtOnceAndIsInvisibleBefore) {
       Changes().Image("i", ImageBytes({"b"})).Stream("new", StreamBytes("new", {"i"})).all());
   EXPECT_THAT(Body("old"), HasSubstr(R"("layers":["a"])"));
   EXPECT_EQ(Body("new"), "<not found>");
-  index.EndList();
+  index.EndList(1);
   EXPECT_EQ(Body("old"), "<not found>");
   EXPECT_THAT(Body("new"), HasSubstr(R"("layers":["b"])"));
   index.BeginList();
@@ -269,7 +269,7 @@ TEST_F(LayerIndex, AListThatIsBegunAgainForgetsWhatItHad) {
   index.AddToList(Changes().Image("i", ImageBytes({"a"})).all());
   index.BeginList();
   index.AddToList(Changes().Stream("app", StreamBytes("app", {"i"})).all());
-  index.EndList();
+  index.EndList(1);
   EXPECT_THAT(Body(), HasSubstr(R"("i":{"imageMissing":true)"));
   EXPECT_EQ(index.stats().names, 3u + 1u);
 }
@@ -281,7 +281,7 @@ TEST_F(LayerIndex, ARecordTwiceInAListCountsAsTheLast) {
   index.AddToList(
       Changes().Image("i", ImageBytes({"b"})).Stream("app", StreamBytes("app", {"i"})).all());
   index.AddToList(Changes().Unreadable(Change::Kind::kImage, "j", "").all());
-  index.EndList();
+  index.EndList(1);
   EXPECT_THAT(Body(), HasSubstr(R"("layers":["b"])"));
   EXPECT_EQ(index.stats().unreadable_images, 1u) << "also when nobody says why";
 }

@@ -51,7 +51,7 @@ void List(const data::RecordGenerator& generator, Index& index) {
     const Change view = View(change, ++revision);
     index.AddToList({&view, 1});
   }
-  index.EndList();
+  index.EndList(1);
 }
 
 size_t ResidentBytes() {
@@ -188,7 +188,7 @@ void BM_DropSharedImage(benchmark::State& state) {
     const Change view = View(change, 1);
     index.AddToList({&view, 1});
   }
-  index.EndList();
+  index.EndList(1);
   for (auto _ : state) {
     state.PauseTiming();
     for (const OwnedChange& change : changes) {

@@ -149,7 +149,7 @@ void List(const Model& model, Index& index) {
   for (const auto& [number, stream] : model.streams) Tell(number, stream, all);
   index.BeginList();
   index.AddToList(all.all());
-  index.EndList();
+  index.EndList(1);
 }
 
 const Form kForms[] = {{}, {{}, true}, {{wire::MediaType::kProtobuf}}, {{.pretty = true}}};
@@ -161,7 +161,7 @@ TEST(LayerModel, EveryAnswerOfEveryHistoryIsTheModels) {
     const size_t cache_bytes = *rc::gen::element<size_t>(0, 3'000, 10'000, 1 << 20);
     Index index({.cache_bytes = cache_bytes}, {});
     index.BeginList();
-    index.EndList();
+    index.EndList(1);
     Model model;
     const int steps = *rc::gen::inRange(1, 60);
     for (int step = 0; step < steps; ++step) {
@@ -188,7 +188,7 @@ TEST(LayerModel, EveryAnswerOfEveryHistoryIsTheModels) {
     RC_ASSERT(stats.unreadable_streams == bad_streams);
 
     index.BeginList();
-    index.EndList();
+    index.EndList(1);
     RC_ASSERT(index.stats().names == 3u);  // nothing is left but the well-known ones
     RC_ASSERT(index.stats().cache.bytes == 0u);
   }));
@@ -197,7 +197,7 @@ TEST(LayerModel, EveryAnswerOfEveryHistoryIsTheModels) {
 TEST(LayerModel, ReadersSeeOnlyAnswersOfRevisionsInTheirWindow) {
   Index index({.cache_bytes = 20'000}, {});
   index.BeginList();
-  index.EndList();
+  index.EndList(1);
   constexpr int kSteps = 400;
   // The batches, the model after each, and stream 0's answers then: all made before the threads.
   std::mt19937 random(7);

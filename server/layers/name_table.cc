@@ -86,7 +86,7 @@ uint32_t& NameTable::ReferencesOf(NameId id) {
   return IsDigest(id) ? digest_references_[id] : text_references_[id & ~kTextBit];
 }
 
-NameId NameTable::Add(const Key& key) {
+NameId NameTable::Add(size_t slot, const Key& key) {
   auto& free = key.is_digest ? free_digests_ : free_texts_;
   uint32_t& next = key.is_digest ? next_digest_ : next_text_;
   uint32_t index = next;
@@ -105,6 +105,7 @@ NameId NameTable::Add(const Key& key) {
     }
   }
   const NameId id = key.is_digest ? index : index | kTextBit;
+  base::MutexLock lock(&slots_mu_);
   if (key.is_digest) {
     digests_[index] = key.digest;
   } else {
@@ -113,7 +114,7 @@ NameId NameTable::Add(const Key& key) {
   }
   ReferencesOf(id) = 1;
   ++used_;
-  return id;
+  return slots_[slot] = id;
 }
 
 NameId NameTable::Intern(std::string_view name) {
@@ -156,15 +157,20 @@ NameId NameTable::Intern(const Key& key) {
     Grow();
     slot = SlotOf(key);
   }
-  return slots_[slot] = Add(key);
+  return Add(slot, key);
 }
 
 void NameTable::Retain(NameId id) {
   if (id != kNoName) ++ReferencesOf(id);
 }
 
+uint32_t NameTable::references(NameId id) const {
+  return id == kNoName ? 0 : const_cast<NameTable&>(*this).ReferencesOf(id);
+}
+
 void NameTable::Release(NameId id) {
   if (id == kNoName || --ReferencesOf(id) != 0) return;
+  base::MutexLock lock(&slots_mu_);
   EraseSlot(id);
   if (IsDigest(id)) {
     free_digests_.push_back(id);
@@ -177,7 +183,14 @@ void NameTable::Release(NameId id) {
   --used_;
 }
 
+NameId NameTable::Find(std::string_view name) const {
+  const Key key(name);
+  base::MutexLock lock(&slots_mu_);
+  return slots_[SlotOf(key)];
+}
+
 void NameTable::Grow() {
+  base::MutexLock lock(&slots_mu_);
   std::vector<NameId> old(slots_.size() * 2);
   old.swap(slots_);
   const size_t mask = slots_.size() - 1;

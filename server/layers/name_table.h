@@ -1,6 +1,8 @@
 // Every name that the index knows (digests above all), stored once and called by number.
 #pragma once
 
+#include <absl/base/thread_annotations.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/base/mutex.h"
 #include "server/layers/segments.h"
 
 namespace strata::layers {
@@ -20,9 +23,9 @@ using NameId = uint32_t;
 // The empty name; never reference-counted.
 inline constexpr NameId kNoName = 0;
 
-// One thread writes: Intern, Retain, Release, size, bytes. Any thread may read the text of an id
-// that it got, through a lock, from an object that holds a reference to it: such a text doesn't
-// move or change.
+// One thread writes: Intern, Retain, Release, references, size, bytes. Any thread may read the text
+// of an id that it got, through a lock, from an object that holds a reference to it: such a text
+// doesn't move or change.
 //
 // A digest `sha256:<64 lower-case hex>` takes 36 bytes and 6 to 11 of hash table; other names take
 // a heap string. The room of names that are gone is used again, not given back.
@@ -41,6 +44,12 @@ class NameTable {
   void Retain(NameId id);
   // At the last reference the id is free for another name.
   void Release(NameId id);
+  // 0 of kNoName.
+  uint32_t references(NameId id) const;
+
+  // The id of `name`, kNoName if it isn't known. Any thread: the id is that name's for who held,
+  // before asking, an object that refers to the name.
+  NameId Find(std::string_view name) const ABSL_LOCKS_EXCLUDED(slots_mu_);
 
   // Whether it is a digest: plain ASCII that JSON doesn't escape, of kDigestText bytes.
   static constexpr size_t kDigestText = 7 + 64;
@@ -75,8 +84,8 @@ class NameTable {
   size_t SlotOf(const Key& key) const;
   uint32_t& ReferencesOf(NameId id);
   NameId Intern(const Key& key);
-  NameId Add(const Key& key);
-  void Grow();
+  NameId Add(size_t slot, const Key& key) ABSL_LOCKS_EXCLUDED(slots_mu_);
+  void Grow() ABSL_LOCKS_EXCLUDED(slots_mu_);
   void EraseSlot(NameId id);
 
   Segments<Digest> digests_;                            // from 1
@@ -86,7 +95,10 @@ class NameTable {
   Segments<uint32_t> digest_references_, text_references_;
   uint32_t next_digest_ = 1, next_text_ = 0;
   std::vector<NameId> free_digests_, free_texts_;
-  std::vector<NameId> slots_;  // open addressing, linear probing; kNoName is empty
+  // Open addressing, linear probing; kNoName is empty. Written, and read by others, under
+  // slots_mu_.
+  std::vector<NameId> slots_;
+  mutable base::Mutex slots_mu_;
   size_t used_ = 0;
   size_t text_bytes_ = 0;
 };

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/codec/encode_protobuf.h"
@@ -38,13 +39,22 @@ inline std::string ListBytes(const std::vector<std::string>& manifests) {
   return codec::EncodeProtobuf(image);
 }
 
-inline std::string StreamBytes(const std::string& name, const std::vector<std::string>& images) {
+// A tag and its images, the newest first.
+using TagImages = std::pair<std::string, std::vector<std::string>>;
+
+inline std::string TaggedBytes(const std::string& name, const std::vector<TagImages>& tags) {
   image_v1::ImageStream stream;
   stream.mutable_metadata()->set_name(name);
-  auto* tag = stream.mutable_status()->add_tags();
-  tag->set_tag("latest");
-  for (const std::string& image : images) tag->add_items()->set_image(image);
+  for (const auto& [tag_name, images] : tags) {
+    auto* tag = stream.mutable_status()->add_tags();
+    tag->set_tag(tag_name);
+    for (const std::string& image : images) tag->add_items()->set_image(image);
+  }
   return codec::EncodeProtobuf(stream);
+}
+
+inline std::string StreamBytes(const std::string& name, const std::vector<std::string>& images) {
+  return TaggedBytes(name, {{"latest", images}});
 }
 
 // Changes that own what they point at.
@@ -53,8 +63,11 @@ class Changes {
   Changes& Image(std::string name, std::string bytes) {
     return Add(Change::Kind::kImage, "", name, bytes);
   }
+  // "ns/name"; without a slash in the namespace `ns`.
   Changes& Stream(std::string name, std::string bytes) {
-    return Add(Change::Kind::kImageStream, "ns", name, bytes);
+    const size_t slash = name.find('/');
+    if (slash == name.npos) return Add(Change::Kind::kImageStream, "ns", name, bytes);
+    return Add(Change::Kind::kImageStream, name.substr(0, slash), name.substr(slash + 1), bytes);
   }
   Changes& Delete(Change::Kind kind, std::string name) {
     Add(kind, kind == Change::Kind::kImage ? "" : "ns", name, "");

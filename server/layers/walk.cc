@@ -1,5 +1,7 @@
 #include "server/layers/walk.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace strata::layers {
@@ -39,6 +41,10 @@ bool Walk::Replace(NameId name, const ImagePointer& image) {
   entries_ += EntriesOf(image) - EntriesOf(known);
   known = image;
   return true;
+}
+
+std::string TooLarge(size_t max_entries) {
+  return fmt::format("the stream reaches more than {} images and layers", max_entries);
 }
 
 }  // namespace strata::layers

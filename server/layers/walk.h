@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -58,5 +59,8 @@ class Walk {
   Reach reach_;
   std::vector<Frame> frames_;
 };
+
+// Why a stream has no answer that reaches more than that.
+std::string TooLarge(size_t max_entries);
 
 }  // namespace strata::layers
