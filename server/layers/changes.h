@@ -16,6 +16,8 @@ struct ImageStep {
   ImagePointer before, now;
   // Whether a stream or a list may name it. What is new is named by nobody yet, most times.
   bool may_be_named;
+  // Whether others may begin with its layers.
+  bool may_be_base;
 };
 struct StreamStep {
   StreamPointer before, now;

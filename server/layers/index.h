@@ -184,6 +184,7 @@ class Index {
   // What views have of it besides.
   void PutForViews(const Decoded& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void FillForViews(Snapshot& listed) const;
+  bool SharesTopLayer(const ImageEntry& image) const;
   Step StepOf(std::span<const Decoded> changes, Snapshot before) ABSL_LOCKS_EXCLUDED(mu_);
   void Spoil(Assembly& assembly) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsCurrent(const Gathered& gathered) const ABSL_SHARED_LOCKS_REQUIRED(mu_);

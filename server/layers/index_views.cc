@@ -94,6 +94,13 @@ void Index::ForgetVanished(std::span<const NameId> maybe) {
   for (const ImagePointer& one : unnamed) records_.vanished.Take(one->name());
 }
 
+bool Index::SharesTopLayer(const ImageEntry& image) const {
+  const auto layers = image.layer_names();
+  if (layers.empty()) return false;
+  const auto own = static_cast<size_t>(std::count(layers.begin(), layers.end(), layers.back()));
+  return names_.references(layers.back()) > own;
+}
+
 Step Index::StepOf(std::span<const Decoded> changes, Snapshot before) {
   Step step{.before = std::move(before), .now = Now(), .images = {}, .streams = {}};
   step.revision = step.now.revision;
@@ -103,9 +110,12 @@ Step Index::StepOf(std::span<const Decoded> changes, Snapshot before) {
         step.streams.push_back({change.stream_before, change.stream_entry});
     } else if (change.image_before != change.image_entry) {
       // What has just come has its entry's reference alone, unless it is named.
-      const bool may_be_named =
-          change.image_before != nullptr || names_.references(change.image) > 1;
-      step.images.push_back({change.image, change.image_before, change.image_entry, may_be_named});
+      const bool is_new = change.image_before == nullptr;
+      step.images.push_back({.name = change.image,
+                             .before = change.image_before,
+                             .now = change.image_entry,
+                             .may_be_named = !is_new || names_.references(change.image) > 1,
+                             .may_be_base = !is_new || SharesTopLayer(*change.image_entry)});
     }
   }
   return step;

@@ -80,6 +80,13 @@ class Changes {
     changes_.back().reason = changes_.back().object;
     return *this;
   }
+  // The same at this one's revision.
+  Changes& Add(const Change& change) {
+    Add(change.kind, std::string(change.ns), std::string(change.name), std::string(change.object));
+    changes_.back().state = change.state;
+    if (change.state == Change::State::kUnreadable) changes_.back().reason = changes_.back().object;
+    return *this;
+  }
   Changes& At(base::Revision revision) {
     revision_ = revision;
     return *this;

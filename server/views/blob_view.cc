@@ -1,0 +1,92 @@
+#include "server/views/blob_view.h"
+
+#include <algorithm>
+#include <set>
+
+#include "server/layers/maps.h"
+
+namespace strata::views {
+
+using layers::ImagePointer;
+using layers::NameId;
+using layers::Reading;
+using layers::StreamPointer;
+
+const char* BlobView::WordOf(As as) {
+  switch (as) {
+    case As::kLayer:
+      return "Layer";
+    case As::kConfig:
+      return "Config";
+    case As::kManifest:
+      return "Manifest";
+  }
+  return "";
+}
+
+void BlobView::AddUsers(const Reading& reading, const ImagePointer& image, NameId blob,
+                        std::vector<User>& users) {
+  if (!image->usable()) return;
+  const auto layers = image->layer_names();
+  const auto layer = std::find(layers.begin(), layers.end(), blob);
+  if (layer != layers.end()) {
+    const auto found = image->layer(static_cast<size_t>(layer - layers.begin()));
+    users.push_back({image, As::kLayer, found.media_type, found.size});
+  }
+  if (image->config() == blob)
+    users.push_back({image, As::kConfig, ConfigTypeOf(reading.known, *image), 0});
+  if (image->name() == blob) users.push_back({image, As::kManifest, image->media_type(), 0});
+}
+
+base::StatusOr<BlobView> BlobView::Of(const Reading& reading, std::string_view digest) {
+  const NameId blob = reading.names.Find(digest);
+  std::vector<User> users;
+  layers::Pulse pulse(reading.stop);
+  if (blob != layers::kNoName) {
+    reading.records.images.ForEach([&](const ImagePointer& image) {
+      if (!pulse.IsOver()) AddUsers(reading, image, blob, users);
+    });
+  }
+  if (reading.stop.stop_requested()) return base::CancelledError("nobody waits any more");
+  if (users.empty()) return base::NotFoundError("no image refers to such a blob");
+  std::sort(users.begin(), users.end(), [&](const User& a, const User& b) {
+    const int order = reading.names.Compare(a.image->name(), b.image->name());
+    return order != 0 ? order < 0 : a.as < b.as;
+  });
+  std::vector<NameId> images;
+  images.reserve(users.size());
+  for (const User& user : users) images.push_back(user.image->name());
+  STRATA_ASSIGN_OR_RETURN(Reach reach, Reach::Of(reading, images));
+  return BlobView(blob, std::move(users), std::move(reach));
+}
+
+std::optional<BlobView::Object> BlobView::Show(const Reading& reading,
+                                               const Audience& audience) const {
+  Object object;
+  const User* best = nullptr;  // a layer, of which the size is known
+  std::set<std::string_view> streams;
+  for (size_t i = 0; i < users_.size(); ++i) {
+    if (!reach_.IsSeen(i, audience)) continue;
+    const User& user = users_[i];
+    if (best == nullptr || user.as < best->as) best = &user;
+    v1alpha1::BlobUser& shown = *object.add_images();
+    shown.set_name(reading.Text(user.image->name()));
+    shown.set_as(WordOf(user.as));
+    for (const StreamPointer& stream : reach_.streams(i)) {
+      if (audience.Sees(*stream)) streams.insert(stream->key());
+    }
+  }
+  if (best == nullptr) return std::nullopt;
+  object.mutable_metadata()->set_name(reading.Text(name_));
+  object.mutable_metadata()->set_resource_version(std::to_string(reading.records.revision));
+  object.set_media_type(reading.Text(best->media_type));
+  if (best->as == As::kLayer) object.set_size(best->size);
+  for (const std::string_view key : streams) {
+    v1alpha1::ImageStreamReference& stream = *object.add_streams();
+    stream.set_namespace_(std::string(key.substr(0, key.find('/'))));
+    stream.set_name(std::string(key.substr(key.find('/') + 1)));
+  }
+  return object;
+}
+
+}  // namespace strata::views

@@ -1,0 +1,201 @@
+#include "server/views/image_history.h"
+
+#include <absl/container/flat_hash_set.h>
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "server/layers/tags.h"
+#include "server/views/key_range.h"
+#include "server/views/relations.h"
+
+namespace strata::views {
+namespace {
+
+using layers::ImagePointer;
+using layers::NameId;
+using layers::Reading;
+using records::Change;
+
+constexpr auto kKind = records::Kind::kImage;
+// Of an encoded layer, and of the rest of an object.
+constexpr size_t kLayerBytes = 140, kObjectBytes = 300;
+
+base::Status Forgotten() {
+  return base::OutOfRangeError("the revision is forgotten");
+}
+
+size_t BytesOf(const layers::ImageEntry& image) {
+  return kObjectBytes + kLayerBytes * (image.layer_names().size() + image.manifests().size());
+}
+
+Change ChangeOf(v1alpha1::ImageLayers object, base::Revision revision) {
+  object.mutable_metadata()->clear_resource_version();
+  return {{kKind, "", object.metadata().name()},
+          Change::State::kPresent,
+          revision,
+          object.SerializeAsString(),
+          {}};
+}
+
+// What the tags of a stream say of each image: which of them, and whether now.
+using Named = std::map<NameId, std::vector<std::pair<std::string, bool>>>;
+Named NamedBy(const layers::StreamPointer& stream) {
+  Named named;
+  if (stream == nullptr) return named;
+  for (const NameId image : stream->images()) named[image];
+  layers::ForEachTag(stream->tags(), [&](const layers::Tag& tag) {
+    absl::flat_hash_set<uint32_t> seen;
+    for (size_t i = 0; i < tag.images.size(); ++i) {
+      const uint32_t place = tag.images[i];
+      if (place != 0 && seen.insert(place).second)
+        named[stream->images()[place - 1]].emplace_back(tag.name, i == 0);
+    }
+  });
+  return named;
+}
+
+// The images whose objects a step may have changed.
+class Affected {
+ public:
+  explicit Affected(const layers::Step& step) {
+    for (const layers::StreamStep& stream : step.streams) {
+      const Named before = NamedBy(stream.before), now = NamedBy(stream.now);
+      AddDifferent(before, now);
+      AddDifferent(now, before);
+    }
+    for (const layers::ImageStep& image : step.images) {
+      names_.insert(image.name);
+      for (const ImagePointer& one : {image.before, image.now}) {
+        if (one != nullptr) names_.insert(one->manifests().begin(), one->manifests().end());
+      }
+    }
+    AddBuiltOn(step);
+  }
+
+  const absl::flat_hash_set<NameId>& names() const { return names_; }
+
+ private:
+  void AddDifferent(const Named& one, const Named& other) {
+    for (const auto& [name, tags] : one) {
+      const auto found = other.find(name);
+      if (found == other.end() || found->second != tags) names_.insert(name);
+    }
+  }
+
+  void AddBuiltOn(const layers::Step& step) {
+    std::vector<ImagePointer> bases;
+    for (const layers::ImageStep& image : step.images) {
+      if (!image.may_be_base) continue;
+      if (image.before != nullptr) bases.push_back(image.before);
+      if (image.now != nullptr) bases.push_back(image.now);
+    }
+    if (bases.empty()) return;
+    step.now.images.ForEach([&](const ImagePointer& image) {
+      for (const ImagePointer& base : bases) {
+        if (IsBase(*base, *image)) names_.insert(image->name());
+      }
+    });
+  }
+
+  absl::flat_hash_set<NameId> names_;
+};
+
+// The affected images that there are at a revision, by their names.
+base::StatusOr<std::map<std::string, Change>> ChangesOf(const Reading& reading,
+                                                        const Affected& affected) {
+  std::vector<ImagePointer> images;
+  for (const NameId name : affected.names()) {
+    if (ImagePointer image = reading.records.images.Find(name); image != nullptr)
+      images.push_back(std::move(image));
+  }
+  std::map<std::string, Change> changes;
+  if (images.empty()) return changes;
+  STRATA_ASSIGN_OR_RETURN(const Relations relations, Relations::Of(reading, images));
+  for (size_t i = 0; i < images.size(); ++i) {
+    Change change = ChangeOf(relations.Show(reading, i), reading.records.revision);
+    changes.emplace(change.id.name, std::move(change));
+  }
+  return changes;
+}
+
+}  // namespace
+
+base::StatusOr<replica::Page> ImageHistory::Read(const replica::Selection& selection) const {
+  const auto snapshot = timeline_.At(selection.revision);
+  if (!snapshot) return Forgotten();
+  replica::Page page;
+  const KeyRange range(keys_, kKind, selection);
+  if (range.is_empty() || !snapshot->orders) return page;
+  const Reading reading = index_.Of(*snapshot);
+  const auto& order = snapshot->orders->images;
+  std::vector<ImagePointer> images;
+  size_t bytes = 0;
+  order.VisitFrom(range.begin(), [&](const ImagePointer& image) {
+    const std::string name = reading.Text(image->name());
+    if (range.IsBehind(name)) return false;
+    if (range.IsFull(images.size(), bytes)) {
+      page.next = keys_.KeyOf({kKind, "", name});
+      return false;
+    }
+    images.push_back(image);
+    bytes += BytesOf(*image);
+    return true;
+  });
+  STRATA_ASSIGN_OR_RETURN(const Relations relations, Relations::Of(reading, images));
+  for (size_t i = 0; i < images.size(); ++i)
+    page.records.push_back(ChangeOf(relations.Show(reading, i), selection.revision));
+  if (selection.count) page.count = range.CountIn(order);
+  return page;
+}
+
+base::StatusOr<std::optional<Change>> ImageHistory::Find(const records::Id& id,
+                                                         base::Revision revision,
+                                                         base::MonotonicTime) const {
+  const auto snapshot = timeline_.At(revision);
+  if (!snapshot) return Forgotten();
+  const Reading reading = index_.Of(*snapshot);
+  const ImagePointer image =
+      id.kind == kKind ? snapshot->images.Find(reading.names.Find(id.name)) : nullptr;
+  if (image == nullptr) return std::optional<Change>();
+  STRATA_ASSIGN_OR_RETURN(const Relations relations, Relations::Of(reading, {{image}}));
+  return std::optional(ChangeOf(relations.Show(reading, 0), revision));
+}
+
+base::StatusOr<base::Revision> ImageHistory::Changes(
+    base::Revision from, base::Revision to, size_t max_bytes,
+    absl::FunctionRef<void(replica::Event event)> visit) const {
+  const auto steps = timeline_.Steps(from, to);
+  if (!steps) return Forgotten();
+  size_t bytes = 0;
+  for (const Timeline::StepPointer& step : *steps) {
+    if (bytes >= max_bytes) return step->revision;
+    STRATA_ASSIGN_OR_RETURN(const size_t more, VisitStep(*step, visit));
+    bytes += more;
+  }
+  return to + 1;
+}
+
+base::StatusOr<size_t> ImageHistory::VisitStep(
+    const layers::Step& step, absl::FunctionRef<void(replica::Event event)> visit) const {
+  const Affected affected(step);
+  STRATA_ASSIGN_OR_RETURN(auto before, ChangesOf(index_.Of(step.before), affected));
+  STRATA_ASSIGN_OR_RETURN(auto now, ChangesOf(index_.Of(step.now), affected));
+  std::map<std::string, replica::Event> events;
+  for (auto& [name, change] : before) {
+    replica::Event& event = events[name];
+    event.now = {change.id, Change::State::kDeleted, step.revision, {}, {}};
+    event.before = std::move(change);
+  }
+  for (auto& [name, change] : now) events[name].now = std::move(change);
+  size_t bytes = 0;
+  for (auto& [name, event] : events) {
+    if (event.before && event.before->object == event.now.object) continue;
+    bytes += event.now.object.size() + (event.before ? event.before->object.size() : 0);
+    visit(std::move(event));
+  }
+  return bytes;
+}
+
+}  // namespace strata::views

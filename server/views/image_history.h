@@ -1,0 +1,47 @@
+// imagelayers as lists and watches read them: under the keys of their images, as those were at a
+// revision, and what changed them since: by the image, by streams that name it, by lists that it is
+// in, by what it is built on.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "server/layers/index.h"
+#include "server/views/image_view.h"
+#include "server/views/timeline.h"
+#include "storage/records/keys.h"
+#include "storage/replica/history.h"
+
+namespace strata::views {
+
+// Its records encode ImageLayers without their revision, which is that of the change, and in a list
+// the list's. Who reads it sees everything.
+//
+// Thread-safe. It never waits. Each page of a list and each revision of a watch costs a look at
+// every image and every stream.
+class ImageHistory final : public replica::History {
+ public:
+  // All outlive it. The timeline observes the index.
+  ImageHistory(const layers::Index& index, const Timeline& timeline, const records::Keys& keys)
+      : index_(index), timeline_(timeline), keys_(keys) {}
+
+  base::Revision oldest() const override { return timeline_.oldest(); }
+  base::StatusOr<replica::Page> Read(const replica::Selection& selection) const override;
+  base::StatusOr<std::optional<records::Change>> Find(const records::Id& id,
+                                                      base::Revision revision,
+                                                      base::MonotonicTime deadline) const override;
+  base::StatusOr<base::Revision> Changes(
+      base::Revision from, base::Revision to, size_t max_bytes,
+      absl::FunctionRef<void(replica::Event event)> visit) const override;
+
+ private:
+  // Returns the bytes of what was visited.
+  base::StatusOr<size_t> VisitStep(const layers::Step& step,
+                                   absl::FunctionRef<void(replica::Event event)> visit) const;
+
+  const layers::Index& index_;
+  const Timeline& timeline_;
+  const records::Keys keys_;
+};
+
+}  // namespace strata::views

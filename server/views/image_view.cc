@@ -1,0 +1,150 @@
+#include "server/views/image_view.h"
+
+#include <absl/container/flat_hash_set.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "server/layers/maps.h"
+#include "server/layers/tags.h"
+
+namespace strata::views {
+namespace {
+
+using layers::ImageEntry;
+using layers::ImagePointer;
+using layers::NameId;
+using layers::Reading;
+using layers::StreamEntry;
+using layers::StreamPointer;
+
+// Of the first `count` layers, each once.
+int64_t SizeOf(const ImageEntry& image, size_t count) {
+  absl::flat_hash_set<NameId> seen;
+  int64_t size = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const ImageEntry::Layer layer = image.layer(i);
+    if (seen.insert(layer.name).second) size += layer.size;
+  }
+  return size;
+}
+
+std::vector<std::string> Sorted(const Reading& reading, const std::vector<ImagePointer>& images) {
+  std::vector<std::string> names;
+  names.reserve(images.size());
+  for (const ImagePointer& image : images) names.push_back(reading.Text(image->name()));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+void FillOwn(const Reading& reading, const ImageEntry& image, v1alpha1::ImageLayers& object) {
+  object.mutable_metadata()->set_name(reading.Text(image.name()));
+  object.mutable_metadata()->set_resource_version(std::to_string(reading.records.revision));
+  if (!image.usable()) {
+    object.set_unreadable(reading.Text(image.unreadable()));
+    return;
+  }
+  const size_t count = image.layer_names().size();
+  object.set_media_type(reading.Text(image.media_type()));
+  object.set_size(SizeOf(image, count));
+  object.set_config(reading.Text(image.config()));
+  for (size_t i = 0; i < count; ++i) {
+    const ImageEntry::Layer from = image.layer(i);
+    v1alpha1::ImageLayer& layer = *object.add_layers();
+    layer.set_name(reading.Text(from.name));
+    layer.set_size(from.size);
+    layer.set_media_type(reading.Text(from.media_type));
+  }
+  for (const NameId manifest : image.manifests()) object.add_manifests(reading.Text(manifest));
+}
+
+void FillLists(const Reading& reading, const std::vector<ImagePointer>& lists,
+               v1alpha1::ImageLayers& object) {
+  for (std::string& name : Sorted(reading, lists)) object.add_manifest_lists(std::move(name));
+}
+
+void AddTags(const StreamEntry& stream, NameId image, v1alpha1::ImageLayers& object) {
+  const auto names = stream.images();
+  const auto found = std::find(names.begin(), names.end(), image);
+  if (found == names.end()) return;
+  const auto place = static_cast<uint32_t>(found - names.begin() + 1);
+  v1alpha1::TaggedImage& tagged = *object.add_streams();
+  tagged.set_namespace_(std::string(layers::NamespaceOf(stream)));
+  tagged.set_name(std::string(layers::NameOf(stream)));
+  layers::ForEachTag(stream.tags(), [&](const layers::Tag& tag) {
+    const auto first = std::find(tag.images.begin(), tag.images.end(), place);
+    if (first == tag.images.end()) return;
+    const bool is_newest = first == tag.images.begin();
+    *(is_newest ? tagged.add_tags() : tagged.add_earlier_tags()) = std::string(tag.name);
+  });
+}
+
+bool IsBase(const ImageEntry& base, const ImageEntry& image) {
+  const auto below = base.layer_names(), all = image.layer_names();
+  // The last is what most differ in.
+  return !below.empty() && below.size() < all.size() && below.back() == all[below.size() - 1] &&
+         std::equal(below.begin(), below.end(), all.begin());
+}
+
+void FillBase(const Reading& reading, const ImageEntry& image,
+              const std::vector<ImagePointer>& bases, v1alpha1::ImageLayers& object) {
+  v1alpha1::BaseImages& base = *object.mutable_base();
+  const size_t count = bases.front()->layer_names().size();
+  base.set_layers(static_cast<int64_t>(count));
+  base.set_size(SizeOf(image, count));
+  std::vector<std::string> names = Sorted(reading, bases);
+  names.resize(std::min(names.size(), kMaxBases));
+  for (std::string& name : names) base.add_images(std::move(name));
+}
+
+base::StatusOr<ImageView> ImageView::Of(const Reading& reading, std::string_view name) {
+  const NameId id = reading.names.Find(name);
+  ImagePointer image = reading.records.images.Find(id);
+  if (image == nullptr) return base::NotFoundError("there is no such image");
+  std::vector<ImagePointer> lists, bases;
+  layers::Pulse pulse(reading.stop);
+  reading.records.images.ForEach([&](const ImagePointer& other) {
+    if (pulse.IsOver()) return;
+    const auto children = other->manifests();
+    if (std::find(children.begin(), children.end(), id) != children.end()) lists.push_back(other);
+    if (IsBase(*other, *image)) bases.push_back(other);
+  });
+  std::vector<NameId> reached = {id};
+  for (const ImagePointer& list : lists) reached.push_back(list->name());
+  for (const ImagePointer& base : bases) reached.push_back(base->name());
+  STRATA_ASSIGN_OR_RETURN(Reach reach, Reach::Of(reading, reached));
+  return ImageView(std::move(image), std::move(lists), std::move(bases), std::move(reach));
+}
+
+std::optional<ImageView::Object> ImageView::Show(const Reading& reading,
+                                                 const Audience& audience) const {
+  if (!reach_.IsSeen(0, audience)) return std::nullopt;
+  Object object;
+  FillOwn(reading, *image_, object);
+  std::vector<ImagePointer> lists;
+  for (size_t i = 0; i < lists_.size(); ++i) {
+    if (reach_.IsSeen(1 + i, audience)) lists.push_back(lists_[i]);
+  }
+  FillLists(reading, lists, object);
+  ShowBase(reading, audience, object);
+  for (const StreamPointer& stream : reach_.streams(0)) {
+    if (audience.Sees(*stream)) AddTags(*stream, image_->name(), object);
+  }
+  return object;
+}
+
+void ImageView::ShowBase(const Reading& reading, const Audience& audience, Object& object) const {
+  std::vector<ImagePointer> longest;
+  for (size_t i = 0; i < bases_.size(); ++i) {
+    if (!reach_.IsSeen(1 + lists_.size() + i, audience)) continue;
+    const size_t count = bases_[i]->layer_names().size();
+    const size_t most = longest.empty() ? 0 : longest.front()->layer_names().size();
+    if (count > most) longest.clear();
+    if (count >= most) longest.push_back(bases_[i]);
+  }
+  if (!longest.empty()) FillBase(reading, *image_, longest, object);
+}
+
+}  // namespace strata::views

@@ -1,0 +1,73 @@
+// Everything as it was at each of the last revisions, and what each of them changed: what lists of
+// one revision and watches are made of.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/base/mutex.h"
+#include "lib/base/revision.h"
+#include "server/layers/changes.h"
+
+namespace strata::views {
+
+// Written by the index's writer; all else from any thread.
+class Timeline final : public layers::Observer {
+ public:
+  using StepPointer = std::shared_ptr<const layers::Step>;
+  struct Options {
+    // Of what the steps alone keep, about.
+    size_t max_bytes = size_t{64} << 20;
+    std::chrono::milliseconds max_age{300'000};
+  };
+
+  Timeline(const Options& options, const base::Clock& clock) : options_(options), clock_(clock) {}
+
+  void Listed(const layers::Snapshot& now) override ABSL_LOCKS_EXCLUDED(mu_);
+  void Changed(layers::Step step) override ABSL_LOCKS_EXCLUDED(mu_);
+  void Advanced(base::Revision revision) override ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The oldest revision whose state is known, and all that followed it.
+  base::Revision oldest() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Nothing if it is older. A newer one than any that was told of is the newest.
+  std::optional<layers::Snapshot> At(base::Revision revision) const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Those of the revisions from `from` up to `to`, in order. Nothing if some are forgotten: `from`
+  // isn't greater than oldest().
+  std::optional<std::vector<StepPointer>> Steps(base::Revision from, base::Revision to) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  struct Stats {
+    size_t steps = 0, bytes = 0;
+  };
+  Stats stats() const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  struct Kept {
+    StepPointer step;
+    size_t bytes;
+    base::MonotonicTime since;
+  };
+  using Forgotten = std::vector<StepPointer>;
+  // What it returns is freed outside of the lock.
+  Forgotten Forget() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const Options options_;
+  const base::Clock& clock_;
+
+  mutable base::Mutex mu_;
+  std::deque<Kept> kept_ ABSL_GUARDED_BY(mu_);
+  // As it was before the first step, and as it is.
+  layers::Snapshot oldest_ ABSL_GUARDED_BY(mu_), newest_ ABSL_GUARDED_BY(mu_);
+  size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace strata::views

@@ -1,0 +1,58 @@
+#include "server/views/usage_history.h"
+
+#include <algorithm>
+#include <string>
+
+namespace strata::views {
+namespace {
+
+constexpr auto kKind = records::Kind::kImageStream;
+
+records::Id IdOf(const v1alpha1::LayerUsage& usage) {
+  return {kKind, usage.metadata().name(), usage.metadata().name()};
+}
+
+records::Change ChangeOf(const v1alpha1::LayerUsage& usage, base::Revision revision) {
+  return {IdOf(usage), records::Change::State::kPresent, revision, usage.SerializeAsString(), {}};
+}
+
+}  // namespace
+
+base::StatusOr<std::shared_ptr<const Usages>> UsageHistory::At(base::Revision revision) const {
+  auto snapshot = timeline_.At(revision);
+  if (!snapshot) return base::OutOfRangeError("the revision is forgotten");
+  return memory_.Of(index_.Of(*std::move(snapshot)));
+}
+
+base::StatusOr<replica::Page> UsageHistory::Read(const replica::Selection& selection) const {
+  STRATA_ASSIGN_OR_RETURN(const auto usages, At(selection.revision));
+  replica::Page page;
+  for (const v1alpha1::LayerUsage& usage : *usages) {
+    const std::string key = keys_.KeyOf(IdOf(usage));
+    if (key < selection.begin || key >= selection.end) continue;
+    ++page.count;
+    if (!page.next.empty()) continue;
+    if (selection.limit != 0 && page.records.size() == selection.limit) {
+      page.next = key;
+    } else {
+      page.records.push_back(ChangeOf(usage, selection.revision));
+    }
+  }
+  return page;
+}
+
+base::StatusOr<std::optional<records::Change>> UsageHistory::Find(const records::Id& id,
+                                                                  base::Revision revision,
+                                                                  base::MonotonicTime) const {
+  STRATA_ASSIGN_OR_RETURN(const auto usages, At(revision));
+  const v1alpha1::LayerUsage* usage = views::Find(*usages, id.ns);
+  if (usage == nullptr || IdOf(*usage) != id) return std::optional<records::Change>();
+  return std::optional(ChangeOf(*usage, revision));
+}
+
+base::StatusOr<base::Revision> UsageHistory::Changes(
+    base::Revision, base::Revision, size_t, absl::FunctionRef<void(replica::Event event)>) const {
+  return base::OutOfRangeError("nobody watches what namespaces take");
+}
+
+}  // namespace strata::views
