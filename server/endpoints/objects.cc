@@ -4,6 +4,7 @@
 #include <string>
 
 #include "lib/image/object_name.h"
+#include "server/api/headers.h"
 #include "server/api/table.h"
 #include "server/endpoints/form.h"
 #include "server/endpoints/get_request.h"
@@ -49,10 +50,11 @@ void ObjectHandler::Read(Call& call, base::Revision revision) const {
   RecordReader records(source_, revision, call.deadline);
   const Made made = make_(records, call);
   if (const auto* error = std::get_if<api::Error>(&made)) return call.Fail(*error);
-  Answer(call, *std::get<1>(made));
+  AnswerObject(call, *std::get<1>(made), clock_);
 }
 
-void ObjectHandler::Answer(Call& call, const google::protobuf::Message& object) const {
+void AnswerObject(Call& call, const google::protobuf::Message& object, const base::Clock& clock,
+                  const std::vector<std::string>& warnings) {
   const std::optional<layers::Form> form = NegotiateForm(call);
   if (!form || RefuseListForm(call, *form)) return;
   const wire::Representation& representation = form->representation;
@@ -63,7 +65,7 @@ void ObjectHandler::Answer(Call& call, const google::protobuf::Message& object) 
     const std::string_view asked = call.info->query.Get("includeObject");
     const auto include = api::ParseRowObject(asked);
     if (!include) return call.Fail(api::InvalidRowObject(asked));
-    body = wire::EncodeText(api::TableOf(*call.resource, object, *include, clock_.WallNow(),
+    body = wire::EncodeText(api::TableOf(*call.resource, object, *include, clock.WallNow(),
                                          /*columns=*/true, MetaVersion(representation)),
                             representation);
   } else {
@@ -72,6 +74,7 @@ void ObjectHandler::Answer(Call& call, const google::protobuf::Message& object) 
   const bool gzip = form->gzip && body.size() > wire::kGzipThreshold;
   if (gzip) body = wire::Gzip(body);
   http::Response response = ResponseIn(representation.type, gzip);
+  api::AddWarnings(warnings, response.headers);
   response.body = std::make_shared<const std::string>(std::move(body));
   call.Respond(std::move(response));
 }

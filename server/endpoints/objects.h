@@ -5,8 +5,10 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "server/api/error.h"
 #include "server/endpoints/call.h"
@@ -22,6 +24,10 @@ using Maker = std::function<Made(RecordReader& records, const Call& call)>;
 
 // What reading a record failed with, as it is answered.
 api::Error ErrorOf(const base::Status& status, std::string_view what);
+
+// Answers a GET with the object, of the call's resource, in the form that the client wants.
+void AnswerObject(Call& call, const google::protobuf::Message& object, const base::Clock& clock,
+                  const std::vector<std::string>& warnings = {});
 
 // Thread-safe. Records are read by a worker, for it waits there.
 class ObjectHandler final : private FreshHandler {
@@ -39,7 +45,6 @@ class ObjectHandler final : private FreshHandler {
  private:
   void ServeFresh(const std::shared_ptr<Call>& call) override;
   void Read(Call& call, base::Revision revision) const;
-  void Answer(Call& call, const google::protobuf::Message& object) const;
 
   const RecordReader::Source& source_;
   Freshness& freshness_;

@@ -1,0 +1,123 @@
+#include "server/endpoints/views.h"
+
+#include <string_view>
+
+#include "server/endpoints/get_request.h"
+#include "server/endpoints/objects.h"
+#include "server/views/blob_view.h"
+#include "server/views/image_view.h"
+#include "server/views/stream_view.h"
+
+namespace strata::endpoints {
+namespace {
+
+using layers::Reading;
+
+constexpr std::string_view kNothing = "there is no such object";
+
+// Of a view that not everybody sees alike.
+template <typename View>
+ViewQuery QueryOf() {
+  const auto show = [](const Reading& reading, const Call& call,
+                       const views::Audience& audience) -> ViewQuery::Object {
+    STRATA_ASSIGN_OR_RETURN(const View view, View::Of(reading, call.info->name));
+    auto object = view.Show(reading, audience);
+    if (!object) return base::NotFoundError(kNothing);
+    return std::make_unique<typename View::Object>(*std::move(object));
+  };
+  const auto namespaces = [](const Reading& reading,
+                             const Call& call) -> base::StatusOr<std::vector<std::string>> {
+    STRATA_ASSIGN_OR_RETURN(const View view, View::Of(reading, call.info->name));
+    return view.Namespaces();
+  };
+  return {show, namespaces};
+}
+
+// Nobody may learn by it what he doesn't see.
+std::vector<std::string> WarningsOf(const Audiences::Answer& seen) {
+  if (!seen.is_partial) return {};
+  return {"it couldn't be found out about every namespace whether you may see it"};
+}
+
+void Fail(Call& call, const base::Status& status) {
+  if (status.code() == base::StatusCode::kNotFound)
+    return call.Fail(api::NotFound(*call.resource, call.info->name));
+  call.Fail(ErrorOf(status, "the object"));
+}
+
+}  // namespace
+
+ViewQuery BlobQuery() {
+  return QueryOf<views::BlobView>();
+}
+
+ViewQuery ImageLayersQuery() {
+  return QueryOf<views::ImageView>();
+}
+
+ViewQuery ImageStreamLayersQuery() {
+  return {
+      [](const Reading& reading, const Call& call, const views::Audience&) -> ViewQuery::Object {
+        const auto stream = reading.records.streams.Find(call.info->ns + "/" + call.info->name);
+        if (stream == nullptr) return base::NotFoundError(kNothing);
+        STRATA_ASSIGN_OR_RETURN(views::StreamView view, views::ViewOf(reading, stream));
+        view.object.mutable_metadata()->set_resource_version(std::to_string(view.revision));
+        return std::make_unique<views::v1alpha1::ImageStreamLayers>(std::move(view.object));
+      }};
+}
+
+ViewQuery LayerUsageQuery(views::UsageMemory& memory) {
+  return {[&memory](const Reading& reading, const Call& call,
+                    const views::Audience&) -> ViewQuery::Object {
+    if (call.info->name != call.info->ns) return base::NotFoundError(kNothing);
+    STRATA_ASSIGN_OR_RETURN(const auto usages, memory.Of(reading));
+    const views::v1alpha1::LayerUsage* usage = views::Find(*usages, call.info->ns);
+    if (usage == nullptr) return base::NotFoundError(kNothing);
+    return std::make_unique<views::v1alpha1::LayerUsage>(*usage);
+  }};
+}
+
+CallHandler ForWhoSeesAll(const Audiences& audiences, CallHandler handler) {
+  return [&audiences, handler = std::move(handler)](const std::shared_ptr<Call>& call) {
+    audiences.AskForAll(*call, [&audiences, call, handler](const Audiences::Answer& seen) {
+      if (seen.audience.sees_all) return call->Post([call, handler] { handler(call); });
+      call->Fail(api::Forbidden(call->user->name, *call->info, audiences.WhatShowsAll()));
+    });
+  };
+}
+
+void ViewHandler::Serve(std::shared_ptr<Call> call) {
+  if (const auto refused = RefuseGet(*call)) return call->Fail(*refused);
+  freshness_.Wait(std::move(call), *this);
+}
+
+void ViewHandler::ServeFresh(const std::shared_ptr<Call>& call) {
+  const std::shared_ptr<Work> work = Work::Begin(call, workers_);
+  if (query_.namespaces == nullptr)
+    return work->Then([this](Work& w) { Show(w, {.audience = {.sees_all = true}}); });
+  audiences_.AskForAll(*call, [this, work](const Audiences::Answer& seen) {
+    if (!seen.audience.sees_all) return work->Then([this](Work& w) { AskWhatIsSeen(w); });
+    work->Then([this, seen](Work& w) { Show(w, seen); });
+  });
+}
+
+// What is looked at isn't kept while others are asked, which takes as long as it takes: it is
+// looked at again.
+void ViewHandler::AskWhatIsSeen(Work& work) const {
+  auto namespaces = query_.namespaces(index_.Read(work.stop()), work.call());
+  if (!namespaces.ok()) return work.Answer([&](Call& call) { Fail(call, namespaces.status()); });
+  audiences_.Ask(work.call(), *std::move(namespaces), work.stop(),
+                 [this, shared = work.shared_from_this()](const Audiences::Answer& seen) {
+                   shared->Then([this, seen](Work& w) { Show(w, seen); });
+                 });
+}
+
+void ViewHandler::Show(Work& work, const Audiences::Answer& seen) const {
+  const auto object = query_.show(index_.Read(work.stop()), work.call(), seen.audience);
+  work.Answer([&](Call& call) {
+    if (!object.ok()) return Fail(call, object.status());
+    AnswerObject(call, **object, clock_, WarningsOf(seen));
+  });
+}
+
+}  // namespace strata::endpoints

@@ -1,0 +1,71 @@
+// GET of the objects of layers.strata.dev: what the index knows, as one request may see it.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "server/endpoints/audiences.h"
+#include "server/endpoints/call.h"
+#include "server/endpoints/freshness.h"
+#include "server/endpoints/lane.h"
+#include "server/endpoints/work.h"
+#include "server/layers/index.h"
+#include "server/views/reach.h"
+#include "server/views/usage.h"
+
+namespace strata::endpoints {
+
+// How an object is made. kNotFound: there is none, or none that may be seen.
+struct ViewQuery {
+  using Object = base::StatusOr<std::unique_ptr<google::protobuf::Message>>;
+  std::function<Object(const layers::Reading&, const Call&, const views::Audience&)> show;
+  // Of which it depends what is shown of it; null: whoever may get it may see all of it.
+  std::function<base::StatusOr<std::vector<std::string>>(const layers::Reading&, const Call&)>
+      namespaces = nullptr;
+};
+
+ViewQuery BlobQuery();
+ViewQuery ImageLayersQuery();
+ViewQuery ImageStreamLayersQuery();
+// The memory outlives it.
+ViewQuery LayerUsageQuery(views::UsageMemory& memory);
+
+// Thread-safe. Workers look, for it takes some milliseconds.
+class ViewHandler final : private FreshHandler {
+ public:
+  // All but the query outlive it.
+  ViewHandler(const layers::Index& index, Freshness& freshness, const Audiences& audiences,
+              Lane workers, const base::Clock& clock, ViewQuery query)
+      : index_(index),
+        freshness_(freshness),
+        audiences_(audiences),
+        workers_(std::move(workers)),
+        clock_(clock),
+        query_(std::move(query)) {}
+
+  void Serve(std::shared_ptr<Call> call);
+
+ private:
+  void ServeFresh(const std::shared_ptr<Call>& call) override;
+  void AskWhatIsSeen(Work& work) const;
+  void Show(Work& work, const Audiences::Answer& seen) const;
+
+  const layers::Index& index_;
+  Freshness& freshness_;
+  const Audiences& audiences_;
+  const Lane workers_;
+  const base::Clock& clock_;
+  const ViewQuery query_;
+};
+
+// Has `handler` serve whom all image streams are shown to, and nobody else.
+CallHandler ForWhoSeesAll(const Audiences& audiences, CallHandler handler);
+
+}  // namespace strata::endpoints

@@ -1,0 +1,238 @@
+#include "server/endpoints/views.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/layers/test_records.h"
+#include "server/registry/image_v1.h"
+#include "server/registry/layers_v1alpha1.h"
+
+namespace strata::endpoints {
+namespace {
+
+using layers::Changes;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+class ViewCall final : public Call {
+ public:
+  ViewCall(const std::string& path, const std::string& accept) {
+    request.method = "GET";
+    if (!accept.empty()) request.headers.Add("accept", accept);
+    info = std::make_shared<const api::RequestInfo>(*api::ParseRequestInfo(
+        "GET", "/apis/layers.strata.dev/v1alpha1/" + path + "?resourceVersion=0"));
+    resource = registry::TargetOf({&registry::LayersV1Alpha1()}, info->parts).resource;
+    user = std::make_shared<auth::UserInfo>(auth::UserInfo{"alice", {}, {}, {}});
+  }
+  void Respond(http::Response response) override {
+    EXPECT_TRUE(answer.empty()) << "answered twice";
+    answer = std::to_string(response.status);
+    if (response.body != nullptr) answer += " " + *response.body;
+    if (const auto* warning = response.headers.Find("warning")) answer += " " + *warning;
+  }
+  void Post(std::function<void()> task) override { task(); }
+  void OnEnd(const std::function<void(End)>& ended) override { end = ended; }
+
+  std::string answer;
+  std::function<void(End)> end;
+};
+
+// May see what `seen` holds; the empty namespace stands for all.
+class Rights final : public auth::Authorizer {
+ public:
+  std::optional<auth::Decision> Authorize(const auth::UserInfo&, const api::RequestInfo& request,
+                                          Later later) const override {
+    const auth::Decision decision{seen.contains(request.ns) ? auth::Decision::Verdict::kAllow
+                                                            : auth::Decision::Verdict::kNoOpinion,
+                                  "", broken ? "unreachable" : ""};
+    if (!slow) return decision;
+    waiting.push_back([done = later(), decision] { done(decision); });
+    return std::nullopt;
+  }
+  std::set<std::string> seen;
+  bool slow = false, broken = false;
+  mutable std::deque<std::function<void()>> waiting;
+};
+
+class NoBackend final : public reflector::Barrier::Backend {
+ public:
+  base::StatusOr<reflector::Barrier::Target> Read(base::MonotonicTime) override {
+    return base::UnavailableError("not asked");
+  }
+  base::Status Probe(base::MonotonicTime) override { return base::OkStatus(); }
+  void RequestProgress() override {}
+  void WatchLags() override {}
+  void Restored() override {}
+};
+
+class ViewHandlers : public testing::Test {
+ protected:
+  ViewHandlers() {
+    barrier.Publish(9, 9, 0, true);
+    index.BeginList();
+    index.EndList(1);
+    index.Apply(Changes()
+                    .At(9)
+                    .Image("i", layers::ImageBytes({"a"}))
+                    .Image("j", layers::ImageBytes({"a", "b"}))
+                    .Stream("mine/app", layers::StreamBytes("app", {"i"}))
+                    .Stream("other/app", layers::StreamBytes("app", {"j"}))
+                    .Stream("other/unreadable", "torn")
+                    .all());
+  }
+
+  Lane Queue() {
+    return {[this](std::function<void()>& task, const Lane::Order&) -> uint64_t {
+              if (full) return 0;
+              tasks.emplace_back(++last, std::move(task));
+              return last;
+            },
+            [this](uint64_t ticket) {
+              std::erase_if(tasks, [&](const auto& task) { return task.first == ticket; });
+            }};
+  }
+  void Work() {
+    while (!tasks.empty()) {
+      const auto task = std::move(tasks.front().second);
+      tasks.pop_front();
+      task();
+    }
+  }
+  ViewQuery QueryOf(const registry::Resource* resource) {
+    if (resource == &registry::Blobs()) return BlobQuery();
+    if (resource == &registry::LayersOfImages()) return ImageLayersQuery();
+    if (resource == &registry::LayerUsages()) return LayerUsageQuery(usages);
+    return ImageStreamLayersQuery();
+  }
+  std::shared_ptr<ViewCall> Begin(const std::string& path, const std::string& accept = "") {
+    auto call = std::make_shared<ViewCall>(path, accept);
+    handler.emplace(index, freshness, audiences, Queue(), clock, QueryOf(call->resource));
+    handler->Serve(call);
+    return call;
+  }
+  std::string Get(const std::string& path, const std::string& accept = "") {
+    const auto call = Begin(path, accept);
+    Work();
+    return call->answer;
+  }
+
+  base::FakeClock clock;
+  obs::Metrics metrics;
+  NoBackend backend;
+  reflector::Barrier barrier{{}, backend, clock, metrics};
+  Freshness freshness{barrier, clock};
+  layers::Index index{{.for_views = true}, {}};
+  Rights rights;
+  Audiences audiences{rights, registry::ImageStreamLayers(), {}, clock, metrics};
+  views::UsageMemory usages;
+  std::deque<std::pair<uint64_t, std::function<void()>>> tasks;
+  uint64_t last = 0;
+  bool full = false;
+  std::optional<ViewHandler> handler;
+};
+
+TEST_F(ViewHandlers, AnswerEachResource) {
+  rights.seen = {""};
+  EXPECT_EQ(Get("namespaces/mine/imagestreamlayers/app"),
+            R"(200 {"kind":"ImageStreamLayers","apiVersion":"layers.strata.dev/v1alpha1",)"
+            R"("metadata":{"name":"app","resourceVersion":"9"},)"
+            R"("blobs":{"a":{"size":10,"mediaType":"layer"},)"
+            R"("i":{"size":null,)"
+            R"("mediaType":"application/vnd.docker.distribution.manifest.v2+json"},)"
+            R"("sha256:config":{"size":null,)"
+            R"("mediaType":"application/vnd.docker.container.image.v1+json"}},)"
+            R"("images":{"i":{"imageMissing":false,"layers":["a"],"config":"sha256:config"}}})"
+            "\n");
+  EXPECT_THAT(
+      Get("imagelayers/j"),
+      StartsWith(R"(200 {"kind":"ImageLayers","apiVersion":"layers.strata.dev/v1alpha1",)"));
+  EXPECT_THAT(Get("blobs/a"), HasSubstr(R"("images":[{"name":"i","as":"Layer"},)"
+                                        R"({"name":"j","as":"Layer"}])"));
+  EXPECT_THAT(Get("namespaces/mine/layerusages/mine"), HasSubstr(R"("sharedSize":10)"));
+}
+
+TEST_F(ViewHandlers, AnswerInEachForm) {
+  rights.seen = {""};
+  EXPECT_THAT(
+      Get("namespaces/mine/layerusages/mine", "application/json;as=Table;g=meta.k8s.io;v=v1"),
+      HasSubstr(R"("cells":["mine",1,1,1,"10B","0B","10B",0,0])"));
+  EXPECT_THAT(Get("blobs/a", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"),
+              HasSubstr(R"("metadata":{"name":"a","resourceVersion":"9"}})"));
+  EXPECT_THAT(Get("imagelayers/i", "application/yaml"), HasSubstr("\nmediaType: application/"));
+  EXPECT_THAT(Get("imagelayers/i", "application/vnd.kubernetes.protobuf"),
+              StartsWith(std::string("200 k8s\0", 8)));
+}
+
+TEST_F(ViewHandlers, SayWhatThereIsnt) {
+  rights.seen = {""};
+  EXPECT_THAT(Get("blobs/none"), HasSubstr(R"("blobs.layers.strata.dev \"none\" not found")"));
+  for (const char* path : {"imagelayers/none", "namespaces/mine/imagestreamlayers/none",
+                           "namespaces/none/imagestreamlayers/app",
+                           "namespaces/none/layerusages/none", "namespaces/mine/layerusages/other"})
+    EXPECT_THAT(Get(path), StartsWith("404 ")) << path;
+  EXPECT_THAT(Get("namespaces/other/imagestreamlayers/unreadable"),
+              AllOf(StartsWith("500 "), HasSubstr("can't be read: malformed protobuf")));
+}
+
+TEST_F(ViewHandlers, ShowOnlyWhatTheUserMaySee) {
+  rights.seen = {"mine"};
+  EXPECT_THAT(Get("blobs/a"), AllOf(HasSubstr(R"("images":[{"name":"i","as":"Layer"}])"),
+                                    Not(HasSubstr("other")), Not(HasSubstr("299"))));
+  EXPECT_EQ(Get("blobs/b"), R"(404 {"kind":"Status","apiVersion":"v1","metadata":{},)"
+                            R"("status":"Failure","message":"blobs.layers.strata.dev \"b\" not )"
+                            R"(found","reason":"NotFound","details":{"name":"b",)"
+                            R"("group":"layers.strata.dev","kind":"blobs"},"code":404})"
+                            "\n");
+  EXPECT_THAT(Get("imagelayers/j"), StartsWith("404 "));
+  EXPECT_THAT(Get("namespaces/other/imagestreamlayers/app"), StartsWith("200 "))
+      << "whoever may get the view itself sees it";
+}
+
+TEST_F(ViewHandlers, WarnWhereRightsCantBeDecided) {
+  rights.seen = {"mine"};
+  rights.broken = true;
+  EXPECT_THAT(Get("blobs/a"), HasSubstr("299 - "));
+  rights.seen = {};
+  EXPECT_THAT(Get("blobs/a"), AllOf(StartsWith("404 "), Not(HasSubstr("299"))));
+}
+
+TEST_F(ViewHandlers, WaitForReviewsWithoutAWorker) {
+  rights.seen = {"mine"};
+  rights.slow = true;
+  const auto call = Begin("blobs/a");
+  EXPECT_TRUE(tasks.empty());
+  rights.waiting.front()();  // all namespaces at once
+  rights.waiting.pop_front();
+  Work();
+  EXPECT_EQ(rights.waiting.size(), 2u);
+  for (const auto& answer : rights.waiting) answer();
+  EXPECT_EQ(call->answer, "");
+  Work();
+  EXPECT_THAT(call->answer, StartsWith("200 "));
+}
+
+TEST_F(ViewHandlers, LeaveWhatNobodyWaitsFor) {
+  rights.seen = {""};
+  const auto call = Begin("imagelayers/i");
+  EXPECT_EQ(tasks.size(), 1u);
+  call->end(Call::End::kTimeIsOver);
+  EXPECT_THAT(call->answer, StartsWith("504 "));
+  EXPECT_TRUE(tasks.empty());
+}
+
+TEST_F(ViewHandlers, RefuseWhatThereIsNoRoomFor) {
+  rights.seen = {""};
+  full = true;
+  EXPECT_THAT(Get("imagelayers/i"), StartsWith("429 "));
+}
+
+}  // namespace
+}  // namespace strata::endpoints
