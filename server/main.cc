@@ -38,6 +38,7 @@
 #include "server/endpoints/router.h"
 #include "server/layers/index.h"
 #include "server/registry/image_v1.h"
+#include "server/registry/layers_v1alpha1.h"
 #include "server/serving/chain.h"
 #include "server/serving/connection.h"
 #include "server/start/arguments.h"
@@ -45,6 +46,7 @@
 #include "server/start/foreign_flags.h"
 #include "server/start/identity.h"
 #include "server/start/image_resources.h"
+#include "server/start/view_resources.h"
 #include "storage/client/client.h"
 #include "storage/command_line/parse.h"
 #include "storage/engine/store.h"
@@ -234,6 +236,7 @@ int Run(Flags flags) {
   auto records = OpenRecords(flags, **backend, clock, log, metrics);
   if (!records.ok()) return Fail(records.status());
 
+  flags.index.for_views = records->history != nullptr;
   layers::Index index(flags.index, endpoints::ReportTo(log));
   endpoints::AddIndexMetrics(index, metrics);
   endpoints::IndexFeed feed(index);
@@ -248,11 +251,21 @@ int Run(Flags flags) {
                                           LaneOf(readers), LaneOf(listers)},
                     flags.objects, clock, log, metrics);
   }
+  std::optional<ViewResources> views;  // the same
+  flags.views.history.max_age = flags.replica.history_age;
+  if (objects) {
+    views.emplace(ViewResources::Parts{index, keys, (*identity)->authorizer(), LaneOf(workers),
+                                       LaneOf(listers), objects->list_memory(), flags.objects},
+                  flags.views, clock, log, metrics);
+  }
   // A revision is new to requests when all have it, and watches read it in the history.
   std::vector<reflector::Consumer*> consumers;
   if (records->replica != nullptr) consumers.push_back(records->replica.get());
   consumers.push_back(&feed);
   if (objects) consumers.push_back(&objects->consumer());
+  if (views) {
+    for (reflector::Consumer* consumer : views->consumers()) consumers.push_back(consumer);
+  }
   reflector::Consumers all(std::move(consumers));
   reflector::Reflector reflector(*(*backend)->client, keys, all, flags.reflector, clock, log,
                                  metrics);
@@ -265,7 +278,8 @@ int Run(Flags flags) {
   const bool layers_alone = records->history == nullptr;
   const registry::Group& group =
       layers_alone ? registry::ImageV1LayersAlone() : registry::ImageV1();
-  const registry::Groups groups = {&group};
+  registry::Groups groups = {&group};
+  if (!layers_alone) groups.push_back(&registry::LayersV1Alpha1());
   const api::Discovery discovery(groups);
   const api::OpenApi openapi(groups);
   endpoints::Freshness freshness(reflector.barrier(), clock);
@@ -279,6 +293,7 @@ int Run(Flags flags) {
   router.Serve(*group.Find(registry::ImageStreamLayers().name), "get",
                [&layers](std::shared_ptr<endpoints::Call> call) { layers.Serve(std::move(call)); });
   if (objects) objects->BindTo(router, freshness);
+  if (views) views->BindTo(router, freshness);
 
   serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router,
                        clock, log, metrics, audit_log->get());
@@ -297,6 +312,7 @@ int Run(Flags flags) {
 
   (*identity)->Start();
   if (objects) objects->Start();
+  if (views) views->Start();
   reflector.Start();
   const std::vector<net::ListenAddress> addresses = {
       {flags.bind_address, static_cast<uint16_t>(flags.secure_port)}};
@@ -312,6 +328,7 @@ int Run(Flags flags) {
   base::EndWithin<0>(flags.shutdown_delay + flags.chain.request_timeout + kMostToEnd);
   std::this_thread::sleep_for(flags.shutdown_delay);
   if (objects) objects->EndWatches();
+  if (views) views->EndWatches();
   const size_t left = server.Drain(
       std::chrono::duration_cast<std::chrono::milliseconds>(flags.chain.request_timeout));
   base::EndWithin<0>(kMostToEnd);
@@ -321,6 +338,7 @@ int Run(Flags flags) {
   // What they still work on, nobody waits for.
   layers.Stop();
   if (objects) objects->Stop();
+  if (views) views->Stop();
   for (net::WorkerPool* pool : {&workers, &readers, &listers, &metrics_writer}) pool->Stop();
   log.Info("Stopped", {{"connections_cut", left}});
   return 0;

@@ -15,6 +15,13 @@ constexpr size_t kObjectFactor = 3;
 constexpr size_t kEventBytes = 512;
 constexpr std::chrono::seconds kLongestSleep{1};
 
+// Of metrics, where there is more than one hub.
+obs::Labels LabelsOf(const std::vector<const Kind*>& kinds) {
+  std::string names;
+  for (const Kind* kind : kinds) names += (names.empty() ? "" : ",") + kind->resource.name;
+  return {{"resources", names}};
+}
+
 }  // namespace
 
 Hub::Hub(const replica::History& history, const records::Keys& keys, std::vector<const Kind*> kinds,
@@ -27,22 +34,23 @@ Hub::Hub(const replica::History& history, const records::Keys& keys, std::vector
       clock_(clock),
       log_(log),
       events_(metrics.AddCounter("strata_watch_cache_events_total",
-                                 "Events that somebody watched for.", {})),
+                                 "Events that somebody watched for.", LabelsOf(kinds_))),
       ends_(metrics.AddCounter("strata_watch_history_breaks_total",
                                "Times that all watches were ended because the history broke off.",
-                               {})),
+                               LabelsOf(kinds_))),
       buffers_(options.buffer_bytes) {
+  const obs::Labels labels = LabelsOf(kinds_);
   metrics.AddGaugeFunction("strata_watch_buffer_bytes",
-                           "Bytes of frames that were made for watches and aren't sent.", {},
+                           "Bytes of frames that were made for watches and aren't sent.", labels,
                            [this] { return static_cast<double>(buffers_.taken()); });
-  metrics.AddGaugeFunction("strata_watches", "Watches that are open.", {},
+  metrics.AddGaugeFunction("strata_watches", "Watches that are open.", labels,
                            [this] { return static_cast<double>(watches_); });
   metrics.AddGaugeFunction("strata_watch_cache_bytes", "Bytes of the events that watches share.",
-                           {}, [this] { return static_cast<double>(kept_bytes_); });
+                           labels, [this] { return static_cast<double>(kept_bytes_); });
   metrics.AddCounterFunction("strata_watches_behind_total",
                              "Times that a watch was too slow for the shared events and read on "
                              "from the history.",
-                             {}, [this] { return static_cast<double>(behind_); });
+                             labels, [this] { return static_cast<double>(behind_); });
 }
 
 Hub::~Hub() {

@@ -268,6 +268,12 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group
+      .add_option("--layers-history-bytes", flags.views.history.max_bytes,
+                  "Bytes of what changes of layers replaced, kept for watches and lists of older "
+                  "revisions")
+      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
+      ->capture_default_str();
+  group
       .add_option("--list-buffer-bytes", flags.objects.list_buffer_bytes,
                   "Bytes of all lists that are made before their heads are known; beyond them they "
                   "are made a second time")
@@ -381,6 +387,16 @@ void AddAuthorizationFlags(CLI::App& app, Flags& flags) {
             flags.subject_access_review.all_names_first,
             "Ask about all names of a namespace first, and only then about the one: one review "
             "serves a user's whole namespace");
+  group
+      .add_option("--max-namespaces-per-view", flags.views.audiences.max_namespaces,
+                  "Namespaces of which it is asked for one request whether its user may see them; "
+                  "what is in more is left out")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  group
+      .add_option("--namespaces-asked-at-a-time", flags.views.audiences.at_a_time, "Of one request")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   group
       .add_option("--rbac-source", flags.rbac_source,
                   "Where mode RBAC has its roles from: files, or the cluster")

@@ -23,6 +23,7 @@
 #include "server/layers/index.h"
 #include "server/serving/chain.h"
 #include "server/start/image_resources.h"
+#include "server/start/view_resources.h"
 #include "storage/client/client.h"
 #include "storage/reflector/reflector.h"
 #include "storage/replica/replica.h"
@@ -62,6 +63,7 @@ struct Flags {
   layers::Index::Options index;
   image::RegistryHostnames registry;
   ImageResources::Options objects;
+  ViewResources::Options views;
 
   // Authentication and authorization.
   std::string client_ca_file;

@@ -46,6 +46,7 @@ class ImageResources {
   // Requests wait for `freshness`, which outlives them.
   void BindTo(endpoints::Router& router, endpoints::Freshness& freshness);
   void Start() { hub_.Start(); }
+  objects::Memory& list_memory() { return memory_; }
   // Before a drain: watches would last.
   void EndWatches() { hub_.EndWatches(); }
   void Stop() { hub_.Stop(); }
