@@ -4,6 +4,7 @@ namespace strata::auth {
 
 // Kubernetes: plugin/pkg/auth/authorizer/rbac/bootstrappolicy. OpenShift: openshift-apiserver
 // pkg/bootstrappolicy/policy.go, the rules that name imagestreams/layers, in both of its groups.
+// Our own: deploy/base/layers.yaml.
 std::string_view BuiltinRoles() {
   return R"(
 apiVersion: rbac.authorization.k8s.io/v1
@@ -146,6 +147,36 @@ metadata:
   labels: {rbac.authorization.k8s.io/aggregate-to-cluster-reader: 'true'}
 rules:
 - {apiGroups: [image.openshift.io, ''], resources: [imagestreams/layers], verbs: [get]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: 'strata:layers:aggregate-to-view'
+  labels: {rbac.authorization.k8s.io/aggregate-to-view: 'true'}
+rules:
+- {apiGroups: [layers.strata.dev], resources: [imagestreamlayers, layerusages], verbs: [get, list, watch]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: 'strata:layers:by-digest'}
+rules:
+- {apiGroups: [layers.strata.dev], resources: [imagelayers, blobs], verbs: [get]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: 'strata:layers:by-digest'}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'strata:layers:by-digest'}
+subjects: [{kind: Group, apiGroup: rbac.authorization.k8s.io, name: 'system:authenticated'}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: 'strata:layers:aggregate-to-cluster-reader'
+  labels: {rbac.authorization.k8s.io/aggregate-to-cluster-reader: 'true'}
+rules:
+- apiGroups: [layers.strata.dev]
+  resources: [imagestreamlayers, imagelayers, blobs, layerusages]
+  verbs: [get, list, watch]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
