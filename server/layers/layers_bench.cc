@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <deque>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -158,18 +159,40 @@ void BM_DecodeImage(benchmark::State& state) {
 }
 BENCHMARK(BM_DecodeImage);
 
-// A write to an image that cached answers use: what the reflector's thread does for each event.
+// Keeps the last steps, as a timeline does.
+struct Steps final : Observer {
+  void Listed(const Snapshot&) override {}
+  void Changed(Step step) override {
+    steps.push_back(std::move(step));
+    if (steps.size() > 1000) steps.pop_front();
+  }
+  void Advanced(base::Revision) override {}
+  std::deque<Step> steps;
+};
+
+// A write to one of 10,000 images that makes it another one: what the reflector's thread does for
+// each event; for views too, with what was before kept.
 void BM_ApplyImage(benchmark::State& state) {
-  OneStream one(64, 10);
+  const data::RecordGenerator generator(OneStream::ShapeOf(10'000, 10));
+  Steps steps;
+  Index index({.for_views = state.range(0) != 0}, {});
+  if (state.range(0) != 0) index.Observe(&steps);
+  List(generator, index);
   std::vector<OwnedChange> images;
-  for (const data::Image& image : one.generator.Generate(0).images) images.push_back(Owned(image));
-  size_t next = 0;
+  for (data::Image& image : generator.Generate(0).images) {
+    images.push_back(Owned(image));
+    std::swap(image.layers.front(), image.layers.back());
+    images.push_back(Owned(image));
+  }
+  size_t next = 1;
+  base::Revision revision = 1'000'000;
   for (auto _ : state) {
-    const Change change = View(images[next++ % images.size()], 1'000'000);
-    one.index.Apply({&change, 1});
+    const Change change = View(images[next], ++revision);
+    index.Apply({&change, 1});
+    next = (next + 2 * 7919 + (next % 2 == 0 ? 1 : -1)) % images.size();
   }
 }
-BENCHMARK(BM_ApplyImage);
+BENCHMARK(BM_ApplyImage)->Arg(0)->Arg(1);
 
 // Streams that share one image, all cached; the image changes: every answer goes.
 void BM_DropSharedImage(benchmark::State& state) {
@@ -178,7 +201,11 @@ void BM_DropSharedImage(benchmark::State& state) {
   Index index({}, {});
   std::vector<OwnedChange> changes;
   for (const data::Image& image : made.images) changes.push_back(Owned(image));
-  const OwnedChange shared = changes.front();
+  // As it is, and with fewer layers.
+  OwnedChange shared[] = {changes.front(), {}};
+  made.images.front().layers.pop_back();
+  shared[1] = Owned(made.images.front());
+  size_t next = 1;
   for (int64_t n = 0; n < state.range(0); ++n) {
     made.stream.metadata.name = "app-" + std::to_string(n);
     changes.push_back(Owned(made.stream));
@@ -195,7 +222,8 @@ void BM_DropSharedImage(benchmark::State& state) {
       if (change.kind != Change::Kind::kImageStream) continue;
       (void)Build(index, change.ns, change.name, {});
     }
-    const Change change = View(shared, 2);
+    const Change change = View(shared[next], 2);
+    next = 1 - next;
     state.ResumeTiming();
     index.Apply({&change, 1});
   }
@@ -214,7 +242,8 @@ void BM_Memory(benchmark::State& state) {
   const data::RecordGenerator generator(shape);
   for (auto _ : state) {
     const size_t before = ResidentBytes();
-    auto index = std::make_unique<Index>(Index::Options{}, Index::Report{});
+    auto index =
+        std::make_unique<Index>(Index::Options{.for_views = state.range(1) != 0}, Index::Report{});
     List(generator, *index);
     const size_t full = ResidentBytes();
     state.counters["bytes_per_image"] = static_cast<double>(full - before) / 100'000;
@@ -230,7 +259,12 @@ void BM_Memory(benchmark::State& state) {
         static_cast<double>(ResidentBytes()) - static_cast<double>(before);
   }
 }
-BENCHMARK(BM_Memory)->Arg(20'000)->Arg(10'000)->Iterations(1)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_Memory)
+    ->Args({20'000, 0})
+    ->Args({10'000, 0})
+    ->Args({10'000, 1})
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace strata::layers
