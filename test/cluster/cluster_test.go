@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,8 +30,9 @@ import (
 )
 
 const (
-	group     = "image.openshift.io"
-	namespace = "demo"
+	group       = "image.openshift.io"
+	layersGroup = "layers.strata.dev"
+	namespace   = "demo"
 )
 
 // A control plane: etcd, kube-apiserver, kube-controller-manager and Strata, all on loopback.
@@ -230,7 +232,7 @@ func (c *cluster) register() {
 			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 		c.check(err)
 	}
-	for _, file := range []string{"delegation.yaml", "roles.yaml"} {
+	for _, file := range []string{"delegation.yaml", "roles.yaml", "layers.yaml"} {
 		c.kubectl("admin", "apply", "-f", "../../deploy/base/"+file)
 	}
 	_, err := c.client.RbacV1().RoleBindings(namespace).Create(ctx, &rbacv1.RoleBinding{
@@ -254,6 +256,8 @@ func (c *cluster) register() {
 		},
 	}, metav1.CreateOptions{})
 	c.check(err)
+	c.kubectl("admin", "patch", "apiservice", "v1alpha1."+layersGroup, "--type=merge", "-p", fmt.Sprintf(
+		`{"spec": {"caBundle": %q, "service": {"port": %d}}}`, base64.StdEncoding.EncodeToString(c.ca.PEM), port))
 }
 
 func (c *cluster) apiServices() aggregator.Interface { return aggregator.NewForConfigOrDie(c.config) }

@@ -18,7 +18,7 @@ func TestOverlaysAreAccepted(t *testing.T) {
 	c.kubectl("admin", "label", "namespace", "strata", "pod-security.kubernetes.io/enforce=restricted",
 		"pod-security.kubernetes.io/warn=restricted")
 	// An overlay brings its own.
-	c.kubectl("admin", "delete", "apiservice", "v1."+group)
+	c.kubectl("admin", "delete", "apiservice", "v1."+group, "v1alpha1."+layersGroup)
 	overlays, err := filepath.Glob("../../deploy/overlays/*")
 	c.check(err)
 	if len(overlays) < 3 {
