@@ -44,11 +44,12 @@ func (c *cluster) awaitGone(namespace, name string) {
 }
 
 // Controllers look at every group that they discover, and one that they can't work with stops them for all others.
-func TestControllersLiveWithTheGroup(t *testing.T) {
+func TestControllersLiveWithTheGroups(t *testing.T) {
 	c := newCluster(t)
+	c.awaitLayersGroup()
 	ctx := context.Background()
 	c.storeApp()
-	// They ask seldom which groups there are: they begin when ours is there.
+	// They ask seldom which groups there are: they begin when ours are there.
 	var said bytes.Buffer
 	c.controllers.Stop(syscall.SIGTERM)
 	c.controllers.LaunchWith(&said)
