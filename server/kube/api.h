@@ -32,6 +32,10 @@ struct Response {
 // The error that an answer is: its Status' message, with the code of its HTTP status. OK for 2xx.
 base::Status ErrorOf(const Response& response);
 
+// `text` as it can stand in a segment of a path, unless it is `.` or `..`, or in a query: all is
+// escaped but what RFC 3986 §2.3 calls unreserved.
+std::string EscapeForUrl(std::string_view text);
+
 // Thread-safe. `done` is called once, on a thread that must not be blocked. An error says that
 // there was no answer: kUnavailable, kDeadlineExceeded, kResourceExhausted (too many requests in
 // flight, or too large an answer), kCancelled at the end.
@@ -49,5 +53,8 @@ class Api {
   // Calls `task` on the same thread after `delay`, or never if the end comes first.
   virtual void RunAfter(std::chrono::milliseconds delay, std::function<void()> task) = 0;
 };
+
+// For threads that may wait, and requests that aren't retried: the answer, or kDeadlineExceeded.
+base::StatusOr<Response> SendAndWait(Api& api, Request request);
 
 }  // namespace strata::kube

@@ -458,6 +458,16 @@ class Client::Loop {
   std::minstd_rand random_{std::random_device()()};
 };
 
+base::StatusOr<std::shared_ptr<Client>> Client::Connect(const std::string& kubeconfig,
+                                                        const Options& options,
+                                                        obs::Metrics& metrics) {
+  auto config = kubeconfig.empty() ? InClusterConfig() : LoadKubeconfig(kubeconfig);
+  if (kubeconfig.empty() && config.status().code() == base::StatusCode::kNotFound)
+    return std::shared_ptr<Client>();
+  if (!config.ok()) return config.status();
+  return std::make_shared<Client>(*std::move(config), options, metrics);
+}
+
 Client::Client(Config config, const Options& options, obs::Metrics& metrics)
     : options_(options), loop_(std::make_unique<Loop>(*this, std::move(config), metrics)) {
   metrics.AddGaugeFunction("strata_kube_requests_in_flight",

@@ -32,6 +32,11 @@ class Client final : public Api {
     std::chrono::seconds connection_lifetime{300};
   };
 
+  // By the kubeconfig, or if its name is empty as the pod that this is. Null: it is none.
+  static base::StatusOr<std::shared_ptr<Client>> Connect(const std::string& kubeconfig,
+                                                         const Options& options,
+                                                         obs::Metrics& metrics);
+
   // It must outlive the scrapes of `metrics`.
   Client(Config config, const Options& options, obs::Metrics& metrics);
   // Whoever waits is answered with kCancelled, on the client's thread.

@@ -58,9 +58,7 @@ base::Status Informer::status() const {
 }
 
 std::string Informer::Url(const std::string& query) const {
-  std::string selector;
-  // Of what stands in a selector only this isn't itself in a query.
-  for (const char c : source_.field_selector) selector += c == '=' ? "%3D" : std::string(1, c);
+  const std::string selector = EscapeForUrl(source_.field_selector);
   return fmt::format("{}?{}{}{}", source_.path, query,
                      selector.empty() ? "" : "&fieldSelector=", selector);
 }

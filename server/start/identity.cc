@@ -9,22 +9,9 @@
 #include "server/auth/subject_access_review.h"
 #include "server/auth/token_file.h"
 #include "server/auth/token_review.h"
-#include "server/kube/config.h"
 
 namespace strata {
 namespace {
-
-// A client by the kubeconfig, or as the pod that this is. Null: neither.
-base::StatusOr<std::shared_ptr<kube::Client>> Connect(const std::string& kubeconfig,
-                                                      kube::Client::Options options,
-                                                      std::string name, obs::Metrics& metrics) {
-  auto config = kubeconfig.empty() ? kube::InClusterConfig() : kube::LoadKubeconfig(kubeconfig);
-  if (kubeconfig.empty() && config.status().code() == base::StatusCode::kNotFound)
-    return std::shared_ptr<kube::Client>();
-  if (!config.ok()) return config.status();
-  options.name = std::move(name);
-  return std::make_shared<kube::Client>(*std::move(config), options, metrics);
-}
 
 base::Status FollowCas(const std::string& file, std::string_view name,
                        const std::shared_ptr<auth::CaPool>& pool, files::FileWatcher& watcher) {
@@ -52,7 +39,9 @@ base::StatusOr<std::unique_ptr<Identity>> Identity::Create(
   const auto flag_of = [&](const std::string& kubeconfig, const char* own_flag) {
     return kubeconfig == flags.kubeconfig ? "--kubeconfig" : own_flag;
   };
-  auto api = Connect(flags.authentication_kubeconfig, flags.kube, "authentication", metrics);
+  kube::Client::Options options = flags.kube;
+  options.name = "authentication";
+  auto api = kube::Client::Connect(flags.authentication_kubeconfig, options, metrics);
   if (!api.ok()) {
     return base::Annotate(api.status(),
                           flag_of(flags.authentication_kubeconfig, "--authentication-kubeconfig"));
@@ -61,7 +50,8 @@ base::StatusOr<std::unique_ptr<Identity>> Identity::Create(
   if (flags.authorization_kubeconfig == flags.authentication_kubeconfig) {
     identity->authorization_api_ = *std::move(api);
   } else {
-    api = Connect(flags.authorization_kubeconfig, flags.kube, "authorization", metrics);
+    options.name = "authorization";
+    api = kube::Client::Connect(flags.authorization_kubeconfig, options, metrics);
     if (!api.ok()) {
       return base::Annotate(api.status(),
                             flag_of(flags.authorization_kubeconfig, "--authorization-kubeconfig"));
