@@ -57,6 +57,15 @@ TEST(Discovery, EveryServedResourceStandsInTheReferencesListAsItIs) {
   }
 }
 
+TEST(Discovery, SecretsAreNamedAsTheReferenceNamesThemWhereTheyAreServed) {
+  const Discovery discovery({&registry::ImageV1WithSecrets()});
+  const std::string entry =
+      R"({"name":"imagestreams/secrets","singularName":"","namespaced":true,"kind":"SecretList",)"
+      R"("verbs":["get"]},{"name":"imagestreams/status")";
+  EXPECT_THAT(*discovery.Answer("/apis/image.openshift.io/v1", {}).body, testing::HasSubstr(entry));
+  EXPECT_THAT(Golden("groupversion.json"), testing::HasSubstr(entry));
+}
+
 TEST(Discovery, WhereLayersAloneAreServedNothingElseIsNamed) {
   const Discovery discovery({&registry::ImageV1LayersAlone()});
   EXPECT_EQ(*discovery.Answer("/apis/image.openshift.io/v1", {}).body,

@@ -172,8 +172,8 @@ Error NotAcceptableWatch() {
 Error NotAcceptableObject(const registry::Resource& resource, std::string_view kind) {
   return {406,
           "NotAcceptable",
-          fmt::format("you requested {}, but the requested object is a list (*{}.{})", kind,
-                      resource.group->package(), resource.list_kind),
+          fmt::format("you requested {}, but the requested object is a list (*{})", kind,
+                      resource.go_list_type()),
           {},
           Error::Form::kIndentedStatus};
 }

@@ -31,7 +31,7 @@ struct Operation {
   const google::protobuf::Descriptor* answer;
   const registry::Resource* resource = nullptr;
   Scope scope = Scope::kObject;
-  bool takes_list_options = false;
+  bool has_list_options = false;
 };
 
 std::string Capitalized(std::string_view word) {
@@ -74,7 +74,9 @@ Operation GetOf(const registry::Resource& resource) {
   return {
       "get",
       fmt::format("read {}the specified {}", part.empty() ? "" : fmt::format("{} of ", part), of),
-      "read" + IdOf(resource, Scope::kObject), resource.type, &resource};
+      "read" + IdOf(resource, Scope::kObject), resource.type, &resource, Scope::kObject,
+      // What is answered with a list names them there, and refuses them all the same.
+      resource.kind == resource.list_kind};
 }
 
 Operation ListOf(const registry::Resource& resource, Scope scope) {
@@ -149,7 +151,7 @@ std::vector<Parameter> ParametersOf(const Operation& operation, const SchemaSet&
     parameters.push_back(
         {"namespace", "path", "object name and auth scope, such as for teams and projects"});
   }
-  if (operation.takes_list_options) {
+  if (operation.has_list_options) {
     for (const codec::FieldPlan& option : codec::PlanOf(meta::ListOptions::descriptor()).json) {
       parameters.push_back({std::string(option.name), "query",
                             schemas.Description(option.field->full_name()), TypeOf(option.field)});
@@ -187,7 +189,8 @@ std::string JsonList(const List& list, Json json) {
 }
 
 std::span<const std::string_view> FormsOf(const Operation& operation) {
-  return std::span(kForms).first(operation.takes_list_options ? 5 : 3);
+  const bool of_list = operation.has_list_options && operation.action != "get";
+  return std::span(kForms).first(of_list ? 5 : 3);
 }
 
 std::string ResponsesOf(const Operation& operation, const SchemaSet& schemas, bool v3) {

@@ -42,8 +42,12 @@ void Router::AddPath(std::string path, CallHandler handler) {
 }
 
 void Router::Serve(const registry::Resource& resource, std::string_view verb, CallHandler handler) {
-  if (!resource.serves(verb)) std::abort();  // discovery wouldn't name it
-  resources_[{&resource, std::string(verb)}] = std::move(handler);
+  const auto group = std::find_if(groups_.begin(), groups_.end(), [&](const auto* one) {
+    return one->group_version() == resource.group->group_version();
+  });
+  const registry::Resource* own = group == groups_.end() ? nullptr : (*group)->Find(resource.name);
+  if (own == nullptr || !own->serves(verb)) std::abort();  // discovery wouldn't name it
+  resources_[{own, std::string(verb)}] = std::move(handler);
 }
 
 void Router::AddHealth(const Health& health) {

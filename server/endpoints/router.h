@@ -23,7 +23,8 @@ class Router {
 
   // A path answered exactly, and with a slash behind it. GET and HEAD reach the handler.
   void AddPath(std::string path, CallHandler handler);
-  // What answers `verb` on `resource`, which is one of the groups' and says that it serves it.
+  // What answers `verb` on the resource of the groups that has the name of `resource`, and says
+  // that it serves it.
   void Serve(const registry::Resource& resource, std::string_view verb, CallHandler handler);
 
   // Health, version, discovery, OpenAPI and the list of paths.

@@ -55,6 +55,10 @@ class Routes : public testing::Test {
   }
   std::string Ask(const std::string& target, const std::string& method = "GET",
                   const std::string& accept = "") {
+    return AskOf(router, target, method, accept);
+  }
+  static std::string AskOf(const Router& router, const std::string& target,
+                           const std::string& method = "GET", const std::string& accept = "") {
     std::string answer;
     auto call = std::make_shared<Recorded>(&answer);
     call->request.method = method;
@@ -143,6 +147,16 @@ TEST_F(Routes, OfACollectionOnlyItsVerbsAreAllowed) {
 // Which says that it can't be watched, and what else is wrong before.
 TEST_F(Routes, WhatCanOnlyBeListedIsAskedToWatchToo) {
   EXPECT_EQ(AskToys("namespaces/n/heaps?watch=1"), "list heaps n/");
+}
+
+TEST_F(Routes, WhatIsServedIsMeantByItsNameWhicheverEditionOfTheGroupThereIs) {
+  Router other({&registry::ImageV1WithSecrets()});
+  other.Serve(registry::ImageStreams(), "get", Says("record of "));
+  other.Serve(registry::ImageStreamSecrets(), "get", Says("secrets of "));
+  const std::string base = "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app";
+  EXPECT_EQ(AskOf(other, base), "200 record of ns/app");
+  EXPECT_EQ(AskOf(other, base + "/secrets?watch=1"), "200 secrets of ns/app");
+  EXPECT_THAT(AskOf(other, base + "/secrets", "POST"), testing::StartsWith("405 "));
 }
 
 TEST_F(Routes, ThereAreThreeKindsOfNotFoundAndMethodsAreChecked) {

@@ -1,5 +1,8 @@
 #include "server/registry/image_v1.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "proto/image/image_v1.pb.h"
 #include "storage/records/kinds.h"
 
@@ -158,17 +161,40 @@ std::vector<Resource> Resources() {
            .table = &kTagTable}};
 }
 
+std::vector<Resource> ResourcesWithSecrets() {
+  std::vector<Resource> resources = Resources();
+  Resource secrets{.name = "imagestreams/secrets",
+                   .kind = "SecretList",
+                   .package = "core",
+                   .type = v1::SecretList::descriptor(),
+                   .list_kind = "SecretList",
+                   .verbs = {"get"}};
+  const auto behind = std::find_if(resources.begin(), resources.end(), [&](const Resource& other) {
+    return other.name > secrets.name;
+  });
+  resources.insert(behind, std::move(secrets));
+  return resources;
+}
+
+Group GroupOf(std::vector<Resource> resources) {
+  return {std::string(records::kGroup), std::string(records::kVersion), "image",
+          std::move(resources)};
+}
+
 }  // namespace
 
 const Group& ImageV1() {
-  static const Group group(std::string(records::kGroup), std::string(records::kVersion), "image",
-                           Resources());
+  static const Group group = GroupOf(Resources());
+  return group;
+}
+
+const Group& ImageV1WithSecrets() {
+  static const Group group = GroupOf(ResourcesWithSecrets());
   return group;
 }
 
 const Group& ImageV1LayersAlone() {
-  static const Group group(ImageV1().name(), ImageV1().version(), ImageV1().package(),
-                           LayersAlone());
+  static const Group group = GroupOf(LayersAlone());
   return group;
 }
 
@@ -179,6 +205,11 @@ const Resource& ImageStreams() {
 
 const Resource& ImageStreamLayers() {
   static const Resource& resource = *ImageV1().Find("imagestreams/layers");
+  return resource;
+}
+
+const Resource& ImageStreamSecrets() {
+  static const Resource& resource = *ImageV1WithSecrets().Find("imagestreams/secrets");
   return resource;
 }
 

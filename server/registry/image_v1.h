@@ -8,10 +8,14 @@ namespace strata::registry {
 const Group& ImageV1();
 // The same where nothing but layers is served.
 const Group& ImageV1LayersAlone();
+// The same, and ImageStreamSecrets: only where it is asked for, since whoever may get those sees
+// secrets by the server's own rights.
+const Group& ImageV1WithSecrets();
 
 // Its resources that other code builds for.
 const Resource& ImageStreams();
 const Resource& ImageStreamLayers();
+const Resource& ImageStreamSecrets();
 const Resource& ImageStreamStatus();
 const Resource& ImageStreamTags();
 const Resource& ImageStreamImages();

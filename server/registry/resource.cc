@@ -51,6 +51,10 @@ bool Resource::knows(std::string_view verb) const {
   return serves(verb) || std::find(unserved.begin(), unserved.end(), verb) != unserved.end();
 }
 
+std::string Resource::go_list_type() const {
+  return (package.empty() ? group->package() : package) + "." + list_kind;
+}
+
 codec::TypeMeta Resource::type_meta() const {
   return {.kind = kind, .api_version = group->group_version()};
 }

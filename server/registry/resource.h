@@ -23,6 +23,8 @@ struct Resource {
   std::string singular;  // empty for subresources
   std::string kind;
   bool namespaced = true;
+  // Of its types in Go, which some texts name; empty: the group's.
+  std::string package = {};
   // Of an object; OpenAPI's schemas come from it. Null: it is in no OpenAPI document.
   const google::protobuf::Descriptor* type = nullptr;
   // Of what is answered to a list, if there is one: "ImageStreamList".
@@ -53,6 +55,8 @@ struct Resource {
   bool serves(std::string_view verb) const;
   // Or the reference does: its path is known.
   bool knows(std::string_view verb) const;
+  // "image.ImageStreamList", where it is listed.
+  std::string go_list_type() const;
   // What an encoded object says of itself.
   codec::TypeMeta type_meta() const;
   // "imagestreams.image.openshift.io": of a subresource too, for the objects are its resource's.
@@ -62,7 +66,7 @@ struct Resource {
 // The resources of one version of a group. Immutable; its resources' addresses are their identity.
 class Group {
  public:
-  // `package` is that of the types in Go, which some texts name.
+  // `package` is that of the types in Go.
   Group(std::string name, std::string version, std::string package,
         std::vector<Resource> resources);
   Group(const Group&) = delete;
