@@ -15,6 +15,7 @@ class Query {
   Query() = default;
   explicit Query(std::string_view raw);
 
+  bool empty() const { return pairs_.empty(); }
   // The first value of `name`.
   std::optional<std::string_view> Find(std::string_view name) const;
   // The same, empty if there is none.

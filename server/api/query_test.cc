@@ -23,6 +23,9 @@ TEST(Query, DropsPairsWithSemicolonsAndBadEscapes) {
   EXPECT_EQ(query.Find("a"), std::nullopt);
   EXPECT_EQ(query.Find("b"), std::nullopt);
   EXPECT_EQ(query.Find("c"), "3");
+  EXPECT_FALSE(query.empty());
+  EXPECT_TRUE(Query("a;b&%zz&&").empty());
+  EXPECT_FALSE(Query("a").empty());
 }
 
 TEST(Query, EscapesAtTheEndAreDecoded) {

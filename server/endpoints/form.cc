@@ -1,7 +1,10 @@
 #include "server/endpoints/form.h"
 
+#include <memory>
 #include <string>
+#include <utility>
 
+#include "server/api/headers.h"
 #include "server/endpoints/get_request.h"
 #include "server/wire/gzip.h"
 
@@ -22,6 +25,16 @@ bool RefuseListForm(Call& call, const layers::Form& form) {
   if (form.representation.transform != wire::Transform::kPartialObjectMetadataList) return false;
   call.Fail(api::NotAcceptableList(*call.resource, "PartialObjectMetadataList"));
   return true;
+}
+
+void RespondIn(Call& call, const layers::Form& form, std::string body,
+               const std::vector<std::string>& warnings) {
+  const bool gzip = form.gzip && body.size() > wire::kGzipThreshold;
+  if (gzip) body = wire::Gzip(body);
+  http::Response response = ResponseIn(form.representation.type, gzip);
+  api::AddWarnings(warnings, response.headers);
+  response.body = std::make_shared<const std::string>(std::move(body));
+  call.Respond(std::move(response));
 }
 
 http::Response ResponseIn(wire::MediaType type, bool gzipped) {

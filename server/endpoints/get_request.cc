@@ -33,10 +33,15 @@ std::optional<api::Error> RefuseName(const std::string& name) {
   return api::BadRequest("Name parameter invalid: " + api::Quote(name) + ": " + problem);
 }
 
-std::optional<api::Error> RefuseGet(const Call& call) {
+std::optional<api::Error> RefuseNameless(const Call& call) {
   if (call.resource->namespaced && call.info->ns.empty())
     return api::BadRequest("Namespace parameter required.");
   if (call.info->name.empty()) return api::BadRequest("name must be provided");
+  return std::nullopt;
+}
+
+std::optional<api::Error> RefuseGet(const Call& call) {
+  if (auto nameless = RefuseNameless(call)) return nameless;
   std::optional<api::Error> refused = RefuseObject(call);
   if (!refused) return std::nullopt;
   // A form that can't be had comes first.

@@ -14,6 +14,10 @@ namespace strata::endpoints {
 // pkg/registry/generic/registry/store.go NamespaceKeyFunc).
 std::optional<api::Error> RefuseGet(const Call& call);
 
+// The same of what a path has to name, whatever is asked for: a namespace, where objects have one,
+// and an object.
+std::optional<api::Error> RefuseNameless(const Call& call);
+
 // Why a name can't be a record's, or nothing.
 std::optional<api::Error> RefuseName(const std::string& name);
 

@@ -2,15 +2,14 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "lib/image/object_name.h"
-#include "server/api/headers.h"
 #include "server/api/table.h"
 #include "server/endpoints/form.h"
 #include "server/endpoints/get_request.h"
 #include "server/endpoints/on_worker.h"
 #include "server/wire/encode.h"
-#include "server/wire/gzip.h"
 
 namespace strata::endpoints {
 namespace {
@@ -71,12 +70,7 @@ void AnswerObject(Call& call, const google::protobuf::Message& object, const bas
   } else {
     body = wire::Encode(object, call.resource->type_meta(), representation);
   }
-  const bool gzip = form->gzip && body.size() > wire::kGzipThreshold;
-  if (gzip) body = wire::Gzip(body);
-  http::Response response = ResponseIn(representation.type, gzip);
-  api::AddWarnings(warnings, response.headers);
-  response.body = std::make_shared<const std::string>(std::move(body));
-  call.Respond(std::move(response));
+  RespondIn(call, *form, std::move(body), warnings);
 }
 
 }  // namespace strata::endpoints
