@@ -46,6 +46,8 @@
 #include "server/start/foreign_flags.h"
 #include "server/start/identity.h"
 #include "server/start/image_resources.h"
+#include "server/start/lane.h"
+#include "server/start/secrets.h"
 #include "server/start/view_resources.h"
 #include "storage/client/client.h"
 #include "storage/command_line/parse.h"
@@ -156,13 +158,6 @@ endpoints::CallHandler ServeMetrics(const obs::Metrics& metrics, net::WorkerPool
   };
 }
 
-endpoints::Lane LaneOf(net::WorkerPool& pool) {
-  return {[&pool](std::function<void()>& task, const endpoints::Lane::Order& order) {
-            return pool.TrySubmit([task] { task(); }, {order.user, order.bytes});
-          },
-          [&pool](uint64_t ticket) { pool.Withdraw(ticket); }};
-}
-
 template <int kCode = 1>
 int Fail(const base::Status& status) {
   base::EndWithin<kCode>(kMostToEnd);
@@ -228,6 +223,8 @@ int Run(Flags flags) {
   if (!credentials.ok()) return Fail(credentials.status());
   auto identity = Identity::Create(flags, watcher, **credentials, clock, log, metrics);
   if (!identity.ok()) return Fail(identity.status());
+  auto secrets = Secrets::Create(flags, clock, metrics);
+  if (!secrets.ok()) return Fail(secrets.status());
   auto audit_log = OpenAudit(flags, clock, log, metrics);
   if (!audit_log.ok()) return Fail(audit_log.status());
   auto backend = OpenBackend(flags, clock, log, metrics);
@@ -276,9 +273,9 @@ int Run(Flags flags) {
   (*identity)->AddHealthChecks(health);
   health.AddMetrics(metrics);
   const bool layers_alone = records->history == nullptr;
-  const registry::Group& group =
-      layers_alone ? registry::ImageV1LayersAlone() : registry::ImageV1();
-  registry::Groups groups = {&group};
+  registry::Groups groups = {layers_alone          ? &registry::ImageV1LayersAlone()
+                             : *secrets != nullptr ? &registry::ImageV1WithSecrets()
+                                                   : &registry::ImageV1()};
   if (!layers_alone) groups.push_back(&registry::LayersV1Alpha1());
   const api::Discovery discovery(groups);
   const api::OpenApi openapi(groups);
@@ -290,10 +287,11 @@ int Run(Flags flags) {
   router.AddDiscovery(discovery);
   router.AddOpenApi(openapi);
   router.AddPath("/metrics", ServeMetrics(metrics, metrics_writer));
-  router.Serve(*group.Find(registry::ImageStreamLayers().name), "get",
+  router.Serve(registry::ImageStreamLayers(), "get",
                [&layers](std::shared_ptr<endpoints::Call> call) { layers.Serve(std::move(call)); });
   if (objects) objects->BindTo(router, freshness);
   if (views) views->BindTo(router, freshness);
+  if (*secrets != nullptr) (*secrets)->BindTo(router);
 
   serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router,
                        clock, log, metrics, audit_log->get());
@@ -333,6 +331,7 @@ int Run(Flags flags) {
       std::chrono::duration_cast<std::chrono::milliseconds>(flags.chain.request_timeout));
   base::EndWithin<0>(kMostToEnd);
   (*identity)->Stop();
+  if (*secrets != nullptr) (*secrets)->Stop();
   reflector.Stop();
   server.Stop();
   // What they still work on, nobody waits for.

@@ -9,6 +9,7 @@
 
 #include "lib/base/ascii.h"
 #include "server/api/duration.h"
+#include "server/registry/image_v1.h"
 #include "storage/command_line/etcd_flags.h"
 
 namespace strata {
@@ -440,6 +441,28 @@ void AddReviewFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
 }
 
+void AddSecretFlags(CLI::App& app, Flags& flags) {
+  CLI::App& group = *app.add_option_group("Secrets");
+  AddSwitch(group, "--enable-secrets", flags.enable_secrets,
+            fmt::format("Serve {}: whoever may get it in a namespace reads the secrets with which "
+                        "images are pulled there, by this server's rights at kube-apiserver",
+                        registry::ImageStreamSecrets().name));
+  group
+      .add_option("--secrets-kubeconfig", flags.secrets_kubeconfig,
+                  "As --kubeconfig, for those secrets alone: its user needs list of secrets")
+      ->type_name("FILE");
+  group
+      .add_option("--secrets-threads", flags.secret_askers.threads,
+                  "Lists of secrets that kube-apiserver is asked for at a time")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  group
+      .add_option("--secrets-queue", flags.secret_askers.max_queued,
+                  "Requests that may wait for a thread, half of them one user's; more get 429")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
 void AddAuditFlags(CLI::App& app, Flags& flags) {
   CLI::App& group = *app.add_option_group("Auditing");
   group
@@ -473,6 +496,16 @@ void AddAuditFlags(CLI::App& app, Flags& flags) {
                   "Bytes of events that may wait for the disk; more are dropped, and counted")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+}
+
+base::Status CompleteSecrets(Flags& flags) {
+  if (flags.enable_secrets && flags.serve == "layers")
+    return base::InvalidArgumentError("--enable-secrets has no effect with --serve=layers");
+  if (!flags.enable_secrets && !flags.secrets_kubeconfig.empty())
+    return base::InvalidArgumentError(
+        "--secrets-kubeconfig has no effect without --enable-secrets");
+  if (flags.secrets_kubeconfig.empty()) flags.secrets_kubeconfig = flags.kubeconfig;
+  return base::OkStatus();
 }
 
 base::StatusOr<net::NamedPair> ParseNamedPair(const std::string& text) {
@@ -556,6 +589,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
   AddAuthenticationFlags(app, flags);
   AddAuthorizationFlags(app, flags);
   AddReviewFlags(app, flags);
+  AddSecretFlags(app, flags);
   AddAuditFlags(app, flags);
   CLI::App& group = *app.add_option_group("Log");
   group
@@ -600,6 +634,7 @@ base::Status Complete(Flags& flags) {
   flags.server.connection.min_read_rate = flags.session.min_read_rate;
   flags.server.connection.write_timeout = flags.session.stall_timeout;
   STRATA_RETURN_IF_ERROR(CompleteAuth(flags));
+  STRATA_RETURN_IF_ERROR(CompleteSecrets(flags));
   if (flags.audit_policy_file.empty() != flags.audit.path.empty()) {
     return base::InvalidArgumentError(
         "--audit-policy-file and --audit-log-path go together: what is logged, and where");

@@ -83,6 +83,10 @@ struct Flags {
   auth::SubjectAccessReview::Options subject_access_review;
   auth::ReviewCacheOptions review_cache;  // of tokens and of rights, each
   kube::Client::Options kube;
+  // Secrets of a namespace, by the rights of this server.
+  bool enable_secrets = false;
+  std::string secrets_kubeconfig;  // empty: kubeconfig
+  net::WorkerPoolOptions secret_askers{.threads = 4, .max_queued = 256};
   std::vector<std::string> always_allow_paths = {"/healthz", "/readyz", "/livez"};
 
   // Audit.

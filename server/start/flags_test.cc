@@ -138,6 +138,9 @@ TEST(Flags, ContradictionsSayWhatToDo) {
       {{"--requestheader-allowed-names=a"}, "--requestheader-client-ca-file"},
       {{"--goaway-chance=0.5"}, "--goaway-chance"},
       {{"--secure-port=70000"}, "--secure-port"},
+      {{"--secrets-kubeconfig=a"}, "no effect without --enable-secrets"},
+      {{"--enable-secrets", "--serve=layers"}, "no effect with --serve=layers"},
+      {{"--enable-secrets", "--secrets-threads=0"}, "--secrets-threads"},
       {{"--no-such-flag"}, "--no-such-flag"},
       {{"argument"}, "argument"},
   };

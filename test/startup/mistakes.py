@@ -94,6 +94,10 @@ APISERVER = [
     (STORE + ["--kubeconfig=T/empty"], 1, ["--kubeconfig: T/empty: the file is empty"]),
     (STORE + ["--kubeconfig=T/tab.yaml"], 1, ["--kubeconfig: T/tab.yaml: line 3: "]),
     (STORE + ["--kubeconfig=T/insecure"], 1, ["--kubeconfig: T/insecure: cluster \"k\": specifying a root certificates file with the insecure flag"]),
+    (STORE + ["--enable-secrets"], 1, ["--enable-secrets asks kube-apiserver: give --kubeconfig or --secrets-kubeconfig"]),
+    (STORE + ["--enable-secrets", "--secrets-kubeconfig=T/absent"], 1, ["--secrets-kubeconfig: T/absent: No such file"]),
+    (STORE + ["--enable-secrets", "--serve=layers"], 2, ["--enable-secrets has no effect with --serve=layers"]),
+    (STORE + ["--secrets-kubeconfig=T/absent"], 2, ["--secrets-kubeconfig has no effect without --enable-secrets"]),
     (STORE + ["--authentication-kubeconfig=T/directory"], 1, ["--authentication-kubeconfig: T/directory: Is a directory"]),
     # The audit log and --config.
     (STORE + ["--audit-log-path=T/log"], 2, ["--audit-policy-file and --audit-log-path go together"]),
