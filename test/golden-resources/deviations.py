@@ -1,4 +1,4 @@
-"""Where strata-apiserver answers otherwise than openshift-apiserver did, and what it doesn't serve yet.
+"""Where strata-apiserver answers otherwise than openshift-apiserver did.
 
 docs/compatibility.md tells the same to people.
 """
@@ -16,16 +16,10 @@ import frames
 from judging import Deviation, YamlLoader, expect
 
 HERE = pathlib.Path(__file__).resolve().parent
-LEAST_EQUAL = 877
+LEAST_EQUAL = 915
 FLAGS = ["--internal-registry-hostname=image-registry.openshift-image-registry.svc:5000",
          "--watch-history-age=1h"]  # a machine may be slow, and the reference kept as much as it was sent
 PLAIN_USER = "plain-user"
-
-SECRETS = "imagestreams/secrets"
-# By what a case's name begins with.
-LATER = (
-    (r"watch-on\.secrets|is-secrets\.|notfound\.is-secrets|rights\.viewer\.secrets|method\.\w+\.(is-)?secrets", SECRETS),
-)
 
 
 def created_of_a_list(case, answer):
@@ -170,10 +164,6 @@ def of(name, backend):
 
 def names():
     return {*DEVIATIONS, *OF_ETCD, *OF_DATA_DIR}
-
-
-def later(name):
-    return next((why for pattern, why in LATER if re.match(pattern, name)), "")
 
 
 def is_forgotten(scenario, played):

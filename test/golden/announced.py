@@ -8,8 +8,8 @@ from judging import expect
 GROUP = "image.openshift.io"
 OURS = {"layers.strata.dev"}  # groups that the reference doesn't have
 OUR_SCHEMAS = "dev.strata."
-SERVED = ("images", "imagestreamimages", "imagestreams", "imagestreams/layers", "imagestreams/status", "imagestreamtags",
-          "imagetags")
+SERVED = ("images", "imagestreamimages", "imagestreams", "imagestreams/layers", "imagestreams/secrets",
+          "imagestreams/status", "imagestreamtags", "imagetags")
 
 
 def _reading(recorded):

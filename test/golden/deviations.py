@@ -216,8 +216,3 @@ def of(name, _backend):
 
 def names():
     return list(DEVIATIONS)
-
-
-def later(name):
-    """Why a case isn't compared yet, of what the server doesn't do yet."""
-    return ""

@@ -5,8 +5,8 @@
               [--recorded=DIRECTORY]
 
 The backend holds the recorded records at their recorded revisions, so bodies have to be equal to the byte,
-resourceVersion included. What differs on purpose stands in the directory's deviations.py with what we answer and why, and
-what the server doesn't do yet. Anything else that differs is a failure. README.md says what isn't comparable.
+resourceVersion included. What differs on purpose stands in the directory's deviations.py with what we answer and why.
+Anything else that differs is a failure. README.md says what isn't comparable.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ import command_line
 from backends import backend
 from comparing import compare, compare_headers
 from identities import make_identities
+from kube import Kube
 from process import Trouble, accepts, free_ports
 from recorded import Recorded
 from server import Server
@@ -30,7 +31,7 @@ THROUGH_AGGREGATOR = "kube-apiserver(aggregator)"
 
 
 def judge(args, recorded, case, answer):
-    """("equal" | "deviates" | "later" | "failed", why or what differs)"""
+    """("equal" | "deviates" | "failed", what it is about or what differs)"""
     name = case["case"]
     deviation = recorded.deviations.of(name, args.backend)
     if deviation:
@@ -40,11 +41,7 @@ def judge(args, recorded, case, answer):
             problems += compare_headers(case, answer, deviation.own_headers)
         return ("failed", "\n".join(problems)) if problems else ("deviates", deviation.why)
     problems = compare(recorded, case, answer)
-    if not problems:
-        return ("equal", "though it is for later: take it out there" if recorded.deviations.later(name) else "")
-    if recorded.deviations.later(name):
-        return ("later", recorded.deviations.later(name))
-    return ("failed", "\n".join(problems))
+    return ("failed", "\n".join(problems)) if problems else ("equal", "")
 
 
 def replay_unsynced(args, work, recorded, case):
@@ -60,9 +57,9 @@ def replay_unsynced(args, work, recorded, case):
 
 def verdict(args, work, recorded, server, case):
     if case.get("deterministic") is False:
-        return ("later", "the reference answers it at random: " + case["why"])
+        return ("skipped", "the reference answers it at random: " + case["why"])
     if case.get("server") == THROUGH_AGGREGATOR or case.get("via") == "aggregator":
-        return ("later", "recorded at kube-apiserver, in front of the server")
+        return ("skipped", "recorded at kube-apiserver, in front of the server")
     if case["case"] == "index-not-synced":
         return replay_unsynced(args, work, recorded, case)
     try:
@@ -84,7 +81,8 @@ def replay(args, work, recorded, parts):
     """`parts`: lists of cases, between which the backend is compacted."""
     verdicts = {}
     with backend(args, work, recorded) as records, contextlib.ExitStack() as servers:
-        flags = [*records.flags, *recorded.deviations.FLAGS]
+        kube = servers.enter_context(Kube(work))
+        flags = [*records.flags, *kube.flags, *recorded.deviations.FLAGS]
         start = lambda: servers.enter_context(Server(args, work, "apiserver", flags)).wait_until_ready()
         server = start()
         for number, cases in enumerate(parts):

@@ -1,4 +1,4 @@
-"""What a run says: of each case "equal", "deviates", "later" or "failed", and why or what differs."""
+"""What a run says: of each case "equal", "deviates", "skipped" or "failed", and why or what differs."""
 
 import collections
 
@@ -10,7 +10,7 @@ def report(verdicts, least_equal):
     for why, names in by_verdict["failed"].items():
         print(f"FAILED {', '.join(names)}\n  " + why.replace("\n", "\n  "))
     count = {verdict: sum(map(len, groups.values())) for verdict, groups in by_verdict.items()}
-    for verdict, title in (("equal", "equal"), ("deviates", "differs on purpose"), ("later", "not served yet"),
+    for verdict, title in (("equal", "equal"), ("deviates", "differs on purpose"), ("skipped", "not comparable"),
                            ("failed", "failed")):
         print(f"{title:20} {count.get(verdict, 0):4}")
         if verdict != "failed":
