@@ -46,8 +46,11 @@ func (s *storm) read() {
 	const (
 		streams = "/apis/" + group + "/v1/imagestreams"
 		images  = "/apis/" + group + "/v1/images"
-		initial = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
-		odd     = "labelSelector=strata.test/half=odd"
+		// Who follows a selection, and never lists, knows by nothing else that something was deleted between two
+		// watches.
+		bookmarks = "allowWatchBookmarks=true"
+		initial   = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&" + bookmarks
+		odd       = "labelSelector=strata.test/half=odd"
 	)
 	for name, r := range map[string]*httpReader{
 		"json":        {path: streams, list: query("")},
@@ -57,8 +60,8 @@ func (s *storm) read() {
 		"metadata":    {path: images, watch: query(""), accept: asMetadata},
 		"namespace":   {path: "/apis/" + group + "/v1/namespaces/load-b/imagestreams", list: query(""), accept: protobuf},
 		"half":        {path: streams, list: query(odd + "&limit=20"), accept: protobuf},
-		"other-half":  {path: images, watch: query("labelSelector=strata.test/half=even"), accept: asTable},
-		"one":         {path: streams, watch: query("fieldSelector=metadata.name=stream-007")},
+		"other-half":  {path: images, watch: query("labelSelector=strata.test/half=even&" + bookmarks), accept: asTable},
+		"one":         {path: streams, watch: query("fieldSelector=metadata.name=stream-007&" + bookmarks)},
 		"synthetic":   {path: streams, watch: query("")},
 		"from-zero":   {path: images, watch: query("resourceVersion=0"), accept: protobuf},
 		"bookmarks":   {path: images, list: query("resourceVersion=0"), watch: query("allowWatchBookmarks=1")},
