@@ -113,6 +113,19 @@ TEST_F(FollowingTest, ReadsAreWholeAtTheirRevisionWhileOthersWrite) {
 
 TEST_F(FollowingTest, ReadsStayRightWhenAllIsListedAnew) {
   testing_support::Random random(2);
+  std::atomic<bool> stop = false;
+  // Whoever reads meanwhile, at what is told to be the newest, is told the truth or nothing.
+  std::thread reader([&] {
+    while (!stop) {
+      const Revision at = reflector_->barrier().current();
+      if (at == 0) continue;
+      const std::string text = ReadText(*replica_, {.revision = at});
+      const std::string truth = ReadText(truth_, {.revision = at});
+      if (text != "OUT_OF_RANGE" && text != "UNAVAILABLE" && truth != "OUT_OF_RANGE") {
+        ASSERT_EQ(text, truth);
+      }
+    }
+  });
   for (int round = 0; round < 5; ++round) {
     for (int i = 0; i < 30; ++i) Write(random);
     const Revision before = Fresh();
@@ -125,6 +138,8 @@ TEST_F(FollowingTest, ReadsStayRightWhenAllIsListedAnew) {
     EXPECT_EQ(ReadText(*replica_, {.revision = at}), ReadText(truth_, {.revision = at}));
     EXPECT_NE(ReadText(*replica_, {.revision = before}), "OUT_OF_RANGE") << "what was begun";
   }
+  stop = true;
+  reader.join();
 }
 
 TEST_F(FollowingTest, WatchesGoOnOverARestartOfABackendThatIsIdle) {
