@@ -80,10 +80,11 @@ void Hub::EndWatches() {
 void Hub::EndList(base::Revision revision) {
   absl::MutexLock lock(&mu_);
   known_ = revision;
+  const bool continues = std::exchange(epoch_, history_.epoch()) == history_.epoch();
   if (told_ == 0) {  // the first: nobody watches yet
     told_ = reading_ = revision;
-  } else {
-    listed_ = true;
+  } else if (!continues) {
+    replaced_ = true;
   }
 }
 
@@ -124,12 +125,12 @@ void Hub::CallAt(base::MonotonicTime time, const std::shared_ptr<Watch>& watch) 
 
 void Hub::Run() {
   const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return stopping_ || listed_ || known_ > told_ ||
+    return stopping_ || replaced_ || known_ > told_ ||
            (!times_.empty() && times_.begin()->first.first < asleep_until_);
   };
   for (;;) {
     base::Revision to = 0;
-    bool listed = false;
+    bool replaced = false;
     {
       absl::MutexLock lock(&mu_);
       const base::MonotonicTime now = clock_.Now();
@@ -138,10 +139,10 @@ void Hub::Run() {
       mu_.AwaitWithTimeout(absl::Condition(&due), absl::FromChrono(asleep_until_ - now));
       if (stopping_) return;
       to = known_;
-      listed = std::exchange(listed_, false);
+      replaced = std::exchange(replaced_, false);
       reading_ = to;
     }
-    if (listed && (history_.oldest() > told_ || to < told_)) BreakOff("everything was listed anew");
+    if (replaced) BreakOff("everything was listed anew");
     if (to > told_) Advance(to);
     CallDue();
   }

@@ -120,7 +120,8 @@ class Hub final : public reflector::Consumer {
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
-  bool listed_ ABSL_GUARDED_BY(mu_) = false;  // all was listed anew
+  uint64_t epoch_ ABSL_GUARDED_BY(mu_) = 0;     // of the history, as of the last list
+  bool replaced_ ABSL_GUARDED_BY(mu_) = false;  // by another one
   // What is being read: scopes that are made now have everything behind it.
   base::Revision reading_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<ScopeKey, Entry> scopes_ ABSL_GUARDED_BY(mu_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -71,14 +72,19 @@ class TestHistory final : public replica::History {
       return revision_;
     });
   }
-  // What came before it is known no more.
+  // What came before it is known no more, for all was listed anew.
   void Forget(base::Revision before) {
-    Locked([&] { return oldest_ = before; });
+    Locked([&] {
+      ++epoch_;
+      return oldest_ = before;
+    });
   }
 
   base::Revision oldest() const override {
     return Locked([&] { return oldest_; });
   }
+
+  uint64_t epoch() const override { return epoch_; }
 
   base::StatusOr<replica::Page> Read(const replica::Selection& selection) const override {
     std::lock_guard lock(mu_);
@@ -153,6 +159,7 @@ class TestHistory final : public replica::History {
   const records::Keys keys_{"openshift.io"};
   mutable std::mutex mu_;
   base::Revision revision_ = 1, oldest_ = 1;
+  std::atomic<uint64_t> epoch_ = 0;
   std::map<std::string, Versions> versions_;
   std::map<base::Revision, records::Change> log_;
 };

@@ -251,6 +251,15 @@ TEST_F(WatchTest, AHistoryThatBreaksOffEndsWatchesAndOneThatGoesOnDoesnt) {
   EXPECT_EQ(client->Await(1), (Frames{"MODIFIED a/x@3"}));
 }
 
+TEST_F(WatchTest, AnotherHistoryAtTheSameRevisionEndsWatches) {
+  history_.Put("a", "x");
+  StartHub();
+  const auto client = Open(From(history_.revision()));
+  history_.Forget(history_.oldest());
+  hub_->EndList(history_.revision());
+  EXPECT_TRUE(client->AwaitEnd());
+}
+
 TEST_F(WatchTest, ADrainEndsThoseThatAreOpenAndThoseThatCome) {
   StartHub();
   const auto client = Open(From(history_.revision()));

@@ -26,6 +26,7 @@ class ImageHistory final : public replica::History {
       : index_(index), timeline_(timeline), keys_(keys) {}
 
   base::Revision oldest() const override { return timeline_.oldest(); }
+  uint64_t epoch() const override { return timeline_.epoch(); }
   base::StatusOr<replica::Page> Read(const replica::Selection& selection) const override;
   base::StatusOr<std::optional<records::Change>> Find(const records::Id& id,
                                                       base::Revision revision,

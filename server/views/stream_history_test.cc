@@ -146,7 +146,9 @@ TEST(StreamHistory, ForgetsWhatIsTooMuchOrTooOldOrOfAnotherHistory) {
   EXPECT_EQ(status(198), base::StatusCode::kOutOfRange);
   EXPECT_EQ(status(250), base::StatusCode::kOk);
 
+  const uint64_t epoch = server.history.epoch();
   server.List(310, {});
+  EXPECT_NE(server.history.epoch(), epoch);
   EXPECT_EQ(status(300), base::StatusCode::kOutOfRange);
   EXPECT_EQ(status(310), base::StatusCode::kOk);
 }

@@ -82,6 +82,11 @@ base::Revision Timeline::oldest() const {
   return oldest_.revision;
 }
 
+uint64_t Timeline::epoch() const {
+  base::MutexLock lock(&mu_);
+  return newest_.list;
+}
+
 std::optional<layers::Snapshot> Timeline::At(base::Revision revision) const {
   base::MutexLock lock(&mu_);
   if (revision < oldest_.revision) return std::nullopt;

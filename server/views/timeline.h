@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -36,6 +37,8 @@ class Timeline final : public layers::Observer {
 
   // The oldest revision whose state is known, and all that followed it.
   base::Revision oldest() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Which list it began with: none goes on where another one ended.
+  uint64_t epoch() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // Nothing if it is older. A newer one than any that was told of is the newest.
   std::optional<layers::Snapshot> At(base::Revision revision) const ABSL_LOCKS_EXCLUDED(mu_);

@@ -54,6 +54,10 @@ class History {
 
   // The oldest revision that Changes knows what follows.
   virtual base::Revision oldest() const = 0;
+  // Another number than before: something was missed, or the backend was put back, and nothing
+  // that is told now follows what was told before. Changes when the reflector's consumer is told of
+  // the end of a list.
+  virtual uint64_t epoch() const = 0;
 
   // At a revision that the consumer of the reflector has been told, or an older one. kOutOfRange:
   // nobody has that revision any more. kDeadlineExceeded, kUnavailable: a backend that had to be
@@ -66,7 +70,8 @@ class History {
 
   // Visits the changes from revision `from` up to `to`, whole revisions in order, until their
   // records' bytes reach `max_bytes`. Returns the revision to go on from. kOutOfRange if what was
-  // there is forgotten: `from` isn't greater than oldest().
+  // there is forgotten, `from` not being greater than oldest(), or if `to` isn't there: the backend
+  // was put back.
   virtual base::StatusOr<base::Revision> Changes(
       base::Revision from, base::Revision to, size_t max_bytes,
       absl::FunctionRef<void(Event event)> visit) const = 0;

@@ -83,12 +83,12 @@ base::StatusOr<base::Revision> Reading::Changes(base::Revision from, base::Revis
   base::Revision next = from;
   STRATA_RETURN_IF_ERROR(look_([&](const engine::View& view) {
     if (from <= view.compacted()) return base::OutOfRangeError("these changes are forgotten");
-    const base::Revision last_wanted = std::min(to, view.revision());
-    next = std::max(from, last_wanted + 1);
+    if (to > view.revision()) return base::OutOfRangeError("these changes aren't there yet");
+    next = std::max(from, to + 1);
     size_t bytes = 0;
     return view.History(
         from, [&](const engine::ChangeRef& change, bool last) -> base::StatusOr<bool> {
-          if (change.at.revision > last_wanted) return false;
+          if (change.at.revision > to) return false;
           if (auto id = keys_.Parse(change.record.key)) {
             STRATA_ASSIGN_OR_RETURN(Event event, EventOf(view, *std::move(id), change));
             bytes += BytesOf(event.now);

@@ -106,6 +106,7 @@ void Replica::Replace(std::shared_ptr<Edition> by) {
   previous_ = std::move(current_);
   current_ = writing_;
   lost_ = base::OkStatus();
+  ++epoch_;
   previous_until_ = clock_.Now() + kPreviousTime;
 }
 

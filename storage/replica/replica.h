@@ -62,6 +62,7 @@ class Replica final : public reflector::Consumer, public History {
   bool needs_list() override;
 
   base::Revision oldest() const override ABSL_LOCKS_EXCLUDED(mu_);
+  uint64_t epoch() const override { return epoch_; }
   base::StatusOr<Page> Read(const Selection& selection) const override;
   base::StatusOr<std::optional<records::Change>> Find(const records::Id& id,
                                                       base::Revision revision,
@@ -97,6 +98,7 @@ class Replica final : public reflector::Consumer, public History {
   const BackendReader backend_;
 
   std::atomic<base::Revision> told_ = 0;  // the newest
+  std::atomic<uint64_t> epoch_ = 0;       // lists that took the place of others
 
   // The reflector's thread's own; those that list have the first one, too.
   std::shared_ptr<Edition> next_;

@@ -48,7 +48,9 @@ TEST_F(ReplicaTest, HistoryBeginsWithTheListThatTookThePlaceOfAnother) {
   Put("a", "1");
   const Revision before = Put("b", "2");
   const Revision listed = PutUnseen("a", "3");
+  const uint64_t epoch = kept_.history().epoch();
   kept_.List();
+  EXPECT_NE(kept_.history().epoch(), epoch);
   EXPECT_EQ(kept_.history().oldest(), listed);
   EXPECT_EQ(Read(listed), "a=3@4 b=2@3");
   EXPECT_EQ(Changes(before, listed), "OUT_OF_RANGE");
@@ -71,7 +73,9 @@ TEST_F(ReplicaTest, AListThatShowsNothingNewLeavesHistoryAsItWas) {
   const Revision first = Put("a", "1");
   Put("a", "2");
   const Revision moved = kept_.etcd().Put("/elsewhere", "x");
+  const uint64_t epoch = kept_.history().epoch();
   kept_.List();
+  EXPECT_EQ(kept_.history().epoch(), epoch);
   EXPECT_EQ(kept_.history().oldest(), 1);
   EXPECT_EQ(Changes(first, moved), "a=1@2() a=2@3(a=1@2) then 5");
   EXPECT_EQ(Read(moved), "a=2@3");
@@ -99,7 +103,9 @@ TEST_F(ReplicaTest, ABackendThatWasPutBackBeginsAnotherHistory) {
     kept_.List();
     Put("c", "3");
     kept_.etcd().Diverge(back, c.instead);
+    const uint64_t epoch = kept_.history().epoch();
     kept_.List();
+    EXPECT_NE(kept_.history().epoch(), epoch) << c.what;
     const Revision now = kept_.etcd().revision();
     EXPECT_EQ(kept_.history().oldest(), now) << c.what;
     EXPECT_EQ(Read(now), c.read) << c.what;

@@ -16,6 +16,7 @@ class StoreHistory final : public History {
   StoreHistory(const engine::Store& store, const records::Keys& keys);
 
   base::Revision oldest() const override { return store_.compacted(); }
+  uint64_t epoch() const override { return 0; }  // a store's history is one
   base::StatusOr<Page> Read(const Selection& selection) const override {
     return reading_.Read(selection);
   }
