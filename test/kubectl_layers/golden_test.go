@@ -92,7 +92,7 @@ var cases = []struct {
 }
 
 func TestEveryCommandPrintsWhatItDid(t *testing.T) {
-	s := startServer(t, "../../deploy/samples", "records.yaml")
+	s := startServer(t, store(t, "../../deploy/samples", "records.yaml"))
 	fronts := s.fronts()
 	for _, c := range cases {
 		front, _, _ := strings.Cut(c.name, "/")

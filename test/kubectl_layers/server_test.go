@@ -25,27 +25,35 @@ const users = "admintoken,admin,1,system:masters\npullertoken,puller,2,devs\nnob
 type server struct {
 	t   *testing.T
 	dir string
-	url *url.URL // without the front
+	url *url.URL // without a front
+	ca  *rig.CA
 }
 
-// startServer starts Strata with `records`, files and folders that strata-storage can load.
-func startServer(t *testing.T, records ...string) *server {
+// store is a folder with `records`, files and folders that strata-storage can load.
+func store(t *testing.T, records ...string) string {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir()}
-	ca := rig.NewCA(t, "ca")
-	certificate, key := ca.Serving(t, "localhost")
+	folder := t.TempDir() + "/store"
+	load := rig.Start(t, rig.Strata(t, "strata-storage"), append([]string{"load", "--data-dir=" + folder}, records...)...)
+	<-load.Ended()
+	return folder
+}
+
+// startServer starts Strata on a copy of a store: several on one store have the same records, to the last byte.
+func startServer(t *testing.T, store string) *server {
+	t.Helper()
+	s := &server{t: t, dir: t.TempDir(), ca: rig.NewCA(t, "ca")}
+	certificate, key := s.ca.Serving(t, "localhost")
 	for name, content := range map[string][]byte{"tls.crt": certificate, "tls.key": key, "tokens.csv": []byte(users)} {
 		s.check(os.WriteFile(s.path(name), content, 0o600))
 	}
-	load := rig.Start(t, rig.Strata(t, "strata-storage"), append([]string{"load", "--data-dir=" + s.path("store")}, records...)...)
-	<-load.Ended()
+	s.check(os.CopyFS(s.path("store"), os.DirFS(store)))
 	port := rig.FreePort(t)
 	rig.Start(t, rig.Strata(t, "strata-apiserver"), "--data-dir="+s.path("store"), "--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", port), "--tls-cert-file="+s.path("tls.crt"), "--tls-private-key-file="+s.path("tls.key"),
 		"--token-auth-file="+s.path("tokens.csv"), "--authorization-mode=RBAC", "--rbac-file=../../deploy/samples/rbac.yaml",
 		"--max-requests-inflight=0")
 	s.url = &url.URL{Scheme: "https", Host: fmt.Sprintf("127.0.0.1:%d", port)}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool()}}}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.ca.Pool()}}}
 	defer client.CloseIdleConnections()
 	rig.Eventually(t, "the server is ready", func() error {
 		response, err := client.Get(s.url.String() + "/readyz")
@@ -100,7 +108,14 @@ func (s *server) front(name string, instead func(path string) answer, change fun
 		proxy.ServeHTTP(w, r)
 	}))
 	s.t.Cleanup(front.Close)
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})
+	return s.kubeconfig(name, front.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw}))
+}
+
+// direct is a kubeconfig's path for the server itself.
+func (s *server) direct() string { return s.kubeconfig("direct", s.url.String(), s.ca.PEM) }
+
+func (s *server) kubeconfig(name, url string, ca []byte) string {
+	s.t.Helper()
 	s.check(os.WriteFile(s.path(name+".crt"), ca, 0o600))
 	var contexts, credentials strings.Builder
 	for _, user := range []string{"admin", "puller", "nobody"} {
@@ -114,7 +129,7 @@ clusters:
 users:
 %scontexts:
 %scurrent-context: admin
-`, front.URL, name+".crt", credentials.String(), contexts.String())
+`, url, name+".crt", credentials.String(), contexts.String())
 	path := s.path(name + ".kubeconfig")
 	s.check(os.WriteFile(path, []byte(kubeconfig), 0o600))
 	return path
