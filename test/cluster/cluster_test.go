@@ -33,6 +33,8 @@ const (
 	group       = "image.openshift.io"
 	layersGroup = "layers.strata.dev"
 	namespace   = "demo"
+
+	registryNamespace = "openshift-image-registry"
 )
 
 // A control plane: etcd, kube-apiserver, kube-controller-manager and Strata, all on loopback.
@@ -64,8 +66,9 @@ func newCluster(t *testing.T, flags ...string) *cluster {
 	return c
 }
 
-// newControlPlane starts all but Strata, on a backend by its name.
-func newControlPlane(t *testing.T, backend string) *cluster {
+// newControlPlane starts all but Strata, on a backend by its name. `flags` are added to kube-apiserver's; one that names
+// a file of the cluster's begins its value with DIR.
+func newControlPlane(t *testing.T, backend string, flags ...string) *cluster {
 	t.Helper()
 	c := &cluster{
 		t: t, dir: t.TempDir(), ca: rig.NewCA(t, "ca"), proxyCA: rig.NewCA(t, "front-proxy-ca"),
@@ -73,7 +76,7 @@ func newControlPlane(t *testing.T, backend string) *cluster {
 	}
 	c.etcd = rig.StartBackend(t, backend)
 	c.writeIdentities()
-	c.startKube()
+	c.startKube(flags...)
 	c.startControllers()
 	return c
 }
@@ -101,7 +104,8 @@ func (c *cluster) writePair(name string, certificate, key []byte) {
 func (c *cluster) writeIdentities() {
 	c.write("ca.crt", c.ca.PEM)
 	c.write("front-proxy-ca.crt", c.proxyCA.PEM)
-	c.pair("kube-apiserver", c.ca.Serving, "localhost")
+	certificate, key := c.ca.Serving(c.t, "localhost", "kubernetes.default.svc")
+	c.writePair("kube-apiserver", certificate, key)
 	c.pair("strata", c.ca.Serving, "strata.strata.svc")
 	c.pair("front-proxy", func(t *testing.T, names ...string) ([]byte, []byte) {
 		return c.proxyCA.Client(t, names[0])
@@ -109,8 +113,12 @@ func (c *cluster) writeIdentities() {
 	private, public := rig.KeyPair(c.t)
 	c.write("sa.key", private)
 	c.write("sa.pub", public)
+	// One line for each event, whole once its request is answered; told to kube-apiserver where a test reads it.
+	c.write("audit-policy.json", []byte(`{"apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+		"omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}`))
 	c.write("tokens.csv", []byte("admintoken,admin,1,system:masters\npullertoken,puller,2,devs\nnobodytoken,nobody,3,devs\n"+
-		"stratatoken,system:serviceaccount:strata:strata-apiserver,4,system:serviceaccounts\n"))
+		"stratatoken,system:serviceaccount:strata:strata-apiserver,4,system:serviceaccounts\n"+
+		"registrytoken,system:serviceaccount:"+registryNamespace+":registry,5,system:serviceaccounts\n"))
 	for _, user := range []string{"admin", "puller", "nobody", "strata"} {
 		c.write(user+".kubeconfig", c.kubeconfig(user+"token"))
 	}
@@ -133,20 +141,24 @@ current-context: x
 `, port, token))
 }
 
-func (c *cluster) startKube() {
+func (c *cluster) startKube(flags ...string) {
 	c.t.Helper()
-	c.kube = rig.Start(c.t, rig.Peer(c.t, "kube-apiserver"), "--etcd-servers="+c.etcd.URL,
+	args := []string{"--etcd-servers=" + c.etcd.URL,
 		// An address for documentation (RFC 5737), told to nobody: a network that is loopback alone has none to find.
 		"--bind-address=127.0.0.1", "--advertise-address=192.0.2.1", fmt.Sprintf("--secure-port=%d", c.kubePort),
-		"--tls-cert-file="+c.path("kube-apiserver.crt"), "--tls-private-key-file="+c.path("kube-apiserver.key"),
-		"--client-ca-file="+c.path("ca.crt"), "--token-auth-file="+c.path("tokens.csv"),
+		"--tls-cert-file=" + c.path("kube-apiserver.crt"), "--tls-private-key-file=" + c.path("kube-apiserver.key"),
+		"--client-ca-file=" + c.path("ca.crt"), "--token-auth-file=" + c.path("tokens.csv"),
 		"--authorization-mode=RBAC", "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24",
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+c.path("sa.pub"),
-		"--service-account-signing-key-file="+c.path("sa.key"), "--disable-admission-plugins=ServiceAccount",
-		"--proxy-client-cert-file="+c.path("front-proxy.crt"), "--proxy-client-key-file="+c.path("front-proxy.key"),
-		"--requestheader-client-ca-file="+c.path("front-proxy-ca.crt"),
+		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + c.path("sa.pub"),
+		"--service-account-signing-key-file=" + c.path("sa.key"), "--disable-admission-plugins=ServiceAccount",
+		"--proxy-client-cert-file=" + c.path("front-proxy.crt"), "--proxy-client-key-file=" + c.path("front-proxy.key"),
+		"--requestheader-client-ca-file=" + c.path("front-proxy-ca.crt"),
 		"--requestheader-allowed-names=front-proxy-client", "--requestheader-username-headers=X-Remote-User",
-		"--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-")
+		"--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-"}
+	for _, flag := range flags {
+		args = append(args, strings.Replace(flag, "=DIR/", "="+c.dir+"/", 1))
+	}
+	c.kube = rig.Start(c.t, rig.Peer(c.t, "kube-apiserver"), args...)
 	c.config = &rest.Config{
 		Host: fmt.Sprintf("https://127.0.0.1:%d", c.kubePort), BearerToken: "admintoken", QPS: -1,
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.ca.PEM},

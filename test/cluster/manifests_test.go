@@ -19,6 +19,7 @@ func TestOverlaysAreAccepted(t *testing.T) {
 		"pod-security.kubernetes.io/warn=restricted")
 	// An overlay brings its own.
 	c.kubectl("admin", "delete", "apiservice", "v1."+group, "v1alpha1."+layersGroup)
+	c.createNamespace(registryNamespace) // OpenShift's
 	overlays, err := filepath.Glob("../../deploy/overlays/*")
 	c.check(err)
 	if len(overlays) < 3 {
