@@ -1,0 +1,23 @@
+{
+  _config+:: {
+    // The jobs that servicemonitors.yaml names. The store's is found by etcd's own mixin too, which looks for etcd in it.
+    serverSelector: 'job="strata-apiserver"',
+    storeSelector: 'job="strata-etcd"',
+
+    // Where docs/operations.md is read. Nobody publishes this tree: give the address of your copy.
+    runbooks: 'docs/operations.md',
+
+    // Certificates are renewed long before these, by whoever issues them: who is told has to look why that failed.
+    certificateWarningSeconds: 14 * 24 * 3600,
+    certificateCriticalSeconds: 2 * 24 * 3600,
+
+    // A request waits for one round trip to the backend. kube-apiserver's own reads of an etcd take as long.
+    freshnessWarningSeconds: 0.05,
+
+    // At 64 MiB writes wait for the file.
+    storeWalWarningBytes: 32 * 1024 * 1024,
+
+    dashboardTags: ['strata'],
+    dashboardPrefix: 'Strata / ',
+  },
+}

@@ -1,0 +1,1 @@
+(import 'server.libsonnet') + (import 'store.libsonnet')
