@@ -85,7 +85,7 @@ func (c *cluster) startFront(mode string, strata int) *front {
 	f.write("registry.token", "registrytoken")
 	f.write("service-ca.crt", string(c.ca.PEM))
 	f.write("kubeconfig", strings.NewReplacer("https://strata-registry-front.strata.svc",
-		fmt.Sprintf("https://127.0.0.1:%d", f.port), "/etc/strata-front/", dir+"/",
+		fmt.Sprintf("https://127.0.0.1:%d", f.port), "/etc/strata-front-ca/", dir+"/",
 		"/var/run/secrets/kubernetes.io/serviceaccount/token", dir+"/registry.token").Replace(
 		maps[registryNamespace+"/strata-registry-front"]["kubeconfig"]))
 
