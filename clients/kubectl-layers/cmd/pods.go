@@ -150,10 +150,14 @@ func (p *podsCommand) imagesOf(ctx context.Context, client *read.Client, contain
 
 func (p *podsCommand) find(ctx context.Context, client *read.Client, r running) (*model.Image, error) {
 	described, err := client.Image(ctx, r.ref.Digest)
-	if err == nil && len(described.Manifests) == 0 {
+	if err == nil && len(described.Manifests) != 0 {
+		// Which of a list's images runs depends on the node; they are built alike.
+		described, err = client.Image(ctx, described.Manifests[0])
+	}
+	if err == nil {
 		return read.ImageOf(described), nil
 	}
-	if _, missing := read.Missing(err); err != nil && !missing && !apierrors.IsNotFound(err) {
+	if _, missing := read.Missing(err); !missing && !apierrors.IsNotFound(err) {
 		return nil, err
 	}
 	if !r.known {
@@ -168,7 +172,6 @@ func (p *podsCommand) find(ctx context.Context, client *read.Client, r running) 
 	}
 	image := stream.Images[r.ref.Digest]
 	if image != nil && len(image.Children) != 0 {
-		// Which of them runs depends on the node; they are built alike.
 		image = stream.Leaves(image)[0]
 	}
 	return image, nil

@@ -36,7 +36,7 @@ func (c *common) show(ctx context.Context, client *read.Client, text string, str
 	if image.Missing {
 		return nil, fmt.Errorf("image %q of imagestream %q doesn't exist any more", image.Digest, ref.Stream)
 	}
-	client.Platforms(ctx, stream, image)
+	client.Platforms(ctx, stream, []*model.Image{image})
 	return &shown{ref, stream, image}, nil
 }
 

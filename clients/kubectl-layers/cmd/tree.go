@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"k8s.io/kubectl/pkg/util/templates"
@@ -78,11 +79,7 @@ func (t *treeCommand) run(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	for _, child := range root.children {
-		if child.image != nil && !child.image.Missing {
-			client.Platforms(ctx, stream, child.image)
-		}
-	}
+	client.Platforms(ctx, stream, tagged(root))
 	for _, child := range root.children {
 		t.grow(stream, child)
 	}
@@ -137,6 +134,17 @@ func (t *treeCommand) nodes(stream *model.Stream, ref model.Reference) (*node, e
 		}
 	}
 	return root, nil
+}
+
+// tagged are the images of the tree's tags, each once.
+func tagged(root *node) []*model.Image {
+	var images []*model.Image
+	for _, child := range root.children {
+		if child.image != nil && !child.image.Missing && !slices.Contains(images, child.image) {
+			images = append(images, child.image)
+		}
+	}
+	return images
 }
 
 // grow adds the images of platforms and the layers.

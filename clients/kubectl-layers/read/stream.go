@@ -3,6 +3,7 @@ package read
 import (
 	"context"
 	"net/url"
+	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -31,20 +32,26 @@ func (c *Client) layers(ctx context.Context, namespace, name string) (*api.Image
 	return get[api.ImageStreamLayers](ctx, c, nil, In(api.ImageGroup, namespace, "imagestreams"), name, "layers")
 }
 
-// Platforms fills in for which platform an image of a stream is, or its children are, where the server tells.
-func (c *Client) Platforms(ctx context.Context, stream *model.Stream, image *model.Image) {
-	found, err := c.StreamImage(ctx, stream.Namespace, stream.Name, image.Digest)
-	if err != nil {
-		return // It only decorates.
-	}
-	if metadata := found.DockerImageMetadata; metadata.Architecture != "" && len(image.Children) == 0 {
-		image.Platform = platform(metadata.OS, metadata.Architecture, "")
-	}
-	for _, manifest := range found.DockerImageManifests {
-		if child := stream.Images[manifest.Digest]; child != nil {
-			child.Platform = platform(manifest.OS, manifest.Architecture, manifest.Variant)
+// Platforms fills in for which platform images of a stream are, or their children are, where the server tells.
+func (c *Client) Platforms(ctx context.Context, stream *model.Stream, images []*model.Image) {
+	var mu sync.Mutex // lists may have a child in common
+	_ = c.Each(ctx, "images", len(images), func(ctx context.Context, i int) error {
+		found, err := c.StreamImage(ctx, stream.Namespace, stream.Name, images[i].Digest)
+		if err != nil {
+			return nil // It only decorates.
 		}
-	}
+		mu.Lock()
+		defer mu.Unlock()
+		if metadata := found.DockerImageMetadata; metadata.Architecture != "" && len(images[i].Children) == 0 {
+			images[i].Platform = platform(metadata.OS, metadata.Architecture, "")
+		}
+		for _, manifest := range found.DockerImageManifests {
+			if child := stream.Images[manifest.Digest]; child != nil {
+				child.Platform = platform(manifest.OS, manifest.Architecture, manifest.Variant)
+			}
+		}
+		return nil
+	})
 }
 
 func platform(os, architecture, variant string) string {
