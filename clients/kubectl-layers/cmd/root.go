@@ -28,12 +28,14 @@ type common struct {
 	screen view.Screen
 	limits read.Limits
 	noted  map[string]bool
+	warned *read.Warnings
 }
 
 // NewCommand is the whole program.
 func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	c := &common{config: genericclioptions.NewConfigFlags(true), screen: view.NewScreen(streams),
-		limits: read.Limits{Concurrency: 16, QPS: 200}, noted: map[string]bool{}}
+		limits: read.Limits{Concurrency: 16, QPS: 200}, noted: map[string]bool{},
+		warned: &read.Warnings{Out: streams.ErrOut}}
 	root := newLayers(c)
 	root.Version = Version
 	root.SilenceUsage, root.SilenceErrors = true, true
@@ -50,6 +52,11 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	logging := flag.NewFlagSet("", flag.ContinueOnError)
 	klog.InitFlags(logging)
 	root.PersistentFlags().AddGoFlag(logging.Lookup("v"))
+	root.PersistentPostRun = func(*cobra.Command, []string) {
+		if more := c.warned.More(); more > 0 {
+			c.note(fmt.Sprintf("the server warned of %d more", more))
+		}
+	}
 	root.AddCommand(newTree(c), newDiff(c), newWho(c), newTop(c), newPods(c), newCompare(c))
 	c.completeFlags(root)
 	templates.ActsAsRootCommand(root, []string{"options"})
@@ -70,7 +77,12 @@ func Execute(ctx context.Context, root *cobra.Command) {
 }
 
 func (c *common) client() (*read.Client, error) {
-	return read.NewClient(c.config, c.limits, c.progress())
+	config, err := c.config.ToRESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	config.WarningHandler = c.warned
+	return read.ClientFor(config, c.limits, c.progress())
 }
 
 func (c *common) progress() *read.Progress {

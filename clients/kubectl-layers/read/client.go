@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"path"
 
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/kubectl/pkg/scheme"
@@ -33,15 +32,6 @@ const pageSize = "500"
 type Limits struct {
 	Concurrency int
 	QPS         float32 // 0: no limit
-}
-
-// NewClient reads with these settings.
-func NewClient(getter genericclioptions.RESTClientGetter, limits Limits, progress *Progress) (*Client, error) {
-	config, err := getter.ToRESTConfig()
-	if err != nil {
-		return nil, err
-	}
-	return ClientFor(config, limits, progress)
 }
 
 // ClientFor reads from the server that a configuration names.
