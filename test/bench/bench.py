@@ -10,6 +10,7 @@ import time
 import answers
 import arrivals
 import instructions
+import objects
 import peers
 import state
 from load import Load
@@ -19,7 +20,8 @@ from rig import ROOT, Rig
 # What design targets name comes first.
 PARTS = [answers.small_answer, arrivals.latency, peers.many_streams, answers.large_answer, answers.missing_images, state.memory,
          state.start, arrivals.freshness, answers.in_flight, answers.protocols, answers.forms, answers.streams, arrivals.writes,
-         arrivals.distance, arrivals.barrier, peers.delegation, peers.store, instructions.instructions]
+         arrivals.distance, arrivals.barrier, peers.delegation, peers.store, objects.lists, objects.watches,
+         objects.informers, instructions.instructions]
 
 
 class Bench:

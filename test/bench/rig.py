@@ -256,24 +256,32 @@ class Rig:
                     log.unlink()
 
     @contextlib.contextmanager
-    def kube_apiserver(self):
-        """A kube-apiserver that knows the same users, and lets `puller` read layers; yields a kubeconfig file."""
+    def kube_apiserver_on(self, core):
+        """A kube-apiserver that knows the same users, with an etcd of its own, whose URL is its `url`."""
         port, certs = free_port(), self.work / "certs"
-        kubeconfig = self.work / "kubeconfig"
-        kubeconfig.write_text(json.dumps({
-            "apiVersion": "v1", "kind": "Config", "current-context": "x",
-            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-            "clusters": [{"name": "c", "cluster": {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(certs / "ca.crt")}}],
-            "users": [{"name": "u", "user": {"token": "admin"}}]}))
         run("openssl", "pkey", "-in", certs / "serving.key", "-pubout", "-out", certs / "sa.pub")
         with self.backend() as url, self.process(
                 self.peer("kube-apiserver"), f"--etcd-servers={url}", "--bind-address=127.0.0.1", f"--secure-port={port}",
                 f"--tls-cert-file={certs}/serving.crt", f"--tls-private-key-file={certs}/serving.key", f"--token-auth-file={self.work}/tokens.csv",
                 "--authorization-mode=RBAC", "--endpoint-reconciler-type=none", "--service-account-issuer=https://kubernetes.default.svc",
                 f"--service-account-key-file={certs}/sa.pub", f"--service-account-signing-key-file={certs}/serving.key",
-                f"--client-ca-file={certs}/ca.crt", "--service-cluster-ip-range=10.0.0.0/24", core=LOAD_CORE):
+                f"--client-ca-file={certs}/ca.crt", "--service-cluster-ip-range=10.0.0.0/24", core=core) as p:
+            p.port, p.url = port, url
             until(lambda: self.client(port).get("/readyz", "admin"))
-            client, rbac = self.client(port), "/apis/rbac.authorization.k8s.io/v1/"
+            yield p
+
+    @contextlib.contextmanager
+    def kube_apiserver(self):
+        """One that lets `puller` read layers; yields a kubeconfig file."""
+        with self.kube_apiserver_on(LOAD_CORE) as server:
+            kubeconfig = self.work / "kubeconfig"
+            kubeconfig.write_text(json.dumps({
+                "apiVersion": "v1", "kind": "Config", "current-context": "x",
+                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+                "clusters": [{"name": "c", "cluster": {"server": f"https://127.0.0.1:{server.port}",
+                                                       "certificate-authority": str(self.work / "certs/ca.crt")}}],
+                "users": [{"name": "u", "user": {"token": "admin"}}]}))
+            client, rbac = self.client(server.port), "/apis/rbac.authorization.k8s.io/v1/"
             client.post(rbac + "clusterroles", {"metadata": {"name": "layers-reader"}, "rules": [
                 {"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}]}, "admin")
             client.post(rbac + "clusterrolebindings", {"metadata": {"name": "pullers"}, "subjects": [{"kind": "User", "name": "puller"}],

@@ -1,6 +1,6 @@
 // Command benchload makes the loads of test/bench that h2load can't: arrivals that don't wait for answers, connections
-// with TLS sessions of their own, writes and the reads that must show them, and an etcd that is some milliseconds away.
-// Each command prints one JSON object.
+// with TLS sessions of their own, writes and the reads that must show them, watches and informers, and an etcd that is
+// some milliseconds away. Each command prints one JSON object.
 package main
 
 import (
@@ -23,9 +23,10 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("benchload: ")
-	commands := map[string]func([]string){"arrive": arrive, "connect": connect, "fresh": fresh, "delay": delay}
+	commands := map[string]func([]string){"arrive": arrive, "connect": connect, "fresh": fresh, "delay": delay,
+		"watch": watch, "inform": inform}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		log.Print("usage: benchload arrive|connect|fresh|delay FLAG...")
+		log.Print("usage: benchload arrive|connect|fresh|delay|watch|inform FLAG...")
 		os.Exit(2)
 	}
 	commands[os.Args[1]](os.Args[2:])
