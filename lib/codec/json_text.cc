@@ -159,7 +159,11 @@ class Compactor {
 
   bool String() {
     if (!Take('"')) return false;
-    while (at_ < in_.size()) {
+    for (;;) {
+      const size_t plain = PlainPrefix(in_.substr(at_));
+      out_.append(in_, at_, plain);
+      at_ += plain;
+      if (at_ == in_.size()) return false;
       const auto c = static_cast<unsigned char>(in_[at_]);
       if (c == '"') return Take('"');
       if (c < 0x20) return false;
@@ -175,7 +179,6 @@ class Compactor {
         out_ += in_[at_++];
       }
     }
-    return false;
   }
 
   bool Escape() {
