@@ -244,7 +244,8 @@ class Decoder {
       return List(value, message, field, path);
     }
     if (field.field->message_type() != nullptr) {
-      return Form(value, *reflection->MutableMessage(&message, field.field), field.form, path);
+      return Form(value, *reflection->MutableMessage(&message, field.field), field.inner->form,
+                  path);
     }
     return Scalar(value, message, field.field, path);
   }
@@ -253,8 +254,7 @@ class Decoder {
     od::object object;
     if (value.get_object().get(object) != simdjson::SUCCESS)
       return Expected(value, "an object", path);
-    const FieldDescriptor* map_value = field.field->message_type()->map_value();
-    const FieldPlan entry_plan = ElementPlan(map_value);
+    const FieldPlan& entry_plan = field.inner->protobuf.back();
     const FieldDescriptor* map_key = field.field->message_type()->map_key();
     const auto* reflection = message.GetReflection();
     base::StringMap<Message*> entries;
@@ -289,7 +289,7 @@ class Decoder {
       STRATA_ASSIGN_OR_RETURN(const bool null, IsNull(inner, here));
       if (field.field->message_type() != nullptr) {
         Message* element = reflection->AddMessage(&message, field.field);
-        if (!null) STRATA_RETURN_IF_ERROR(Form(inner, *element, field.form, here));
+        if (!null) STRATA_RETURN_IF_ERROR(Form(inner, *element, field.inner->form, here));
       } else {
         std::string text;
         STRATA_RETURN_IF_ERROR(String(inner, here, text));
@@ -298,13 +298,6 @@ class Decoder {
       }
     }
     return base::OkStatus();
-  }
-
-  static FieldPlan ElementPlan(const FieldDescriptor* field) {
-    FieldPlan plan;
-    plan.field = field;
-    if (field->message_type() != nullptr) plan.form = PlanOf(field->message_type()).form;
-    return plan;
   }
 
   static base::Status DecodeBytes(const FieldDescriptor* field, const Path& path,

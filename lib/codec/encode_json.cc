@@ -4,7 +4,6 @@
 #include <google/protobuf/reflection.h>
 
 #include <algorithm>
-#include <vector>
 
 #include "lib/base/bytes.h"
 #include "lib/codec/json_text.h"
@@ -15,118 +14,130 @@
 namespace strata::codec {
 namespace {
 
+namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-void AppendObject(const Message& message, const TypeMeta& type, std::string& out);
+// Plans are handed down, and not looked up: what a field costs is what its reflection costs.
 
-void AppendForm(const Message& message, json::Form form, std::string& out) {
-  const auto* reflection = message.GetReflection();
-  const FieldDescriptor* first = message.GetDescriptor()->FindFieldByNumber(1);
-  switch (form) {
+void AppendObject(const Message& message, const Plan& plan, const TypeMeta& type, std::string& out);
+
+void AppendTime(const meta::Time& time, std::string& out) {
+  if (IsZeroTime(time)) {
+    out += "null";
+    return;
+  }
+  out += '"';
+  AppendDateTime(time.seconds(), out);
+  out += "Z\"";
+}
+
+void AppendMicroTime(const meta::MicroTime& time, std::string& out) {
+  if (IsZeroTime(time)) {
+    out += "null";
+    return;
+  }
+  out += fmt::format("\"{}.{:06}Z\"", FormatDateTime(time.seconds()),
+                     std::clamp(time.nanos(), 0, 999'999'999) / 1000);
+}
+
+void AppendForm(const Message& message, const Plan& plan, std::string& out) {
+  const FieldPlan* const first = plan.protobuf.empty() ? nullptr : &plan.protobuf.front();
+  switch (plan.form) {
     case json::TIME:
-      out +=
-          IsZeroTime(message) ? "null" : fmt::format("\"{}Z\"", FormatDateTime(SecondsOf(message)));
-      return;
-    case json::MICRO_TIME: {
-      const int32_t nanos =
-          reflection->GetInt32(message, message.GetDescriptor()->FindFieldByNumber(2));
-      out += IsZeroTime(message) ? "null"
-                                 : fmt::format("\"{}.{:06}Z\"", FormatDateTime(SecondsOf(message)),
-                                               std::clamp(nanos, 0, 999'999'999) / 1000);
-      return;
-    }
+      return AppendTime(static_cast<const meta::Time&>(message), out);
+    case json::MICRO_TIME:
+      return AppendMicroTime(static_cast<const meta::MicroTime&>(message), out);
     case json::RAW: {
       // What isn't JSON can't be printed among JSON; Go fails the whole object there.
-      const std::string raw = reflection->GetString(message, first);
+      std::string scratch;
+      const std::string& raw = plan.reflection->GetStringReference(message, first->field, &scratch);
       if (raw.empty() || !AppendCompact(raw, out)) out += "null";
       return;
     }
     case json::STRINGS: {
       out += '[';
-      for (int i = 0; i < reflection->FieldSize(message, first); ++i) {
+      for (int i = 0; i < plan.reflection->FieldSize(message, first->field); ++i) {
         if (i > 0) out += ',';
-        AppendJsonString(reflection->GetRepeatedString(message, first, i), out);
+        AppendJsonString(plan.reflection->GetRepeatedString(message, first->field, i), out);
       }
       out += ']';
       return;
     }
     case json::OBJECT:
-      AppendObject(message, {}, out);
-      return;
+      return AppendObject(message, plan, {}, out);
   }
 }
 
-void AppendScalar(const Message& message, const FieldDescriptor* field, int index,
-                  std::string& out) {
-  const auto* reflection = message.GetReflection();
-  const bool repeated = field->is_repeated();
-  switch (field->cpp_type()) {
+void AppendNumber(int64_t number, std::string& out) {
+  const fmt::format_int text(number);
+  out.append(text.data(), text.size());
+}
+
+void AppendText(const std::string& text, const FieldDescriptor* field, std::string& out) {
+  if (field->type() == FieldDescriptor::TYPE_BYTES) {
+    out += '"' + base::ToBase64(text) + '"';
+  } else {
+    AppendJsonString(text, out);
+  }
+}
+
+// Of a field that isn't a message.
+void AppendScalar(const Message& message, const FieldPlan& plan, std::string& out) {
+  const auto* reflection = plan.reflection;
+  switch (plan.field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_STRING: {
       std::string scratch;
-      const std::string& text =
-          repeated ? reflection->GetRepeatedStringReference(message, field, index, &scratch)
-                   : reflection->GetStringReference(message, field, &scratch);
-      if (field->type() == FieldDescriptor::TYPE_BYTES) {
-        out += '"' + base::ToBase64(text) + '"';
-      } else {
-        AppendJsonString(text, out);
-      }
-      return;
+      return AppendText(reflection->GetStringReference(message, plan.field, &scratch), plan.field,
+                        out);
     }
     case FieldDescriptor::CPPTYPE_INT64:
-      fmt::format_to(std::back_inserter(out), "{}",
-                     repeated ? reflection->GetRepeatedInt64(message, field, index)
-                              : reflection->GetInt64(message, field));
-      return;
+      return AppendNumber(reflection->GetInt64(message, plan.field), out);
     case FieldDescriptor::CPPTYPE_INT32:
-      fmt::format_to(std::back_inserter(out), "{}",
-                     repeated ? reflection->GetRepeatedInt32(message, field, index)
-                              : reflection->GetInt32(message, field));
+      return AppendNumber(reflection->GetInt32(message, plan.field), out);
+    case FieldDescriptor::CPPTYPE_BOOL:
+      out += reflection->GetBool(message, plan.field) ? "true" : "false";
       return;
-    case FieldDescriptor::CPPTYPE_BOOL: {
-      const bool value = repeated ? reflection->GetRepeatedBool(message, field, index)
-                                  : reflection->GetBool(message, field);
-      out += value ? "true" : "false";
-      return;
-    }
     default:
-      GOOGLE_LOG(FATAL) << "a type that our .proto files don't use: " << field->full_name();
+      GOOGLE_LOG(FATAL) << "a type that our .proto files don't use: " << plan.field->full_name();
   }
+}
+
+// Of numbers our .proto files have no lists.
+void AppendElement(const Message& message, const FieldPlan& plan, int index, std::string& out) {
+  if (plan.inner != nullptr) {
+    AppendForm(plan.reflection->GetRepeatedMessage(message, plan.field, index), *plan.inner, out);
+    return;
+  }
+  std::string scratch;
+  AppendText(plan.reflection->GetRepeatedStringReference(message, plan.field, index, &scratch),
+             plan.field, out);
 }
 
 void AppendList(const Message& message, const FieldPlan& plan, std::string& out) {
-  const auto* reflection = message.GetReflection();
   out += '[';
-  for (int i = 0; i < reflection->FieldSize(message, plan.field); ++i) {
+  const int size = plan.reflection->FieldSize(message, plan.field);
+  for (int i = 0; i < size; ++i) {
     if (i > 0) out += ',';
-    if (plan.field->message_type() != nullptr) {
-      AppendForm(reflection->GetRepeatedMessage(message, plan.field, i), plan.form, out);
-    } else {
-      AppendScalar(message, plan.field, i, out);
-    }
+    AppendElement(message, plan, i, out);
   }
   out += ']';
 }
 
 void AppendMap(const Message& message, const FieldPlan& plan, std::string& out) {
-  const FieldDescriptor* value = plan.field->message_type()->map_value();
-  const json::Form form =
-      value->message_type() != nullptr ? PlanOf(value->message_type()).form : json::OBJECT;
+  const FieldPlan& key = plan.inner->protobuf.front();
+  const FieldPlan& value = plan.inner->protobuf.back();
   out += '{';
   bool first = true;
-  for (const Message* entry : SortedEntries(message, plan.field)) {
+  for (const Message* entry : SortedEntries(message, plan)) {
     if (!first) out += ',';
     first = false;
-    std::string scratch;
-    AppendJsonString(entry->GetReflection()->GetStringReference(
-                         *entry, plan.field->message_type()->map_key(), &scratch),
-                     out);
+    AppendScalar(*entry, key, out);
     out += ':';
-    if (value->message_type() != nullptr) {
-      AppendForm(entry->GetReflection()->GetMessage(*entry, value), form, out);
+    if (value.inner != nullptr) {
+      AppendForm(value.reflection->GetMessage(*entry, value.field), *value.inner, out);
     } else {
-      AppendScalar(*entry, value, 0, out);
+      AppendScalar(*entry, value, out);
     }
   }
   out += '}';
@@ -136,7 +147,7 @@ void AppendMap(const Message& message, const FieldPlan& plan, std::string& out) 
 enum class Print { kOmit, kNull, kValue };
 
 Print WhatToPrint(const Message& message, const FieldPlan& plan) {
-  const auto* reflection = message.GetReflection();
+  const auto* reflection = plan.reflection;
   const FieldDescriptor* field = plan.field;
   const Print empty = plan.always ? Print::kNull : Print::kOmit;
   if (field->is_repeated()) {
@@ -144,9 +155,14 @@ Print WhatToPrint(const Message& message, const FieldPlan& plan) {
   }
   if (plan.pointer) return reflection->HasField(message, field) ? Print::kValue : empty;
   switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_MESSAGE:
-      return plan.omit_zero && IsZeroTime(reflection->GetMessage(message, field)) ? Print::kOmit
-                                                                                  : Print::kValue;
+    case FieldDescriptor::CPPTYPE_MESSAGE: {
+      if (!plan.omit_zero) return Print::kValue;
+      const Message& time = reflection->GetMessage(message, field);
+      const bool is_zero = plan.inner->form == json::MICRO_TIME
+                               ? IsZeroTime(static_cast<const meta::MicroTime&>(time))
+                               : IsZeroTime(static_cast<const meta::Time&>(time));
+      return is_zero ? Print::kOmit : Print::kValue;
+    }
     case FieldDescriptor::CPPTYPE_STRING: {
       std::string scratch;
       if (!reflection->GetStringReference(message, field, &scratch).empty()) return Print::kValue;
@@ -165,7 +181,15 @@ Print WhatToPrint(const Message& message, const FieldPlan& plan) {
   return plan.always ? Print::kValue : Print::kOmit;
 }
 
-void AppendObject(const Message& message, const TypeMeta& type, std::string& out) {
+void AppendValue(const Message& message, const FieldPlan& plan, std::string& out) {
+  if (plan.field->is_map()) return AppendMap(message, plan, out);
+  if (plan.field->is_repeated()) return AppendList(message, plan, out);
+  if (plan.inner == nullptr) return AppendScalar(message, plan, out);
+  AppendForm(plan.reflection->GetMessage(message, plan.field), *plan.inner, out);
+}
+
+void AppendObject(const Message& message, const Plan& plan, const TypeMeta& type,
+                  std::string& out) {
   out += '{';
   const size_t start = out.size();
   const auto next = [&](std::string_view key) {
@@ -180,23 +204,16 @@ void AppendObject(const Message& message, const TypeMeta& type, std::string& out
     next("\"apiVersion\":");
     AppendJsonString(type.api_version, out);
   }
-  for (const FieldPlan& plan : PlanOf(message.GetDescriptor()).json) {
-    const Message& owner = plan.inside == nullptr
-                               ? message
-                               : message.GetReflection()->GetMessage(message, plan.inside);
-    const Print print = WhatToPrint(owner, plan);
+  for (const FieldPlan& field : plan.json) {
+    const Message& owner =
+        field.inside == nullptr ? message : plan.reflection->GetMessage(message, field.inside);
+    const Print print = WhatToPrint(owner, field);
     if (print == Print::kOmit) continue;
-    next(plan.key);
+    next(field.key);
     if (print == Print::kNull) {
       out += "null";
-    } else if (plan.field->is_map()) {
-      AppendMap(owner, plan, out);
-    } else if (plan.field->is_repeated()) {
-      AppendList(owner, plan, out);
-    } else if (plan.field->message_type() != nullptr) {
-      AppendForm(owner.GetReflection()->GetMessage(owner, plan.field), plan.form, out);
     } else {
-      AppendScalar(owner, plan.field, 0, out);
+      AppendValue(owner, field, out);
     }
   }
   out += '}';
@@ -207,9 +224,9 @@ void AppendObject(const Message& message, const TypeMeta& type, std::string& out
 void AppendJson(const Message& message, const TypeMeta& type, std::string& out) {
   const Plan& plan = PlanOf(message.GetDescriptor());
   if (plan.form == json::OBJECT) {
-    AppendObject(message, type, out);
+    AppendObject(message, plan, type, out);
   } else {
-    AppendForm(message, plan.form, out);
+    AppendForm(message, plan, out);
   }
 }
 

@@ -5,10 +5,12 @@
 #include <cstdint>
 
 #include "lib/codec/plan.h"
+#include "proto/k8s/meta_v1.pb.h"
 
 namespace strata::codec {
 namespace {
 
+namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::internal::WireFormatLite;
@@ -31,79 +33,117 @@ void AppendBytes(int number, const std::string& bytes, std::string& out) {
   out += bytes;
 }
 
-void AppendScalar(const Message& message, const FieldDescriptor* field, int index,
-                  std::string& out) {
-  const auto* reflection = message.GetReflection();
-  const bool repeated = field->is_repeated();
-  switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_STRING: {
-      std::string scratch;
-      AppendBytes(field->number(),
-                  repeated ? reflection->GetRepeatedStringReference(message, field, index, &scratch)
-                           : reflection->GetStringReference(message, field, &scratch),
-                  out);
-      return;
-    }
-    case FieldDescriptor::CPPTYPE_MESSAGE:
-      AppendBytes(field->number(),
-                  EncodeProtobuf(repeated ? reflection->GetRepeatedMessage(message, field, index)
-                                          : reflection->GetMessage(message, field)),
-                  out);
-      return;
-    default:
-      break;
+// What `append` appends, behind its length: most are known when they are there, and short.
+template <typename Append>
+void AppendDelimited(int number, std::string& out, const Append& append) {
+  AppendTag(number, WireFormatLite::WIRETYPE_LENGTH_DELIMITED, out);
+  const size_t at = out.size();
+  out += '\0';
+  append();
+  const size_t size = out.size() - at - 1;
+  if (size < 0x80) {
+    out[at] = static_cast<char>(size);
+    return;
   }
-  AppendTag(field->number(), WireFormatLite::WIRETYPE_VARINT, out);
-  int64_t value = 0;
-  if (field->cpp_type() == FieldDescriptor::CPPTYPE_INT64) {
-    value = repeated ? reflection->GetRepeatedInt64(message, field, index)
-                     : reflection->GetInt64(message, field);
-  } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_INT32) {
-    value = repeated ? reflection->GetRepeatedInt32(message, field, index)
-                     : reflection->GetInt32(message, field);
-  } else {
-    value = repeated ? reflection->GetRepeatedBool(message, field, index)
-                     : reflection->GetBool(message, field);
-  }
+  std::string length;
+  AppendVarint(size, length);
+  out.replace(at, 1, length);
+}
+
+void AppendMessage(const Message& message, const Plan& plan, std::string& out);
+
+void AppendNumber(int number, int64_t value, std::string& out) {
+  AppendTag(number, WireFormatLite::WIRETYPE_VARINT, out);
   AppendVarint(static_cast<uint64_t>(value), out);
 }
 
-void AppendMap(const Message& message, const FieldDescriptor* field, std::string& out) {
-  for (const Message* entry : SortedEntries(message, field)) {
-    std::string bytes;
-    AppendScalar(*entry, field->message_type()->map_key(), 0, bytes);
-    AppendScalar(*entry, field->message_type()->map_value(), 0, bytes);
-    AppendBytes(field->number(), bytes, out);
+void AppendField(const Message& message, const FieldPlan& plan, std::string& out) {
+  const auto* reflection = plan.reflection;
+  const FieldDescriptor* field = plan.field;
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_STRING: {
+      std::string scratch;
+      return AppendBytes(field->number(), reflection->GetStringReference(message, field, &scratch),
+                         out);
+    }
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return AppendDelimited(field->number(), out, [&] {
+        AppendMessage(reflection->GetMessage(message, field), *plan.inner, out);
+      });
+    case FieldDescriptor::CPPTYPE_INT64:
+      return AppendNumber(field->number(), reflection->GetInt64(message, field), out);
+    case FieldDescriptor::CPPTYPE_INT32:
+      return AppendNumber(field->number(), reflection->GetInt32(message, field), out);
+    default:
+      return AppendNumber(field->number(), reflection->GetBool(message, field) ? 1 : 0, out);
   }
 }
 
-// A Go slice of bytes is a pointer in all but name: nil is absent. A Time writes both members or
-// none.
-bool IsAbsent(const Message& message, const FieldPlan& plan, json::Form form) {
-  if (form == json::TIME || form == json::MICRO_TIME) return IsZeroTime(message);
-  if (message.GetReflection()->HasField(message, plan.field)) return false;
-  return plan.pointer || plan.field->type() == FieldDescriptor::TYPE_BYTES;
+// Of numbers our .proto files have no lists.
+void AppendList(const Message& message, const FieldPlan& plan, std::string& out) {
+  const int size = plan.reflection->FieldSize(message, plan.field);
+  for (int i = 0; i < size; ++i) {
+    if (plan.inner == nullptr) {
+      std::string scratch;
+      AppendBytes(plan.field->number(),
+                  plan.reflection->GetRepeatedStringReference(message, plan.field, i, &scratch),
+                  out);
+      continue;
+    }
+    AppendDelimited(plan.field->number(), out, [&] {
+      AppendMessage(plan.reflection->GetRepeatedMessage(message, plan.field, i), *plan.inner, out);
+    });
+  }
+}
+
+void AppendMap(const Message& message, const FieldPlan& plan, std::string& out) {
+  for (const Message* entry : SortedEntries(message, plan)) {
+    AppendDelimited(plan.field->number(), out, [&] {
+      AppendField(*entry, plan.inner->protobuf.front(), out);
+      AppendField(*entry, plan.inner->protobuf.back(), out);
+    });
+  }
+}
+
+// A Time writes both members or none, and has whole seconds, whatever was stored.
+template <typename Time>
+void AppendTime(const Time& time, int32_t nanos, std::string& out) {
+  if (IsZeroTime(time)) return;
+  AppendNumber(1, time.seconds(), out);
+  AppendNumber(2, nanos, out);
+}
+
+// A Go slice of bytes is a pointer in all but name: nil is absent.
+bool IsAbsent(const Message& message, const FieldPlan& plan) {
+  if (!plan.pointer && plan.field->type() != FieldDescriptor::TYPE_BYTES) return false;
+  return !plan.reflection->HasField(message, plan.field);
+}
+
+void AppendMessage(const Message& message, const Plan& plan, std::string& out) {
+  if (plan.form == json::TIME) return AppendTime(static_cast<const meta::Time&>(message), 0, out);
+  if (plan.form == json::MICRO_TIME) {
+    const auto& time = static_cast<const meta::MicroTime&>(message);
+    return AppendTime(time, time.nanos(), out);
+  }
+  for (const FieldPlan& field : plan.protobuf) {
+    if (field.field->is_map()) {
+      AppendMap(message, field, out);
+    } else if (field.field->is_repeated()) {
+      AppendList(message, field, out);
+    } else if (!IsAbsent(message, field)) {
+      AppendField(message, field, out);
+    }
+  }
 }
 
 }  // namespace
 
 void AppendProtobuf(const Message& message, std::string& out) {
-  const Plan& plan = PlanOf(message.GetDescriptor());
-  for (const FieldPlan& field : plan.protobuf) {
-    if (field.field->is_map()) {
-      AppendMap(message, field.field, out);
-    } else if (field.field->is_repeated()) {
-      const int size = message.GetReflection()->FieldSize(message, field.field);
-      for (int i = 0; i < size; ++i) AppendScalar(message, field.field, i, out);
-    } else if (IsAbsent(message, field, plan.form)) {
-      continue;
-    } else if (plan.form == json::TIME && field.field->number() == 2) {
-      AppendTag(2, WireFormatLite::WIRETYPE_VARINT, out);
-      AppendVarint(0, out);  // a Time has whole seconds, whatever was stored
-    } else {
-      AppendScalar(message, field.field, 0, out);
-    }
-  }
+  AppendMessage(message, PlanOf(message.GetDescriptor()), out);
+}
+
+void AppendProtobufField(int number, const Message& message, std::string& out) {
+  AppendDelimited(number, out, [&] { AppendProtobuf(message, out); });
 }
 
 }  // namespace strata::codec

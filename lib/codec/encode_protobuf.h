@@ -12,6 +12,9 @@ namespace strata::codec {
 // know are dropped.
 void AppendProtobuf(const google::protobuf::Message& message, std::string& out);
 
+// The same as a field of another message, behind its number and length.
+void AppendProtobufField(int number, const google::protobuf::Message& message, std::string& out);
+
 inline std::string EncodeProtobuf(const google::protobuf::Message& message) {
   std::string out;
   AppendProtobuf(message, out);

@@ -13,23 +13,27 @@ namespace {
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 
+const google::protobuf::Reflection* ReflectionOf(const Descriptor* type) {
+  return google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->GetReflection();
+}
+
 FieldPlan MakeField(const FieldDescriptor* field) {
   FieldPlan plan;
   plan.field = field;
+  plan.reflection = ReflectionOf(field->containing_type());
   plan.name = field->json_name();
   plan.key = "\"" + plan.name + "\":";
   plan.always = field->options().GetExtension(json::always);
   plan.pointer = field->options().GetExtension(json::pointer);
   plan.omit_zero = field->options().GetExtension(json::omit_zero);
   plan.empty_object = field->options().GetExtension(json::empty_object);
-  if (field->message_type() != nullptr)
-    plan.form = field->message_type()->options().GetExtension(json::form);
   return plan;
 }
 
-std::unique_ptr<const Plan> MakePlan(const Descriptor* type) {
+std::unique_ptr<Plan> MakePlan(const Descriptor* type) {
   auto plan = std::make_unique<Plan>();
   plan->form = type->options().GetExtension(json::form);
+  plan->reflection = ReflectionOf(type);
   plan->protobuf.reserve(static_cast<size_t>(type->field_count()));
   for (int i = 0; i < type->field_count(); ++i) plan->protobuf.push_back(MakeField(type->field(i)));
   std::sort(
@@ -59,8 +63,21 @@ std::unique_ptr<const Plan> MakePlan(const Descriptor* type) {
 
 // Derived from the generated descriptors, which are process-wide themselves; only ever added to.
 struct Cache {
+  // With the plans of the types inside, which may hold this one.
+  const Plan* Make(const Descriptor* type) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    const auto [place, is_new] = plans.try_emplace(type);
+    if (!is_new) return place->second.get();
+    Plan* const plan = (place->second = MakePlan(type)).get();
+    for (auto* fields : {&plan->json, &plan->protobuf}) {
+      for (FieldPlan& field : *fields) {
+        if (field.field->message_type() != nullptr) field.inner = Make(field.field->message_type());
+      }
+    }
+    return plan;
+  }
+
   absl::Mutex mu;
-  std::unordered_map<const Descriptor*, std::unique_ptr<const Plan>> plans ABSL_GUARDED_BY(mu);
+  std::unordered_map<const Descriptor*, std::unique_ptr<Plan>> plans ABSL_GUARDED_BY(mu);
 };
 
 Cache& PlanCache() {
@@ -78,38 +95,26 @@ const Plan& PlanOf(const Descriptor* type) {
     if (found != cache.plans.end()) return *found->second;
   }
   absl::MutexLock lock(&cache.mu);
-  auto& plan = cache.plans[type];
-  if (plan == nullptr) plan = MakePlan(type);
-  return *plan;
+  return *cache.Make(type);
 }
 
 std::vector<const google::protobuf::Message*> SortedEntries(
-    const google::protobuf::Message& message, const FieldDescriptor* map) {
-  std::vector<std::pair<std::string, const google::protobuf::Message*>> entries;
-  const auto* reflection = message.GetReflection();
-  const FieldDescriptor* key = map->message_type()->map_key();
-  for (int i = 0; i < reflection->FieldSize(message, map); ++i) {
-    const google::protobuf::Message& entry = reflection->GetRepeatedMessage(message, map, i);
-    entries.emplace_back(entry.GetReflection()->GetString(entry, key), &entry);
+    const google::protobuf::Message& message, const FieldPlan& map) {
+  std::vector<std::pair<std::string_view, const google::protobuf::Message*>> entries;
+  const FieldDescriptor* key = map.field->message_type()->map_key();
+  const int size = map.reflection->FieldSize(message, map.field);
+  entries.reserve(static_cast<size_t>(size));
+  std::string scratch;  // unused: maps' keys are strings that are there
+  for (int i = 0; i < size; ++i) {
+    const google::protobuf::Message& entry =
+        map.reflection->GetRepeatedMessage(message, map.field, i);
+    entries.emplace_back(map.inner->reflection->GetStringReference(entry, key, &scratch), &entry);
   }
   std::sort(entries.begin(), entries.end());
   std::vector<const google::protobuf::Message*> sorted;
   sorted.reserve(entries.size());
   for (const auto& [name, entry] : entries) sorted.push_back(entry);
   return sorted;
-}
-
-int64_t SecondsOf(const google::protobuf::Message& time) {
-  return time.GetReflection()->GetInt64(time, time.GetDescriptor()->FindFieldByNumber(1));
-}
-
-bool IsZeroTime(const google::protobuf::Message& time) {
-  constexpr int64_t kYearOne = -62'135'596'800;
-  const auto* reflection = time.GetReflection();
-  const FieldDescriptor* nanos = time.GetDescriptor()->FindFieldByNumber(2);
-  if (!reflection->HasField(time, time.GetDescriptor()->FindFieldByNumber(1)))
-    return !reflection->HasField(time, nanos);
-  return SecondsOf(time) == kYearOne;
 }
 
 }  // namespace strata::codec

@@ -17,7 +17,12 @@ struct ParsedTime {
 std::optional<ParsedTime> ParseTime(std::string_view text);
 
 // 2006-01-02T15:04:05, without the Z that belongs behind it.
-std::string FormatDateTime(int64_t seconds);
+void AppendDateTime(int64_t seconds, std::string& out);
+inline std::string FormatDateTime(int64_t seconds) {
+  std::string out;
+  AppendDateTime(seconds, out);
+  return out;
+}
 
 // Whether there is such a day in the Gregorian calendar.
 bool IsDate(int64_t year, int month, int day);
