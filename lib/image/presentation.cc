@@ -15,6 +15,9 @@ namespace {
 // sorted.
 template <typename Tag, typename Name>
 void SortByName(google::protobuf::RepeatedPtrField<Tag>& tags, const Name& name) {
+  const auto out_of_order = [&](const Tag& a, const Tag& b) { return !(name(a) < name(b)); };
+  // As nearly all are: to sort moves them.
+  if (std::adjacent_find(tags.begin(), tags.end(), out_of_order) == tags.end()) return;
   std::stable_sort(tags.begin(), tags.end(),
                    [&](const Tag& a, const Tag& b) { return name(a) < name(b); });
   int kept = 0;

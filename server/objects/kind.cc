@@ -20,6 +20,13 @@ meta::ObjectMeta& MutableMetadata(Message& object) {
       *object.GetReflection()->MutableMessage(&object, MetadataField(object)));
 }
 
+void ReadFieldsOf(const registry::Resource& resource, Object& object) {
+  object.fields.clear();
+  object.fields.reserve(resource.selectable_fields.size());
+  for (const std::string& field : resource.selectable_fields)
+    object.fields.push_back(FieldAt(*object.message, field));
+}
+
 }  // namespace
 
 const meta::ObjectMeta& Object::metadata() const {
@@ -44,17 +51,25 @@ std::string FieldAt(const Message& object, std::string_view path) {
 
 Object ObjectOf(const registry::Resource& resource, std::unique_ptr<Message> message) {
   Object object{std::move(message), {}};
-  object.fields.reserve(resource.selectable_fields.size());
-  for (const std::string& field : resource.selectable_fields)
-    object.fields.push_back(FieldAt(*object.message, field));
+  ReadFieldsOf(resource, object);
   return object;
 }
 
 std::optional<Object> Kind::Parse(const records::Change& change) const {
-  if (change.state != records::Change::State::kPresent) return std::nullopt;
-  std::unique_ptr<Message> message(prototype.New());
-  if (!message->ParseFromString(change.object)) return std::nullopt;
-  return ObjectOf(resource, std::move(message));
+  Object object;
+  if (!ParseInto(change, object)) return std::nullopt;
+  ReadFields(object);
+  return object;
+}
+
+bool Kind::ParseInto(const records::Change& change, Object& object) const {
+  if (change.state != records::Change::State::kPresent) return false;
+  if (object.message == nullptr) object.message.reset(prototype.New());
+  return object.message->ParseFromString(change.object);
+}
+
+void Kind::ReadFields(Object& object) const {
+  ReadFieldsOf(resource, object);
 }
 
 bool Kind::Present(base::Revision revision, Object& object) const {

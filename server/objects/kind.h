@@ -50,6 +50,10 @@ struct Kind {
 
   // The record as it is stored; nothing if it was deleted, or can't be read.
   std::optional<Object> Parse(const records::Change& change) const;
+  // The same without its fields, in the place of what `object` held, whose memory is used again;
+  // false if there is nothing.
+  bool ParseInto(const records::Change& change, Object& object) const;
+  void ReadFields(Object& object) const;
   // With what is seen of it at `revision`; false if that can't be told.
   bool Present(base::Revision revision, Object& object) const;
   // What a bookmark carries: the revision that the client has come to, and whether that ends the

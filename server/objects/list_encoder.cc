@@ -33,13 +33,6 @@ void AppendYamlItem(std::string_view json, std::string& out) {
   out += codec::JsonToYaml(fmt::format(R"({{"items":[{}]}})", json)).substr(kList.size());
 }
 
-// A field of length-delimited bytes, as far as they.
-void AppendTag(int field, size_t length, std::string& out) {
-  out += static_cast<char>(field << 3 | 2);
-  for (; length >= 0x80; length >>= 7) out += static_cast<char>(length | 0x80);
-  out += static_cast<char>(length);
-}
-
 // Around the list that a whole text has, empty, behind `name`.
 ListEncoder::Frame Split(std::string_view text, std::string_view name, std::string_view open,
                          std::string_view close) {
@@ -98,10 +91,8 @@ ListEncoder::Frame ListEncoder::Around(const meta::ListMeta& metadata, size_t it
 
 ListEncoder::Frame ListEncoder::AroundProtobuf(const meta::ListMeta& metadata,
                                                size_t item_bytes) const {
-  const std::string encoded = codec::EncodeProtobuf(metadata);
   std::string list;
-  AppendTag(1, encoded.size(), list);
-  list += encoded;
+  codec::AppendProtobufField(1, metadata, list);
   Frame frame{"", std::string(wire::kEnvelopeTail)};
   wire::AppendEnvelopeHead(type(), list.size() + item_bytes, frame.head);
   frame.head += list;
@@ -122,11 +113,8 @@ void ListEncoder::Append(const google::protobuf::Message& object, bool first,
                          std::string& out) const {
   const wire::Representation& form = form_.representation;
   if (form.type == MediaType::kProtobuf) {
-    const std::string encoded = is_metadata() ? codec::EncodeProtobuf(api::PartialOf(object))
-                                              : codec::EncodeProtobuf(object);
-    AppendTag(2, encoded.size(), out);
-    out += encoded;
-    return;
+    if (is_metadata()) return codec::AppendProtobufField(2, api::PartialOf(object), out);
+    return codec::AppendProtobufField(2, object, out);
   }
   const bool plain = form.type == MediaType::kJson && !form.pretty;
   if (plain && !first) out += ',';

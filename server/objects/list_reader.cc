@@ -36,8 +36,9 @@ base::Status ListReader::ReadPage(
                                .traceparent = query_.traceparent};
   STRATA_ASSIGN_OR_RETURN(replica::Page page, history_.Read(selection));
   if (selection.count) count_ = page.count;
+  Object object;  // one after the other, in the same memory
   for (size_t i = 0; i < page.records.size(); ++i) {
-    if (Take(page.records[i], visit)) continue;
+    if (Take(page.records[i], object, visit)) continue;
     if (i + 1 < page.records.size() || !page.next.empty())
       stopped_at_ = keys_.KeyOf(page.records[i].id).substr(begin_.size());
     position_.key.clear();
@@ -47,15 +48,16 @@ base::Status ListReader::ReadPage(
   return base::OkStatus();
 }
 
-bool ListReader::Take(const records::Change& record,
+bool ListReader::Take(const records::Change& record, Object& object,
                       absl::FunctionRef<void(const google::protobuf::Message& object)> visit) {
-  std::optional<Object> object = kind_.Parse(record);
-  if (!object || !query_.selector.Matches(*object)) return true;
-  if (!kind_.Present(record.revision, *object)) return true;
+  if (!kind_.ParseInto(record, object)) return true;
+  if (query_.selector.asks_for_fields()) kind_.ReadFields(object);
+  if (!query_.selector.Matches(object)) return true;
+  if (!kind_.Present(record.revision, object)) return true;
   if (kind_.expand == nullptr) {
-    visit(*object->message);
+    visit(*object.message);
   } else {
-    kind_.expand(*object->message, [&](const Object& part) {
+    kind_.expand(*object.message, [&](const Object& part) {
       if (query_.selector.Matches(part)) visit(*part.message);
     });
   }

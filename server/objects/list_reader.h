@@ -60,7 +60,7 @@ class ListReader {
 
  private:
   // False once the limit is reached.
-  bool Take(const records::Change& record,
+  bool Take(const records::Change& record, Object& object,
             absl::FunctionRef<void(const google::protobuf::Message& object)> visit);
 
   const replica::History& history_;

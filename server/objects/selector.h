@@ -16,6 +16,7 @@ class Selector {
       : labels_(std::move(labels)), fields_(std::move(fields)), resource_(&resource) {}
 
   bool all() const { return labels_.empty() && fields_.empty(); }
+  bool asks_for_fields() const { return !fields_.empty(); }
   // The object is of the resource, or has as many fields.
   bool Matches(const Object& object) const;
 
