@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes the tables of docs/performance.md from build/bench/results.json: what stands between a line
-`<!-- rows: PART -->` (or `targets`, `scale`) and the next `<!-- end -->`.
+`<!-- rows: PART -->` (or `targets`, `scale`) and the next `<!-- end -->`. With arguments, of these parts alone.
 """
 
 import re
+import sys
 
 import results
 import scale
@@ -67,6 +68,8 @@ def main():
 
     def written(match):
         name = match[1]
+        if len(sys.argv) > 1 and name not in sys.argv[1:]:
+            return match[0]
         lines = makers[name]() if name in makers else of_part(name, measurements["rows"])
         return "\n".join([f"<!-- rows: {name} -->", *lines, "<!-- end -->"])
 
