@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,8 +37,8 @@ func (c *cluster) plug(version, path string) plugged {
 // command by which an own kubeconfig goes to the plugin too: kubectl takes no flag before a plugin's name.
 func (k plugged) command(user string, args ...string) *exec.Cmd {
 	command := exec.Command(k.path, args...)
-	command.Env = append(os.Environ(), "PATH="+k.bin+":"+os.Getenv("PATH"), "KUBECONFIG="+k.c.path(user+".kubeconfig"),
-		"TERM=xterm", "NO_COLOR=")
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NO_COLOR=") })
+	command.Env = append(env, "PATH="+k.bin+":"+os.Getenv("PATH"), "KUBECONFIG="+k.c.path(user+".kubeconfig"), "TERM=xterm")
 	return command
 }
 

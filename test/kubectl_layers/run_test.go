@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +25,8 @@ type outcome struct {
 func command(t *testing.T, kubeconfig string, args ...string) *exec.Cmd {
 	cmd := exec.Command(rig.Peer(t, "kubectl-layers"), args...)
 	// Colours are the terminal's to have, whatever this one says.
-	cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=", "KUBECONFIG="+kubeconfig, "HOME="+t.TempDir())
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NO_COLOR=") })
+	cmd.Env = append(env, "TERM=xterm", "KUBECONFIG="+kubeconfig, "HOME="+t.TempDir())
 	return cmd
 }
 
@@ -47,8 +50,12 @@ func inTerminal(t *testing.T, kubeconfig string, args ...string) outcome {
 	// At the program's end reading a pseudo-terminal fails (EIO).
 	text, _ := io.ReadAll(terminal)
 	code := codeOf(t, cmd.Wait())
-	return outcome{strings.ReplaceAll(string(text), "\r\n", "\n"), "", code}
+	shown := progress.ReplaceAllString(strings.ReplaceAll(string(text), "\r\n", "\n"), "")
+	return outcome{shown, "", code}
 }
+
+// progress of many requests, which a slow machine shows.
+var progress = regexp.MustCompile("\r\x1b\\[K[^\r\x1b\n]*")
 
 func codeOf(t *testing.T, err error) int {
 	t.Helper()

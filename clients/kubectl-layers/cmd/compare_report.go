@@ -14,7 +14,6 @@ func (k *compareCommand) show(report *compare.Report) error {
 	if k.print.Output != "" && k.print.Output != "wide" {
 		return k.print.Print(k.screen, objectsOf(report))
 	}
-	out := k.screen.Out
 	for i := range report.Findings {
 		f := &report.Findings[i]
 		if f.Expected() && !k.expected {
@@ -29,13 +28,13 @@ func (k *compareCommand) show(report *compare.Report) error {
 		case f.Unsettled:
 			style, what = view.Warn, "changes all the time, so it can't be compared"
 		}
-		fmt.Fprintln(out, k.screen.Paint(style, f.Name.Namespace+"/"+f.Name.Stream+"  "+what))
+		k.screen.Line(style, "%s/%s  %s", f.Name.Namespace, f.Name.Stream, what)
 		for _, d := range f.Differences {
 			path := "  " + d.Path
 			if d.Reason != "" {
 				path += "  (" + d.Reason + ")"
 			}
-			fmt.Fprintf(out, "%s\n    first   %s\n    second  %s\n", path, d.A, d.B)
+			k.screen.Line(view.Plain, "%s\n    first   %s\n    second  %s", path, d.A, d.B)
 		}
 	}
 	if !k.print.NoHeaders {

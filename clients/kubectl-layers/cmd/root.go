@@ -107,7 +107,7 @@ func (c *common) reference(text string) (model.Reference, error) {
 func (c *common) note(text string) {
 	if !c.noted[text] {
 		c.noted[text] = true
-		fmt.Fprintln(c.screen.ErrOut, "note: "+text)
+		c.screen.Note("note: " + text)
 	}
 }
 

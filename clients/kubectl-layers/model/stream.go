@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"strata/clients/kubectl-layers/api"
 )
@@ -202,7 +204,11 @@ func (s *Stream) otherTags() string {
 	const most = 10
 	var names []string
 	for _, tag := range s.Tags {
-		names = append(names, tag.Name)
+		name := tag.Name
+		if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			name = strconv.Quote(name) // A tag's name may be anything.
+		}
+		names = append(names, name)
 	}
 	if len(names) > most {
 		names = append(names[:most], "...")

@@ -53,7 +53,7 @@ func (p *Progress) tell(stop <-chan struct{}) {
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	shown := false
+	began, shown := time.Now(), false
 	for {
 		select {
 		case <-stop:
@@ -61,7 +61,10 @@ func (p *Progress) tell(stop <-chan struct{}) {
 				fmt.Fprint(p.Out, "\r\x1b[K")
 			}
 			return
-		case <-ticker.C:
+		case now := <-ticker.C:
+			if now.Sub(began) < time.Second {
+				continue
+			}
 			shown = true
 			p.line()
 		}

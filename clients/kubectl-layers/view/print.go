@@ -2,7 +2,6 @@ package view
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -103,7 +102,7 @@ func (f *Flags) Print(screen Screen, r *Result) error {
 		return printer.PrintObj(list(table), screen.Out)
 	}
 	if len(r.Rows) == 0 && r.Empty != "" {
-		fmt.Fprintln(screen.ErrOut, r.Empty)
+		screen.Note(r.Empty)
 		return nil
 	}
 	return f.printTable(screen, r, table, styles)
@@ -139,7 +138,7 @@ func (f *Flags) printTable(screen Screen, r *Result, table *metav1.Table, styleO
 	}
 	if !f.NoHeaders {
 		for _, line := range r.Before {
-			fmt.Fprintln(screen.Out, line)
+			screen.Line(Plain, "%s", line)
 		}
 	}
 	for i, line := range strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n") {
@@ -147,11 +146,11 @@ func (f *Flags) printTable(screen Screen, r *Result, table *metav1.Table, styleO
 		if i < len(styles) {
 			style = styles[i]
 		}
-		fmt.Fprintln(screen.Out, screen.Paint(style, strings.TrimRight(line, " ")))
+		screen.Line(style, "%s", strings.TrimRight(line, " "))
 	}
 	if !f.NoHeaders {
 		for _, line := range r.After {
-			fmt.Fprintln(screen.Out, line)
+			screen.Line(Plain, "%s", line)
 		}
 	}
 	return nil

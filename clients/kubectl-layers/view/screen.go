@@ -1,10 +1,12 @@
 package view
 
 import (
+	"fmt"
 	"os"
 
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/cli-runtime/pkg/printers"
 )
 
 // Screen is where output goes.
@@ -14,11 +16,9 @@ type Screen struct {
 	Terminal, Colour bool
 }
 
-// NewScreen looks at what the streams are. NO_COLOR (no-color.org) and TERM=dumb turn colours off.
+// NewScreen looks at what the streams are.
 func NewScreen(streams genericiooptions.IOStreams) Screen {
-	screen := Screen{IOStreams: streams, Terminal: IsTerminal(streams.Out)}
-	screen.Colour = screen.Terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	return screen
+	return Screen{IOStreams: streams, Terminal: IsTerminal(streams.Out), Colour: printers.AllowsColorOutput(streams.Out)}
 }
 
 // IsTerminal tells whether a stream is one.
@@ -36,3 +36,11 @@ func (s Screen) Paint(style Style, line string) string {
 	}
 	return "\x1b[" + code + "m" + line + "\x1b[0m"
 }
+
+// Line prints text that servers may have had a say in: what a terminal would take for a command is shown instead.
+func (s Screen) Line(style Style, format string, args ...any) {
+	fmt.Fprintln(s.Out, s.Paint(style, printers.EscapeTerminal(fmt.Sprintf(format, args...))))
+}
+
+// Note prints such text on stderr.
+func (s Screen) Note(text string) { fmt.Fprintln(s.ErrOut, printers.EscapeTerminal(text)) }

@@ -97,3 +97,17 @@ func TestTreesAreDrawnOnTerminals(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestWhatAServerSaysCommandsNoTerminal(t *testing.T) {
+	var out bytes.Buffer
+	screen := Screen{IOStreams: genericiooptions.IOStreams{Out: &out, ErrOut: &out}}
+	r := result()
+	r.Before, r.Rows[0].Cells[0] = []string{"a\x1b[2Jbove"}, "b\x1b[2J"
+	if err := NewFlags().Print(screen, r); err != nil {
+		t.Fatal(err)
+	}
+	screen.Note("\x1b]0;title\a")
+	if strings.Contains(out.String(), "\x1b") || !strings.Contains(out.String(), "a^[[2Jbove") {
+		t.Errorf("%q", out.String())
+	}
+}
