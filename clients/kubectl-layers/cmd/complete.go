@@ -23,30 +23,22 @@ func (c *common) completeReference(cmd *cobra.Command, args []string, typed stri
 		return nil, directive
 	}
 	name, _, tagWanted := strings.Cut(typed, ":")
-	ref, err := c.reference(name + strings.Repeat("x", btoi(name == "" || strings.HasSuffix(name, "/"))))
-	if err != nil {
+	prefix, stream := "", name
+	namespace, err := c.namespace()
+	if before, after, found := strings.Cut(name, "/"); found {
+		prefix, namespace, stream = before+"/", before, after
+	} else if err != nil {
 		return nil, directive
-	}
-	prefix := ""
-	if namespace, _, found := strings.Cut(name, "/"); found {
-		prefix = namespace + "/"
 	}
 	var offers []string
 	if tagWanted {
-		for _, tag := range client.Tags(ctx, ref.Namespace, ref.Stream) {
+		for _, tag := range client.Tags(ctx, namespace, stream) {
 			offers = append(offers, name+":"+tag)
 		}
 		return matching(offers, typed), cobra.ShellCompDirectiveNoFileComp
 	}
-	_ = client.Names(ctx, read.Scope{Namespace: ref.Namespace}, func(_, stream string) { offers = append(offers, prefix+stream) })
+	_ = client.Names(ctx, read.Scope{Namespace: namespace}, func(_, stream string) { offers = append(offers, prefix+stream) })
 	return matching(offers, typed), directive
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func matching(offers []string, typed string) []string {

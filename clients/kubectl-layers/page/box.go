@@ -16,7 +16,6 @@ const (
 	Kept    Kind = "kept"
 	Added   Kind = "added"
 	Removed Kind = "removed"
-	Others  Kind = "others"
 )
 
 // Box of the treemap.
@@ -29,6 +28,7 @@ type Box struct {
 
 	// Where it lies in its parent: left, top, width and height in percent.
 	Place template.CSS
+	Small bool // there is no room for a label
 }
 
 func (b *Box) add(child *Box) {
@@ -36,18 +36,21 @@ func (b *Box) add(child *Box) {
 	b.Bytes += child.Bytes
 }
 
-// arrange gives all boxes below this one their places.
-func (b *Box) arrange(aspect float64) {
+// arrange gives all boxes below this one their places. `width` and `height` are this one's own, of the map's height.
+func (b *Box) arrange(width, height float64) {
+	const roomForALabel = 0.06 // some 35 pixels
 	weights := make([]float64, len(b.Children))
 	for i, child := range b.Children {
 		weights[i] = float64(child.Bytes)
 	}
-	for i, rect := range Squarify(weights, aspect) {
+	for i, rect := range Squarify(weights, width/height) {
 		child := b.Children[i]
 		child.Place = template.CSS(fmt.Sprintf("left:%.3f%%;top:%.3f%%;width:%.3f%%;height:%.3f%%", rect.X, rect.Y, rect.Width,
 			rect.Height))
-		if rect.Height > 0 {
-			child.arrange(aspect * rect.Width / rect.Height)
+		ownWidth, ownHeight := width*rect.Width/100, height*rect.Height/100
+		child.Small = min(ownWidth, ownHeight) < roomForALabel
+		if ownWidth > 0 && ownHeight > 0 {
+			child.arrange(ownWidth, ownHeight)
 		}
 	}
 	// What has no bytes has no place.

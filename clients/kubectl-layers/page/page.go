@@ -40,7 +40,7 @@ type content struct {
 const aspect = 2.0
 
 func (c content) render() []byte {
-	c.Map.arrange(aspect)
+	c.Map.arrange(aspect, 1)
 	c.Style, c.Script = template.CSS(style), template.JS(script)
 	sum := sha256.Sum256([]byte(script))
 	c.Policy = template.HTMLAttr(`content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-` +
