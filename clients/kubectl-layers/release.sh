@@ -33,7 +33,7 @@ for platform in "$@"; do
   [[ $os != windows ]] || bin=$bin.exe
   archive=kubectl-layers-$os-$arch.tar.gz
   staged=$(mktemp -d)
-  CGO_ENABLED=${CGO_ENABLED:-0} GOOS=$os GOARCH=$arch go build -trimpath -o "$staged/$bin" \
+  CGO_ENABLED=${CGO_ENABLED:-0} GOOS=$os GOARCH=$arch go build -trimpath -buildvcs=false -o "$staged/$bin" \
     -ldflags "-s -w -X strata/clients/kubectl-layers/cmd.Version=$version"
   cp README.md "$staged"
   # The same bytes from the same sources.

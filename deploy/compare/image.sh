@@ -17,7 +17,7 @@ cd "$(dirname "$(readlink -f "$0")")/../../clients/kubectl-layers"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X strata/clients/kubectl-layers/cmd.Version=v0.1.0" -o "$work/kubectl-layers"
+CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X strata/clients/kubectl-layers/cmd.Version=v0.1.0" -o "$work/kubectl-layers"
 cat >"$work/Containerfile" <<END
 FROM scratch
 COPY kubectl-layers /

@@ -20,8 +20,8 @@ func TestKrewInstallsIt(t *testing.T) {
 		// With cgo, as the tests' other programs: without it all packages would be compiled once more.
 		cmd.Env = append(os.Environ(), "KREW_ROOT="+root, "KREW_NO_UPGRADE_CHECK=1", "HOME="+root, "CGO_ENABLED=1",
 			"PATH="+root+"/bin:"+bin+":"+os.Getenv("PATH"))
-		// Where Go keeps what it has built and fetched depends on the home.
-		for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH"} {
+		// Where Go keeps what it has built, fetched and been told depends on the home.
+		for _, name := range []string{"GOCACHE", "GOENV", "GOMODCACHE", "GOPATH"} {
 			value, err := exec.Command("go", "env", name).Output()
 			if err != nil {
 				t.Fatal(err)

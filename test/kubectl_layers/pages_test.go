@@ -52,7 +52,7 @@ func TestPagesShowBytesInABrowser(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		show := exec.CommandContext(ctx, browser, "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--hide-scrollbars",
+		show := exec.CommandContext(ctx, browser, "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr", "--hide-scrollbars",
 			"--user-data-dir="+t.TempDir(), "--window-size=1280,1100", "--screenshot="+picture, "file://"+page)
 		said, err := show.CombinedOutput()
 		if err != nil || strings.Contains(string(said), "CONSOLE") {

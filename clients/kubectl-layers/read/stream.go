@@ -82,8 +82,7 @@ func (s Scope) query() url.Values {
 
 // Names lists image streams without what is in them.
 func (c *Client) Names(ctx context.Context, scope Scope, each func(namespace, name string)) error {
-	query := scope.query()
-	return listAs(ctx, c, query, "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", func(item *api.ImageStream) {
+	return listAs(ctx, c, scope.query(), "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json", func(item *api.ImageStream) {
 		each(item.Namespace, item.Name)
 	}, In(api.ImageGroup, scope.Namespace, "imagestreams"))
 }
