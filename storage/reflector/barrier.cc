@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace strata::reflector {
@@ -11,6 +12,10 @@ namespace {
 
 const std::vector<double> kWaitBuckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
                                           0.025,  0.05,    0.1,    0.5,   1,      5};
+// Of what is kept of when the index came where: a quarter of an hour.
+constexpr std::chrono::milliseconds kPassedInterval{500};
+constexpr size_t kMostPassed = 1'800;
+
 const std::vector<double> kBatchBuckets = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096};
 
 }  // namespace
@@ -101,7 +106,7 @@ void Barrier::Enqueue(Waiter waiter) {
       result = base::CancelledError("shutting down");
     } else if (published_ == 0) {
       result = base::FailedPreconditionError("the index isn't complete yet");
-    } else if (waiter.named && published_ >= waiter.target.revision) {
+    } else if (waiter.named && complete() >= waiter.target.revision) {
       result = published_;
     } else if (waiting_ + waiter.requests > options_.max_waiters) {
       result = base::ResourceExhaustedError("too many requests wait for the storage backend");
@@ -145,7 +150,7 @@ Barrier::Waiters Barrier::TakeReached() {
   if (published_ < nearest_ || !attached_) return {};
   Waiters reached = Extract(reading_done_, [&](const Waiter& w) {
     mu_.AssertHeld();
-    return Reached(w.target);
+    return w.named ? complete() >= w.target.revision : Reached(w.target);
   });
   nearest_ = kNever;
   oldest_read_ = base::MonotonicTime::max();
@@ -156,17 +161,19 @@ Barrier::Waiters Barrier::TakeReached() {
   return reached;
 }
 
-void Barrier::Publish(base::Revision revision, base::Revision change, int64_t keys,
-                      bool after_list) {
+void Barrier::Publish(base::Revision revision, base::Revision change, int64_t keys, bool after_list,
+                      base::Revision complete) {
   Waiters reached;
   base::Revision published;
   {
     absl::MutexLock lock(&mu_);
     published_ = after_list ? revision : std::max(published_, revision);
+    complete_ = complete;
     newest_change_ = after_list ? change : std::max(newest_change_, change);
     keys_ = keys;
     published = published_;
     if (after_list) attached_ = true;
+    if (options_.disorder.count() > 0) NotePassed(after_list);
     reached = TakeReached();
     if (after_list) {
       // What they wait for may be of a history that is no more.
@@ -178,6 +185,31 @@ void Barrier::Publish(base::Revision revision, base::Revision change, int64_t ke
     }
   }
   Complete(std::move(reached), published);
+}
+
+void Barrier::NotePassed(bool after_list) {
+  const auto now = clock_.Now();
+  if (after_list) passed_.clear();
+  if (!passed_.empty() && now - passed_.back().first < kPassedInterval) {
+    passed_.back().second = published_;
+    return;
+  }
+  if (passed_.size() == kMostPassed) passed_.pop_front();
+  passed_.emplace_back(now, published_);
+}
+
+base::Revision Barrier::StartOf(base::Revision named) const {
+  if (options_.disorder.count() == 0) return named;
+  absl::MutexLock lock(&mu_);
+  const auto reached = std::find_if(passed_.begin(), passed_.end(),
+                                    [&](const auto& p) { return p.second >= named; });
+  const auto before =
+      (reached == passed_.end() ? clock_.Now() : reached->first) - options_.disorder;
+  const auto later =
+      std::find_if(passed_.begin(), passed_.end(), [&](const auto& p) { return p.first > before; });
+  // What came before the first of them came with a list, and can't be told again.
+  if (later == passed_.begin()) return std::min(named, passed_.empty() ? 0 : later->second - 1);
+  return std::min(named, std::prev(later)->second);
 }
 
 void Barrier::Detach() {
@@ -328,7 +360,7 @@ void Barrier::Expire() {
     absl::MutexLock lock(&mu_);
     const auto now = clock_.Now();
     if (now < earliest_deadline_) return;
-    published = published_;
+    published = complete();
     why = attached_ ? "the storage backend didn't answer in time"
                     : "the watch of the storage backend is away";
     earliest_deadline_ = oldest_read_ = base::MonotonicTime::max();

@@ -9,11 +9,14 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "lib/base/clock.h"
@@ -44,6 +47,9 @@ class Barrier {
     // and between two that fail.
     std::chrono::milliseconds probe_interval{1'000};
     std::chrono::milliseconds failure_interval{100};
+    // How far apart watches of one source may be, so that two servers can have told its changes in
+    // different orders; 0: there is one order. See StartOf.
+    std::chrono::milliseconds disorder{0};
   };
 
   // How far the watch has to come. Where progress notifications can't be trusted, a read tells
@@ -73,6 +79,7 @@ class Barrier {
   };
 
   using Done = std::function<void(base::StatusOr<base::Revision>)>;
+  static constexpr base::Revision kNever = std::numeric_limits<base::Revision>::max();
 
   Barrier(const Options& options, Backend& backend, const base::Clock& clock,
           obs::Metrics& metrics);
@@ -97,14 +104,20 @@ class Barrier {
   void WaitFor(base::Revision revision, base::MonotonicTime deadline, Done done)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Where a watch has to begin that goes on behind revision `named`, which another server may have
+  // told: there, unless the orders of changes differ; then so much earlier that nothing is missed,
+  // and what came in that time is told again.
+  base::Revision StartOf(base::Revision named) const ABSL_LOCKS_EXCLUDED(mu_);
+
   // The index's revision; 0 before the first list.
   base::Revision current() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // The reflector's thread tells how far the index is. `keys` is the number of keys in our range,
   // `change` the revision of the newest change. After a list the revision may be lower than before:
-  // who waits then asks the backend again.
-  void Publish(base::Revision revision, base::Revision change, int64_t keys, bool after_list)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  // who waits then asks the backend again. Of a source that has several watches, one may be ahead
+  // of another: whoever names a revision waits until nothing up to it is still to come, `complete`.
+  void Publish(base::Revision revision, base::Revision change, int64_t keys, bool after_list,
+               base::Revision complete = kNever) ABSL_LOCKS_EXCLUDED(mu_);
 
   // The watch broke, so the backend may have become one with another history: until Attach or a
   // list, revisions can't be compared, and everybody waits.
@@ -124,12 +137,15 @@ class Barrier {
     base::MonotonicTime read_at = base::MonotonicTime::max();  // when a read told the target
   };
   using Waiters = std::vector<Waiter>;
-  static constexpr base::Revision kNever = std::numeric_limits<base::Revision>::max();
 
   bool Reached(const Target& target) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  base::Revision complete() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return std::min(published_, complete_);
+  }
   // Moves those of `from` that `out` accepts to the result.
   template <typename Accept>
   static Waiters Extract(Waiters& from, const Accept& accept);
+  void NotePassed(bool after_list) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Complete(Waiters waiters, const base::StatusOr<base::Revision>& result);
   void Enqueue(Waiter waiter) ABSL_LOCKS_EXCLUDED(mu_);
   // Those for whom the watch has come far enough.
@@ -158,12 +174,15 @@ class Barrier {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool attached_ ABSL_GUARDED_BY(mu_) = true;
   base::Revision published_ ABSL_GUARDED_BY(mu_) = 0;
+  base::Revision complete_ ABSL_GUARDED_BY(mu_) = kNever;
   base::Revision newest_change_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t keys_ ABSL_GUARDED_BY(mu_) = 0;
   bool backend_fails_ ABSL_GUARDED_BY(mu_) = false;  // the last read or probe did
-  Waiters queued_ ABSL_GUARDED_BY(mu_);              // for the next read
-  Waiters in_flight_ ABSL_GUARDED_BY(mu_);           // share the read that is on its way
-  Waiters reading_done_ ABSL_GUARDED_BY(mu_);        // wait for the watch
+  // When the index came to which revision, where orders differ: since the last list, oldest first.
+  std::deque<std::pair<base::MonotonicTime, base::Revision>> passed_ ABSL_GUARDED_BY(mu_);
+  Waiters queued_ ABSL_GUARDED_BY(mu_);        // for the next read
+  Waiters in_flight_ ABSL_GUARDED_BY(mu_);     // share the read that is on its way
+  Waiters reading_done_ ABSL_GUARDED_BY(mu_);  // wait for the watch
   // Nobody in reading_done_ is reached before this; the least revision if some wait for a change
   // and a count.
   base::Revision nearest_ ABSL_GUARDED_BY(mu_) = kNever;

@@ -55,11 +55,12 @@
 #include "storage/reflector/events.h"
 #include "storage/reflector/health.h"
 #include "storage/reflector/lister.h"
+#include "storage/reflector/source.h"
 #include "storage/reflector/standby.h"
 
 namespace strata::reflector {
 
-class Reflector : private Barrier::Backend {
+class Reflector final : public Source, private Barrier::Backend {
  public:
   struct Options {
     ListOptions list{};
@@ -72,20 +73,16 @@ class Reflector : private Barrier::Backend {
             const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics);
   ~Reflector() override;
 
-  void Start();
-  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
-
-  Barrier& barrier() { return barrier_; }
-
-  // Whether a list has been completed since Start.
-  bool synced() const { return barrier_.current() != 0; }
+  void Start() override;
+  void Stop() override ABSL_LOCKS_EXCLUDED(mu_);
+  Barrier& barrier() override { return barrier_; }
+  bool synced() const override { return barrier_.current() != 0; }
 
   // Whether another stream could take over from the watch's.
   bool has_standby() const { return standby_.ready(); }
 
-  // OK while the watch is open and reads succeed; otherwise why not. Told by the log too, once each
-  // time that it changes.
-  base::Status connection() const { return health_.status(); }
+  // OK while the watch is open and reads succeed.
+  base::Status connection() const override { return health_.status(); }
 
  private:
   // Why the watch ended, which decides what follows.
