@@ -29,6 +29,12 @@ void SortByName(google::protobuf::RepeatedPtrField<Tag>& tags, const Name& name)
   tags.DeleteSubrange(kept, tags.size() - kept);
 }
 
+template <typename Record>
+void SetRevision(base::Revision revision, Record& record) {
+  auto& metadata = *record.mutable_metadata();
+  if (metadata.resource_version().empty()) metadata.set_resource_version(std::to_string(revision));
+}
+
 std::string Repository(const std::string& host, const v1::ImageStream& stream) {
   if (host.empty()) return {};
   return fmt::format("{}/{}/{}", host, stream.metadata().namespace_(), stream.metadata().name());
@@ -37,7 +43,7 @@ std::string Repository(const std::string& host, const v1::ImageStream& stream) {
 }  // namespace
 
 void PresentStored(base::Revision revision, v1::ImageStream& stream) {
-  stream.mutable_metadata()->set_resource_version(std::to_string(revision));
+  SetRevision(revision, stream);
   v1::ImageStreamSpec& spec = *stream.mutable_spec();
   for (v1::TagReference& tag : *spec.mutable_tags()) SetDefaults(tag);
   SortByName(*spec.mutable_tags(), [](const v1::TagReference& tag) { return tag.name(); });
@@ -55,7 +61,7 @@ void Present(const RegistryHostnames& registry, base::Revision revision, v1::Ima
 }
 
 base::Status Present(base::Revision revision, v1::Image& image) {
-  image.mutable_metadata()->set_resource_version(std::to_string(revision));
+  SetRevision(revision, image);
   return NormalizeMetadata(image);
 }
 

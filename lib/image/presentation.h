@@ -18,8 +18,8 @@ struct RegistryHostnames {
   std::string external;
 };
 
-// Makes of the stored record the object that is served: its revision, the defaults of version v1,
-// tags once each and in order of their names.
+// Makes of the stored record the object that is served: its revision, unless it says one itself
+// (records::Change), the defaults of version v1, tags once each and in order of their names.
 void PresentStored(base::Revision revision, v1::ImageStream& stream);
 
 // And the repositories of `registry`.

@@ -42,6 +42,11 @@ TEST(ImageStreams, AreShownAtTheirRevisionWithTheDefaultsOfV1) {
                                  R"("referencePolicy":{"type":"Local"})"));
 }
 
+TEST(ImageStreams, KeepTheRevisionThatTheySayThemselves) {
+  EXPECT_THAT(Presented(R"({"metadata":{"resourceVersion":"7"}})"),
+              testing::HasSubstr(R"("resourceVersion":"7")"));
+}
+
 TEST(ImageStreams, HaveEachTagOnceAndInOrderOfNames) {
   const auto names = [](const std::string& list) {
     const std::string tags = Presented(Stored(R"({"tags":)" + list + "}"));

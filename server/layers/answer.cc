@@ -370,7 +370,8 @@ base::StatusOr<Encoded> Build(const NameTable& names, const WellKnown& known,
   if (!metadata.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
     return base::DataLossError("metadata doesn't parse");
   }
-  metadata.set_resource_version(std::to_string(gathered.stream->revision()));
+  if (metadata.resource_version().empty())
+    metadata.set_resource_version(std::to_string(gathered.stream->revision()));
   Encoded encoded;
   encoded.revision = gathered.stream->revision();
   encoded.body = Body(names, known, gathered, metadata, form.representation, stop);

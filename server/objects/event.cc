@@ -17,6 +17,8 @@ std::shared_ptr<Event> EventOf(const Kind& kind, const replica::Event& change) {
   if (now && !kind.Present(revision, *now)) now.reset();
   std::optional<Object> before;
   if (change.before) before = kind.Parse(*change.before);
+  if (before)
+    before->mutable_metadata().set_resource_version(now ? now->metadata().resource_version() : "");
   if (before && !kind.Present(revision, *before)) before.reset();
   if (!now && !before) return nullptr;
   return std::make_shared<Event>(kind.resource, revision, std::move(now), std::move(before),

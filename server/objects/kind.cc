@@ -34,6 +34,10 @@ const meta::ObjectMeta& Object::metadata() const {
       message->GetReflection()->GetMessage(*message, MetadataField(*message)));
 }
 
+meta::ObjectMeta& Object::mutable_metadata() {
+  return MutableMetadata(*message);
+}
+
 std::string FieldAt(const Message& object, std::string_view path) {
   const size_t dot = std::min(path.find('.'), path.size());
   const auto& fields = codec::PlanOf(object.GetDescriptor()).by_name;

@@ -31,6 +31,7 @@ struct Object {
   std::vector<std::string> fields;
 
   const meta::ObjectMeta& metadata() const;
+  meta::ObjectMeta& mutable_metadata();
 };
 
 struct Kind {

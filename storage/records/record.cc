@@ -10,6 +10,7 @@
 #include "lib/codec/encode_protobuf.h"
 #include "lib/codec/field_reader.h"
 #include "proto/image/image_v1.pb.h"
+#include "proto/k8s/list.pb.h"
 #include "proto/k8s/runtime.pb.h"
 
 namespace strata::records {
@@ -94,6 +95,25 @@ base::StatusOr<std::string> FromEnvelope(Kind kind, std::string value) {
   return value;
 }
 
+// Nothing if it isn't there, or the message is malformed.
+std::string_view FieldOf(std::string_view message, int number) {
+  std::string_view found;
+  FieldReader reader(message);
+  while (reader.Next())
+    if (reader.number() == number) found = reader.bytes();
+  return reader.ok() ? found : std::string_view();
+}
+
+// Writers leave the resourceVersion empty; what some other one left there isn't the record's.
+void DropVersion(std::string& object) {
+  constexpr int kMetadata = 1, kResourceVersion = 6;
+  if (FieldOf(FieldOf(object, kMetadata), kResourceVersion).empty()) return;
+  k8s::io::apimachinery::pkg::apis::meta::v1::AnyObject any;
+  if (!any.ParseFromString(object)) return;
+  any.mutable_metadata()->clear_resource_version();
+  object = any.SerializeAsString();
+}
+
 base::StatusOr<std::string> ObjectOf(Kind kind, std::string value) {
   if (value.empty()) return base::DataLossError("the value is empty");
   if (value.starts_with(kMagic)) return FromEnvelope(kind, std::move(value));
@@ -118,6 +138,7 @@ Change Decode(Id id, std::string value, base::Revision revision) {
   auto object = ObjectOf(change.id.kind, std::move(value));
   if (object.ok()) {
     change.object = *std::move(object);
+    DropVersion(change.object);
   } else {
     change.state = Change::State::kUnreadable;
     change.reason = base::Message(object.status());

@@ -24,7 +24,8 @@ struct Id {
 struct Change {
   enum class State {
     kPresent,  // `object` is the protobuf encoding of github.com.openshift.api.image.v1's message
-               // of this kind
+               // of this kind. Its metadata.resourceVersion is empty, or what clients see instead
+               // of `revision`: a source that isn't the backend itself has an order of its own.
     kUnreadable,  // `reason` says why; the record exists
     kDeleted,
   };
@@ -42,7 +43,8 @@ struct Change {
 //
 // Read are protobuf in its `k8s\0` envelope and JSON, of apiVersion image.openshift.io/v1 and the
 // legacy v1 (k8s.io/apiserver pkg/server/storage/storage_codec.go). The object's own name isn't
-// compared with the key's: the key decides, as in the reference.
+// compared with the key's: the key decides, as in the reference; nor does the resourceVersion count
+// that it was stored with.
 Change Decode(Id id, std::string value, base::Revision revision);
 
 // The deletion of the record.

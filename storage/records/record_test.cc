@@ -55,6 +55,22 @@ TEST(Record, AnObjectStaysInTheMemoryOfItsValue) {
   EXPECT_EQ(change.object.data(), memory);
 }
 
+TEST(Record, TheResourceVersionThatItWasStoredWithIsNotItsOwn) {
+  github::com::openshift::api::image::v1::Image image;
+  image.mutable_metadata()->set_name("x");
+  image.set_docker_image_manifest("m");
+  const std::string without = image.SerializeAsString();
+  image.mutable_metadata()->set_resource_version("");
+  EXPECT_EQ(DecodeImage(Encode(Kind::kImage, image.SerializeAsString())).object,
+            image.SerializeAsString())
+      << "as writers leave it";
+  image.mutable_metadata()->set_resource_version("99");
+  EXPECT_EQ(DecodeImage(Encode(Kind::kImage, image.SerializeAsString())).object, without);
+  EXPECT_EQ(DecodeImage(Encode(Kind::kImage, image.SerializeAsString() + "\xff")).object,
+            image.SerializeAsString() + "\xff")
+      << "it can't be read anyway";
+}
+
 TEST(Record, TheEnvelopesMembersMayStandInAnyOrderAndTheLastOneCounts) {
   const std::string type = Envelope("v1", "Image", "").substr(4);
   for (const std::string& value :
