@@ -47,11 +47,14 @@ class Api {
 
   virtual ~Api() = default;
   virtual void Send(Request request, Done done) = 0;
-  // An answer that goes on: its bytes go to `data` as they come. `done` gets the status, and the
-  // body where that isn't 200.
+  // An answer that goes on: its bytes go to `data` as they come, and before them, when it begins,
+  // none. `done` gets the status, and the body where that isn't 200.
   virtual void Stream(Request request, Data data, Done done) = 0;
   // Calls `task` on the same thread after `delay`, or never if the end comes first.
   virtual void RunAfter(std::chrono::milliseconds delay, std::function<void()> task) = 0;
+  // Ends all requests: whoever waits is answered with kCancelled before it returns. Later ones are
+  // refused.
+  virtual void Stop() {}
 };
 
 // For threads that may wait, and requests that aren't retried: the answer, or kDeadlineExceeded.

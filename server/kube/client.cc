@@ -2,6 +2,9 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <map>
@@ -30,6 +33,7 @@ constexpr double kFirstDelayMs = 500, kGrowth = 1.5, kJitter = 0.2;
 constexpr milliseconds kTokenAge{10'000};
 constexpr size_t kMaxTokenBytes = 64 << 10;
 constexpr long kTcpKeepaliveSeconds = 30;  // NOLINT(google-runtime-int): libcurl's type
+constexpr milliseconds kTcpPatience{60'000};
 constexpr milliseconds kRootsAge{60'000};
 constexpr size_t kMaxCaBytes = 16 << 20;
 const std::vector<double> kSeconds = {0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60};
@@ -219,7 +223,10 @@ class Client::Loop {
                      static_cast<long>(options.connection_lifetime.count()));  // NOLINT
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      static_cast<long>(options.connect_timeout.count()));  // NOLINT
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, &Loop::OnSocket);
     if (transfer.data) {
+      curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &Loop::OnHeader);
+      curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer);
       curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
       curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME,
                        static_cast<long>(request.timeout.count() / 1000 + 1));  // NOLINT
@@ -342,15 +349,33 @@ class Client::Loop {
     return token_;
   }
 
+  // What was sent and isn't acknowledged, probes of an idle connection too, ends it: a watch of a
+  // host that is gone would otherwise last for minutes.
+  static int OnSocket(void*, curl_socket_t socket, curlsocktype) {
+    const auto patience = static_cast<unsigned>(kTcpPatience.count());
+    setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
+    return CURL_SOCKOPT_OK;
+  }
+
+  static bool Give(Transfer& transfer, std::string_view bytes) {
+    const bool goes_on = transfer.data(bytes);
+    if (!goes_on) transfer.ended_by_receiver = true;
+    return goes_on;
+  }
+
+  static size_t OnHeader(char* bytes, size_t, size_t size, void* to) {
+    auto& transfer = *static_cast<Transfer*>(to);
+    long status = 0;  // NOLINT(google-runtime-int)
+    curl_easy_getinfo(transfer.easy, CURLINFO_RESPONSE_CODE, &status);
+    if (std::string_view(bytes, size) != "\r\n" || status != 200) return size;
+    return Give(transfer, {}) ? size : 0;
+  }
+
   static size_t OnData(char* bytes, size_t, size_t size, void* to) {
     auto& transfer = *static_cast<Transfer*>(to);
     long status = 0;  // NOLINT(google-runtime-int)
     curl_easy_getinfo(transfer.easy, CURLINFO_RESPONSE_CODE, &status);
-    if (transfer.data && status == 200) {
-      if (transfer.data({bytes, size})) return size;
-      transfer.ended_by_receiver = true;
-      return 0;
-    }
+    if (transfer.data && status == 200) return Give(transfer, {bytes, size}) ? size : 0;
     if (transfer.response.body.size() + size > transfer.limit) {
       transfer.too_large = true;
       return 0;

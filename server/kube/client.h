@@ -47,8 +47,8 @@ class Client final : public Api {
   void RunAfter(std::chrono::milliseconds delay, std::function<void()> task) override
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Ends all requests and the thread. Later ones are refused.
-  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+  // Ends the thread, too.
+  void Stop() override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   struct Transfer;

@@ -130,17 +130,17 @@ TEST_F(KubeClient, StreamsUntilTheReceiverHasEnough) {
     return HttpPeer::Answer{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n"};
   });
   ClientOf(peer);
-  std::promise<std::string> got;
+  std::vector<std::string> got;
   std::promise<base::Status> ended;
   client->Stream(
       {.path = "/watch"},
       [&](std::string_view bytes) {
-        got.set_value(std::string(bytes));
-        return false;
+        got.emplace_back(bytes);
+        return bytes.empty();
       },
       [&](const base::StatusOr<Response>& end) { ended.set_value(end.status()); });
-  EXPECT_EQ(got.get_future().get(), "one");
   EXPECT_TRUE(ended.get_future().get().ok());
+  EXPECT_THAT(got, testing::ElementsAre("", "one")) << "that it begins is told";
 }
 
 TEST_F(KubeClient, SaysWhoCannotBeReached) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <utility>
 
 #include "proto/k8s/list.pb.h"
@@ -18,9 +17,7 @@ namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 using ::k8s::io::apimachinery::pkg::runtime::Unknown;
 
 constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
-constexpr size_t kLengthBytes = 4;
 constexpr std::chrono::seconds kWatchGrace{30};
-constexpr int kExpired = 410;
 
 bool Parse(google::protobuf::Message& message, std::string_view bytes) {
   return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
@@ -40,6 +37,7 @@ Informer::Informer(Api& api, Source source, const Options& options, Update updat
       options_(options),
       update_(std::move(update)),
       log_(log),
+      events_(options.max_frame_bytes),
       backoff_(options.first_backoff),
       status_(base::UnavailableError("nothing has been listed yet")) {}
 
@@ -94,7 +92,7 @@ void Informer::OnPage(const Response& page) {
 }
 
 void Informer::Watch() {
-  buffer_.clear();
+  events_.Clear();
   watch_error_ = base::OkStatus();
   Request request;
   request.path =
@@ -107,58 +105,27 @@ void Informer::Watch() {
       [this](const base::StatusOr<Response>& end) { OnWatchEnd(end); });
 }
 
-// Frames with their length in front (apimachinery pkg/util/framer LengthDelimitedFramer).
 bool Informer::OnData(std::string_view bytes) {
-  buffer_ += bytes;
-  size_t at = 0;
-  while (buffer_.size() - at >= kLengthBytes) {
-    size_t length = 0;
-    for (size_t i = 0; i < kLengthBytes; ++i)
-      length = length << 8 | static_cast<uint8_t>(buffer_[at + i]);
-    if (length > options_.max_frame_bytes) {
-      watch_error_ = base::DataLossError(fmt::format("a frame of {} bytes", length));
-      return false;
-    }
-    if (buffer_.size() - at - kLengthBytes < length) break;
-    if (!OnFrame(std::string_view(buffer_).substr(at + kLengthBytes, length))) return false;
-    at += kLengthBytes + length;
-  }
-  buffer_.erase(0, at);
+  watch_error_ = events_.Add(
+      bytes, [this](std::string_view type, const auto& object) { return Change(type, object); });
+  if (!watch_error_.ok()) return false;
   // Once for all that came together.
   if (std::exchange(changed_, false)) Deliver();
   return true;
 }
 
-bool Informer::OnFrame(std::string_view frame) {
-  meta::WatchEvent event;
-  Unknown unknown;
-  if (!Parse(event, frame) || !OpenEnvelope(event.object().raw(), unknown)) {
-    watch_error_ = base::DataLossError("a malformed event");
-    return false;
-  }
-  if (event.type() != "ERROR") return Change(event.type(), unknown.raw());
-  meta::Status status;
-  Parse(status, unknown.raw());
-  watch_error_ = base::UnavailableError(status.message());
-  if (status.code() == kExpired) revision_.clear();
-  return false;
-}
-
-bool Informer::Change(std::string_view type, std::string_view bytes) {
+base::Status Informer::Change(std::string_view type, const WatchEvents::Object& bytes) {
   meta::AnyObject object;
-  if (!Parse(object, bytes)) {
-    watch_error_ = base::DataLossError("a malformed object");
-    return false;
-  }
+  if (!Parse(object, bytes.raw())) return base::DataLossError("a malformed object");
   revision_ = object.metadata().resource_version();
-  if (type == "BOOKMARK") return true;
+  if (type == "BOOKMARK") return base::OkStatus();
   changed_ = true;
   if (type == "DELETED") {
     objects_.erase(KeyOf(object.metadata()));
   } else {
-    objects_[KeyOf(object.metadata())] = bytes;
+    objects_[KeyOf(object.metadata())] = bytes.raw();
   }
-  return true;
+  return base::OkStatus();
 }
 
 void Informer::OnWatchEnd(const base::StatusOr<Response>& end) {
@@ -168,7 +135,6 @@ void Informer::OnWatchEnd(const base::StatusOr<Response>& end) {
     why = end.status();
   } else if (why.ok() && end->status != 200) {
     why = ErrorOf(*end);
-    if (end->status == kExpired) revision_.clear();
   }
   // The end of its time: go on where it stood.
   if (why.ok()) return Watch();

@@ -13,6 +13,7 @@
 #include "lib/base/string_map.h"
 #include "lib/obs/log.h"
 #include "server/kube/api.h"
+#include "server/kube/watch_events.h"
 
 namespace strata::kube {
 
@@ -50,9 +51,7 @@ class Informer {
   void OnPage(const Response& page);
   void Watch();
   bool OnData(std::string_view bytes);
-  // What one frame of the watch says. False: it can't go on.
-  bool OnFrame(std::string_view frame);
-  bool Change(std::string_view type, std::string_view object);
+  base::Status Change(std::string_view type, const WatchEvents::Object& object);
   void OnWatchEnd(const base::StatusOr<Response>& end);
   void Deliver();
   void Retry(const base::Status& why);
@@ -67,7 +66,8 @@ class Informer {
   // The Api's thread's.
   Objects objects_;
   Objects listing_;
-  std::string continue_, revision_, buffer_;
+  std::string continue_, revision_;
+  WatchEvents events_;
   base::Status watch_error_;
   bool changed_ = false;
   std::chrono::milliseconds backoff_;

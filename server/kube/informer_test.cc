@@ -4,25 +4,20 @@
 #include <gtest/gtest.h>
 
 #include "proto/k8s/core_v1.pb.h"
-#include "proto/k8s/list.pb.h"
-#include "proto/k8s/runtime.pb.h"
 #include "test/support/fake_kube.h"
+#include "test/support/kube_bytes.h"
 
 namespace strata::kube {
 namespace {
 
-namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 using ::k8s::io::api::core::v1::ConfigMap;
-using ::k8s::io::apimachinery::pkg::runtime::Unknown;
 using testing::HasSubstr;
 using testing::Pair;
 using testing::UnorderedElementsAre;
-
-std::string Envelope(const std::string& raw) {
-  Unknown unknown;
-  unknown.set_raw(raw);
-  return std::string("k8s\0", 4) + unknown.SerializeAsString();
-}
+using testing_support::Envelope;
+using testing_support::ErrorFrame;
+using testing_support::Frame;
+using testing_support::Page;
 
 std::string Map(const std::string& name, const std::string& value, int revision) {
   ConfigMap map;
@@ -31,24 +26,6 @@ std::string Map(const std::string& name, const std::string& value, int revision)
   map.mutable_metadata()->set_resource_version(std::to_string(revision));
   (*map.mutable_data())["key"] = value;
   return map.SerializeAsString();
-}
-
-Response Page(const std::vector<std::string>& items, int revision, const std::string& next = "") {
-  meta::RawList list;
-  list.mutable_metadata()->set_resource_version(std::to_string(revision));
-  list.mutable_metadata()->set_continue_(next);
-  for (const std::string& item : items) list.add_items(item);
-  return {200, Envelope(list.SerializeAsString())};
-}
-
-std::string Frame(const std::string& type, const std::string& object) {
-  meta::WatchEvent event;
-  event.set_type(type);
-  event.mutable_object()->set_raw(Envelope(object));
-  const std::string bytes = event.SerializeAsString();
-  std::string length(4, '\0');
-  for (size_t i = 0; i < 4; ++i) length[i] = static_cast<char>(bytes.size() >> (24 - 8 * i));
-  return length + bytes;
 }
 
 class KubeInformer : public testing::Test {
@@ -80,10 +57,10 @@ class KubeInformer : public testing::Test {
 TEST_F(KubeInformer, ListsInPagesAndFollowsChanges) {
   EXPECT_EQ(kube.pending[0].request.path,
             "/api/v1/configmaps?limit=500&fieldSelector=metadata.name%3Dx");
-  kube.Answer(Page({Map("a", "1", 3)}, 7, "next"));
+  kube.Answer(Page({Map("a", "1", 3)}, "7", "next"));
   EXPECT_FALSE(informer.synced());
   EXPECT_THAT(kube.pending[0].request.path, HasSubstr("&continue=next"));
-  kube.Answer(Page({Map("b", "1", 5)}, 7));
+  kube.Answer(Page({Map("b", "1", 5)}, "7"));
   EXPECT_TRUE(informer.synced());
   EXPECT_THAT(seen, UnorderedElementsAre(Pair("ns/a", "1"), Pair("ns/b", "1")));
 
@@ -99,25 +76,22 @@ TEST_F(KubeInformer, ListsInPagesAndFollowsChanges) {
 }
 
 TEST_F(KubeInformer, TakesChangesThatComeTogetherAsOneUpdate) {
-  kube.Answer(Page({}, 7));
+  kube.Answer(Page({}, "7"));
   auto watch = kube.Take();
   watch.data(Frame("ADDED", Map("a", "1", 8)) + Frame("ADDED", Map("b", "1", 9)));
   EXPECT_EQ(updates, 2) << "the list and these";
 }
 
 TEST_F(KubeInformer, ListsAnewWhenTheWatchBreaksAndKeepsWhatItHas) {
-  kube.Answer(Page({Map("a", "1", 3)}, 7));
-  meta::Status expired;
-  expired.set_code(410);
-  expired.set_message("too old resource version");
+  kube.Answer(Page({Map("a", "1", 3)}, "7"));
   auto watch = kube.Take();
-  EXPECT_FALSE(watch.data(Frame("ERROR", expired.SerializeAsString())));
+  EXPECT_FALSE(watch.data(ErrorFrame(410, "too old resource version")));
   watch.done(Response{200, ""});
   EXPECT_EQ(base::Message(informer.status()), "too old resource version");
   EXPECT_TRUE(informer.synced());
   EXPECT_EQ(seen.size(), 1u);
   kube.RunTask();
-  kube.Answer(Page({Map("b", "1", 9)}, 9));
+  kube.Answer(Page({Map("b", "1", 9)}, "9"));
   EXPECT_THAT(seen, UnorderedElementsAre(Pair("ns/b", "1")));
   EXPECT_TRUE(informer.status().ok());
 }
@@ -136,25 +110,25 @@ TEST_F(KubeInformer, SurvivesAnswersThatAreNoLists) {
   for (const Response& bad :
        {Response{200, ""}, Response{200, "{}"}, Response{200, Envelope("\xff\xff")},
         Response{403, R"({"kind":"Status","message":"configmaps is forbidden"})"},
-        Page({"\xff\xff"}, 3)}) {
+        Page({"\xff\xff"}, "3")}) {
     kube.Answer(bad);
     EXPECT_FALSE(informer.status().ok());
     kube.RunTask();
   }
-  kube.Answer(Page({}, 7));
+  kube.Answer(Page({}, "7"));
   EXPECT_TRUE(informer.synced());
   for (const std::string& bytes : {std::string("\xff\xff\xff\xff"), std::string("\0\0\0\1x", 5)}) {
     auto watch = kube.Take();
     EXPECT_FALSE(watch.data(bytes));
     watch.done(Response{200, ""});
     kube.RunTask();
-    kube.Answer(Page({}, 7));
+    kube.Answer(Page({}, "7"));
   }
 }
 
 TEST_F(KubeInformer, IsNotInSyncWhileWhatThereIsCannotBeUsed) {
   verdict = base::InvalidArgumentError("no such CA");
-  kube.Answer(Page({}, 7));
+  kube.Answer(Page({}, "7"));
   EXPECT_FALSE(informer.synced());
   EXPECT_EQ(base::Message(informer.status()), "no such CA");
 }
