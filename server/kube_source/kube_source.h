@@ -1,0 +1,147 @@
+// The records of an API server that serves images and image streams: a source beside etcd, for
+// clusters whose etcd can't be had.
+//
+// The two resources have a watch each, and what one brings may be older than what the other has
+// brought already. Consumers are told one history: in the order in which changes come, each at its
+// own revision, or where that is taken by a later one, at the next that is free. Objects keep the
+// resourceVersion that they came with. So of each resource all is told in its order, but of the two
+// together only what both have come to is known to be whole (Barrier::Publish), and another server
+// may tell them in another order (Barrier::StartOf).
+//
+// An answer is as new as the watches: nothing asks the API server for each request, as the barrier
+// asks an etcd. A watch that is away, or an API server that doesn't answer for `silence_time`, has
+// requests wait, and then fail. What isn't there is read by its name.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "lib/base/string_map.h"
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
+#include "server/kube/api.h"
+#include "server/kube_source/feed.h"
+#include "server/kube_source/lookups.h"
+#include "storage/client/backoff.h"
+#include "storage/reflector/barrier.h"
+#include "storage/reflector/events.h"
+#include "storage/reflector/health.h"
+#include "storage/reflector/source.h"
+
+namespace strata::kube_source {
+
+class KubeSource final : public reflector::Source,
+                         private Feed::Sink,
+                         private reflector::Barrier::Backend {
+ public:
+  struct Options {
+    Feed::Options feed{};
+    Lookups::Options lookups{};
+    reflector::Barrier::Options barrier{};
+    client::Backoff::Options relist{.first = std::chrono::milliseconds(800),
+                                    .most = std::chrono::milliseconds(30'000)};
+    // How often the API server is asked for a sign of life, and how long it may give none before
+    // what the watches have brought isn't believed to be new any more.
+    std::chrono::milliseconds probe_interval{5'000};
+    std::chrono::milliseconds silence_time{15'000};
+  };
+
+  // `consumer` is called on the Api's thread, between Start and Stop.
+  KubeSource(std::shared_ptr<kube::Api> api, reflector::Consumer& consumer, const Options& options,
+             const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics);
+  ~KubeSource() override;
+
+  void Start() override;
+  // Stops the Api, too.
+  void Stop() override;
+  reflector::Barrier& barrier() override { return barrier_; }
+  bool synced() const override { return barrier_.current() != 0; }
+  base::Status connection() const override { return health_.status(); }
+  bool may_miss() const override { return true; }
+  void Seek(const std::vector<records::Id>& ids, const Sought& done) override;
+
+ private:
+  // What is known of one resource.
+  struct Resource {
+    std::unique_ptr<Feed> feed;
+    bool watching = false;
+    base::Status status;  // of its watch
+    // Records that were read by name, by "namespace/name", at revisions that the watch hasn't come
+    // to: what it brings of them up to there is older.
+    base::StringMap<base::Revision> ahead;
+    std::atomic<base::Revision> position = 0;  // as the feed's
+    std::atomic<int64_t> heard_ms = 0;         // when the watch last brought something
+    std::unique_ptr<const obs::Counter> events;
+  };
+
+  // Feed::Sink.
+  void OnPage(const std::vector<records::Change>& page) override;
+  void OnListed(records::Kind kind, base::Revision revision) override;
+  void OnListFailed(records::Kind kind, const base::Status& why) override;
+  void OnWatching(records::Kind kind) override;
+  void OnChanges(records::Kind kind, std::vector<records::Change> changes,
+                 base::Revision position) override;
+  void OnWatchEnd(records::Kind kind, const base::Status& why) override;
+  void OnLost(records::Kind kind, const base::Status& why) override;
+
+  // reflector::Barrier::Backend: what it would ask is known.
+  base::StatusOr<reflector::Barrier::Target> Read(base::MonotonicTime deadline) override;
+  base::Status Probe(base::MonotonicTime) override { return base::OkStatus(); }
+  void RequestProgress() override {}
+  void WatchLags() override {}
+  void Restored() override {}
+
+  Resource& Of(records::Kind kind) { return resources_[static_cast<size_t>(kind)]; }
+  base::Revision Complete() const;
+  void List();
+  void ListLater(const base::Status& why);
+  void EndList();
+  // Tells the consumer, each change as one revision.
+  void Deliver(std::vector<records::Change> changes);
+  void Move(Resource& resource);
+  base::Status TakeFound(records::Change record);
+  // Whether requests may go on.
+  void Attach();
+  void Ask();
+  void OnLife(base::Revision before, base::MonotonicTime asked,
+              const base::StatusOr<kube::Response>& answer);
+
+  const std::shared_ptr<kube::Api> api_;
+  reflector::Consumer& consumer_;
+  const Options options_;
+  const base::Clock& clock_;
+  const obs::Logger& log_;
+  const struct {
+    obs::Counter start, broken, compacted, restored;
+  } relists_;  // by their reason
+  const obs::Gauge backend_revision_;
+  reflector::Health health_;
+
+  // The Api's thread's own.
+  std::array<Resource, records::kKinds.size()> resources_;
+  bool listing_ = false;    // the consumer gathers a list
+  bool following_ = false;  // it has one, and is told what changes
+  const obs::Counter* reason_ = nullptr;
+  bool restored_ = false;        // the next list is of another history
+  base::Revision revision_ = 0;  // the consumer's
+  base::MonotonicTime began_;    // of a list
+  size_t listed_ = 0;            // records
+  base::MonotonicTime alive_at_;
+  bool silent_ = false;  // the API server gives no sign of life
+  client::Backoff backoff_;
+
+  reflector::Barrier barrier_;
+  Lookups lookups_;
+};
+
+}  // namespace strata::kube_source

@@ -1,0 +1,147 @@
+#include "server/kube_source/lookups.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "proto/k8s/meta_v1.pb.h"
+#include "proto/k8s/runtime.pb.h"
+#include "server/kube/envelope.h"
+#include "server/kube_source/object_record.h"
+
+namespace strata::kube_source {
+namespace {
+
+using ::k8s::io::apimachinery::pkg::runtime::Unknown;
+
+constexpr int kNotFound = 404;
+constexpr size_t kMostAbsent = 100'000;  // names
+
+obs::Counter Answers(obs::Metrics& metrics, const char* result) {
+  return metrics.AddCounter("strata_source_lookups_total",
+                            "Records that were read by name since the watch hadn't brought them.",
+                            {{"result", result}});
+}
+
+// A server that doesn't know the group, or something on the way to it, says 404 as well.
+base::Status JudgeAbsence(const records::Id& id, const kube::Response& answer) {
+  Unknown object;
+  k8s::io::apimachinery::pkg::apis::meta::v1::Status status;
+  if (!kube::OpenEnvelope(answer.body, object) || !status.ParseFromString(object.raw()) ||
+      status.details().name() != id.name)
+    return base::UnavailableError(base::Message(kube::ErrorOf(answer)));
+  return base::NotFoundError(status.message());
+}
+
+}  // namespace
+
+Lookups::Lookups(kube::Api& api, const Options& options, Found found, const base::Clock& clock,
+                 obs::Metrics& metrics)
+    : api_(api),
+      options_(options),
+      found_(std::move(found)),
+      clock_(clock),
+      answers_{Answers(metrics, "found"), Answers(metrics, "absent"), Answers(metrics, "error")},
+      names_in_all_(metrics.AddGauge("strata_source_lookups_waiting",
+                                     "Names that are read at the API server, or wait for it.")) {}
+
+// Neither kinds nor namespaces have a slash in them.
+std::string Lookups::KeyOf(const records::Id& id) {
+  return fmt::format("{}/{}/{}", records::NamesOf(id.kind).name, id.ns, id.name);
+}
+
+bool Lookups::IsAbsent(const std::string& key) {
+  const auto found = absent_.find(key);
+  if (found == absent_.end()) return false;
+  if (clock_.Now() < found->second) return true;
+  absent_.erase(found);
+  return false;
+}
+
+void Lookups::Seek(const std::vector<records::Id>& ids, const Done& done) {
+  const auto seeking = std::make_shared<Seeking>(Seeking{done, 1});
+  base::StatusOr<bool> known = false;
+  for (const records::Id& id : ids) {
+    const std::string key = KeyOf(id);
+    if (!CanExist(id) || IsAbsent(key)) continue;
+    auto at = names_.find(key);
+    if (at == names_.end()) {
+      if (names_.size() >= options_.most_waiting) {
+        known = base::ResourceExhaustedError("too many records are read by name already");
+        break;
+      }
+      at = names_.emplace(key, Name{id, {}, clock_.Now()}).first;
+      waiting_.push_back(key);
+    }
+    ++seeking->left;
+    at->second.seekers.push_back(seeking);
+  }
+  names_in_all_.Set(static_cast<double>(names_.size()));
+  Settle(*seeking, known);
+  SendMore();
+}
+
+void Lookups::Settle(Seeking& seeking, const base::StatusOr<bool>& found) {
+  if (seeking.found.ok() && (!found.ok() || *found)) seeking.found = found;
+  if (--seeking.left == 0) seeking.done(seeking.found);
+}
+
+void Lookups::SendMore() {
+  while (in_flight_ < options_.most_in_flight && !waiting_.empty()) {
+    const std::string key = std::move(waiting_.front());
+    waiting_.pop_front();
+    Name& name = names_.find(key)->second;
+    if (clock_.Now() - name.since > options_.timeout) {
+      Settle(key, base::DeadlineExceededError("the API server answers too slowly"));
+      continue;
+    }
+    name.since = clock_.Now();
+    ++in_flight_;
+    kube::Request request;
+    request.path = PathOf(name.id);
+    request.accept = "application/vnd.kubernetes.protobuf";
+    request.timeout = options_.timeout;
+    api_.Send(std::move(request),
+              [this, key](const base::StatusOr<kube::Response>& answer) { OnAnswer(key, answer); });
+  }
+}
+
+void Lookups::OnAnswer(const std::string& key, const base::StatusOr<kube::Response>& answer) {
+  --in_flight_;
+  const Name& name = names_.find(key)->second;
+  const base::MonotonicTime until = name.since + options_.absent_time;
+  const base::Status status = Judge(name.id, answer);
+  if (status.code() == base::StatusCode::kNotFound) {
+    if (absent_.size() >= kMostAbsent) absent_.clear();
+    absent_.insert_or_assign(key, until);
+  }
+  Settle(key, status);
+  SendMore();
+}
+
+void Lookups::Settle(const std::string& key, const base::Status& status) {
+  const auto at = names_.find(key);
+  const Name name = std::move(at->second);
+  names_.erase(at);
+  names_in_all_.Set(static_cast<double>(names_.size()));
+  const bool absent = status.code() == base::StatusCode::kNotFound;
+  (status.ok() ? answers_.found : absent ? answers_.absent : answers_.error).Increment();
+  base::StatusOr<bool> found = !absent;
+  if (!status.ok() && !absent) found = status;
+  for (const auto& seeking : name.seekers) Settle(*seeking, found);
+}
+
+base::Status Lookups::Judge(const records::Id& id, const base::StatusOr<kube::Response>& answer) {
+  STRATA_RETURN_IF_ERROR(answer.status());
+  if (answer->status == kNotFound) return JudgeAbsence(id, *answer);
+  STRATA_RETURN_IF_ERROR(kube::ErrorOf(*answer));
+  Unknown object;
+  if (!kube::OpenEnvelope(answer->body, object) ||
+      object.type_meta().kind() != records::NamesOf(id.kind).name)
+    return base::DataLossError("the answer isn't an object in Kubernetes protobuf");
+  STRATA_ASSIGN_OR_RETURN(records::Change record, RecordOf(id.kind, object.raw()));
+  if (record.id != id) return base::DataLossError("the answer is another object");
+  return found_(std::move(record));
+}
+
+}  // namespace strata::kube_source

@@ -1,0 +1,80 @@
+// Records that a watch hasn't brought, read by their names before anybody is told that they don't
+// exist.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "lib/base/string_map.h"
+#include "lib/obs/metrics.h"
+#include "server/kube/api.h"
+#include "storage/records/record.h"
+
+namespace strata::kube_source {
+
+// Everything on the Api's thread.
+class Lookups {
+ public:
+  struct Options {
+    size_t most_in_flight = 32;
+    size_t most_waiting = 10'000;              // names; more are refused
+    std::chrono::milliseconds timeout{3'000};  // of a request, and before it is made
+    // How long it is believed that there is no such record, from when that was asked.
+    std::chrono::milliseconds absent_time{1'000};
+  };
+  using Done = std::function<void(base::StatusOr<bool> found)>;
+  // Takes a record that was found, so that it is with the consumer when this returns; or says why
+  // it can't be.
+  using Found = std::function<base::Status(records::Change record)>;
+
+  Lookups(kube::Api& api, const Options& options, Found found, const base::Clock& clock,
+          obs::Metrics& metrics);
+
+  // Calls `done` when each of `ids` has been found or is known not to be, with whether one was. One
+  // request a name is in flight, whoever asks.
+  void Seek(const std::vector<records::Id>& ids, const Done& done);
+
+ private:
+  // What one call waits for.
+  struct Seeking {
+    Done done;
+    size_t left = 0;
+    base::StatusOr<bool> found = false;
+  };
+  struct Name {
+    records::Id id;
+    std::vector<std::shared_ptr<Seeking>> seekers;
+    base::MonotonicTime since;  // when it was first sought, and then, when it was asked for
+  };
+
+  static std::string KeyOf(const records::Id& id);
+  bool IsAbsent(const std::string& key);
+  void SendMore();
+  void OnAnswer(const std::string& key, const base::StatusOr<kube::Response>& answer);
+  void Settle(const std::string& key, const base::Status& status);
+  base::Status Judge(const records::Id& id, const base::StatusOr<kube::Response>& answer);
+  static void Settle(Seeking& seeking, const base::StatusOr<bool>& found);
+
+  kube::Api& api_;
+  const Options options_;
+  const Found found_;
+  const base::Clock& clock_;
+  const struct {
+    obs::Counter found, absent, error;
+  } answers_;
+  const obs::Gauge names_in_all_;
+
+  base::StringMap<Name> names_;      // in flight or waiting
+  std::deque<std::string> waiting_;  // the keys of those that wait
+  size_t in_flight_ = 0;
+  base::StringMap<base::MonotonicTime> absent_;  // until when that counts
+};
+
+}  // namespace strata::kube_source

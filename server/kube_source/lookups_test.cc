@@ -1,0 +1,131 @@
+#include "server/kube_source/lookups.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/kube_source/fixture_test.h"
+
+namespace strata::kube_source {
+namespace {
+
+using base::StatusCode;
+using kube::Response;
+using records::Kind;
+
+records::Id Image(const std::string& name) {
+  return {Kind::kImage, "", name};
+}
+
+Response Found(const Named& object) {
+  return {200, testing_support::Envelope(Bytes(object), KindOf(object))};
+}
+
+class LookupsTest : public testing::Test {
+ protected:
+  // What became of it; nothing yet if that is empty.
+  std::shared_ptr<std::vector<StatusCode>> Seek(const std::vector<records::Id>& ids) {
+    auto ends = std::make_shared<std::vector<StatusCode>>();
+    lookups.Seek(ids, [ends, this](const base::StatusOr<bool>& result) {
+      ends->push_back(result.status().code());
+      EXPECT_TRUE(!result.ok() || *result == !found.empty());
+    });
+    return ends;
+  }
+  using Codes = std::vector<StatusCode>;
+
+  base::FakeClock clock;
+  obs::Metrics metrics;
+  testing_support::FakeKube kube;
+  std::vector<std::string> found;
+  base::Status verdict;
+  Lookups lookups{kube,
+                  {.most_in_flight = 2, .most_waiting = 4},
+                  [this](const records::Change& record) {
+                    found.push_back(record.id.name + "@" + std::to_string(record.revision));
+                    return verdict;
+                  },
+                  clock,
+                  metrics};
+};
+
+TEST_F(LookupsTest, WhatIsFoundIsHandedOnBeforeTheSeekerIsTold) {
+  const auto end = Seek({Image("sha256:a"), {Kind::kImageStream, "n", "s"}});
+  EXPECT_EQ(kube.pending[0].request.path, "/apis/image.openshift.io/v1/images/sha256%3Aa");
+  kube.Answer(Found({"", "sha256:a", "7"}));
+  EXPECT_TRUE(end->empty());
+  kube.Answer(Found({"n", "s", "8"}));
+  EXPECT_EQ(*end, Codes{StatusCode::kOk});
+  EXPECT_EQ(found, (std::vector<std::string>{"sha256:a@7", "s@8"}));
+}
+
+TEST_F(LookupsTest, ANameIsAskedForOnceWhoeverSeeksIt) {
+  const auto one = Seek({Image("a"), Image("a")}), other = Seek({Image("a")});
+  EXPECT_EQ(kube.pending.size(), 1u);
+  kube.Answer(Absent("a"));
+  EXPECT_EQ(*one, Codes{StatusCode::kOk});
+  EXPECT_EQ(*other, Codes{StatusCode::kOk});
+  EXPECT_TRUE(found.empty());
+}
+
+TEST_F(LookupsTest, ThatThereIsNoneIsBelievedForASecondFromWhenItWasAsked) {
+  Seek({Image("a")});
+  clock.Advance(std::chrono::milliseconds(600));
+  kube.Answer(Absent("a"));
+  clock.Advance(std::chrono::milliseconds(399));
+  EXPECT_EQ(*Seek({Image("a")}), Codes{StatusCode::kOk});
+  clock.Advance(std::chrono::milliseconds(1));
+  EXPECT_TRUE(Seek({Image("a")})->empty());
+  EXPECT_EQ(kube.pending.size(), 1u);
+}
+
+TEST_F(LookupsTest, SoManyAreAskedForAtATimeAndSoManyWait) {
+  const auto all = Seek({Image("a"), Image("b"), Image("c"), Image("d")});
+  EXPECT_EQ(kube.pending.size(), 2u);
+  EXPECT_EQ(*Seek({Image("e")}), Codes{StatusCode::kResourceExhausted});
+  EXPECT_TRUE(Seek({Image("d")})->empty()) << "which is asked for already";
+  for (const char* name : {"a", "b", "c", "d"}) kube.Answer(Absent(name));
+  EXPECT_EQ(*all, Codes{StatusCode::kOk});
+}
+
+TEST_F(LookupsTest, WhatHasWaitedTooLongIsNotAskedFor) {
+  const auto end = Seek({Image("a"), Image("b"), Image("c")});
+  clock.Advance(std::chrono::milliseconds(3'001));
+  kube.Answer(base::DeadlineExceededError("late"));
+  kube.Answer(Absent("b"));
+  EXPECT_EQ(*end, Codes{StatusCode::kDeadlineExceeded});
+  EXPECT_TRUE(kube.pending.empty());
+}
+
+TEST_F(LookupsTest, WhatCannotBeANameIsNotAskedFor) {
+  EXPECT_EQ(*Seek({Image(".."), Image(""), Image("a/b"), {Kind::kImageStream, "", "s"}}),
+            Codes{StatusCode::kOk});
+  EXPECT_TRUE(kube.pending.empty());
+}
+
+TEST_F(LookupsTest, AnAnswerThatTellsNeitherIsAnError) {
+  const std::pair<base::StatusOr<Response>, StatusCode> answers[] = {
+      {base::UnavailableError("connection refused"), StatusCode::kUnavailable},
+      {base::DeadlineExceededError("late"), StatusCode::kDeadlineExceeded},
+      {Response{403, ""}, StatusCode::kPermissionDenied},
+      {Response{503, ""}, StatusCode::kUnavailable},
+      {Response{404, "404 page not found"}, StatusCode::kUnavailable},
+      {Absent(""), StatusCode::kUnavailable},
+      {Response{200, "{}"}, StatusCode::kDataLoss},
+      {Found({"", "b", "7"}), StatusCode::kDataLoss},
+      {Found({"n", "a", "7"}), StatusCode::kDataLoss},
+      {Found({"", "a", "x"}), StatusCode::kDataLoss},
+  };
+  for (const auto& [answer, code] : answers) {
+    const auto end = Seek({Image("a")});
+    kube.Answer(answer);
+    EXPECT_EQ(*end, Codes{code});
+  }
+  EXPECT_TRUE(found.empty());
+  verdict = base::UnavailableError("the records are listed anew");
+  const auto end = Seek({Image("a")});
+  kube.Answer(Found({"", "a", "7"}));
+  EXPECT_EQ(*end, Codes{StatusCode::kUnavailable});
+}
+
+}  // namespace
+}  // namespace strata::kube_source
