@@ -36,6 +36,7 @@
 #include "server/endpoints/index_feed.h"
 #include "server/endpoints/layers.h"
 #include "server/endpoints/router.h"
+#include "server/endpoints/seeker.h"
 #include "server/layers/index.h"
 #include "server/registry/image_v1.h"
 #include "server/registry/layers_v1alpha1.h"
@@ -280,7 +281,8 @@ int Run(Flags flags) {
   const api::Discovery discovery(groups);
   const api::OpenApi openapi(groups);
   endpoints::Freshness freshness(reflector.barrier(), clock);
-  endpoints::LayersHandler layers(index, freshness, LaneOf(workers), metrics);
+  const endpoints::Seeker seeker(reflector);
+  endpoints::LayersHandler layers(index, freshness, seeker, LaneOf(workers), metrics);
   endpoints::Router router(groups);
   router.AddHealth(health);
   router.AddVersion();

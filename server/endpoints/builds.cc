@@ -42,7 +42,10 @@ struct Builds::Seat {
 };
 
 Builds::Builds(layers::Index& index, Lane lane, Answer answer, obs::Metrics& metrics)
-    : index_(index), lane_(std::move(lane)), answer_(answer), stats_(std::make_shared<Stats>()) {
+    : index_(index),
+      lane_(std::move(lane)),
+      answer_(std::move(answer)),
+      stats_(std::make_shared<Stats>()) {
   metrics.AddGaugeFunction("strata_builds", "Large answers that are being made or wait for it.", {},
                            [stats = stats_] { return static_cast<double>(stats->open); });
   metrics.AddCounterFunction("strata_builds_joined_total",
@@ -156,7 +159,7 @@ void Builds::Run(const std::shared_ptr<Flight>& flight) {
   for (const auto& call : waited) {
     call->Guard([&] {
       if (thrown != nullptr) std::rethrow_exception(thrown);
-      answer_(*call, built, flight->assembly.form());
+      answer_(call, built, flight->assembly.form());
     });
   }
 }

@@ -27,7 +27,8 @@ class Builds {
  public:
   using Result = base::StatusOr<std::shared_ptr<const layers::Encoded>>;
   // Answers one call, on a worker.
-  using Answer = void (*)(Call& call, const Result& built, const layers::Form& form);
+  using Answer = std::function<void(const std::shared_ptr<Call>& call, const Result& built,
+                                    const layers::Form& form)>;
 
   Builds(layers::Index& index, Lane lane, Answer answer, obs::Metrics& metrics);
 

@@ -46,14 +46,14 @@ class WaitingCall final : public Call {
   std::function<void(End)> end;
 };
 
-void Tell(Call& call, const Builds::Result& built, const layers::Form&) {
+void Tell(const std::shared_ptr<Call>& call, const Builds::Result& built, const layers::Form&) {
   http::Response response;
   if (built.ok()) {
     response.body = std::shared_ptr<const std::string>(*built, &(*built)->body);
   } else {
     response.status = built.status().code() == base::StatusCode::kNotFound ? 404 : 500;
   }
-  call.Respond(std::move(response));
+  call->Respond(std::move(response));
 }
 
 // A lane that runs its tasks when the test says so.

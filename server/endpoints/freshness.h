@@ -48,6 +48,8 @@ class Freshness {
   void WaitForRevision(std::shared_ptr<Call> call, FreshHandler& handler, base::Revision revision,
                        std::string asked);
 
+  // Where a watch has to begin that goes on behind a revision (Barrier::StartOf).
+  base::Revision StartOf(base::Revision named) const { return barrier_.StartOf(named); }
   // The index's revision; of whoever goes on, one that is new enough.
   base::Revision current() const { return barrier_.current(); }
 

@@ -1,6 +1,7 @@
 #include "server/endpoints/layers.h"
 
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "server/api/headers.h"
@@ -21,26 +22,18 @@ http::Response ToResponse(const std::shared_ptr<const layers::Encoded>& answer,
   return response;
 }
 
-void AnswerBuilt(Call& call, const Builds::Result& built, const layers::Form& form) {
-  if (built.ok()) return call.Respond(ToResponse(*built, form));
-  switch (built.status().code()) {
-    case base::StatusCode::kNotFound:
-      return call.Fail(api::NotFound(*call.resource, call.info->name));
-    case base::StatusCode::kUnavailable:
-      return call.Fail(api::TooManyRequests());
-    default:
-      return call.Fail(api::InternalError("the image stream can't be read: " +
-                                          std::string(base::Message(built.status()))));
-  }
-}
-
 }  // namespace
 
-LayersHandler::LayersHandler(layers::Index& index, Freshness& freshness, Lane workers,
-                             obs::Metrics& metrics)
+LayersHandler::LayersHandler(layers::Index& index, Freshness& freshness, const Seeker& seeker,
+                             Lane workers, obs::Metrics& metrics)
     : index_(index),
       freshness_(freshness),
-      builds_(index, std::move(workers), &AnswerBuilt, metrics) {}
+      seeker_(seeker),
+      builds_(
+          index, std::move(workers),
+          [this](const std::shared_ptr<Call>& call, const Builds::Result& built,
+                 const layers::Form& form) { Answer(call, built, form); },
+          metrics) {}
 
 void LayersHandler::Serve(std::shared_ptr<Call> call) {
   if (const auto refused = RefuseGet(*call)) return call->Fail(*refused);
@@ -51,20 +44,52 @@ void LayersHandler::ServeFresh(const std::shared_ptr<Call>& call) {
   const std::optional<layers::Form> negotiated = NegotiateForm(*call);
   if (!negotiated) return;
   const layers::Form& form = *negotiated;
-  const Lookup lookup = index_.Find(call->info->ns, call->info->name, form);
+  Lookup lookup = index_.Find(call->info->ns, call->info->name, form);
   if (lookup.result == Lookup::Result::kNotFound)
-    return call->Fail(api::NotFound(*call->resource, call->info->name));
+    return Answer(call, base::NotFoundError("there is no such stream"), form);
   if (RefuseListForm(*call, form)) return;
   switch (lookup.result) {
     case Lookup::Result::kAnswer:
-      return call->Respond(ToResponse(lookup.answer, form));
+      return Answer(call, std::move(lookup.answer), form);
     case Lookup::Result::kSmall:
-      return AnswerBuilt(*call, index_.Build(lookup.gathered, form), form);
+      return Answer(call, index_.Build(lookup.gathered, form), form);
     case Lookup::Result::kLarge:
       return builds_.Join(call, form, lookup.images);
     default:
       return call->Fail(api::InternalError("the image stream can't be read: " + lookup.reason));
   }
+}
+
+void LayersHandler::Answer(const std::shared_ptr<Call>& call, const Builds::Result& built,
+                           const layers::Form& form) {
+  if (built.ok()) {
+    if ((*built)->missing.empty() || !seeker_.needed())
+      return call->Respond(ToResponse(*built, form));
+    std::vector<records::Id> missing;
+    for (const std::string& image : (*built)->missing)
+      missing.push_back({records::Kind::kImage, "", image});
+    return Seek(call, missing,
+                [call, answer = *built, form] { call->Respond(ToResponse(answer, form)); });
+  }
+  switch (built.status().code()) {
+    case base::StatusCode::kNotFound: {
+      const auto fail = [call] { call->Fail(api::NotFound(*call->resource, call->info->name)); };
+      if (!seeker_.needed()) return fail();
+      return Seek(call, {{records::Kind::kImageStream, call->info->ns, call->info->name}}, fail);
+    }
+    case base::StatusCode::kUnavailable:
+      return call->Fail(api::TooManyRequests());
+    default:
+      return call->Fail(api::InternalError("the image stream can't be read: " +
+                                           std::string(base::Message(built.status()))));
+  }
+}
+
+void LayersHandler::Seek(const std::shared_ptr<Call>& call, const std::vector<records::Id>& missing,
+                         std::function<void()> then) {
+  seeker_.Seek(call, missing, [this, call, then = std::move(then)](bool found) {
+    found ? ServeFresh(call) : then();
+  });
 }
 
 void AddIndexMetrics(const layers::Index& index, obs::Metrics& metrics) {

@@ -1,12 +1,15 @@
 // GET …/imagestreams/{name}/layers.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "lib/obs/metrics.h"
 #include "server/endpoints/builds.h"
 #include "server/endpoints/call.h"
 #include "server/endpoints/freshness.h"
+#include "server/endpoints/seeker.h"
 #include "server/layers/index.h"
 
 namespace strata::endpoints {
@@ -15,7 +18,8 @@ namespace strata::endpoints {
 // the connection's thread; what is large is built by a worker.
 class LayersHandler final : private FreshHandler {
  public:
-  LayersHandler(layers::Index& index, Freshness& freshness, Lane workers, obs::Metrics& metrics);
+  LayersHandler(layers::Index& index, Freshness& freshness, const Seeker& seeker, Lane workers,
+                obs::Metrics& metrics);
 
   void Serve(std::shared_ptr<Call> call);
   // Nobody waits any more: ends the work on large answers soon.
@@ -23,8 +27,16 @@ class LayersHandler final : private FreshHandler {
 
  private:
   void ServeFresh(const std::shared_ptr<Call>& call) override;
+  void Answer(const std::shared_ptr<Call>& call, const Builds::Result& built,
+              const layers::Form& form);
+  // Has what is missing sought: serves the call again if some of it exists, and goes on with
+  // `then` otherwise.
+  void Seek(const std::shared_ptr<Call>& call, const std::vector<records::Id>& missing,
+            std::function<void()> then);
+
   layers::Index& index_;
   Freshness& freshness_;
+  const Seeker& seeker_;
   Builds builds_;
 };
 

@@ -148,8 +148,10 @@ void WatchHandler::ServeFresh(const std::shared_ptr<Call>& call) {
   if (form.transform == wire::Transform::kPartialObjectMetadataList)
     return call->Respond(Begin(form, std::make_unique<Words>("")));
   const api::ListOptions& options = *call->options;
+  base::Revision from = RevisionOf(options, freshness_.current());
+  if (!options.initial_events) from = freshness_.StartOf(from);
   objects::WatchRequest request{.form = form,
-                                .query = QueryOf(*call, RevisionOf(options, freshness_.current())),
+                                .query = QueryOf(*call, from),
                                 .initial_events = options.initial_events,
                                 .initial_events_end = options.initial_events_end,
                                 .bookmarks = options.allow_bookmarks,

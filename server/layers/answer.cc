@@ -362,6 +362,13 @@ std::string Body(const NameTable& names, const WellKnown& known, const Gathered&
 
 }  // namespace
 
+std::vector<std::string> MissingIn(const NameTable& names, const Gathered& gathered) {
+  std::vector<std::string> missing;
+  for (const Gathered::Node& node : gathered.nodes)
+    if (node.image == nullptr) missing.push_back(names.Text(node.name));
+  return missing;
+}
+
 base::StatusOr<Encoded> Build(const NameTable& names, const WellKnown& known,
                               const Gathered& gathered, const Form& form,
                               const std::stop_token& stop) {

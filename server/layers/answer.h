@@ -28,7 +28,8 @@ struct Encoded {
   std::string body;
   bool gzipped = false;
   bool is_refusal = false;            // the stream has no answer, and `body` says why
-  base::Revision revision = 0;        // metadata.resourceVersion: the stream's mod revision
+  base::Revision revision = 0;        // the stream's
+  std::vector<std::string> missing;   // images that have no record, where the index tells them
   std::vector<std::string> warnings;  // for Warning headers: short, printable, at most six
 };
 
@@ -51,9 +52,12 @@ struct WellKnown {
   NameId oci_config;
 };
 
+// The images of which there is no record.
+std::vector<std::string> MissingIn(const NameTable& names, const Gathered& gathered);
+
 // kDataLoss if the stream's metadata doesn't parse, kCancelled if it was stopped on the way, which
 // is looked at every thousand blobs or images. The metadata's resourceVersion is the stream's
-// revision.
+// revision, unless it says one itself.
 base::StatusOr<Encoded> Build(const NameTable& names, const WellKnown& known,
                               const Gathered& gathered, const Form& form,
                               const std::stop_token& stop = {});

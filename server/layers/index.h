@@ -72,6 +72,7 @@ class Index {
     // Keeps also what only the views need: since when images are as they are, and the tags of
     // streams.
     bool for_views = false;
+    bool tells_missing = false;  // in answers, for who can look for what is
   };
 
   // An unreadable record, for the log: one call at a time, and not again at each list.

@@ -30,6 +30,7 @@ base::StatusOr<std::shared_ptr<const Encoded>> Index::Build(const Gathered& gath
       return AnswerOrRefusal(std::move(answer));
   }
   STRATA_ASSIGN_OR_RETURN(Encoded encoded, layers::Build(names_, known_, gathered, form));
+  if (options_.tells_missing) encoded.missing = MissingIn(names_, gathered);
   auto answer = std::make_shared<const Encoded>(std::move(encoded));
   ResponseCache::Dropped dropped;  // freed after the lock is
   base::MutexLock lock(&mu_);
@@ -124,6 +125,7 @@ base::StatusOr<std::shared_ptr<const Encoded>> Index::Encode(Assembly& assembly,
     auto built = layers::Build(names_, known_, gathered, assembly.form(), stop);
     if (built.ok()) {
       encoded = *std::move(built);
+      if (options_.tells_missing) encoded.missing = MissingIn(names_, gathered);
     } else if (built.status().code() == base::StatusCode::kDataLoss) {
       encoded.body = std::string(base::Message(built.status()));
     } else {

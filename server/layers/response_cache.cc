@@ -9,13 +9,14 @@ namespace {
 
 // What malloc takes for an answer beside its body (list node, Encoded with its control block), for
 // a stream that has any, and for one use with its share of users_.
-constexpr size_t kAnswerOverhead = 240;
+constexpr size_t kAnswerOverhead = 264;
 constexpr size_t kStreamOverhead = 160;
 constexpr size_t kUseBytes = 60;
 
 size_t SizeOf(const Encoded& answer) {
   size_t bytes = kAnswerOverhead + answer.body.capacity();
-  for (const std::string& warning : answer.warnings) bytes += sizeof warning + warning.capacity();
+  for (const auto& texts : {&answer.warnings, &answer.missing})
+    for (const std::string& text : *texts) bytes += sizeof text + text.capacity();
   return bytes;
 }
 

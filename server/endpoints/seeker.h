@@ -1,0 +1,33 @@
+// Has records sought that the index hasn't, where the source of the records may have missed them,
+// before anybody is told that they don't exist.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "server/endpoints/call.h"
+#include "storage/records/record.h"
+#include "storage/reflector/source.h"
+
+namespace strata::endpoints {
+
+// Thread-safe.
+class Seeker {
+ public:
+  explicit Seeker(reflector::Source& source) : source_(source) {}
+
+  // Whether what is missing has to be sought.
+  bool needed() const { return source_.may_miss(); }
+
+  // Goes on with `then`, on the connection's thread, when it is known of all `ids` whether they
+  // exist: `found` says that one of them does, and so has to be looked for again. Where that can't
+  // be known the call is failed. From any thread.
+  void Seek(const std::shared_ptr<Call>& call, const std::vector<records::Id>& ids,
+            std::function<void(bool found)> then) const;
+
+ private:
+  reflector::Source& source_;
+};
+
+}  // namespace strata::endpoints
