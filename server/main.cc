@@ -48,95 +48,31 @@
 #include "server/start/identity.h"
 #include "server/start/image_resources.h"
 #include "server/start/lane.h"
+#include "server/start/records.h"
 #include "server/start/secrets.h"
 #include "server/start/view_resources.h"
-#include "storage/client/client.h"
 #include "storage/command_line/parse.h"
-#include "storage/engine/store.h"
-#include "storage/records/keys.h"
 #include "storage/reflector/consumers.h"
-#include "storage/reflector/reflector.h"
-#include "storage/replica/replica.h"
-#include "storage/replica/store_history.h"
-#include "storage/rpc/server.h"
+#include "storage/reflector/source.h"
 
 namespace strata {
 namespace {
 
 constexpr int kBadUsage = 2;
-constexpr std::chrono::seconds kStorePatience{5};
 // Everything together, once requests in flight have had their time, or from an error at the start.
 constexpr std::chrono::seconds kMostToEnd{10};
 
-// The storage backend: a client of an etcd, or of the embedded store in this process.
-struct Backend {
-  std::unique_ptr<engine::Store> store;  // null: an etcd
-  std::unique_ptr<rpc::Server> rpc;
-  std::unique_ptr<client::Client> client;
-
-  ~Backend() {
-    client.reset();
-    if (rpc != nullptr) rpc->Shutdown(absl::FromChrono(kStorePatience));
-  }
-};
-
-base::StatusOr<std::unique_ptr<Backend>> OpenBackend(const Flags& flags, const base::Clock& clock,
-                                                     const obs::Logger& log,
-                                                     obs::Metrics& metrics) {
-  auto backend = std::make_unique<Backend>();
-  if (flags.data_dir.empty()) {
-    STRATA_ASSIGN_OR_RETURN(backend->client, client::Client::Create(flags.etcd, log, metrics));
-    return backend;
-  }
-  auto store = engine::Store::Open(flags.data_dir, {}, clock, log, metrics);
-  if (!store.ok()) return base::Annotate(store.status(), "--data-dir");
-  backend->store = *std::move(store);
-  backend->rpc = std::make_unique<rpc::Server>(*backend->store, rpc::Options{}, log, metrics);
-  STRATA_RETURN_IF_ERROR(base::Annotate(backend->rpc->Start(), "--data-dir"));
-  backend->client =
-      client::Client::OverChannel(backend->rpc->InProcessChannel(), metrics,
-                                  [&rpc = *backend->rpc](const etcdserverpb::RangeRequest& request,
-                                                         etcdserverpb::RangeResponse* response) {
-                                    return rpc.Range(request, response);
-                                  });
-  return backend;
-}
-
-// Whole records, and what keeps them: nothing where layers alone are served.
-struct Records {
-  std::unique_ptr<replica::Replica> replica;  // of an etcd
-  std::unique_ptr<replica::StoreHistory> stored;
-  const replica::History* history = nullptr;
-};
-
-base::StatusOr<Records> OpenRecords(const Flags& flags, const Backend& backend,
-                                    const base::Clock& clock, const obs::Logger& log,
-                                    obs::Metrics& metrics) {
-  Records records;
-  const records::Keys keys(flags.etcd_prefix);
-  if (flags.serve == "layers") return records;
-  if (backend.store != nullptr) {
-    records.stored = std::make_unique<replica::StoreHistory>(*backend.store, keys);
-    records.history = records.stored.get();
-    return records;
-  }
-  auto replica =
-      replica::Replica::Create(*backend.client, keys, flags.replica, clock, log, metrics);
-  if (!replica.ok()) return base::Annotate(replica.status(), "--cache-dir");
-  records.replica = *std::move(replica);
-  records.history = records.replica.get();
-  return records;
-}
-
-void AddHealthChecks(endpoints::Health& health, const reflector::Reflector& reflector,
+void AddHealthChecks(endpoints::Health& health, const Flags& flags, const reflector::Source& source,
                      const std::atomic<bool>& stopping) {
   using Scope = endpoints::Health::Scope;
   health.Add("ping", Scope::kLiveness, [] { return base::OkStatus(); });
   health.Add("log", Scope::kLiveness, [] { return base::OkStatus(); });
-  health.Add("etcd", Scope::kReadiness, [&reflector] { return reflector.connection(); });
-  health.Add("informer-sync", Scope::kReadiness, [&reflector] {
-    return reflector.synced() ? base::OkStatus()
-                              : base::UnavailableError("the index isn't complete yet");
+  const bool etcd = flags.source != Flags::kKubeSource;
+  health.Add(etcd ? "etcd" : "kube-source", Scope::kReadiness,
+             [&source] { return source.connection(); });
+  health.Add("informer-sync", Scope::kReadiness, [&source] {
+    return source.synced() ? base::OkStatus()
+                           : base::UnavailableError("the index isn't complete yet");
   });
   health.Add("shutdown", Scope::kReadiness, [&stopping] {
     return stopping ? base::UnavailableError("process is shutting down") : base::OkStatus();
@@ -228,13 +164,12 @@ int Run(Flags flags) {
   if (!secrets.ok()) return Fail(secrets.status());
   auto audit_log = OpenAudit(flags, clock, log, metrics);
   if (!audit_log.ok()) return Fail(audit_log.status());
-  auto backend = OpenBackend(flags, clock, log, metrics);
-  if (!backend.ok()) return Fail(backend.status());
-
-  auto records = OpenRecords(flags, **backend, clock, log, metrics);
+  auto records = Records::Open(flags, clock, log, metrics);
   if (!records.ok()) return Fail(records.status());
 
-  flags.index.for_views = records->history != nullptr;
+  flags.index.for_views = (*records)->history() != nullptr;
+  // Who may miss a record looks for it.
+  flags.index.tells_missing = flags.source == Flags::kKubeSource;
   layers::Index index(flags.index, endpoints::ReportTo(log));
   endpoints::AddIndexMetrics(index, metrics);
   endpoints::IndexFeed feed(index);
@@ -242,46 +177,46 @@ int Run(Flags flags) {
   net::WorkerPool readers(flags.readers, "read", metrics);
   net::WorkerPool listers(flags.listers, "list", metrics);
   net::WorkerPool metrics_writer({.threads = 1, .max_queued = 64}, "metrics", metrics);
-  const records::Keys keys(flags.etcd_prefix);
+  const replica::History* const history = (*records)->history();
   std::optional<ImageResources> objects;  // nothing where layers alone are served
-  if (records->history != nullptr) {
-    objects.emplace(ImageResources::Parts{*records->history, keys, flags.registry, index,
+  if (history != nullptr) {
+    objects.emplace(ImageResources::Parts{*history, (*records)->keys(), flags.registry, index,
                                           LaneOf(readers), LaneOf(listers)},
                     flags.objects, clock, log, metrics);
   }
   std::optional<ViewResources> views;  // the same
   flags.views.history.max_age = flags.replica.history_age;
   if (objects) {
-    views.emplace(ViewResources::Parts{index, keys, (*identity)->authorizer(), LaneOf(workers),
-                                       LaneOf(listers), objects->list_memory(), flags.objects},
-                  flags.views, clock, log, metrics);
+    views.emplace(
+        ViewResources::Parts{index, (*records)->keys(), (*identity)->authorizer(), LaneOf(workers),
+                             LaneOf(listers), objects->list_memory(), flags.objects},
+        flags.views, clock, log, metrics);
   }
   // A revision is new to requests when all have it, and watches read it in the history.
   std::vector<reflector::Consumer*> consumers;
-  if (records->replica != nullptr) consumers.push_back(records->replica.get());
+  if (auto* const keeper = (*records)->keeper()) consumers.push_back(keeper);
   consumers.push_back(&feed);
   if (objects) consumers.push_back(&objects->consumer());
   if (views) {
     for (reflector::Consumer* consumer : views->consumers()) consumers.push_back(consumer);
   }
   reflector::Consumers all(std::move(consumers));
-  reflector::Reflector reflector(*(*backend)->client, keys, all, flags.reflector, clock, log,
-                                 metrics);
+  const auto source = (*records)->MakeSource(flags, all, clock, log, metrics);
 
   std::atomic<bool> stopping = false;
   endpoints::Health health;
-  AddHealthChecks(health, reflector, stopping);
+  AddHealthChecks(health, flags, *source, stopping);
   (*identity)->AddHealthChecks(health);
   health.AddMetrics(metrics);
-  const bool layers_alone = records->history == nullptr;
+  const bool layers_alone = history == nullptr;
   registry::Groups groups = {layers_alone          ? &registry::ImageV1LayersAlone()
                              : *secrets != nullptr ? &registry::ImageV1WithSecrets()
                                                    : &registry::ImageV1()};
   if (!layers_alone) groups.push_back(&registry::LayersV1Alpha1());
   const api::Discovery discovery(groups);
   const api::OpenApi openapi(groups);
-  endpoints::Freshness freshness(reflector.barrier(), clock);
-  const endpoints::Seeker seeker(reflector);
+  endpoints::Freshness freshness(source->barrier(), clock);
+  const endpoints::Seeker seeker(*source);
   endpoints::LayersHandler layers(index, freshness, seeker, LaneOf(workers), metrics);
   endpoints::Router router(groups);
   router.AddHealth(health);
@@ -313,12 +248,12 @@ int Run(Flags flags) {
   (*identity)->Start();
   if (objects) objects->Start();
   if (views) views->Start();
-  reflector.Start();
+  source->Start();
   const std::vector<net::ListenAddress> addresses = {
       {flags.bind_address, static_cast<uint16_t>(flags.secure_port)}};
   if (const base::Status status = server.Start(addresses); !status.ok()) {
     (*identity)->Stop();
-    reflector.Stop();
+    source->Stop();
     return Fail(base::Annotate(status, "--bind-address, --secure-port"));
   }
   log.Info("Serving securely", {{"address", flags.bind_address}, {"port", server.ports()[0]}});
@@ -334,7 +269,7 @@ int Run(Flags flags) {
   base::EndWithin<0>(kMostToEnd);
   (*identity)->Stop();
   if (*secrets != nullptr) (*secrets)->Stop();
-  reflector.Stop();
+  source->Stop();
   server.Stop();
   // What they still work on, nobody waits for.
   layers.Stop();

@@ -17,6 +17,8 @@ namespace {
 
 enum class Zero { kRefused, kAllowed };
 
+constexpr std::chrono::milliseconds kMostAbsentTime{1'000};
+
 // Durations as Go writes them.
 template <typename Duration>
 void AddDuration(CLI::App& app, const std::string& name, Duration& to, const std::string& help,
@@ -298,6 +300,43 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
 }
 
+void AddSourceFlags(CLI::App& app, Flags& flags) {
+  CLI::App& group = *app.add_option_group("Records of an API server");
+  group
+      .add_option("--source", flags.source,
+                  "Where the records are: etcd, by --etcd-servers or --data-dir, or kube: an API "
+                  "server that serves images and image streams, where they are listed and watched")
+      ->check(CLI::IsMember({"etcd", Flags::kKubeSource}))
+      ->capture_default_str();
+  group
+      .add_option("--source-kubeconfig", flags.source_kubeconfig,
+                  "kubeconfig of that API server; without it that of --kubeconfig, and without "
+                  "either the pod's own cluster")
+      ->type_name("FILE");
+  AddDuration(group, "--source-request-timeout", flags.kube_source.feed.list_timeout,
+              "Longest time for one page of a list, and for silence in a list by a watch");
+  AddDuration(group, "--source-probe-interval", flags.kube_source.probe_interval,
+              "How often the API server is asked for a sign of life");
+  AddDuration(group, "--source-silence-time", flags.kube_source.silence_time,
+              "Requests wait, and fail, while it has given none for this time");
+  kube_source::Lookups::Options& lookups = flags.kube_source.lookups;
+  AddDuration(group, "--source-lookup-timeout", lookups.timeout,
+              "Longest time for a record that is read by its name, since the watch hasn't brought "
+              "it");
+  AddDuration(group, "--source-absent-ttl", lookups.absent_time,
+              "How long it is kept that there is no such record, at most 1s", Zero::kAllowed);
+  group
+      .add_option("--source-lookups-inflight", lookups.most_in_flight,
+                  "Records that are read by name at a time")
+      ->check(CLI::Range(size_t{1}, size_t{1} << 10))
+      ->capture_default_str();
+  group
+      .add_option("--source-lookup-queue", lookups.most_waiting,
+                  "Names that are read or may wait for it; what needs more gets 429")
+      ->check(CLI::Range(size_t{1}, size_t{1} << 20))
+      ->capture_default_str();
+}
+
 void AddAuthenticationFlags(CLI::App& app, Flags& flags) {
   CLI::App& group = *app.add_option_group("Authentication");
   group
@@ -576,6 +615,40 @@ base::Status CompleteAuth(Flags& flags) {
   return base::OkStatus();
 }
 
+// Who holds the records: one of three.
+base::Status CompleteSource(Flags& flags) {
+  const bool etcd = !flags.etcd.endpoints.empty(), store = !flags.data_dir.empty();
+  if (flags.source == Flags::kKubeSource) {
+    if (etcd || store) {
+      return base::InvalidArgumentError(fmt::format(
+          "--source=kube and {} exclude each other: give the one that holds the records",
+          etcd ? "--etcd-servers" : "--data-dir"));
+    }
+    if (flags.kube_source.lookups.absent_time > kMostAbsentTime)
+      return base::InvalidArgumentError("--source-absent-ttl is at most 1s");
+    if (flags.kube_source.silence_time < flags.kube_source.probe_interval) {
+      return base::InvalidArgumentError(
+          "--source-silence-time is at least --source-probe-interval, at which signs of life come");
+    }
+    if (flags.source_kubeconfig.empty()) flags.source_kubeconfig = flags.kubeconfig;
+    flags.kube_source.feed.page_size = flags.reflector.list.page_size;
+    flags.kube_source.barrier = flags.reflector.barrier;
+    return base::OkStatus();
+  }
+  if (!flags.source_kubeconfig.empty()) {
+    return base::InvalidArgumentError("--source-kubeconfig has no effect without --source=kube");
+  }
+  if (etcd && store) {
+    return base::InvalidArgumentError(
+        "--etcd-servers and --data-dir exclude each other: give the one that holds the records");
+  }
+  if (!etcd && !store) {
+    return base::InvalidArgumentError(
+        "one of --etcd-servers and --data-dir is needed, or --source=kube: where are the records?");
+  }
+  return base::OkStatus();
+}
+
 }  // namespace
 
 void AddFlags(CLI::App& app, Flags& flags) {
@@ -586,6 +659,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->type_name("FILE");
   AddServingFlags(app, flags);
   AddStorageFlags(app, flags);
+  AddSourceFlags(app, flags);
   AddAuthenticationFlags(app, flags);
   AddAuthorizationFlags(app, flags);
   AddReviewFlags(app, flags);
@@ -607,13 +681,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
 }
 
 base::Status Complete(Flags& flags) {
-  if (flags.etcd.endpoints.empty() == flags.data_dir.empty()) {
-    return base::InvalidArgumentError(
-        flags.data_dir.empty()
-            ? "one of --etcd-servers and --data-dir is needed: where are the records?"
-            : "--etcd-servers and --data-dir exclude each other: give the one that holds the "
-              "records");
-  }
+  STRATA_RETURN_IF_ERROR(CompleteSource(flags));
   if (!flags.replica.cache_dir.empty() && !flags.data_dir.empty()) {
     return base::InvalidArgumentError(
         "--cache-dir has no effect with --data-dir, which holds the records themselves");

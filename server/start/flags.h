@@ -20,6 +20,7 @@
 #include "server/auth/token_review.h"
 #include "server/endpoints/layers.h"
 #include "server/kube/client.h"
+#include "server/kube_source/kube_source.h"
 #include "server/layers/index.h"
 #include "server/serving/chain.h"
 #include "server/start/image_resources.h"
@@ -53,6 +54,10 @@ struct Flags {
   files::FileWatcherOptions files;
 
   // Storage.
+  static constexpr const char* kKubeSource = "kube";
+  std::string source = "etcd";    // or kKubeSource
+  std::string source_kubeconfig;  // empty: kubeconfig
+  kube_source::KubeSource::Options kube_source;
   client::Options etcd;
   std::string etcd_prefix = "openshift.io";
   std::string etcd_password_file;

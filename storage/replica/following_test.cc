@@ -23,8 +23,8 @@ class FollowingTest : public testing::Test {
   FollowingTest() {
     Listen();
     client_ = *client::Client::Create({.endpoints = {url_}}, obs::NullLogger(), metrics_);
-    replica_ =
-        *Replica::Create(*client_, kKeys, Replica::Options{}, clock_, obs::NullLogger(), metrics_);
+    replica_ = *Replica::Create(client_.get(), kKeys, Replica::Options{}, clock_, obs::NullLogger(),
+                                metrics_);
     reflector_ = std::make_unique<reflector::Reflector>(
         *client_, kKeys, *replica_,
         reflector::Reflector::Options{

@@ -83,7 +83,7 @@ class OnReplica : public Kept {
   explicit OnReplica(Replica::Options options = {}) {
     options.history_age = kAge;
     client_ = *client::Client::Create({.endpoints = {etcd_.url()}}, obs::NullLogger(), metrics_);
-    auto made = Replica::Create(*client_, kKeys, options, clock_, obs::NullLogger(), metrics_);
+    auto made = Replica::Create(client_.get(), kKeys, options, clock_, obs::NullLogger(), metrics_);
     EXPECT_TRUE(made.ok()) << made.status();
     replica_ = *std::move(made);
     List();

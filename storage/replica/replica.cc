@@ -32,7 +32,7 @@ constexpr int64_t kSpareBytes = int64_t{64} << 20;
 }  // namespace
 
 base::StatusOr<std::unique_ptr<Replica>> Replica::Create(
-    client::Client& client, const records::Keys& keys, const Options& options,
+    client::Client* client, const records::Keys& keys, const Options& options,
     const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics) {
   STRATA_ASSIGN_OR_RETURN(auto dir, CacheDir::Open(options.cache_dir));
   if (dir->exposed()) {
@@ -43,7 +43,7 @@ base::StatusOr<std::unique_ptr<Replica>> Replica::Create(
       new Replica(std::move(dir), client, keys, options, clock, log, metrics));
 }
 
-Replica::Replica(std::unique_ptr<CacheDir> dir, client::Client& client, const records::Keys& keys,
+Replica::Replica(std::unique_ptr<CacheDir> dir, client::Client* client, const records::Keys& keys,
                  const Options& options, const base::Clock& clock, const obs::Logger& log,
                  obs::Metrics& metrics)
     : dir_(std::move(dir)),
@@ -51,7 +51,8 @@ Replica::Replica(std::unique_ptr<CacheDir> dir, client::Client& client, const re
       clock_(clock),
       log_(log),
       metrics_(metrics),
-      backend_(client, keys),
+      backend_(client == nullptr ? std::nullopt
+                                 : std::optional<BackendReader>(std::in_place, *client, keys)),
       horizon_(options.history_age, options.history_bytes),
       retry_(options.retry) {}
 
@@ -217,20 +218,24 @@ base::StatusOr<Page> Replica::Read(const Selection& selection) const {
     auto page = Noted(*held, held->reading().Read(selection));
     if (!absl::IsOutOfRange(page.status())) return page;
   }
+  if (!backend_) return base::OutOfRangeError("the revision is forgotten");
   metrics_.backend_reads.Increment();
-  return backend_.Read(selection);
+  return backend_->Read(selection);
 }
 
 base::StatusOr<std::optional<records::Change>> Replica::Find(const records::Id& id,
                                                              base::Revision revision,
                                                              base::MonotonicTime deadline) const {
-  const Held held = Holding(revision).value_or(nullptr);
+  const auto holding = Holding(revision);
+  if (!backend_) STRATA_RETURN_IF_ERROR(holding.status());
+  const Held held = holding.value_or(nullptr);
   if (held != nullptr && (!held->partial() || engine::KeyFits(keys_.KeyOf(id)))) {
     auto found = Noted(*held, held->reading().Find(id, revision));
     if (!absl::IsOutOfRange(found.status())) return found;
   }
+  if (!backend_) return base::OutOfRangeError("the revision is forgotten");
   metrics_.backend_reads.Increment();
-  return backend_.Find(id, revision, deadline);
+  return backend_->Find(id, revision, deadline);
 }
 
 base::StatusOr<base::Revision> Replica::Changes(base::Revision from, base::Revision to,

@@ -2,7 +2,8 @@
 //
 // A list is gathered into a file aside, and takes the place of the one before when it is whole;
 // changes are written as they come. History begins at the list's revision, unless the list shows
-// that nothing has changed. What is so old that it is forgotten is read from the backend.
+// that nothing has changed. What is so old that it is forgotten is read from the backend, if that
+// has revisions.
 //
 // The files are a cache. When one can't be written or read, for the disk is full or damaged, the
 // replica gives it up: gets are read from the backend, lists and watches are refused, and after a
@@ -48,9 +49,10 @@ class Replica final : public reflector::Consumer, public History {
                                    .most = std::chrono::milliseconds(960'000)};
   };
 
-  // The error is the cache directory's.
+  // `client` is the backend's; null: there is none that could be asked for what is forgotten. The
+  // error is the cache directory's.
   static base::StatusOr<std::unique_ptr<Replica>> Create(
-      client::Client& client, const records::Keys& keys, const Options& options,
+      client::Client* client, const records::Keys& keys, const Options& options,
       const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics);
 
   void BeginList() override ABSL_LOCKS_EXCLUDED(mu_);
@@ -73,7 +75,7 @@ class Replica final : public reflector::Consumer, public History {
  private:
   using Held = std::shared_ptr<const Edition>;
 
-  Replica(std::unique_ptr<CacheDir> dir, client::Client& client, const records::Keys& keys,
+  Replica(std::unique_ptr<CacheDir> dir, client::Client* client, const records::Keys& keys,
           const Options& options, const base::Clock& clock, const obs::Logger& log,
           obs::Metrics& metrics);
 
@@ -95,7 +97,7 @@ class Replica final : public reflector::Consumer, public History {
   const base::Clock& clock_;
   const obs::Logger& log_;
   const ReplicaMetrics metrics_;
-  const BackendReader backend_;
+  const std::optional<BackendReader> backend_;
 
   std::atomic<base::Revision> told_ = 0;  // the newest
   std::atomic<uint64_t> epoch_ = 0;       // lists that took the place of others

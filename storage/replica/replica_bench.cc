@@ -57,8 +57,8 @@ class Bench {
   Bench() {
     client_ =
         *client::Client::Create({.endpoints = {"http://127.0.0.1:1"}}, obs::NullLogger(), metrics_);
-    replica_ =
-        *Replica::Create(*client_, kKeys, Replica::Options{}, clock_, obs::NullLogger(), metrics_);
+    replica_ = *Replica::Create(client_.get(), kKeys, Replica::Options{}, clock_, obs::NullLogger(),
+                                metrics_);
   }
 
   void List(int threads) {
