@@ -213,6 +213,12 @@ func (c *cluster) startStrata(flags ...string) {
 
 func (c *cluster) startStrataOn(port int, flags ...string) *rig.Process {
 	c.t.Helper()
+	return c.startStrataFrom(port, append([]string{"--etcd-servers=" + c.records.URL}, flags...)...)
+}
+
+// startStrataFrom is told by the flags where its records are.
+func (c *cluster) startStrataFrom(port int, flags ...string) *rig.Process {
+	c.t.Helper()
 	var args []string
 	for _, arg := range manifestArgs(c.t) {
 		switch {
@@ -227,8 +233,7 @@ func (c *cluster) startStrataOn(port int, flags ...string) *rig.Process {
 		arg = strings.Replace(arg, "/var/cache/strata/records", c.path(fmt.Sprintf("cache-%d", port)), 1)
 		args = append(args, arg)
 	}
-	args = append(args, "--kubeconfig="+c.path("strata.kubeconfig"), "--etcd-servers="+c.records.URL,
-		"--file-poll-interval=1s", "-v=2")
+	args = append(args, "--kubeconfig="+c.path("strata.kubeconfig"), "--file-poll-interval=1s", "-v=2")
 	for _, flag := range flags {
 		args = append(args, strings.Replace(flag, "=sa.pub", "="+c.path("sa.pub"), 1))
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -123,6 +124,14 @@ func (p *Process) Signal(signal syscall.Signal) { _ = p.cmd.Process.Signal(signa
 
 // Ended is closed once the process is.
 func (p *Process) Ended() <-chan struct{} { return p.done }
+
+// Times is how often to do it: so often, unless the environment asks for more.
+func Times(variable string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
+		return n
+	}
+	return otherwise
+}
 
 // Eventually tries until there is no error; the test fails if that takes longer than Patience.
 func Eventually(t *testing.T, what string, try func() error) {

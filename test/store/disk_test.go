@@ -57,7 +57,7 @@ func (s *tormented) cutPower(settings ...string) error {
 
 func TestNothingIsLostOrHalfDoneWhenThePowerFails(t *testing.T) {
 	s := newTormented(t)
-	cuts := times("STRATA_CUTS", 40)
+	cuts := rig.Times("STRATA_CUTS", 40)
 	for s.serial = 0; s.serial < cuts; s.serial++ {
 		if err := s.cutPower(); err != nil {
 			t.Fatalf("cut %d: %v", s.serial, err)
@@ -204,7 +204,7 @@ func TestADiskThatFailsCostsNoAnsweredWrite(t *testing.T) {
 	if all[0] < writes || all[1] < writes {
 		t.Fatalf("%d writes, %d syncs: the disk isn't between", all[0], all[1])
 	}
-	step := times("STRATA_FAULT_STEP", 4)
+	step := rig.Times("STRATA_FAULT_STEP", 4)
 	tried := 0
 	faults := []struct {
 		kind    string

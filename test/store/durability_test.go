@@ -6,9 +6,7 @@ import (
 	"maps"
 	"math/rand"
 	"net"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -260,18 +258,10 @@ func (s *tormented) judgeThePast(ctx context.Context, c *clientv3.Client, base s
 	return nil
 }
 
-// times is how often to do it: some, unless the environment asks for more.
-func times(variable string, otherwise int) int {
-	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
-		return n
-	}
-	return otherwise
-}
-
 func TestNothingIsLostOrHalfDoneWhenTheStoreIsKilled(t *testing.T) {
 	s := newTormented(t)
 	operationsInAll, started := 0, time.Now()
-	episodes := times("STRATA_KILLS", 60)
+	episodes := rig.Times("STRATA_KILLS", 60)
 	for s.serial = 0; s.serial < episodes; s.serial++ {
 		process := s.backend.Process
 		operations, heard := s.work(process.Ended(), func() {
