@@ -17,6 +17,8 @@ std::vector<double> CommitBuckets() {
 StoreMetrics::StoreMetrics(obs::Metrics& metrics)
     : writes(metrics.AddCounter("etcd_server_proposals_committed_total",
                                 "Writes that were committed.")),
+      applied(metrics.AddCounter("etcd_server_proposals_applied_total",
+                                 "Writes that reads see: each that was committed.")),
       commits(metrics.AddCounter("strata_store_commits_total",
                                  "Commits; writes that wait together share one.")),
       commit_seconds(metrics.AddHistogram("etcd_disk_backend_commit_duration_seconds",

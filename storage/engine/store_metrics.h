@@ -9,7 +9,7 @@ namespace strata::engine {
 struct StoreMetrics {
   explicit StoreMetrics(obs::Metrics& metrics);
 
-  const obs::Counter writes, commits;
+  const obs::Counter writes, applied, commits;
   const obs::Histogram commit_seconds, fsync_seconds;
   const obs::Gauge revision, compacted;
   const obs::Gauge file_bytes, used_bytes, wal_pending_bytes;

@@ -123,6 +123,7 @@ void Writer::Publish(const Batch& batch, const Outcome& outcome) {
   metrics.fsync_seconds.Observe(std::chrono::duration<double>(env_.logging()).count());
   metrics.commits.Increment();
   metrics.writes.Increment(static_cast<double>(batch.size()));
+  metrics.applied.Increment(static_cast<double>(batch.size()));
   state_.health.NoteRoom(base::OkStatus());
   for (const auto& write : batch) write->Committed(state_);
   if (outcome.compacts) maintenance_.BeginScrub();

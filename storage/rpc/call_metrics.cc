@@ -1,6 +1,7 @@
 #include "storage/rpc/call_metrics.h"
 
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/message_lite.h>
 
 #include <algorithm>
 #include <chrono>
@@ -48,10 +49,22 @@ class Counting final : public Interceptor {
   void Intercept(InterceptorBatchMethods* batch) override {
     if (batch->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS))
       code_ = static_cast<int>(batch->GetSendStatus().error_code());
+    if (batch->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_MESSAGE))
+      CountReceived(batch->GetRecvMessage());
+    if (batch->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_MESSAGE))
+      metrics_.sent_bytes.Increment(
+          static_cast<double>(batch->GetSerializedSendMessage()->Length()));
     batch->Proceed();
   }
 
  private:
+  // Null at a stream's end. Whatever the method, it is a generated message.
+  void CountReceived(const void* message) {
+    if (message == nullptr) return;
+    const size_t bytes = static_cast<const google::protobuf::MessageLite*>(message)->ByteSizeLong();
+    metrics_.received_bytes.Increment(static_cast<double>(bytes));
+  }
+
   const CallMetrics& metrics_;
   CallMetrics::Method& method_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -72,7 +85,12 @@ class Factory final : public grpc::experimental::ServerInterceptorFactoryInterfa
 
 }  // namespace
 
-CallMetrics::CallMetrics(obs::Metrics& metrics) : metrics_(metrics) {
+CallMetrics::CallMetrics(obs::Metrics& metrics)
+    : received_bytes(metrics.AddCounter("etcd_network_client_grpc_received_bytes_total",
+                                        "Bytes of messages from clients.")),
+      sent_bytes(metrics.AddCounter("etcd_network_client_grpc_sent_bytes_total",
+                                    "Bytes of messages to clients.")),
+      metrics_(metrics) {
   const google::protobuf::FileDescriptor* file = etcdserverpb::RangeRequest::descriptor()->file();
   for (int s = 0; s < file->service_count(); ++s) {
     const auto* service = file->service(s);
@@ -89,6 +107,7 @@ CallMetrics::CallMetrics(obs::Metrics& metrics) : metrics_(metrics) {
           metrics.AddCounter("grpc_server_started_total", "Calls that were begun.", labels));
       method->seconds = std::make_unique<obs::Histogram>(metrics.AddHistogram(
           "grpc_server_handling_seconds", "Time that calls took.", kSeconds, labels));
+      HandledBy(*method, 0);  // differences of these and of those begun are asked for
       methods_["/" + method->service + "/" + method->name] = std::move(method);
     }
   }
@@ -99,16 +118,19 @@ CallMetrics::Method* CallMetrics::Find(const char* path) const {
   return found == methods_.end() ? nullptr : found->second.get();
 }
 
-void CallMetrics::Handled(Method& method, int code, double seconds) const {
-  if (code < 0 || code >= static_cast<int>(std::size(kCodes))) code = kUnknown;
-  const auto make = [&] {
+const obs::Counter& CallMetrics::HandledBy(Method& method, int code) const {
+  return method.handled.At(static_cast<size_t>(code), [&] {
     return metrics_.AddCounter("grpc_server_handled_total", "Calls that ended, by their status.",
                                {{"grpc_type", method.type},
                                 {"grpc_service", method.service},
                                 {"grpc_method", method.name},
                                 {"grpc_code", kCodes[code]}});
-  };
-  method.handled.At(static_cast<size_t>(code), make).Increment();
+  });
+}
+
+void CallMetrics::Handled(Method& method, int code, double seconds) const {
+  if (code < 0 || code >= static_cast<int>(std::size(kCodes))) code = kUnknown;
+  HandledBy(method, code).Increment();
   method.seconds->Observe(seconds);
 }
 

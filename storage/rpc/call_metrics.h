@@ -20,7 +20,7 @@ class CallMetrics {
     std::string type, service, name;
     std::unique_ptr<obs::Counter> started;
     std::unique_ptr<obs::Histogram> seconds;
-    obs::LazyCounters<17> handled;  // by code
+    obs::LazyCounters<17> handled;  // by code; OK from the beginning
   };
 
   explicit CallMetrics(obs::Metrics& metrics);
@@ -29,7 +29,12 @@ class CallMetrics {
   Method* Find(const char* path) const;
   void Handled(Method& method, int code, double seconds) const;
 
+  // Bytes of messages, without gRPC's framing.
+  const obs::Counter received_bytes, sent_bytes;
+
  private:
+  const obs::Counter& HandledBy(Method& method, int code) const;
+
   obs::Metrics& metrics_;
   std::unordered_map<std::string, std::unique_ptr<Method>>
       methods_;  // by "/package.Service/Method"

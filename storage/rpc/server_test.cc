@@ -212,6 +212,33 @@ TEST_F(ServerTest, TellsItsStatusAndItsOneMember) {
   EXPECT_EQ(list.members(0).clienturls(0), server_->urls().at(0));
 }
 
+TEST_F(ServerTest, CountsCallsAndTheBytesOfTheirMessages) {
+  Start();
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("grpc_server_handled_total{grpc_code=\"OK\","
+                        "grpc_method=\"Watch\",grpc_service=\"etcdserverpb.Watch\","
+                        "grpc_type=\"bidi_stream\"} 0\n"))
+      << "what is open is the difference to those begun, which must be there";
+  pb::PutRequest request;
+  request.set_key("a");
+  request.set_value(std::string(5000, 'v'));
+  Put("a", request.value());
+  EXPECT_THAT(metrics_.Text(), HasSubstr("client_grpc_received_bytes_total " +
+                                         std::to_string(request.ByteSizeLong()) + "\n"));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("etcd_server_proposals_applied_total 1\n"));
+
+  grpc::ClientContext context;
+  Limit(context);
+  pb::RangeRequest range;
+  range.set_key("a");
+  pb::RangeResponse response;
+  ASSERT_TRUE(kv_->Range(&context, range, &response).ok());
+  const std::string text = metrics_.Text(), name = "\netcd_network_client_grpc_sent_bytes_total ";
+  const double sent = std::stod(text.substr(text.find(name) + name.size()));
+  EXPECT_GT(sent, response.ByteSizeLong()) << "that of the write too";
+  EXPECT_LT(sent, response.ByteSizeLong() + 100);
+}
+
 TEST_F(ServerTest, SendsASnapshotWithItsDigestOneAtATime) {
   Start();
   const auto maintenance = pb::Maintenance::NewStub(channel_);
