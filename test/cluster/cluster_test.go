@@ -178,6 +178,7 @@ func (c *cluster) startControllers() {
 	c.t.Helper()
 	c.controllers = rig.Start(c.t, rig.Peer(c.t, "kube-controller-manager"), "--kubeconfig="+c.path("admin.kubeconfig"),
 		"--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=false",
+		"--root-ca-file="+c.path("ca.crt"),
 		"--controllers=namespace-controller,clusterrole-aggregation-controller,resourcequota-controller,"+
 			"garbage-collector-controller,serviceaccount-controller,root-ca-certificate-publisher-controller,"+
 			"deployment-controller,replicaset-controller,statefulset-controller,endpointslice-controller,"+

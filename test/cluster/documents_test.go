@@ -25,11 +25,14 @@ type reader struct {
 	*cluster
 	nodes  *nodes
 	folder string // where blocks are run
+
+	serviceCA *rig.CA // OpenShift's, once it has issued something
 }
 
-func newReader(t *testing.T) *reader {
+// newReader has a new cluster; `flags` are added to its kube-apiserver's.
+func newReader(t *testing.T, flags ...string) *reader {
 	t.Helper()
-	c := newControlPlane(t, "etcd-3.6")
+	c := newControlPlane(t, "etcd-3.6", flags...)
 	r := &reader{cluster: c, nodes: newNodes(c), folder: c.path("tree")}
 	for _, folder := range []string{"deploy", "certs"} {
 		c.check(os.CopyFS(filepath.Join(r.folder, folder), os.DirFS(filepath.Join("../..", folder))))
@@ -106,7 +109,7 @@ func (r *reader) follow(sections ...section) {
 	}
 }
 
-const deploying, certificates = "deploy/README.md", "certs/README.md"
+const deploying, certificates, adopting = "deploy/README.md", "certs/README.md", "docs/adopting.md"
 
 var (
 	plainCluster = section{deploying, "A plain cluster", []func(*reader, string){
@@ -132,9 +135,9 @@ var (
 	}}
 	besideOpenShift = section{deploying, "Beside an OpenShift cluster's etcd", []func(*reader, string){
 		func(r *reader, _ string) {
-			ca := r.issueAsServiceCA()
+			r.serviceCA = r.issueAsServiceCA()
 			r.nodes.settle()
-			r.readsDirectly(ca)
+			r.readsDirectly(r.serviceCA)
 		},
 	}}
 	uninstall = section{deploying, "Uninstall", []func(*reader, string){
@@ -246,10 +249,10 @@ func (r *reader) awaitTrust(want bool) {
 // Each section that has blocks for a cluster is followed by a test.
 func TestEveryBlockForAClusterIsFollowed(t *testing.T) {
 	followed := map[string]bool{}
-	for _, s := range []section{plainCluster, onKind, besideOpenShift, uninstall, byHand} {
+	for _, s := range []section{plainCluster, onKind, besideOpenShift, inFront, uninstall, byHand} {
 		followed[s.document+", "+s.heading] = true
 	}
-	for _, document := range []string{"README.md", "docs/operations.md", deploying, certificates} {
+	for _, document := range []string{"README.md", "docs/operations.md", deploying, certificates, adopting} {
 		for under := range clusterBlocks(t, document) {
 			if !followed[document+", "+under] {
 				t.Errorf("nothing follows %s, %s", document, under)

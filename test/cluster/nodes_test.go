@@ -171,7 +171,8 @@ func (n *nodes) work() {
 	}
 }
 
-// mount gives folders to a pod's volumes; it says no while a Secret isn't there, as a kubelet waits for it.
+// mount gives folders to a pod's volumes; it says no while a Secret or a ConfigMap isn't there, as a
+// kubelet waits for it.
 func (n *nodes) mount(it *corev1.Pod) (map[string]string, bool) {
 	n.c.t.Helper()
 	folders := map[string]string{}
@@ -191,6 +192,9 @@ func (n *nodes) mount(it *corev1.Pod) (map[string]string, bool) {
 				n.c.check(os.WriteFile(filepath.Join(folder, name), value, 0o600))
 			}
 		}
+		if volume.ConfigMap != nil && !n.mountConfigMap(volume.ConfigMap, folder) {
+			return nil, false
+		}
 		for _, mount := range it.Spec.Containers[0].VolumeMounts {
 			if mount.Name == volume.Name {
 				folders[mount.MountPath] = folder
@@ -198,6 +202,24 @@ func (n *nodes) mount(it *corev1.Pod) (map[string]string, bool) {
 		}
 	}
 	return folders, true
+}
+
+func (n *nodes) mountConfigMap(volume *corev1.ConfigMapVolumeSource, folder string) bool {
+	n.c.t.Helper()
+	it, err := n.c.client.CoreV1().ConfigMaps("strata").Get(context.Background(), volume.Name, metav1.GetOptions{})
+	if err != nil {
+		return false
+	}
+	items := volume.Items
+	for key := range it.Data {
+		if volume.Items == nil {
+			items = append(items, corev1.KeyToPath{Key: key, Path: key})
+		}
+	}
+	for _, item := range items {
+		n.c.check(os.WriteFile(filepath.Join(folder, item.Path), []byte(it.Data[item.Key]), 0o644))
+	}
+	return true
 }
 
 // refresh writes what the Secrets hold by now into the folders of all pods, as a kubelet does every minute or so.
@@ -223,6 +245,11 @@ func (n *nodes) start(it *corev1.Pod) {
 	made := &pod{address: fmt.Sprintf("10.1.0.%d", 1+len(n.pods))}
 	n.address(made.address)
 	container := it.Spec.Containers[0]
+	if filepath.Base(container.Command[0]) == "sh" {
+		made.process = n.startShell(made.address, container, folders)
+		n.pods[it.UID] = made
+		return
+	}
 	var args []string
 	for _, arg := range container.Args {
 		for path, folder := range folders {

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-DOCUMENTS = ["README.md", "docs/operations.md", "deploy/README.md", "certs/README.md"]
+DOCUMENTS = ["README.md", "docs/adopting.md", "docs/operations.md", "deploy/README.md", "certs/README.md"]
 BLOCK = re.compile(r"(?:^<!-- (?P<mark>[^\n]*) -->\n)?^```sh\n(?P<text>.*?)^```$", re.M | re.S)
 MARK = re.compile(r"run: (host|ci|cluster(; \S.*)?)|not run: \S.*")
 
