@@ -309,6 +309,7 @@ TEST_F(FilterChain, WhatABodyThrowsBreaksItOff) {
   EXPECT_EQ(answer.response.flow->Next(buffer).rest, http::Body::Rest::kBroken);
   answer.response.flow = nullptr;
   EXPECT_THAT(metrics.Text(), HasSubstr("apiserver_request_terminations_total{code=\"500\""));
+  EXPECT_THAT(metrics.Text(), HasSubstr("apiserver_request_aborts_total{group="));
 }
 
 TEST_F(FilterChain, ABodyIsBrokenOffWhenItsTimeIsOver) {
@@ -319,6 +320,7 @@ TEST_F(FilterChain, ABodyIsBrokenOffWhenItsTimeIsOver) {
   clock.Advance(std::chrono::seconds(6));
   client.abandoned.WaitForNotification();
   EXPECT_THAT(metrics.Text(), HasSubstr("apiserver_request_terminations_total{code=\"504\""));
+  EXPECT_THAT(metrics.Text(), HasSubstr("apiserver_request_aborts_total{group="));
   answer.response.flow = nullptr;
 }
 

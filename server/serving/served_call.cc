@@ -25,6 +25,7 @@ class ServedCall::Flow final : public http::Body {
       return piece;
     } catch (const std::exception& error) {
       call_->chain_.NoteException(*call_, error);
+      call_->chain_.request_metrics_.Aborted(*call_);
       return {0, Rest::kBroken};
     }
   }
@@ -68,6 +69,7 @@ void ServedCall::BeginFlow(http::Response& response) {
     const auto call = weak.lock();
     if (call == nullptr) return;
     call->chain_.request_metrics_.Terminated(*call, 504);
+    call->chain_.request_metrics_.Aborted(*call);
     call->exchange_->Abandon();
   });
 }
@@ -84,6 +86,7 @@ void ServedCall::Guard(absl::FunctionRef<void()> task) {
     chain_.NoteException(*this, error);
     if (!answered_) return Fail(api::Panic());
     // Not from here: this may be its own Next.
+    chain_.request_metrics_.Aborted(*this);
     exchange_->Post([self = shared_from_this()] { self->exchange_->Abandon(); });
   }
 }

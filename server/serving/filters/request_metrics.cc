@@ -140,6 +140,15 @@ void RequestMetrics::Terminated(const endpoints::Call& call, int code) {
       .Increment();
 }
 
+void RequestMetrics::Aborted(const endpoints::Call& call) {
+  obs::Labels labels = Find(call).labels;
+  labels.erase("component");
+  metrics_
+      .AddCounter("apiserver_request_aborts_total",
+                  "Requests whose answer was broken off, mostly since their time was over.", labels)
+      .Increment();
+}
+
 void RequestMetrics::AuthenticationResult(bool success) {
   (success ? authenticated_ : unauthenticated_).Increment();
   if (success) users_.Increment();

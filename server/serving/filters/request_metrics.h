@@ -39,6 +39,8 @@ class RequestMetrics final : public Filter {
   // Of a request that ends before its time, besides: too many in flight, an exception, an answer
   // that was broken off (RecordRequestTermination).
   void Terminated(const endpoints::Call& call, int code);
+  // Of one whose answer had begun and is broken off (RecordRequestAbort).
+  void Aborted(const endpoints::Call& call);
   void AuthenticationResult(bool success);
   void AuthorizationResult(bool allowed);
 
