@@ -93,11 +93,12 @@ void Hub::Apply(const std::vector<reflector::Batch>&, base::Revision revision) {
   known_ = revision;
 }
 
-std::shared_ptr<Scope> Hub::Enter(const Kind& kind, const std::string& ns) {
+std::shared_ptr<Scope> Hub::Enter(const Kind& kind, const ListQuery& query) {
+  ScopeKey key{&kind.resource, query.ns, query.name.value_or("")};
   absl::MutexLock lock(&mu_);
-  Entry& entry = scopes_[{&kind.resource, ns}];
+  Entry& entry = scopes_[key];
   if (entry.scope == nullptr) {
-    entry.scope = std::make_shared<Scope>(ScopeKey{&kind.resource, ns}, reading_);
+    entry.scope = std::make_shared<Scope>(std::move(key), reading_);
     if (draining_) entry.scope->End();
   }
   ++entry.watches;
@@ -181,10 +182,12 @@ void Hub::Take(const replica::Event& change) {
     Kept kept;
     {
       absl::MutexLock lock(&mu_);
-      for (const std::string& ns : {std::string(), change.now.id.ns}) {
-        const auto found = scopes_.find({&kind->resource, ns});
+      const records::Id& id = change.now.id;
+      std::vector<ScopeKey> keys = {{&kind->resource, "", ""}, {&kind->resource, id.ns, id.name}};
+      if (!id.ns.empty()) keys.push_back({&kind->resource, id.ns, ""});
+      for (const ScopeKey& key : keys) {
+        const auto found = scopes_.find(key);
         if (found != scopes_.end()) kept.scopes.push_back(found->second.scope);
-        if (change.now.id.ns.empty()) break;
       }
     }
     if (kept.scopes.empty()) continue;

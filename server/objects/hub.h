@@ -62,7 +62,7 @@ class Hub final : public reflector::Consumer {
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // What watches need of it.
-  std::shared_ptr<Scope> Enter(const Kind& kind, const std::string& ns) ABSL_LOCKS_EXCLUDED(mu_);
+  std::shared_ptr<Scope> Enter(const Kind& kind, const ListQuery& query) ABSL_LOCKS_EXCLUDED(mu_);
   void Leave(const Scope& scope, const Watch& watch) ABSL_LOCKS_EXCLUDED(mu_);
   // Watch::OnTime is called then, and again when it says, while the watch lives.
   void CallAt(base::MonotonicTime time, const std::shared_ptr<Watch>& watch)

@@ -1,5 +1,5 @@
-// What watches of one resource, in one namespace or in all, have in common: the events that came
-// last.
+// What watches of one resource, in one namespace or in all, or of one object, have in common: the
+// events that came last.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -24,7 +24,8 @@ class Watch;
 
 struct ScopeKey {
   const registry::Resource* resource;
-  std::string ns;  // empty: all
+  std::string ns;    // empty: all
+  std::string name;  // empty: all
   friend auto operator<=>(const ScopeKey&, const ScopeKey&) = default;
 };
 

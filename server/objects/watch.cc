@@ -27,7 +27,7 @@ Watch::Watch(Hub& hub, const Kind& kind, WatchRequest request, std::function<voi
       kind_(kind),
       request_(std::move(request)),
       wake_(std::move(wake)),
-      scope_(hub.Enter(kind, request_.query.ns)),
+      scope_(hub.Enter(kind, request_.query)),
       begun_(hub.clock().Now()),
       phase_(request_.initial_events ? Phase::kInitial : Phase::kHistory),
       form_(request_.form),

@@ -314,6 +314,10 @@ TEST_F(WatchTest, NobodyMissesSeesTwiceOrOutOfOrder) {
       WatchRequest request = From(1 + below(static_cast<int>(history_.revision())));
       if (below(2) == 0) request.query.ns = "b";
       if (below(2) == 0) request.query.selector = Labelled("sel=yes");
+      if (!request.query.ns.empty() && below(2) == 0) {
+        request.query.name = "y";
+        request.query.selector = {{}, {"metadata.name", "y"}, registry::ImageStreams()};
+      }
       Watching one{request.query.revision, request.query.ns, request.query.selector, nullptr};
       one.client = Open(std::move(request), std::chrono::microseconds(below(3) * 300));
       all.push_back(std::move(one));
