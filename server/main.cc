@@ -224,8 +224,7 @@ int Run(Flags flags) {
   router.AddDiscovery(discovery);
   router.AddOpenApi(openapi);
   router.AddPath("/metrics", ServeMetrics(metrics, metrics_writer));
-  router.Serve(registry::ImageStreamLayers(), "get",
-               [&layers](std::shared_ptr<endpoints::Call> call) { layers.Serve(std::move(call)); });
+  router.Serve(registry::ImageStreamLayers(), "get", endpoints::ServeBy(layers));
   if (objects) objects->BindTo(router, freshness);
   if (views) views->BindTo(router, freshness);
   if (*secrets != nullptr) (*secrets)->BindTo(router);

@@ -16,6 +16,12 @@
 
 namespace strata::endpoints {
 
+// Has `handler`, which outlives it, serve.
+template <typename Handler>
+CallHandler ServeBy(Handler& handler) {
+  return [&handler](std::shared_ptr<Call> call) { handler.Serve(std::move(call)); };
+}
+
 // Set up before serving, constant afterwards.
 class Router {
  public:

@@ -6,15 +6,6 @@
 #include "server/registry/image_v1.h"
 
 namespace strata {
-namespace {
-
-template <typename Handler>
-endpoints::CallHandler ServeBy(Handler& handler) {
-  return [&handler](std::shared_ptr<endpoints::Call> call) { handler.Serve(std::move(call)); };
-}
-
-}  // namespace
-
 ImageResources::ImageResources(const Parts& parts, const Options& options, const base::Clock& clock,
                                const obs::Logger& log, obs::Metrics& metrics)
     : parts_(parts),
@@ -42,18 +33,18 @@ void ImageResources::BindTo(endpoints::Router& router, endpoints::Freshness& fre
   for (const auto& [resource, make] : makers) {
     auto& handler = *objects_.emplace_back(std::make_unique<endpoints::ObjectHandler>(
         source_, freshness, parts_.readers, clock_, make));
-    router.Serve(resource, "get", ServeBy(handler));
+    router.Serve(resource, "get", endpoints::ServeBy(handler));
   }
   for (const objects::Kind* kind :
        {&kinds_.streams, &kinds_.images, &kinds_.stream_tags, &kinds_.tags}) {
     auto& handler = *lists_.emplace_back(std::make_unique<endpoints::ListHandler>(
         records_, *kind, freshness, parts_.listers, clock_));
-    router.Serve(kind->resource, "list", ServeBy(handler));
+    router.Serve(kind->resource, "list", endpoints::ServeBy(handler));
   }
   for (const objects::Kind* kind : {&kinds_.streams, &kinds_.images}) {
     auto& handler = *watches_.emplace_back(std::make_unique<endpoints::WatchHandler>(
         hub_, *kind, freshness, parts_.listers, options_.watching, clock_));
-    router.Serve(kind->resource, "watch", ServeBy(handler));
+    router.Serve(kind->resource, "watch", endpoints::ServeBy(handler));
   }
 }
 

@@ -32,8 +32,7 @@ Secrets::Secrets(std::shared_ptr<kube::Client> kube, const Flags& flags, const b
       handler_(*kube_, LaneOf(askers_), clock) {}
 
 void Secrets::BindTo(endpoints::Router& router) {
-  router.Serve(registry::ImageStreamSecrets(), "get",
-               [this](std::shared_ptr<endpoints::Call> call) { handler_.Serve(std::move(call)); });
+  router.Serve(registry::ImageStreamSecrets(), "get", endpoints::ServeBy(handler_));
 }
 
 void Secrets::Stop() {

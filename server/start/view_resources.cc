@@ -12,11 +12,6 @@ namespace {
 namespace v1alpha1 = ::strata::dev::layers::v1alpha1;
 using google::protobuf::Message;
 
-template <typename Handler>
-endpoints::CallHandler ServeBy(Handler& handler) {
-  return [&handler](std::shared_ptr<endpoints::Call> call) { handler.Serve(std::move(call)); };
-}
-
 // What a history has of it is what clients see, but for the revision.
 template <typename Object>
 objects::Kind KindOf(const registry::Resource& resource, records::Kind record) {
@@ -63,13 +58,15 @@ ViewResources::ViewResources(const Parts& parts, const Options& options, const b
 
 void ViewResources::BindTo(endpoints::Router& router, endpoints::Freshness& freshness) {
   BindGets(router, freshness);
-  router.Serve(streams_.resource, "list", ServeBy(NewList(stream_records_, streams_, freshness)));
-  router.Serve(streams_.resource, "watch", ServeBy(NewWatch(stream_hub_, streams_, freshness)));
+  router.Serve(streams_.resource, "list",
+               endpoints::ServeBy(NewList(stream_records_, streams_, freshness)));
+  router.Serve(streams_.resource, "watch",
+               endpoints::ServeBy(NewWatch(stream_hub_, streams_, freshness)));
   router.Serve(usage_kind_.resource, "list",
-               ServeBy(NewList(usage_records_, usage_kind_, freshness)));
+               endpoints::ServeBy(NewList(usage_records_, usage_kind_, freshness)));
   // Nothing is left out of these, whoever asks.
   const auto for_who_sees_all = [&](auto& handler) {
-    return endpoints::ForWhoSeesAll(audiences_, ServeBy(handler));
+    return endpoints::ForWhoSeesAll(audiences_, endpoints::ServeBy(handler));
   };
   router.Serve(images_.resource, "list",
                for_who_sees_all(NewList(image_records_, images_, freshness)));
@@ -86,7 +83,7 @@ void ViewResources::BindGets(endpoints::Router& router, endpoints::Freshness& fr
   for (const auto& [resource, query] : queries) {
     auto& handler = *gets_.emplace_back(std::make_unique<endpoints::ViewHandler>(
         parts_.index, freshness, audiences_, parts_.workers, clock_, query));
-    router.Serve(resource, "get", ServeBy(handler));
+    router.Serve(resource, "get", endpoints::ServeBy(handler));
   }
 }
 
