@@ -179,12 +179,12 @@ void Hub::WakeAll() {
 void Hub::Take(const replica::Event& change) {
   for (const Kind* kind : kinds_) {
     if (kind->record != change.now.id.kind) continue;
+    const records::Id& id = change.now.id;
+    std::vector<ScopeKey> keys = {{&kind->resource, "", ""}, {&kind->resource, id.ns, id.name}};
+    if (!id.ns.empty()) keys.push_back({&kind->resource, id.ns, ""});
     Kept kept;
     {
       absl::MutexLock lock(&mu_);
-      const records::Id& id = change.now.id;
-      std::vector<ScopeKey> keys = {{&kind->resource, "", ""}, {&kind->resource, id.ns, id.name}};
-      if (!id.ns.empty()) keys.push_back({&kind->resource, id.ns, ""});
       for (const ScopeKey& key : keys) {
         const auto found = scopes_.find(key);
         if (found != scopes_.end()) kept.scopes.push_back(found->second.scope);
