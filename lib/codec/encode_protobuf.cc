@@ -105,7 +105,7 @@ void AppendMap(const Message& message, const FieldPlan& plan, std::string& out) 
   }
 }
 
-// A Time writes both members or none, and has whole seconds, whatever was stored.
+// Both members or none.
 template <typename Time>
 void AppendTime(const Time& time, int32_t nanos, std::string& out) {
   if (IsZeroTime(time)) return;
@@ -120,6 +120,7 @@ bool IsAbsent(const Message& message, const FieldPlan& plan) {
 }
 
 void AppendMessage(const Message& message, const Plan& plan, std::string& out) {
+  // A Time has whole seconds, whatever was stored.
   if (plan.form == json::TIME) return AppendTime(static_cast<const meta::Time&>(message), 0, out);
   if (plan.form == json::MICRO_TIME) {
     const auto& time = static_cast<const meta::MicroTime&>(message);
