@@ -2,6 +2,7 @@
 and for protobuf, which those don't have, as ConfigMaps."""
 
 import base64
+import collections
 import contextlib
 import http.client
 import json
@@ -10,7 +11,7 @@ import threading
 import time
 
 from load import median
-from rig import cpu_seconds, until
+from rig import SERVER_CORE, cpu_seconds, until
 from state import MIB, ready
 
 GROUP, STREAMS = "image.openshift.io", "/apis/image.openshift.io/v1/imagestreams"
@@ -24,20 +25,14 @@ DEFINITION = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDe
 AS = "application/json;as={};v=v1;g=meta.k8s.io"
 
 
-class Peers:
-    """The two servers, each on the server's core, with the same image streams; only one is asked at a time."""
-
-    def __init__(self, bench, ours, theirs):
-        self.bench, self.ours, self.theirs = bench, ours, theirs
-
-    def paths(self, path):
-        return (self.ours, path), (self.theirs, path)
+# The two servers, each on the server's core, with the same image streams; only one is asked at a time.
+Peers = collections.namedtuple("Peers", "ours theirs")
 
 
 @contextlib.contextmanager
 def peers(bench, streams, config_maps=False):
     data = ("--data-set", "A", "--streams", str(streams))
-    with bench.rig.backend(*data) as url, bench.rig.server(url, audited=None) as ours, bench.rig.kube_apiserver_on(0) as theirs:
+    with bench.rig.backend(*data) as url, bench.rig.server(url, audited=None) as ours, bench.rig.kube_apiserver_on(SERVER_CORE) as theirs:
         ours.url = url
         ready(bench, ours, STREAMS + "?limit=1", "admin")
         items = json.loads(bench.rig.client(ours.port).get(STREAMS, "admin"))["items"]
@@ -45,7 +40,7 @@ def peers(bench, streams, config_maps=False):
         copy(bench, theirs, items)
         if config_maps:
             copy_as_config_maps(bench, theirs, items)
-        yield Peers(bench, ours, theirs)
+        yield Peers(ours, theirs)
 
 
 def copy(bench, kube, items):

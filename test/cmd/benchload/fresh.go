@@ -11,9 +11,6 @@ import (
 	"log"
 	"net/http"
 	"time"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
 )
 
 // fresh writes a stream into etcd and asks for it at once, over one kept connection: every answer must show the write.
@@ -28,8 +25,7 @@ func fresh(args []string) {
 	gap := set.Duration("gap", 2*time.Millisecond, "between a write that shows and the next")
 	_ = set.Parse(args)
 	t.resolve()
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{*etcd}, DialTimeout: time.Minute, Logger: zap.NewNop()})
-	check(err)
+	client := dialEtcd(*etcd)
 	defer client.Close()
 	conn, err := t.dial(t.config("http/1.1"))
 	check(err)

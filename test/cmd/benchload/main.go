@@ -18,6 +18,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 )
 
 func main() {
@@ -110,6 +113,12 @@ func ownCPU() float64 {
 	check(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
 	seconds := func(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
 	return seconds(usage.Utime) + seconds(usage.Stime)
+}
+
+func dialEtcd(url string) *clientv3.Client {
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{url}, DialTimeout: time.Minute, Logger: zap.NewNop()})
+	check(err)
+	return client
 }
 
 func check(err error) {

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
 	"golang.org/x/net/http2"
 )
 
@@ -37,8 +36,7 @@ func watch(args []string) {
 	pid := set.Int("pid", 0, "of the server")
 	_ = set.Parse(args)
 	t.resolve()
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{*etcd}, DialTimeout: time.Minute, Logger: zap.NewNop()})
-	check(err)
+	client := dialEtcd(*etcd)
 	defer client.Close()
 
 	w := &watchers{}
@@ -103,7 +101,19 @@ func (t *target) ask(transport http.RoundTripper, url string) *http.Response {
 	return response
 }
 
-var revisionMember = []byte(`"resourceVersion":"`)
+// The first resourceVersion in JSON, and where its member begins; -1 if there is no whole one.
+func firstRevision(json []byte) (string, int) {
+	member := []byte(`"resourceVersion":"`)
+	at := bytes.Index(json, member)
+	if at < 0 {
+		return "", at
+	}
+	digits, _, whole := bytes.Cut(json[at+len(member):], []byte(`"`))
+	if !whole {
+		return "", -1
+	}
+	return string(digits), at
+}
 
 // The revision stands near the beginning of a line; the rest of a long one is only counted.
 func (w *watchers) read(body io.ReadCloser) {
@@ -115,9 +125,8 @@ func (w *watchers) read(body io.ReadCloser) {
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return
 		}
-		if at := bytes.Index(line, revisionMember); !isRest && at >= 0 && !bytes.Contains(line[:at], []byte(`"BOOKMARK"`)) {
-			digits := line[at+len(revisionMember):]
-			revision, parseErr := strconv.ParseInt(string(digits[:bytes.IndexByte(digits, '"')]), 10, 64)
+		if text, at := firstRevision(line); !isRest && at >= 0 && !bytes.Contains(line[:at], []byte(`"BOOKMARK"`)) {
+			revision, parseErr := strconv.ParseInt(text, 10, 64)
 			check(parseErr)
 			w.mu.Lock()
 			w.arrivals = append(w.arrivals, arrival{revision, time.Now()})
@@ -216,12 +225,10 @@ func (t *target) listThenWatch(transport http.RoundTripper) int64 {
 	head := make([]byte, 4096)
 	n, err := io.ReadFull(response.Body, head)
 	check(err)
-	at := bytes.Index(head, revisionMember)
+	revision, at := firstRevision(head)
 	if at < 0 {
 		log.Fatalf("no revision in %s", head)
 	}
-	digits := head[at+len(revisionMember):]
-	revision := string(digits[:bytes.IndexByte(digits, '"')])
 	rest, err := io.Copy(io.Discard, response.Body)
 	check(err)
 	// Left open, as an informer's.
