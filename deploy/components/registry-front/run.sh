@@ -12,20 +12,26 @@ server() {  # the line of an upstream
   esac
 }
 
+# nginx reads its files again at anybody's signal: it must never meet a half of one.
+put() {
+  cat >"$1.new"
+  mv "$1.new" "$1"
+}
+
 # kube-apiserver is where kubelet says: registries get in while the cluster's DNS is away. Without an address Strata is
 # taken to be down.
 write() {
-  server "$KUBERNETES_SERVICE_HOST" "$KUBERNETES_SERVICE_PORT" >/run/front/kube.server
+  server "$KUBERNETES_SERVICE_HOST" "$KUBERNETES_SERVICE_PORT" | put /run/front/kube.server
   address=$(getent hosts "${STRATA_HOST:-strata.strata.svc}" | head -n 1 | cut -d ' ' -f 1) || true
   if [ -n "$address" ]; then
-    server "$address" "${STRATA_PORT:-443}" >/run/front/strata.server
+    server "$address" "${STRATA_PORT:-443}" | put /run/front/strata.server
   elif [ ! -e /run/front/strata.server ]; then
-    echo "server unix:/run/front/nobody.sock max_fails=0;" >/run/front/strata.server
+    echo "server unix:/run/front/nobody.sock max_fails=0;" | put /run/front/strata.server
   fi
   only=
   if [ -s /proc/net/if_inet6 ]; then only='[::]:'; fi
-  echo "listen ${only}8443 ssl http2${only:+ ipv6only=off};" >/run/front/listen
-  echo "listen ${only}8081${only:+ ipv6only=off};" >/run/front/listen-health
+  echo "listen ${only}8443 ssl http2${only:+ ipv6only=off};" | put /run/front/listen
+  echo "listen ${only}8081${only:+ ipv6only=off};" | put /run/front/listen-health
 }
 
 files() { cat /etc/front/*/* /run/front/*.server | cksum; }
