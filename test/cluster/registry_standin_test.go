@@ -194,7 +194,10 @@ type load struct {
 func startLoad(t *testing.T, kubeconfig string, want []reply) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{stop: cancel}
-	t.Cleanup(cancel)
+	t.Cleanup(func() { // Before its files go.
+		cancel()
+		l.wait.Wait()
+	})
 	for range 2 {
 		r := newRegistry(t, kubeconfig)
 		l.registries = append(l.registries, r)
