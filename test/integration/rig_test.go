@@ -70,17 +70,13 @@ func startServer(t *testing.T, flags ...string) *server {
 
 func startServerAs(t *testing.T, id *identity, flags ...string) *server {
 	t.Helper()
-	port := rig.FreePort(t)
-	p := rig.Start(t, rig.Strata(t, "strata-apiserver"), append(flags, "--bind-address=127.0.0.1",
-		fmt.Sprintf("--secure-port=%d", port), "--tls-cert-file="+id.path("serving.crt"),
-		"--tls-private-key-file="+id.path("serving.key"), "--token-auth-file="+id.path("tokens.csv"))...)
+	p, url := rig.StartServer(t, id.dir, append(flags, "--token-auth-file="+id.path("tokens.csv"))...)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(id.ca)
-	s := &server{Process: p, id: id, url: fmt.Sprintf("https://127.0.0.1:%d", port), http: &http.Client{
+	s := &server{Process: p, id: id, url: url, http: &http.Client{
 		Timeout:   rig.Patience,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true},
 	}}
-	s.awaitReady(t)
 	return s
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -117,6 +118,33 @@ func (p *Process) Stop(signal syscall.Signal) int {
 		<-p.done
 	}
 	return p.cmd.ProcessState.ExitCode()
+}
+
+// Memory is what the process has resident in bytes, and the most that it had.
+func (p *Process) Memory() (now, most int64) {
+	p.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
+			now = kib << 10
+		}
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
+			most = kib << 10
+		}
+	}
+	return now, most
+}
+
+// ForgetMost makes what the process has now the most that it had.
+func (p *Process) ForgetMost() {
+	p.t.Helper()
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0o200); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // Signal is sent and not waited for.
