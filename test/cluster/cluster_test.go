@@ -259,7 +259,16 @@ func (c *cluster) register() {
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "puller"}},
 	}, metav1.CreateOptions{})
 	c.check(err)
-	_, err = c.client.CoreV1().Services("strata").Create(ctx, &corev1.Service{
+	c.leadTheGroup("strata")
+	c.kubectl("admin", "patch", "apiservice", "v1alpha1."+layersGroup, "--type=merge", "-p", fmt.Sprintf(
+		`{"spec": {"caBundle": %q, "service": {"port": %d}}}`, base64.StdEncoding.EncodeToString(c.ca.PEM), c.port))
+}
+
+// leadTheGroup has kube-apiserver ask c.strata for image.openshift.io, by a Service of the namespace.
+func (c *cluster) leadTheGroup(namespace string) {
+	c.t.Helper()
+	ctx := context.Background()
+	_, err := c.client.CoreV1().Services(namespace).Create(ctx, &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "strata"},
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "localhost",
 			Ports: []corev1.ServicePort{{Name: "https", Port: 443, TargetPort: intstr.FromInt(c.port)}}},
@@ -270,12 +279,10 @@ func (c *cluster) register() {
 		ObjectMeta: metav1.ObjectMeta{Name: "v1." + group},
 		Spec: apiregistration.APIServiceSpec{
 			Group: group, Version: "v1", GroupPriorityMinimum: 9900, VersionPriority: 15, CABundle: c.ca.PEM,
-			Service: &apiregistration.ServiceReference{Namespace: "strata", Name: "strata", Port: &port},
+			Service: &apiregistration.ServiceReference{Namespace: namespace, Name: "strata", Port: &port},
 		},
 	}, metav1.CreateOptions{})
 	c.check(err)
-	c.kubectl("admin", "patch", "apiservice", "v1alpha1."+layersGroup, "--type=merge", "-p", fmt.Sprintf(
-		`{"spec": {"caBundle": %q, "service": {"port": %d}}}`, base64.StdEncoding.EncodeToString(c.ca.PEM), port))
 }
 
 func (c *cluster) apiServices() aggregator.Interface { return aggregator.NewForConfigOrDie(c.config) }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func (c *cluster) issueAsCertManager() {
 	certificates, err := dynamic.NewForConfigOrDie(c.config).Resource(kind).Namespace("strata").List(ctx,
 		metav1.ListOptions{})
 	c.check(err)
-	secrets := map[string]string{}
+	var issued []string
 	for _, certificate := range certificates.Items {
 		names, _, _ := unstructured.NestedStringSlice(certificate.Object, "spec", "dnsNames")
 		usages, _, _ := unstructured.NestedStringSlice(certificate.Object, "spec", "usages")
@@ -57,15 +58,22 @@ func (c *cluster) issueAsCertManager() {
 		if len(names) == 0 {
 			continue
 		}
-		secrets["strata/"+certificate.GetName()] = secret
+		issued = append(issued, "strata/"+certificate.GetName())
 		c.issue(secret, ca, strings.Contains(strings.Join(usages, " "), "client auth"), names)
 	}
+	c.inject(ca, "cert-manager.io/inject-ca-from", issued...)
+}
+
+// inject writes the CA into the APIServices that ask for it by this annotation, which has one of these values.
+func (c *cluster) inject(ca *rig.CA, annotation string, values ...string) {
+	c.t.Helper()
+	ctx := context.Background()
 	services, err := c.apiServices().ApiregistrationV1().APIServices().List(ctx, metav1.ListOptions{})
 	c.check(err)
 	for _, service := range services.Items {
-		if from := service.Annotations["cert-manager.io/inject-ca-from"]; from != "" {
-			if secrets[from] == "" {
-				c.t.Fatalf("APIService %s: no Certificate %s", service.Name, from)
+		if value, ok := service.Annotations[annotation]; ok {
+			if !slices.Contains(values, value) {
+				c.t.Fatalf("APIService %s: nobody knows %s %s", service.Name, annotation, value)
 			}
 			service.Spec.CABundle = ca.PEM
 			_, err := c.apiServices().ApiregistrationV1().APIServices().Update(ctx, &service, metav1.UpdateOptions{})
@@ -74,7 +82,8 @@ func (c *cluster) issueAsCertManager() {
 	}
 }
 
-// issueAsServiceCA writes the Secret that a Service's annotation asks OpenShift's service CA for; it returns that CA.
+// issueAsServiceCA does what annotations ask OpenShift's service CA for: a Secret for Service strata, and the CA for
+// APIServices; it returns that CA.
 func (c *cluster) issueAsServiceCA() *rig.CA {
 	c.t.Helper()
 	ca := rig.NewCA(c.t, "service-ca")
@@ -82,6 +91,7 @@ func (c *cluster) issueAsServiceCA() *rig.CA {
 	c.check(err)
 	secret := service.Annotations["service.beta.openshift.io/serving-cert-secret-name"]
 	c.issue(secret, ca, false, []string{"strata.strata.svc", "strata.strata.svc.cluster.local"})
+	c.inject(ca, "service.beta.openshift.io/inject-cabundle", "true")
 	return ca
 }
 
