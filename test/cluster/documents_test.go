@@ -27,6 +27,7 @@ type reader struct {
 	folder string // where blocks are run
 
 	serviceCA *rig.CA // OpenShift's, once it has issued something
+	theirs    string  // an object that was there before, and has to be there afterwards
 }
 
 // newReader has a new cluster; `flags` are added to its kube-apiserver's.
@@ -112,7 +113,7 @@ func (r *reader) follow(sections ...section) {
 const deploying, certificates, adopting = "deploy/README.md", "certs/README.md", "docs/adopting.md"
 
 var (
-	plainCluster = section{deploying, "A plain cluster", []func(*reader, string){
+	plainCluster = section{adopting, "Alone", []func(*reader, string){
 		func(r *reader, _ string) {
 			r.issueAsCertManager()
 			r.nodes.settle()
@@ -133,14 +134,22 @@ var (
 			r.awaitAvailable()
 		},
 	}}
-	besideOpenShift = section{deploying, "Beside an OpenShift cluster's etcd", []func(*reader, string){
+	besideTheAPI = section{adopting, "Beside an OpenShift cluster, on its API", []func(*reader, string){
+		func(r *reader, _ string) {
+			r.issueAsServiceCA()
+			r.nodes.settle()
+			r.awaitLayersGroup()
+		},
+		func(r *reader, printed string) { rig.Contains(r.t, printed, "nodejs") },
+	}}
+	besideTheEtcd = section{adopting, "Beside an OpenShift cluster, on its etcd", []func(*reader, string){
 		func(r *reader, _ string) {
 			r.serviceCA = r.issueAsServiceCA()
 			r.nodes.settle()
 			r.readsDirectly(r.serviceCA)
 		},
 	}}
-	uninstall = section{deploying, "Uninstall", []func(*reader, string){
+	takenAway = section{adopting, "Taking it away", []func(*reader, string){
 		func(r *reader, _ string) { r.nothingIsLeft() },
 	}}
 	byHand = section{certificates, "Make", []func(*reader, string){
@@ -158,14 +167,14 @@ func TestAPlainClusterIsMadeAsDocumented(t *testing.T) {
 	}
 	r := newReader(t)
 	r.defineCertManager()
-	r.follow(plainCluster, uninstall)
+	r.follow(plainCluster, takenAway)
 }
 
 func TestKindIsUsedAsDocumented(t *testing.T) {
 	if !inOwnNetwork(t) {
 		return
 	}
-	newReader(t).follow(onKind, uninstall)
+	newReader(t).follow(onKind, takenAway)
 }
 
 func TestOpenShiftsEtcdIsReadAsDocumented(t *testing.T) {
@@ -174,7 +183,16 @@ func TestOpenShiftsEtcdIsReadAsDocumented(t *testing.T) {
 	}
 	r := newReader(t)
 	r.startOpenShiftsEtcd()
-	r.follow(besideOpenShift, uninstall)
+	r.follow(besideTheEtcd, takenAway)
+}
+
+func TestOpenShiftsAPIIsReadAsDocumented(t *testing.T) {
+	if !inOwnNetwork(t) {
+		return
+	}
+	r := newReader(t)
+	r.startOpenShiftsAPI()
+	r.follow(besideTheAPI, takenAway)
 }
 
 // An installation whose certificates are nobody's but the reader's.
@@ -249,7 +267,7 @@ func (r *reader) awaitTrust(want bool) {
 // Each section that has blocks for a cluster is followed by a test.
 func TestEveryBlockForAClusterIsFollowed(t *testing.T) {
 	followed := map[string]bool{}
-	for _, s := range []section{plainCluster, onKind, besideOpenShift, inFront, uninstall, byHand} {
+	for _, s := range []section{plainCluster, onKind, besideTheAPI, besideTheEtcd, inFront, takenAway, byHand} {
 		followed[s.document+", "+s.heading] = true
 	}
 	for _, document := range []string{"README.md", "docs/operations.md", deploying, certificates, adopting} {
@@ -261,7 +279,8 @@ func TestEveryBlockForAClusterIsFollowed(t *testing.T) {
 	}
 }
 
-// nothingIsLeft looks after Uninstall: the namespaces are gone, and none is kept by an APIService without a server.
+// nothingIsLeft looks afterwards: the namespace is gone and not kept by an APIService without a server, and what was there
+// before still is.
 func (r *reader) nothingIsLeft() {
 	r.t.Helper()
 	ctx := context.Background()
@@ -275,10 +294,27 @@ func (r *reader) nothingIsLeft() {
 	left := r.kubectl("admin", "get", "clusterroles,clusterrolebindings,rolebindings,apiservices", "--all-namespaces",
 		"-o", "name")
 	for _, line := range strings.Split(left, "\n") {
-		if strings.Contains(line, "strata") || strings.Contains(line, group) {
+		if line != r.theirs && (strings.Contains(line, "strata") || strings.Contains(line, group)) {
 			r.t.Errorf("left: %s", line)
 		}
 	}
+	rig.Contains(r.t, left, r.theirs)
+}
+
+// startOpenShiftsAPI is what an OpenShift cluster has: an API of images and image streams, which a Strata with the rights
+// of the base serves here, and its APIService.
+func (r *reader) startOpenShiftsAPI() {
+	r.t.Helper()
+	r.startOpenShiftsEtcd()
+	r.createNamespace("openshift-apiserver")
+	r.kubectl("admin", "apply", "-f", "../../deploy/base/namespace.yaml", "-f", "../../deploy/base/delegation.yaml")
+	r.pair("strata", r.ca.Serving, "strata.openshift-apiserver.svc")
+	r.strata = r.startStrataFrom(r.port, "--etcd-servers=https://etcd.openshift-etcd.svc:2379",
+		"--etcd-cafile="+r.path("ca.crt"), "--etcd-certfile="+r.path("etcd-client.crt"),
+		"--etcd-keyfile="+r.path("etcd-client.key"), "--etcd-prefix=openshift.io")
+	r.leadTheGroup("openshift-apiserver")
+	r.awaitAvailable()
+	r.theirs = "apiservice.apiregistration.k8s.io/v1." + group
 }
 
 // startOpenShiftsEtcd is what an OpenShift cluster has: its etcd, with the records, and who may be its client.

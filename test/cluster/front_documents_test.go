@@ -68,14 +68,14 @@ func TestTheRegistryIsFrontedAsDocumented(t *testing.T) {
 		r.check(err)
 		r.check(os.WriteFile(filepath.Join(r.folder, "deploy/components/registry-front", name), text, 0o600))
 	}
-	r.follow(besideOpenShift)
+	r.follow(besideTheEtcd)
 	for _, namespace := range []string{"strata", registryNamespace} {
 		_, err := r.client.CoreV1().ConfigMaps(namespace).Create(context.Background(), &corev1.ConfigMap{
 			ObjectMeta: metav1.ObjectMeta{Name: "openshift-service-ca.crt"},
 			Data:       map[string]string{"service-ca.crt": string(r.serviceCA.PEM)}}, metav1.CreateOptions{})
 		r.check(err)
 	}
-	r.follow(inFront, uninstall)
+	r.follow(inFront, takenAway)
 }
 
 // startShell runs a pod's shell script where the pod's folders are, but for those of /etc, which are below /run, and at
