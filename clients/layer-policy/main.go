@@ -1,14 +1,21 @@
 // layer-policy is a validating admission webhook that refuses pods whose image contains a denied layer: one with a known
-// vulnerability, say. It asks the cluster for the layers of the image's stream, as the image registry does.
+// vulnerability, say. It asks the cluster for the layers of the image's stream, as the image registry does. It tells the
+// same to Gatekeeper, as a provider of external data.
 package main
 
 import (
+	"context"
+	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	imageclient "github.com/openshift/client-go/image/clientset/versioned/typed/image/v1"
+	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -16,24 +23,40 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
+type options struct {
+	registry, denied, host, certificates string
+	port                                 int
+
+	providerPort, providerMaxKeys, providerMaxRequests int
+	providerClientCA                                   string
+	providerDeadline                                   time.Duration
+}
+
 func main() {
-	registry := flag.String("registry", "image-registry.openshift-image-registry.svc:5000",
+	var o options
+	flag.StringVar(&o.registry, "registry", "image-registry.openshift-image-registry.svc:5000",
 		"host and port of the registry whose images are streams' of this cluster")
-	denied := flag.String("denied-layers", "", "file with one digest a line")
-	host := flag.String("host", "", "address to listen on; empty: all")
-	port := flag.Int("port", 9443, "port to listen on")
-	certificates := flag.String("cert-dir", "/tmp/k8s-webhook-server/serving-certs", "where tls.crt and tls.key are")
+	flag.StringVar(&o.denied, "denied-layers", "", "file with one digest a line")
+	flag.StringVar(&o.host, "host", "", "address to listen on; empty: all")
+	flag.IntVar(&o.port, "port", 9443, "port to listen on")
+	flag.StringVar(&o.certificates, "cert-dir", "/tmp/k8s-webhook-server/serving-certs", "where tls.crt and tls.key are")
+	flag.IntVar(&o.providerPort, "provider-port", 0, "port to listen on for Gatekeeper, at /decide; 0: not at all")
+	flag.StringVar(&o.providerClientCA, "provider-client-ca", "", "file with the CA of Gatekeeper's client certificate")
+	flag.IntVar(&o.providerMaxKeys, "provider-max-keys", 200, "keys in a request of Gatekeeper's")
+	flag.IntVar(&o.providerMaxRequests, "provider-max-requests", 16, "requests of Gatekeeper's that are answered at a time")
+	flag.DurationVar(&o.providerDeadline, "provider-deadline", 1500*time.Millisecond,
+		"how long a request of Gatekeeper's may take; less than the Provider's timeout")
 	flag.Parse() // --kubeconfig is controller-runtime's; without it a pod uses its service account
 
 	ctrl.SetLogger(zap.New())
-	if err := run(*registry, *denied, *host, *port, *certificates); err != nil {
+	if err := o.run(ctrl.SetupSignalHandler()); err != nil {
 		fmt.Fprintln(os.Stderr, "layer-policy:", err)
 		os.Exit(1)
 	}
 }
 
-func run(registry, denied, host string, port int, certificates string) error {
-	layers, err := readDigests(denied)
+func (o *options) run(ctx context.Context) error {
+	layers, err := readDigests(o.denied)
 	if err != nil {
 		return err
 	}
@@ -42,14 +65,43 @@ func run(registry, denied, host string, port int, certificates string) error {
 		return err
 	}
 	config.ContentType = "application/vnd.kubernetes.protobuf"
+	config.QPS = -1 // how many requests there are at a time is bounded
 	client, err := imageclient.NewForConfig(config)
 	if err != nil {
 		return err
 	}
-	server := webhook.NewServer(webhook.Options{Host: host, Port: port, CertDir: certificates})
+	rules := &rules{cluster: client, registry: o.registry, denied: layers}
+	server := webhook.NewServer(webhook.Options{Host: o.host, Port: o.port, CertDir: o.certificates})
 	server.Register("/validate-pods", &webhook.Admission{Handler: &policy{
-		images: client, decoder: admission.NewDecoder(scheme.Scheme), registry: registry, denied: layers}})
-	return server.Start(ctrl.SetupSignalHandler())
+		rules: rules, decoder: admission.NewDecoder(scheme.Scheme)}})
+
+	servers := []webhook.Server{server}
+	if o.providerPort != 0 {
+		provider, err := o.providerServer(rules)
+		if err != nil {
+			return err
+		}
+		servers = append(servers, provider)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, server := range servers {
+		group.Go(func() error { return server.Start(ctx) })
+	}
+	return group.Wait()
+}
+
+// providerServer has a port of its own: kube-apiserver shows webhooks no client certificate.
+func (o *options) providerServer(rules *rules) (webhook.Server, error) {
+	if o.providerMaxKeys < 1 || o.providerMaxRequests < 1 || o.providerDeadline <= 0 {
+		return nil, errors.New("--provider-max-keys, --provider-max-requests and --provider-deadline have to be positive")
+	}
+	if _, err := readCA(o.providerClientCA); err != nil {
+		return nil, fmt.Errorf("--provider-client-ca: %w", err)
+	}
+	paths := http.NewServeMux()
+	paths.Handle("/decide", newProvider(rules, o.providerMaxKeys, o.providerMaxRequests, o.providerDeadline))
+	return webhook.NewServer(webhook.Options{Host: o.host, Port: o.providerPort, CertDir: o.certificates,
+		WebhookMux: paths, TLSOpts: []func(*tls.Config){onlyClientsOf(o.providerClientCA)}}), nil
 }
 
 func readDigests(path string) (map[string]bool, error) {
