@@ -3,12 +3,18 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <utility>
 
 #include "lib/base/utf8.h"
 #include "lib/codec/json_scan.h"
 
 namespace strata::codec {
 namespace {
+
+// As Go's decoder reads it, and so that YAML can hold it.
+std::string Valid(std::string text) {
+  return base::IsUtf8(text) ? std::move(text) : base::ToValidUtf8(text);
+}
 
 class TreeParser {
  public:
@@ -68,7 +74,7 @@ class TreeParser {
       }
     }
     if (at_ > in_.size()) at_ = in_.size();
-    return std::string(in_.substr(start, at_ - start));
+    return Valid(std::string(in_.substr(start, at_ - start)));
   }
 
   std::string String() {
@@ -82,7 +88,7 @@ class TreeParser {
       if (end == std::string_view::npos || in_[end] == '"') break;
       Escape(out);
     }
-    return out;
+    return Valid(std::move(out));
   }
 
   void Escape(std::string& out) {

@@ -1,5 +1,5 @@
 // A JSON value as a tree, for those who print it in another order or form. Numbers stay text: none
-// is too large.
+// is too large. Bytes that aren't UTF-8 are U+FFFD, each.
 #pragma once
 
 #include <stop_token>

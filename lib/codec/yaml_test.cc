@@ -6,6 +6,8 @@
 
 #include <vector>
 
+#include "lib/base/utf8.h"
+
 namespace strata::codec {
 namespace {
 
@@ -241,6 +243,17 @@ TEST(YamlWriter, WhatIsNestedTooDeeplyStaysJson) {
   const size_t depth = 100'000;
   const std::string yaml = JsonToYaml(std::string(depth, '[') + "\"]\"" + std::string(depth, ']'));
   EXPECT_TRUE(yaml.ends_with("[[\"]\"]" + std::string(depth - 201, ']') + "\n"));
+}
+
+// Raw members (FieldsV1) keep what was stored, and no YAML can hold it.
+TEST(YamlWriter, BytesThatAreNotUtf8AreReplacedAsGoReadsThem) {
+  const std::string deep(200, '['), end(200, ']');
+  const std::pair<std::string, std::string> kCases[] = {
+      {"{\"a\xff\":1}", "a\xef\xbf\xbd: 1\n"},
+      {"{\"a\":\"\xc3:\\n\xe2\x82\"}", "a: |-\n  \xef\xbf\xbd:\n  \xef\xbf\xbd\xef\xbf\xbd\n"},
+  };
+  for (const auto& [json, yaml] : kCases) EXPECT_EQ(JsonToYaml(json), yaml);
+  EXPECT_TRUE(base::IsUtf8(JsonToYaml(deep + "[\"\xff\"]" + end)));
 }
 
 TEST(YamlWriter, WhatItPrintsReadsBackAsTheSame) {
