@@ -35,7 +35,7 @@ func (r *recorder) about(resource string) []*answer {
 	defer r.mu.Unlock()
 	var answers []*answer
 	for _, a := range r.answers {
-		if name, _ := resourceOf(a.target.Path); name == resource {
+		if name, _ := history.ResourceOf(a.target.Path); name == resource {
 			answers = append(answers, a)
 		}
 	}
@@ -52,7 +52,7 @@ func (r *recorder) judge(resource string, timeline history.Timeline) (verdict, e
 		}
 	}
 	if len(answers) != 0 {
-		if end := answers[0].selected(timeline).Last(); j.highest < end {
+		if end := timeline.Selected(answers[0].target).Last(); j.highest < end {
 			j.wrong = append(j.wrong, fmt.Sprintf("all ended at revision %d, before %d", j.highest, end))
 		}
 	}
@@ -70,7 +70,7 @@ func (j *judge) answer(a *answer) error {
 		return nil
 	}
 	body, err := a.bytes()
-	if err == nil && a.isWatch() {
+	if err == nil && history.IsWatch(a.target) {
 		return j.watch(a, body)
 	}
 	var list history.List
@@ -106,7 +106,7 @@ func (j *judge) list(a *answer, list history.List) error {
 		return nil
 	}
 	j.lists++
-	if err := a.selected(j.timeline).CheckList(list); err != nil {
+	if err := j.timeline.Selected(a.target).CheckList(list); err != nil {
 		return err
 	}
 	j.jump(list.Revision)
@@ -147,7 +147,7 @@ func (j *judge) watch(a *answer, body []byte) error {
 			j.events++
 		}
 	}
-	upTo, err := a.selected(j.timeline).CheckWatch(watch)
+	upTo, err := j.timeline.Selected(a.target).CheckWatch(watch)
 	j.highest = max(j.highest, upTo)
 	return err
 }

@@ -173,10 +173,10 @@ func (r *httpReader) get(ctx context.Context, asked url.Values) (contentType str
 // finish judges what the reader was answered, once that is everything.
 func (r *httpReader) finish(t *testing.T, timelines map[string]history.Timeline) {
 	t.Helper()
-	resource, _ := resourceOf(r.path)
+	resource, _ := history.ResourceOf(r.path)
 	rig.EventuallyWithin(t, time.Minute, r.name+" is told the end", func() error {
 		answers := r.about(resource)
-		if len(answers) == 0 || r.revision.Load() < answers[0].selected(timelines[resource]).Last() {
+		if len(answers) == 0 || r.revision.Load() < timelines[resource].Selected(answers[0].target).Last() {
 			return fmt.Errorf("it came to revision %d", r.revision.Load())
 		}
 		return nil

@@ -84,22 +84,9 @@ func (r *recorder) rewrite(request *httputil.ProxyRequest) {
 	}
 }
 
-// resourceOf is the resource and namespace of a list's or watch's path; "" for all others.
-func resourceOf(path string) (resource, namespace string) {
-	rest, ours := strings.CutPrefix(path, "/apis/"+group+"/v1/")
-	parts := strings.Split(strings.TrimPrefix(rest, "watch/"), "/")
-	if len(parts) == 3 && parts[0] == "namespaces" {
-		namespace, parts = parts[1], parts[2:]
-	}
-	if !ours || len(parts) != 1 || parts[0] == "" {
-		return "", ""
-	}
-	return parts[0], namespace
-}
-
 func (r *recorder) keep(response *http.Response) error {
 	request := response.Request
-	if resource, _ := resourceOf(request.URL.Path); resource == "" || request.Method != http.MethodGet {
+	if resource, _ := history.ResourceOf(request.URL.Path); resource == "" || request.Method != http.MethodGet {
 		return nil
 	}
 	file, err := os.CreateTemp(r.c.dir, "answer-*")
@@ -123,7 +110,7 @@ func (r *recorder) watched() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, a := range r.answers {
-		if a.isWatch() && a.code == http.StatusOK {
+		if history.IsWatch(a.target) && a.code == http.StatusOK {
 			return nil
 		}
 	}
@@ -148,7 +135,7 @@ func (r *recorder) wentOn(resource string, from, to time.Time) error {
 		if a.began.Before(from) || a.began.After(to) {
 			continue
 		}
-		if !a.isWatch() || a.code != http.StatusOK || a.target.Query().Get("sendInitialEvents") == "true" {
+		if !history.IsWatch(a.target) || a.code != http.StatusOK || a.target.Query().Get("sendInitialEvents") == "true" {
 			return fmt.Errorf("%s began anew: %d to %s", r.name, a.code, a.target.RequestURI())
 		}
 		watches++
@@ -202,11 +189,6 @@ func (a *answer) bytes() ([]byte, error) {
 	return io.ReadAll(reader)
 }
 
-func (a *answer) isWatch() bool {
-	watch, err := strconv.ParseBool(a.target.Query().Get("watch"))
-	return err == nil && watch || strings.HasPrefix(a.target.Path, "/apis/"+group+"/v1/watch/")
-}
-
 // oldest is the revision that a list may have: the newest when it was asked for, unless it asked for another one.
 func (a *answer) oldest() int64 {
 	asked := a.target.Query().Get("resourceVersion")
@@ -215,18 +197,4 @@ func (a *answer) oldest() int64 {
 	}
 	revision, _ := strconv.ParseInt(asked, 10, 64)
 	return revision
-}
-
-// selected is what the request's path and selectors select of a timeline.
-func (a *answer) selected(t history.Timeline) history.Timeline {
-	_, namespace := resourceOf(a.target.Path)
-	half, byHalf := strings.CutPrefix(a.target.Query().Get("labelSelector"), history.HalfLabel+"=")
-	name, byName := strings.CutPrefix(a.target.Query().Get("fieldSelector"), "metadata.name=")
-	if namespace == "" && !byHalf && !byName {
-		return t
-	}
-	return t.Select(func(key string, mark int64) bool {
-		return (namespace == "" || strings.HasPrefix(key, namespace+"/")) && (!byHalf || history.Half(mark) == half) &&
-			(!byName || key[strings.IndexByte(key, '/')+1:] == name)
-	})
 }

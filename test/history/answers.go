@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -110,6 +109,22 @@ func ParseList(body []byte) (List, error) {
 		list.Objects = append(list.Objects, object)
 	}
 	return list, nil
+}
+
+// ParseObject reads one object in JSON or protobuf.
+func ParseObject(body []byte) (Seen, error) {
+	if raw, err := unwrap(body); err == nil {
+		var message metav1.PartialObjectMetadata
+		if err := message.Unmarshal(raw); err != nil {
+			return Seen{}, err
+		}
+		return seen(message.ObjectMeta)
+	}
+	var d document
+	if err := json.Unmarshal(body, &d); err != nil {
+		return Seen{}, err
+	}
+	return seen(d.meta())
 }
 
 var envelope = []byte("k8s\x00")
@@ -349,10 +364,4 @@ func (t Timeline) continues(w Watch, n int, state State, highest int64) (upTo in
 		}
 	}
 	return 0, false, nil
-}
-
-// Asked is what a request's query asks of a watch.
-func Asked(query url.Values) (from int64, initial bool) {
-	from, _ = strconv.ParseInt(query.Get("resourceVersion"), 10, 64)
-	return from, query.Get("sendInitialEvents") == "true"
 }

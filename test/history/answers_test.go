@@ -91,3 +91,16 @@ func TestEventsOfEachFormAreRead(t *testing.T) {
 		}
 	}
 }
+
+func TestObjectsOfEachFormAreRead(t *testing.T) {
+	stream := streamAt(12, 3)
+	for form, body := range map[string][]byte{
+		"JSON":     asJSON(t, stream),
+		"metadata": asJSON(t, metav1.PartialObjectMetadata{ObjectMeta: stream.ObjectMeta}),
+		"protobuf": []byte(rig.Encode(t, "ImageStream", &stream)),
+	} {
+		if got, err := ParseObject(body); err != nil || got != (Seen{"n/a", Object{12, 3}}) {
+			t.Errorf("%s: got %v, %v", form, got, err)
+		}
+	}
+}

@@ -123,6 +123,65 @@ func TestListsAreJudged(t *testing.T) {
 	}
 }
 
+func TestObjectsAreJudged(t *testing.T) {
+	for name, one := range map[string]struct {
+		key    string
+		oldest int64
+		got    *Object
+		want   string
+	}{
+		"as it was":             {"n/a", 12, &Object{12, 3}, ""},
+		"as it became":          {"n/a", 12, &Object{16, 5}, ""},
+		"older than it may be":  {"n/a", 12, &Object{10, 1}, "as at no revision from 12 on"},
+		"another content":       {"n/a", 12, &Object{12, 4}, "as at no revision"},
+		"gone meanwhile":        {"n/b", 12, nil, ""},
+		"there again":           {"n/b", 13, &Object{15, 4}, ""},
+		"was there always":      {"n/a", 10, nil, "n/a is missing"},
+		"was there and is gone": {"n/b", 13, &Object{11, 2}, "as at no revision"},
+		"never was":             {"n/c", 9, nil, ""},
+		"nobody made it":        {"n/c", 9, &Object{11, 1}, "as at no revision"},
+	} {
+		t.Run(name, func(t *testing.T) { expect(t, timeline.CheckObject(one.key, one.oldest, one.got), one.want) })
+	}
+}
+
+func TestWhatIsForgottenChangesNothingLater(t *testing.T) {
+	everything := func(string, int64) bool { return true }
+	odd := func(_ string, mark int64) bool { return Half(mark) == "odd" }
+	for revision := int64(9); revision <= 17; revision++ {
+		for _, matches := range []func(string, int64) bool{everything, odd} {
+			whole, shorter := timeline.Select(matches), timeline.Since(revision).Select(matches)
+			for at := revision; at <= 17; at++ {
+				if err := whole.At(at).Difference(shorter.At(at)); err != nil {
+					t.Errorf("of what was forgotten before %d, at %d: %v", revision, at, err)
+				}
+				if got, want := shorter.After(at), whole.After(at); len(got) != len(want) {
+					t.Errorf("after %d: %v, want %v", at, got, want)
+				}
+			}
+		}
+	}
+	if got := timeline.Since(16); len(got) != 2 {
+		t.Errorf("%v is kept", got)
+	}
+}
+
+func TestWhoNeverWasThereIsKnown(t *testing.T) {
+	for _, one := range []struct {
+		key      string
+		revision int64
+		want     bool
+	}{{"n/b", 12, false}, {"n/b", 14, false}, {"n/b", 16, false}, {"n/c", 9, true}} {
+		if got := timeline.NeverSince(one.key, one.revision); got != one.want {
+			t.Errorf("%s since %d: %v", one.key, one.revision, got)
+		}
+	}
+	gone := timeline[:4]
+	if !gone.NeverSince("n/b", 14) || gone.NeverSince("n/b", 12) {
+		t.Error("n/b was there until 13")
+	}
+}
+
 func TestSelectionsHaveEdges(t *testing.T) {
 	odd := timeline.Select(func(key string, mark int64) bool { return Half(mark) == "odd" && key == "n/a" || mark == 2 })
 	want := Timeline{

@@ -28,6 +28,9 @@ func Half(mark int64) string {
 	return "odd"
 }
 
+// Image is the one that a stream with a mark names, one of the first that there are.
+func Image(mark int64) string { return rig.Digest(int(mark % 64)) }
+
 // A kind of records.
 type kind struct {
 	resource string
@@ -41,11 +44,11 @@ var kinds = []kind{
 		func(i int) string { return fmt.Sprintf("%s/stream-%03d", Namespaces[i%len(Namespaces)], i) },
 		func(key string) string { return "/openshift.io/imagestreams/" + key },
 		func(t *testing.T, meta metav1.ObjectMeta) string {
-			mark, _ := strconv.Atoi(meta.Annotations[MarkAnnotation])
+			mark, _ := strconv.ParseInt(meta.Annotations[MarkAnnotation], 10, 64)
 			return rig.Encode(t, "ImageStream", &imagev1.ImageStream{ObjectMeta: meta,
 				Spec: imagev1.ImageStreamSpec{Tags: []imagev1.TagReference{{Name: "latest"}}},
 				Status: imagev1.ImageStreamStatus{Tags: []imagev1.NamedTagEventList{{Tag: "latest",
-					Items: []imagev1.TagEvent{{Created: meta.CreationTimestamp, Image: rig.Digest(mark)}}}}}})
+					Items: []imagev1.TagEvent{{Created: meta.CreationTimestamp, Image: Image(mark)}}}}}})
 		}},
 	{"images",
 		func(i int) string { return rig.Digest(i) },

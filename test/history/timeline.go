@@ -83,6 +83,53 @@ func (t Timeline) index(revision int64) int {
 	return sort.Search(len(t), func(i int) bool { return t[i].Revision > revision })
 }
 
+// Since is a timeline that says the same of a revision and of those after it, and has forgotten what was before.
+func (t Timeline) Since(revision int64) Timeline {
+	var kept Timeline
+	state := t.At(revision)
+	for _, c := range t[:t.index(revision)] {
+		if state[c.Key].Revision == c.Revision {
+			kept = append(kept, c)
+		}
+	}
+	return append(kept, t.After(revision)...)
+}
+
+// CheckObject says what is wrong where an object was seen, or none (nil), by whoever must know a revision and may know
+// a later one.
+func (t Timeline) CheckObject(key string, oldest int64, got *Object) error {
+	was, there := t.At(oldest)[key]
+	for changes := t.After(oldest); ; changes = changes[1:] {
+		if there == (got != nil) && (!there || was == *got) {
+			return nil
+		}
+		for len(changes) > 0 && changes[0].Key != key {
+			changes = changes[1:]
+		}
+		if len(changes) == 0 {
+			break
+		}
+		was, there = Object{changes[0].Revision, changes[0].Mark}, !changes[0].Deleted
+	}
+	if got == nil {
+		return fmt.Errorf("%s is missing, and it was there at %d and always after it", key, oldest)
+	}
+	return fmt.Errorf("%s is %v, as at no revision from %d on", key, *got, oldest)
+}
+
+// NeverSince says that an object wasn't there at a revision and never after it.
+func (t Timeline) NeverSince(key string, revision int64) bool {
+	if _, there := t.At(revision)[key]; there {
+		return false
+	}
+	for _, c := range t.After(revision) {
+		if c.Key == key {
+			return false
+		}
+	}
+	return true
+}
+
 // Last is the revision of the newest change.
 func (t Timeline) Last() int64 {
 	if len(t) == 0 {

@@ -33,6 +33,7 @@ type Writer struct {
 
 	mu      sync.Mutex
 	changes map[string]Timeline // by resource; per hand in order
+	begun   map[string]int64    // what was newest when a write began that isn't known to have ended, by the guard
 	ended   chan struct{}
 	hands   sync.WaitGroup
 }
@@ -44,7 +45,8 @@ const hands = 64
 func StartWriter(t *testing.T, client *clientv3.Client, objects int) *Writer {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &Writer{t: t, client: client, changes: map[string]Timeline{}, ended: make(chan struct{})}
+	w := &Writer{t: t, client: client, changes: map[string]Timeline{},
+		begun: map[string]int64{}, ended: make(chan struct{})}
 	t.Cleanup(func() { cancel(); w.hands.Wait() })
 	var ready sync.WaitGroup
 	for i := range hands {
@@ -88,6 +90,29 @@ func (w *Writer) Timeline(resource string) Timeline {
 	all := append(Timeline(nil), w.changes[resource]...)
 	sort.Slice(all, func(i, j int) bool { return all[i].Revision < all[j].Revision })
 	return all
+}
+
+// Settled is a revision up to which every change is in the timelines.
+func (w *Writer) Settled() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	settled := w.newest.Load()
+	for _, begun := range w.begun {
+		settled = min(settled, begun)
+	}
+	return settled
+}
+
+// Forget leaves timelines that are right from a revision on; it has to be settled.
+func (w *Writer) Forget(revision int64) {
+	for _, k := range kinds {
+		w.mu.Lock()
+		sort.Slice(w.changes[k.resource], func(i, j int) bool {
+			return w.changes[k.resource][i].Revision < w.changes[k.resource][j].Revision
+		})
+		w.changes[k.resource] = w.changes[k.resource].Since(revision)
+		w.mu.Unlock()
+	}
 }
 
 // End is the name of the objects after which nothing changes.
@@ -173,6 +198,9 @@ func (h *hand) remove(ctx context.Context, o *object) {
 // commit tries until it is known to have happened, once: each try compares the guard, which each changes.
 func (h *hand) commit(ctx context.Context, o *object, change Change, op clientv3.Op) bool {
 	token := strconv.FormatInt(h.w.writes.Add(1), 10)
+	h.w.mu.Lock()
+	h.w.begun[h.guard] = h.w.newest.Load()
+	h.w.mu.Unlock()
 	for ctx.Err() == nil {
 		revision, err := h.try(ctx, token, op)
 		if err != nil {
@@ -182,10 +210,9 @@ func (h *hand) commit(ctx context.Context, o *object, change Change, op clientv3
 		change.Revision, h.at = revision, revision
 		h.w.mu.Lock()
 		h.w.changes[o.kind.resource] = append(h.w.changes[o.kind.resource], change)
+		h.w.newest.Store(max(revision, h.w.newest.Load()))
+		delete(h.w.begun, h.guard)
 		h.w.mu.Unlock()
-		for newest := h.w.newest.Load(); newest < revision && !h.w.newest.CompareAndSwap(newest, revision); {
-			newest = h.w.newest.Load()
-		}
 		return true
 	}
 	return false

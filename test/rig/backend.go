@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -19,6 +20,7 @@ type Backend struct {
 	*Process
 	URL string
 	Dir string
+	TLS *tls.Config // of its clients; nil: none
 }
 
 // Backends names those that are there: always etcd 3.6 and our own store.
@@ -75,13 +77,13 @@ func (b *Backend) Client(t *testing.T) *clientv3.Client {
 	t.Helper()
 	// A client that comes too early waits a second before it tries again.
 	Eventually(t, "the backend listens", func() error {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(b.URL, "http://"))
+		conn, err := net.Dial("tcp", b.URL[strings.Index(b.URL, "://")+3:])
 		if err == nil {
 			conn.Close()
 		}
 		return err
 	})
-	c, err := clientv3.New(clientv3.Config{Endpoints: []string{b.URL}, DialTimeout: Patience, Logger: zap.NewNop()})
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{b.URL}, DialTimeout: Patience, TLS: b.TLS, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

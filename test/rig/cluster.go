@@ -2,8 +2,10 @@ package rig
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -24,6 +26,22 @@ type Cluster struct {
 
 func StartCluster(t *testing.T, members int) *Cluster {
 	t.Helper()
+	return startCluster(t, members, nil)
+}
+
+// StartClusterBehindTLS shows clients certificates of a CA, and asks them for theirs of it.
+func StartClusterBehindTLS(t *testing.T, members int, ca *CA) *Cluster {
+	t.Helper()
+	return startCluster(t, members, ca)
+}
+
+func startCluster(t *testing.T, members int, ca *CA) *Cluster {
+	t.Helper()
+	scheme, secured, config := "http", []string(nil), (*tls.Config)(nil)
+	if ca != nil {
+		scheme = "https"
+		secured, config = secureMembers(t, ca)
+	}
 	c := &Cluster{ids: make([]atomic.Uint64, members), peers: &peerProxies{open: map[net.Conn]ends{}}}
 	var listen, advertise, initial []string
 	for i := 0; i < members; i++ {
@@ -34,12 +52,13 @@ func StartCluster(t *testing.T, members int) *Cluster {
 		initial = append(initial, fmt.Sprintf("m%d=%s", i, url))
 	}
 	for i := 0; i < members; i++ {
-		url := fmt.Sprintf("http://127.0.0.1:%d", FreePort(t))
+		url := fmt.Sprintf("%s://127.0.0.1:%d", scheme, FreePort(t))
 		dir := filepath.Join(t.TempDir(), "data")
-		p := Start(t, Peer(t, "etcd"), fmt.Sprintf("--name=m%d", i), "--data-dir="+dir, "--listen-client-urls="+url,
-			"--advertise-client-urls="+url, "--listen-peer-urls="+listen[i], "--initial-advertise-peer-urls="+advertise[i],
-			"--initial-cluster="+strings.Join(initial, ","), "--log-level=error")
-		c.Members = append(c.Members, &Backend{Process: p, URL: url, Dir: dir})
+		p := Start(t, Peer(t, "etcd"), append(secured, fmt.Sprintf("--name=m%d", i), "--data-dir="+dir,
+			"--listen-client-urls="+url, "--advertise-client-urls="+url, "--listen-peer-urls="+listen[i],
+			"--initial-advertise-peer-urls="+advertise[i], "--initial-cluster="+strings.Join(initial, ","),
+			"--log-level=error")...)
+		c.Members = append(c.Members, &Backend{Process: p, URL: url, Dir: dir, TLS: config})
 	}
 	for i, m := range c.Members {
 		ctx, cancel := context.WithTimeout(context.Background(), Patience)
@@ -51,6 +70,26 @@ func StartCluster(t *testing.T, members int) *Cluster {
 		c.ids[i].Store(status.Header.MemberId)
 	}
 	return c
+}
+
+// secureMembers are the flags that all members have in common, and what their clients need.
+func secureMembers(t *testing.T, ca *CA) (flags []string, client *tls.Config) {
+	t.Helper()
+	dir := t.TempDir()
+	certificate, key := ca.Both(t, "localhost")
+	own, ownKey := ca.Client(t, "rig")
+	pair, err := tls.X509KeyPair(own, ownKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"etcd.crt": certificate, "etcd.key": key, "ca.crt": ca.PEM} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []string{"--cert-file=" + filepath.Join(dir, "etcd.crt"), "--key-file=" + filepath.Join(dir, "etcd.key"),
+			"--trusted-ca-file=" + filepath.Join(dir, "ca.crt"), "--client-cert-auth"},
+		&tls.Config{RootCAs: ca.Pool(), Certificates: []tls.Certificate{pair}}
 }
 
 // URLs of all members, that of `first` first.
@@ -86,7 +125,7 @@ func (c *Cluster) Leader(t *testing.T) int {
 // ClientOf is a connection to some members.
 func (c *Cluster) ClientOf(t *testing.T, urls ...string) *clientv3.Client {
 	t.Helper()
-	client, err := clientv3.New(clientv3.Config{Endpoints: urls, DialTimeout: Patience, Logger: zap.NewNop()})
+	client, err := clientv3.New(clientv3.Config{Endpoints: urls, DialTimeout: Patience, TLS: c.Members[0].TLS, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

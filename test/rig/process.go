@@ -76,10 +76,19 @@ type Process struct {
 
 func Start(t *testing.T, name string, args ...string) *Process {
 	t.Helper()
-	p := &Process{t: t, name: name, args: args}
+	p := Prepare(t, name, args...)
 	p.Launch()
+	return p
+}
+
+// Prepare is a process that hasn't been launched. It ends with the test.
+func Prepare(t *testing.T, name string, args ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, name: name, args: args}
 	t.Cleanup(func() {
-		p.Stop(syscall.SIGKILL)
+		if p.cmd != nil {
+			p.Stop(syscall.SIGKILL)
+		}
 		if t.Failed() {
 			text := p.output.String()
 			if len(text) > 4000 {
@@ -149,6 +158,9 @@ func (p *Process) ForgetMost() {
 
 // Signal is sent and not waited for.
 func (p *Process) Signal(signal syscall.Signal) { _ = p.cmd.Process.Signal(signal) }
+
+// Pid of the process that was launched last.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Ended is closed once the process is.
 func (p *Process) Ended() <-chan struct{} { return p.done }
