@@ -51,10 +51,7 @@ func newHostileKube(t *testing.T, id *identity) *hostileKube {
 		k.CloseClientConnections()
 		k.Close()
 	})
-	id.write(t, "ca.crt", id.ca)
-	id.write(t, "kubeconfig", []byte(fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: x,
-clusters: [{name: c, cluster: {server: "%s", certificate-authority: ca.crt}}], users: [{name: u, user: {token: t}}],
-contexts: [{name: x, context: {cluster: c, user: u}}]}`, strings.Replace(k.URL, "127.0.0.1", "localhost", 1))))
+	id.kubeconfigFor(t, k.URL, "t")
 	return k
 }
 

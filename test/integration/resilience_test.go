@@ -115,15 +115,21 @@ type history struct {
 	mu    sync.Mutex
 	image map[int64]string // by the stream's revision
 	acked int64
+	acks  []acknowledgement
 }
 
-func (h *history) judge(t *testing.T, before int64, body string) {
+type acknowledgement struct {
+	revision int64
+	at       time.Time
+}
+
+// judge returns the revision that the answer claims.
+func (h *history) judge(t *testing.T, before int64, body string) (revision int64) {
 	t.Helper()
-	var revision int64
 	at := strings.Index(body, `"resourceVersion":"`)
 	if _, err := fmt.Sscanf(body[at+len(`"resourceVersion":"`):], "%d", &revision); err != nil {
 		t.Errorf("no revision in %s", body)
-		return
+		return 0
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -134,6 +140,7 @@ func (h *history) judge(t *testing.T, before int64, body string) {
 	if known && !strings.Contains(body, want) {
 		t.Errorf("revision %d without %s: %s", revision, want, body)
 	}
+	return revision
 }
 
 // Watches cut at every byte, compactions under the watch and restarts of the backend, while somebody writes and others
@@ -150,23 +157,7 @@ func TestNoAnswerIsWrongWhileTheBackendMisbehaves(t *testing.T) {
 		group.Add(1)
 		go func() { // the writer
 			defer group.Done()
-			for i := 1; !stop.Load(); i++ {
-				layer := rig.Digest(500_000 + i)
-				ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
-				if _, err := c.Put(ctx, rig.ImageKey(rig.Digest(i)), rig.ImageValue(t, rig.Digest(i), layer)); err != nil {
-					cancel()
-					continue
-				}
-				h.mu.Lock()
-				response, err := c.Put(ctx, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(i)))
-				if err == nil {
-					h.image[response.Header.Revision] = layer
-					h.acked = response.Header.Revision
-				}
-				h.mu.Unlock()
-				cancel()
-				time.Sleep(2 * time.Millisecond)
-			}
+			h.writes(t, c, &stop)
 		}()
 		var answers atomic.Int64
 		for r := 0; r < 2; r++ {

@@ -125,8 +125,10 @@ func (p *Proxy) pump(in, from, to *net.TCPConn, fromTarget bool) {
 	random := rand.New(rand.NewSource(rand.Int63()))
 	for total := 0; ; {
 		size := len(buffer)
-		if slice := p.now().Slice; slice > 0 {
-			size = slice
+		if now := p.now(); now.Slice > 0 {
+			size = now.Slice
+		} else if now.Rate > 0 {
+			size = max(1, now.Rate/20) // nothing is held up for long once this has ended
 		}
 		n, err := from.Read(buffer[:size])
 		if err != nil {

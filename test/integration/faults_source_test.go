@@ -1,0 +1,118 @@
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"strata/test/rig"
+)
+
+// Whatever happens on the way to the API server of --source=kube: no answer is wrong or goes back, none is older than the
+// silence that is allowed, and soon after it has ended all is right again.
+func TestNoAnswerIsWrongWhateverBefallsTheWayToAnAPIServer(t *testing.T) {
+	b := rig.StartBackend(t, "etcd-3.6")
+	h := startWriting(t, b.Client(t))
+	teller := startServer(t, "--etcd-servers="+b.URL)
+	p := rig.NewProxy(t, teller.url)
+	id := newIdentity(t)
+	id.ca = append(id.ca, teller.id.ca...)
+	s := startServerAs(t, id, "--source=kube", "--source-kubeconfig="+id.kubeconfigFor(t, p.URL, adminToken),
+		"--source-silence-time=2s", "--source-probe-interval=1s", "--rbac-file="+id.path("rbac.yaml"))
+	before := s.takes(t)
+	for _, o := range troubles {
+		t.Run(o.name, func(t *testing.T) {
+			var last atomic.Int64
+			endure(t, p, o, func() string {
+				begun, before := time.Now(), last.Load()
+				code, body := s.get(rig.LayersPath("demo", "app"), adminToken)
+				if code == 504 {
+					rig.Contains(t, body, `"reason":"Timeout"`)
+					return "504"
+				}
+				if code != 200 {
+					t.Errorf("%d %s", code, body)
+					return ""
+				}
+				told := h.judge(t, before, body)
+				for now := before; now < told && !last.CompareAndSwap(now, told); {
+					now = last.Load()
+				}
+				if age := h.age(told, begun); age > 6*time.Second {
+					t.Errorf("revision %d had been followed by others for %v", told, age)
+				}
+				return ""
+			})
+		})
+	}
+	s.tookNoMoreThan(t, before)
+}
+
+// A kube-apiserver that knows who is whom, and tells: good-N is user good-N, who may everything; poor-N is known and may
+// nothing; nobody else is known.
+func judgeOfReviews(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	var review struct {
+		Kind, APIVersion string
+		Spec             struct{ Token, User string }
+	}
+	if err != nil || json.Unmarshal(body, &review) != nil {
+		http.Error(w, "no review", http.StatusBadRequest)
+		return
+	}
+	status := map[string]any{}
+	if review.Kind == "TokenReview" {
+		known := strings.HasPrefix(review.Spec.Token, "good-") || strings.HasPrefix(review.Spec.Token, "poor-")
+		status["authenticated"] = known
+		if known {
+			status["user"] = map[string]any{"username": review.Spec.Token}
+		}
+	} else {
+		status["allowed"] = strings.HasPrefix(review.Spec.User, "good-")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"kind": review.Kind, "apiVersion": review.APIVersion, "status": status})
+}
+
+// Whatever happens on the way to who is asked about tokens and rights: nobody gets in who isn't to, and soon after it has
+// ended all others do.
+func TestNobodyGetsInWhateverBefallsTheWayOfReviews(t *testing.T) {
+	b, id, kube, _ := besideHostileKube(t)
+	tell := http.HandlerFunc(judgeOfReviews)
+	kube.answer.Store(&tell)
+	p := rig.NewProxy(t, kube.URL)
+	s := startServerAs(t, id, "--etcd-servers="+b.URL, "--kubeconfig="+id.kubeconfigFor(t, p.URL, "t"),
+		"--authentication-skip-lookup", "--authorization-mode=Webhook")
+	before := s.takes(t)
+	var n atomic.Int64
+	ask := func(t *testing.T, who string, never int) string {
+		code, body := s.get(rig.LayersPath("demo", "app")+"?timeout=5s", fmt.Sprint(who, n.Add(1)))
+		if code == never {
+			t.Errorf("%s: %d %s", who, code, body)
+		}
+		return fmt.Sprint(code)
+	}
+	for _, o := range troubles {
+		t.Run(o.name, func(t *testing.T) {
+			endure(t, p, o, func() string {
+				ask(t, "poor-", 200)
+				ask(t, "unknown-", 200)
+				if code := ask(t, "good-", 0); code != "200" {
+					return code
+				}
+				return ""
+			})
+		})
+	}
+	for who, want := range map[string]string{"poor-": "403", "unknown-": "401"} {
+		if code := ask(t, who, 200); code != want {
+			t.Errorf("%s: %s", who, code)
+		}
+	}
+	s.tookNoMoreThan(t, before)
+}
