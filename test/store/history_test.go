@@ -7,6 +7,8 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"strata/test/rig"
 )
 
 type entry struct {
@@ -44,7 +46,7 @@ func (s state) with(writes map[string]string, deleted ...string) state {
 }
 
 type action struct {
-	kind     string // put, pair, cas, delete, read
+	kind     string // put, pair, cas, delete, read, pages
 	key      string
 	value    string
 	expected int64 // of cas: the revision
@@ -86,7 +88,7 @@ func (a action) allows(s state, r result) bool {
 	case "cas":
 		held := s.records[a.key].mod == a.expected
 		return r.succeeded == held && (held || r.previous == s.records[a.key])
-	case "read":
+	case "read", "pages":
 		return maps.Equal(r.records, s.records)
 	}
 	return true
@@ -164,6 +166,61 @@ func replay(s state, changes []change, at func(state)) (state, error) {
 		at(s)
 	}
 	return s, nil
+}
+
+// judgeAnswers checks that there is an order of the operations, beginning at `base`, in which each was answered so.
+func judgeAnswers(base state, operations []porcupine.Operation) error {
+	of := model
+	of.Init = func() []any { return []any{base} }
+	switch porcupine.CheckOperationsTimeout(of.ToModel(), operations, rig.Patience) {
+	case porcupine.Illegal:
+		var text strings.Builder
+		for _, o := range operations {
+			fmt.Fprintf(&text, "\n  client %d: %s", o.ClientId, model.DescribeOperation(o.Input, o.Output))
+		}
+		return fmt.Errorf("not linearizable from revision %d on:%s", base.revision, text.String())
+	case porcupine.Unknown:
+		return fmt.Errorf("could not be judged in time")
+	}
+	return nil
+}
+
+// A response is what a watch was told at once: changes, or without any how far it has come.
+type response struct {
+	changes []change
+	notice  int64
+}
+
+func responseOf(told clientv3.WatchResponse) response {
+	if told.IsProgressNotify() {
+		return response{notice: told.Header.Revision}
+	}
+	var r response
+	for _, event := range told.Events {
+		r.changes = append(r.changes, changeOf(event))
+	}
+	return r
+}
+
+// judgeHeard checks what a watch heard against all that happened: nothing else, nothing left out, each revision at once,
+// and nothing after a notice that it covers.
+func judgeHeard(heard []response, all []change) error {
+	told := 0
+	for _, r := range heard {
+		if len(r.changes) == 0 && told < len(all) && all[told].revision <= r.notice {
+			return fmt.Errorf("a watch was told that it has come to revision %d, before %v", r.notice, all[told])
+		}
+		for _, c := range r.changes {
+			if told == len(all) || all[told] != c {
+				return fmt.Errorf("a watch heard of %v, which isn't what followed %v", c, all[:told])
+			}
+			told++
+		}
+		if len(r.changes) > 0 && told < len(all) && all[told].revision == all[told-1].revision {
+			return fmt.Errorf("a watch was told revision %d in two parts", all[told].revision)
+		}
+	}
+	return nil
 }
 
 func records(kvs []*keyValue) map[string]entry {

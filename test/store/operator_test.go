@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,61 +155,4 @@ func revision(t *testing.T, c *clientv3.Client) int64 {
 		t.Fatal(err)
 	}
 	return r.Header.Revision
-}
-
-// A backup of a store that is being written to: what was acknowledged before it began is in it, in one piece.
-func TestASnapshotTakenWhileWritingIsRestored(t *testing.T) {
-	b := rig.StartBackend(t, "strata-storage")
-	c := b.Client(t)
-	value := strings.Repeat("x", 10_000)
-	var acknowledged atomic.Int64
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := int64(1); ctx.Err() == nil; i++ {
-			if _, err := c.Put(ctx, fmt.Sprintf("/n/%08d", i), value); err == nil {
-				acknowledged.Store(i)
-			}
-		}
-	}()
-	rig.Eventually(t, "there are some", func() error {
-		if n := acknowledged.Load(); n < 200 {
-			return fmt.Errorf("%d", n)
-		}
-		return nil
-	})
-	before := acknowledged.Load()
-	file := t.TempDir() + "/snapshot.db"
-	out, err := exec.Command(rig.Peer(t, "etcdctl"), "--endpoints="+b.URL, "snapshot", "save", file).CombinedOutput()
-	cancel()
-	<-done
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-
-	dir := t.TempDir() + "/restored"
-	out, err = exec.Command(rig.Strata(t, "strata-storage"), "restore", file, "--data-dir="+dir).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	restored := rig.StartBackendIn(t, "strata-storage", dir, rig.FreePort(t))
-	got, err := restored.Client(t).Get(context.Background(), "/n/", clientv3.WithPrefix(), clientv3.WithKeysOnly())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if int64(len(got.Kvs)) < before {
-		t.Errorf("%d of at least %d keys", len(got.Kvs), before)
-	}
-	for i, kv := range got.Kvs {
-		if string(kv.Key) != fmt.Sprintf("/n/%08d", i+1) {
-			t.Fatalf("a hole before %s", kv.Key)
-		}
-	}
-	if int64(len(got.Kvs))+1 != got.Header.Revision {
-		t.Errorf("%d keys at revision %d", len(got.Kvs), got.Header.Revision)
-	}
-	if out, err := exec.Command(rig.Strata(t, "strata-storage"), "restore", file, "--data-dir="+dir).CombinedOutput(); err == nil {
-		t.Errorf("a store was overwritten: %s", out)
-	}
 }
