@@ -33,6 +33,12 @@ function(strata_write_test_table)
   file(WRITE ${CMAKE_BINARY_DIR}/test_table.tsv "${TABLE}")
 endfunction()
 
+# Seconds that one test may take.
+set(STRATA_TEST_TIMEOUT 120)
+if(STRATA_SANITIZE)
+  set(STRATA_TEST_TIMEOUT 600)
+endif()
+
 # strata_test(storage/engine SOURCES a_test.cc b_test.cc DEPS ...): one binary a folder, one ctest per TEST.
 function(strata_test FOLDER)
   if(NOT STRATA_TESTS)
@@ -45,9 +51,9 @@ function(strata_test FOLDER)
   target_compile_options(${NAME}_test PRIVATE ${STRATA_WARNINGS})
   target_include_directories(${NAME}_test PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${NAME}_test PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
-  gtest_discover_tests(${NAME}_test TEST_PREFIX "${FOLDER}:" DISCOVERY_MODE PRE_TEST
+  gtest_discover_tests(${NAME}_test TEST_PREFIX "${FOLDER}:" DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
                        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
-                       PROPERTIES TIMEOUT 120 LABELS "${ARG_LABELS}")
+                       PROPERTIES TIMEOUT ${STRATA_TEST_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
 
 # strata_fuzz(lib/transport/http/h1 SOURCE h1_fuzz.cc DEPS ...): a libFuzzer target under the fuzz preset. Elsewhere the
@@ -68,7 +74,7 @@ function(strata_fuzz TARGET)
   else()
     target_sources(${NAME}_fuzz PRIVATE ${CMAKE_SOURCE_DIR}/test/fuzz/replay.cc)
     add_test(NAME fuzz:${TARGET} COMMAND ${NAME}_fuzz ${CMAKE_SOURCE_DIR}/test/fuzz/corpus/${NAME})
-    set_tests_properties(fuzz:${TARGET} PROPERTIES TIMEOUT 120)
+    set_tests_properties(fuzz:${TARGET} PROPERTIES TIMEOUT ${STRATA_TEST_TIMEOUT})
   endif()
 endfunction()
 
