@@ -23,8 +23,9 @@ const (
 
 // Certificates, tokens and roles of a server.
 type identity struct {
-	dir string
-	ca  []byte
+	dir   string
+	ca    []byte
+	under string // what a shell is told before it becomes the server
 }
 
 func newIdentity(t *testing.T) *identity {
@@ -70,7 +71,7 @@ func startServer(t *testing.T, flags ...string) *server {
 
 func startServerAs(t *testing.T, id *identity, flags ...string) *server {
 	t.Helper()
-	p, url := rig.StartServer(t, id.dir, append(flags, "--token-auth-file="+id.path("tokens.csv"))...)
+	p, url := rig.StartServerUnder(t, id.under, id.dir, append(flags, "--token-auth-file="+id.path("tokens.csv"))...)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(id.ca)
 	s := &server{Process: p, id: id, url: url, http: &http.Client{

@@ -80,7 +80,14 @@ func (ca *CA) named(t *testing.T, names []string, usages ...x509.ExtKeyUsage) (c
 // Client is a certificate for a user of these groups, and its key; both PEM.
 func (ca *CA) Client(t *testing.T, user string, groups ...string) (certificate, key []byte) {
 	t.Helper()
+	return ca.ClientUntil(t, time.Now().Add(24*time.Hour), user, groups...)
+}
+
+// ClientUntil is Client with an end.
+func (ca *CA) ClientUntil(t *testing.T, end time.Time, user string, groups ...string) (certificate, key []byte) {
+	t.Helper()
 	template := template(user)
+	template.NotAfter = end
 	template.Subject.Organization = groups
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	own := newKey(t)

@@ -136,16 +136,18 @@ func (p *Process) Memory() (now, most int64) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for _, line := range strings.Split(string(text), "\n") {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
-			now = kib << 10
-		}
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
-			most = kib << 10
+	return int64(StatusField(string(text), "VmRSS")) << 10, int64(StatusField(string(text), "VmHWM")) << 10
+}
+
+// StatusField is a number of /proc/PID/status; 0 if it isn't there.
+func StatusField(status, name string) int {
+	for _, line := range strings.Split(status, "\n") {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			n, _ := strconv.Atoi(strings.Fields(value)[0])
+			return n
 		}
 	}
-	return now, most
+	return 0
 }
 
 // ForgetMost makes what the process has now the most that it had.

@@ -11,8 +11,15 @@ import (
 // StartServer starts strata-apiserver on a free port, with serving.crt and serving.key of `dir`. It is ready then.
 func StartServer(t *testing.T, dir string, flags ...string) (p *Process, url string) {
 	t.Helper()
+	return StartServerUnder(t, "", dir, flags...)
+}
+
+// StartServerUnder is StartServer by a shell that has been told something before: limits, an environment.
+func StartServerUnder(t *testing.T, told, dir string, flags ...string) (p *Process, url string) {
+	t.Helper()
 	port := FreePort(t)
-	p = Start(t, Strata(t, "strata-apiserver"), append(flags, "--bind-address=127.0.0.1",
+	args := append([]string{"-c", told + "\n" + `exec "$0" "$@"`, Strata(t, "strata-apiserver")}, flags...)
+	p = Start(t, "bash", append(args, "--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", port), "--tls-cert-file="+filepath.Join(dir, "serving.crt"),
 		"--tls-private-key-file="+filepath.Join(dir, "serving.key"))...)
 	url = fmt.Sprintf("https://127.0.0.1:%d", port)

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
+
+	"strata/test/rig"
 )
 
 // A sample is what a server's process takes at a moment.
@@ -24,17 +24,8 @@ func (w *world) sample(s *server) (sample, error) {
 	if err != nil {
 		return taken, err
 	}
-	for _, line := range strings.Split(string(text), "\n") {
-		if fields := strings.Fields(line); len(fields) > 1 {
-			n, _ := strconv.Atoi(fields[1])
-			switch fields[0] {
-			case "RssAnon:":
-				taken.kib = n
-			case "Threads:":
-				taken.threads = n
-			}
-		}
-	}
+	taken.kib = rig.StatusField(string(text), "RssAnon")
+	taken.threads = rig.StatusField(string(text), "Threads")
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	taken.descriptors = len(open)
 	return taken, err

@@ -1,0 +1,82 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+
+	"strata/test/rig"
+)
+
+// field is a number of KiB that the kernel tells of the process.
+func (s *server) field(t *testing.T, name string) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Pid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rig.StatusField(string(text), name)
+}
+
+// askMuch asks for large answers at once, and returns what came: bodies by their forms, and how many errors.
+func (s *server) askMuch() (bodies map[string][]string, failed map[int]int) {
+	bodies, failed = map[string][]string{}, map[int]int{}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for i := range 12 {
+		form := []string{"application/json", "application/yaml", "application/vnd.kubernetes.protobuf"}[i%3]
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			code, body := s.getAs(rig.LayersPath("demo", "huge"), adminToken, form)
+			mu.Lock()
+			defer mu.Unlock()
+			if code == 200 {
+				bodies[form] = append(bodies[form], body)
+			} else {
+				failed[code]++
+			}
+		}()
+	}
+	all.Wait()
+	return bodies, failed
+}
+
+// With a quarter of the memory that large answers take beside what the process has idle: each that comes is right, the
+// others are errors, and the process serves on, or has said that it can't.
+func TestWithLessMemoryThanAnswersTakeNoneIsWrong(t *testing.T) {
+	b := rig.StartBackend(t, "strata-storage")
+	putLargeStream(t, b, "huge", 1500, 30)
+	putLargeStream(t, b, "app", 2, 2)
+	flags := []string{"--etcd-servers=" + b.URL, "--response-cache-bytes=0"}
+	free := startServer(t, flags...)
+	free.layers(t, "demo", "app")
+	data, idle := free.field(t, "VmData"), free.field(t, "VmRSS")
+	right, failed := free.askMuch()
+	if len(failed) > 0 {
+		t.Fatalf("with memory enough: %v", failed)
+	}
+	taken := free.field(t, "VmHWM") - idle
+	free.Stop(syscall.SIGTERM)
+	id := newIdentity(t)
+	id.under = fmt.Sprintf("ulimit -d %d", data+taken/4)
+	s := startServerAs(t, id, append(flags, "--rbac-file="+id.path("rbac.yaml"))...)
+	bodies, failed := s.askMuch()
+	came := 0
+	for form, got := range bodies {
+		for _, body := range got {
+			if came++; body != right[form][0] {
+				t.Errorf("%s: %d bytes that are wrong", form, len(body))
+			}
+		}
+	}
+	t.Logf("%d MiB more were taken; with a quarter of it %d answers were right, and errors %v", taken>>10, came, failed)
+	select {
+	case <-s.Ended():
+		t.Logf("it ended: %s", s.Output())
+	default:
+		s.layers(t, "demo", "app")
+	}
+}
