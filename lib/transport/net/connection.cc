@@ -277,6 +277,8 @@ void Connection::Flush(MonotonicTime now) {
     more = Produce(now);
     if (!more && state_ == State::kOpen && protocol_->finished()) Linger(now);
     Send(now);
+    // The peer may be gone.
+    more = more && state_ == State::kOpen;
   }
   Send(now);
   if (state_ == State::kClosed) return;

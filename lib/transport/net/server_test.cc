@@ -1,5 +1,6 @@
 #include "lib/transport/net/server.h"
 
+#include <absl/synchronization/notification.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -54,6 +55,10 @@ class LineProtocol final : public Protocol {
     return idle_ ? std::optional(base::MonotonicTime{}) : std::nullopt;
   }
 
+  void Answer(const std::string& line) {
+    Line(line);
+    channel_.FlushSoon();
+  }
   void Release() {
     held_ = false;
     if (drained_) finished_ = true;
@@ -445,6 +450,29 @@ TEST_F(ServerTest, ToleratesConnectionsThatComeToNothing) {
     gone.Write("hold\n");
   }
   WaitForMetric("strata_connections{protocol=\"handshake\"}", 0);
+  WaitForMetric("strata_connections{protocol=\"http/1.1\"}", 0);
+  TlsClient client(port_);
+  EXPECT_EQ(Ask(client, "hello"), "hello\n");
+}
+
+TEST_F(ServerTest, AClientThatIsGoneBeforeALongAnswerEndsItsConnectionAlone) {
+  Start();
+  auto gone = std::make_unique<TlsClient>(port_);
+  gone->Write("hold\n");
+  WaitForHeld(1);
+  absl::Notification reset;
+  {
+    absl::MutexLock lock(&mu_);
+    // Its thread learns of it by what it sends.
+    held_[0].executor->Post([&reset, held = held_[0].protocol] {
+      reset.WaitForNotification();
+      held->Answer("big 1000000");
+    });
+  }
+  const linger at_once{1, 0};
+  setsockopt(gone->fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  gone.reset();
+  reset.Notify();
   WaitForMetric("strata_connections{protocol=\"http/1.1\"}", 0);
   TlsClient client(port_);
   EXPECT_EQ(Ask(client, "hello"), "hello\n");
