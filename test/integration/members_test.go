@@ -169,15 +169,23 @@ func TestAFrozenLeaderThatHoldsTheWatchStallsReadsForAnElection(t *testing.T) {
 
 // One that is parted from the others answers its clients' pings, and has no news.
 func TestAMemberThatIsPartedFromTheOthersStallsNoReadForLong(t *testing.T) {
-	for _, leads := range []bool{false, true} {
-		t.Run(fmt.Sprint("leader-", leads), func(t *testing.T) {
+	for name, one := range map[string]struct {
+		leads bool
+		part  func(c *rig.Cluster, member int)
+	}{
+		"a follower":           {false, (*rig.Cluster).Part},
+		"the leader":           {true, (*rig.Cluster).Part},
+		"a follower, silently": {false, (*rig.Cluster).PartSilently},
+		"the leader, silently": {true, (*rig.Cluster).PartSilently},
+	} {
+		t.Run(name, func(t *testing.T) {
 			c := rig.StartCluster(t, 3)
 			holder := c.Leader(t)
-			if !leads {
+			if !one.leads {
 				holder = (holder + 1) % 3
 			}
 			d := startDisturbed(t, c, holder)
-			d.while(t, func() { c.Part(holder) }, c.Join)
+			d.while(t, func() { one.part(c, holder) }, c.Join)
 			if d.stall > d.election()+4*time.Second {
 				t.Errorf("the longest read took %v, and the election %v", d.stall, d.election())
 			}
@@ -256,4 +264,49 @@ func TestMembersThatRestartInTurnCostNoList(t *testing.T) {
 	if broken := s.metric(t, `strata_relists_total{reason="broken"}`); broken > 0 {
 		t.Errorf("%v lists because the watch broke", broken)
 	}
+}
+
+// Each member gives way to another in turn, until none is left of those that there were.
+func TestMembersThatAreReplacedInTurnCostNoWrongAnswer(t *testing.T) {
+	c := rig.StartCluster(t, 3)
+	urls, later := c.URLs(0), []string{c.FreeURL(t), c.FreeURL(t), c.FreeURL(t)}
+	h := startWriting(t, c.ClientOf(t, append(urls, later...)...))
+	s := startServer(t, "--etcd-servers="+strings.Join(append(urls, later...), ","))
+	before := s.takes(t)
+	var stop atomic.Bool
+	var one someone
+	ended := make(chan struct{})
+	one.since.Store(true)
+	go func() {
+		defer close(ended)
+		one.reads(&stop, func() string {
+			oldest := h.newest()
+			code, body := s.get(rig.LayersPath("demo", "app"), adminToken)
+			if code != 200 {
+				return fmt.Sprint(code)
+			}
+			h.judge(t, oldest, body)
+			return ""
+		})
+	}()
+	for _, url := range later {
+		c.Add(t, url)
+		c.Remove(t)
+	}
+	rig.Eventually(t, "what is written then is read", func() error {
+		oldest := h.newest()
+		code, body := s.get(rig.LayersPath("demo", "app"), adminToken)
+		if code != 200 || h.judge(t, oldest, body) == 0 {
+			return fmt.Errorf("%d %s", code, body)
+		}
+		return nil
+	})
+	stop.Store(true)
+	<-ended
+	t.Logf("%d answers, the slowest after %v; failures %v; %v lists because the watch broke", one.answered, one.slowest,
+		one.failed, s.metric(t, `strata_relists_total{reason="broken"}`))
+	if len(one.failed) > 0 {
+		t.Errorf("it failed: %v", one.failed)
+	}
+	s.tookNoMoreThan(t, before)
 }

@@ -69,27 +69,27 @@ func (ca *CA) Both(t *testing.T, names ...string) (certificate, key []byte) {
 
 func (ca *CA) named(t *testing.T, names []string, usages ...x509.ExtKeyUsage) (certificate, key []byte) {
 	t.Helper()
-	template := template(names[0])
-	template.DNSNames = names
-	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-	template.ExtKeyUsage = usages
-	own := newKey(t)
-	return sign(t, template, ca, own), keyPEM(t, own)
+	return ca.Otherwise(t, names[0], func(template *x509.Certificate) {
+		template.DNSNames = names
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+		template.ExtKeyUsage = usages
+	})
 }
 
 // Client is a certificate for a user of these groups, and its key; both PEM.
 func (ca *CA) Client(t *testing.T, user string, groups ...string) (certificate, key []byte) {
 	t.Helper()
-	return ca.ClientUntil(t, time.Now().Add(24*time.Hour), user, groups...)
+	return ca.Otherwise(t, user, func(template *x509.Certificate) {
+		template.Subject.Organization = groups
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	})
 }
 
-// ClientUntil is Client with an end.
-func (ca *CA) ClientUntil(t *testing.T, end time.Time, user string, groups ...string) (certificate, key []byte) {
+// Otherwise is a certificate as a test wants it to be, and its key; both PEM.
+func (ca *CA) Otherwise(t *testing.T, name string, make func(*x509.Certificate)) (certificate, key []byte) {
 	t.Helper()
-	template := template(user)
-	template.NotAfter = end
-	template.Subject.Organization = groups
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	template := template(name)
+	make(template)
 	own := newKey(t)
 	return sign(t, template, ca, own), keyPEM(t, own)
 }

@@ -3,15 +3,18 @@ package rig
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 )
@@ -20,8 +23,13 @@ import (
 type Cluster struct {
 	Members []*Backend
 
-	ids   []atomic.Uint64 // the members', once they are known
-	peers *peerProxies
+	ids     []*atomic.Uint64 // the members', once they are known
+	peers   *peerProxies
+	initial []string // what each member is told of all
+	named   int      // members that there ever were
+	scheme  string
+	secured []string // flags
+	tls     *tls.Config
 }
 
 func StartCluster(t *testing.T, members int) *Cluster {
@@ -37,39 +45,98 @@ func StartClusterBehindTLS(t *testing.T, members int, ca *CA) *Cluster {
 
 func startCluster(t *testing.T, members int, ca *CA) *Cluster {
 	t.Helper()
-	scheme, secured, config := "http", []string(nil), (*tls.Config)(nil)
+	c := &Cluster{peers: &peerProxies{open: map[net.Conn]ends{}}, scheme: "http"}
 	if ca != nil {
-		scheme = "https"
-		secured, config = secureMembers(t, ca)
+		c.scheme = "https"
+		c.secured, c.tls = secureMembers(t, ca)
 	}
-	c := &Cluster{ids: make([]atomic.Uint64, members), peers: &peerProxies{open: map[net.Conn]ends{}}}
-	var listen, advertise, initial []string
-	for i := 0; i < members; i++ {
-		listener, url := listenLocally(t)
-		target := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
-		c.peers.serve(t, listener, target, &c.ids[i])
-		listen, advertise = append(listen, "http://"+target), append(advertise, url)
-		initial = append(initial, fmt.Sprintf("m%d=%s", i, url))
+	var listen []string
+	for range members {
+		address, _ := c.announce(t)
+		listen = append(listen, address)
 	}
-	for i := 0; i < members; i++ {
-		url := fmt.Sprintf("%s://127.0.0.1:%d", scheme, FreePort(t))
-		dir := filepath.Join(t.TempDir(), "data")
-		p := Start(t, Peer(t, "etcd"), append(secured, fmt.Sprintf("--name=m%d", i), "--data-dir="+dir,
-			"--listen-client-urls="+url, "--advertise-client-urls="+url, "--listen-peer-urls="+listen[i],
-			"--initial-advertise-peer-urls="+advertise[i], "--initial-cluster="+strings.Join(initial, ","),
-			"--log-level=error")...)
-		c.Members = append(c.Members, &Backend{Process: p, URL: url, Dir: dir, TLS: config})
+	for i := range members {
+		c.launch(t, i, listen[i], c.FreeURL(t))
 	}
-	for i, m := range c.Members {
-		ctx, cancel := context.WithTimeout(context.Background(), Patience)
-		status, err := m.Client(t).Status(ctx, m.URL)
-		cancel()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.ids[i].Store(status.Header.MemberId)
+	for i := range members {
+		c.learn(t, i)
 	}
 	return c
+}
+
+// announce makes the way by which peers reach the next member, from a URL that they are told to where it will listen.
+func (c *Cluster) announce(t *testing.T) (listen, told string) {
+	t.Helper()
+	listener, told := listenLocally(t)
+	target := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
+	c.ids = append(c.ids, &atomic.Uint64{})
+	c.initial = append(c.initial, fmt.Sprintf("m%d=%s", c.named, told))
+	c.named++
+	c.peers.serve(t, listener, target, c.ids[len(c.ids)-1])
+	return "http://" + target, told
+}
+
+// FreeURL is one for clients at which nobody listens.
+func (c *Cluster) FreeURL(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf("%s://127.0.0.1:%d", c.scheme, FreePort(t))
+}
+
+func (c *Cluster) launch(t *testing.T, i int, listen, url string, flags ...string) {
+	t.Helper()
+	name, told, _ := strings.Cut(c.initial[i], "=")
+	dir := filepath.Join(t.TempDir(), "data")
+	flags = append(flags, c.secured...)
+	p := Start(t, Peer(t, "etcd"), append(flags, "--name="+name, "--data-dir="+dir, "--listen-client-urls="+url,
+		"--advertise-client-urls="+url, "--listen-peer-urls="+listen, "--initial-advertise-peer-urls="+told,
+		"--initial-cluster="+strings.Join(c.initial, ","), "--log-level=error")...)
+	c.Members = append(c.Members, &Backend{Process: p, URL: url, Dir: dir, TLS: c.tls})
+}
+
+func (c *Cluster) learn(t *testing.T, i int) {
+	t.Helper()
+	m := c.Members[i]
+	Eventually(t, "a member says who it is", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		status, err := m.Client(t).Status(ctx, m.URL)
+		if err == nil {
+			c.ids[i].Store(status.Header.MemberId)
+		}
+		return err
+	})
+}
+
+// Add brings another member into the cluster, which is there when its clients are answered.
+func (c *Cluster) Add(t *testing.T, url string) {
+	t.Helper()
+	client := c.ClientOf(t, c.URLs(len(c.Members)-1)...)
+	listen, told := c.announce(t)
+	Eventually(t, "a member is added", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_, err := client.MemberAdd(ctx, []string{told})
+		return err
+	})
+	c.launch(t, len(c.ids)-1, listen, url, "--initial-cluster-state=existing")
+	c.learn(t, len(c.ids)-1)
+}
+
+// Remove takes the oldest member out, and ends it.
+func (c *Cluster) Remove(t *testing.T) {
+	t.Helper()
+	client := c.ClientOf(t, c.URLs(0)[1:]...)
+	Eventually(t, "a member is removed", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_, err := client.MemberRemove(ctx, c.ids[0].Load())
+		if errors.Is(err, rpctypes.ErrMemberNotFound) {
+			return nil // by a try whose answer was lost
+		}
+		return err
+	})
+	c.Members[0].Stop(syscall.SIGTERM)
+	c.Members, c.ids, c.initial = c.Members[1:], c.ids[1:], c.initial[1:]
 }
 
 // secureMembers are the flags that all members have in common, and what their clients need.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // peerProxies stand before the ports by which members of an etcd reach each other. Both directions of a connection belong
@@ -17,6 +18,7 @@ import (
 type peerProxies struct {
 	mu     sync.Mutex
 	parted uint64 // its id; 0: none
+	silent bool   // its connections stay, and nothing passes
 	open   map[net.Conn]ends
 }
 
@@ -51,7 +53,7 @@ func (p *peerProxies) pass(in net.Conn, target string, to *atomic.Uint64) {
 		from, _ = strconv.ParseUint(string(value[:bytes.IndexByte(value, '\r')]), 16, 64)
 	}
 	p.mu.Lock()
-	refused := ends{from, to}.of(p.parted)
+	refused := ends{from, to}.of(p.parted) && !p.silent
 	if !refused {
 		p.open[in] = ends{from, to}
 	}
@@ -72,18 +74,43 @@ func (p *peerProxies) pass(in net.Conn, target string, to *atomic.Uint64) {
 	if _, err := out.Write(buffer[:n]); err != nil {
 		return
 	}
+	e := ends{from, to}
 	go func() {
-		_, _ = io.Copy(out, in)
+		_, _ = io.Copy(held{out, p, e}, in)
 		out.Close()
 	}()
-	_, _ = io.Copy(in, out)
+	_, _ = io.Copy(held{in, p, e}, out)
 }
 
-// part ends all connections of the member with this id to others, and takes no new ones; 0: of nobody any more.
-func (p *peerProxies) part(id uint64) {
+// held is written to when its member isn't parted from others.
+type held struct {
+	io.Writer
+	p *peerProxies
+	e ends
+}
+
+func (h held) Write(bytes []byte) (int, error) {
+	for h.p.holds(h.e) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	return h.Writer.Write(bytes)
+}
+
+func (p *peerProxies) holds(e ends) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.parted = id
+	return p.silent && e.of(p.parted)
+}
+
+// part ends all connections of the member with this id to others, and takes no new ones; silently, they stay, and nothing
+// passes; 0: of nobody any more.
+func (p *peerProxies) part(id uint64, silently bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parted, p.silent = id, silently
+	if silently {
+		return
+	}
 	for in, e := range p.open {
 		if e.of(id) {
 			in.Close()
@@ -92,10 +119,13 @@ func (p *peerProxies) part(id uint64) {
 }
 
 // Part lets nothing pass between a member and the others. Its clients still reach it.
-func (c *Cluster) Part(member int) { c.peers.part(c.ids[member].Load()) }
+func (c *Cluster) Part(member int) { c.peers.part(c.ids[member].Load(), false) }
+
+// PartSilently is Part as a network does it that drops what it is given.
+func (c *Cluster) PartSilently(member int) { c.peers.part(c.ids[member].Load(), true) }
 
 // Join ends that.
-func (c *Cluster) Join() { c.peers.part(0) }
+func (c *Cluster) Join() { c.peers.part(0, false) }
 
 func listenLocally(t *testing.T) (net.Listener, string) {
 	t.Helper()
