@@ -225,8 +225,8 @@ int Run(Flags flags) {
   router.AddOpenApi(openapi);
   router.AddPath("/metrics", ServeMetrics(metrics, metrics_writer));
   router.Serve(registry::ImageStreamLayers(), "get", endpoints::ServeBy(layers));
-  if (objects) objects->BindTo(router, freshness);
-  if (views) views->BindTo(router, freshness);
+  if (objects) objects->BindTo(router, freshness, seeker);
+  if (views) views->BindTo(router, freshness, seeker);
   if (*secrets != nullptr) (*secrets)->BindTo(router);
 
   serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router,

@@ -3,11 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "server/endpoints/test_calls.h"
 #include "server/layers/test_records.h"
 #include "server/registry/image_v1.h"
 
@@ -18,66 +17,6 @@ using layers::Changes;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-
-class LayersCall final : public Call {
- public:
-  explicit LayersCall(const std::string& stream) {
-    request.method = "GET";
-    info = std::make_shared<const api::RequestInfo>(
-        *api::ParseRequestInfo("GET", "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/" +
-                                          stream + "/layers?resourceVersion=0"));
-    resource = registry::TargetOf({&registry::ImageV1()}, info->parts).resource;
-    user = std::make_shared<auth::UserInfo>(auth::UserInfo{"alice", {}, {}, {}});
-  }
-  void Respond(http::Response response) override {
-    EXPECT_TRUE(answer.empty()) << "answered twice";
-    answer = std::to_string(response.status);
-    if (response.body != nullptr) answer += " " + *response.body;
-  }
-  void Post(std::function<void()> task) override { task(); }
-
-  std::string answer;
-};
-
-// What is sought waits until the test says what there is.
-class SlowSource final : public reflector::Source, private reflector::Barrier::Backend {
- public:
-  SlowSource() { barrier_.Publish(9, 9, 0, true); }
-
-  void Start() override {}
-  void Stop() override {}
-  reflector::Barrier& barrier() override { return barrier_; }
-  bool synced() const override { return true; }
-  base::Status connection() const override { return base::OkStatus(); }
-  bool may_miss() const override { return misses; }
-  void Seek(const std::vector<records::Id>& ids, const Sought& done) override {
-    std::string line;
-    for (const records::Id& id : ids) line += id.ns + "/" + id.name + " ";
-    sought.emplace_back(line, done);
-  }
-  // Answers the oldest of them.
-  void Find(base::StatusOr<bool> found) {
-    const auto done = sought.front().second;
-    sought.pop_front();
-    done(std::move(found));
-  }
-
-  bool misses = true;
-  std::deque<std::pair<std::string, Sought>> sought;
-
- private:
-  base::StatusOr<reflector::Barrier::Target> Read(base::MonotonicTime) override {
-    return base::UnavailableError("not asked");
-  }
-  base::Status Probe(base::MonotonicTime) override { return base::OkStatus(); }
-  void RequestProgress() override {}
-  void WatchLags() override {}
-  void Restored() override {}
-
-  base::SystemClock clock_;
-  obs::Metrics metrics_;
-  reflector::Barrier barrier_{{}, *this, clock_, metrics_};
-};
 
 class LayersOfWhatMayBeMissing : public testing::Test {
  protected:
@@ -91,8 +30,10 @@ class LayersOfWhatMayBeMissing : public testing::Test {
     Apply(Changes().At(3).Stream("gap", layers::StreamBytes("gap", {"i", "j", "k"})));
   }
   void Apply(const Changes& changes) { index.Apply(changes.all()); }
-  std::shared_ptr<LayersCall> Ask(const std::string& stream) {
-    auto call = std::make_shared<LayersCall>(stream);
+  std::shared_ptr<TestCall> Ask(const std::string& stream) {
+    auto call = std::make_shared<TestCall>(
+        registry::ImageV1(), "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/" + stream +
+                                 "/layers?resourceVersion=0");
     handler.Serve(call);
     return call;
   }
@@ -100,16 +41,10 @@ class LayersOfWhatMayBeMissing : public testing::Test {
   layers::Index index{{.tells_missing = true}, nullptr};
   base::SystemClock clock;
   obs::Metrics metrics;
-  SlowSource source;
+  TestSource source;
   Freshness freshness{source.barrier(), clock};
   Seeker seeker{source};
-  LayersHandler handler{index, freshness, seeker,
-                        Lane{[](std::function<void()>& task, const Lane::Order&) -> uint64_t {
-                               task();
-                               return 1;
-                             },
-                             [](uint64_t) {}},
-                        metrics};
+  LayersHandler handler{index, freshness, seeker, AtOnce(), metrics};
 };
 
 TEST_F(LayersOfWhatMayBeMissing, WhatIsThereIsAnsweredAtOnce) {

@@ -42,12 +42,20 @@ void ObjectHandler::Serve(std::shared_ptr<Call> call) {
 }
 
 void ObjectHandler::ServeFresh(const std::shared_ptr<Call>& call) {
-  RunFor(call, readers_, [this, call, revision = freshness_.current()] { Read(*call, revision); });
+  RunFor(call, readers_, [this, call, revision = freshness_.current()] { Read(call, revision); });
 }
 
-void ObjectHandler::Read(Call& call, base::Revision revision) const {
-  RecordReader records(source_, revision, call.deadline);
-  const Made made = make_(records, call);
+void ObjectHandler::Read(const std::shared_ptr<Call>& call, base::Revision revision) {
+  RecordReader records(source_, revision, call->deadline);
+  Made made = make_(records, *call);
+  if (records.absent().empty() || !seeker_.needed()) return Answer(*call, made);
+  seeker_.Seek(call, records.absent(),
+               [this, call, made = std::make_shared<Made>(std::move(made))](bool found) {
+                 found ? ServeFresh(call) : Answer(*call, *made);
+               });
+}
+
+void ObjectHandler::Answer(Call& call, const Made& made) const {
   if (const auto* error = std::get_if<api::Error>(&made)) return call.Fail(*error);
   AnswerObject(call, *std::get<1>(made), clock_);
 }

@@ -15,6 +15,7 @@
 #include "server/endpoints/freshness.h"
 #include "server/endpoints/lane.h"
 #include "server/endpoints/record_reader.h"
+#include "server/endpoints/seeker.h"
 
 namespace strata::endpoints {
 
@@ -29,13 +30,15 @@ api::Error ErrorOf(const base::Status& status, std::string_view what);
 void AnswerObject(Call& call, const google::protobuf::Message& object, const base::Clock& clock,
                   const std::vector<std::string>& warnings = {});
 
-// Thread-safe. Records are read by a worker, for it waits there.
+// Thread-safe. Records are read by a worker, for it waits there; those that aren't there are sought
+// before the answer says so.
 class ObjectHandler final : private FreshHandler {
  public:
-  ObjectHandler(const RecordReader::Source& source, Freshness& freshness, Lane readers,
-                const base::Clock& clock, Maker make)
+  ObjectHandler(const RecordReader::Source& source, Freshness& freshness, const Seeker& seeker,
+                Lane readers, const base::Clock& clock, Maker make)
       : source_(source),
         freshness_(freshness),
+        seeker_(seeker),
         readers_(std::move(readers)),
         clock_(clock),
         make_(std::move(make)) {}
@@ -44,10 +47,12 @@ class ObjectHandler final : private FreshHandler {
 
  private:
   void ServeFresh(const std::shared_ptr<Call>& call) override;
-  void Read(Call& call, base::Revision revision) const;
+  void Read(const std::shared_ptr<Call>& call, base::Revision revision);
+  void Answer(Call& call, const Made& made) const;
 
   const RecordReader::Source& source_;
   Freshness& freshness_;
+  const Seeker& seeker_;
   const Lane readers_;
   const base::Clock& clock_;
   const Maker make_;

@@ -6,7 +6,10 @@ template <typename Record, typename Present>
 base::StatusOr<std::optional<Record>> RecordReader::Read(const records::Id& id,
                                                          const Present& present) {
   STRATA_ASSIGN_OR_RETURN(const auto found, source_.history.Find(id, revision_, deadline_));
-  if (!found) return std::optional<Record>();
+  if (!found) {
+    absent_.push_back(id);
+    return std::optional<Record>();
+  }
   Record record;
   if (found->state != records::Change::State::kPresent || !record.ParseFromString(found->object))
     return base::DataLossError(found->reason.empty() ? "it doesn't parse" : found->reason);

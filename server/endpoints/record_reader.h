@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/base/clock.h"
 #include "lib/base/revision.h"
@@ -33,6 +34,9 @@ class RecordReader {
                                                                      const std::string& name);
   base::StatusOr<std::optional<image::v1::Image>> Image(const std::string& name);
 
+  // What was missing.
+  const std::vector<records::Id>& absent() const { return absent_; }
+
  private:
   // `present(revision, record)` makes of it what clients see.
   template <typename Record, typename Present>
@@ -41,6 +45,7 @@ class RecordReader {
   const Source& source_;
   const base::Revision revision_;
   const base::MonotonicTime deadline_;
+  std::vector<records::Id> absent_;
 };
 
 }  // namespace strata::endpoints

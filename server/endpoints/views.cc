@@ -33,16 +33,35 @@ ViewQuery QueryOf() {
   return {show, namespaces};
 }
 
+// An image that can't be read is said to be missing, and so is one that may not be seen: neither is
+// absent.
+void AddAbsent(const Reading& reading, const std::string& image, std::vector<records::Id>& absent) {
+  if (reading.records.images.Find(reading.names.Find(image)) == nullptr)
+    absent.push_back({records::Kind::kImage, "", image});
+}
+
+std::vector<records::Id> AbsentImage(const Reading& reading, const Call& call,
+                                     const google::protobuf::Message* /*object*/) {
+  std::vector<records::Id> absent;
+  AddAbsent(reading, call.info->name, absent);
+  return absent;
+}
+
+std::vector<records::Id> AbsentOfStream(const Reading& reading, const Call& call,
+                                        const google::protobuf::Message* object) {
+  if (object == nullptr) return {{records::Kind::kImageStream, call.info->ns, call.info->name}};
+  std::vector<records::Id> absent;
+  for (const auto& [name, image] :
+       static_cast<const views::v1alpha1::ImageStreamLayers*>(object)->images()) {
+    if (image.image_missing()) AddAbsent(reading, name, absent);
+  }
+  return absent;
+}
+
 // Nobody may learn by it what he doesn't see.
 std::vector<std::string> WarningsOf(const Audiences::Answer& seen) {
   if (!seen.is_partial) return {};
   return {"it couldn't be found out about every namespace whether you may see it"};
-}
-
-void Fail(Call& call, const base::Status& status) {
-  if (status.code() == base::StatusCode::kNotFound)
-    return call.Fail(api::NotFound(*call.resource, call.info->name));
-  call.Fail(ErrorOf(status, "the object"));
 }
 
 }  // namespace
@@ -52,18 +71,21 @@ ViewQuery BlobQuery() {
 }
 
 ViewQuery ImageLayersQuery() {
-  return QueryOf<views::ImageView>();
+  ViewQuery query = QueryOf<views::ImageView>();
+  query.absent = AbsentImage;
+  return query;
 }
 
 ViewQuery ImageStreamLayersQuery() {
-  return {
-      [](const Reading& reading, const Call& call, const views::Audience&) -> ViewQuery::Object {
-        const auto stream = reading.records.streams.Find(call.info->ns + "/" + call.info->name);
-        if (stream == nullptr) return base::NotFoundError(kNothing);
-        STRATA_ASSIGN_OR_RETURN(views::StreamView view, views::ViewOf(reading, stream));
-        view.object.mutable_metadata()->set_resource_version(std::to_string(view.revision));
-        return std::make_unique<views::v1alpha1::ImageStreamLayers>(std::move(view.object));
-      }};
+  return {.show = [](const Reading& reading, const Call& call,
+                     const views::Audience&) -> ViewQuery::Object {
+            const auto stream = reading.records.streams.Find(call.info->ns + "/" + call.info->name);
+            if (stream == nullptr) return base::NotFoundError(kNothing);
+            STRATA_ASSIGN_OR_RETURN(views::StreamView view, views::ViewOf(reading, stream));
+            view.object.mutable_metadata()->set_resource_version(std::to_string(view.revision));
+            return std::make_unique<views::v1alpha1::ImageStreamLayers>(std::move(view.object));
+          },
+          .absent = AbsentOfStream};
 }
 
 ViewQuery LayerUsageQuery(views::UsageMemory& memory) {
@@ -103,21 +125,43 @@ void ViewHandler::ServeFresh(const std::shared_ptr<Call>& call) {
 
 // What is looked at isn't kept while others are asked, which takes as long as it takes: it is
 // looked at again.
-void ViewHandler::AskWhatIsSeen(Work& work) const {
-  auto namespaces = query_.namespaces(index_.Read(work.stop()), work.call());
-  if (!namespaces.ok()) return work.Answer([&](Call& call) { Fail(call, namespaces.status()); });
+void ViewHandler::AskWhatIsSeen(Work& work) {
+  const Reading reading = index_.Read(work.stop());
+  auto namespaces = query_.namespaces(reading, work.call());
+  if (!namespaces.ok()) return Conclude(work, reading, namespaces.status(), {});
   audiences_.Ask(work.call(), *std::move(namespaces), work.stop(),
                  [this, shared = work.shared_from_this()](const Audiences::Answer& seen) {
                    shared->Then([this, seen](Work& w) { Show(w, seen); });
                  });
 }
 
-void ViewHandler::Show(Work& work, const Audiences::Answer& seen) const {
-  const auto object = query_.show(index_.Read(work.stop()), work.call(), seen.audience);
-  work.Answer([&](Call& call) {
-    if (!object.ok()) return Fail(call, object.status());
-    AnswerObject(call, **object, clock_, WarningsOf(seen));
-  });
+void ViewHandler::Show(Work& work, const Audiences::Answer& seen) {
+  const Reading reading = index_.Read(work.stop());
+  Conclude(work, reading, query_.show(reading, work.call(), seen.audience), WarningsOf(seen));
+}
+
+void ViewHandler::Conclude(Work& work, const Reading& reading, ViewQuery::Object object,
+                           std::vector<std::string> warnings) {
+  std::vector<records::Id> absent;
+  if (seeker_.needed() && query_.absent != nullptr &&
+      (object.ok() || object.status().code() == base::StatusCode::kNotFound))
+    absent = query_.absent(reading, work.call(), object.ok() ? object->get() : nullptr);
+  if (absent.empty()) return work.Answer([&](Call& call) { Answer(call, object, warnings); });
+  const std::shared_ptr<Call> call = work.Leave();
+  if (call == nullptr) return;
+  seeker_.Seek(call, absent,
+               [this, call, object = std::make_shared<ViewQuery::Object>(std::move(object)),
+                warnings = std::move(warnings)](bool found) {
+                 found ? ServeFresh(call) : Answer(*call, *object, warnings);
+               });
+}
+
+void ViewHandler::Answer(Call& call, const ViewQuery::Object& object,
+                         const std::vector<std::string>& warnings) const {
+  if (object.ok()) return AnswerObject(call, **object, clock_, warnings);
+  if (object.status().code() == base::StatusCode::kNotFound)
+    return call.Fail(api::NotFound(*call.resource, call.info->name));
+  call.Fail(ErrorOf(object.status(), "the object"));
 }
 
 }  // namespace strata::endpoints

@@ -15,6 +15,7 @@
 #include "server/endpoints/call.h"
 #include "server/endpoints/freshness.h"
 #include "server/endpoints/lane.h"
+#include "server/endpoints/seeker.h"
 #include "server/endpoints/work.h"
 #include "server/layers/index.h"
 #include "server/views/reach.h"
@@ -29,6 +30,11 @@ struct ViewQuery {
   // Of which it depends what is shown of it; null: whoever may get it may see all of it.
   std::function<base::StatusOr<std::vector<std::string>>(const layers::Reading&, const Call&)>
       namespaces = nullptr;
+  // The records that there aren't, of those of which an answer tells that: it is this object, or
+  // null, that there is none.
+  std::function<std::vector<records::Id>(const layers::Reading&, const Call&,
+                                         const google::protobuf::Message* object)>
+      absent = nullptr;
 };
 
 ViewQuery BlobQuery();
@@ -37,14 +43,16 @@ ViewQuery ImageStreamLayersQuery();
 // The memory outlives it.
 ViewQuery LayerUsageQuery(views::UsageMemory& memory);
 
-// Thread-safe. Workers look, for it takes some milliseconds.
+// Thread-safe. Workers look, for it takes some milliseconds. What an answer says is absent is
+// sought before.
 class ViewHandler final : private FreshHandler {
  public:
   // All but the query outlive it.
-  ViewHandler(const layers::Index& index, Freshness& freshness, const Audiences& audiences,
-              Lane workers, const base::Clock& clock, ViewQuery query)
+  ViewHandler(const layers::Index& index, Freshness& freshness, const Seeker& seeker,
+              const Audiences& audiences, Lane workers, const base::Clock& clock, ViewQuery query)
       : index_(index),
         freshness_(freshness),
+        seeker_(seeker),
         audiences_(audiences),
         workers_(std::move(workers)),
         clock_(clock),
@@ -54,11 +62,16 @@ class ViewHandler final : private FreshHandler {
 
  private:
   void ServeFresh(const std::shared_ptr<Call>& call) override;
-  void AskWhatIsSeen(Work& work) const;
-  void Show(Work& work, const Audiences::Answer& seen) const;
+  void AskWhatIsSeen(Work& work);
+  void Show(Work& work, const Audiences::Answer& seen);
+  void Conclude(Work& work, const layers::Reading& reading, ViewQuery::Object object,
+                std::vector<std::string> warnings);
+  void Answer(Call& call, const ViewQuery::Object& object,
+              const std::vector<std::string>& warnings) const;
 
   const layers::Index& index_;
   Freshness& freshness_;
+  const Seeker& seeker_;
   const Audiences& audiences_;
   const Lane workers_;
   const base::Clock& clock_;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/endpoints/test_calls.h"
 #include "server/layers/test_records.h"
 #include "server/registry/image_v1.h"
 #include "server/registry/layers_v1alpha1.h"
@@ -21,29 +22,6 @@ using layers::Changes;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-
-class ViewCall final : public Call {
- public:
-  ViewCall(const std::string& path, const std::string& accept) {
-    request.method = "GET";
-    if (!accept.empty()) request.headers.Add("accept", accept);
-    info = std::make_shared<const api::RequestInfo>(*api::ParseRequestInfo(
-        "GET", "/apis/layers.strata.dev/v1alpha1/" + path + "?resourceVersion=0"));
-    resource = registry::TargetOf({&registry::LayersV1Alpha1()}, info->parts).resource;
-    user = std::make_shared<auth::UserInfo>(auth::UserInfo{"alice", {}, {}, {}});
-  }
-  void Respond(http::Response response) override {
-    EXPECT_TRUE(answer.empty()) << "answered twice";
-    answer = std::to_string(response.status);
-    if (response.body != nullptr) answer += " " + *response.body;
-    if (const auto* warning = response.headers.Find("warning")) answer += " " + *warning;
-  }
-  void Post(std::function<void()> task) override { task(); }
-  void OnEnd(const std::function<void(End)>& ended) override { end = ended; }
-
-  std::string answer;
-  std::function<void(End)> end;
-};
 
 // May see what `seen` holds; the empty namespace stands for all.
 class Rights final : public auth::Authorizer {
@@ -62,21 +40,10 @@ class Rights final : public auth::Authorizer {
   mutable std::deque<std::function<void()>> waiting;
 };
 
-class NoBackend final : public reflector::Barrier::Backend {
- public:
-  base::StatusOr<reflector::Barrier::Target> Read(base::MonotonicTime) override {
-    return base::UnavailableError("not asked");
-  }
-  base::Status Probe(base::MonotonicTime) override { return base::OkStatus(); }
-  void RequestProgress() override {}
-  void WatchLags() override {}
-  void Restored() override {}
-};
-
 class ViewHandlers : public testing::Test {
  protected:
   ViewHandlers() {
-    barrier.Publish(9, 9, 0, true);
+    source.misses = false;
     index.BeginList();
     index.EndList(1);
     index.Apply(Changes()
@@ -112,9 +79,12 @@ class ViewHandlers : public testing::Test {
     if (resource == &registry::LayerUsages()) return LayerUsageQuery(usages);
     return ImageStreamLayersQuery();
   }
-  std::shared_ptr<ViewCall> Begin(const std::string& path, const std::string& accept = "") {
-    auto call = std::make_shared<ViewCall>(path, accept);
-    handler.emplace(index, freshness, audiences, Queue(), clock, QueryOf(call->resource));
+  std::shared_ptr<TestCall> Begin(const std::string& path, const std::string& accept = "") {
+    auto call =
+        std::make_shared<TestCall>(registry::LayersV1Alpha1(), "/apis/layers.strata.dev/v1alpha1/" +
+                                                                   path + "?resourceVersion=0");
+    if (!accept.empty()) call->request.headers.Add("accept", accept);
+    handler.emplace(index, freshness, seeker, audiences, Queue(), clock, QueryOf(call->resource));
     handler->Serve(call);
     return call;
   }
@@ -126,9 +96,9 @@ class ViewHandlers : public testing::Test {
 
   base::FakeClock clock;
   obs::Metrics metrics;
-  NoBackend backend;
-  reflector::Barrier barrier{{}, backend, clock, metrics};
-  Freshness freshness{barrier, clock};
+  TestSource source;
+  Freshness freshness{source.barrier(), clock};
+  Seeker seeker{source};
   layers::Index index{{.for_views = true}, {}};
   Rights rights;
   Audiences audiences{rights, registry::ImageStreamLayers(), {}, clock, metrics};
@@ -226,6 +196,67 @@ TEST_F(ViewHandlers, LeaveWhatNobodyWaitsFor) {
   call->end(Call::End::kTimeIsOver);
   EXPECT_THAT(call->answer, StartsWith("504 "));
   EXPECT_TRUE(tasks.empty());
+}
+
+TEST_F(ViewHandlers, SeekWhatTheySayIsAbsent) {
+  source.misses = true;
+  rights.seen = {""};
+  index.Apply(Changes()
+                  .At(9)
+                  .Image("torn", "torn")
+                  .Stream("mine/gap", layers::StreamBytes("gap", {"i", "k", "torn"}))
+                  .all());
+  const struct {
+    const char *path, *sought;
+    bool found;  // and so looked at again
+    const char* code;
+  } kCases[] = {
+      {"imagelayers/none", "/none ", false, "404 "},
+      {"namespaces/mine/imagestreamlayers/none", "mine/none ", false, "404 "},
+      {"namespaces/mine/imagestreamlayers/gap", "/k ", false, "200 "},
+      {"namespaces/mine/imagestreamlayers/gap", "/k ", true, "200 "},
+      {"namespaces/mine/imagestreamlayers/app", nullptr, false, "200 "},
+      {"imagelayers/i", nullptr, false, "200 "},
+      {"namespaces/other/imagestreamlayers/unreadable", nullptr, false, "500 "},
+      {"blobs/none", nullptr, false, "404 "},
+      {"namespaces/none/layerusages/none", nullptr, false, "404 "},
+  };
+  for (const auto& one : kCases) {
+    const auto call = Begin(one.path);
+    Work();
+    if (one.sought != nullptr) {
+      EXPECT_EQ(call->answer, "") << one.path;
+      ASSERT_EQ(source.sought.size(), 1u) << one.path;
+      EXPECT_EQ(source.sought[0].first, one.sought);
+      if (one.found) index.Apply(Changes().At(9).Image("k", layers::ImageBytes({"b"})).all());
+      source.Find(one.found);
+      Work();
+    }
+    EXPECT_THAT(call->answer, StartsWith(one.code)) << one.path;
+    if (one.found) {
+      EXPECT_THAT(call->answer, HasSubstr(R"("k":{"imageMissing":false)"));
+    }
+  }
+  EXPECT_TRUE(source.sought.empty());
+}
+
+// What isn't shown to somebody is there all the same: to seek it would have no end.
+TEST_F(ViewHandlers, DontSeekWhatMayNotBeSeen) {
+  source.misses = true;
+  rights.seen = {"mine"};
+  EXPECT_THAT(Get("imagelayers/j"), StartsWith("404 "));
+  EXPECT_TRUE(source.sought.empty());
+}
+
+TEST_F(ViewHandlers, LeaveWhatIsSoughtToTheSeeker) {
+  source.misses = true;
+  rights.seen = {""};
+  const auto call = Begin("imagelayers/none");
+  Work();
+  call->end(Call::End::kTimeIsOver);
+  EXPECT_EQ(call->answer, "");
+  source.Find(base::UnavailableError("unreachable"));
+  EXPECT_THAT(call->answer, StartsWith("504 "));
 }
 
 TEST_F(ViewHandlers, RefuseWhatThereIsNoRoomFor) {

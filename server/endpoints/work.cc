@@ -25,7 +25,7 @@ void Work::Then(Step step) {
 }
 
 void Work::Answer(absl::FunctionRef<void(Call& call)> answer) {
-  if (!over_.exchange(true)) answer(*call_);
+  if (Leave() != nullptr) answer(*call_);
 }
 
 }  // namespace strata::endpoints

@@ -32,6 +32,9 @@ class Work : public std::enable_shared_from_this<Work> {
   // Answers the call, if nobody has and its time isn't over: once.
   void Answer(absl::FunctionRef<void(Call& call)> answer);
 
+  // The call, which the caller answers from now on; null if that isn't needed any more.
+  std::shared_ptr<Call> Leave() { return over_.exchange(true) ? nullptr : call_; }
+
  private:
   Work(std::shared_ptr<Call> call, const Lane& lane) : call_(std::move(call)), lane_(lane) {}
 

@@ -22,7 +22,8 @@ ImageResources::ImageResources(const Parts& parts, const Options& options, const
                            [this] { return static_cast<double>(memory_.taken()); });
 }
 
-void ImageResources::BindTo(endpoints::Router& router, endpoints::Freshness& freshness) {
+void ImageResources::BindTo(endpoints::Router& router, endpoints::Freshness& freshness,
+                            const endpoints::Seeker& seeker) {
   const std::pair<const registry::Resource&, endpoints::Maker> makers[] = {
       {registry::ImageStreams(), endpoints::MakeImageStream},
       {registry::ImageStreamStatus(), endpoints::MakeImageStreamStatus},
@@ -32,7 +33,7 @@ void ImageResources::BindTo(endpoints::Router& router, endpoints::Freshness& fre
       {registry::ImageStreamImages(), endpoints::ImageStreamImages(parts_.index)}};
   for (const auto& [resource, make] : makers) {
     auto& handler = *objects_.emplace_back(std::make_unique<endpoints::ObjectHandler>(
-        source_, freshness, parts_.readers, clock_, make));
+        source_, freshness, seeker, parts_.readers, clock_, make));
     router.Serve(resource, "get", endpoints::ServeBy(handler));
   }
   for (const objects::Kind* kind :

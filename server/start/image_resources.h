@@ -43,8 +43,9 @@ class ImageResources {
 
   // Of the reflector, behind the history and the index.
   reflector::Consumer& consumer() { return hub_; }
-  // Requests wait for `freshness`, which outlives them.
-  void BindTo(endpoints::Router& router, endpoints::Freshness& freshness);
+  // Requests wait for `freshness`; both outlive them.
+  void BindTo(endpoints::Router& router, endpoints::Freshness& freshness,
+              const endpoints::Seeker& seeker);
   void Start() { hub_.Start(); }
   objects::Memory& list_memory() { return memory_; }
   // Before a drain: watches would last.

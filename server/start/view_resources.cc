@@ -56,8 +56,9 @@ ViewResources::ViewResources(const Parts& parts, const Options& options, const b
                            [this] { return static_cast<double>(timeline_.stats().steps); });
 }
 
-void ViewResources::BindTo(endpoints::Router& router, endpoints::Freshness& freshness) {
-  BindGets(router, freshness);
+void ViewResources::BindTo(endpoints::Router& router, endpoints::Freshness& freshness,
+                           const endpoints::Seeker& seeker) {
+  BindGets(router, freshness, seeker);
   router.Serve(streams_.resource, "list",
                endpoints::ServeBy(NewList(stream_records_, streams_, freshness)));
   router.Serve(streams_.resource, "watch",
@@ -74,7 +75,8 @@ void ViewResources::BindTo(endpoints::Router& router, endpoints::Freshness& fres
                for_who_sees_all(NewWatch(image_hub_, images_, freshness)));
 }
 
-void ViewResources::BindGets(endpoints::Router& router, endpoints::Freshness& freshness) {
+void ViewResources::BindGets(endpoints::Router& router, endpoints::Freshness& freshness,
+                             const endpoints::Seeker& seeker) {
   const std::pair<const registry::Resource&, endpoints::ViewQuery> queries[] = {
       {registry::Blobs(), endpoints::BlobQuery()},
       {registry::LayersOfImages(), endpoints::ImageLayersQuery()},
@@ -82,7 +84,7 @@ void ViewResources::BindGets(endpoints::Router& router, endpoints::Freshness& fr
       {registry::LayerUsages(), endpoints::LayerUsageQuery(usages_)}};
   for (const auto& [resource, query] : queries) {
     auto& handler = *gets_.emplace_back(std::make_unique<endpoints::ViewHandler>(
-        parts_.index, freshness, audiences_, parts_.workers, clock_, query));
+        parts_.index, freshness, seeker, audiences_, parts_.workers, clock_, query));
     router.Serve(resource, "get", endpoints::ServeBy(handler));
   }
 }

@@ -49,15 +49,17 @@ class ViewResources {
 
   // Of the reflector, behind the index.
   std::vector<reflector::Consumer*> consumers() { return {&stream_hub_, &image_hub_}; }
-  // Requests wait for `freshness`, which outlives them.
-  void BindTo(endpoints::Router& router, endpoints::Freshness& freshness);
+  // Requests wait for `freshness`; both outlive them.
+  void BindTo(endpoints::Router& router, endpoints::Freshness& freshness,
+              const endpoints::Seeker& seeker);
   void Start();
   // Before a drain: watches would last.
   void EndWatches();
   void Stop();
 
  private:
-  void BindGets(endpoints::Router& router, endpoints::Freshness& freshness);
+  void BindGets(endpoints::Router& router, endpoints::Freshness& freshness,
+                const endpoints::Seeker& seeker);
   endpoints::ListHandler& NewList(const endpoints::Records& records, const objects::Kind& kind,
                                   endpoints::Freshness& freshness);
   endpoints::WatchHandler& NewWatch(objects::Hub& hub, const objects::Kind& kind,

@@ -142,17 +142,32 @@ func TestWhatTheAPIHasIsNotSaidToBeMissing(t *testing.T) {
 	port := rig.FreePort(t)
 	c.startFollower(port)
 	c.awaitReadyOn(port)
-	for n := 1; n <= 100; n++ {
+	inDemo, ofLayers := "/apis/image.openshift.io/v1/namespaces/"+namespace, "/apis/layers.strata.dev/v1alpha1/"
+	ways := []func(stream, image string) string{ // to ask for what names the image or its layer
+		func(stream, _ string) string { return inDemo + "/imagestreams/" + stream + "/layers" },
+		func(stream, _ string) string { return inDemo + "/imagestreams/" + stream },
+		func(stream, _ string) string { return inDemo + "/imagestreamtags/" + stream + ":latest" },
+		func(stream, _ string) string {
+			return ofLayers + "namespaces/" + namespace + "/imagestreamlayers/" + stream
+		},
+		func(_, image string) string { return "/apis/image.openshift.io/v1/images/" + image },
+		func(_, image string) string { return ofLayers + "imagelayers/" + image },
+	}
+	for n := 1; n <= 120; n++ {
 		name, image := fmt.Sprintf("new%d", n), rig.Digest(n)
 		c.store(rig.ImageKey(image), rig.ImageValue(t, image, rig.Digest(1000+n)))
 		c.store(rig.StreamKey(namespace, name), rig.StreamValue(t, namespace, name, image))
-		code, body := c.askOn(port, rig.LayersPath(namespace, name), c.asAdmin())
-		if code != http.StatusOK || strings.Contains(body, `"imageMissing":true`) || !strings.Contains(body, rig.Digest(1000+n)) {
-			t.Fatalf("stream %d: %d %s", n, code, body)
+		path := ways[n%len(ways)](name, image)
+		code, body := c.askOn(port, path, c.asAdmin())
+		if code != http.StatusOK || strings.Contains(body, `"imageMissing":true`) || !strings.Contains(body, image) {
+			t.Fatalf("%s: %d %s", path, code, body)
 		}
 	}
-	if code, body := c.askOn(port, rig.LayersPath(namespace, "never"), c.asAdmin()); code != http.StatusNotFound {
-		t.Errorf("a stream that never was: %d %s", code, body)
+	for _, way := range ways {
+		path := way("never", rig.Digest(9999))
+		if code, body := c.askOn(port, path, c.asAdmin()); code != http.StatusNotFound {
+			t.Errorf("what never was, %s: %d %s", path, code, body)
+		}
 	}
 }
 
