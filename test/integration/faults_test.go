@@ -111,19 +111,31 @@ func (h *history) writes(t *testing.T, c *clientv3.Client, stop *atomic.Bool) {
 		ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
 		_, err := c.Put(ctx, rig.ImageKey(rig.Digest(i)), rig.ImageValue(t, rig.Digest(i), layer))
 		if err == nil {
-			h.mu.Lock()
+			h.begin(layer)
 			var response *clientv3.PutResponse
 			response, err = c.Put(ctx, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(i)))
-			if err == nil {
-				h.image[response.Header.Revision] = layer
-				h.acked = response.Header.Revision
-				h.acks = append(h.acks, acknowledgement{h.acked, time.Now()})
-			}
-			h.mu.Unlock()
+			h.end(response, err)
 		}
 		cancel()
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+func (h *history) begin(layer string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.next = layer
+}
+
+func (h *history) end(response *clientv3.PutResponse, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.unsure = err != nil; h.unsure {
+		return
+	}
+	h.acked = response.Header.Revision
+	h.image[h.acked] = h.next
+	h.acks = append(h.acks, acknowledgement{h.acked, time.Now()})
 }
 
 func (h *history) newest() int64 {
