@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "server/endpoints/test_calls.h"
+#include "server/endpoints/handler_fixture_test.h"
 #include "server/layers/test_records.h"
 #include "server/registry/image_v1.h"
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "server/endpoints/handler_fixture_test.h"
 #include "server/endpoints/image_objects.h"
-#include "server/endpoints/test_calls.h"
 #include "server/objects/test_history.h"
 #include "server/registry/image_v1.h"
 

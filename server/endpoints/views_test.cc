@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/endpoints/test_calls.h"
+#include "server/endpoints/handler_fixture_test.h"
 #include "server/layers/test_records.h"
 #include "server/registry/image_v1.h"
 #include "server/registry/layers_v1alpha1.h"
