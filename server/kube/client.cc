@@ -32,8 +32,8 @@ constexpr int kAttempts = 5;
 constexpr double kFirstDelayMs = 500, kGrowth = 1.5, kJitter = 0.2;
 constexpr milliseconds kTokenAge{10'000};
 constexpr size_t kMaxTokenBytes = 64 << 10;
-constexpr long kTcpKeepaliveSeconds = 30;  // NOLINT(google-runtime-int): libcurl's type
-constexpr milliseconds kTcpPatience{60'000};
+constexpr long kTcpKeepaliveSeconds = 5;  // NOLINT(google-runtime-int): libcurl's type
+constexpr milliseconds kTcpPatience{15'000};
 constexpr milliseconds kRootsAge{60'000};
 constexpr size_t kMaxCaBytes = 16 << 20;
 const std::vector<double> kSeconds = {0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60};
@@ -349,8 +349,8 @@ class Client::Loop {
     return token_;
   }
 
-  // What was sent and isn't acknowledged, probes of an idle connection too, ends it: a watch of a
-  // host that is gone would otherwise last for minutes.
+  // What was sent and isn't acknowledged, probes of an idle connection too, ends it: a watch whose
+  // packets are lost tells nothing, and that is all that can be seen of it.
   static int OnSocket(void*, curl_socket_t socket, curlsocktype) {
     const auto patience = static_cast<unsigned>(kTcpPatience.count());
     setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
