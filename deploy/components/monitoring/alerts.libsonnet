@@ -118,6 +118,15 @@
       {
         name: 'strata-storage',
         rules: [
+          // Of a target that there is: a server on an etcd of others has no store.
+          alert(
+            'critical',
+            'StrataStoreDown',
+            '3m',
+            'up{%(storeSelector)s} == 0',
+            'The store is not seen.',
+            'Prometheus cannot scrape {{ $labels.instance }}.'
+          ),
           alert(
             'critical',
             'StrataStoreAlarm',
