@@ -87,7 +87,6 @@ CASES = [
     ("it lasts", server(ETCD, f"{60 * DAY}x60"), "20m", "StrataEtcdCertificateEnds", QUIET),
     ("it is away", store("up", "1x10 0x60"), "9m", "StrataStoreDown", {"critical": "Prometheus cannot scrape s."}),
     ("it restarts", store("up", "1x10 0x4 1x60"), "9m", "StrataStoreDown", QUIET),
-    ("there is none", {}, "9m", "StrataStoreDown", QUIET),
     ("it is full", store("strata_store_alarm", "1x60", ',alarm="NOSPACE"'), "2m", "StrataStoreAlarm",
      {"critical": "NOSPACE at s."}),
     ("no alarm", store("strata_store_alarm", "0x60", ',alarm="NOSPACE"'), "2m", "StrataStoreAlarm", QUIET),
