@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "server/kube/api.h"
@@ -35,6 +36,14 @@ class FakeKube final : public kube::Api {
     return taken;
   }
   void Answer(base::StatusOr<kube::Response> answer) { Take().done(std::move(answer)); }
+  // The bytes come in parts of that size to the oldest request, a stream. As from the client, who
+  // wants no more of them is told the end.
+  void Bring(std::string_view bytes, size_t part) {
+    for (size_t at = 0; at < bytes.size(); at += part) {
+      if (pending.front().data(bytes.substr(at, part))) continue;
+      return Answer(kube::Response{200, ""});
+    }
+  }
   // Runs the oldest task, however long it was to wait; that time.
   std::chrono::milliseconds RunTask() {
     auto [delay, task] = std::move(tasks.front());
