@@ -10,7 +10,7 @@ import (
 	"strata/test/rig"
 )
 
-// What load alone can't break on a slow machine.
+// More than load alone does on a slow machine; where that is more loaded than this, the test's own clock is late, too.
 const latencyBound = 5 * time.Second
 
 // A bystander reads layers all the time, over one HTTP/2 connection and, less often, over new ones, and notes how long
@@ -25,6 +25,7 @@ type bystander struct {
 	done   sync.WaitGroup
 
 	mu     sync.Mutex
+	late   time.Duration // at most, of the test's own pauses
 	worst  map[string]time.Duration
 	served map[string]int
 	wrong  error
@@ -52,12 +53,14 @@ func (s *server) attend(t *testing.T, bound int64) {
 func (b *bystander) read(which string, pause time.Duration, client func() *http.Client) {
 	defer b.done.Done()
 	for {
+		rested := time.Now()
 		select {
 		case <-b.stop:
 			return
 		case <-time.After(pause):
 		}
 		c := client()
+		late := time.Since(rested) - pause
 		begun := time.Now()
 		code, body := b.s.get(c, rig.LayersPath("demo", "app"), modestToken)
 		took := time.Since(begun)
@@ -65,6 +68,7 @@ func (b *bystander) read(which string, pause time.Duration, client func() *http.
 			c.CloseIdleConnections()
 		}
 		b.mu.Lock()
+		b.late = max(b.late, late)
 		b.worst[which] = max(b.worst[which], took)
 		b.served[which]++
 		if (code != 200 || body != b.want) && b.wrong == nil {
@@ -79,7 +83,7 @@ func (b *bystander) leave() {
 	b.done.Wait()
 	select {
 	case <-b.s.Ended():
-		b.t.Fatal("the server has ended")
+		b.t.Fatalf("the server has ended: %d", b.s.Stop(0))
 	default:
 	}
 	if b.wrong != nil {
@@ -89,8 +93,8 @@ func (b *bystander) leave() {
 	b.t.Logf("others: %d answers over a connection, worst %v; %d over new ones, worst %v; memory %+.1f MiB, %+.1f at most",
 		b.served["kept"], b.worst["kept"].Round(time.Millisecond), b.served["new"], b.worst["new"].Round(time.Millisecond),
 		float64(now-b.before)/(1<<20), float64(most-b.before)/(1<<20))
-	if worst := max(b.worst["kept"], b.worst["new"]); worst > latencyBound {
-		b.t.Errorf("somebody else waited %v", worst)
+	if worst := max(b.worst["kept"], b.worst["new"]); worst > latencyBound+10*b.late {
+		b.t.Errorf("somebody else waited %v, and the test %v for its own pauses", worst, b.late)
 	}
 	if most-b.before > b.bound {
 		b.t.Errorf("%d MiB more, of %d that may be", (most-b.before)>>20, b.bound>>20)

@@ -12,7 +12,10 @@ import (
 	"strata/test/rig"
 )
 
-const group = "/apis/image.openshift.io/v1"
+const (
+	group         = "/apis/image.openshift.io/v1"
+	streamsInDemo = group + "/namespaces/demo/imagestreams"
+)
 
 // talk sends bytes over a connection of its own and returns the answers, each to one of `methods`, until the server
 // closes or is silent for a moment.

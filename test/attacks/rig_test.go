@@ -47,6 +47,7 @@ subjects: [{kind: Group, name: devs}]
 // administrator may read.
 type server struct {
 	*rig.Process
+	backend *rig.Backend
 	etcd    *clientv3.Client
 	url     string
 	address string
@@ -57,7 +58,7 @@ type server struct {
 func start(t *testing.T, flags ...string) *server {
 	t.Helper()
 	b := rig.StartBackend(t, "etcd-3.6")
-	s := &server{etcd: b.Client(t)}
+	s := &server{backend: b, etcd: b.Client(t)}
 	s.putStream(t, "demo", "app", 1, 2, 3)
 	s.putStream(t, "other", "secret", 9)
 
@@ -193,4 +194,14 @@ func (s *server) awaitMetric(t *testing.T, series string, wanted func(value floa
 		}
 		return nil
 	})
+}
+
+// revision is the etcd's.
+func (s *server) revision(t *testing.T) string {
+	t.Helper()
+	response, err := s.etcd.Get(t.Context(), "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(response.Header.Revision)
 }

@@ -478,6 +478,20 @@ TEST_F(ServerTest, AClientThatIsGoneBeforeALongAnswerEndsItsConnectionAlone) {
   EXPECT_EQ(Ask(client, "hello"), "hello\n");
 }
 
+TEST_F(ServerTest, CutsTlsThatBringsNextToNothing) {
+  options_.connection.max_tls_overhead = 4 << 10;
+  Start();
+  TlsClient small(port_);
+  for (int i = 0; i < 1000 && small.Write("x"); ++i) continue;
+  WaitForMetric("strata_connections_rejected_total{reason=\"tls_flood\"}", 1);
+  TlsClient updates(port_);
+  for (int i = 0; i < 1000; ++i) {
+    if (SSL_key_update(updates.ssl(), SSL_KEY_UPDATE_NOT_REQUESTED) != 1) break;
+    if (SSL_do_handshake(updates.ssl()) != 1) break;
+  }
+  WaitForMetric("strata_connections{protocol=\"http/1.1\"}", 0);
+}
+
 TEST_F(ServerTest, TellsAClientThatForgetsTls) {
   options_.connection.answer_to_plaintext = "speak TLS";
   Start();
