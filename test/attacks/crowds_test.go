@@ -2,7 +2,6 @@ package attacks
 
 import (
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net"
 	"sync"
