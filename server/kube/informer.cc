@@ -64,7 +64,7 @@ std::string Informer::Url(const std::string& query) const {
 void Informer::List() {
   Request request;
   request.path = Url(fmt::format("limit={}", options_.page_size));
-  if (!continue_.empty()) request.path += "&continue=" + continue_;
+  if (!continue_.empty()) request.path += "&continue=" + EscapeForUrl(continue_);
   request.accept = kProtobuf;
   api_.Send(std::move(request), [this](base::StatusOr<Response> page) {
     if (!page.ok()) return Retry(page.status());
@@ -83,7 +83,9 @@ void Informer::OnPage(const Response& page) {
     if (!Parse(object, item)) return Retry(base::DataLossError("an item of the list is malformed"));
     listing_[KeyOf(object.metadata())] = item;
   }
-  continue_ = list.metadata().continue_();
+  const std::string before = std::exchange(continue_, list.metadata().continue_());
+  if (!continue_.empty() && continue_ == before)
+    return Retry(base::DataLossError("a list has no end"));
   if (!continue_.empty()) return List();
   revision_ = list.metadata().resource_version();
   objects_ = std::exchange(listing_, {});
@@ -94,10 +96,11 @@ void Informer::OnPage(const Response& page) {
 void Informer::Watch() {
   events_.Clear();
   watch_error_ = base::OkStatus();
+  brought_ = false;
   Request request;
   request.path =
       Url(fmt::format("watch=1&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}",
-                      revision_, options_.watch_time.count()));
+                      EscapeForUrl(revision_), options_.watch_time.count()));
   request.accept = kProtobuf;
   request.timeout = options_.watch_time + kWatchGrace;
   api_.Stream(
@@ -117,6 +120,7 @@ bool Informer::OnData(std::string_view bytes) {
 base::Status Informer::Change(std::string_view type, const WatchEvents::Object& bytes) {
   meta::AnyObject object;
   if (!Parse(object, bytes.raw())) return base::DataLossError("a malformed object");
+  brought_ = true;
   revision_ = object.metadata().resource_version();
   if (type == "BOOKMARK") return base::OkStatus();
   changed_ = true;
@@ -136,9 +140,11 @@ void Informer::OnWatchEnd(const base::StatusOr<Response>& end) {
   } else if (why.ok() && end->status != 200) {
     why = ErrorOf(*end);
   }
-  // The end of its time: go on where it stood.
-  if (why.ok()) return Watch();
-  Retry(why);
+  if (!why.ok()) return Retry(why);
+  // The end of its time: go on where it stood. One that brought nothing may have ended as soon as
+  // it began, as the next would.
+  if (brought_) return Watch();
+  api_.RunAfter(options_.first_backoff, [this] { Watch(); });
 }
 
 void Informer::Deliver() {

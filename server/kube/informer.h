@@ -69,6 +69,7 @@ class Informer {
   std::string continue_, revision_;
   WatchEvents events_;
   base::Status watch_error_;
+  bool brought_ = false;  // something came by this watch
   bool changed_ = false;
   std::chrono::milliseconds backoff_;
 

@@ -106,6 +106,25 @@ TEST_F(KubeInformer, BacksOffWhileKubeApiserverIsAway) {
   EXPECT_FALSE(informer.synced());
 }
 
+TEST_F(KubeInformer, PausesAfterAWatchThatBroughtNothing) {
+  kube.Answer(Page({}, "7"));
+  kube.Answer(Response{200, ""});
+  EXPECT_TRUE(kube.pending.empty()) << "it may have ended at once, as the next will";
+  EXPECT_EQ(kube.RunTask().count(), 1000);
+  EXPECT_THAT(kube.pending[0].request.path, HasSubstr("resourceVersion=7&"));
+  EXPECT_TRUE(informer.status().ok());
+}
+
+TEST_F(KubeInformer, FollowsNoListWithoutEnd) {
+  kube.Answer(Page({Map("a", "1", 3)}, "7", "x &y"));
+  EXPECT_THAT(kube.pending[0].request.path, HasSubstr("&continue=x%20%26y")) << "as one value";
+  kube.Answer(Page({Map("b", "1", 3)}, "7", "x &y"));
+  EXPECT_EQ(base::Message(informer.status()), "a list has no end");
+  EXPECT_EQ(kube.RunTask().count(), 1000);
+  EXPECT_THAT(kube.pending[0].request.path, HasSubstr("?limit=500&fieldSelector"))
+      << "from its start";
+}
+
 TEST_F(KubeInformer, SurvivesAnswersThatAreNoLists) {
   for (const Response& bad :
        {Response{200, ""}, Response{200, "{}"}, Response{200, Envelope("\xff\xff")},
