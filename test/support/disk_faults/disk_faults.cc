@@ -10,6 +10,13 @@
 //   DISK_LIES      syncs do nothing
 //   DISK_COUNTS    a file that is told the number of writes and of syncs at each sync
 //
+// Or, without regard to what was synced, each call at a time:
+//
+//   DISK_DIR       calls on this directory and on what is below it are counted: opening, reading,
+//                  writing, mapping, syncing, cutting, making, renaming, removing
+//   DISK_STEPS     a file that gets a line for each: its name, and that of the file
+//   DISK_FAIL      step:N:ERRNO, as above
+//
 // A file that is renamed to another of these names takes its place in the shadow at once: the worst
 // that a journal of names alone can do to who renames before he syncs.
 //
@@ -17,6 +24,8 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -183,19 +192,84 @@ class Disk {
   std::map<int, std::pair<File*, bool>> fds_;  // true: O_DSYNC
 };
 
+// Counts calls below one directory, and lets some fail.
+class Steps {
+ public:
+  Steps() : dir_(Setting("DISK_DIR")) {
+    char number[16];
+    if (sscanf(Setting("DISK_FAIL").c_str(), "step:%15[+0-9]:%d", number, &error_) == 2) {
+      lasting_ = number[0] == '+';
+      fail_ = strtol(number, nullptr, 10);
+    }
+    if (const std::string log = Setting("DISK_STEPS"); !log.empty())
+      log_ = Real<int(const char*, int, ...)>("open")(
+          log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  }
+
+  // Whether the call has to fail; then errno is set.
+  bool Fails(const char* call, const char* path) {
+    const std::lock_guard lock(mu_);
+    return IsBelow(path) && Step(call, path);
+  }
+  bool Fails(const char* call, int fd) {
+    const std::lock_guard lock(mu_);
+    const auto found = fds_.find(fd);
+    return found != fds_.end() && Step(call, found->second);
+  }
+
+  void Opened(const char* path, int fd) {
+    const std::lock_guard lock(mu_);
+    if (fd >= 0 && IsBelow(path)) fds_[fd] = path;
+  }
+  void Closed(int fd) {
+    const std::lock_guard lock(mu_);
+    fds_.erase(fd);
+  }
+
+ private:
+  bool IsBelow(const char* path) const {
+    return !dir_.empty() && strncmp(path, dir_.c_str(), dir_.size()) == 0;
+  }
+
+  bool Step(const char* call, const std::string& path) {
+    ++steps_;
+    if (log_ >= 0) dprintf(log_, "%s %s\n", call, path.substr(dir_.size()).c_str());
+    if (fail_ == 0 || (lasting_ ? steps_ < fail_ : steps_ != fail_)) return false;
+    errno = error_;
+    return true;
+  }
+
+  const std::string dir_;
+  int log_ = -1;
+  std::mutex mu_;
+  std::map<int, std::string> fds_;
+  long steps_ = 0, fail_ = 0;
+  int error_ = 0;
+  bool lasting_ = false;
+};
+
+Steps& TheSteps() {
+  static Steps& steps = *new Steps;
+  return steps;
+}
+
 Disk& TheDisk() {
   static Disk& disk = *new Disk;
   return disk;
 }
 
 int Open(const char* name, const char* path, int flags, int mode) {
+  const bool makes = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+  if (TheSteps().Fails(makes ? "create" : "open", path)) return -1;
   auto* real = Real<int(const char*, int, ...)>(name);
   const int fd = real(path, flags, mode);
   TheDisk().Opened(path, fd, flags);
+  TheSteps().Opened(path, fd);
   return fd;
 }
 
 ssize_t Pwrite(const char* name, int fd, const void* bytes, size_t size, off_t offset) {
+  if (TheSteps().Fails("write", fd)) return -1;
   const int error =
       TheDisk().BeforeWrite(fd, offset, std::string(static_cast<const char*>(bytes), size));
   if (error > 0) {
@@ -206,6 +280,7 @@ ssize_t Pwrite(const char* name, int fd, const void* bytes, size_t size, off_t o
 }
 
 ssize_t Pwritev(const char* name, int fd, const iovec* parts, int count, off_t offset) {
+  if (TheSteps().Fails("write", fd)) return -1;
   std::string all;
   for (int i = 0; i < count; ++i)
     all.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
@@ -217,7 +292,30 @@ ssize_t Pwritev(const char* name, int fd, const iovec* parts, int count, off_t o
   return Real<ssize_t(int, const iovec*, int, off_t)>(name)(fd, parts, count, offset);
 }
 
+ssize_t Pread(const char* name, int fd, void* bytes, size_t size, off_t offset) {
+  if (TheSteps().Fails("read", fd)) return -1;
+  return Real<ssize_t(int, void*, size_t, off_t)>(name)(fd, bytes, size, offset);
+}
+
+int Truncate(const char* name, int fd, off_t size) {
+  if (TheSteps().Fails("truncate", fd)) return -1;
+  return Real<int(int, off_t)>(name)(fd, size);
+}
+
+// Tells by what it returns.
+int Fallocate(const char* name, int fd, off_t offset, off_t size) {
+  if (TheSteps().Fails("allocate", fd)) return errno;
+  return Real<int(int, off_t, off_t)>(name)(fd, offset, size);
+}
+
+void* Map(const char* name, void* at, size_t size, int protection, int flags, int fd, off_t begin) {
+  if (fd >= 0 && TheSteps().Fails("map", fd)) return MAP_FAILED;
+  return Real<void*(void*, size_t, int, int, int, off_t)>(name)(at, size, protection, flags, fd,
+                                                                begin);
+}
+
 int Sync(const char* name, int fd) {
+  if (TheSteps().Fails("sync", fd)) return -1;
   const int error = TheDisk().BeforeSync(fd);
   if (error > 0) {
     errno = error;
@@ -245,13 +343,51 @@ int open64(const char* path, int flags, ...) {
   return Open("open64", path, flags, mode);
 }
 int rename(const char* from, const char* to) {
+  if (TheSteps().Fails("rename", from)) return -1;
   const int code = Real<int(const char*, const char*)>("rename")(from, to);
   if (code == 0) TheDisk().Renamed(from, to);
   return code;
 }
+int unlink(const char* path) {
+  if (TheSteps().Fails("remove", path)) return -1;
+  return Real<int(const char*)>("unlink")(path);
+}
+int mkdir(const char* path, mode_t mode) {
+  if (TheSteps().Fails("make", path)) return -1;
+  return Real<int(const char*, mode_t)>("mkdir")(path, mode);
+}
 int close(int fd) {
   TheDisk().Closed(fd);
+  TheSteps().Closed(fd);
   return Real<int(int)>("close")(fd);
+}
+ssize_t pread(int fd, void* bytes, size_t size, off_t offset) {
+  return Pread("pread", fd, bytes, size, offset);
+}
+ssize_t pread64(int fd, void* bytes, size_t size, off_t offset) {
+  return Pread("pread64", fd, bytes, size, offset);
+}
+ssize_t read(int fd, void* bytes, size_t size) {
+  if (TheSteps().Fails("read", fd)) return -1;
+  return Real<ssize_t(int, void*, size_t)>("read")(fd, bytes, size);
+}
+int ftruncate(int fd, off_t size) {
+  return Truncate("ftruncate", fd, size);
+}
+int ftruncate64(int fd, off_t size) {
+  return Truncate("ftruncate64", fd, size);
+}
+int posix_fallocate(int fd, off_t offset, off_t size) {
+  return Fallocate("posix_fallocate", fd, offset, size);
+}
+int posix_fallocate64(int fd, off_t offset, off_t size) {
+  return Fallocate("posix_fallocate64", fd, offset, size);
+}
+void* mmap(void* at, size_t size, int protection, int flags, int fd, off_t begin) {
+  return Map("mmap", at, size, protection, flags, fd, begin);
+}
+void* mmap64(void* at, size_t size, int protection, int flags, int fd, off_t begin) {
+  return Map("mmap64", at, size, protection, flags, fd, begin);
 }
 ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
   return Pwrite("pwrite", fd, bytes, size, offset);
@@ -266,6 +402,7 @@ ssize_t pwritev64(int fd, const iovec* parts, int count, off_t offset) {
   return Pwritev("pwritev64", fd, parts, count, offset);
 }
 ssize_t write(int fd, const void* bytes, size_t size) {
+  if (TheSteps().Fails("write", fd)) return -1;
   auto* real = Real<ssize_t(int, const void*, size_t)>("write");
   const off_t offset = lseek(fd, 0, SEEK_CUR);
   if (offset < 0) return real(fd, bytes, size);
@@ -278,6 +415,7 @@ ssize_t write(int fd, const void* bytes, size_t size) {
   return real(fd, bytes, size);
 }
 ssize_t writev(int fd, const iovec* parts, int count) {
+  if (TheSteps().Fails("write", fd)) return -1;
   auto* real = Real<ssize_t(int, const iovec*, int)>("writev");
   const off_t offset = lseek(fd, 0, SEEK_CUR);
   if (offset < 0) return real(fd, parts, count);
