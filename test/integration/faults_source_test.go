@@ -53,6 +53,39 @@ func TestNoAnswerIsWrongWhateverBefallsTheWayToAnAPIServer(t *testing.T) {
 	s.tookNoMoreThan(t, before)
 }
 
+// Connections that a router has forgotten: the watches' aren't told of their end, while new ones pass, and with them the
+// signs of life. What a watch would have told is missing for no longer than an API server may be silent.
+func TestAWatchWhosePacketsGetLostIsNoticed(t *testing.T) {
+	b := rig.StartBackend(t, "etcd-3.6")
+	h := startWriting(t, b.Client(t))
+	teller := startServer(t, "--etcd-servers="+b.URL)
+	p := rig.NewProxy(t, teller.url)
+	id := newIdentity(t)
+	id.ca = append(id.ca, teller.id.ca...)
+	s := startServerAs(t, id, "--source=kube", "--source-kubeconfig="+id.kubeconfigFor(t, p.URL, adminToken),
+		"--rbac-file="+id.path("rbac.yaml"))
+	s.layers(t, "demo", "app")
+	if err := p.Bury(); err != nil {
+		t.Fatal(err)
+	}
+	lost := h.newest()
+	begun, oldest := time.Now(), time.Duration(0)
+	rig.Eventually(t, "what was written since is told", func() error {
+		asked := time.Now()
+		code, body := s.get(rig.LayersPath("demo", "app"), adminToken)
+		if code != 200 {
+			return fmt.Errorf("%d %s", code, body)
+		}
+		told := h.judge(t, 0, body)
+		oldest = max(oldest, h.age(told, asked))
+		if told <= lost+2 {
+			return fmt.Errorf("revision %d is told", told)
+		}
+		return nil
+	})
+	t.Logf("it was noticed after %v; the oldest answer was %v old", time.Since(begun), oldest)
+}
+
 // A kube-apiserver that knows who is whom, and tells: good-N is user good-N, who may everything; poor-N is known and may
 // nothing; nobody else is known.
 func judgeOfReviews(w http.ResponseWriter, r *http.Request) {

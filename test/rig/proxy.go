@@ -1,10 +1,12 @@
 package rig
 
 import (
+	"errors"
 	"math/rand"
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -29,6 +31,7 @@ type Proxy struct {
 	mu     sync.Mutex
 	fault  Fault
 	open   map[*net.TCPConn]bool
+	buried map[*net.TCPConn]bool // by the clients' ends
 }
 
 // NewProxy of a server at a URL of a scheme, a host and a port.
@@ -36,7 +39,8 @@ func NewProxy(t *testing.T, url string) *Proxy {
 	t.Helper()
 	scheme, target, _ := strings.Cut(url, "://")
 	listener, local := listenLocally(t)
-	p := &Proxy{URL: scheme + strings.TrimPrefix(local, "http"), target: target, open: map[*net.TCPConn]bool{}}
+	p := &Proxy{URL: scheme + strings.TrimPrefix(local, "http"), target: target, open: map[*net.TCPConn]bool{},
+		buried: map[*net.TCPConn]bool{}}
 	Accept(t, listener, func(in net.Conn) { p.pass(in.(*net.TCPConn)) })
 	t.Cleanup(p.Reset)
 	return p
@@ -60,6 +64,25 @@ func (p *Proxy) Reset() {
 	}
 }
 
+// Bury makes of all connections what a router makes of those that it has forgotten: no packet arrives any more, and none
+// is answered. New ones pass.
+func (p *Proxy) Bury() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.open {
+		raw, err := c.SyscallConn()
+		if err != nil {
+			return err
+		}
+		p.buried[c] = true
+		nothing := []syscall.SockFilter{{Code: syscall.BPF_RET | syscall.BPF_K}}
+		if failed := raw.Control(func(fd uintptr) { err = syscall.AttachLsf(int(fd), nothing) }); failed != nil || err != nil {
+			return errors.Join(failed, err)
+		}
+	}
+	return nil
+}
+
 func (p *Proxy) now() Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,6 +97,7 @@ func (p *Proxy) is(c *net.TCPConn, open bool) {
 		p.open[c] = true
 	} else {
 		delete(p.open, c)
+		delete(p.buried, c)
 		c.Close()
 	}
 }
@@ -82,9 +106,9 @@ func (p *Proxy) is(c *net.TCPConn, open bool) {
 func (p *Proxy) speaking(in *net.TCPConn) (Fault, bool) {
 	for {
 		p.mu.Lock()
-		fault, open := p.fault, p.open[in]
+		fault, open, buried := p.fault, p.open[in], p.buried[in]
 		p.mu.Unlock()
-		if !open || !fault.Silent {
+		if !open || !fault.Silent && !buried {
 			return fault, open
 		}
 		time.Sleep(10 * time.Millisecond)
