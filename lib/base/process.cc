@@ -1,10 +1,43 @@
 #include "lib/base/process.h"
 
+#include <cxxabi.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <new>
+#include <system_error>
+
 namespace strata::base {
 namespace {
+
+// Needs no memory.
+[[noreturn]] void End(const char* why) {
+  dprintf(STDERR_FILENO, "%s: %s\n", program_invocation_short_name, why);
+  _exit(1);
+}
+
+[[noreturn]] void OnTerminate() {
+  if (abi::__cxa_current_exception_type() != nullptr) {
+    try {
+      throw;
+    } catch (const std::bad_alloc&) {
+      End("memory is denied; raise its limit (memory.max of the cgroup, ulimit -d, ulimit -v)");
+    } catch (const std::system_error& error) {
+      // As std::thread has it.
+      if (error.code() == std::errc::resource_unavailable_try_again) {
+        End("a thread is denied; raise the limit of threads (pids.max of the cgroup, ulimit -u) or "
+            "of memory");
+      }
+    } catch (...) {  // NOLINT(bugprone-empty-catch): told below
+    }
+  }
+  __gnu_cxx::__verbose_terminate_handler();
+  std::abort();
+}
 
 sigset_t EndSignals() {
   sigset_t set;
@@ -34,6 +67,10 @@ void HoldSignals() {
   const sigset_t set = EndSignals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
+}
+
+void EndWhereTheSystemDenies() {
+  std::set_terminate(OnTerminate);
 }
 
 int AwaitEnd() {

@@ -23,6 +23,11 @@ void HoldSignals();
 // The signal that says that the process shall end. Another one then ends it at once.
 int AwaitEnd();
 
+// Memory or a thread that the system denies, where nobody can do without, ends the process as other
+// errors at a start do: a line on stderr that begins with the program's name, and exit code 1. What
+// else nobody catches aborts it.
+void EndWhereTheSystemDenies();
+
 // The process ends with `kCode` after that time, in whole seconds, whatever still holds it up: a
 // log that nobody reads, a disk that hangs. What mustn't be lost survives that as it survives a
 // crash. The last call counts.

@@ -1,11 +1,19 @@
 #include "lib/base/process.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 namespace strata::base {
 namespace {
@@ -33,6 +41,57 @@ int EndOf(const std::function<void()>& run) {
   int status = 0;
   waitpid(child, &status, 0);
   return status;
+}
+
+// The same, with what it said.
+std::pair<int, std::string> EndAndWordsOf(const std::function<void()>& run) {
+  int ends[2];
+  EXPECT_EQ(pipe(ends), 0);
+  const int status = EndOf([&] {
+    dup2(ends[1], STDERR_FILENO);
+    run();
+  });
+  close(ends[1]);
+  std::string said(4096, '\0');
+  said.resize(std::max<ssize_t>(read(ends[0], said.data(), said.size()), 0));
+  close(ends[0]);
+  return {status, said};
+}
+
+TEST(EndWhereTheSystemDenies, SaysWhatIsDeniedAndEndsWithOne) {
+  struct Case {
+    std::function<void()> fault;
+    std::string said;
+  };
+  const std::vector<Case> cases = {
+      {[] { throw std::bad_alloc(); }, "_test: memory is denied; raise its limit"},
+      {[] { throw std::bad_array_new_length(); }, "_test: memory is denied"},
+      {[] { throw std::system_error(EAGAIN, std::generic_category()); },
+       "_test: a thread is denied; raise the limit of threads"}};
+  for (const Case& one : cases) {
+    // noexcept, as a thread's function is.
+    const auto [status, said] = EndAndWordsOf([&]() noexcept {
+      EndWhereTheSystemDenies();
+      one.fault();
+    });
+    EXPECT_TRUE(WIFEXITED(status)) << said;
+    EXPECT_EQ(WEXITSTATUS(status), 1);
+    EXPECT_THAT(said, testing::HasSubstr(one.said));
+    EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+  }
+}
+
+TEST(EndWhereTheSystemDenies, AbortsForWhatElseNobodyCatches) {
+  for (const std::function<void()>& fault : std::vector<std::function<void()>>{
+           [] { throw std::runtime_error("the very reason"); },
+           [] { throw std::system_error(EIO, std::generic_category(), "the very reason"); }}) {
+    const auto [status, said] = EndAndWordsOf([&]() noexcept {
+      EndWhereTheSystemDenies();
+      fault();
+    });
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) << status;
+    EXPECT_THAT(said, testing::HasSubstr("the very reason"));
+  }
 }
 
 TEST(Signals, ThoseThatEndAProcessWaitUntilItAsksAndTheSecondEndsItAtOnce) {

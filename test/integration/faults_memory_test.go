@@ -3,6 +3,9 @@ package integration
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -78,5 +81,62 @@ func TestWithLessMemoryThanAnswersTakeNoneIsWrong(t *testing.T) {
 		t.Logf("it ended: %s", s.Output())
 	default:
 		s.layers(t, "demo", "app")
+	}
+}
+
+// startAndEnd runs a program until it serves, or ends by itself, and returns its exit code and what it said last.
+func startAndEnd(t *testing.T, cmd *exec.Cmd) (code int, last string) {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := func() string {
+		text, err := os.ReadFile(log.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(text))
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	rig.Eventually(t, "it serves, or ends", func() error {
+		select {
+		case <-ended:
+			return nil
+		default:
+		}
+		if !strings.Contains(said(), "Serving securely") {
+			return fmt.Errorf("it said %s", said())
+		}
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-ended
+		return nil
+	})
+	return cmd.ProcessState.ExitCode(), said()[strings.LastIndexByte(said(), '\n')+1:]
+}
+
+// With less and less memory a start comes to nothing at another place each time: the server is there, or says why it
+// isn't.
+func TestAStartWithoutItsMemorySaysSo(t *testing.T) {
+	id := newIdentity(t)
+	store := embedded(t)
+	codes := map[int]int{}
+	for mib := 1600; mib >= 1000; mib -= 50 {
+		code, last := startAndEnd(t, exec.Command("bash", "-c", fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, mib<<10),
+			rig.Strata(t, "strata-apiserver"), "--data-dir="+store, "--bind-address=127.0.0.1", "--secure-port=0",
+			"--tls-cert-file="+id.path("serving.crt"), "--tls-private-key-file="+id.path("serving.key"),
+			"--rbac-file="+id.path("rbac.yaml")))
+		if codes[code]++; code != 0 && (code != 1 || !strings.HasPrefix(last, "strata-apiserver: ")) {
+			t.Errorf("with %d MiB: exit code %d, %s", mib, code, last)
+		}
+	}
+	if codes[1] == 0 {
+		t.Errorf("it never lacked anything: %v", codes)
 	}
 }
