@@ -3,7 +3,6 @@
 #include <absl/synchronization/notification.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/resource.h>
 
 #include <filesystem>
@@ -103,7 +102,6 @@ class ServerTest : public ::testing::Test {
     tls_.cert_dir = folder_ + "/certs";
     options_.io_threads = 2;
     options_.connection.tick = milliseconds(10);
-    signal(SIGPIPE, SIG_IGN);  // of clients that write to a connection that was refused
   }
   ~ServerTest() override { server_.reset(); }
 
