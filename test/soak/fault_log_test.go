@@ -19,6 +19,7 @@ type window struct {
 	from, until time.Time // until: zero while it lasts
 	right       time.Duration
 	slowest     time.Duration
+	unwritten   time.Duration // the longest time without a write
 	reads       int
 	failed      map[string]int // by what was answered
 }
@@ -52,6 +53,12 @@ func (l *faultLog) probed(w *window, a *answer) {
 	}
 }
 
+func (l *faultLog) wrote(w *window, gap time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w.unwritten = max(w.unwritten, gap)
+}
+
 // explains names the fault during which something failed; over, if none is found and none can be found later.
 func (l *faultLog) explains(f failure) (fault string, over bool) {
 	l.mu.Lock()
@@ -69,7 +76,8 @@ func (l *faultLog) table(excused map[string]int) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var text strings.Builder
-	fmt.Fprintf(&text, "%-28s %5s %8s %9s %9s %7s  %s\n", "fault", "times", "reads", "slowest", "right in", "errors", "of the reads")
+	fmt.Fprintf(&text, "%-28s %5s %8s %9s %9s %9s %7s  %s\n", "fault", "times", "reads", "slowest", "no write", "right in", "errors",
+		"of the reads")
 	for _, f := range faults {
 		var sum window
 		times, failed := 0, map[string]int{}
@@ -80,13 +88,14 @@ func (l *faultLog) table(excused map[string]int) string {
 			times++
 			sum.reads += w.reads
 			sum.slowest, sum.right = max(sum.slowest, w.slowest), max(sum.right, w.right)
+			sum.unwritten = max(sum.unwritten, w.unwritten)
 			for what, n := range w.failed {
 				failed[what] += n
 			}
 		}
 		if times > 0 {
-			fmt.Fprintf(&text, "%-28s %5d %8d %8.2fs %8.2fs %7d  %s\n", f.name, times, sum.reads, sum.slowest.Seconds(),
-				sum.right.Seconds(), excused[f.name], counted(failed))
+			fmt.Fprintf(&text, "%-28s %5d %8d %8.2fs %8.2fs %8.2fs %7d  %s\n", f.name, times, sum.reads, sum.slowest.Seconds(),
+				sum.unwritten.Seconds(), sum.right.Seconds(), excused[f.name], counted(failed))
 		}
 	}
 	return text.String()

@@ -136,6 +136,7 @@ const rightWithin = 30 * time.Second
 func (w *world) suffer(f fault, r *rand.Rand) {
 	window := w.faults.open(f)
 	stop := w.probe(f, window)
+	stopWrites := w.watchWrites(window)
 	end := f.begin(w, r)
 	select {
 	case <-time.After(f.lasts):
@@ -153,7 +154,29 @@ func (w *world) suffer(f fault, r *rand.Rand) {
 		}
 	}
 	stop()
+	stopWrites()
 	w.faults.close(window, time.Since(ended))
+}
+
+// watchWrites keeps for how long no write was acknowledged: until then nothing new can be read, either.
+func (w *world) watchWrites(window *window) (stop func()) {
+	stopped, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		newest, since := w.writer.Newest(), time.Now()
+		for {
+			select {
+			case <-stopped:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			w.faults.wrote(window, time.Since(since))
+			if now := w.writer.Newest(); now != newest {
+				newest, since = now, time.Now()
+			}
+		}
+	}()
+	return func() { close(stopped); <-ended }
 }
 
 // allRight is an error unless each server answers what was acknowledged before.
