@@ -65,7 +65,7 @@ TEST_F(Certificates, ThatKubeApiserverTakesAreTaken) {
 
   // The issuing CA alone is in the file.
   auto issuing = Issue(ca.get(), "issuing", {}, now - kDay, now + kDay, nullptr);
-  X509_delete_ext(issuing->certificate, 0);
+  X509_EXTENSION_free(X509_delete_ext(issuing->certificate, 0));
   testing_support::AddExtension(issuing->certificate, ca->certificate, NID_basic_constraints,
                                 "critical,CA:TRUE");
   issuing = resigned(std::move(issuing), *ca);

@@ -115,7 +115,7 @@ TEST_F(KubeTls, BelievesWhomClientGoBelieves) {
 
   const auto root = Issue(nullptr, "root", {}, now - kDay, now + kDay, nullptr);
   const auto issuing = Issue(root.get(), "issuing", {}, now - kDay, now + kDay, nullptr);
-  X509_delete_ext(issuing->certificate, 0);
+  X509_EXTENSION_free(X509_delete_ext(issuing->certificate, 0));
   testing_support::AddExtension(issuing->certificate, root->certificate, NID_basic_constraints,
                                 "critical,CA:TRUE");
   X509_sign(issuing->certificate, root->key, EVP_sha256());

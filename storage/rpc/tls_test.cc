@@ -74,7 +74,7 @@ TEST_F(Tls, LetsInWhomEtcdLetsIn) {
   // Its issuer isn't there: it is an anchor by itself.
   const auto unseen = Issue(nullptr, "unseen", {}, now - kDay, now + kDay, nullptr);
   const auto issuing = Issue(unseen.get(), "issuing", {}, now - kDay, now + kDay, nullptr);
-  X509_delete_ext(issuing->certificate, 0);
+  X509_EXTENSION_free(X509_delete_ext(issuing->certificate, 0));
   testing_support::AddExtension(issuing->certificate, unseen->certificate, NID_basic_constraints,
                                 "critical,CA:TRUE");
   X509_sign(issuing->certificate, unseen->key, EVP_sha256());
