@@ -11,11 +11,14 @@
 #include <vector>
 
 #include "storage/engine/store_fixture_test.h"
+#include "storage/engine/tree/wal.h"
+#include "test/support/every_bit.h"
 
 namespace strata::engine {
 namespace {
 
 constexpr const char* kFile = "/records.mdb";
+constexpr const char* kLog = "/records.mdb-wal";
 
 void FlipBit(const std::string& path, int64_t bit) {
   const int file = open(path.c_str(), O_RDWR);
@@ -56,7 +59,7 @@ std::string See(const std::string& path, bool* error) {
     return "";
   }
   std::string seen;
-  for (const Revision revision : {Revision{0}, Revision{30}}) {
+  for (const Revision revision : {Revision{0}, Revision{6}}) {
     const auto range = (*store)->Range(
         {.key = std::string("\0", 1), .range_end = std::string("\0", 1), .revision = revision});
     *error = *error || !range.ok();
@@ -134,16 +137,25 @@ std::string Outcome(const std::string& path, const std::string& whole) {
                                     : "wrong";
 }
 
-// Flips each of the bits by itself; how often each outcome was.
-std::map<std::string, int> Flip(const StoreFixture& store, const std::vector<int64_t>& bits) {
+// Of a store that is closed, or as it is when its process is killed now.
+void CopyStore(const std::string& from, const std::string& to, bool with_log) {
+  std::filesystem::copy_file(from + kFile, to + kFile);
+  if (with_log) std::filesystem::copy_file(from + kLog, to + kLog);
+}
+
+// Flips each of the bits of a file of the store in `path` by itself; how often each outcome was.
+std::map<std::string, int> Flip(const std::string& path, const char* file,
+                                const std::vector<int64_t>& bits, bool with_log) {
   bool error = false;
-  const std::string whole = See(store.path(), &error);
+  testing_support::TempDir sound;
+  CopyStore(path, sound.path(), with_log);
+  const std::string whole = See(sound.path(), &error);
   EXPECT_FALSE(error);
   std::map<std::string, int> outcomes;
   for (const int64_t bit : bits) {
     testing_support::TempDir copy;
-    std::filesystem::copy_file(store.path() + kFile, copy.path() + kFile);
-    FlipBit(copy.path() + kFile, bit);
+    CopyStore(path, copy.path(), with_log);
+    FlipBit(copy.path() + file, bit);
     const std::string outcome = Outcome(copy.path(), whole);
     ++outcomes[outcome];
     EXPECT_NE(outcome, "wrong") << "bit " << bit;
@@ -153,19 +165,54 @@ std::map<std::string, int> Flip(const StoreFixture& store, const std::vector<int
   return outcomes;
 }
 
+std::map<std::string, int> Flip(const StoreFixture& store, const std::vector<int64_t>& bits) {
+  return Flip(store.path(), kFile, bits, /*with_log=*/false);
+}
+
 int64_t BitsOf(const StoreFixture& store) {
   return static_cast<int64_t>(std::filesystem::file_size(store.path() + kFile)) * 8;
+}
+
+std::vector<int64_t> EveryBit(int64_t begin, int64_t end) {
+  std::vector<int64_t> bits;
+  for (int64_t bit = begin; bit < end; ++bit) bits.push_back(bit);
+  return bits;
 }
 
 TEST(Damage, OfAnyBitGivesNoWrongAnswerAndEndsNoProcess) {
   StoreFixture store;
   Make(store);
   constexpr int kFlips = 400;
+  if (testing_support::EveryBit()) {
+    Flip(store, EveryBit(0, BitsOf(store)));
+    return;
+  }
   std::vector<int64_t> bits;
   // Spread over the file, each at another place in its byte and page.
   const int64_t apart = (BitsOf(store) - 4096) / kFlips;
   for (int i = 0; i < kFlips; ++i) bits.push_back(apart * i + i * 13 % 4096);
   EXPECT_GT(Flip(store, bits)["noticed"], kFlips / 10);
+}
+
+// Of the log of a store that was killed: the checkpoints, and each record, the last one too, whose
+// writers were answered.
+TEST(Damage, OfAnyBitOfTheLogLosesNoAnsweredWrite) {
+  StoreFixture store;
+  for (int i = 0; i < 5; ++i) store.Put("key-" + std::to_string(i % 3), std::string(90, 'v'));
+  store.Delete("key-1");
+  testing_support::TempDir killed;
+  CopyStore(store.path(), killed.path(), /*with_log=*/true);
+  const int64_t records = tree::Wal::kRingStart * 8, end = records + int64_t{3000} * 8;
+  std::vector<int64_t> heads, bits;
+  // The copies of both checkpoints begin at each 4096 bytes.
+  for (int64_t copy = 0; copy < records; copy += 4096 * 8)
+    for (int64_t bit = 0; bit < 40 * 8; bit += 29) heads.push_back(copy + bit);
+  for (int64_t bit = records; bit < end; bit += 97) bits.push_back(bit);
+  const bool every = testing_support::EveryBit();
+  auto outcomes = Flip(killed.path(), kLog, every ? EveryBit(0, records) : heads, true);
+  EXPECT_EQ(outcomes["noticed"], 0) << "there are two copies of each checkpoint";
+  outcomes = Flip(killed.path(), kLog, every ? EveryBit(records, end) : bits, true);
+  EXPECT_GT(outcomes["noticed"], static_cast<int>(bits.size()) / 4);
 }
 
 // Where LMDB's own numbers are: at a page's beginning, and at that of an entry.

@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <utility>
+
+#include "storage/engine/tree/lmdb_pages.h"
 
 namespace strata::engine::tree {
 namespace {
@@ -20,27 +21,6 @@ constexpr const char* kWalSuffix = "-wal";
 // A checkpoint may be so many times as late as it should be before writes wait for it.
 constexpr size_t kMostLate = 8;
 
-// LMDB 0.9's file begins with two meta pages. What they say stands in the first bytes of each: 16
-// of the page's own, then MDB_meta.
-constexpr size_t kMetaPages = 2;
-constexpr size_t kMetaBytes = 512;
-constexpr size_t kTxnIdAt = 144;
-
-// As a checkpoint has them: the size of a page, then the beginnings of both.
-struct MetaPages {
-  uint64_t page_bytes = 0;
-  std::array<std::array<char, kMetaBytes>, kMetaPages> begin{};
-
-  uint64_t newest() const {
-    uint64_t newest = 0;
-    for (const auto& page : begin) {
-      uint64_t txn;
-      std::memcpy(&txn, page.data() + kTxnIdAt, sizeof(txn));
-      newest = std::max(newest, txn);
-    }
-    return newest;
-  }
-};
 static_assert(sizeof(MetaPages) <= Wal::kMaxPagesBytes);
 
 // An error of the disk, whatever LMDB calls it: after a failed fsync nobody knows what is there.
@@ -50,7 +30,7 @@ base::Status Failed(int code, const char* what) {
 
 base::Status Read(int file, uint64_t page_bytes, MetaPages& pages) {
   pages.page_bytes = page_bytes;
-  for (size_t i = 0; i < kMetaPages; ++i) {
+  for (size_t i = 0; i < kMetas; ++i) {
     const ssize_t got =
         pread(file, pages.begin[i].data(), kMetaBytes, static_cast<off_t>(i * page_bytes));
     if (got != static_cast<ssize_t>(kMetaBytes)) return Failed(got < 0 ? errno : EIO, "reading");
@@ -69,7 +49,7 @@ base::Status PutBackInto(int file, const std::string& kept) {
         "the file is older than its write-ahead log: they belong to different stores; put back the "
         "file that was here, or remove the log if this file is whole, as a restored snapshot is");
   }
-  for (size_t i = 0; i < kMetaPages; ++i) {
+  for (size_t i = 0; i < kMetas; ++i) {
     const ssize_t written =
         pwrite(file, pages.begin[i].data(), kMetaBytes, static_cast<off_t>(i * pages.page_bytes));
     if (written != static_cast<ssize_t>(kMetaBytes))
@@ -234,11 +214,16 @@ base::StatusOr<bool> Checkpoints::Log(std::string_view record) {
 
 void Checkpoints::Committed(size_t changes) {
   changes_ += changes;
+  // Whoever writes next hears of an error, of this and of what follows. Without room for it the
+  // record is there all the same.
+  if (base::Status sealed = wal_->Seal(); !sealed.ok() && !absl::IsResourceExhausted(sealed)) {
+    Stop(std::move(sealed));
+    return;
+  }
   if (changes_ < changes_between_ && wal_->pending() < kBytesBetween) return;
   // The file grows by what is written while one is being made: a slow disk holds the writer up.
   base::Status begun = Collect(/*wait=*/changes_ >= kMostLate * changes_between_);
   if (begun.ok()) begun = Begin();
-  // Whoever writes next hears of an error.
   if (!begun.ok()) Stop(std::move(begun));
 }
 

@@ -14,58 +14,11 @@
 #include <string_view>
 #include <vector>
 
+#include "storage/engine/tree/lmdb_pages.h"
 #include "storage/engine/tree/map_faults.h"
 
 namespace strata::engine::tree {
 namespace {
-
-static_assert(std::endian::native == std::endian::little && sizeof(size_t) == 8,
-              "LMDB writes what the machine has");
-
-using PageNumber = uint64_t;
-
-// LMDB 0.9's file (mdb.c: MDB_page, MDB_node, MDB_db, MDB_meta). Page and node are numbers and
-// offsets from the page's beginning; the first two pages are metas.
-constexpr size_t kMetas = 2;
-constexpr size_t kPageHead = 16;  // number u64 | pad u16 | flags u16 | lower u16 | upper u16
-constexpr size_t kFlagsAt = 10, kLowerAt = 12, kUpperAt = 14, kOverflowPagesAt = 12;
-constexpr size_t kNodeHead = 8;  // low u16 | high u16 | flags u16 | key's size u16
-constexpr size_t kMaxKey = 511;
-constexpr size_t kMaxDepth = 32;
-constexpr PageNumber kNone = ~PageNumber{0};
-constexpr uint32_t kMagic = 0xBEEFC0DE, kVersion = 1;
-
-enum PageFlags : uint16_t { kBranch = 1, kLeaf = 2, kOverflow = 4, kMeta = 8 };
-enum NodeFlags : uint16_t { kBigData = 1, kSubTree = 2 };
-// The environment's flags stand there too: of those that are kept, this one alone is used.
-constexpr uint16_t kIntegerKeys = 8, kNoSubDirectory = 0x4000;
-
-struct Tree {
-  uint32_t pad = 0;  // of the free list's: the size of a page
-  uint16_t flags = 0;
-  uint16_t depth = 0;
-  uint64_t branch_pages = 0, leaf_pages = 0, overflow_pages = 0, entries = 0;
-  PageNumber root = kNone;
-};
-static_assert(sizeof(Tree) == 48);
-
-struct Meta {
-  uint32_t magic = 0;
-  uint32_t version = 0;
-  uint64_t address = 0;
-  uint64_t map_bytes = 0;
-  Tree free, main;
-  PageNumber last = 0;
-  uint64_t txn = 0;
-};
-static_assert(sizeof(Meta) == 136);
-
-template <typename Number>
-Number Read(std::string_view bytes, size_t at) {
-  Number number;
-  std::memcpy(&number, bytes.data() + at, sizeof(number));
-  return number;
-}
 
 base::Status Damaged(std::string_view what) {
   return base::DataLossError(
@@ -94,13 +47,6 @@ class Checker {
   struct Keys {
     std::string_view begin;
     std::optional<std::string_view> end;
-  };
-  struct Node {
-    std::string_view key;
-    uint16_t flags = 0;
-    PageNumber child = 0;
-    uint32_t size = 0;      // of a leaf's data
-    std::string_view data;  // in the page: the data, or the number of the page that has it
   };
 
   base::Status TakeMeta() {
@@ -146,16 +92,14 @@ class Checker {
     const bool leaf = levels == 1;
     if (Read<PageNumber>(page, 0) != number || Flags(number) != (leaf ? kLeaf : kBranch))
       return damaged("it is another page");
-    const size_t lower = Read<uint16_t>(page, kLowerAt), upper = Read<uint16_t>(page, kUpperAt);
-    if (lower <= kPageHead || lower % 2 != 0 || lower > upper || upper > page_bytes_)
-      return damaged("its bounds are wrong");
-    const size_t nodes = (lower - kPageHead) / 2;
+    const auto nodes = NodesOf(page);
+    if (!nodes) return damaged("its bounds are wrong");
 
     std::optional<Node> before;
-    for (size_t i = 0; i <= nodes; ++i) {
+    for (size_t i = 0; i <= *nodes; ++i) {
       std::optional<Node> node;
-      if (i < nodes) {
-        node = NodeAt(page, i, upper, leaf);
+      if (i < *nodes) {
+        node = NodeAt(page, i, leaf);
         if (!node) return damaged("an entry lies outside of it");
         // The first key of a branch is never looked at.
         const std::string_view key = !leaf && i == 0 ? keys.begin : node->key;
@@ -177,27 +121,6 @@ class Checker {
       before = node;
     }
     return base::OkStatus();
-  }
-
-  std::optional<Node> NodeAt(std::string_view page, size_t index, size_t upper, bool leaf) const {
-    const size_t at = Read<uint16_t>(page, kPageHead + 2 * index);
-    if (at < upper || at % 2 != 0 || at + kNodeHead > page_bytes_) return std::nullopt;
-    const uint64_t low = Read<uint16_t>(page, at), high = Read<uint16_t>(page, at + 2);
-    Node node;
-    node.flags = Read<uint16_t>(page, at + 4);
-    const size_t key = Read<uint16_t>(page, at + 6);
-    if (key > kMaxKey || at + kNodeHead + key > page_bytes_) return std::nullopt;
-    node.key = page.substr(at + kNodeHead, key);
-    if (!leaf) {
-      node.child = low | high << 16 | uint64_t{node.flags} << 32;
-      return node;
-    }
-    if (key == 0) return std::nullopt;
-    node.size = static_cast<uint32_t>(low | high << 16);
-    const size_t inside = node.flags == kBigData ? sizeof(PageNumber) : node.size;
-    if (at + kNodeHead + key + inside > page_bytes_) return std::nullopt;
-    node.data = page.substr(at + kNodeHead + key, inside);
-    return node;
   }
 
   base::Status CheckLeaf(const Walked& walked, PageNumber number, const Node& node) {

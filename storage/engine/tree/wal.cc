@@ -174,11 +174,9 @@ Wal::~Wal() {
     if (file >= 0) close(file);
 }
 
-base::Status Wal::Load() {
+base::Status Wal::ReadCheckpoint() {
   std::string head;
-  struct stat status {};
-  if (!ReadAll(file_, head, 2 * kPlaceBytes, 0) || fstat(file_, &status) != 0)
-    return Failed("reading");
+  if (!ReadAll(file_, head, 2 * kPlaceBytes, 0)) return Failed("reading");
   std::optional<Copy> newest;
   for (size_t at = 0; at < head.size(); at += kCopyBytes) {
     auto copy = Decode(std::string_view(head).substr(at));
@@ -197,14 +195,20 @@ base::Status Wal::Load() {
   salt_ = newest->salt;
   generation_ = newest->generation;
   opened_ = std::move(newest->checkpoint);
-  // It may be in the system's memory alone, if its sync failed: the one before must not be
-  // overwritten until it is on the disk.
-  STRATA_RETURN_IF_ERROR(PutCheckpoint(opened_, generation_));
   end_ = before_last_ = opened_.from;
   kept_ = end_.position;
+  return base::OkStatus();
+}
+
+base::Status Wal::Load() {
+  STRATA_RETURN_IF_ERROR(ReadCheckpoint());
+  struct stat status {};
+  if (fstat(file_, &status) != 0) return Failed("reading");
   filled_ =
       std::min(kRingBytes, static_cast<uint64_t>(std::max<off_t>(0, status.st_size - kRingStart)));
-  return base::OkStatus();
+  // It may be in the system's memory alone, if its sync failed: the one before must not be
+  // overwritten until it is on the disk.
+  return PutCheckpoint(opened_, generation_);
 }
 
 base::StatusOr<std::optional<Wal::Record>> Wal::ReadAt(uint64_t position) const {
@@ -214,7 +218,10 @@ base::StatusOr<std::optional<Wal::Record>> Wal::ReadAt(uint64_t position) const 
   if (head.size() < kRecordBytes || Read<uint64_t>(head, 16) != position) return std::nullopt;
   const auto size = Read<uint32_t>(head, 8);
   if (size > kMaxRecordBytes || PlaceFor(position, size) != position) return std::nullopt;
-  Record record{.crc = Read<uint32_t>(head, 0), .chain = Read<uint32_t>(head, 4), .bytes = {}};
+  Record record{.crc = Read<uint32_t>(head, 0),
+                .chain = Read<uint32_t>(head, 4),
+                .kind = static_cast<Kind>(Read<uint32_t>(head, 12)),
+                .bytes = {}};
   if (!ReadAll(file_, record.bytes, size, kRingStart + place + static_cast<off_t>(kRecordBytes)))
     return Failed("reading");
   const uint32_t crc = Crc(Crc(salt_, std::string_view(head).substr(4)), record.bytes);
@@ -222,28 +229,69 @@ base::StatusOr<std::optional<Wal::Record>> Wal::ReadAt(uint64_t position) const 
   return record;
 }
 
+// Whether it is what was logged next.
+bool Wal::Follows(const std::optional<Record>& record) const {
+  return record && record->chain == end_.chain && record->kind == Kind::kChanges;
+}
+
+base::StatusOr<bool> Wal::Next(Record& record) {
+  const uint64_t around = end_.position - end_.position % kRingBytes + kRingBytes;
+  uint64_t position = end_.position;
+  STRATA_ASSIGN_OR_RETURN(auto found, ReadAt(position));
+  if (!Follows(found)) {
+    position = around;
+    STRATA_ASSIGN_OR_RETURN(found, ReadAt(position));
+  }
+  if (!Follows(found)) return false;
+  record = *std::move(found);
+  before_last_ = end_;
+  end_ = {.position = position + WholeBytes(record.bytes.size()), .chain = record.crc};
+  return true;
+}
+
 base::Status Wal::Replay(absl::FunctionRef<base::Status(std::string_view)> apply) {
   if (opened_.pages.empty()) return base::OkStatus();
-  for (;;) {
-    const uint64_t around = end_.position - end_.position % kRingBytes + kRingBytes;
-    uint64_t position = end_.position;
-    STRATA_ASSIGN_OR_RETURN(auto record, ReadAt(position));
-    if (!record || record->chain != end_.chain) {
-      position = around;
-      STRATA_ASSIGN_OR_RETURN(record, ReadAt(position));
+  for (Record record;;) {
+    STRATA_ASSIGN_OR_RETURN(const bool whole, Next(record));
+    if (!whole) break;
+    STRATA_RETURN_IF_ERROR(apply(record.bytes));
+  }
+  STRATA_ASSIGN_OR_RETURN(const auto behind, FindBehind(end_.position));
+  if (!behind) return base::OkStatus();
+  return base::DataLossError(fmt::format(
+      "{} is damaged: the record at {} is unreadable, and what was written after it stands at {}: "
+      "restore from a snapshot",
+      path_, end_.position, *behind));
+}
+
+base::StatusOr<Wal::Remains> Wal::Salvage(const std::string& path) {
+  Wal wal(path, open(path.c_str(), O_RDONLY | O_CLOEXEC), -1);
+  if (wal.file_ < 0) return wal.Failed("opening");
+  Remains remains;
+  const base::Status read = wal.ReadCheckpoint();
+  if (absl::IsDataLoss(read)) return remains;
+  STRATA_RETURN_IF_ERROR(read);
+  remains.checkpoint = wal.opened_;
+  if (wal.opened_.pages.empty()) return remains;
+  for (Record record;;) {
+    STRATA_ASSIGN_OR_RETURN(const bool whole, wal.Next(record));
+    if (whole) {
+      remains.records.push_back(std::move(record.bytes));
+      continue;
     }
-    if (!record || record->chain != end_.chain) return RefuseRecordsBehind(end_.position);
-    STRATA_RETURN_IF_ERROR(apply(record->bytes));
-    before_last_ = end_;
-    end_ = {.position = position + WholeBytes(record->bytes.size()), .chain = record->crc};
+    STRATA_ASSIGN_OR_RETURN(const auto behind, wal.FindBehind(wal.end_.position));
+    if (!behind) return remains;
+    remains.unreadable.push_back(wal.end_.position);
+    STRATA_ASSIGN_OR_RETURN(const auto later, wal.ReadAt(*behind));
+    if (!later || later->kind == Kind::kSeal) return remains;
+    wal.end_ = {.position = *behind, .chain = later->chain};
   }
 }
 
 // The damaged one stands at `position` or at the ring's next beginning, and the one behind it
 // begins at the latest where the longest would have ended, or at the ring's beginning.
-base::Status Wal::RefuseRecordsBehind(uint64_t position) const {
+base::StatusOr<std::optional<uint64_t>> Wal::FindBehind(uint64_t position) const {
   const uint64_t around = position - position % kRingBytes + kRingBytes;
-  std::optional<uint64_t> found;
   for (const uint64_t start : {position, around}) {
     const uint64_t ring_end = start - start % kRingBytes + kRingBytes;
     const uint64_t last = std::min(start + WholeBytes(kMaxRecordBytes), ring_end - 8);
@@ -251,18 +299,15 @@ base::Status Wal::RefuseRecordsBehind(uint64_t position) const {
     const auto from = static_cast<off_t>(start % kRingBytes);
     if (!ReadAll(file_, bytes, last - start + kRecordBytes, kRingStart + from))
       return Failed("reading");
-    for (uint64_t at = start == position ? 8 : 0; !found && at + kRecordBytes <= bytes.size();
-         at += 8) {
+    for (uint64_t at = start == position ? 8 : 0; at + kRecordBytes <= bytes.size(); at += 8) {
       if (Read<uint64_t>(bytes, at + 16) != start + at) continue;
       STRATA_ASSIGN_OR_RETURN(const auto record, ReadAt(start + at));
-      if (record) found = start + at;
+      // The seal of what was read before stands where the log ends.
+      const bool own_seal = record && record->kind == Kind::kSeal && record->chain == end_.chain;
+      if (record && !own_seal) return start + at;
     }
   }
-  if (!found) return base::OkStatus();
-  return base::DataLossError(fmt::format(
-      "{} is damaged: the record at {} is unreadable, and a later one stands at {}: restore from a "
-      "snapshot",
-      path_, position, *found));
+  return std::nullopt;
 }
 
 bool Wal::Fits(size_t bytes) const {
@@ -288,27 +333,44 @@ base::Status Wal::Sync(int file) const {
   return base::InternalError(fmt::format("syncing {}: {}", path_, std::strerror(errno)));
 }
 
-base::Status Wal::Append(std::string_view record) {
-  const uint64_t position = PlaceFor(end_.position, record.size());
-  const uint64_t place = position % kRingBytes;
-  STRATA_RETURN_IF_ERROR(Fill(place + WholeBytes(record.size())));
+std::string Wal::Framed(Kind kind, uint64_t position, std::string_view record,
+                        uint32_t& crc) const {
   std::string bytes;
   bytes.reserve(WholeBytes(record.size()));
   AppendNumber(bytes, uint32_t{0});  // the crc's place
   AppendNumber(bytes, end_.chain);
   AppendNumber(bytes, static_cast<uint32_t>(record.size()));
-  AppendNumber(bytes, uint32_t{0});
+  AppendNumber(bytes, static_cast<uint32_t>(kind));
   AppendNumber(bytes, position);
   bytes += record;
-  const uint32_t crc = Crc(salt_, std::string_view(bytes).substr(sizeof(crc)));
+  crc = Crc(salt_, std::string_view(bytes).substr(sizeof(crc)));
   const uint32_t little = Little(crc);
   std::memcpy(bytes.data(), &little, sizeof(little));
   bytes.resize(WholeBytes(record.size()));
+  return bytes;
+}
+
+base::Status Wal::Append(std::string_view record) {
+  const uint64_t position = PlaceFor(end_.position, record.size());
+  const uint64_t place = position % kRingBytes;
+  // With its seal, which mustn't lack room when the record has it.
+  STRATA_RETURN_IF_ERROR(Fill(place + WholeBytes(record.size()) + kRecordBytes));
+  uint32_t crc = 0;
+  const std::string bytes = Framed(Kind::kChanges, position, record, crc);
   if (!WriteAll(file_, bytes, kRingStart + static_cast<off_t>(place))) return Failed("writing");
   STRATA_RETURN_IF_ERROR(Sync(file_));
   before_last_ = end_;
   end_ = {.position = position + bytes.size(), .chain = crc};
   return base::OkStatus();
+}
+
+base::Status Wal::Seal() {
+  if (!Fits(0)) return base::OkStatus();
+  const uint64_t position = PlaceFor(end_.position, 0);
+  uint32_t crc = 0;
+  const std::string seal = Framed(Kind::kSeal, position, {}, crc);
+  const auto place = static_cast<off_t>(position % kRingBytes);
+  return WriteAll(file_, seal, kRingStart + place) ? base::OkStatus() : Failed("writing");
 }
 
 base::Status Wal::TakeBack() {
@@ -318,9 +380,10 @@ base::Status Wal::TakeBack() {
   const uint64_t place = at + last > kRingBytes ? 0 : at;
   if (!WriteAll(file_, std::string(kRecordBytes, '\0'), kRingStart + static_cast<off_t>(place)))
     return base::InternalError(base::Message(Failed("writing")));
-  STRATA_RETURN_IF_ERROR(Sync(file_));
   end_ = before_last_;
-  return base::OkStatus();
+  // It has overwritten the seal of the one before.
+  if (base::Status sealed = Seal(); !sealed.ok()) return base::InternalError(base::Message(sealed));
+  return Sync(file_);
 }
 
 base::Status Wal::PutCheckpoint(const Checkpoint& checkpoint, uint64_t generation) {

@@ -7,8 +7,8 @@
 //
 //   checkpoint  crc32 of the rest | magic, 4 bytes | format u32 | salt u32 | generation u64 |
 //               position u64 | chain u32 | pages' size u32 | pages
-//   record      crc32 of the rest | chain u32 | size u32 | 0 u32 | position u64 | bytes, and zeros
-//               to a multiple of 8
+//   record      crc32 of the rest | chain u32 | size u32 | kind u32 | position u64 | bytes, and
+//               zeros to a multiple of 8
 //
 // Positions count bytes since the log was made; modulo the ring's size they are places in it. A
 // record lies in one piece, so that the ring's end may stay unused. `chain` is the crc32 of the
@@ -18,8 +18,13 @@
 //
 // At most one record is being written at a time, and it is synced before the next is begun: a power
 // cut damages no record but the last. If one is damaged and another stands behind it, that is no
-// power cut, and going on would lose writes that somebody was told of: DataLoss. For the same
-// reason each checkpoint is kept in two copies: a flipped bit in one isn't taken for a cut.
+// power cut, and going on would lose writes that somebody was told of: DataLoss. So that this holds
+// of the last one too, a record whose commit is about to be answered gets a seal behind it: the
+// head of an empty record of another kind, where the next record will overwrite it. It isn't synced
+// by itself. A process that is killed leaves it; a power cut in the seconds before the system
+// writes it may not, and then a damaged last record can't be told from one that was cut off.
+// For the same reason each checkpoint is kept in two copies: a flipped bit in one isn't taken for a
+// cut.
 #pragma once
 
 #include <absl/functional/function_ref.h>
@@ -30,6 +35,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lib/base/status.h"
 
@@ -66,6 +72,14 @@ class Wal {
   // Calls `apply` with the records since that checkpoint, in their order. Once, before Append.
   base::Status Replay(absl::FunctionRef<base::Status(std::string_view)> apply);
 
+  // What is left of a damaged log. Writes nothing.
+  struct Remains {
+    std::optional<Checkpoint> checkpoint;  // nothing: none can be read, and so no record
+    std::vector<std::string> records;      // since it, in their order
+    std::vector<uint64_t> unreadable;      // where records stood that can't be read any more
+  };
+  static base::StatusOr<Remains> Salvage(const std::string& path);
+
   // Where the next record will be.
   const Mark& end() const { return end_; }
   // Whether a record of so many bytes overwrites none that the last checkpoint needs.
@@ -76,27 +90,40 @@ class Wal {
   // Durable when it returns OK. ResourceExhausted if the disk is full: then the record isn't there.
   // After another error nobody knows.
   base::Status Append(std::string_view record);
-  // Removes the record that was appended last, durably.
+  // Whoever waits for the record that was appended last is about to be told that it is there: from
+  // now on it is damage if it can't be read.
+  base::Status Seal();
+  // Removes the record that was appended last, durably. It has no seal yet.
   base::Status TakeBack();
 
   // Makes this the checkpoint, durably. What stands before it may be forgotten.
   base::Status Keep(const Checkpoint& checkpoint);
 
  private:
+  enum class Kind : uint32_t { kChanges = 0, kSeal = 1 };
   struct Record {
     uint32_t crc = 0;
     uint32_t chain = 0;
+    Kind kind = Kind::kChanges;
     std::string bytes;
   };
 
   Wal(std::string path, int file, int head) : path_(std::move(path)), file_(file), head_(head) {}
   static base::StatusOr<std::unique_ptr<Wal>> Make(const std::string& path);
   base::Status Load();
+  // Makes the newest checkpoint that can be read the one that was opened.
+  base::Status ReadCheckpoint();
   base::Status Fill(uint64_t bytes);
   base::Status PutCheckpoint(const Checkpoint& checkpoint, uint64_t generation);
   base::Status Sync(int file) const;
+  // As it stands in the file behind what was appended last, and its crc.
+  std::string Framed(Kind kind, uint64_t position, std::string_view bytes, uint32_t& crc) const;
   base::StatusOr<std::optional<Record>> ReadAt(uint64_t position) const;
-  base::Status RefuseRecordsBehind(uint64_t position) const;
+  bool Follows(const std::optional<Record>& record) const;
+  // Goes to the end of the record that comes next. False if there is none, or none that is whole.
+  base::StatusOr<bool> Next(Record& record);
+  // Where the first whole record stands behind an unreadable one.
+  base::StatusOr<std::optional<uint64_t>> FindBehind(uint64_t position) const;
   base::Status Failed(std::string_view what) const;
 
   const std::string path_;
