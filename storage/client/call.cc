@@ -89,7 +89,9 @@ void Client::EndpointCall::Judge(const grpc::Status& said) {
   const base::Status status = connection_->Explain(FromGrpc(said));
   if (!IsConnectionsFault(status)) return Finish(status);
   endpoint_.Drop(connection_);
-  if (fresh_ || !repeatable_ || !absl::IsUnavailable(status)) return Finish(status);
+  // Once more, and no more often: a server in this process has one connection, whatever it answers.
+  const bool again = std::exchange(repeatable_, false);
+  if (fresh_ || !again || !absl::IsUnavailable(status)) return Finish(status);
   Connect();
 }
 

@@ -65,7 +65,7 @@ class Client::EndpointCall : public std::enable_shared_from_this<Client::Endpoin
 
   Endpoint& endpoint_;
   const base::MonotonicTime until_;
-  const bool repeatable_;
+  bool repeatable_;          // once more
   const std::string token_;  // of etcd's users; empty: none
   const Begin begin_;
   CallEnd& end_;

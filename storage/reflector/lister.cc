@@ -138,7 +138,8 @@ void Lister::TooLarge(int64_t records) {
 }
 
 void Lister::AddRest(KeyRange rest, const client::RangeResult& page) {
-  const int64_t keys = page.count - static_cast<int64_t>(page.kvs.size());
+  // Whatever the backend says, even less than nothing.
+  const int64_t keys = std::max<int64_t>(page.count, 0) - static_cast<int64_t>(page.kvs.size());
   const int64_t limit = limit_;
   std::vector<KeyRange> parts;
   if (divisible_ && keys > limit) {
