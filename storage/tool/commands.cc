@@ -24,20 +24,14 @@
 #include "storage/tool/connection.h"
 #include "storage/tool/console.h"
 #include "storage/tool/dump.h"
+#include "storage/tool/exit.h"
 #include "storage/tool/load.h"
 #include "storage/tool/raw.h"
-#include "storage/tool/restore.h"
+#include "storage/tool/restore_commands.h"
 #include "storage/tool/verify.h"
 
 namespace strata::tool {
 namespace {
-
-constexpr int kFailed = 1, kBadUsage = 2;
-
-int Fail(std::string_view message, int exit_code = kFailed) {
-  fmt::print(stderr, "strata-storage: {}\n", base::Printable(message, 1000));
-  return exit_code;
-}
 
 command_line::EtcdFlags EtcdFlagsOf(ConnectOptions& options) {
   return {options.etcd, options.prefix, options.password_file};
@@ -339,56 +333,6 @@ void AddVerify(CLI::App& app, int& exit_code) {
   });
 }
 
-void AddRestore(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand(
-      "restore", "Make a data directory of a snapshot that a store, or an etcd, has sent");
-  command->footer(
-      "  etcdctl --endpoints=http://127.0.0.1:2379 snapshot save strata.db\n"
-      "  strata-storage restore strata.db --data-dir=/var/lib/strata/restored\n"
-      "Of an etcd's snapshot the whole history comes along, with its revisions and leases.\n"
-      "For a kube-apiserver's store, whose clients would go on with what they saw after the "
-      "snapshot:\n"
-      "  strata-storage restore strata.db --data-dir=DIR --bump-revision=1000000000 "
-      "--mark-compacted");
-  struct Flags {
-    std::string file, directory;
-    RestoreOptions options;
-    bool mark_compacted = false;
-  };
-  auto flags = std::make_shared<Flags>();
-  command->add_option("FILE", flags->file, "The snapshot")->required();
-  command
-      ->add_option("--data-dir", flags->directory,
-                   "Directory to make; it may not be there, or be empty")
-      ->required()
-      ->type_name("DIR");
-  command
-      ->add_option("--bump-revision", flags->options.bump_revision,
-                   "How much to increase the latest revision after restore")
-      ->check(CLI::NonNegativeNumber)
-      ->type_name("N");
-  command->add_flag("--mark-compacted", flags->mark_compacted,
-                    "Mark the latest revision after restore as compacted (required if "
-                    "--bump-revision > 0, disallowed otherwise)");
-  command->callback([flags, &exit_code] {
-    if (flags->mark_compacted != (flags->options.bump_revision > 0)) {
-      exit_code = Fail(
-          "restore: --mark-compacted is required if --bump-revision > 0, and disallowed otherwise: "
-          "give both or neither",
-          kBadUsage);
-      return;
-    }
-    const auto restored =
-        Restore(flags->file, flags->directory, flags->options, base::SystemClock());
-    if (!restored.ok()) {
-      exit_code = Fail(fmt::format("restore: {}", base::Message(restored.status())));
-      return;
-    }
-    fmt::print(stderr, "restored revision {}, {} bytes, into {}\n", restored->revision,
-               restored->bytes, flags->directory);
-  });
-}
-
 }  // namespace
 
 void AddCommands(CLI::App& app, int& exit_code) {
@@ -399,6 +343,7 @@ void AddCommands(CLI::App& app, int& exit_code) {
   AddGet(app, exit_code);
   AddVerify(app, exit_code);
   AddRestore(app, exit_code);
+  AddRecover(app, exit_code);
 }
 
 }  // namespace strata::tool

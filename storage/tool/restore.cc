@@ -15,10 +15,8 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
 #include <functional>
 #include <string_view>
-#include <system_error>
 
 #include "lib/base/owned.h"
 #include "lib/obs/log.h"
@@ -27,13 +25,11 @@
 #include "storage/engine/data_dir.h"
 #include "storage/engine/import.h"
 #include "storage/engine/store.h"
-#include "storage/engine/tree/disk.h"
+#include "storage/tool/aside.h"
 #include "storage/tool/bolt.h"
 
 namespace strata::tool {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr int64_t kDigestBytes = 32;
 constexpr size_t kPiece = 1 << 20;
@@ -191,8 +187,10 @@ base::StatusOr<base::Revision> Apart(const std::function<base::StatusOr<base::Re
   const pid_t child = fork();
   if (child == 0) {
     const auto found = look();
-    const std::string said =
-        found.ok() ? fmt::format("+{}", *found) : fmt::format("-{}", base::Message(found.status()));
+    const std::string said = found.ok()
+                                 ? fmt::format("+{}", *found)
+                                 : fmt::format("{} {}", static_cast<int>(found.status().code()),
+                                               base::Message(found.status()));
     _exit(write(ends[1], said.data(), said.size()) < 0 ? 1 : 0);
   }
   const int error = errno;
@@ -207,7 +205,11 @@ base::StatusOr<base::Revision> Apart(const std::function<base::StatusOr<base::Re
   }
   base::Revision revision = 0;
   if (said.starts_with('+') && absl::SimpleAtoi(said.substr(1), &revision)) return revision;
-  return base::DataLossError(said.starts_with('-') ? said.substr(1) : "its pages are damaged");
+  const size_t space = said.find(' ');
+  int code = 0;
+  if (space == std::string::npos || !absl::SimpleAtoi(said.substr(0, space), &code))
+    return base::DataLossError("its pages are damaged");
+  return base::Error(static_cast<base::StatusCode>(code), said.substr(space + 1));
 }
 
 base::Status OpenAndVerify(const std::string& directory, const base::Clock& clock) {
@@ -248,6 +250,9 @@ base::StatusOr<Restored> Fill(const std::string& file, const std::string& direct
     STRATA_RETURN_IF_ERROR(OpenAndVerify(directory, clock));
     return at;
   });
+  // What isn't the snapshot's fault is the disk's.
+  if (absl::IsInternal(revision.status()) || absl::IsResourceExhausted(revision.status()))
+    return base::Annotate(revision.status(), directory);
   if (!revision.ok()) {
     return base::Error(
         revision.status().code(),
@@ -260,30 +265,11 @@ base::StatusOr<Restored> Fill(const std::string& file, const std::string& direct
 
 base::StatusOr<Restored> Restore(const std::string& file, const std::string& directory,
                                  const RestoreOptions& options, const base::Clock& clock) {
-  std::error_code error;
-  const bool existed = fs::exists(directory, error);
-  if (existed && !fs::is_empty(directory, error)) {
-    return base::FailedPreconditionError(fmt::format(
-        "{}: something is in it; restore into a directory that isn't there", directory));
-  }
-  if (!existed && mkdir(directory.c_str(), 0700) != 0) return Failed(directory);
-  if (!existed) STRATA_RETURN_IF_ERROR(engine::tree::SyncDirectory(directory + "/.."));
-  // Aside until all of it is there and was read once: whatever ends this, what is left is no store
-  // that somebody could serve.
-  const std::string aside = directory + "/" + engine::kRestoring;
-  if (mkdir(aside.c_str(), 0700) != 0) return Failed(aside);
-  auto restored = Fill(file, aside, options, clock);
-  if (restored.ok()) {
-    const std::string made = aside + "/" + engine::kStoreFile;
-    const std::string target = directory + "/" + engine::kStoreFile;
-    if (rename(made.c_str(), target.c_str()) != 0) restored = Failed(target);
-  }
-  fs::remove_all(aside, error);
-  if (restored.ok()) {
-    STRATA_RETURN_IF_ERROR(engine::tree::SyncDirectory(directory));
-  } else if (!existed) {
-    fs::remove(directory, error);
-  }
+  Restored restored;
+  STRATA_RETURN_IF_ERROR(MakeAside(directory, [&](const std::string& aside) -> base::Status {
+    STRATA_ASSIGN_OR_RETURN(restored, Fill(file, aside, options, clock));
+    return base::OkStatus();
+  }));
   return restored;
 }
 

@@ -122,7 +122,7 @@ APISERVER = [
 
 URL = "--etcd-servers=http://127.0.0.1:1"
 STORAGE = [
-    ([], 2, ["a command is missing: serve, load, dump, get, verify, restore"]),
+    ([], 2, ["a command is missing: serve, load, dump, get, verify, restore, recover"]),
     (["lod", "T/text"], 2, ["lod: unknown command; did you mean load?"]),
     (["--data-dir=T/store", "verify"], 2, ["--data-dir: it stands behind the command"]),
     (["serve"], 2, ["--data-dir is required"]),
@@ -161,6 +161,11 @@ STORAGE = [
     (["restore", "T/absent", "--data-dir=T/new"], 1, ["restore: ", "T/absent"]),
     (["restore", "T/text", "--data-dir=T/new"], 1, ["restore: ", "T/text"]),
     (["restore", "T/text", "--data-dir=T/directory"], 1, ["restore: ", "T/"]),
+    (["recover", "T/text"], 2, ["T/text"]),
+    (["recover", "T/directory"], 2, ["--data-dir is required"]),
+    (["recover", "T/absent", "--data-dir=T/new"], 2, ["T/absent"]),
+    (["recover", "T/directory", "--data-dir=T/new"], 1, ["recover: T/directory holds no store"]),
+    (["recover", "T/directory", "--data-dir=T/new", "--bump-revision=1"], 2, ["recover: --mark-compacted is required"]),
 ]
 
 # load says what is wrong with each file in a line of its own, and goes on.

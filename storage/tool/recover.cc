@@ -1,0 +1,27 @@
+#include "storage/tool/recover.h"
+
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
+#include "storage/engine/store.h"
+#include "storage/tool/aside.h"
+
+namespace strata::tool {
+
+base::StatusOr<engine::Recovered> Recover(const std::string& damaged, const std::string& directory,
+                                          const RecoverOptions& options, const base::Clock& clock,
+                                          absl::FunctionRef<void(std::string_view line)> tell) {
+  engine::Recovered recovered;
+  const auto fill = [&](const std::string& aside) -> base::Status {
+    STRATA_ASSIGN_OR_RETURN(
+        recovered, engine::Recover(damaged, aside, options.bump_revision, options.dry_run, tell));
+    if (options.dry_run) return base::OkStatus();
+    obs::Metrics metrics;
+    STRATA_ASSIGN_OR_RETURN(const auto store,
+                            engine::Store::Open(aside, {}, clock, obs::NullLogger(), metrics));
+    return store->Verify().status();
+  };
+  STRATA_RETURN_IF_ERROR(options.dry_run ? LookAside(directory, fill) : MakeAside(directory, fill));
+  return recovered;
+}
+
+}  // namespace strata::tool
