@@ -90,7 +90,7 @@ void Maintenance::EndScrub(const base::Status& how) {
 void Maintenance::Defragment() {
   const auto start = clock_.Now();
   const auto before = static_cast<int64_t>(state_.metrics.file_bytes.value());
-  const base::Status done = state_.health.failed() ? state_.health.failure() : env_.Defragment();
+  base::Status done = state_.health.failed() ? state_.health.failure() : env_.Defragment();
   state_.quota.Measure(env_);
   if (done.ok()) {
     log_.Info("Defragmented",
@@ -99,7 +99,7 @@ void Maintenance::Defragment() {
                {"seconds", std::chrono::duration<double>(clock_.Now() - start).count()}});
   } else {
     log_.Error("Defragmentation failed", {{"err", done}});
-    if (absl::IsUnavailable(done)) state_.health.Fail(done);
+    if (absl::IsUnavailable(done) && !state_.health.failed()) done = state_.health.DiskFailed(done);
     RefuseAll(awaiting_defragmentation_, done);
   }
   AnswerAll(awaiting_defragmentation_);

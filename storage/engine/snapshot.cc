@@ -11,14 +11,20 @@
 #include "storage/engine/data_dir.h"
 #include "storage/engine/layout.h"
 #include "storage/engine/meta.h"
+#include "storage/engine/tree/disk.h"
 #include "storage/engine/tree/environment.h"
 #include "storage/engine/view.h"
 
 namespace strata::engine {
 namespace {
 
+// Not Unavailable: etcd's clients would try again and again, and whoever waits for a backup would
+// hear nothing of it.
 base::Status Failed(const char* what) {
-  return base::UnavailableError(fmt::format("{} a snapshot: {}", what, std::strerror(errno)));
+  const int code = errno;
+  const auto message = fmt::format("{} a snapshot: {}", what, std::strerror(code));
+  return tree::IsDiskFull(code) ? base::ResourceExhaustedError(message)
+                                : base::InternalError(message);
 }
 
 // The newest revision is the one of the last change. So this is a change of the empty key, which

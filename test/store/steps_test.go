@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -57,7 +58,7 @@ func eachFault(t *testing.T, run func(dir string, env []string), try func(t *tes
 	if len(calls) < 20 {
 		t.Fatalf("it made only %d calls: %v", len(calls), calls)
 	}
-	step := rig.Times("STRATA_FAULT_STEP", 13)
+	step := rig.Times("STRATA_FAULT_STEP", 23)
 	var faults []fault
 	for at, call := range calls {
 		faults = append(faults, fault{at + 1, call, syscall.EIO, false}, fault{at + 1, call, syscall.EIO, true})
@@ -88,6 +89,52 @@ func oneLine(t *testing.T, output, dir string) {
 	}
 }
 
+// A life is a first start, writes, a defragmentation, more writes, a backup, an end. Returned is what was acknowledged
+// before the backup, and in all.
+type life struct {
+	backedUp, acknowledged map[string]bool
+	backup                 string
+	refusals               []string
+}
+
+func live(t *testing.T, dir string, env []string) (l life) {
+	port := rig.FreePort(t)
+	p := rig.Start(t, "/usr/bin/env", append(append([]string{}, env...), rig.Strata(t, "strata-storage"), "serve", "--data-dir="+dir,
+		fmt.Sprintf("--listen-client-urls=http://127.0.0.1:%d", port), "--backend-batch-limit=10")...)
+	b := &rig.Backend{Process: p, URL: fmt.Sprintf("http://127.0.0.1:%d", port), Dir: dir}
+	l.acknowledged, l.backedUp = map[string]bool{}, map[string]bool{}
+	c := (&tormented{t: t, backend: b}).dial()
+	if c == nil {
+		oneLine(t, p.Output(), dir)
+		return l
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
+	defer cancel()
+	put := func(keys ...string) {
+		for _, key := range keys {
+			if _, err := c.Put(ctx, key, strings.Repeat("v", 5000)); err != nil {
+				l.refusals = append(l.refusals, err.Error())
+			} else {
+				l.acknowledged[key] = true
+			}
+		}
+	}
+	put("a", "b", "c", "d")
+	c.Defragment(ctx, b.URL)
+	put("e", "f", "g")
+	for key := range l.acknowledged {
+		l.backedUp[key] = true
+	}
+	file := filepath.Join(t.TempDir(), "backup")
+	if _, err := takeBackup(ctx, c, file); err == nil {
+		l.backup = file
+	}
+	put("h")
+	p.Stop(syscall.SIGTERM)
+	return l
+}
+
 // left checks that a store in `dir` starts, has all of them, and takes writes.
 func left(t *testing.T, dir string, acknowledged map[string]bool) {
 	t.Helper()
@@ -110,6 +157,55 @@ func left(t *testing.T, dir string, acknowledged map[string]bool) {
 	if _, err := c.Put(context.Background(), "after", "v"); err != nil {
 		t.Errorf("it takes no write: %v", err)
 	}
+}
+
+func TestACallThatFailsInAStoresLifeCostsNoAnsweredWrite(t *testing.T) {
+	eachFault(t, func(dir string, env []string) { live(t, dir, env) }, func(t *testing.T, dir string, f fault) {
+		l := live(t, dir, f.env(t, dir))
+		for _, refusal := range l.refusals {
+			if !strings.Contains(refusal, "database space exceeded") && !strings.Contains(refusal, "the store's disk failed") {
+				t.Errorf("refused with %q", refusal)
+			}
+		}
+		left(t, dir, l.acknowledged)
+		if l.backup != "" {
+			restored := filepath.Join(t.TempDir(), "restored")
+			tool(t, "restore", l.backup, "--data-dir="+restored)
+			left(t, restored, l.backedUp)
+		}
+	})
+}
+
+// What makes a directory: it is made whole, or the program says why not and leaves nothing that a second attempt minds.
+func eachFaultOf(t *testing.T, acknowledged map[string]bool, args func(dir string) []string) {
+	run := func(dir string, env []string) (string, error) {
+		command := exec.Command(rig.Strata(t, "strata-storage"), args(dir)...)
+		command.Env = append(os.Environ(), env...)
+		out, err := command.CombinedOutput()
+		return string(out), err
+	}
+	eachFault(t, func(dir string, env []string) {
+		if out, err := run(dir, env); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}, func(t *testing.T, dir string, f fault) {
+		if out, err := run(dir, f.env(t, dir)); err != nil {
+			oneLine(t, out, dir)
+			if _, err := os.Stat(filepath.Join(dir, "records.mdb")); err == nil && !f.lasting {
+				t.Errorf("a store is there, of which it said: %s", out)
+			}
+			os.RemoveAll(dir) // what couldn't be removed either
+			if out, err := run(dir, nil); err != nil {
+				t.Fatalf("again: %v: %s", err, out)
+			}
+		}
+		left(t, dir, acknowledged)
+	})
+}
+
+func TestACallThatFailsInARestoreLeavesNoHalfStore(t *testing.T) {
+	l := live(t, filepath.Join(t.TempDir(), "d"), nil)
+	eachFaultOf(t, l.backedUp, func(dir string) []string { return []string{"restore", l.backup, "--data-dir=" + dir} })
 }
 
 // A store that was killed has its log to do again, and that fails.

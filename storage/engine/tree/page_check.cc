@@ -22,7 +22,9 @@ namespace {
 
 base::Status Damaged(std::string_view what) {
   return base::DataLossError(
-      fmt::format("the store is damaged: {}; restore it from a snapshot", what));
+      fmt::format("the store is damaged: {}; `strata-storage recover` tells what can be had, or "
+                  "restore it from a snapshot",
+                  what));
 }
 
 class Checker {

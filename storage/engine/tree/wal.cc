@@ -183,8 +183,10 @@ base::Status Wal::ReadCheckpoint() {
     if (copy && (!newest || copy->generation > newest->generation)) newest = std::move(copy);
   }
   if (!newest) {
-    return base::DataLossError(
-        fmt::format("{} is no write-ahead log, or is damaged: restore from a snapshot", path_));
+    return base::DataLossError(fmt::format(
+        "{} is no write-ahead log, or is damaged: `strata-storage recover` tells what can be had, "
+        "or restore from a snapshot",
+        path_));
   }
   if (newest->format != kFormat) {
     return base::FailedPreconditionError(
@@ -260,7 +262,7 @@ base::Status Wal::Replay(absl::FunctionRef<base::Status(std::string_view)> apply
   if (!behind) return base::OkStatus();
   return base::DataLossError(fmt::format(
       "{} is damaged: the record at {} is unreadable, and what was written after it stands at {}: "
-      "restore from a snapshot",
+      "`strata-storage recover` tells what can be had, or restore from a snapshot",
       path_, end_.position, *behind));
 }
 
