@@ -6,6 +6,12 @@ install(FILES certs/README.md DESTINATION usr/share/doc/strata RENAME certificat
 install(DIRECTORY deploy/samples DESTINATION usr/share/doc/strata)
 install(FILES deploy/systemd/strata-apiserver.service deploy/systemd/strata-storage.service
         DESTINATION lib/systemd/system)
+# What the programs run, as it is on this machine when they are installed.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+install(CODE "execute_process(COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/deploy/sbom.py ${PROJECT_VERSION}
+  $<TARGET_FILE:strata-apiserver> $<TARGET_FILE:strata-storage>
+  OUTPUT_FILE ${CMAKE_BINARY_DIR}/strata.cdx.json COMMAND_ERROR_IS_FATAL ANY)")
+install(FILES ${CMAKE_BINARY_DIR}/strata.cdx.json DESTINATION usr/share/doc/strata)
 install(FILES deploy/systemd/apiserver.yaml DESTINATION etc/strata)
 install(FILES deploy/systemd/strata-storage.default DESTINATION etc/default RENAME strata-storage)
 

@@ -48,6 +48,10 @@ for module in /lib/*/libnss_files.so.2 /lib/*/libnss_dns.so.2 /lib/*/libresolv.s
   [[ ! -e $module ]] || install -D -m 755 "$(readlink -f "$module")" "$rootfs/usr/lib/${module#/lib/}"
 done
 install -m 644 /etc/ssl/certs/ca-certificates.crt "$rootfs/etc/ssl/certs/"
+# What is in it: the libraries' packages, and that of the certificates.
+install -d "$rootfs/usr/share/doc/strata"
+version=$("$bin/strata-apiserver" --version | sed 's/.* v//')
+"$here/../sbom.py" "$version" "$bin"/strata-{apiserver,storage} --with ca-certificates >"$rootfs/usr/share/doc/strata/strata.cdx.json"
 echo 'strata:x:65532:65532:Strata:/:/sbin/nologin' >"$rootfs/etc/passwd"
 echo 'strata:x:65532:' >"$rootfs/etc/group"
 echo 'hosts: files dns' >"$rootfs/etc/nsswitch.conf"

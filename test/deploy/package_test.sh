@@ -3,6 +3,7 @@
 #
 #   package_test.sh BUILD_FOLDER
 set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
 build=$(readlink -f "$1")
 work=$(mktemp -d)
 cleanup() {
@@ -25,6 +26,14 @@ for file in usr/bin/strata-apiserver usr/bin/strata-storage lib/systemd/system/s
   usr/share/doc/strata/{README,operations,certificates,compatibility}.md; do
   [[ -e $work/root/$file ]] || fail "no $file"
 done
+for unit in "$work"/root/lib/systemd/system/*.service; do
+  exposure=$(systemd-analyze security --offline=true --threshold=20 --no-pager "$unit" 2>&1) || fail "${exposure##*$'\n'}"
+done
+programs=("$work"/root/usr/bin/strata-{apiserver,storage}) bom=$work/root/usr/share/doc/strata/strata.cdx.json
+"$here/sbom.py" "$bom" "${programs[@]}" || fail "the bill of materials"
+version=$(dpkg-deb --field "$package" Version)
+(cd / && LC_ALL=C.UTF-8 "$here/../../deploy/sbom.py" "$version" "${programs[@]}") | cmp - "$bom" ||
+  fail "the bill of materials depends on who makes it"
 for script in postinst prerm; do
   dpkg-deb --ctrl-tarfile "$package" | tar -xO "./$script" | sh -n || fail "$script"
 done
