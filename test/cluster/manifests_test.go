@@ -2,9 +2,12 @@ package cluster
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"strata/test/rig"
@@ -55,4 +58,70 @@ func (c *cluster) accepts(t *testing.T, manifests string) {
 		}
 	}
 	rig.Contains(t, out, "deployment.apps/strata-apiserver created", "service/strata ")
+}
+
+// Nothing of an overlay can write to its image or gain a right, and what the server caches is gone with its pod.
+func TestContainersWriteToTheirVolumesAlone(t *testing.T) {
+	overlays, err := filepath.Glob("../../deploy/overlays/*")
+	if err != nil || overlays == nil {
+		t.Fatal(err, overlays)
+	}
+	for _, overlay := range overlays {
+		caching := 0
+		for _, pod := range podsOf(t, kustomize(t, overlay)) {
+			emptyDirs := map[string]bool{}
+			for _, volume := range pod.Volumes {
+				emptyDirs[volume.Name] = volume.EmptyDir != nil
+			}
+			if pod.SecurityContext == nil || pod.SecurityContext.RunAsNonRoot == nil || !*pod.SecurityContext.RunAsNonRoot {
+				t.Errorf("%s: a pod of %s may run as root", overlay, pod.Containers[0].Name)
+			}
+			for _, container := range append(pod.InitContainers, pod.Containers...) {
+				may := container.SecurityContext
+				if may == nil || may.ReadOnlyRootFilesystem == nil || !*may.ReadOnlyRootFilesystem ||
+					may.AllowPrivilegeEscalation == nil || *may.AllowPrivilegeEscalation || may.Capabilities == nil ||
+					!slices.Contains(may.Capabilities.Drop, "ALL") || may.Capabilities.Add != nil {
+					t.Errorf("%s: container %s: %+v", overlay, container.Name, may)
+				}
+				for _, arg := range append(container.Command, container.Args...) {
+					folder, caches := strings.CutPrefix(arg, "--cache-dir=")
+					if !caches {
+						continue
+					}
+					caching++
+					if !slices.ContainsFunc(container.VolumeMounts, func(mount corev1.VolumeMount) bool {
+						return emptyDirs[mount.Name] && strings.HasPrefix(folder, mount.MountPath+"/")
+					}) {
+						t.Errorf("%s: %s is on no emptyDir", overlay, arg)
+					}
+				}
+			}
+		}
+		if caching != 1 {
+			t.Errorf("%s: %d containers have --cache-dir", overlay, caching)
+		}
+	}
+}
+
+// podsOf are the pods that manifests make, of whatever makes them.
+func podsOf(t *testing.T, manifests string) []corev1.PodSpec {
+	t.Helper()
+	var pods []corev1.PodSpec
+	for _, document := range strings.Split("\n"+manifests, "\n---\n") {
+		var object struct {
+			Spec struct {
+				Template    corev1.PodTemplateSpec
+				JobTemplate batchv1.JobTemplateSpec
+			}
+		}
+		if err := yaml.Unmarshal([]byte(document), &object); err != nil {
+			continue // whose template is none of a pod
+		}
+		for _, pod := range []corev1.PodSpec{object.Spec.Template.Spec, object.Spec.JobTemplate.Spec.Template.Spec} {
+			if pod.Containers != nil {
+				pods = append(pods, pod)
+			}
+		}
+	}
+	return pods
 }
