@@ -9,7 +9,7 @@ import sys
 DOCUMENTS = ("docs/security.md", "docs/operations.md")
 # Of these sections every row of a table has to name a test, in its last column.
 JUDGED = {"docs/security.md": "Threats", "docs/operations.md": "What bounds the server"}
-NAME = re.compile(r"`(Test[A-Z]\w*|[A-Z]\w+\.[A-Z]\w+|[\w/]+/\w+\.(?:py|sh))`")
+NAME = re.compile(r"`(Test[A-Z]\w*|[A-Z]\w+\.[A-Z]\w+|test/[\w/]+\.(?:py|sh))`")
 CXX = re.compile(r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST|RC_GTEST_PROP|RC_GTEST_FIXTURE_PROP)\(\s*(\w+),\s*(\w+)", re.M)
 GO = re.compile(r"^func (Test\w+)\(", re.M)
 
