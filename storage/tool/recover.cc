@@ -1,5 +1,7 @@
 #include "storage/tool/recover.h"
 
+#include <utility>
+
 #include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
 #include "storage/engine/store.h"
@@ -12,8 +14,11 @@ base::StatusOr<engine::Recovered> Recover(const std::string& damaged, const std:
                                           absl::FunctionRef<void(std::string_view line)> tell) {
   engine::Recovered recovered;
   const auto fill = [&](const std::string& aside) -> base::Status {
-    STRATA_ASSIGN_OR_RETURN(
-        recovered, engine::Recover(damaged, aside, options.bump_revision, options.dry_run, tell));
+    auto made = engine::Recover(damaged, aside, options.bump_revision, options.dry_run, tell);
+    // What LMDB says of the disk names nothing.
+    if (absl::IsInternal(made.status()) || absl::IsResourceExhausted(made.status()))
+      return base::Annotate(made.status(), directory);
+    STRATA_ASSIGN_OR_RETURN(recovered, std::move(made));
     if (options.dry_run) return base::OkStatus();
     obs::Metrics metrics;
     STRATA_ASSIGN_OR_RETURN(const auto store,

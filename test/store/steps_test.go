@@ -208,6 +208,13 @@ func TestACallThatFailsInARestoreLeavesNoHalfStore(t *testing.T) {
 	eachFaultOf(t, l.backedUp, func(dir string) []string { return []string{"restore", l.backup, "--data-dir=" + dir} })
 }
 
+func TestACallThatFailsInARecoveryLeavesNoHalfStore(t *testing.T) {
+	b := rig.StartBackend(t, "strata-storage")
+	acknowledged, _, _ := writeAll(t, b, 5)
+	b.Stop(syscall.SIGKILL)
+	eachFaultOf(t, acknowledged, func(dir string) []string { return []string{"recover", b.Dir, "--data-dir=" + dir} })
+}
+
 // A store that was killed has its log to do again, and that fails.
 func TestACallThatFailsInARestartLosesNothing(t *testing.T) {
 	b := rig.StartBackend(t, "strata-storage", oftenSynced)
