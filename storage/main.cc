@@ -25,6 +25,7 @@ constexpr int kBadUsage = 2;
 int main(int argc, char** argv) {
   strata::base::HoldStandardFiles();
   strata::base::EndWhereTheSystemDenies();
+  strata::base::ForbidCoreFiles();
 #ifdef NDEBUG
   // As Debian builds it, abseil looks for cycles of locks each time that one is taken, gRPC's too,
   // with a lock of its own that all threads share: for debugging, not for serving.

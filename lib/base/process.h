@@ -16,6 +16,10 @@ void HoldStandardFiles();
 // programs that use select(2). Go's programs do the same (os/rlimit.go).
 void RaiseFileLimit();
 
+// No core file is made of the process, by the system or by what it hands them to, and no other
+// process of its user may look into it: tokens and keys stand in its memory.
+void ForbidCoreFiles();
+
 // SIGTERM and SIGINT wait for AwaitEnd, in this thread and in those that it starts. A peer that
 // goes away is an error of what was written to it, and not the end of the process.
 void HoldSignals();

@@ -2,11 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <functional>
 #include <new>
 #include <stdexcept>
@@ -92,6 +94,17 @@ TEST(EndWhereTheSystemDenies, AbortsForWhatElseNobodyCatches) {
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) << status;
     EXPECT_THAT(said, testing::HasSubstr("the very reason"));
   }
+}
+
+TEST(ForbidCoreFiles, LeavesNoneByTheLimitNorToAProgramThatIsGivenThem) {
+  const int status = EndOf([] {
+    ForbidCoreFiles();
+    rlimit limit{};
+    if (getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_max != 0) _exit(1);
+    if (prctl(PR_GET_DUMPABLE) != 0) _exit(2);
+    abort();
+  });
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && !WCOREDUMP(status)) << status;
 }
 
 TEST(Signals, ThoseThatEndAProcessWaitUntilItAsksAndTheSecondEndsItAtOnce) {
