@@ -1,5 +1,7 @@
 #include "server/api/query.h"
 
+#include <algorithm>
+
 namespace strata::api {
 namespace {
 
@@ -62,6 +64,21 @@ std::vector<std::string> Query::All(std::string_view name) const {
     if (key == name) values.push_back(value);
   }
   return values;
+}
+
+std::string WithoutToken(std::string_view target) {
+  size_t at = std::min(target.find('?'), target.size());
+  std::string shown(target.substr(0, at));
+  while (at < target.size()) {
+    // What stands before a parameter, the parameter's name, and the rest of it.
+    const size_t end = std::min(target.find_first_of("&;", at + 1), target.size());
+    const size_t equals = std::min(target.find('=', at), end);
+    shown += target.substr(at, equals - at);
+    const bool is_token = Unescape(target.substr(at + 1, equals - at - 1), true) == "access_token";
+    shown += is_token && equals < end ? "=redacted" : target.substr(equals, end - equals);
+    at = end;
+  }
+  return shown;
 }
 
 }  // namespace strata::api

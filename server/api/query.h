@@ -31,4 +31,9 @@ class Query {
 // Decodes %XX, and `+` as a space if `plus`. Nothing if an escape is malformed.
 std::optional<std::string> Unescape(std::string_view text, bool plus);
 
+// A request's target as logs may tell it: without the values of access_token, however its name is
+// written. That is where clients put a bearer token that can't set a header (RFC 6750 §2.3), though
+// it gets nobody in here.
+std::string WithoutToken(std::string_view target);
+
 }  // namespace strata::api

@@ -32,5 +32,29 @@ TEST(Query, EscapesAtTheEndAreDecoded) {
   EXPECT_EQ(Unescape("a%41", false), "aA");
 }
 
+TEST(WithoutToken, LeavesOutWhatAccessTokenIsAndNothingElse) {
+  const struct {
+    const char *target, *shown;
+  } kCases[] = {
+      {"", ""},
+      {"/a", "/a"},
+      {"/access_token=x", "/access_token=x"},
+      {"/a?", "/a?"},
+      {"/a?b=c&d", "/a?b=c&d"},
+      {"/a?access_token=x", "/a?access_token=redacted"},
+      {"/a?access_token=", "/a?access_token=redacted"},
+      {"/a?access_token", "/a?access_token"},
+      {"/a?access_token&b=x", "/a?access_token&b=x"},
+      {"/a?b=c&access_token=x=y&d=e", "/a?b=c&access_token=redacted&d=e"},
+      {"/a?access_token=x&access_token=y", "/a?access_token=redacted&access_token=redacted"},
+      {"/a?access%5ftoken=x&%61ccess_token=y",
+       "/a?access%5ftoken=redacted&%61ccess_token=redacted"},
+      {"/a?b=c;access_token=x;d=e", "/a?b=c;access_token=redacted;d=e"},
+      {"/a?b?access_token=x", "/a?b?access_token=x"},
+      {"/a?access_tokens=x&xaccess_token=x", "/a?access_tokens=x&xaccess_token=x"},
+  };
+  for (const auto& c : kCases) EXPECT_EQ(WithoutToken(c.target), c.shown);
+}
+
 }  // namespace
 }  // namespace strata::api

@@ -13,6 +13,7 @@
 #include "lib/base/ascii.h"
 #include "lib/base/memo.h"
 #include "lib/codec/json_writer.h"
+#include "server/api/query.h"
 
 namespace strata::audit {
 namespace {
@@ -200,7 +201,7 @@ std::string Describe(const http::Request& request, const api::RequestInfo& info,
   std::string text;
   text.reserve(1000);  // enough for most
   codec::JsonWriter json(text);
-  Add<"requestURI">(request.target, json);
+  Add<"requestURI">(api::WithoutToken(request.target), json);
   Add<"verb">(info.verb, json);
   AddUser<"user">(user, json);
   if (impersonated != nullptr) AddUser<"impersonatedUser">(impersonated, json);

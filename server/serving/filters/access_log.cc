@@ -1,9 +1,11 @@
 #include "server/serving/filters/access_log.h"
 
 #include <chrono>
+#include <string>
 #include <string_view>
 
 #include "server/api/headers.h"
+#include "server/api/query.h"
 #include "server/serving/served_call.h"
 
 namespace strata::serving::filters {
@@ -25,11 +27,12 @@ void AccessLog::Finish(ServedCall& call, const Outcome& outcome) {
   const http::Request& request = call.request;
   const bool impersonates = call.requester != nullptr;
   const auth::UserInfo* asks = impersonates ? call.requester.get() : call.user.get();
+  const std::string target = api::WithoutToken(request.target);
   const std::string* trace = request.headers.Find("traceparent");
   log_.Verbose(
       3, "HTTP",
       {{"verb", request.method},
-       {"URI", request.target},
+       {"URI", target},
        {"latency_us", std::chrono::duration_cast<std::chrono::microseconds>(outcome.took).count()},
        {"userAgent", TextOf(request.headers.Find("user-agent"))},
        {"audit-ID", call.audit_id},
