@@ -183,7 +183,7 @@ TEST_F(Secrets, WhatKubeApiserverSaysOfThisServerIsNoWordOnTheUser) {
       {kube::Response{403, forbidden}, 500,
        "Internal error occurred: secrets can't be read: kube-apiserver answered 403: secrets is "
        "forbidden"},
-      {kube::Response{401, "Unauthorized"}, 500, "kube-apiserver answered 401: Unauthorized"},
+      {kube::Response{401, "Unauthorized"}, 500, "kube-apiserver answered 401, and no Status"},
       {kube::Response{404, "nothing here"}, 500, "kube-apiserver answered 404"},
       {kube::Response{429, "slow down"}, 504,
        "Timeout: secrets can't be read: kube-apiserver answered 429"},

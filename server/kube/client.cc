@@ -57,7 +57,8 @@ base::StatusCode CodeOf(int status) {
 
 base::Status ErrorOf(const Response& response) {
   if (response.status >= 200 && response.status < 300) return base::OkStatus();
-  // A Status, in whichever form was asked for; or what something in between says.
+  // A Status, in whichever form was asked for. What else there may be isn't told: something in
+  // between may say what it was sent, tokens too.
   k8s::io::apimachinery::pkg::apis::meta::v1::Status status;
   k8s::io::apimachinery::pkg::runtime::Unknown unknown;
   if (OpenEnvelope(response.body, unknown)) {
@@ -66,10 +67,10 @@ base::Status ErrorOf(const Response& response) {
              !type.ok() || type->kind != "Status") {
     status.clear_message();
   }
-  const std::string& message = status.message().empty() ? response.body : status.message();
+  const std::string what =
+      status.message().empty() ? ", and no Status" : ": " + base::Printable(status.message(), 300);
   return base::Error(CodeOf(response.status),
-                     fmt::format("kube-apiserver answered {}: {}", response.status,
-                                 base::Printable(message, 300)));
+                     fmt::format("kube-apiserver answered {}{}", response.status, what));
 }
 
 // One request, or a task of RunAfter, wherever it waits.
