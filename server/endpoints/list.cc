@@ -82,7 +82,8 @@ void ListHandler::Read(const std::shared_ptr<Call>& call, base::Revision revisio
   if (!form) return;
   const auto maker = std::make_shared<objects::ListMaker>(
       objects::ListReader(records_.history, records_.keys, kind_, QueryOf(*call, revision)),
-      objects::ListEncoder(*call->resource, *form, clock_.WallNow()), records_.memory);
+      objects::ListEncoder(*call->resource, *form, clock_.WallNow()), records_.memory,
+      call->user->name);
   if (const base::Status ready = maker->Prepare(); !ready.ok())
     return call->Fail(ListError(*call, ready));
   bool whole = false;

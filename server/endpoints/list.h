@@ -16,7 +16,7 @@ namespace strata::endpoints {
 struct Records {
   const replica::History& history;
   const records::Keys keys;
-  objects::Memory& memory;
+  base::Shares& memory;
 };
 
 // Thread-safe. Records are read and encoded by workers, a piece at a time.

@@ -27,7 +27,7 @@ constexpr std::chrono::minutes kInitialEventsTime{10};
 class WatchBody final : public http::Body {
  public:
   WatchBody(std::shared_ptr<Watch> watch, std::shared_ptr<Call> call, const Lane& workers,
-            objects::Memory& buffers)
+            base::Shares& buffers)
       : making_(std::make_shared<Making>(std::move(watch), std::move(call))),
         workers_(workers),
         buffers_(buffers) {}
@@ -37,11 +37,12 @@ class WatchBody final : public http::Body {
     if (at_ == frames_.size()) {
       if (making_->busy.load(std::memory_order_acquire)) return {0, Rest::kLater};
       frames_ = {};
-      room_ = {};
+      room_.reset();
       at_ = 0;
       switch (making_->watch->Take(frames_)) {
         case Watch::Next::kFrames:
-          room_ = buffers_.Take(frames_.capacity());
+          room_ = buffers_.Take(making_->call->user->name, base::Shares::Claim::kFair,
+                                static_cast<int64_t>(frames_.capacity()));
           // Its client begins again where it is.
           if (!room_) return {0, Rest::kNone};
           break;
@@ -82,9 +83,9 @@ class WatchBody final : public http::Body {
 
   const std::shared_ptr<Making> making_;
   const Lane& workers_;
-  objects::Memory& buffers_;
-  std::string frames_;          // not sent yet
-  objects::Memory::Hold room_;  // of them
+  base::Shares& buffers_;
+  std::string frames_;                       // not sent yet
+  std::optional<base::Shares::Share> room_;  // of them
   size_t at_ = 0;
 };
 
@@ -155,7 +156,8 @@ void WatchHandler::ServeFresh(const std::shared_ptr<Call>& call) {
                                 .initial_events = options.initial_events,
                                 .initial_events_end = options.initial_events_end,
                                 .bookmarks = options.allow_bookmarks,
-                                .end = EndOf(options)};
+                                .end = EndOf(options),
+                                .user = call->user->name};
   request.query.limit = 0;
   request.query.deadline = std::min(request.end, clock_.Now() + kInitialEventsTime);
   auto watch =

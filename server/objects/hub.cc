@@ -38,7 +38,7 @@ Hub::Hub(const replica::History& history, const records::Keys& keys, std::vector
       ends_(metrics.AddCounter("strata_watch_history_breaks_total",
                                "Times that all watches were ended because the history broke off.",
                                LabelsOf(kinds_))),
-      buffers_(options.buffer_bytes) {
+      buffers_(static_cast<int64_t>(options.buffer_bytes)) {
   const obs::Labels labels = LabelsOf(kinds_);
   metrics.AddGaugeFunction("strata_watch_buffer_bytes",
                            "Bytes of frames that were made for watches and aren't sent.", labels,

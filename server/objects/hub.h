@@ -20,10 +20,10 @@
 #include <vector>
 
 #include "lib/base/clock.h"
+#include "lib/base/shares.h"
 #include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
 #include "server/objects/kind.h"
-#include "server/objects/memory.h"
 #include "server/objects/scope.h"
 #include "server/objects/watch.h"
 #include "storage/records/keys.h"
@@ -72,7 +72,7 @@ class Hub final : public reflector::Consumer {
   base::Revision known() const { return known_; }
   // The scopes have everything up to it.
   base::Revision told() const { return told_; }
-  Memory& buffers() { return buffers_; }
+  base::Shares& buffers() { return buffers_; }
   const replica::History& history() const { return history_; }
   const records::Keys& keys() const { return keys_; }
   const base::Clock& clock() const { return clock_; }
@@ -108,7 +108,7 @@ class Hub final : public reflector::Consumer {
   const obs::Logger& log_;
   const obs::Counter events_, ends_;
 
-  Memory buffers_;
+  base::Shares buffers_;
   std::atomic<base::Revision> known_ = 0, told_ = 0;
   std::atomic<uint64_t> behind_ = 0;
   std::atomic<size_t> watches_ = 0, kept_bytes_ = 0;

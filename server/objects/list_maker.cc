@@ -6,8 +6,11 @@
 
 namespace strata::objects {
 
-ListMaker::ListMaker(ListReader reader, ListEncoder encoder, Memory& memory)
-    : reader_(std::move(reader)), encoder_(std::move(encoder)), memory_(memory) {}
+ListMaker::ListMaker(ListReader reader, ListEncoder encoder, base::Shares& memory, std::string user)
+    : reader_(std::move(reader)),
+      encoder_(std::move(encoder)),
+      memory_(memory),
+      user_(std::move(user)) {}
 
 base::Status ListMaker::Prepare() {
   const bool whole = encoder_.needs_size() || reader_.query().limit > 0;
@@ -27,7 +30,8 @@ base::Status ListMaker::Prepare() {
 
 void ListMaker::Keep(std::string bytes) {
   if (!keeping_) return;
-  Memory::Hold room = memory_.Take(bytes.capacity());
+  auto room =
+      memory_.Take(user_, base::Shares::Claim::kFair, static_cast<int64_t>(bytes.capacity()));
   // The first of all is kept in any case: it is what an answer costs at least.
   keeping_ = room || kept_.empty();
   if (!keeping_) return;

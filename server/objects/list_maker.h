@@ -3,18 +3,20 @@
 
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <string>
 
+#include "lib/base/shares.h"
 #include "lib/base/status.h"
 #include "server/objects/list_encoder.h"
 #include "server/objects/list_reader.h"
-#include "server/objects/memory.h"
 
 namespace strata::objects {
 
 class ListMaker {
  public:
-  ListMaker(ListReader reader, ListEncoder encoder, Memory& memory);
+  // `user` is whose room in `memory` it takes.
+  ListMaker(ListReader reader, ListEncoder encoder, base::Shares& memory, std::string user);
 
   // Reads as far as the head needs to know: of a list with a limit, or as protobuf, which says its
   // size, everything. What was encoded on the way is kept while there is room in `memory`, and made
@@ -27,7 +29,7 @@ class ListMaker {
  private:
   struct Kept {
     std::string bytes;
-    Memory::Hold room;
+    std::optional<base::Shares::Share> room;
   };
 
   // The bytes of the next page that has any; empty if none is left.
@@ -37,7 +39,8 @@ class ListMaker {
 
   ListReader reader_;
   const ListEncoder encoder_;
-  Memory& memory_;
+  base::Shares& memory_;
+  const std::string user_;
   bool any_ = false;       // an item was encoded
   bool keeping_ = true;    // everything that was encoded is kept
   std::deque<Kept> kept_;  // not given yet

@@ -23,9 +23,10 @@ class ListMakerTest : public testing::Test {
   };
   Made Make(ListQuery query, const wire::Representation& form = {}, size_t memory = 1 << 20) {
     query.revision = query.revision == 0 ? history_.revision() : query.revision;
-    Memory all(memory);
+    base::Shares all(static_cast<int64_t>(memory));
     ListMaker maker(ListReader(history_, history_.keys(), kinds_.streams, std::move(query)),
-                    ListEncoder(kinds_.streams.resource, {form}, base::WallTime()), all);
+                    ListEncoder(kinds_.streams.resource, {form}, base::WallTime()), all,
+                    "somebody");
     Made made;
     made.status = maker.Prepare();
     while (made.status.ok()) {

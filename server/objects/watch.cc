@@ -75,7 +75,7 @@ Watch::Next Watch::Take(std::string& out) {
   for (int turn = 0; turn < kMostTurns; ++turn) {
     if (!made_.empty()) {
       out = std::exchange(made_, {});
-      room_ = {};
+      room_.reset();
       return Next::kFrames;
     }
     if (phase_ == Phase::kOver) return Next::kEnd;
@@ -163,7 +163,8 @@ void Watch::Work() {
     }
   }
   if (made_.empty()) return;
-  room_ = hub_.buffers().Take(made_.capacity());
+  room_ = hub_.buffers().Take(request_.user, base::Shares::Claim::kFair,
+                              static_cast<int64_t>(made_.capacity()));
   if (room_) return;
   made_ = {};
   phase_ = Phase::kOver;

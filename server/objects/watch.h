@@ -13,9 +13,9 @@
 #include <string>
 
 #include "lib/base/clock.h"
+#include "lib/base/shares.h"
 #include "server/objects/event.h"
 #include "server/objects/list_reader.h"
-#include "server/objects/memory.h"
 #include "server/objects/scope.h"
 
 namespace strata::objects {
@@ -31,6 +31,7 @@ struct WatchRequest {
   bool initial_events_end = false;  // a bookmark ends them
   bool bookmarks = false;
   base::MonotonicTime end;  // when it is over
+  std::string user;         // whose room it takes
 };
 
 // Take on its connection's thread, Work on a worker, never both at a time. Others only wake it.
@@ -91,8 +92,8 @@ class Watch : public std::enable_shared_from_this<Watch> {
   base::Revision delivered_;  // everything up to it
   base::Revision floor_ = 0;  // what is pending of up to it was delivered in another way
   std::unique_ptr<ListReader> reader_;
-  std::string made_;   // by a worker, for Take
-  Memory::Hold room_;  // of it
+  std::string made_;                         // by a worker, for Take
+  std::optional<base::Shares::Share> room_;  // of it
   std::deque<std::shared_ptr<Event>> pending_;
   uint64_t next_ = 0;  // the number of the scope's event that comes next
 

@@ -38,7 +38,9 @@ class Recorded final : public http::Exchange {
     if (!queue) return task();
     posted.push_back(std::move(task));
   }
-  bool Admit(http::Response&) override { return refusals-- <= 0; }
+  bool Admit(http::Response&, std::string_view, base::Shares::Claim) override {
+    return refusals-- <= 0;
+  }
   void Resume() override { ++resumed; }
   void Abandon() override { abandoned.Notify(); }
   void OnGone(std::function<void()> told) override { gone = std::move(told); }

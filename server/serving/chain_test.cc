@@ -180,7 +180,7 @@ TEST_F(FilterChain, OneUserLeavesPlacesForOthers) {
   held.clear();
 }
 
-TEST_F(FilterChain, ProbesAndTheAggregatorAreServedOverTheLimit) {
+TEST_F(FilterChain, ProbesDiscoveryAndTheAggregatorAreServedOverTheLimit) {
   for (const char* path : {"/livez", "/readyz", "/healthz", "/openapi/v2"}) {
     router.AddPath(path, [](const std::shared_ptr<endpoints::Call>& call) { call->Respond({}); });
   }
@@ -188,6 +188,8 @@ TEST_F(FilterChain, ProbesAndTheAggregatorAreServedOverTheLimit) {
   Ask("/hold");
   for (const char* path : {"/livez", "/readyz", "/healthz", "/readyz?verbose"})
     EXPECT_EQ(Ask(path).response.status, 200) << path;
+  for (const char* path : {"/apis", "/apis/image.openshift.io", "/apis/image.openshift.io/v1"})
+    EXPECT_NE(Ask(path).response.status, 429) << path;
   EXPECT_EQ(Ask("/openapi/v2").response.status, 429);
   EXPECT_EQ(Ask("/openapi/v2", "system:aggregator").response.status, 200);
 }
@@ -416,7 +418,9 @@ class Posting final : public http::Exchange {
   Posting(Answer& answer, test::Mailbox& mailbox) : recorded_(answer), mailbox_(mailbox) {}
   void Respond(http::Response response) override { recorded_.Respond(std::move(response)); }
   void Post(std::function<void()> task) override { mailbox_.Post(std::move(task)); }
-  bool Admit(http::Response& response) override { return recorded_.Admit(response); }
+  bool Admit(http::Response& response, std::string_view user, base::Shares::Claim claim) override {
+    return recorded_.Admit(response, user, claim);
+  }
   void Resume() override { recorded_.Resume(); }
   void Abandon() override { recorded_.Abandon(); }
   void OnGone(std::function<void()> gone) override { recorded_.OnGone(std::move(gone)); }

@@ -132,9 +132,9 @@ class HttpExchange final : public http::Exchange {
     Finish(std::move(response));
   }
 
-  bool Admit(http::Response& response) override {
+  bool Admit(http::Response& response, std::string_view user, base::Shares::Claim claim) override {
     if (response.body == nullptr) return true;
-    auto counted = link_->unread->Admit(response.body);
+    auto counted = link_->unread->Admit(response.body, user, claim);
     if (counted == nullptr) return false;
     response.body = std::move(counted);
     return true;

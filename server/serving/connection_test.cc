@@ -92,7 +92,9 @@ class HttpConnectionTest : public ::testing::Test {
     } else if (request.target == "/large") {
       http::Response response;
       response.body = std::make_shared<const std::string>(kLarge, 'x');
-      exchange->Respond(exchange->Admit(response) ? std::move(response) : Text("no room"));
+      const bool admitted =
+          exchange->Admit(response, request.peer->address, base::Shares::Claim::kFair);
+      exchange->Respond(admitted ? std::move(response) : Text("no room"));
     } else if (request.target == "/posted") {
       http::Exchange& on = *exchange;
       std::shared_ptr<http::Exchange> shared = std::move(exchange);

@@ -45,7 +45,9 @@ ServedCall::ServedCall(Chain& chain, http::Request r, std::unique_ptr<http::Exch
 
 void ServedCall::Respond(http::Response response) {
   if (answered_) return;
-  if (!exchange_->Admit(response)) return Fail(api::TooManyUnreadAnswers());
+  // Who isn't known has a share, too: with all others of whom that is so.
+  const std::string_view name = user == nullptr ? std::string_view() : user->name;
+  if (!exchange_->Admit(response, name, places.claim)) return Fail(api::TooManyUnreadAnswers());
   answered_ = true;
   CancelEnd();
   if (response.flow != nullptr) {

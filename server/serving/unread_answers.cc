@@ -1,5 +1,6 @@
 #include "server/serving/unread_answers.h"
 
+#include <atomic>
 #include <utility>
 
 namespace strata::serving {
@@ -12,18 +13,18 @@ constexpr size_t kAlwaysAdmitted = 4 << 10;
 
 // Outlives the owner while bodies are held.
 struct UnreadAnswers::Books {
-  explicit Books(size_t max_bytes) : budget(max_bytes) {}
+  explicit Books(size_t max_bytes) : room(static_cast<int64_t>(max_bytes)) {}
 
-  http::ByteBudget budget;
+  base::Shares room;
+  std::atomic<uint64_t> refused = 0;
   base::Mutex mu;
   absl::flat_hash_map<const std::string*, std::weak_ptr<const Counted>> large ABSL_GUARDED_BY(mu);
 };
 
 struct UnreadAnswers::Counted {
-  Counted(std::shared_ptr<Books> in, Body counted)
-      : books(std::move(in)), body(std::move(counted)) {}
+  Counted(std::shared_ptr<Books> in, Body counted, base::Shares::Share of_room)
+      : books(std::move(in)), body(std::move(counted)), share(std::move(of_room)) {}
   ~Counted() {
-    books->budget.Give(body->size());
     if (body->size() < kLargeBody) return;
     base::MutexLock lock(&books->mu);
     const auto found = books->large.find(body.get());
@@ -37,51 +38,49 @@ struct UnreadAnswers::Counted {
 
   const std::shared_ptr<Books> books;
   const Body body;
+  const base::Shares::Share share;
 };
 
 UnreadAnswers::UnreadAnswers(size_t max_bytes, const base::Clock& clock, obs::Metrics& metrics)
     : books_(std::make_shared<Books>(max_bytes)), readers_(std::make_shared<SlowReaders>(clock)) {
   metrics.AddGaugeFunction("strata_http_unread_response_bytes",
                            "Bytes of answers that clients haven't read yet.", {},
-                           [books = books_] { return static_cast<double>(books->budget.used()); });
+                           [books = books_] { return static_cast<double>(books->room.taken()); });
   metrics.AddCounterFunction(
       "strata_http_responses_without_room_total",
       "Answers replaced by 429 because clients don't read those that they have.", {},
-      [books = books_] { return static_cast<double>(books->budget.refused()); });
+      [books = books_] { return static_cast<double>(books->refused.load()); });
   metrics.AddCounterFunction("strata_http_readers_cut_total",
                              "Slow readers whose answer was given up to make room for others'.", {},
                              [readers = readers_] { return static_cast<double>(readers->cut()); });
 }
 
-UnreadAnswers::Body UnreadAnswers::Admit(Body body) {
-  const size_t size = body->size();
-  if (size < kLargeBody) {
-    if (size <= kAlwaysAdmitted) {
-      books_->budget.Force(size);
-    } else if (!books_->budget.Take(size)) {
-      SlowReaders::CutSlowest(readers_);
-      return nullptr;
-    }
-    return Counted::AsBody(std::make_shared<const Counted>(books_, std::move(body)));
-  }
+UnreadAnswers::Body UnreadAnswers::Admit(Body body, std::string_view user,
+                                         base::Shares::Claim claim) {
+  const auto size = static_cast<int64_t>(body->size());
   // Freed without the lock, which their ends take.
   std::shared_ptr<const Counted> counted;
-  {
+  const auto count = [&](base::Shares::Claim as) {
+    auto share = books_->room.Take(user, as, size);
+    if (share) counted = std::make_shared<const Counted>(books_, body, *std::move(share));
+  };
+  if (body->size() <= kAlwaysAdmitted) {
+    count(base::Shares::Claim::kExempt);
+  } else if (body->size() < kLargeBody) {
+    count(claim);
+  } else {
     base::MutexLock lock(&books_->mu);
     auto& known = books_->large[body.get()];
     counted = known.lock();
     if (counted == nullptr) {
-      const bool alone = size > books_->budget.limit() && books_->large.size() == 1;
-      if (alone) books_->budget.Force(size);
-      if (alone || books_->budget.Take(size)) {
-        counted = std::make_shared<const Counted>(books_, body);
-        known = counted;
-      } else {
-        books_->large.erase(body.get());
-      }
+      const bool alone = size > books_->room.limit() && books_->large.size() == 1;
+      count(alone ? base::Shares::Claim::kExempt : claim);
+      known = counted;
+      if (counted == nullptr) books_->large.erase(body.get());
     }
   }
   if (counted != nullptr) return Counted::AsBody(counted);
+  ++books_->refused;
   SlowReaders::CutSlowest(readers_);
   return nullptr;
 }

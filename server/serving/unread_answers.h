@@ -1,5 +1,5 @@
 // The bodies of answers that clients haven't read yet: how many bytes they are over all
-// connections, and how many they may be.
+// connections, and how many they may be, of one user and of all.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -7,11 +7,12 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "lib/base/clock.h"
 #include "lib/base/mutex.h"
+#include "lib/base/shares.h"
 #include "lib/obs/metrics.h"
-#include "lib/transport/http/byte_budget.h"
 #include "server/serving/slow_readers.h"
 
 namespace strata::serving {
@@ -24,10 +25,10 @@ class UnreadAnswers {
 
   UnreadAnswers(size_t max_bytes, const base::Clock& clock, obs::Metrics& metrics);
 
-  // `body`, counted until nobody holds the result any more. Null if there is no room for it; then
-  // the slowest reader has to go. A body larger than all the room is let through while no other
-  // large one is held, and a very small one, such as that says so, always.
-  Body Admit(Body body);
+  // `body`, counted as `user`'s until nobody holds the result any more. Null if there is no room
+  // for it; then the slowest reader has to go. A body larger than all the room is let through while
+  // no other large one is held, and a very small one, such as that says so, always.
+  Body Admit(Body body, std::string_view user, base::Shares::Claim claim);
 
   SlowReaders& readers() { return *readers_; }
 

@@ -15,6 +15,10 @@ class UnreadAnswersTest : public ::testing::Test {
   static UnreadAnswers::Body Make(size_t size) {
     return std::make_shared<const std::string>(size, 'x');
   }
+  UnreadAnswers::Body Admit(UnreadAnswers::Body body, std::string_view user = "u",
+                            base::Shares::Claim claim = base::Shares::Claim::kFair) {
+    return unread_.Admit(std::move(body), user, claim);
+  }
   double Bytes() const {
     const std::string name = "\nstrata_http_unread_response_bytes ";
     const std::string text = metrics_.Text();
@@ -27,9 +31,9 @@ class UnreadAnswersTest : public ::testing::Test {
 };
 
 TEST_F(UnreadAnswersTest, CountsABodyForAsLongAsItIsHeld) {
-  auto body = unread_.Admit(Make(300'000));
+  auto body = Admit(Make(300'000));
   EXPECT_EQ(body->size(), 300'000u);
-  const auto small = unread_.Admit(Make(10));
+  const auto small = Admit(Make(10));
   EXPECT_EQ(Bytes(), 300'010);
   const auto copy = body;
   body = nullptr;
@@ -40,39 +44,49 @@ TEST_F(UnreadAnswersTest, CountsALargeBodyOnceForAllItsReaders) {
   const auto shared = Make(800'000);
   {
     std::vector<UnreadAnswers::Body> held;
-    for (int i = 0; i < 100; ++i) held.push_back(unread_.Admit(shared));
+    for (int i = 0; i < 100; ++i) held.push_back(Admit(shared));
     for (const auto& body : held) ASSERT_EQ(body.get(), shared.get()) << "and doesn't copy it";
     EXPECT_EQ(Bytes(), 800'000);
   }
   EXPECT_EQ(Bytes(), 0);
-  const auto again = unread_.Admit(shared);
+  const auto again = Admit(shared);
   EXPECT_EQ(Bytes(), 800'000);
 }
 
 TEST_F(UnreadAnswersTest, RefusesWhatThereIsNoRoomForUntilThereIs) {
-  auto large = unread_.Admit(Make(900'000));
-  EXPECT_EQ(unread_.Admit(Make(200'000)), nullptr);
+  auto large = Admit(Make(900'000));
+  EXPECT_EQ(Admit(Make(200'000)), nullptr);
   std::vector<UnreadAnswers::Body> small;
-  for (int i = 0; i < 5; ++i) small.push_back(unread_.Admit(Make(20'000)));
-  EXPECT_EQ(unread_.Admit(Make(20'000)), nullptr);
-  EXPECT_NE(unread_.Admit(Make(2'000)), nullptr) << "an answer that says so always fits";
+  for (const char* user : {"a", "b", "c", "d", "e"}) small.push_back(Admit(Make(20'000), user));
+  EXPECT_EQ(Admit(Make(20'000)), nullptr);
+  EXPECT_NE(Admit(Make(2'000)), nullptr) << "an answer that says so always fits";
   EXPECT_EQ(Bytes(), 1'000'000);
   EXPECT_THAT(metrics_.Text(), HasSubstr("strata_http_responses_without_room_total 2"));
   large = nullptr;
-  EXPECT_NE(unread_.Admit(Make(200'000)), nullptr);
+  EXPECT_NE(Admit(Make(200'000)), nullptr);
+}
+
+TEST_F(UnreadAnswersTest, OneUserLeavesRoomForOthersAndMastersAreNeverRefused) {
+  std::vector<UnreadAnswers::Body> greedy;
+  while (auto body = Admit(Make(50'000), "greedy")) greedy.push_back(std::move(body));
+  EXPECT_EQ(greedy.size(), 15u);
+  const auto modest = Admit(Make(100'000), "modest");
+  EXPECT_NE(modest, nullptr);
+  EXPECT_EQ(Admit(Make(200'000), "another"), nullptr) << "there isn't so much left";
+  EXPECT_NE(Admit(Make(200'000), "admin", base::Shares::Claim::kExempt), nullptr);
 }
 
 TEST_F(UnreadAnswersTest, AnAnswerLargerThanAllRoomGoesOutAlone) {
-  const auto small = unread_.Admit(Make(20'000));
+  const auto small = Admit(Make(20'000));
   {
-    const auto huge = unread_.Admit(Make(3'000'000));
+    const auto huge = Admit(Make(3'000'000));
     EXPECT_NE(huge, nullptr);
-    EXPECT_EQ(unread_.Admit(Make(3'000'000)), nullptr);
-    EXPECT_EQ(unread_.Admit(Make(70'000)), nullptr);
+    EXPECT_EQ(Admit(Make(3'000'000)), nullptr);
+    EXPECT_EQ(Admit(Make(70'000)), nullptr);
   }
   EXPECT_EQ(Bytes(), 20'000);
-  const auto large = unread_.Admit(Make(70'000));
-  EXPECT_EQ(unread_.Admit(Make(3'000'000)), nullptr);
+  const auto large = Admit(Make(70'000));
+  EXPECT_EQ(Admit(Make(3'000'000)), nullptr);
 }
 
 }  // namespace

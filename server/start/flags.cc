@@ -105,6 +105,12 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
                   "of them one user's; more get 429. 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  group
+      .add_option("--max-watches", flags.chain.in_flight.max_watches,
+                  "Watches that are open, three quarters of them one user's; more get 429. 0: no "
+                  "limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   AddDuration(group, "--request-timeout", flags.chain.request_timeout,
               "Longest time for one request");
   group
@@ -145,9 +151,11 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group
-      .add_option("--max-unread-response-bytes", flags.max_unread_response_bytes,
-                  "Bytes of answers that clients of all connections haven't read yet; over it the "
-                  "slowest reader is given up and new answers are 429")
+      .add_option(
+          "--max-unread-response-bytes", flags.max_unread_response_bytes,
+          "Bytes of answers that clients of all connections haven't read yet, three quarters "
+          "of them one user's; over it the slowest reader is given up and new answers are "
+          "429")
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group
@@ -265,9 +273,10 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group
-      .add_option("--watch-buffer-bytes", flags.objects.watches.buffer_bytes,
-                  "Bytes of events that were made for watches and aren't sent; beyond them a watch "
-                  "ends, and its client goes on where it is")
+      .add_option(
+          "--watch-buffer-bytes", flags.objects.watches.buffer_bytes,
+          "Bytes of events that were made for watches and aren't sent, three quarters of them "
+          "one user's; beyond them a watch ends, and its client goes on where it is")
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group

@@ -47,7 +47,7 @@ class ImageResources {
   void BindTo(endpoints::Router& router, endpoints::Freshness& freshness,
               const endpoints::Seeker& seeker);
   void Start() { hub_.Start(); }
-  objects::Memory& list_memory() { return memory_; }
+  base::Shares& list_memory() { return memory_; }
   // Before a drain: watches would last.
   void EndWatches() { hub_.EndWatches(); }
   void Stop() { hub_.Stop(); }
@@ -56,7 +56,7 @@ class ImageResources {
   const Parts parts_;
   const Options options_;
   const base::Clock& clock_;
-  objects::Memory memory_;
+  base::Shares memory_;
   const objects::ImageKinds kinds_;
   const endpoints::RecordReader::Source source_;
   const endpoints::Records records_;

@@ -40,7 +40,7 @@ class ViewResources {
     const auth::Authorizer& authorizer;
     endpoints::Lane workers;  // of gets
     endpoints::Lane listers;  // of lists and watches
-    objects::Memory& list_memory;
+    base::Shares& list_memory;
     const ImageResources::Options& as;  // watches are bounded as those are
   };
 

@@ -3,7 +3,9 @@
 
 #include <functional>
 #include <memory>
+#include <string_view>
 
+#include "lib/base/shares.h"
 #include "lib/transport/http/message.h"
 
 namespace strata::http {
@@ -20,8 +22,9 @@ class Exchange {
   virtual void Respond(Response response) = 0;
 
   // Before the response, from any thread: counts its body among what clients haven't read yet, for
-  // as long as it is held. False if there is no room for it; then another answer has to say so.
-  virtual bool Admit(Response& response) = 0;
+  // as long as it is held, as `user`'s share of that. False if there is no room for it; then
+  // another answer has to say so.
+  virtual bool Admit(Response& response, std::string_view user, base::Shares::Claim claim) = 0;
 
   // Runs `task` on the connection's thread, from any thread: after what that thread does now, in
   // the order posted. The connection may be gone by then; a response is dropped then.

@@ -1,4 +1,4 @@
-#include "server/serving/shares.h"
+#include "lib/base/shares.h"
 
 #include <gtest/gtest.h>
 
@@ -6,14 +6,14 @@
 #include <thread>
 #include <vector>
 
-namespace strata::serving {
+namespace strata::base {
 namespace {
 
 using Claim = Shares::Claim;
 
 // As many places as `user` gets.
-std::vector<Shares::Place> TakeAll(Shares& shares, const std::string& user) {
-  std::vector<Shares::Place> places;
+std::vector<Shares::Share> TakeAll(Shares& shares, const std::string& user) {
+  std::vector<Shares::Share> places;
   while (auto place = shares.Take(user, Claim::kFair)) places.push_back(*std::move(place));
   return places;
 }
@@ -51,14 +51,38 @@ TEST(Shares, TheExemptAreNeverTurnedAwayAndWithoutALimitNobodyIs) {
   const auto all = TakeAll(shares, "a");
   EXPECT_FALSE(shares.Take("b", Claim::kFair));
   EXPECT_TRUE(shares.Take("b", Claim::kExempt));
-  Shares endless(0);
-  std::vector<Shares::Place> places;
+  Shares endless(Shares::kEndless);
+  std::vector<Shares::Share> places;
   for (int i = 0; i < 10'000; ++i) places.push_back(endless.Take("a", Claim::kFair).value());
+}
+
+TEST(Shares, WhatIsLargeIsSharedAsWhatIsMany) {
+  constexpr int64_t kLimit = 1'000;
+  struct {
+    const char* user;
+    int64_t amount;
+    bool gets;
+  } asked[] = {
+      {"a", 600, true}, {"a", 200, false},  // a has most of it, but not all
+      {"a", 150, true}, {"b", 251, false},  // more than is left
+      {"b", 250, true}, {"b", 1, false},   {"c", 1, false},
+  };
+  Shares shares(kLimit);
+  std::vector<Shares::Share> all;
+  for (const auto& [user, amount, gets] : asked) {
+    auto share = shares.Take(user, Claim::kFair, amount);
+    EXPECT_EQ(share.has_value(), gets) << user << " " << amount;
+    if (share) all.push_back(*std::move(share));
+  }
+  EXPECT_EQ(shares.taken(), kLimit);
+  all.clear();
+  EXPECT_EQ(shares.taken(), 0);
+  EXPECT_TRUE(shares.Take("a", Claim::kFair, kLimit)) << "who has nothing may take all at once";
 }
 
 TEST(Shares, ThreadsTakeNoMoreThanThereAre) {
   Shares shares(1000);
-  std::atomic<int> most = 0;
+  std::atomic<int64_t> most = 0;
   std::vector<std::thread> threads;
   for (int t = 0; t < 3; ++t) {
     threads.emplace_back([&, t] {
@@ -74,4 +98,4 @@ TEST(Shares, ThreadsTakeNoMoreThanThereAre) {
 }
 
 }  // namespace
-}  // namespace strata::serving
+}  // namespace strata::base
