@@ -194,7 +194,7 @@ TEST_F(SubjectAccessReviews, WhatIsNoAnswerIsAnErrorAndNotKept) {
     const char* error;
   } kCases[] = {
       {base::DeadlineExceededError("no answer within 10s"), "no answer within 10s"},
-      {kube::Response{503, "busy"}, "busy"},
+      {kube::Response{503, "busy"}, "answered 503"},
       {kube::Response{201, "null"}, "something else"},
       {kube::Response{201, R"({"kind":"SubjectAccessReview"})"}, "something else"},
       {kube::Response{201, R"({"kind":"TokenReview","status":{"allowed":true}})"},

@@ -89,7 +89,7 @@ TEST_F(TokenReviews, WhatIsNoAnswerIsAnErrorAndNotKept) {
   } kCases[] = {
       {base::UnavailableError("connection refused"), "connection refused"},
       {base::ResourceExhaustedError("larger than 33554432 bytes"), "larger than"},
-      {kube::Response{500, "oops"}, "oops"},
+      {kube::Response{500, "oops"}, "answered 500"},
       {kube::Response{403, R"({"kind":"Status","message":"may not create tokenreviews"})"},
        "may not create tokenreviews"},
       {kube::Response{201, ""}, "something else"},
