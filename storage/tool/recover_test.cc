@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -29,6 +30,7 @@ class Recovers : public testing::Test {
       for (int i = 0; i < 20; ++i)
         EXPECT_TRUE(store->Put({.key = "/k" + std::to_string(i), .value = "sound"}).ok());
       EXPECT_TRUE(store->Put({.key = "/bad", .value = "a value to look for"}).ok());
+      cluster_id = store->cluster_id();
     }
     std::string bytes = Bytes();
     for (size_t at = 0; (at = bytes.find("a value to look for", at)) != std::string::npos; ++at)
@@ -53,6 +55,7 @@ class Recovers : public testing::Test {
   const fs::path root = dir.path();
   base::SystemClock clock;
   obs::Metrics metrics;
+  uint64_t cluster_id = 0;  // before the damage
   std::vector<std::string> lines;
 };
 
@@ -67,7 +70,7 @@ TEST_F(Recovers, WhatCanBeReadAndLeavesTheDamagedDirectoryAsItIs) {
   EXPECT_FALSE(fs::exists(root / "made" / engine::kRestoring));
   const auto made = Open(root / "made");
   EXPECT_EQ(made->Range({.key = "/", .range_end = "0"})->count, 20);
-  EXPECT_NE(made->cluster_id(), Open(root / "store")->cluster_id());
+  EXPECT_NE(made->cluster_id(), cluster_id);
 }
 
 TEST_F(Recovers, NothingInADryRun) {
