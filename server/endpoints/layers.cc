@@ -68,14 +68,15 @@ void LayersHandler::Answer(const std::shared_ptr<Call>& call, const Builds::Resu
     std::vector<records::Id> missing;
     for (const std::string& image : (*built)->missing)
       missing.push_back({records::Kind::kImage, "", image});
-    return Seek(call, missing,
-                [call, answer = *built, form] { call->Respond(ToResponse(answer, form)); });
+    return seeker_.Seek(call, missing, *this,
+                        [call, answer = *built, form] { call->Respond(ToResponse(answer, form)); });
   }
   switch (built.status().code()) {
     case base::StatusCode::kNotFound: {
       const auto fail = [call] { call->Fail(api::NotFound(*call->resource, call->info->name)); };
       if (!seeker_.needed()) return fail();
-      return Seek(call, {{records::Kind::kImageStream, call->info->ns, call->info->name}}, fail);
+      return seeker_.Seek(call, {{records::Kind::kImageStream, call->info->ns, call->info->name}},
+                          *this, fail);
     }
     case base::StatusCode::kUnavailable:
       return call->Fail(api::TooManyRequests());
@@ -83,13 +84,6 @@ void LayersHandler::Answer(const std::shared_ptr<Call>& call, const Builds::Resu
       return call->Fail(api::InternalError("the image stream can't be read: " +
                                            std::string(base::Message(built.status()))));
   }
-}
-
-void LayersHandler::Seek(const std::shared_ptr<Call>& call, const std::vector<records::Id>& missing,
-                         std::function<void()> then) {
-  seeker_.Seek(call, missing, [this, call, then = std::move(then)](bool found) {
-    found ? ServeFresh(call) : then();
-  });
 }
 
 void AddIndexMetrics(const layers::Index& index, obs::Metrics& metrics) {

@@ -1,9 +1,7 @@
 // GET …/imagestreams/{name}/layers.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <vector>
 
 #include "lib/obs/metrics.h"
 #include "server/endpoints/builds.h"
@@ -29,10 +27,6 @@ class LayersHandler final : private FreshHandler {
   void ServeFresh(const std::shared_ptr<Call>& call) override;
   void Answer(const std::shared_ptr<Call>& call, const Builds::Result& built,
               const layers::Form& form);
-  // Has what is missing sought: serves the call again if some of it exists, and goes on with
-  // `then` otherwise.
-  void Seek(const std::shared_ptr<Call>& call, const std::vector<records::Id>& missing,
-            std::function<void()> then);
 
   layers::Index& index_;
   Freshness& freshness_;

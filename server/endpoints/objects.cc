@@ -49,10 +49,9 @@ void ObjectHandler::Read(const std::shared_ptr<Call>& call, base::Revision revis
   RecordReader records(source_, revision, call->deadline);
   Made made = make_(records, *call);
   if (records.absent().empty() || !seeker_.needed()) return Answer(*call, made);
-  seeker_.Seek(call, records.absent(),
-               [this, call, made = std::make_shared<Made>(std::move(made))](bool found) {
-                 found ? ServeFresh(call) : Answer(*call, *made);
-               });
+  seeker_.Seek(
+      call, records.absent(), *this,
+      [this, call, made = std::make_shared<Made>(std::move(made))] { Answer(*call, *made); });
 }
 
 void ObjectHandler::Answer(Call& call, const Made& made) const {

@@ -5,11 +5,11 @@
 namespace strata::endpoints {
 
 void Seeker::Seek(const std::shared_ptr<Call>& call, const std::vector<records::Id>& ids,
-                  std::function<void(bool found)> then) const {
-  source_.Seek(ids, [call, then = std::move(then)](const base::StatusOr<bool>& found) {
-    call->Post([call, then, found] {
+                  FreshHandler& handler, std::function<void()> then) const {
+  source_.Seek(ids, [call, &handler, then = std::move(then)](const base::StatusOr<bool>& found) {
+    call->Post([call, &handler, then, found] {
       call->Guard([&] {
-        if (found.ok()) return then(*found);
+        if (found.ok()) return *found ? handler.ServeFresh(call) : then();
         call->Fail(found.status().code() == base::StatusCode::kResourceExhausted
                        ? api::TooManyRequests()
                        : api::StorageTimeout("the storage backend can't be read"));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "server/endpoints/call.h"
+#include "server/endpoints/freshness.h"
 #include "storage/records/record.h"
 #include "storage/reflector/source.h"
 
@@ -20,11 +21,11 @@ class Seeker {
   // Whether what is missing has to be sought.
   bool needed() const { return source_.may_miss(); }
 
-  // Goes on with `then`, on the connection's thread, when it is known of all `ids` whether they
-  // exist: `found` says that one of them does, and so has to be looked for again. Where that can't
-  // be known the call is failed. From any thread.
+  // Goes on, on the connection's thread, when it is known of all `ids` whether they exist: with
+  // `handler` once more if one of them does, else with `then`. Where that can't be known the call
+  // is failed. From any thread; the handler outlives the call.
   void Seek(const std::shared_ptr<Call>& call, const std::vector<records::Id>& ids,
-            std::function<void(bool found)> then) const;
+            FreshHandler& handler, std::function<void()> then) const;
 
  private:
   reflector::Source& source_;

@@ -149,11 +149,9 @@ void ViewHandler::Conclude(Work& work, const Reading& reading, ViewQuery::Object
   if (absent.empty()) return work.Answer([&](Call& call) { Answer(call, object, warnings); });
   const std::shared_ptr<Call> call = work.Leave();
   if (call == nullptr) return;
-  seeker_.Seek(call, absent,
+  seeker_.Seek(call, absent, *this,
                [this, call, object = std::make_shared<ViewQuery::Object>(std::move(object)),
-                warnings = std::move(warnings)](bool found) {
-                 found ? ServeFresh(call) : Answer(*call, *object, warnings);
-               });
+                warnings = std::move(warnings)] { Answer(*call, *object, warnings); });
 }
 
 void ViewHandler::Answer(Call& call, const ViewQuery::Object& object,
