@@ -9,7 +9,10 @@
 #include <filesystem>
 #include <system_error>
 
+#include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
 #include "storage/engine/data_dir.h"
+#include "storage/engine/store.h"
 #include "storage/engine/tree/disk.h"
 
 namespace strata::tool {
@@ -60,6 +63,13 @@ base::Status MakeAside(const std::string& directory,
 base::Status LookAside(const std::string& directory,
                        absl::FunctionRef<base::Status(const std::string& aside)> look) {
   return Make(directory, /*keep=*/false, look);
+}
+
+base::Status OpenAndVerify(const std::string& directory, const base::Clock& clock) {
+  obs::Metrics metrics;
+  STRATA_ASSIGN_OR_RETURN(const auto store,
+                          engine::Store::Open(directory, {}, clock, obs::NullLogger(), metrics));
+  return store->Verify().status();
 }
 
 }  // namespace strata::tool

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "lib/base/clock.h"
 #include "lib/base/status.h"
 
 namespace strata::tool {
@@ -18,5 +19,8 @@ base::Status MakeAside(const std::string& directory,
 // Gives `look` such a directory, and takes it away.
 base::Status LookAside(const std::string& directory,
                        absl::FunctionRef<base::Status(const std::string& aside)> look);
+
+// Opens the store that was made there, and reads all of it.
+base::Status OpenAndVerify(const std::string& directory, const base::Clock& clock);
 
 }  // namespace strata::tool

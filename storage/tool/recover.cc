@@ -2,9 +2,6 @@
 
 #include <utility>
 
-#include "lib/obs/log.h"
-#include "lib/obs/metrics.h"
-#include "storage/engine/store.h"
 #include "storage/tool/aside.h"
 
 namespace strata::tool {
@@ -19,11 +16,7 @@ base::StatusOr<engine::Recovered> Recover(const std::string& damaged, const std:
     if (absl::IsInternal(made.status()) || absl::IsResourceExhausted(made.status()))
       return base::Annotate(made.status(), directory);
     STRATA_ASSIGN_OR_RETURN(recovered, std::move(made));
-    if (options.dry_run) return base::OkStatus();
-    obs::Metrics metrics;
-    STRATA_ASSIGN_OR_RETURN(const auto store,
-                            engine::Store::Open(aside, {}, clock, obs::NullLogger(), metrics));
-    return store->Verify().status();
+    return options.dry_run ? base::OkStatus() : OpenAndVerify(aside, clock);
   };
   STRATA_RETURN_IF_ERROR(options.dry_run ? LookAside(directory, fill) : MakeAside(directory, fill));
   return recovered;

@@ -19,8 +19,6 @@
 #include <string_view>
 
 #include "lib/base/owned.h"
-#include "lib/obs/log.h"
-#include "lib/obs/metrics.h"
 #include "proto/etcd/kv.pb.h"
 #include "storage/engine/data_dir.h"
 #include "storage/engine/import.h"
@@ -210,13 +208,6 @@ base::StatusOr<base::Revision> Apart(const std::function<base::StatusOr<base::Re
   if (space == std::string::npos || !absl::SimpleAtoi(said.substr(0, space), &code))
     return base::DataLossError("its pages are damaged");
   return base::Error(static_cast<base::StatusCode>(code), said.substr(space + 1));
-}
-
-base::Status OpenAndVerify(const std::string& directory, const base::Clock& clock) {
-  obs::Metrics metrics;
-  STRATA_ASSIGN_OR_RETURN(const auto store,
-                          engine::Store::Open(directory, {}, clock, obs::NullLogger(), metrics));
-  return store->Verify().status();
 }
 
 base::StatusOr<Restored> Fill(const std::string& file, const std::string& directory,
