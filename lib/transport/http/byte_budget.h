@@ -20,8 +20,6 @@ class ByteBudget {
     refused_.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
-  // The same of what can't be refused.
-  void Force(size_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
   void Give(size_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
 
   size_t limit() const { return limit_; }
