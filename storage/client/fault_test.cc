@@ -198,6 +198,14 @@ TEST_F(MisbehavingEtcd, AnEventOfAnUnknownTypeIsNoDeletion) {
   EXPECT_THAT(std::string(news.status().message()), HasSubstr("unknown type 2"));
 }
 
+TEST_F(MisbehavingEtcd, AMessageThatDoesNotParseEndsItsWatchThoughTheServerGoesOn) {
+  etcd.Behave([](auto& b) { b.garbled_events = true; });
+  const auto at = etcd.Put("a", "x");
+  const auto news = NextNews(*Connect()->OpenWatch({"a", "z", at}));
+  EXPECT_EQ(news.status().code(), StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(news.status().message()), HasSubstr("none of etcd's"));
+}
+
 TEST_F(MisbehavingEtcd, KinesEmptyHeaderIsNoNews) {
   etcd.Behave([](auto& b) { b.kine = true; });
   etcd.Put("f/a", "x");

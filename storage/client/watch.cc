@@ -4,6 +4,7 @@
 #include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 #include <fmt/format.h>
+#include <grpcpp/alarm.h>
 #include <grpcpp/support/sync_stream.h>
 
 #include <deque>
@@ -22,6 +23,8 @@ using std::chrono::steady_clock;
 
 // Joined fragments of one message: more than any transaction can hold.
 constexpr size_t kMaxFragmentBytes = 1u << 30;
+// A stream that is over has its status with its end.
+constexpr std::chrono::milliseconds kStatusPatience(1000);
 // What isn't a watch's has this id (etcd clientv3 InvalidWatchID).
 constexpr int64_t kNoWatch = -1;
 
@@ -115,6 +118,7 @@ struct Watch::Stream {
   base::StatusOr<bool> Concerns(const WatchResponse& response) ABSL_LOCKS_EXCLUDED(write_mu);
   bool Created(const WatchResponse& response) ABSL_LOCKS_EXCLUDED(write_mu);
   base::Status Broken() ABSL_LOCKS_EXCLUDED(write_mu);
+  base::Status AwaitStatus();
   base::Status Leave(base::Status status);
 };
 
@@ -193,11 +197,25 @@ base::Status Watch::Stream::Leave(base::Status status) {
   return status;
 }
 
+// After a message that doesn't parse gRPC reads no more, and leaves the stream open: the server,
+// which knows nothing of it, would have to end it.
+base::Status Watch::Stream::AwaitStatus() {
+  const auto late = std::make_shared<CallEnd>();
+  late->Arm([this] { context.TryCancel(); });
+  grpc::Alarm alarm;
+  alarm.Set(std::chrono::system_clock::now() + kStatusPatience, [late](bool expired) {
+    if (expired) late->Set();
+  });
+  const grpc::Status said = stream->Finish();
+  late->Disarm();
+  if (late->set()) return base::UnavailableError("a message of the watch stream is none of etcd's");
+  const base::Status status = connection->Explain(FromGrpc(said));
+  return status.ok() ? base::UnavailableError("the watch stream ended") : status;
+}
+
 base::Status Watch::Stream::Broken() {
   SetOver();
-  const grpc::Status said = stream->Finish();
-  base::Status status = connection->Explain(FromGrpc(said));
-  if (status.ok()) status = base::UnavailableError("the watch stream ended");
+  const base::Status status = AwaitStatus();
   // A server that ends a stream which has been of use may well keep the connection.
   if (IsConnectionsFault(status) && (!heard || connection->over())) endpoint.Drop(connection);
   return Leave(At(endpoint.url, status));

@@ -358,6 +358,7 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
         wire.mutable_kv()->set_key(event.key);
         wire.mutable_kv()->set_mod_revision(watch.next);
         wire.set_type(event.put ? mvccpb::Event::PUT : mvccpb::Event::DELETE);
+        if (etcd.behaviour_.garbled_events) response.set_cancel_reason("\xff");
         if (etcd.behaviour_.unknown_events) wire.set_type(static_cast<mvccpb::Event::EventType>(2));
         if (!event.put) continue;
         wire.mutable_kv()->set_value(event.put->value);

@@ -53,6 +53,7 @@ class FakeEtcd {
     enum class Pages { kHonest, kEmpty, kBackwards, kOutOfRange } pages = Pages::kHonest;
     bool refuse_watches = false;  // each is cancelled at once
     bool unknown_events = false;  // of a type that no etcd has yet
+    bool garbled_events = false;  // in messages that aren't UTF-8 where they must be
     bool kine = false;  // the subset of kine 0.13: no sorting, no keys alone, no cluster id, an
                         // empty header in `created`
     int most_values_per_answer =
