@@ -2,9 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "test/fuzz/input.h"
 
 namespace strata::fuzz {
 
@@ -21,6 +25,21 @@ inline std::string Http2Frames(std::string_view input) {
     input.remove_prefix(4 + size);
   }
   return bytes;
+}
+
+// What a server sends, and in pieces of which size it comes.
+struct ServerBytes {
+  std::string bytes;
+  size_t part = 0;
+};
+
+// A byte says how: its lowest two bits the pieces, the next that it is frames behind SETTINGS.
+inline ServerBytes ServerBytesOf(Input& input) {
+  const uint8_t mode = input.Byte();
+  std::string bytes(input.Rest());
+  if ((mode & 4) != 0) bytes = std::string("\0\0\0\4\0\0\0\0\0", 9) + Http2Frames(bytes);
+  const size_t whole = bytes.size() + 1;
+  return {std::move(bytes), std::array<size_t, 4>{whole, 1, 13, 64}[mode & 3]};
 }
 
 }  // namespace strata::fuzz

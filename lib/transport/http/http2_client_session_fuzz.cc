@@ -1,11 +1,13 @@
-// Whatever a server sends, in whatever parts, as it is and as frames, a request is over once the
-// connection is, and a session that is broken says why.
+// Whatever a server sends, in whatever parts, a request is over once the connection is, and a
+// session that is broken says why. The first byte says how the rest is cut, and whether it is
+// frames.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
 #include "lib/transport/http/http2_client_session.h"
 #include "test/fuzz/http2_frames.h"
+#include "test/fuzz/input.h"
 
 namespace {
 
@@ -38,10 +40,8 @@ void Ask(std::string_view bytes, size_t part) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  for (const size_t part : {size_t{1}, size_t{13}, size + 1}) Ask(bytes, part);
-  const std::string framed =
-      std::string("\0\0\0\4\0\0\0\0\0", 9) + strata::fuzz::Http2Frames(bytes);
-  Ask(framed, framed.size());
+  strata::fuzz::Input input(data, size);
+  const strata::fuzz::ServerBytes sent = strata::fuzz::ServerBytesOf(input);
+  Ask(sent.bytes, sent.part);
   return 0;
 }
