@@ -42,7 +42,7 @@ def command(target: str, seconds: int) -> list[str]:
     name = name_of(target)
     # The entropic schedule takes half of the time by itself where there are many features, as in JSON's decoder.
     # Leaks are looked for at the end, and not after each input.
-    options = [f"-max_total_time={seconds}", "-timeout=10", "-entropic=0", "-detect_leaks=0",
+    options = [f"-max_total_time={seconds}", "-timeout=10", "-entropic=0", "-detect_leaks=0", "-print_funcs=0",
                "-print_final_stats=1", f"-artifact_prefix={BUILD}/found/{name}-"]
     if (length := MAX_LENGTHS.get(target)) is not None:
         options.append(f"-max_len={length}")
