@@ -1,7 +1,5 @@
 // Whatever an etcd answers to each call and on a watch: the call ends with an answer or a reason, a
 // list ends with no more records than it says, and a watch that is cancelled ends.
-#include <google/protobuf/stubs/logging.h>
-
 #include <cstdint>
 #include <cstdlib>
 #include <deque>
@@ -30,9 +28,6 @@ class Nobody final : public reflector::Consumer {
 };
 
 struct World {
-  // It would say of each text that is no UTF-8 on stderr.
-  World() { google::protobuf::SetLogHandler(nullptr); }
-
   const base::SystemClock clock;
   obs::Metrics metrics;
   const reflector::ListMetrics list_metrics{metrics};

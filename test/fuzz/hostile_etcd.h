@@ -2,6 +2,7 @@
 #pragma once
 
 #include <absl/synchronization/mutex.h>
+#include <google/protobuf/stubs/logging.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 
@@ -22,6 +23,8 @@ namespace strata::fuzz {
 class HostileEtcd final : private grpc::CallbackGenericService {
  public:
   HostileEtcd() {
+    // Of each text that is no UTF-8 its reader would say so on stderr.
+    google::protobuf::SetLogHandler(nullptr);
     grpc::ServerBuilder builder;
     builder.RegisterCallbackGenericService(this);
     server_ = builder.BuildAndStart();
