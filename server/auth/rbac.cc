@@ -164,48 +164,56 @@ Policy::Policy(const RbacObjects& objects) {
     cluster_rules[name] =
         std::make_shared<const std::vector<rbac_v1::PolicyRule>>(std::move(rules));
   }
-  std::map<std::string, Rules> role_rules;  // by "namespace/name"
+  using InNamespace = std::pair<std::string, std::string>;  // and its name
+  const auto in_namespace = [](const auto& object) {
+    return InNamespace(object.metadata().namespace_(), object.metadata().name());
+  };
+  std::map<InNamespace, Rules> role_rules;
   for (const auto& role : objects.roles) {
-    role_rules[role.metadata().namespace_() + "/" + role.metadata().name()] =
-        std::make_shared<const std::vector<rbac_v1::PolicyRule>>(role.rules().begin(),
-                                                                 role.rules().end());
+    role_rules[in_namespace(role)] = std::make_shared<const std::vector<rbac_v1::PolicyRule>>(
+        role.rules().begin(), role.rules().end());
   }
-  const auto find = [](const std::map<std::string, Rules>& rules, const std::string& name) {
-    const auto found = rules.find(name);
-    return found == rules.end() ? nullptr : found->second;
+  // Of a kind that isn't known there is nothing.
+  const auto find = [&](const rbac_v1::RoleRef& ref, const std::string& ns) -> Rules {
+    const auto at = [](const auto& rules, const auto& key) -> Rules {
+      const auto found = rules.find(key);
+      return found == rules.end() ? nullptr : found->second;
+    };
+    if (ref.kind() == "ClusterRole") return at(cluster_rules, ref.name());
+    if (ref.kind() == "Role" && !ns.empty()) return at(role_rules, InNamespace(ns, ref.name()));
+    return nullptr;
   };
   std::map<std::string, const rbac_v1::ClusterRoleBinding*> cluster_bindings;
   for (const auto& binding : objects.cluster_role_bindings)
     cluster_bindings[binding.metadata().name()] = &binding;
-  std::map<std::string, const rbac_v1::RoleBinding*> bindings;
-  for (const auto& binding : objects.role_bindings) {
-    bindings[binding.metadata().namespace_() + "/" + binding.metadata().name()] = &binding;
-  }
+  std::map<InNamespace, const rbac_v1::RoleBinding*> bindings;
+  for (const auto& binding : objects.role_bindings) bindings[in_namespace(binding)] = &binding;
 
   for (const auto& [name, binding] : cluster_bindings) {
     Add({binding->subjects(), binding->role_ref(), "",
-         fmt::format("ClusterRoleBinding {}", api::Quote(name)),
-         find(cluster_rules, binding->role_ref().name())});
+         fmt::format("ClusterRoleBinding {}", api::Quote(name)), find(binding->role_ref(), "")});
   }
   for (const auto& [key, binding] : bindings) {
     const std::string& ns = binding->metadata().namespace_();
-    const rbac_v1::RoleRef& ref = binding->role_ref();
-    Add({binding->subjects(), ref, ns,
+    if (ns.empty()) continue;  // would be bound everywhere
+    Add({binding->subjects(), binding->role_ref(), ns,
          fmt::format("RoleBinding {}", api::Quote(binding->metadata().name() + "/" + ns)),
-         ref.kind() == "ClusterRole" ? find(cluster_rules, ref.name())
-                                     : find(role_rules, ns + "/" + ref.name())});
+         find(binding->role_ref(), ns)});
   }
 }
 
 // The texts are rbac.go's: clusterRoleBindingDescriber, roleBindingDescriber and the errors of its
-// role getters.
+// role getters. A subject of a kind that isn't known is nobody (rule.go appliesToUser).
 void Policy::Add(const Binding& binding) {
   for (const rbac_v1::Subject& subject : binding.subjects) {
+    const bool account = subject.kind() == "ServiceAccount";
+    if (!account && subject.kind() != "User" && subject.kind() != "Group") continue;
     std::string name = subject.name();
     std::string who = fmt::format("{} {}", subject.kind(), api::Quote(name));
-    if (subject.kind() == "ServiceAccount") {
+    if (account) {
       const std::string& account_ns =
           subject.namespace_().empty() ? binding.ns : subject.namespace_();
+      if (account_ns.empty()) continue;
       who = fmt::format("ServiceAccount {}", api::Quote(name + "/" + account_ns));
       name = fmt::format("system:serviceaccount:{}:{}", account_ns, subject.name());
     }

@@ -317,6 +317,42 @@ TEST_F(RbacPolicy, NamesTheRolesThatAreMissing) {
   EXPECT_EQ(reason({"w", "", {}, {}}), "");
 }
 
+TEST_F(RbacPolicy, WhatNoClusterAcceptsGrantsNothing) {
+  Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\nrules: "
+      "[{apiGroups: ['*'], resources: ['*'], verbs: ['*']}]\n");
+  const struct {
+    const char *ns, *ref, *subject;
+    bool may;
+  } kCases[] = {
+      {"ns", "ClusterRole", "User", true}, {"", "ClusterRole", "User", false},
+      {"ns", "", "User", false},           {"ns", "clusterrole", "User", false},
+      {"ns", "ClusterRole", "", false},    {"ns", "ClusterRole", "user", false},
+  };
+  for (const auto& c : kCases) {
+    objects.role_bindings.clear();
+    auto& binding = objects.role_bindings.emplace_back();
+    binding.mutable_metadata()->set_namespace_(c.ns);
+    binding.mutable_role_ref()->set_kind(c.ref);
+    binding.mutable_role_ref()->set_name("r");
+    binding.add_subjects()->set_kind(c.subject);
+    binding.mutable_subjects(0)->set_name("u");
+    EXPECT_EQ(May(kLayers), c.may) << c.ns << " " << c.ref << " " << c.subject;
+  }
+  // A role of that name stands in no namespace, and an account without one is nobody's.
+  objects.role_bindings.clear();
+  auto& binding = objects.cluster_role_bindings.emplace_back();
+  binding.mutable_role_ref()->set_name("r");
+  binding.mutable_role_ref()->set_kind("Role");
+  binding.add_subjects()->set_kind("ServiceAccount");
+  binding.mutable_subjects(0)->set_name("a");
+  binding.add_subjects()->set_kind("User");
+  binding.mutable_subjects(1)->set_name("u");
+  EXPECT_FALSE(May(kLayers));
+  binding.mutable_role_ref()->set_kind("ClusterRole");
+  EXPECT_TRUE(May(kLayers));
+  EXPECT_FALSE(May({"system:serviceaccount::a", "", {}, {}}, kLayers));
+}
+
 TEST_F(RbacPolicy, BuiltInRolesServeDiscoveryHealthAndNothingMore) {
   Add(BuiltinRoles());
   const UserInfo anonymous{kAnonymous, "", {kUnauthenticated}, {}},
