@@ -34,6 +34,8 @@ constexpr milliseconds kTokenAge{10'000};
 constexpr size_t kMaxTokenBytes = 64 << 10;
 constexpr long kTcpKeepaliveSeconds = 5;  // NOLINT(google-runtime-int): libcurl's type
 constexpr milliseconds kTcpPatience{15'000};
+// Idle ones aren't used after this: when one is found dead, those that died with it are older.
+constexpr long kMostIdleSeconds = 10;  // NOLINT(google-runtime-int): libcurl's type
 constexpr milliseconds kRootsAge{60'000};
 constexpr size_t kMaxCaBytes = 16 << 20;
 const std::vector<double> kSeconds = {0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60};
@@ -220,6 +222,7 @@ class Client::Loop {
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, kTcpKeepaliveSeconds);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, kTcpKeepaliveSeconds);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, kMostIdleSeconds);
     curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN,
                      static_cast<long>(options.connection_lifetime.count()));  // NOLINT
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,

@@ -17,7 +17,7 @@ namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 using ::k8s::io::apimachinery::pkg::runtime::Unknown;
 
 constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
-constexpr std::chrono::seconds kWatchGrace{30};
+constexpr std::chrono::seconds kWatchGrace{10};
 
 bool Parse(google::protobuf::Message& message, std::string_view bytes) {
   return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));

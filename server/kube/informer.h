@@ -27,8 +27,10 @@ class Informer {
   struct Options {
     int page_size = 500;
     std::chrono::milliseconds first_backoff{1'000}, max_backoff{30'000};
-    // A watch is opened again after this; a silent one is broken a little later.
-    std::chrono::seconds watch_time{290};
+    // A watch is opened again after this; a silent one is broken a little later, since the API
+    // server may hang while others behind the same address serve. HTTP/1.1 has no ping; that of
+    // client-go's HTTP/2 takes 45 s.
+    std::chrono::seconds watch_time{30};
     size_t max_frame_bytes = 16 << 20;
   };
   // The protobuf form of each object, by "namespace/name" or "name".

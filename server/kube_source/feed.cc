@@ -18,7 +18,8 @@ namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 
 constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
 constexpr std::string_view kEndOfInitialEvents = "k8s.io/initial-events-end";
-constexpr std::chrono::seconds kWatchGrace{30};
+constexpr std::chrono::seconds kWatchGrace{4};
+constexpr std::chrono::seconds kMostListTime{300};  // by a watch
 // A watch that ends sooner, and has brought nothing, isn't opened again at once.
 constexpr std::chrono::seconds kShortWatch{1};
 constexpr int kMostFailures = 3;
@@ -85,7 +86,7 @@ void Feed::ListByWatch() {
   api_.Stream(
       RequestFor(fmt::format("watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
                              "&allowWatchBookmarks=true&timeoutSeconds={}",
-                             options_.watch_time.count())),
+                             kMostListTime.count())),
       [this, mine = generation_](std::string_view bytes) {
         if (mine != generation_) return false;
         error_ = events_.Add(bytes, [this](std::string_view type, const Object& object) {

@@ -32,8 +32,9 @@ class Feed {
     int64_t page_size = 500;
     // Of a page; of a list by a watch, without a byte.
     std::chrono::milliseconds list_timeout{30'000};
-    // A watch is to end between once and twice this.
-    std::chrono::seconds watch_time{300};
+    // A watch is to end between once and twice this: so long may one be silent whose API server
+    // hangs, while others behind the same address give signs of life. HTTP/1.1 has no ping.
+    std::chrono::seconds watch_time{8};
     size_t max_object_bytes = 16 << 20;
     client::Backoff::Options backoff{.first = std::chrono::milliseconds(800),
                                      .most = std::chrono::milliseconds(30'000)};

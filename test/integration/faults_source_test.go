@@ -68,9 +68,15 @@ func TestAWatchWhosePacketsGetLostIsNoticed(t *testing.T) {
 	if err := p.Bury(); err != nil {
 		t.Fatal(err)
 	}
+	s.isTold(t, h)
+}
+
+// isTold awaits what is written from now on.
+func (s *server) isTold(t *testing.T, h *history) {
+	t.Helper()
 	lost := h.newest()
 	begun, oldest := time.Now(), time.Duration(0)
-	rig.Eventually(t, "what was written since is told", func() error {
+	rig.EventuallyWithin(t, 2*rig.Patience, "what was written since is told", func() error {
 		asked := time.Now()
 		code, body := s.get(rig.LayersPath("demo", "app"), adminToken)
 		if code != 200 {
@@ -83,7 +89,7 @@ func TestAWatchWhosePacketsGetLostIsNoticed(t *testing.T) {
 		}
 		return nil
 	})
-	t.Logf("it was noticed after %v; the oldest answer was %v old", time.Since(begun), oldest)
+	t.Logf("it was told after %v; the oldest answer was %v old", time.Since(begun), oldest)
 }
 
 // A kube-apiserver that knows who is whom, and tells: good-N is user good-N, who may everything; poor-N is known and may

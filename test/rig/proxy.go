@@ -23,27 +23,47 @@ type Fault struct {
 	Cut    int           // each connection ends after so many bytes of the target
 }
 
-// A Proxy stands before a TCP server, which is reached through it as long as its fault lets through.
+// A Proxy stands before TCP servers, which are reached through it as long as its fault lets through.
 type Proxy struct {
-	URL string // with the target's scheme
+	URL string // with the scheme of what it was made for
 
-	target string
-	mu     sync.Mutex
-	fault  Fault
-	open   map[*net.TCPConn]bool
-	buried map[*net.TCPConn]bool // by the clients' ends
+	mu      sync.Mutex
+	targets []string // the first is the next connection's
+	fault   Fault
+	open    map[*net.TCPConn]bool
+	buried  map[*net.TCPConn]bool // by the clients' ends
 }
 
 // NewProxy of a server at a URL of a scheme, a host and a port.
 func NewProxy(t *testing.T, url string) *Proxy {
 	t.Helper()
-	scheme, target, _ := strings.Cut(url, "://")
+	scheme, _, _ := strings.Cut(url, "://")
 	listener, local := listenLocally(t)
-	p := &Proxy{URL: scheme + strings.TrimPrefix(local, "http"), target: target, open: map[*net.TCPConn]bool{},
+	p := &Proxy{URL: scheme + strings.TrimPrefix(local, "http"), open: map[*net.TCPConn]bool{},
 		buried: map[*net.TCPConn]bool{}}
+	p.Lead(url)
 	Accept(t, listener, func(in net.Conn) { p.pass(in.(*net.TCPConn)) })
 	t.Cleanup(p.Reset)
 	return p
+}
+
+// Lead has new connections come to these servers in turn, as a Service has that thinks them ready.
+func (p *Proxy) Lead(urls ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.targets = nil
+	for _, url := range urls {
+		_, target, _ := strings.Cut(url, "://")
+		p.targets = append(p.targets, target)
+	}
+}
+
+func (p *Proxy) next() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	target := p.targets[0]
+	p.targets = append(p.targets[1:], target)
+	return target
 }
 
 // Set is the fault from now on, also of what is open.
@@ -121,7 +141,7 @@ func (p *Proxy) pass(in *net.TCPConn) {
 	if _, ok := p.speaking(in); !ok {
 		return
 	}
-	connection, err := net.Dial("tcp", p.target)
+	connection, err := net.Dial("tcp", p.next())
 	if err != nil {
 		return
 	}
