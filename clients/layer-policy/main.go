@@ -26,6 +26,7 @@ import (
 type options struct {
 	registry, denied, host, certificates string
 	port                                 int
+	shutdownDelay                        time.Duration
 
 	providerPort, providerMaxKeys, providerMaxRequests int
 	providerClientCA                                   string
@@ -40,6 +41,8 @@ func main() {
 	flag.StringVar(&o.host, "host", "", "address to listen on; empty: all")
 	flag.IntVar(&o.port, "port", 9443, "port to listen on")
 	flag.StringVar(&o.certificates, "cert-dir", "/tmp/k8s-webhook-server/serving-certs", "where tls.crt and tls.key are")
+	flag.DurationVar(&o.shutdownDelay, "shutdown-delay", 0,
+		"how long to answer after SIGTERM, for whoever hasn't heard yet that this pod goes")
 	flag.IntVar(&o.providerPort, "provider-port", 0, "port to listen on for Gatekeeper, at /decide; 0: not at all")
 	flag.StringVar(&o.providerClientCA, "provider-client-ca", "", "file with the CA of Gatekeeper's client certificate")
 	flag.IntVar(&o.providerMaxKeys, "provider-max-keys", 200, "keys in a request of Gatekeeper's")
@@ -75,6 +78,8 @@ func (o *options) run(ctx context.Context) error {
 	server.Register("/validate-pods", &webhook.Admission{Handler: &policy{
 		rules: rules, decoder: admission.NewDecoder(scheme.Scheme)}})
 
+	server.Register("/healthz", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+
 	servers := []webhook.Server{server}
 	if o.providerPort != 0 {
 		provider, err := o.providerServer(rules)
@@ -83,11 +88,18 @@ func (o *options) run(ctx context.Context) error {
 		}
 		servers = append(servers, provider)
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := errgroup.WithContext(later(ctx, o.shutdownDelay))
 	for _, server := range servers {
 		group.Go(func() error { return server.Start(ctx) })
 	}
 	return group.Wait()
+}
+
+// later is done some time after ctx is.
+func later(ctx context.Context, delay time.Duration) context.Context {
+	delayed, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(delay, cancel) })
+	return delayed
 }
 
 // providerServer has a port of its own: kube-apiserver shows webhooks no client certificate.
@@ -110,10 +122,16 @@ func readDigests(path string) (map[string]bool, error) {
 		return nil, fmt.Errorf("--denied-layers: %w", err)
 	}
 	digests := map[string]bool{}
-	for _, line := range strings.Split(string(text), "\n") {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			digests[line] = true
+	for i, line := range strings.Split(string(text), "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
 		}
+		// What is no digest is no layer's, and would deny nothing.
+		if !digestOnly.MatchString(line) {
+			return nil, fmt.Errorf("--denied-layers: line %d is no digest, sha256: and 64 hexadecimal digits: %.100q", i+1, line)
+		}
+		digests[line] = true
 	}
 	return digests, nil
 }
