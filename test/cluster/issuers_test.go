@@ -16,13 +16,12 @@ import (
 	"strata/test/rig"
 )
 
-// defineCertManager applies cert-manager's definitions and waits until their kinds are discovered: who follows a document
-// has had them for long.
-func (c *cluster) defineCertManager() {
+// define applies another's definitions and waits until their kinds are discovered: who follows a document has had them
+// for long.
+func (c *cluster) define(whose string, kinds ...string) {
 	c.t.Helper()
-	c.kubectl("admin", "apply", "--server-side", "-f", rig.Peer(c.t, "cert-manager.yaml"))
-	c.kubectl("admin", "wait", "--for=condition=Established", "--timeout=1m", "crd", "--all")
-	rig.EventuallyWithin(c.t, time.Minute, "cert-manager's kinds are discovered", func() error {
+	c.kubectl("admin", "apply", "--server-side", "-f", rig.Peer(c.t, whose+".yaml"))
+	rig.EventuallyWithin(c.t, time.Minute, "kinds of "+whose+" are discovered", func() error {
 		// Aggregated, as kubectl asks: that document follows the definitions later than the group's own.
 		_, lists, err := c.client.Discovery().ServerGroupsAndResources()
 		if err != nil {
@@ -34,11 +33,18 @@ func (c *cluster) defineCertManager() {
 				found[list.GroupVersion+" "+resource.Kind] = true
 			}
 		}
-		if !found["cert-manager.io/v1 Certificate"] || !found["cert-manager.io/v1 Issuer"] {
-			return fmt.Errorf("no Certificate or no Issuer among %d kinds", len(found))
+		for _, kind := range kinds {
+			if !found[kind] {
+				return fmt.Errorf("no %s among %d kinds", kind, len(found))
+			}
 		}
 		return nil
 	})
+}
+
+func (c *cluster) defineCertManager() {
+	c.t.Helper()
+	c.define("cert-manager", "cert-manager.io/v1 Certificate", "cert-manager.io/v1 Issuer")
 }
 
 // issueAsCertManager writes the Secret of each Certificate in namespace strata that names hosts, all of one CA, and that
@@ -87,12 +93,35 @@ func (c *cluster) inject(ca *rig.CA, annotation string, values ...string) {
 func (c *cluster) issueAsServiceCA() *rig.CA {
 	c.t.Helper()
 	ca := rig.NewCA(c.t, "service-ca")
-	service, err := c.client.CoreV1().Services("strata").Get(context.Background(), "strata", metav1.GetOptions{})
-	c.check(err)
-	secret := service.Annotations["service.beta.openshift.io/serving-cert-secret-name"]
-	c.issue(secret, ca, false, []string{"strata.strata.svc", "strata.strata.svc.cluster.local"})
+	c.issueForService(ca, "strata")
 	c.inject(ca, "service.beta.openshift.io/inject-cabundle", "true")
 	return ca
+}
+
+// issueForService is the service CA's certificate for one Service.
+func (c *cluster) issueForService(ca *rig.CA, name string) {
+	c.t.Helper()
+	service, err := c.client.CoreV1().Services("strata").Get(context.Background(), name, metav1.GetOptions{})
+	c.check(err)
+	host := name + ".strata.svc"
+	c.issue(service.Annotations["service.beta.openshift.io/serving-cert-secret-name"], ca, false,
+		[]string{host, host + ".cluster.local"})
+}
+
+// injectIntoWebhook writes the CA into the webhook's configuration if it asks for it by the annotation.
+func (c *cluster) injectIntoWebhook(ca *rig.CA, name, annotation, value string) {
+	c.t.Helper()
+	ctx, configurations := context.Background(), c.client.AdmissionregistrationV1().ValidatingWebhookConfigurations()
+	configuration, err := configurations.Get(ctx, name, metav1.GetOptions{})
+	c.check(err)
+	if configuration.Annotations[annotation] != value {
+		c.t.Fatalf("webhook %s: %s is %q", name, annotation, configuration.Annotations[annotation])
+	}
+	for i := range configuration.Webhooks {
+		configuration.Webhooks[i].ClientConfig.CABundle = ca.PEM
+	}
+	_, err = configurations.Update(ctx, configuration, metav1.UpdateOptions{})
+	c.check(err)
 }
 
 func (c *cluster) issue(secret string, ca *rig.CA, forClientToo bool, names []string) {
