@@ -9,6 +9,11 @@
 
 namespace strata::http {
 
+inline void CutSlowest(Session& session, base::FakeClock& clock) {
+  clock.Advance(std::chrono::seconds(2));
+  if (const auto slowest = session.Slowest(clock.Now())) session.Cut(slowest->stream, clock.Now());
+}
+
 template <typename Make>
 void FuzzSession(const uint8_t* data, size_t size, Make make) {
   if (size == 0) return;
@@ -60,15 +65,18 @@ void FuzzSession(const uint8_t* data, size_t size, Make make) {
         session->Respond(id, recorder.answer(recorder.requests[i].second), clock.Now());
     }
   }
+  // A socket takes a few bytes, and then none for a while.
+  if (std::string few(64, '\0'); (mode & 2) != 0) {
+    sent += session->Produce(few, clock.Now());
+    CutSlowest(*session, clock);
+  }
   sent += Drain(*session, clock.Now()).size();
   for (int round = 0; round < 3; ++round) {
     for (const auto& [id, request] : recorder.requests)
       if (id % 5 != 0) session->Resume(id, clock.Now());
     sent += Drain(*session, clock.Now()).size();
   }
-  clock.Advance(std::chrono::seconds(2));
-  if (const auto slowest = session->Slowest(clock.Now()); slowest && (mode & 2) != 0)
-    session->Cut(slowest->stream, clock.Now());
+  if ((mode & 2) != 0) CutSlowest(*session, clock);
   for (const auto& [id, request] : recorder.requests) session->Abandon(id, clock.Now());
   sent += Drain(*session, clock.Now()).size();
   for (const auto& [id, request] : recorder.requests) {
