@@ -29,7 +29,8 @@ constexpr size_t kPlaceBytes = 2 * kCopyBytes;
 // also has to note new blocks.
 constexpr uint64_t kFillBytes = uint64_t{1} << 20;
 
-constexpr uint64_t kMaxPosition = uint64_t{1} << 62;
+// Of a position and of a generation: what is counted on from there doesn't overflow.
+constexpr uint64_t kMaxCount = uint64_t{1} << 62;
 
 static_assert(kHeadBytes + Wal::kMaxPagesBytes <= kCopyBytes);
 static_assert(2 * kPlaceBytes <= Wal::kRingStart);
@@ -127,7 +128,8 @@ std::optional<Copy> Decode(std::string_view bytes) {
   if (bytes.size() < kHeadBytes || bytes.substr(4, kMagic.size()) != kMagic) return std::nullopt;
   const auto pages = Read<uint32_t>(bytes, 36);
   if (pages > std::min(bytes.size(), kCopyBytes) - kHeadBytes) return std::nullopt;
-  if (Read<uint64_t>(bytes, 24) > kMaxPosition) return std::nullopt;
+  if (Read<uint64_t>(bytes, 16) > kMaxCount || Read<uint64_t>(bytes, 24) > kMaxCount)
+    return std::nullopt;
   if (Crc(0, bytes.substr(4, kHeadBytes - 4 + pages)) != Read<uint32_t>(bytes, 0))
     return std::nullopt;
   return Copy{.format = Read<uint32_t>(bytes, 8),
