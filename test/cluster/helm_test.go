@@ -46,13 +46,13 @@ func render(t *testing.T, args ...string) string {
 func valuesOf(overlay string) string { return filepath.Join(chart, "values", overlay+".yaml") }
 
 // A ConfigMap's name ends in a hash of what it holds, and each has a hash of its own.
-var hashed = regexp.MustCompile(`strata-registry-front-[a-z0-9]{10}\b`)
+var hashed = regexp.MustCompile(`strata-(registry-front|layer-policy)-[a-z0-9]{10}\b`)
 
 // objects of a stream of YAML, by kind and name, without what names the tool that made them.
 func objects(t *testing.T, manifests string) map[string]any {
 	t.Helper()
 	found := map[string]any{}
-	for _, document := range strings.Split("\n"+hashed.ReplaceAllString(manifests, "strata-registry-front-HASH"), "\n---\n") {
+	for _, document := range strings.Split("\n"+hashed.ReplaceAllString(manifests, "strata-$1-HASH"), "\n---\n") {
 		var object map[string]any
 		if err := yaml.Unmarshal([]byte(document), &object); err != nil {
 			t.Fatalf("%v in %s", err, document)
@@ -128,10 +128,6 @@ func TestTheChartMakesTheObjectsOfEachOverlay(t *testing.T) {
 
 // What no overlay decides: the values beside an overlay's, and the components that stand for them.
 func TestTheChartMakesTheObjectsOfEachComponent(t *testing.T) {
-	deploy, err := filepath.Abs("../../deploy")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, row := range map[string]struct {
 		overlay    string // whose values are the beginning
 		from       string // the folder of deploy/ that components are added to
@@ -145,24 +141,37 @@ func TestTheChartMakesTheObjectsOfEachComponent(t *testing.T) {
 			[]string{"monitoring", "monitoring-openshift"}, "monitoring=true"},
 		"a front that mirrors": {"openshift-registry-front", "overlays/openshift-registry-front",
 			[]string{"registry-front-mirror"}, "registryFront.mode=mirror"},
+		"a policy": {"plain-cluster", "overlays/plain-cluster", []string{"layer-policy"}, "layerPolicy.enabled=true"},
+		"a policy that Gatekeeper asks": {"openshift-beside", "overlays/openshift-beside",
+			[]string{"layer-policy", "layer-policy-gatekeeper"}, "layerPolicy.enabled=true,layerPolicy.gatekeeper=true"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			folder := t.TempDir()
-			relative, err := filepath.Rel(folder, deploy)
-			if err != nil {
-				t.Fatal(err)
-			}
-			kustomization := fmt.Sprintf("resources: [%s/%s]\ncomponents:\n", relative, row.from)
-			for _, component := range append(row.components, "labels") {
-				kustomization += fmt.Sprintf("- %s/components/%s\n", relative, component)
-			}
-			file := filepath.Join(folder, "kustomization.yaml")
-			if err := os.WriteFile(file, []byte(kustomization), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			sameObjects(t, render(t, whole, "--values="+valuesOf(row.overlay), "--set="+row.values), kustomize(t, folder))
+			sameObjects(t, render(t, whole, "--values="+valuesOf(row.overlay), "--set="+row.values),
+				kustomize(t, withComponents(t, row.from, append(row.components, "labels")...)))
 		})
 	}
+}
+
+// withComponents is a folder for kustomize: one of deploy/ with components.
+func withComponents(t *testing.T, from string, components ...string) string {
+	t.Helper()
+	deploy, err := filepath.Abs("../../deploy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	relative, err := filepath.Rel(folder, deploy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kustomization := fmt.Sprintf("resources: [%s/%s]\ncomponents:\n", relative, from)
+	for _, component := range components {
+		kustomization += fmt.Sprintf("- %s/components/%s\n", relative, component)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(kustomization), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return folder
 }
 
 func TestTheChartTakesItsOtherValues(t *testing.T) {
@@ -198,6 +207,7 @@ func TestTheChartRefusesValuesThatCannotWork(t *testing.T) {
 		"serving.from=secret":                      "serving.caBundle is needed",
 		"monitoring=true,serving.from=self-made":   "monitoring needs a certificate",
 		"registryFront.mode=route":                 "registryFront needs OpenShift's service CA",
+		"layerPolicy.denied[0]=sha256:1":           "layerPolicy/denied/0",
 	} {
 		if _, err := helm(t, "template", chart, "--set="+values); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v", values, err)

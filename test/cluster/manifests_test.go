@@ -27,12 +27,15 @@ func TestOverlaysAreAccepted(t *testing.T) {
 	if len(overlays) < 3 {
 		t.Fatalf("overlays: %v", overlays)
 	}
-	for _, overlay := range overlays {
+	for _, overlay := range append(overlays, withComponents(t, "overlays/openshift-beside", asked...)) {
 		t.Run(filepath.Base(overlay), func(t *testing.T) {
 			c.accepts(t, c.kubectl("admin", "kustomize", overlay))
 		})
 	}
 }
+
+// asked are the components of whom kube-apiserver and Gatekeeper ask about pods.
+var asked = []string{"layer-policy", "layer-policy-gatekeeper", "labels"}
 
 // accepts checks that kube-apiserver takes an installation's manifests, strictly and without a warning.
 func (c *cluster) accepts(t *testing.T, manifests string) {
@@ -66,7 +69,7 @@ func TestContainersWriteToTheirVolumesAlone(t *testing.T) {
 	if err != nil || overlays == nil {
 		t.Fatal(err, overlays)
 	}
-	for _, overlay := range overlays {
+	for _, overlay := range append(overlays, withComponents(t, "overlays/openshift-beside", asked...)) {
 		caching := 0
 		for _, pod := range podsOf(t, kustomize(t, overlay)) {
 			emptyDirs := map[string]bool{}
