@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -127,4 +128,31 @@ func podsOf(t *testing.T, manifests string) []corev1.PodSpec {
 		}
 	}
 	return pods
+}
+
+const policyComponent = "../../deploy/components/layer-policy/"
+
+// Every policy's manifests are what a real kube-apiserver takes by the definitions of Kyverno and Gatekeeper, without a
+// warning: no field is unknown. The constraint's kind is made of the template by Gatekeeper, and it isn't here.
+func TestPoliciesAreAccepted(t *testing.T) {
+	c := newControlPlane(t, "etcd-3.6")
+	c.define("kyverno", "kyverno.io/v1 ClusterPolicy")
+	c.define("gatekeeper", "templates.gatekeeper.sh/v1 ConstraintTemplate", "externaldata.gatekeeper.sh/v1beta1 Provider")
+	c.createNamespace("strata")
+	gatekeeper, err := os.ReadFile(policyComponent + "gatekeeper.yaml")
+	c.check(err)
+	withoutConstraint, _, found := strings.Cut(strings.Replace(string(gatekeeper), `caBundle: ""`, "caBundle: QQ==", 1),
+		"---\napiVersion: constraints.gatekeeper.sh/")
+	if !found {
+		t.Fatal("gatekeeper.yaml doesn't end in a constraint")
+	}
+	for _, file := range []string{policyComponent + "webhook.yaml", policyComponent + "kyverno.yaml",
+		c.write("gatekeeper.yaml", []byte(withoutConstraint)), frontComponent + "policy-kyverno.yaml"} {
+		out := c.kubectl("admin", "apply", "--dry-run=server", "--validate=strict", "-f", file)
+		// Kyverno 1.19 deprecates the kind, and has it.
+		out = strings.ReplaceAll(out, "Warning: kyverno.io/v1 ClusterPolicy is deprecated", "")
+		if strings.Contains(out, "Warning") || !strings.Contains(out, "created (server dry run)") {
+			t.Errorf("%s: %s", file, out)
+		}
+	}
 }
