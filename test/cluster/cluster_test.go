@@ -118,8 +118,9 @@ func (c *cluster) writeIdentities() {
 		"omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}`))
 	c.write("tokens.csv", []byte("admintoken,admin,1,system:masters\npullertoken,puller,2,devs\nnobodytoken,nobody,3,devs\n"+
 		"stratatoken,system:serviceaccount:strata:strata-apiserver,4,system:serviceaccounts\n"+
-		"registrytoken,system:serviceaccount:"+registryNamespace+":registry,5,system:serviceaccounts\n"))
-	for _, user := range []string{"admin", "puller", "nobody", "strata"} {
+		"registrytoken,system:serviceaccount:"+registryNamespace+":registry,5,system:serviceaccounts\n"+
+		"policytoken,system:serviceaccount:strata:strata-layer-policy,6,system:serviceaccounts\n"))
+	for _, user := range []string{"admin", "puller", "nobody", "strata", "policy"} {
 		c.write(user+".kubeconfig", c.kubeconfig(user+"token"))
 	}
 }

@@ -136,7 +136,7 @@ var (
 	}}
 	besideTheAPI = section{adopting, "Beside an OpenShift cluster, on its API", []func(*reader, string){
 		func(r *reader, _ string) {
-			r.issueAsServiceCA()
+			r.serviceCA = r.issueAsServiceCA()
 			r.nodes.settle()
 			r.awaitLayersGroup()
 		},
@@ -267,7 +267,7 @@ func (r *reader) awaitTrust(want bool) {
 // Each section that has blocks for a cluster is followed by a test.
 func TestEveryBlockForAClusterIsFollowed(t *testing.T) {
 	followed := map[string]bool{}
-	for _, s := range []section{plainCluster, onKind, besideTheAPI, besideTheEtcd, inFront, takenAway, byHand} {
+	for _, s := range []section{plainCluster, onKind, besideTheAPI, besideTheEtcd, inFront, takenAway, byHand, policies} {
 		followed[s.document+", "+s.heading] = true
 	}
 	for _, document := range []string{"README.md", "docs/operations.md", deploying, certificates, adopting} {

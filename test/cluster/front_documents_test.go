@@ -19,7 +19,7 @@ import (
 
 var inFront = section{adopting, "In front of the registry", []func(*reader, string){
 	func(r *reader, _ string) {
-		r.issue("strata-registry-front-serving", r.serviceCA, false, []string{"strata-registry-front.strata.svc"})
+		r.issueForService(r.serviceCA, "strata-registry-front")
 		r.nodes.settle()
 		// Nobody serves the group to kube-apiserver here, so that one can tell who answers.
 		r.awaitThroughTheFront("the server could not find the requested resource")

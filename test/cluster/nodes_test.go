@@ -257,15 +257,28 @@ func (n *nodes) start(it *corev1.Pod) {
 		}
 		args = append(args, strings.Replace(arg, "0.0.0.0", made.address, 1))
 	}
-	if it.Spec.ServiceAccountName == "strata-apiserver" {
+	program := filepath.Base(container.Command[0])
+	switch program {
+	case "strata-apiserver":
 		args = append(args, "--kubeconfig="+n.c.path("strata.kubeconfig"), "--file-poll-interval=1s",
 			"--shutdown-delay-duration=1s")
+	case "layer-policy":
+		args = append(args, "--kubeconfig="+n.c.path("policy.kubeconfig"), "--shutdown-delay=1s")
 	}
-	made.process = rig.Start(n.c.t, rig.Strata(n.c.t, filepath.Base(container.Command[0])), args...)
+	made.process = rig.Start(n.c.t, n.program(program), args...)
 	n.pods[it.UID] = made
 	if service := it.Spec.Subdomain; service != "" {
 		n.name(made.address, service, service+".strata.svc")
 	}
+}
+
+// program is what the container's image has.
+func (n *nodes) program(name string) string {
+	n.c.t.Helper()
+	if name == "layer-policy" {
+		return rig.Peer(n.c.t, name)
+	}
+	return rig.Strata(n.c.t, name)
 }
 
 // probe tells of the pod what its readiness probe says.
