@@ -18,6 +18,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/mutex.h"
+#include "lib/base/shares.h"
 #include "lib/base/status.h"
 #include "lib/base/string_map.h"
 
@@ -25,7 +26,8 @@ namespace strata::auth {
 
 struct ReviewCacheOptions {
   size_t max_entries = 16'384;  // the least recently used makes place
-  size_t max_waiting = 10'000;  // for answers; more are refused
+  // For answers, shared by whom they are for; more are refused.
+  size_t max_waiting = 10'000;
 };
 
 // Thread-safe. Callbacks run without the lock: inline, or on the thread that brings the answer.
@@ -47,20 +49,22 @@ class ReviewCache {
   };
 
   ReviewCache(const Options& options, const base::Clock& clock)
-      : options_(options), clock_(clock) {}
+      : options_(options), clock_(clock), waiting_(static_cast<int64_t>(options.max_waiting)) {}
 
-  // What is kept, or kResourceExhausted if too many wait. Otherwise nothing, and what `later` made
-  // is told: what whoever asked first is, or what `ask`, called before this returns, brings.
-  std::optional<Result> Get(std::string_view key, Ask ask, Later later) ABSL_LOCKS_EXCLUDED(mu_) {
+  // What is kept, or kResourceExhausted if too many wait, or too many for `user`. Otherwise
+  // nothing, and what `later` made is told: what whoever asked first is, or what `ask`, called
+  // before this returns, brings.
+  std::optional<Result> Get(std::string_view key, std::string_view user, Ask ask, Later later)
+      ABSL_LOCKS_EXCLUDED(mu_) {
     {
       base::MutexLock lock(&mu_);
       if (auto found = FindLocked(key)) return Result(std::move(found));
-      if (stats_.waiting >= options_.max_waiting)
+      auto share = waiting_.Take(user, base::Shares::Claim::kFair);
+      if (!share)
         return base::ResourceExhaustedError("too many requests wait for kube-apiserver's reviews");
       auto& waiting = in_flight_[std::string(key)];
       const bool first = waiting.empty();
-      waiting.push_back(later());
-      ++stats_.waiting;
+      waiting.push_back({later(), *std::move(share)});
       ++(first ? stats_.misses : stats_.joined);
       if (!first) return std::nullopt;
     }
@@ -72,7 +76,9 @@ class ReviewCache {
 
   Stats stats() const ABSL_LOCKS_EXCLUDED(mu_) {
     base::MutexLock lock(&mu_);
-    return stats_;
+    Stats stats = stats_;
+    stats.waiting = static_cast<size_t>(waiting_.taken());
+    return stats;
   }
 
  private:
@@ -82,6 +88,10 @@ class ReviewCache {
     base::MonotonicTime until;
   };
   using Entries = std::list<Entry>;  // the most recently used first
+  struct Waiter {
+    Done done;
+    base::Shares::Share share;
+  };
 
   std::shared_ptr<const Value> FindLocked(std::string_view key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const auto found = index_.find(key);
@@ -103,11 +113,10 @@ class ReviewCache {
 
   void Complete(const std::string& key, Result result, std::chrono::nanoseconds keep)
       ABSL_LOCKS_EXCLUDED(mu_) {
-    std::vector<Done> waiting;
+    std::vector<Waiter> waiting;
     {
       base::MutexLock lock(&mu_);
       waiting = std::move(in_flight_.extract(key).mapped());
-      stats_.waiting -= waiting.size();
       if (result.ok() && keep.count() > 0) {
         if (const auto old = index_.find(key); old != index_.end()) Drop(old->second);
         if (entries_.size() >= options_.max_entries) Drop(std::prev(entries_.end()));
@@ -116,15 +125,21 @@ class ReviewCache {
         stats_.entries = entries_.size();
       }
     }
-    for (const Done& done : waiting) done(result);
+    for (Waiter& waiter : waiting) {
+      {
+        const base::Shares::Share given_back = std::move(waiter.share);
+      }
+      waiter.done(result);
+    }
   }
 
   const Options options_;
   const base::Clock& clock_;
+  base::Shares waiting_;
   mutable base::Mutex mu_;
   Entries entries_ ABSL_GUARDED_BY(mu_);
   base::StringMap<typename Entries::iterator> index_ ABSL_GUARDED_BY(mu_);
-  base::StringMap<std::vector<Done>> in_flight_ ABSL_GUARDED_BY(mu_);
+  base::StringMap<std::vector<Waiter>> in_flight_ ABSL_GUARDED_BY(mu_);
   Stats stats_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -13,12 +13,12 @@ class ReviewCaches : public testing::Test {
   using Cache = ReviewCache<std::string>;
 
   // What the cache says at once, or "" while it waits for an answer.
-  std::string Get(Cache& cache, const std::string& key) {
+  std::string Get(Cache& cache, const std::string& key, const std::string& user = "somebody") {
     const auto text = [](const Cache::Result& r) {
       return r.ok() ? **r : std::string(base::Message(r.status()));
     };
     const auto said = cache.Get(
-        key, [&](const Cache::Answered& answered) { asked.push_back(answered); },
+        key, user, [&](const Cache::Answered& answered) { asked.push_back(answered); },
         [&]() -> Cache::Done {
           return [this, text](const Cache::Result& r) { heard.push_back(text(r)); };
         });
@@ -57,6 +57,14 @@ TEST_F(ReviewCaches, TooManyWhoWaitAreRefused) {
   Answer("1");
   EXPECT_EQ(Get(cache, "b"), "");
   EXPECT_EQ(cache.stats().waiting, 1u);
+}
+
+TEST_F(ReviewCaches, WhoAsksForMuchLeavesRoomForOthers) {
+  Cache cache({.max_waiting = 8}, clock);
+  int in = 0;
+  for (int i = 0; i < 8; ++i) in += Get(cache, "a" + std::to_string(i), "one").empty() ? 1 : 0;
+  EXPECT_EQ(in, 6);
+  EXPECT_EQ(Get(cache, "b", "another"), "");
 }
 
 TEST_F(ReviewCaches, WhatMayNotBeKeptIsToldToThoseWhoWaitAlone) {

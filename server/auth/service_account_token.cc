@@ -166,6 +166,7 @@ std::optional<Authentication> ServiceAccountToken::Authenticate(const http::Requ
   // What isn't ours, or is wrong, isn't kept: it costs little, and must not fill the cache.
   const auto kept = cache_.Get(
       {reinterpret_cast<const char*>(digest.data()), digest.size()},
+      /*user=*/"",  // what is verified here keeps nobody waiting
       [&](const Cache::Answered& answered) {
         Verdict verdict = Verify(bearer.token);
         answered(std::make_shared<const Authentication>(std::move(verdict.result)), verdict.keep);

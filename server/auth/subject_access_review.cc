@@ -64,7 +64,8 @@ size_t AttributeBytes(const api::RequestInfo& request) {
   return request.verb.size() + request.path.size();
 }
 
-std::string BodyOf(const UserInfo& user, const api::RequestInfo& request, std::string_view name) {
+kube::Request ReviewOf(const UserInfo& user, const api::RequestInfo& request,
+                       std::string_view name) {
   v1::SubjectAccessReview review;
   v1::SubjectAccessReviewSpec& spec = *review.mutable_spec();
   if (request.is_resource) {
@@ -87,7 +88,14 @@ std::string BodyOf(const UserInfo& user, const api::RequestInfo& request, std::s
     auto& to = (*spec.mutable_extra())[extra];
     for (const std::string& value : values) to.add_items(value);
   }
-  return codec::EncodeJson(review, kType);
+  kube::Request asked;
+  asked.method = "POST";
+  asked.path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+  asked.body = codec::EncodeJson(review, kType);
+  asked.on_behalf_of = user.name;
+  asked.traceparent = request.traceparent;
+  asked.retry = true;
+  return asked;
 }
 
 }  // namespace
@@ -128,9 +136,9 @@ std::optional<Decision> SubjectAccessReview::Review(const UserInfo& user,
     return {Decision::Verdict::kNoOpinion, "", std::string(base::Message(result.status()))};
   };
   const auto kept = cache_.Get(
-      KeyOf(user, request, name),
+      KeyOf(user, request, name), user.name,
       [&](const Cache::Answered& answered) {
-        Ask(BodyOf(user, request, name), request.traceparent, cacheable, answered);
+        Ask(ReviewOf(user, request, name), cacheable, answered);
       },
       [&]() -> Cache::Done {
         return [done = later(), decision_of](const Cache::Result& result) {
@@ -141,15 +149,9 @@ std::optional<Decision> SubjectAccessReview::Review(const UserInfo& user,
   return decision_of(*kept);
 }
 
-void SubjectAccessReview::Ask(const std::string& body, const std::string& traceparent,
-                              bool cacheable, const Cache::Answered& answered) const {
-  kube::Request request;
-  request.method = "POST";
-  request.path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-  request.body = body;
-  request.traceparent = traceparent;
+void SubjectAccessReview::Ask(kube::Request request, bool cacheable,
+                              const Cache::Answered& answered) const {
   request.timeout = options_.timeout;
-  request.retry = true;
   const ReviewTimer timer(metrics_, "authz");
   api_.Send(std::move(request),
             [this, cacheable, answered, timer](const base::StatusOr<kube::Response>& response) {

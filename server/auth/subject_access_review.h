@@ -39,8 +39,7 @@ class SubjectAccessReview final : public Authorizer {
   // `name` instead of the request's.
   std::optional<Decision> Review(const UserInfo& user, const api::RequestInfo& request,
                                  std::string_view name, Later later) const;
-  void Ask(const std::string& body, const std::string& traceparent, bool cacheable,
-           const Cache::Answered& answered) const;
+  void Ask(kube::Request request, bool cacheable, const Cache::Answered& answered) const;
   static base::StatusOr<std::shared_ptr<const Decision>> Read(const kube::Response& response);
 
   kube::Api& api_;

@@ -27,6 +27,13 @@ std::shared_ptr<const UserInfo> ToUser(const v1::UserInfo& from) {
   return user;
 }
 
+// Who somebody is isn't known yet: tokens that nobody issued come from somewhere, too.
+std::string_view HostOf(const http::Request& request) {
+  if (request.peer == nullptr) return {};
+  const std::string_view address = request.peer->address;
+  return address.substr(0, address.rfind(':'));
+}
+
 }  // namespace
 
 TokenReview::TokenReview(kube::Api& api, const Options& options, const base::Clock& clock,
@@ -51,12 +58,8 @@ std::optional<Authentication> TokenReview::Authenticate(const http::Request& req
   const TokenDigest digest = DigestOf(key_, bearer.token);
   const std::string_view key(reinterpret_cast<const char*>(digest.data()), digest.size());
   const auto kept = cache_.Get(
-      key,
-      [&](const Cache::Answered& answered) {
-        const std::string* trace = request.headers.Find("traceparent");
-        const bool traced = trace != nullptr && !api::TraceId(*trace).empty();
-        Ask(std::string(bearer.token), traced ? *trace : std::string(), answered);
-      },
+      key, HostOf(request),
+      [&](const Cache::Answered& answered) { Ask(request, bearer.token, answered); },
       [&]() -> Cache::Done {
         return [done = later()](const Cache::Result& answer) { done(ToResult(answer)); };
       });
@@ -74,17 +77,19 @@ Authentication TokenReview::ToResult(const Cache::Result& result) {
   return {Authentication::Result::kUser, answer.user, "", {}};
 }
 
-void TokenReview::Ask(const std::string& token, const std::string& traceparent,
+void TokenReview::Ask(const http::Request& from, std::string_view token,
                       const Cache::Answered& answered) const {
   v1::TokenReview review;
-  review.mutable_spec()->set_token(token);
+  review.mutable_spec()->set_token(std::string(token));
   for (const std::string& audience : options_.audiences)
     review.mutable_spec()->add_audiences(audience);
   kube::Request request;
   request.method = "POST";
   request.path = "/apis/authentication.k8s.io/v1/tokenreviews";
   request.body = codec::EncodeJson(review, kType);
-  request.traceparent = traceparent;
+  request.on_behalf_of = HostOf(from);
+  const std::string* trace = from.headers.Find("traceparent");
+  if (trace != nullptr && !api::TraceId(*trace).empty()) request.traceparent = *trace;
   request.timeout = options_.timeout;
   request.retry = true;
   const ReviewTimer timer(metrics_, "authn");

@@ -38,7 +38,7 @@ class TokenReview final : public Authenticator {
   };
   using Cache = ReviewCache<Answer>;
   static Authentication ToResult(const Cache::Result& result);
-  void Ask(const std::string& token, const std::string& traceparent,
+  void Ask(const http::Request& request, std::string_view token,
            const Cache::Answered& answered) const;
   base::StatusOr<std::shared_ptr<const Answer>> Read(const kube::Response& response) const;
 

@@ -16,6 +16,9 @@ struct Request {
   std::string body{};
   std::string content_type = "application/json";  // of the body
   std::string accept = "application/json";
+  // Whom it is made for, who have shares in what may be in flight; empty: the server itself, whose
+  // few requests nobody holds up.
+  std::string on_behalf_of{};
   std::string traceparent{};                  // of the request that this is made for; empty: none
   std::chrono::milliseconds timeout{10'000};  // of one attempt; of a stream, without a byte
   // Whether another attempt is made, with backoff, where client-go's webhooks make one: the

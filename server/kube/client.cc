@@ -84,6 +84,7 @@ struct Client::Transfer {
   milliseconds delay{};        // before it starts
   steady_clock::time_point started = steady_clock::now();
   int attempt = 0;
+  std::optional<base::Shares::Share> share;  // of what may be in flight
 
   // Of one attempt.
   CURL* easy = nullptr;
@@ -464,10 +465,7 @@ class Client::Loop {
   }
 
   void Finish(Transfer& transfer, base::StatusOr<Response> result) {
-    {
-      absl::MutexLock lock(&client_.mu_);
-      --client_.in_flight_;
-    }
+    transfer.share.reset();
     transfer.done(std::move(result));
   }
 
@@ -498,13 +496,13 @@ base::StatusOr<std::shared_ptr<Client>> Client::Connect(const std::string& kubec
 }
 
 Client::Client(Config config, const Options& options, obs::Metrics& metrics)
-    : options_(options), loop_(std::make_unique<Loop>(*this, std::move(config), metrics)) {
+    : options_(options),
+      in_flight_(static_cast<int64_t>(options.max_in_flight)),
+      loop_(std::make_unique<Loop>(*this, std::move(config), metrics)) {
   metrics.AddGaugeFunction("strata_kube_requests_in_flight",
                            "Requests to kube-apiserver that aren't answered yet, watches too.",
-                           {{"for", options.name}}, [this] {
-                             absl::MutexLock lock(&mu_);
-                             return static_cast<double>(in_flight_);
-                           });
+                           {{"for", options.name}},
+                           [this] { return static_cast<double>(in_flight_.taken()); });
   thread_ = std::thread([this] { loop_->Run(); });
 }
 
@@ -522,22 +520,21 @@ void Client::Stop() {
 }
 
 void Client::Enqueue(std::unique_ptr<Transfer> transfer) {
-  base::Status refused;
   const Done done = transfer->done;
+  if (!transfer->task) {
+    using Claim = base::Shares::Claim;
+    const std::string& user = transfer->request.on_behalf_of;
+    transfer->share = in_flight_.Take(user, user.empty() ? Claim::kExempt : Claim::kFair);
+    if (!transfer->share)
+      return done(
+          base::ResourceExhaustedError("too many requests to kube-apiserver are in flight"));
+  }
   {
     absl::MutexLock lock(&mu_);
-    const bool is_task = static_cast<bool>(transfer->task);
-    if (stopping_) {
-      refused = base::CancelledError("shutting down");
-    } else if (!is_task && in_flight_ >= options_.max_in_flight) {
-      refused = base::ResourceExhaustedError("too many requests to kube-apiserver are in flight");
-    } else {
-      in_flight_ += is_task ? 0 : 1;
-      queue_.push_back(std::move(transfer));
-    }
+    if (!stopping_) queue_.push_back(std::move(transfer));
   }
-  if (refused.ok()) return loop_->Wake();
-  if (done) done(refused);
+  if (transfer == nullptr) return loop_->Wake();
+  if (done) done(base::CancelledError("shutting down"));
 }
 
 void Client::Send(Request request, Done done) {

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "lib/base/shares.h"
 #include "lib/base/status.h"
 #include "lib/obs/metrics.h"
 #include "server/kube/api.h"
@@ -23,7 +24,7 @@ class Client final : public Api {
  public:
   struct Options {
     std::string name = "kube-apiserver";  // in metrics: what it is used for
-    size_t max_in_flight = 1000;          // requests; more are refused
+    size_t max_in_flight = 1000;          // requests, shared by whom they are for; more are refused
     size_t max_response_bytes = 32 << 20;
     std::chrono::milliseconds connect_timeout{5'000};
     // All attempts of one request together.
@@ -56,9 +57,9 @@ class Client final : public Api {
   void Enqueue(std::unique_ptr<Transfer> transfer) ABSL_LOCKS_EXCLUDED(mu_);
 
   const Options options_;
+  base::Shares in_flight_;
   absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  size_t in_flight_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::unique_ptr<Transfer>> queue_ ABSL_GUARDED_BY(mu_);
   const std::unique_ptr<Loop> loop_;
   std::thread thread_;

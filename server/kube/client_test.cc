@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <map>
 
 #include "test/support/http_peer.h"
 
@@ -114,15 +115,17 @@ TEST_F(KubeClient, GivesUpAtTheDeadlineAndOnAnswersThatAreTooLarge) {
 
 TEST_F(KubeClient, RefusesMoreThanItsBoundInFlightAndAnswersAllAtItsEnd) {
   HttpPeer silent([](const auto&) { return HttpPeer::Answer{"", true}; });
-  ClientOf(silent, {}, {.max_in_flight = 2});
-  std::vector<base::Status> results(3);
-  for (auto& result : results) {
-    client->Send({.path = "/"}, [&](const base::StatusOr<Response>& r) { result = r.status(); });
+  ClientOf(silent, {}, {.max_in_flight = 8});
+  const std::string one = "one", another = "another", itself;
+  std::map<std::string, int> refused, ended;
+  for (const std::string& user : {one, one, one, one, one, one, one, another, another, itself}) {
+    client->Send({.path = "/", .on_behalf_of = user}, [&, user](const base::StatusOr<Response>& r) {
+      ++(r.status().code() == base::StatusCode::kCancelled ? ended : refused)[user];
+    });
   }
-  EXPECT_EQ(results[2].code(), base::StatusCode::kResourceExhausted);
+  EXPECT_EQ(refused, (std::map<std::string, int>{{one, 1}})) << "six are three quarters";
   client->Stop();
-  EXPECT_EQ(results[0].code(), base::StatusCode::kCancelled);
-  EXPECT_EQ(results[1].code(), base::StatusCode::kCancelled);
+  EXPECT_EQ(ended, (std::map<std::string, int>{{one, 6}, {another, 2}, {itself, 1}}));
 }
 
 TEST_F(KubeClient, StreamsUntilTheReceiverHasEnough) {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hmac"
@@ -12,9 +13,11 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -260,5 +263,51 @@ func TestAfterSigtermItServesOnForTheDelayAndEndsWithZero(t *testing.T) {
 	}
 	if code, _ := s.get("/livez", ""); code != 0 {
 		t.Errorf("it still listens: %d", code)
+	}
+}
+
+// Tokens that nobody issued come from one address, more than may be asked about at a time, and what judges them is slow:
+// whoever comes from another one is let in meanwhile.
+func TestTokensByTheThousandFromOneAddressLockNobodyElseOut(t *testing.T) {
+	b, id, kube, _ := besideHostileKube(t)
+	released := make(chan struct{})
+	tell := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if bytes.Contains(body, []byte("forged-")) {
+			<-released
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		judgeOfReviews(w, r)
+	})
+	kube.answer.Store(&tell)
+	const most = 40
+	s := startServerAs(t, id, "--etcd-servers="+b.URL, "--kubeconfig="+id.path("kubeconfig"),
+		"--authentication-skip-lookup", "--authorization-mode=Webhook", fmt.Sprint("--kube-api-max-in-flight=", most))
+	flood := *s
+	transport := s.http.Transport.(*http.Transport).Clone()
+	transport.DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).DialContext
+	flood.http = &http.Client{Transport: transport, Timeout: rig.Patience}
+	var flooding sync.WaitGroup
+	for i := range 2 * most {
+		flooding.Add(1)
+		go func() {
+			defer flooding.Done()
+			if code, body := flood.get(rig.LayersPath("demo", "app"), fmt.Sprint("forged-", i)); code == 200 {
+				t.Errorf("it got %s", body)
+			}
+		}()
+	}
+	defer flooding.Wait()
+	defer close(released)
+	rig.Eventually(t, "there are as many as may be of one", func() error {
+		if asked := kube.reviews.Load(); asked < 3*most/4 {
+			return fmt.Errorf("%d reviews", asked)
+		}
+		return nil
+	})
+	for i := range 10 {
+		if code, body := s.get(rig.LayersPath("demo", "app"), fmt.Sprint("good-", i)); code != 200 {
+			t.Errorf("%d %s", code, body)
+		}
 	}
 }
