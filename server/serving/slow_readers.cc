@@ -46,8 +46,9 @@ class SlowReaders::Search {
  private:
   const std::shared_ptr<SlowReaders> owner_;
   base::Mutex mu_;
-  std::shared_ptr<Seat> seat_;  // of the slowest so far; null: none is slow
-  http::SlowestAnswer slowest_{};
+  // Of the slowest so far; null: none is slow.
+  std::shared_ptr<Seat> seat_ ABSL_GUARDED_BY(mu_);
+  http::SlowestAnswer slowest_ ABSL_GUARDED_BY(mu_){};
 };
 
 void SlowReaders::Join(std::shared_ptr<Seat> seat) {
