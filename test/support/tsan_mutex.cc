@@ -9,6 +9,8 @@ extern "C" {
 
 void __tsan_acquire(void* address);
 void __tsan_release(void* address);
+void AnnotateIgnoreSyncBegin(const char* file, int line);
+void AnnotateIgnoreSyncEnd(const char* file, int line);
 
 // NAME is the mangled method, with its parameters and the names by which they are passed on.
 #define STRATA_WRAP(RESULT, NAME, BEFORE, AFTER, PARAMETERS, ...)            \
@@ -35,6 +37,16 @@ void Acquire(const void* address) {
 }
 void Release(const void* address) {
   __tsan_release(const_cast<void*>(address));
+}
+// Whoever notifies evaluates the condition of those who wait, which is a read of the notification,
+// by code in abseil's header, before it wakes them. What orders it before all that they do then
+// isn't seen: they may end the notification.
+void BeginNotify(const void* address) {
+  Release(address);
+  AnnotateIgnoreSyncBegin(__FILE__, __LINE__);
+}
+void EndNotify(const void*) {
+  AnnotateIgnoreSyncEnd(__FILE__, __LINE__);
 }
 
 // A condition is evaluated inside of abseil, under the mutex, by the thread that waits or by one
@@ -103,8 +115,8 @@ STRATA_WRAP(bool, _ZN4absl7debian35Mutex19LockWhenWithTimeoutERKNS0_9ConditionEN
 STRATA_WRAP(bool, _ZN4absl7debian35Mutex20LockWhenWithDeadlineERKNS0_9ConditionENS0_4TimeE, Release,
             Acquire, (Mutex * self, const Condition& condition, Time deadline), self,
             Ordering(self, condition).condition(), deadline)
-STRATA_WRAP(void, _ZN4absl7debian312Notification6NotifyEv, Release, Nothing, (Notification * self),
-            self)
+STRATA_WRAP(void, _ZN4absl7debian312Notification6NotifyEv, BeginNotify, EndNotify,
+            (Notification * self), self)
 STRATA_WRAP(void, _ZNK4absl7debian312Notification19WaitForNotificationEv, Nothing, Acquire,
             (const Notification* self), self)
 STRATA_WRAP(bool, _ZNK4absl7debian312Notification30WaitForNotificationWithTimeoutENS0_8DurationE,
