@@ -72,7 +72,9 @@ class LineProtocol final : public Protocol {
               std::to_string(info_.certificate_chain.size()) + "\n";
     } else if (line.starts_with("big ")) {
       const size_t size = std::stoul(line.substr(4));
-      while (out_.size() - sent_ < size) out_ += static_cast<char>('a' + out_.size() % 26);
+      std::string text = "abcdefghijklmnopqrstuvwxyz";
+      while (text.size() < size) text += text;
+      out_.append(text, 0, size);
     } else if (line == "hold") {
       held_ = true;
       on_hold_(this);
