@@ -87,6 +87,10 @@ func Prepare(t *testing.T, name string, args ...string) *Process {
 	p := &Process{t: t, name: name, args: args}
 	t.Cleanup(func() {
 		if p.cmd != nil {
+			// Leaks are looked for when a program ends by itself (./dev sanitize).
+			if os.Getenv("STRATA_END_PROGRAMS") != "" {
+				p.Stop(syscall.SIGTERM)
+			}
 			p.Stop(syscall.SIGKILL)
 		}
 		if t.Failed() {
