@@ -32,10 +32,11 @@ if(STRATA_SANITIZE STREQUAL "thread")
   add_compile_definitions(BOOST_ASIO_DISABLE_FENCED_BLOCK)
   include_directories(BEFORE ${CMAKE_SOURCE_DIR}/test/support/tsan)
   find_package(absl REQUIRED)
-  # The first library of all: it stands before gRPC's and absl's.
   add_library(strata_tsan_grpc SHARED ${CMAKE_SOURCE_DIR}/test/support/tsan_grpc.cc)
   target_compile_options(strata_tsan_grpc PRIVATE -fno-sanitize=thread)
   target_link_libraries(strata_tsan_grpc PRIVATE ${CMAKE_DL_LIBS})
+  # The first library of all, before gRPC's and absl's.
+  add_link_options($<TARGET_FILE:strata_tsan_grpc>)
   link_libraries(strata_tsan_grpc)
   add_library(strata_tsan_mutex STATIC ${CMAKE_SOURCE_DIR}/test/support/tsan_mutex.cc)
   target_link_libraries(strata_tsan_mutex PUBLIC absl::synchronization)
