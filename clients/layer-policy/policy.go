@@ -48,5 +48,10 @@ func imagesOf(pod *corev1.Pod) []string {
 	for _, container := range pod.Spec.EphemeralContainers {
 		images = append(images, container.Image)
 	}
+	for _, volume := range pod.Spec.Volumes {
+		if volume.Image != nil {
+			images = append(images, volume.Image.Reference)
+		}
+	}
 	return images
 }

@@ -129,3 +129,13 @@ func withEphemeral(spec corev1.PodSpec, image string) corev1.PodSpec {
 		Name: "ephemeral", Image: image}}}
 	return spec
 }
+
+// withVolume has a volume of an image, among others.
+func withVolume(spec corev1.PodSpec, image string) corev1.PodSpec {
+	spec.Volumes = []corev1.Volume{
+		{Name: "empty", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+		{Name: "image", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: image}}},
+		{Name: "other", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+	}
+	return spec
+}
