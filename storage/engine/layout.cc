@@ -99,6 +99,7 @@ std::optional<Position> ParseHistoryKey(std::string_view bytes) {
   Position at;
   at.revision = Take<int64_t>(bytes);
   at.sub = Take<uint32_t>(bytes);
+  if (!IsCount(at.revision)) return std::nullopt;
   return at;
 }
 
@@ -122,6 +123,7 @@ std::optional<HistoryRecord> ParseHistory(std::string_view bytes) {
   record.lease = Take<int64_t>(bytes);
   const auto key_size = Take<uint32_t>(bytes);
   if (key_size > bytes.size() || record.kind > Kind::kTombstone) return std::nullopt;
+  if (!IsCount(record.create_revision) || !IsCount(record.version)) return std::nullopt;
   record.key = bytes.substr(0, key_size);
   record.value = bytes.substr(key_size);
   return record;
@@ -159,6 +161,7 @@ std::optional<IndexKeyParts> ParseIndexKey(std::string_view bytes) {
   if (end[0] != '\0' || end[1] != kEnd) return std::nullopt;
   bytes.remove_prefix(parts.escaped.size());
   parts.revision = ~Take<int64_t>(bytes);
+  if (!IsCount(parts.revision)) return std::nullopt;
   return parts;
 }
 
@@ -208,6 +211,7 @@ std::optional<IndexRecord> ParseIndex(std::string_view bytes) {
   record.version = Take<int64_t>(bytes);
   record.lease = Take<int64_t>(bytes);
   if (record.kind > Kind::kTombstone) return std::nullopt;
+  if (!IsCount(record.create_revision) || !IsCount(record.version)) return std::nullopt;
   return record;
 }
 

@@ -35,6 +35,12 @@ inline constexpr int64_t kOldestFormatVersion = 2;
 inline constexpr size_t kMaxKeyBytes = 480;
 inline constexpr size_t kMaxEscapedBytes = 503;
 
+// Revisions and versions are counted on from what is stored: one that is negative, or so large that
+// it could overflow, is none.
+constexpr bool IsCount(int64_t number) {
+  return number >= 0 && number <= int64_t{1} << 62;
+}
+
 enum class Kind : uint8_t { kPut = 0, kTombstone = 1 };
 
 struct Position {

@@ -34,7 +34,7 @@ TEST(Layout, OrdersIndexKeysAsTheKeysAndVersionsNewestFirst) {
   for (const std::string& key : keys) {
     EXPECT_LE(last, IndexLowerBound(key));
     last = IndexLowerBound(key);
-    for (const Revision revision : {INT64_MAX, int64_t{1} << 40, int64_t{2}, int64_t{1}}) {
+    for (const Revision revision : {int64_t{1} << 62, int64_t{1} << 40, int64_t{2}, int64_t{1}}) {
       const std::string encoded = IndexKey(key, revision);
       EXPECT_LT(last, encoded);
       last = encoded;
@@ -74,6 +74,23 @@ TEST(Layout, RefusesBytesThatItDidNotWrite) {
   EXPECT_FALSE(ParseIndex(std::string(28, '\0')));
   EXPECT_FALSE(ParseIndex(std::string(29, '\x02'))) << "a kind that isn't known";
   EXPECT_FALSE(ParseNumber("1234567"));
+}
+
+TEST(Layout, RefusesNumbersThatCannotBeCountedOn) {
+  constexpr int64_t kMost = int64_t{1} << 62;
+  const struct {
+    int64_t number;
+    bool count;
+  } kCases[] = {{0, true},          {1, true},   {kMost, true},     {kMost + 1, false},
+                {INT64_MAX, false}, {-1, false}, {INT64_MIN, false}};
+  for (const auto& c : kCases) {
+    EXPECT_EQ(ParseHistoryKey(HistoryKey({c.number, 0})).has_value(), c.count) << c.number;
+    EXPECT_EQ(ParseIndexKey(IndexKey("key", c.number)).has_value(), c.count) << c.number;
+    EXPECT_EQ(ParseIndex(EncodeIndex({.create_revision = c.number})).has_value(), c.count);
+    EXPECT_EQ(ParseIndex(EncodeIndex({.version = c.number})).has_value(), c.count) << c.number;
+    EXPECT_EQ(ParseHistory(EncodeHistory({.create_revision = c.number})).has_value(), c.count);
+    EXPECT_EQ(ParseHistory(EncodeHistory({.version = c.number})).has_value(), c.count) << c.number;
+  }
 }
 
 TEST(Layout, TakesKeysUpToWhatLmdbCanHold) {

@@ -16,17 +16,22 @@ base::Status Damaged() {
   return base::DataLossError("the store is damaged: a lease");
 }
 
+bool IsTtl(int64_t seconds) {
+  return seconds > 0 && seconds <= kMaxLeaseTtl;
+}
+
 }  // namespace
 
 base::StatusOr<std::optional<int64_t>> GrantedTtl(const tree::Txn& txn, int64_t lease) {
   STRATA_ASSIGN_OR_RETURN(const auto stored, txn.Get(Table::kLease, EncodeNumber(lease)));
   if (!stored) return std::nullopt;
   const auto ttl = ParseNumber(*stored);
-  if (!ttl) return Damaged();
+  if (!ttl || !IsTtl(*ttl)) return Damaged();
   return ttl;
 }
 
 base::Status PutLease(tree::Txn& txn, int64_t lease, int64_t ttl) {
+  if (!IsTtl(ttl)) return Damaged();
   return txn.Put(Table::kLease, EncodeNumber(lease), EncodeNumber(ttl));
 }
 
@@ -36,7 +41,7 @@ base::Status ForEachLease(const tree::Txn& txn,
   for (cursor.First(); cursor.valid(); cursor.Next()) {
     const auto id = ParseNumber(cursor.key());
     const auto ttl = ParseNumber(cursor.value());
-    if (!id || !ttl) return Damaged();
+    if (!id || !ttl || !IsTtl(*ttl)) return Damaged();
     STRATA_RETURN_IF_ERROR(visit(*id, *ttl));
   }
   return cursor.status();

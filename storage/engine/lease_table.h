@@ -14,9 +14,15 @@
 
 namespace strata::engine {
 
+// TTLs that can be asked for, in seconds, as etcd bounds them with its default election timeout.
+// What has a longer one on disk, or none, is damaged.
+inline constexpr int64_t kMinLeaseTtl = 2;
+inline constexpr int64_t kMaxLeaseTtl = 9'000'000'000;
+
 // The TTL in seconds; nothing if there is no such lease.
 base::StatusOr<std::optional<int64_t>> GrantedTtl(const tree::Txn& txn, int64_t lease);
 
+// DataLoss if it can't have that TTL.
 base::Status PutLease(tree::Txn& txn, int64_t lease, int64_t ttl);
 
 // Calls `visit` with the id and the TTL of each lease, until it returns an error.

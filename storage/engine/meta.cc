@@ -19,6 +19,12 @@ base::StatusOr<int64_t> ReadNumber(const tree::Txn& txn, std::string_view name) 
   return *number;
 }
 
+base::StatusOr<Revision> ReadRevision(const tree::Txn& txn, std::string_view name) {
+  STRATA_ASSIGN_OR_RETURN(const int64_t number, ReadNumber(txn, name));
+  if (IsCount(number)) return number;
+  return base::DataLossError(fmt::format("the store is damaged: {} can't be {}", name, number));
+}
+
 base::Status PutNumber(tree::Txn& txn, std::string_view name, int64_t number) {
   return txn.Put(Table::kMeta, name, EncodeNumber(number));
 }

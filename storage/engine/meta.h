@@ -6,6 +6,7 @@
 
 #include "lib/base/status.h"
 #include "storage/engine/tree/txn.h"
+#include "storage/engine/types.h"
 
 namespace strata::engine {
 
@@ -18,6 +19,8 @@ inline constexpr std::string_view kMetaAlarms = "alarms";  // their bits
 
 // 0 if there is none.
 base::StatusOr<int64_t> ReadNumber(const tree::Txn& txn, std::string_view name);
+// The same of a revision.
+base::StatusOr<Revision> ReadRevision(const tree::Txn& txn, std::string_view name);
 base::Status PutNumber(tree::Txn& txn, std::string_view name, int64_t number);
 
 // Chosen when the store was made.

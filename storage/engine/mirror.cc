@@ -83,7 +83,7 @@ base::Status Mirror::Append(std::span<const Version> changes) {
 
 base::StatusOr<bool> Mirror::Forget(Revision revision, size_t max_changes) {
   STRATA_ASSIGN_OR_RETURN(auto txn, env_->Begin());
-  STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadNumber(txn, kMetaCompacted));
+  STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadRevision(txn, kMetaCompacted));
   if (revision > compacted) STRATA_RETURN_IF_ERROR(PutNumber(txn, kMetaCompacted, revision));
   STRATA_ASSIGN_OR_RETURN(const bool done, ScrubStep(txn, max_changes));
   STRATA_RETURN_IF_ERROR(txn.Commit());
@@ -93,7 +93,7 @@ base::StatusOr<bool> Mirror::Forget(Revision revision, size_t max_changes) {
 base::Status Mirror::Look(Revision newest,
                           absl::FunctionRef<base::Status(const View&)> look) const {
   STRATA_ASSIGN_OR_RETURN(const tree::Txn txn, env_->Snapshot());
-  STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadNumber(txn, kMetaCompacted));
+  STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadRevision(txn, kMetaCompacted));
   base::Status seen = look(View(txn, newest, compacted));
   STRATA_RETURN_IF_ERROR(txn.Whole());
   return seen;

@@ -79,8 +79,4 @@ class Mutation {
   base::Status refusal_;
 };
 
-// Lease TTLs, in seconds, as etcd bounds them with its default election timeout.
-inline constexpr int64_t kMinLeaseTtl = 2;
-inline constexpr int64_t kMaxLeaseTtl = 9'000'000'000;
-
 }  // namespace strata::engine

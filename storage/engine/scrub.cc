@@ -48,14 +48,14 @@ base::Status RemoveOlder(tree::Txn& txn, std::string_view key, Revision revision
 }  // namespace
 
 base::StatusOr<bool> IsScrubbed(const tree::Txn& txn) {
-  STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadNumber(txn, kMetaCompacted));
-  STRATA_ASSIGN_OR_RETURN(const Revision scrubbed, ReadNumber(txn, kMetaScrubbed));
+  STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadRevision(txn, kMetaCompacted));
+  STRATA_ASSIGN_OR_RETURN(const Revision scrubbed, ReadRevision(txn, kMetaScrubbed));
   return scrubbed >= compacted;
 }
 
 base::StatusOr<bool> ScrubStep(tree::Txn& txn, size_t max_changes) {
-  STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadNumber(txn, kMetaCompacted));
-  STRATA_ASSIGN_OR_RETURN(const Revision scrubbed, ReadNumber(txn, kMetaScrubbed));
+  STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadRevision(txn, kMetaCompacted));
+  STRATA_ASSIGN_OR_RETURN(const Revision scrubbed, ReadRevision(txn, kMetaScrubbed));
   if (scrubbed >= compacted) return true;
 
   std::vector<Seen> seen;

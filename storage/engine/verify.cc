@@ -6,6 +6,7 @@
 
 #include "lib/base/bytes.h"
 #include "storage/engine/layout.h"
+#include "storage/engine/lease_table.h"
 #include "storage/engine/meta.h"
 #include "storage/engine/tree/cursor.h"
 
@@ -67,11 +68,13 @@ base::StatusOr<Verified> VerifyTables(const tree::Txn& txn) {
                     entries, found.changes));
   }
   const auto accept = [](std::string_view, std::string_view) { return base::OkStatus(); };
-  STRATA_RETURN_IF_ERROR(Walk(txn, Table::kLease, accept));
+  STRATA_RETURN_IF_ERROR(ForEachLease(txn, [](int64_t, int64_t) { return base::OkStatus(); }));
   STRATA_RETURN_IF_ERROR(Walk(txn, Table::kLeaseKey, accept));
-  for (const std::string_view name :
-       {kMetaCluster, kMetaMember, kMetaCompacted, kMetaScrubbed, kMetaAlarms}) {
+  for (const std::string_view name : {kMetaCluster, kMetaMember, kMetaAlarms}) {
     STRATA_RETURN_IF_ERROR(ReadNumber(txn, name).status());
+  }
+  for (const std::string_view name : {kMetaCompacted, kMetaScrubbed}) {
+    STRATA_RETURN_IF_ERROR(ReadRevision(txn, name).status());
   }
   return found;
 }

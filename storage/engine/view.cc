@@ -111,7 +111,7 @@ KeyValue ToKeyValue(const ChangeRef& change) {
 }
 
 base::StatusOr<View> View::Of(const tree::Txn& txn) {
-  STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadNumber(txn, kMetaCompacted));
+  STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadRevision(txn, kMetaCompacted));
   Cursor cursor(txn, Table::kHistory);
   cursor.Last();
   STRATA_RETURN_IF_ERROR(cursor.status());
