@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -100,96 +99,5 @@ func TestPodsRunWhatIsBuiltOnTheBase(t *testing.T) {
 	s.Stop(syscall.SIGKILL)
 	if refused, said := j.refused(t, created(t, "shop", running(shop.Good))); !refused {
 		t.Errorf("Strata is gone: %q", said)
-	}
-}
-
-// said is a client that answers paths by itself, and fails with all others.
-type said struct {
-	engineapi.Client
-	t       *testing.T
-	answers map[string]string
-}
-
-var asked = regexp.MustCompile(`^(` + ofBase + `|` + ofImages + `(sha256:[0-9a-f]{64}|an?-[a-z-]+))$`)
-
-func (s said) RawAbsPath(_ context.Context, path, _ string, _ io.Reader) ([]byte, error) {
-	if !asked.MatchString(path) {
-		s.t.Errorf("it asks for %s", path)
-	}
-	answer, ok := s.answers[path]
-	if !ok {
-		return nil, fmt.Errorf("%s isn't there", path)
-	}
-	return []byte(answer), nil
-}
-
-const (
-	ofBase   = "/apis/layers.strata.dev/v1alpha1/namespaces/openshift/imagestreamlayers/base"
-	ofImages = "/apis/layers.strata.dev/v1alpha1/imagelayers/"
-)
-
-// A server that is broken, or hostile, or of a version to come.
-func TestAnAnswerWithoutWhatIsLookedForLetsNothingPass(t *testing.T) {
-	const rightBase, right = `{"images": {"sha256:7": {"layers": ["sha256:a", "sha256:b"]}}}`,
-		`{"layers": [{"name": "sha256:a"}, {"name": "sha256:b"}, {"name": "sha256:c"}]}`
-	image, child := ofImages+rig.Digest(1), ofImages+rig.Digest(2)
-	request := created(t, "shop", running("registry/shop/app@"+rig.Digest(1)))
-	passesWith := func(answers map[string]string) (bool, string) {
-		refused, why := newJudge(t, said{t: t, answers: answers}).refused(t, request)
-		return !refused, why
-	}
-	passes := func(base, of, ofChild string) (bool, string) {
-		return passesWith(map[string]string{ofBase: base, image: of, child: ofChild})
-	}
-	list := `{"manifests": ["` + rig.Digest(2) + `"]}`
-	for name, answers := range map[string][3]string{
-		"the right ones": {rightBase, right, ""},
-		"of a list":      {rightBase, list, right},
-		"without more":   {`{"images": {"sha256:7": {"layers": ["sha256:a"]}, "sha256:8": {}, "sha256:9": {"layers": []}}}`, right, ""},
-	} {
-		if ok, why := passes(answers[0], answers[1], answers[2]); !ok {
-			t.Errorf("%s: refused: %s", name, why)
-		}
-	}
-	for what, answers := range map[string]map[string]string{
-		"the base":  {image: right},
-		"the image": {ofBase: rightBase},
-		"the child": {ofBase: rightBase, image: list},
-	} {
-		if ok, _ := passesWith(answers); ok {
-			t.Errorf("%s isn't told: it passes", what)
-		}
-	}
-	broken := []string{``, `null`, `true`, `[]`, `"x"`, `7`, `{}`, `{`, `{"kind": "Status", "status": "Failure"}`}
-	for _, base := range append([]string{`{"images": null}`, `{"images": {}}`, `{"images": []}`, `{"images": "x"}`,
-		`{"images": {"sha256:7": {}}}`, `{"images": {"sha256:7": {"layers": []}}}`, `{"images": {"sha256:7": null}}`,
-		`{"images": {"sha256:7": {"layers": null}}}`, `{"images": {"sha256:7": {"layers": ["sha256:b"]}}}`,
-		`{"images": {"sha256:7": {"layers": [""]}}}`, `{"images": {"sha256:7": {"layers": ["", ""]}}}`,
-		`{"images": {"sha256:7": {"layers": "sha256:a"}}}`, `{"images": {"sha256:7": {"layers": [null]}}}`,
-		`{"images": {"sha256:7": {"imageMissing": true}}}`, `{"items": []}`}, broken...) {
-		if ok, _ := passes(base, right, right); ok {
-			t.Errorf("of the base %s: it passes", base)
-		}
-	}
-	for _, of := range append([]string{`{"layers": null}`, `{"layers": []}`, `{"layers": {}}`, `{"layers": "sha256:asha256:b"}`,
-		`{"layers": [{}]}`, `{"layers": [null]}`, `{"layers": ["sha256:a", "sha256:b"]}`, `{"layers": [{"name": ""}]}`,
-		`{"layers": [{"name": "sha256:a"}]}`, `{"layers": [{"name": "sha256:b"}, {"name": "sha256:a"}]}`,
-		`{"layers": [{"name": "x', 'x') || starts_with('"}]}`, `{"layers": [{"name": "') || true || ('"}]}`,
-		`{"layers": [{"name": "{{ bases[0] }}"}]}`, `{"layers": [{"name": "\\', @)] || '"}]}`, `{"layers": [{"name": "*"}]}`,
-		`{"layers": [{"name": ["sha256:a", "sha256:b"]}]}`, `{"unreadable": "cut off"}`, `{"items": [` + right + `]}`}, broken...) {
-		if ok, _ := passes(rightBase, of, of); ok {
-			t.Errorf("of the image %s: it passes", of)
-		}
-		if ok, _ := passes(rightBase, list, of); ok {
-			t.Errorf("of a child %s: it passes", of)
-		}
-	}
-	for _, of := range []string{`{"manifests": [null]}`, `{"manifests": [null, null]}`, `{"manifests": {}}`, `{"manifests": ""}`,
-		`{"manifests": "` + rig.Digest(2) + `"}`, `{"manifests": [7]}`, `{"manifests": [[]]}`, `{"manifests": [{}]}`,
-		`{"manifests": [""]}`, `{"manifests": ["../../../../api/v1/secrets"]}`, `{"manifests": ["' || '"]}`, `{"manifests": ["` + rig.Digest(2) + `", "` + rig.Digest(3) + `"]}`,
-		`{"manifests": {"0": "` + rig.Digest(2) + `"}}`, `{"manifests": [["` + rig.Digest(2) + `"]]}`} {
-		if ok, why := passes(rightBase, of, right); ok {
-			t.Errorf("of a list %s: it passes: %s", of, why)
-		}
 	}
 }

@@ -84,7 +84,8 @@ func listValue(t *testing.T, n int, children ...int) string {
 	list := &imagev1.Image{ObjectMeta: metav1.ObjectMeta{Name: rig.Digest(n)},
 		DockerImageManifestMediaType: "application/vnd.docker.distribution.manifest.list.v2+json"}
 	for _, child := range children {
-		list.DockerImageManifests = append(list.DockerImageManifests, imagev1.ImageManifest{Digest: rig.Digest(child), OS: "linux"})
+		list.DockerImageManifests = append(list.DockerImageManifests,
+			imagev1.ImageManifest{Digest: rig.Digest(child), OS: "linux"})
 	}
 	return rig.Encode(t, "Image", list)
 }
