@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -154,5 +155,50 @@ func TestPoliciesAreAccepted(t *testing.T) {
 		if strings.Contains(out, "Warning") || !strings.Contains(out, "created (server dry run)") {
 			t.Errorf("%s: %s", file, out)
 		}
+	}
+}
+
+// The names by which the policies' webhook and provider are asked are those of the certificate that cert-manager puts where
+// the pods look for it, and whose CA it writes into the webhook.
+func TestPoliciesAreAskedByTheNamesOfTheirCertificate(t *testing.T) {
+	made := objects(t, kustomize(t, withComponents(t, "overlays/plain-cluster", "layer-policy")))
+	read := func(file string) map[string]any {
+		text, err := os.ReadFile(policyComponent + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return objects(t, string(text))
+	}
+	at := func(object any, path ...any) any {
+		t.Helper()
+		for _, step := range path {
+			switch step := step.(type) {
+			case string:
+				object = object.(map[string]any)[step]
+			case int:
+				object = object.([]any)[step]
+			}
+		}
+		return object
+	}
+	hook := read("webhook.yaml")["admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration <nil>/strata-layer-policy"]
+	issued := at(hook, "metadata", "annotations", "cert-manager.io/inject-ca-from").(string)
+	certificate := made["cert-manager.io/v1 Certificate "+issued]
+	if certificate == nil {
+		t.Fatalf("no Certificate %s", issued)
+	}
+	service := at(hook, "webhooks", 0, "clientConfig", "service")
+	host := fmt.Sprintf("%s.%s.svc", at(service, "name"), at(service, "namespace"))
+	if names := at(certificate, "spec", "dnsNames").([]any); !slices.Contains(names, any(host)) {
+		t.Errorf("the webhook is asked as %s, and its certificate has %v", host, names)
+	}
+	provider := read("gatekeeper.yaml")["externaldata.gatekeeper.sh/v1beta1 Provider <nil>/strata-layer-policy"]
+	if url := at(provider, "spec", "url").(string); !strings.HasPrefix(url, "https://"+host+":") {
+		t.Errorf("the provider is asked as %s", url)
+	}
+	deployment := made["apps/v1 Deployment strata/strata-layer-policy"]
+	mounted := at(deployment, "spec", "template", "spec", "volumes", 1, "secret", "secretName")
+	if secret := at(certificate, "spec", "secretName"); secret != mounted {
+		t.Errorf("the certificate is put into %v, and the pods look into %v", secret, mounted)
 	}
 }
