@@ -34,6 +34,8 @@ class Alphabet {
     }
   }
 
+  bool empty() const { return letters_.empty(); }
+
   // What comes first in a key decides; a byte that doesn't occur counts as the next one that does.
   uint64_t NumberOf(std::string_view text) const {
     uint64_t number = 0;
@@ -88,6 +90,7 @@ void CutByPrefix(const KeyRange& range, std::string_view prefix, size_t shared, 
 void CutByNumber(const KeyRange& range, std::span<const client::KeyValue> found, size_t shared,
                  size_t count, std::vector<std::string>& cuts) {
   const Alphabet alphabet(found, shared);
+  if (alphabet.empty()) return;
   const uint64_t first = alphabet.NumberOf(std::string_view(range.begin).substr(shared));
   const uint64_t last = alphabet.NumberOf(std::string_view(range.end).substr(shared));
   if (last <= first) return;

@@ -57,6 +57,13 @@ TEST(KeyRange, PartsAreNeighboursWhateverTheKeys) {
   }
 }
 
+TEST(KeyRange, KeysThatEndWhereTheRangeBeginsTellNothing) {
+  const KeyRange range{After("k"), std::string("k\0\0x", 4)};
+  const auto parts = Divide(range, Keys({"k"}), 8);
+  ASSERT_EQ(parts.size(), 1u);
+  ExpectNeighbours(range, parts);
+}
+
 TEST(KeyRange, OnePartIsTheRange) {
   const auto parts = Divide({"b", "z"}, Keys({"a"}), 1);
   ASSERT_EQ(parts.size(), 1u);
