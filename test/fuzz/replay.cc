@@ -1,6 +1,7 @@
 // Runs a fuzz target's entry point without libFuzzer, so that ordinary builds exercise it: every
-// file of the given folders, and of each file its prefixes and a fixed set of single-byte changes.
-// Deterministic; seconds at most.
+// file of the given folders, and of each file its prefixes and a fixed set of single-byte changes,
+// but of those that a fuzzer has learnt (keep.py), which come of such changes. Deterministic;
+// seconds at most.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -52,8 +53,12 @@ int main(int argc, char** argv) {
   const auto share = std::chrono::milliseconds(20'000) / static_cast<int>(seeds.size());
   for (const auto& path : seeds) {
     std::ifstream file(path, std::ios::binary);
-    RunWithMutations({std::istreambuf_iterator<char>(file), {}},
-                     std::chrono::steady_clock::now() + share);
+    const std::string seed{std::istreambuf_iterator<char>(file), {}};
+    if (path.filename().string().starts_with("learnt-")) {
+      Run(seed);
+    } else {
+      RunWithMutations(seed, std::chrono::steady_clock::now() + share);
+    }
   }
   std::printf("%zu seeds replayed\n", seeds.size());
   return 0;
