@@ -2,6 +2,7 @@
 
 #include <absl/time/time.h>
 #include <fmt/format.h>
+#include <google/protobuf/stubs/logging.h>
 #include <stdlib.h>
 
 #include <CLI/CLI.hpp>
@@ -210,8 +211,10 @@ int Serve(const Flags& flags) {
   base::HoldSignals();
   base::RaiseFileLimit();
   // gRPC has a log of its own, on stderr; what it says of a taken port we say ourselves, in one
-  // line.
+  // line. protobuf would write a line there of each text of a client's that is no UTF-8, and wait
+  // for it.
   setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
+  google::protobuf::SetLogHandler(nullptr);
   const base::SystemClock clock;
   obs::Metrics metrics;
   const obs::Logger log({flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText,

@@ -1,6 +1,7 @@
 #include "storage/tool/commands.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/stubs/logging.h>
 
 #include <CLI/CLI.hpp>
 
@@ -66,8 +67,9 @@ int WithStore(ConnectOptions& options,
     return Fail(base::Message(usable), kBadUsage);
   }
   // What gRPC would log is in the errors that it returns. Before its first use; people may ask for
-  // more.
+  // more. The same of protobuf.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  google::protobuf::SetLogHandler(nullptr);
   const base::SystemClock clock;
   obs::Metrics metrics;
   auto connection = Connection::Open(options, clock, obs::NullLogger(), metrics);

@@ -75,6 +75,24 @@ func TestEtcdctlWorksOnTheStore(t *testing.T) {
 	}
 }
 
+// protobuf would write a line of its own, and wait where nobody reads them.
+func TestAClientWritesNothingToTheStoresLog(t *testing.T) {
+	b := rig.StartBackend(t, "strata-storage")
+	c := b.Client(t)
+	before := b.Output()
+	for range 10 {
+		if _, err := c.Authenticate(context.Background(), "no \xff UTF-8", "\xfe"); err == nil {
+			t.Error("the store has no users")
+		}
+	}
+	if _, err := c.Put(context.Background(), "k", "\xff"); err != nil {
+		t.Fatal(err)
+	}
+	if said := strings.TrimPrefix(b.Output(), before); said != "" {
+		t.Errorf("the store said: %s", said)
+	}
+}
+
 // What a dashboard, a probe and an operator see.
 func TestHealthAndMetricsTellOfTheStore(t *testing.T) {
 	b := rig.StartBackend(t, "strata-storage")
