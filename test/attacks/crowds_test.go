@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
 	"strata/test/rig"
 )
 
@@ -83,6 +84,7 @@ func TestManyWatchesAreToldOfAChange(t *testing.T) {
 	for opened := 0; opened < n; opened += perConnection {
 		c := s.connect(t)
 		c.listen()
+		c.raw(http2.FrameWindowUpdate, 0, 0, u32(1<<30)) // for the events of all
 		for i := 0; i < min(perConnection, n-opened); i++ {
 			c.ask(streamsInDemo+"?watch=true&resourceVersion="+s.revision(t), greedyToken)
 		}

@@ -136,8 +136,16 @@ func (c *h2) hear() bool {
 	return true
 }
 
-// await waits until what was heard is enough; false once the connection has ended without.
-func (c *h2) await(what string, enough func() bool) bool {
+// await waits until what was heard is enough.
+func (c *h2) await(what string, enough func() bool) {
+	c.t.Helper()
+	if !c.hears(what, enough) {
+		c.t.Fatalf("%s: the connection has ended before: %s", what, c.end)
+	}
+}
+
+// hears is false once the connection has ended without enough.
+func (c *h2) hears(what string, enough func() bool) bool {
 	c.t.Helper()
 	patience := time.After(rig.Patience)
 	for {
@@ -162,7 +170,7 @@ func (c *h2) await(what string, enough func() bool) bool {
 // statusOf waits for the answer on a stream: its status, "reset …", or how the connection ended before.
 func (c *h2) statusOf(id uint32) string {
 	c.t.Helper()
-	if !c.await("an answer", func() bool { return c.status[id] != "" }) {
+	if !c.hears("an answer", func() bool { return c.status[id] != "" }) {
 		return c.end
 	}
 	c.mu.Lock()
