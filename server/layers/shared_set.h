@@ -121,7 +121,10 @@ class SharedSet<Pointer, By>::Node : public boost::intrusive_ref_counter<Node> {
   // The node, or a copy of it if others have it too.
   static NodePointer Own(NodePointer node) {
     if (node->use_count() == 1) return node;
-    if (!node->is_branch()) return Resized(std::move(node), kNowhere, node->count());
+    if (!node->is_branch()) {
+      const size_t count = node->count();  // arguments are evaluated in any order
+      return Resized(std::move(node), kNowhere, count);
+    }
     NodePointer copy = MakeBranch();
     std::copy_n(node->children(), kWays, copy->children());
     return copy;
