@@ -54,8 +54,10 @@ class Scope {
   friend class Watch;
   friend class Hub;
 
-  // All that its watches wait for; they don't any more.
-  std::vector<std::shared_ptr<Watch>> TakeWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // Those of its watches that wait; they don't any more. That `mu` guards what each notes of itself
+  // is more than the analysis can follow.
+  std::vector<std::shared_ptr<Watch>> TakeWaiting()
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
   const ScopeKey key_;
   base::Revision from_ ABSL_GUARDED_BY(mu);

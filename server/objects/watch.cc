@@ -103,12 +103,11 @@ std::optional<Watch::Next> Watch::Gather(base::Revision& bookmark) {
     hub_.NoteBehind();
     return Next::kWork;
   }
-  const auto& events = scope_->events_;
-  for (size_t at = next_ - scope_->first_; at < events.size(); ++at) {
+  for (size_t at = next_ - scope_->first_; at < scope_->events_.size(); ++at) {
+    const std::shared_ptr<Event>& event = scope_->events_[at];
     // A revision is taken whole, so that what was delivered is a revision.
-    if (pending_.size() >= kMostGathered && pending_.back()->revision() != events[at]->revision())
-      break;
-    pending_.push_back(events[at]);
+    if (pending_.size() >= kMostGathered && pending_.back()->revision() != event->revision()) break;
+    pending_.push_back(event);
     ++next_;
   }
   if (!pending_.empty()) return std::nullopt;
@@ -189,10 +188,9 @@ void Watch::ReadInitial() {
 bool Watch::Join() {
   base::MutexLock lock(&scope_->mu);
   if (delivered_ < scope_->from_) return false;
-  const auto& events = scope_->events_;
-  const auto next = std::find_if(events.begin(), events.end(),
+  const auto next = std::find_if(scope_->events_.begin(), scope_->events_.end(),
                                  [&](const auto& event) { return event->revision() > delivered_; });
-  next_ = scope_->first_ + static_cast<uint64_t>(next - events.begin());
+  next_ = scope_->first_ + static_cast<uint64_t>(next - scope_->events_.begin());
   floor_ = delivered_;
   phase_ = Phase::kLive;
   return true;
