@@ -24,9 +24,6 @@ struct Seen {
   base::Revision revision;
   std::string layers;
   friend bool operator==(const Seen&, const Seen&) = default;
-  friend void PrintTo(const Seen& seen, std::ostream* out) {
-    *out << seen.revision << " " << seen.layers;
-  }
 };
 using World = std::map<std::string, Seen>;
 

@@ -107,7 +107,6 @@ class StoreClient : public testing::Test {
   ~StoreClient() override {
     client.reset();
     server.Shutdown(absl::Seconds(1));
-    store.reset();
     std::filesystem::remove_all(directory);
   }
 

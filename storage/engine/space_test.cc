@@ -122,7 +122,7 @@ TEST(Defragmentation, ReadersAndWritersGoOnAround) {
     });
   }
   threads.emplace_back([&] {
-    for (int i = 0; !stop; ++i) failures += !store->Put({.key = "w", .value = "x"}).ok();
+    while (!stop) failures += !store->Put({.key = "w", .value = "x"}).ok();
   });
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(Defragment(*store).ok());
   stop = true;
