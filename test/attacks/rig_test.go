@@ -149,6 +149,8 @@ func (s *server) dial(t *testing.T, protocol string) *tls.Conn {
 	t.Helper()
 	config := s.tls.Clone()
 	config.NextProtos = []string{protocol}
+	// What is written at once comes at once, up to 16 KiB.
+	config.DynamicRecordSizingDisabled = true
 	connection, err := tls.Dial("tcp", s.address, config)
 	if err != nil {
 		t.Fatal(err)
