@@ -131,8 +131,7 @@ std::vector<std::string_view> SourceIps(const http::Request& request) {
   };
   if (const std::string* real = request.headers.Find("x-real-ip")) add(*real);
   if (request.peer != nullptr) {
-    std::string_view address = request.peer->address;
-    address = address.substr(0, address.rfind(':'));
+    std::string_view address = request.peer->host();
     if (address.starts_with('[')) address = address.substr(1, address.size() - 2);
     if (IsIp(address) && (ips.empty() || ips.back() != address)) ips.push_back(address);
   }

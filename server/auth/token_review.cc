@@ -29,9 +29,7 @@ std::shared_ptr<const UserInfo> ToUser(const v1::UserInfo& from) {
 
 // Who somebody is isn't known yet: tokens that nobody issued come from somewhere, too.
 std::string_view HostOf(const http::Request& request) {
-  if (request.peer == nullptr) return {};
-  const std::string_view address = request.peer->address;
-  return address.substr(0, address.rfind(':'));
+  return request.peer == nullptr ? std::string_view() : request.peer->host();
 }
 
 }  // namespace

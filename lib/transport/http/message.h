@@ -46,6 +46,9 @@ class Headers {
 
 // The other end of the connection, shared by its requests.
 struct Peer {
+  // The address without its port: "192.0.2.1", "[2001:db8::1]".
+  std::string_view host() const { return std::string_view(address).substr(0, address.rfind(':')); }
+
   std::string address;  // "192.0.2.1:5312", "[2001:db8::1]:5312"
   std::vector<std::string>
       certificate_chain;  // DER, leaf first, as presented and not verified; empty if none
