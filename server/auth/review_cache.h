@@ -90,7 +90,7 @@ class ReviewCache {
   using Entries = std::list<Entry>;  // the most recently used first
   struct Waiter {
     Done done;
-    base::Shares::Share share;
+    std::optional<base::Shares::Share> share;  // until it is told
   };
 
   std::shared_ptr<const Value> FindLocked(std::string_view key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -126,9 +126,7 @@ class ReviewCache {
       }
     }
     for (Waiter& waiter : waiting) {
-      {
-        const base::Shares::Share given_back = std::move(waiter.share);
-      }
+      waiter.share.reset();
       waiter.done(result);
     }
   }
