@@ -12,10 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
-	"testing"
 	"time"
 
 	"sigs.k8s.io/yaml"
@@ -163,76 +161,6 @@ func (f *front) awaitAnswer(words ...string) time.Duration {
 		return nil
 	})
 	return time.Since(began)
-}
-
-// A gate stands before a port. It can lead elsewhere, hold bytes back, and let nothing pass.
-type gate struct {
-	port   int
-	target atomic.Int64 // 0: refuses
-	delay  atomic.Int64 // of each piece, nanoseconds
-	shut   atomic.Bool
-
-	mu   sync.Mutex
-	open map[net.Conn]bool
-}
-
-func newGate(t *testing.T, target int) *gate {
-	t.Helper()
-	g := &gate{port: rig.FreePort(t), open: map[net.Conn]bool{}}
-	g.target.Store(int64(target))
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", g.port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rig.Accept(t, listener, g.pass)
-	return g
-}
-
-// lead sends new connections elsewhere and ends those that are open.
-func (g *gate) lead(target int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.target.Store(int64(target))
-	for connection := range g.open {
-		connection.Close()
-	}
-}
-
-func (g *gate) pass(in net.Conn) {
-	defer in.Close()
-	g.mu.Lock()
-	g.open[in] = true
-	target := g.target.Load()
-	g.mu.Unlock()
-	defer func() {
-		g.mu.Lock()
-		delete(g.open, in)
-		g.mu.Unlock()
-	}()
-	out, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", target))
-	if err != nil {
-		return
-	}
-	go g.copy(out, in)
-	g.copy(in, out)
-}
-
-func (g *gate) copy(to, from net.Conn) {
-	defer to.Close()
-	buffer := make([]byte, 1<<16)
-	for {
-		n, err := from.Read(buffer)
-		if err != nil {
-			return
-		}
-		time.Sleep(time.Duration(g.delay.Load()))
-		for g.shut.Load() {
-			time.Sleep(5 * time.Millisecond)
-		}
-		if _, err := to.Write(buffer[:n]); err != nil {
-			return
-		}
-	}
 }
 
 // A fake answers as nobody should in Strata's place, with Strata's certificate.

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,14 +42,14 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:
 subjects: [{kind: User, name: "system:serviceaccount:openshift-image-registry:registry"}]
 `
 
-// A fronted cluster: openshift-apiserver's part is played by a Strata behind the aggregator; another one, behind gates,
-// is the front's.
+// A fronted cluster: openshift-apiserver's part is played by a Strata behind the aggregator; another one, behind
+// proxies, is the front's.
 type fronted struct {
 	*cluster
 	second     *rig.Process
 	secondPort int
-	gate       *gate // before the second one
-	etcdGate   *gate // between that one and its records
+	before     *rig.Proxy // of the second one
+	behind     *rig.Proxy // between that one and its records
 	fake       *fake
 	direct     string // a kubeconfig for the registry without a front
 	want       []reply
@@ -60,15 +62,12 @@ func newFronted(t *testing.T) *fronted {
 	c.startStrata()
 	c.register()
 	f := &fronted{cluster: c, secondPort: rig.FreePort(t), fake: c.startFake()}
-	var etcd int
-	_, err := fmt.Sscanf(c.records.URL, "http://127.0.0.1:%d", &etcd)
-	c.check(err)
-	f.etcdGate = newGate(t, etcd)
+	f.behind = rig.NewProxy(t, c.records.URL)
 	behind := *c
-	behind.records = &rig.Backend{URL: fmt.Sprintf("http://127.0.0.1:%d", f.etcdGate.port)}
+	behind.records = &rig.Backend{URL: f.behind.URL}
 	// The component's flag.
 	f.second = behind.startStrataOn(f.secondPort, "--freshness-read-timeout=1s")
-	f.gate = newGate(t, f.secondPort)
+	f.before = rig.NewProxy(t, at(f.secondPort))
 	c.kubectl("admin", "apply", "-f", c.write("registry.yaml", []byte(registryRole)))
 	c.storeApp()
 	c.awaitAvailable()
@@ -77,6 +76,23 @@ func newFronted(t *testing.T) *fronted {
 	f.direct = c.write("registry.kubeconfig", c.kubeconfig("registrytoken"))
 	f.want = newRegistry(t, f.direct).every()
 	return f
+}
+
+func at(port int) string { return fmt.Sprintf("https://127.0.0.1:%d", port) }
+
+// lead has the front come to another server in place of the second Strata, by new connections.
+func (f *fronted) lead(port int) {
+	f.before.Lead(at(port))
+	f.before.Reset()
+}
+
+func (f *fronted) startFrontOfSecond(mode string) *front {
+	f.t.Helper()
+	before, err := url.Parse(f.before.URL)
+	f.check(err)
+	port, err := strconv.Atoi(before.Port())
+	f.check(err)
+	return f.startFront(mode, port)
 }
 
 func (f *fronted) awaitSecond() {
@@ -101,8 +117,8 @@ func (f *fronted) faults() []fault {
 	answers := func(name string, answer func(http.ResponseWriter), tried string) fault {
 		return fault{name, func() {
 			f.fake.answer.Store(answer)
-			f.gate.lead(f.fake.port)
-		}, func() { f.gate.lead(f.secondPort) }, true, tried}
+			f.lead(f.fake.port)
+		}, func() { f.lead(f.secondPort) }, true, tried}
 	}
 	opened := "tried=[418"
 	faults := []fault{
@@ -111,15 +127,15 @@ func (f *fronted) faults() []fault {
 			f.second.Launch()
 			f.awaitSecond()
 		}, false, opened},
-		{"slow", func() { f.gate.delay.Store(int64(3 * time.Second)) }, func() {
-			f.gate.delay.Store(0)
-			f.gate.lead(f.secondPort)
+		{"slow", func() { f.before.Set(rig.Fault{Delay: 4 * time.Second}) }, func() {
+			f.before.Set(rig.Fault{})
+			f.lead(f.secondPort)
 		}, false, opened},
-		{"cut off from its etcd", func() { f.etcdGate.shut.Store(true) }, func() {
-			f.etcdGate.shut.Store(false)
+		{"cut off from its etcd", func() { f.behind.Set(rig.Fault{Silent: true}) }, func() {
+			f.behind.Set(rig.Fault{})
 			f.awaitSecond()
 		}, false, opened},
-		{"another's certificate", func() { f.gate.lead(f.kubePort) }, func() { f.gate.lead(f.secondPort) }, true, opened},
+		{"another's certificate", func() { f.lead(f.kubePort) }, func() { f.lead(f.secondPort) }, true, opened},
 		answers("an answer that comes late", func(w http.ResponseWriter) {
 			time.Sleep(3 * time.Second)
 			status(http.StatusOK)(w)
@@ -136,7 +152,7 @@ func (f *fronted) faults() []fault {
 // The registry's calls, while the front's Strata fails in every way: each has the answer that it has without a front.
 func TestNoCallOfTheRegistryFailsBehindTheFront(t *testing.T) {
 	f := newFronted(t)
-	front := f.startFront("route", f.gate.port)
+	front := f.startFrontOfSecond("route")
 	front.awaitStrata(f)
 	for name, kubeconfig := range map[string]string{"without the front": f.direct, "through it": front.kubeconfig()} {
 		alone := &load{registries: []*registry{newRegistry(t, kubeconfig)}}
@@ -231,7 +247,7 @@ func (f *front) served() string {
 }
 
 func (f *fronted) mirrors(t *testing.T) {
-	front := f.startFront("mirror", f.gate.port)
+	front := f.startFrontOfSecond("mirror")
 	r := newRegistry(t, front.kubeconfig())
 	check := func(during string) {
 		t.Helper()
@@ -250,7 +266,7 @@ func (f *fronted) mirrors(t *testing.T) {
 	})
 	asked := f.fake.asked.Load()
 	f.fake.answer.Store(func(w http.ResponseWriter) { fmt.Fprint(w, `{"kind":"Lie"}`) })
-	f.gate.lead(f.fake.port)
+	f.lead(f.fake.port)
 	check("Strata lies")
 	rig.Eventually(t, "Strata is asked by the registry's token", func() error {
 		if f.fake.asked.Load() == asked || f.fake.token.Load() != "Bearer registrytoken" {
@@ -258,7 +274,7 @@ func (f *fronted) mirrors(t *testing.T) {
 		}
 		return nil
 	})
-	f.gate.lead(f.secondPort)
+	f.lead(f.secondPort)
 	f.second.Signal(syscall.SIGSTOP)
 	began := time.Now()
 	check("Strata is stopped")
