@@ -5,7 +5,6 @@ package gatekeeper
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -22,7 +21,6 @@ import (
 	"github.com/open-policy-agent/frameworks/constraint/pkg/core/templates"
 	"github.com/open-policy-agent/frameworks/constraint/pkg/externaldata"
 	"github.com/open-policy-agent/gatekeeper/v3/pkg/target"
-	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -107,19 +105,11 @@ func (e *engine) require(t *testing.T, known bool) {
 // violations are what is said against a pod of the namespace, sorted.
 func (e *engine) violations(t *testing.T, namespace string, spec corev1.PodSpec) []string {
 	t.Helper()
-	pod := &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Name: "pod", Namespace: namespace}, Spec: spec}
-	raw, err := json.Marshal(pod)
-	if err != nil {
-		t.Fatal(err)
-	}
+	request := shop.Created(t, namespace, spec)
 	responses, err := e.Review(context.Background(), &target.AugmentedReview{IsAdmission: true,
 		Namespace: &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
 			ObjectMeta: metav1.ObjectMeta{Name: namespace}},
-		AdmissionRequest: &admissionv1.AdmissionRequest{
-			Kind: metav1.GroupVersionKind{Version: "v1", Kind: "Pod"}, Operation: admissionv1.Create,
-			Name: pod.Name, Namespace: namespace, Object: runtime.RawExtension{Raw: raw},
-		}}, reviews.EnforcementPoint(webhook))
+		AdmissionRequest: &request}, reviews.EnforcementPoint(webhook))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,14 +122,6 @@ func (e *engine) violations(t *testing.T, namespace string, spec corev1.PodSpec)
 	}
 	slices.Sort(said)
 	return said
-}
-
-func running(images ...string) corev1.PodSpec {
-	var spec corev1.PodSpec
-	for _, image := range images {
-		spec.Containers = append(spec.Containers, corev1.Container{Image: image})
-	}
-	return spec
 }
 
 // startProvider is layer-policy's, on a port that Gatekeeper's certificate is wanted at.
@@ -162,7 +144,7 @@ func TestPodsAreRefusedAsTheProviderSays(t *testing.T) {
 	certificate, key := s.CA.Client(t, "gatekeeper-webhook-service")
 	e := newEngine(t, port, s.CA.PEM, s.Write(t, "client.crt", certificate), s.Write(t, "client.key", key))
 	rig.EventuallyWithin(t, 2*rig.Patience, "the provider answers", func() error {
-		if said := e.violations(t, "shop", running(shop.Good)); said != nil {
+		if said := e.violations(t, "shop", shop.Running(shop.Good)); said != nil {
 			return fmt.Errorf("%q", said)
 		}
 		return nil
@@ -177,23 +159,17 @@ func TestPodsAreRefusedAsTheProviderSays(t *testing.T) {
 		spec          corev1.PodSpec
 		want, further []string // further: what is said as well with requireKnown
 	}{
-		{"images without the layer", "shop", running(shop.Good, shop.Good), nil, nil},
-		{"one with it", "shop", running(shop.Good, shop.Bad), []string{contains(shop.Bad)}, nil},
-		{"one whose child has it", "shop", running(shop.BadList), []string{contains(shop.BadList)}, nil},
-		{"an init container", "shop", corev1.PodSpec{InitContainers: running(shop.Bad).Containers,
-			Containers: running(shop.Good).Containers}, []string{contains(shop.Bad)}, nil},
-		{"an ephemeral container", "shop", corev1.PodSpec{Containers: running(shop.Good).Containers,
-			EphemeralContainers: []corev1.EphemeralContainer{
-				{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Image: shop.Bad}}}},
+		{"images without the layer", "shop", shop.Running(shop.Good, shop.Good), nil, nil},
+		{"one with it", "shop", shop.Running(shop.Good, shop.Bad), []string{contains(shop.Bad)}, nil},
+		{"one whose child has it", "shop", shop.Running(shop.BadList), []string{contains(shop.BadList)}, nil},
+		{"an init container", "shop", shop.WithInit(shop.Running(shop.Good), shop.Bad), []string{contains(shop.Bad)}, nil},
+		{"an ephemeral container", "shop", shop.WithEphemeral(shop.Running(shop.Good), shop.Bad),
 			[]string{contains(shop.Bad)}, nil},
-		{"a volume's image", "shop", corev1.PodSpec{Containers: running(shop.Good).Containers, Volumes: []corev1.Volume{
-			{Name: "empty", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
-			{Name: "image", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: shop.Bad}}}}},
-			[]string{contains(shop.Bad)}, nil},
-		{"a record that can't be read", "shop", running(shop.Unreadable, shop.Good), []string{unreadable}, nil},
-		{"images that nobody knows", "shop", running(shop.Unknown, shop.Streamless, shop.Elsewhere), nil,
+		{"a volume's image", "shop", shop.WithVolume(shop.Running(shop.Good), shop.Bad), []string{contains(shop.Bad)}, nil},
+		{"a record that can't be read", "shop", shop.Running(shop.Unreadable, shop.Good), []string{unreadable}, nil},
+		{"images that nobody knows", "shop", shop.Running(shop.Unknown, shop.Streamless, shop.Elsewhere), nil,
 			[]string{unknown(shop.Elsewhere), unknown(shop.Unknown), unknown(shop.Streamless)}},
-		{"a namespace that is left out", "kube-system", running(shop.Bad, shop.Unknown), nil, nil},
+		{"a namespace that is left out", "kube-system", shop.Running(shop.Bad, shop.Unknown), nil, nil},
 	} {
 		for _, requireKnown := range []bool{false, true} {
 			e.require(t, requireKnown)
@@ -210,7 +186,7 @@ func TestPodsAreRefusedAsTheProviderSays(t *testing.T) {
 
 	refusedFor := func(why string) {
 		t.Helper()
-		said := e.violations(t, "shop", running(shop.Good, shop.Elsewhere))
+		said := e.violations(t, "shop", shop.Running(shop.Good, shop.Elsewhere))
 		if !slices.ContainsFunc(said, func(msg string) bool {
 			return strings.HasPrefix(msg, "image "+shop.Good+": layer-policy: ")
 		}) {
@@ -229,7 +205,7 @@ func TestPodsAreRefusedWhereTheProviderDoesNotKnowGatekeeper(t *testing.T) {
 	stranger, key := rig.NewCA(t, "stranger").Client(t, "gatekeeper-webhook-service")
 	e := newEngine(t, port, s.CA.PEM, s.Write(t, "client.crt", stranger), s.Write(t, "client.key", key))
 	rig.EventuallyWithin(t, 2*time.Minute, "the provider refuses a stranger", func() error {
-		said := e.violations(t, "shop", running(shop.Good))
+		said := e.violations(t, "shop", shop.Running(shop.Good))
 		if len(said) != 1 || !strings.Contains(said[0], "image "+shop.Good+": layer-policy: ") ||
 			!strings.Contains(said[0], "tls: ") {
 			return fmt.Errorf("%q", said)

@@ -9,6 +9,7 @@ import (
 
 	engineapi "github.com/kyverno/kyverno/pkg/engine/api"
 
+	"strata/test/policies/shop"
 	"strata/test/rig"
 )
 
@@ -58,7 +59,7 @@ func passes(t *testing.T, base, ofImage, ofChild string) (bool, string) {
 			delete(each, path)
 		}
 	}
-	refused, why := newJudge(t, answers{t: t, each: each}).refused(t, created(t, "shop", running("registry/shop/app@"+image)))
+	refused, why := newJudge(t, answers{t: t, each: each}).refused(t, shop.Created(t, "shop", shop.Running("registry/shop/app@"+image)))
 	return !refused, why
 }
 

@@ -3,7 +3,6 @@ package kyverno
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -21,10 +20,10 @@ import (
 	policyvalidation "github.com/kyverno/kyverno/pkg/validation/policy"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
+
+	"strata/test/policies/shop"
 )
 
 // judge is Kyverno's engine with the policy, as its admission controller has it.
@@ -62,31 +61,12 @@ func newJudge(t *testing.T, client engineapi.Client) *judge {
 	return j
 }
 
-var pods = metav1.GroupVersionResource{Version: "v1", Resource: "pods"}
-
-// created asks for a new pod of the namespace.
-func created(t *testing.T, namespace string, spec corev1.PodSpec) admissionv1.AdmissionRequest {
-	t.Helper()
-	return admissionv1.AdmissionRequest{Kind: metav1.GroupVersionKind{Version: "v1", Kind: "Pod"}, Resource: pods,
-		Operation: admissionv1.Create, Namespace: namespace, Name: "pod", Object: pod(t, namespace, spec)}
-}
-
 // updated asks that a pod becomes another, by a subresource if it has a name.
 func updated(t *testing.T, subresource string, before, after corev1.PodSpec) admissionv1.AdmissionRequest {
 	t.Helper()
-	request := created(t, "shop", after)
-	request.Operation, request.SubResource, request.OldObject = admissionv1.Update, subresource, pod(t, "shop", before)
+	request := shop.Created(t, "shop", after)
+	request.Operation, request.SubResource, request.OldObject = admissionv1.Update, subresource, shop.Pod(t, "shop", before)
 	return request
-}
-
-func pod(t *testing.T, namespace string, spec corev1.PodSpec) runtime.RawExtension {
-	t.Helper()
-	raw, err := json.Marshal(&corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Name: "pod", Namespace: namespace}, Spec: spec})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return runtime.RawExtension{Raw: raw}
 }
 
 // refused tells whether Kyverno's webhook would refuse it, and why.
@@ -104,38 +84,4 @@ func (j *judge) refused(t *testing.T, request admissionv1.AdmissionRequest) (boo
 		said = append(said, string(rule.Status())+": "+rule.Message())
 	}
 	return engineutils.BlockRequest(response, j.policy.GetSpec().GetFailurePolicy(ctx)), strings.Join(said, "\n")
-}
-
-// running is a pod's spec with an image in each container.
-func running(images ...string) corev1.PodSpec {
-	return corev1.PodSpec{Containers: containers(images...)}
-}
-
-func containers(images ...string) []corev1.Container {
-	var all []corev1.Container
-	for i, image := range images {
-		all = append(all, corev1.Container{Name: string(rune('a' + i)), Image: image})
-	}
-	return all
-}
-
-func withInit(spec corev1.PodSpec, image string) corev1.PodSpec {
-	spec.InitContainers = []corev1.Container{{Name: "init", Image: image}}
-	return spec
-}
-
-func withEphemeral(spec corev1.PodSpec, image string) corev1.PodSpec {
-	spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
-		Name: "ephemeral", Image: image}}}
-	return spec
-}
-
-// withVolume has a volume of an image, among others.
-func withVolume(spec corev1.PodSpec, image string) corev1.PodSpec {
-	spec.Volumes = []corev1.Volume{
-		{Name: "empty", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
-		{Name: "image", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: image}}},
-		{Name: "other", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
-	}
-	return spec
 }

@@ -58,37 +58,37 @@ func TestPodsRunWhatIsBuiltOnTheBase(t *testing.T) {
 		request admissionv1.AdmissionRequest
 		why     string // it is refused; empty if it isn't
 	}{
-		{"what is built on it", created(t, "shop", running(shop.Good)), ""},
-		{"the base itself", created(t, "shop", running(shop.Base)), ""},
-		{"all children are", created(t, "shop", running(shop.GoodList)), ""},
-		{"several", created(t, "shop", withEphemeral(withInit(running(shop.Good, shop.Base), shop.GoodList), shop.Good)), ""},
-		{"by a digest that a tag stands before", created(t, "shop",
-			running(strings.Replace(shop.Good, "@", ":latest@", 1))), ""},
-		{"another registry's copy", created(t, "shop", running("elsewhere.example.com/x@"+rig.Digest(1))), ""},
-		{"what isn't", created(t, "shop", running(shop.Bad)), notBuilt},
-		{"one of several isn't", created(t, "shop", running(shop.Good, shop.Bad)), notBuilt},
-		{"a child isn't", created(t, "shop", running(shop.BadList)), notBuilt},
-		{"an init container's isn't", created(t, "shop", withInit(running(shop.Good), shop.Bad)), notBuilt},
-		{"an ephemeral container's isn't", created(t, "shop", withEphemeral(running(shop.Good), shop.Bad)), notBuilt},
-		{"a volume's is", created(t, "shop", withVolume(running(shop.Good), shop.Base)), ""},
-		{"a volume's isn't", created(t, "shop", withVolume(running(shop.Good), shop.Bad)), notBuilt},
-		{"beside a volume, one isn't", created(t, "shop", withVolume(running(shop.Bad), shop.Good)), notBuilt},
-		{"an image without layers", created(t, "shop", running(shop.Registry+"/openshift/base@"+rig.Digest(8))), "error"},
-		{"a record that is gone", created(t, "shop", running(shop.Unreadable)), unknown},
-		{"an image that nobody knows", created(t, "shop", running(shop.Unknown)), unknown},
-		{"a tag", created(t, "shop", running(shop.Registry+"/shop/app:latest")), "an-image-without-a-digest"},
-		{"a path instead of a digest", created(t, "shop",
-			running(shop.Registry+"/shop/app@sha256:/../../../../api/v1/secrets")), "an-image-without-a-digest"},
-		{"two digests", created(t, "shop", running(shop.Good+"@"+rig.Digest(2))), "an-image-without-a-digest"},
-		{"an image is exchanged", updated(t, "", running(shop.Good), running(shop.Bad)), notBuilt},
-		{"a bad pod gets worse", updated(t, "", running(shop.Bad), running(shop.Bad, shop.Bad)), notBuilt},
-		{"an ephemeral container is added", updated(t, "ephemeralcontainers", running(shop.Good),
-			withEphemeral(running(shop.Good), shop.Bad)), notBuilt},
-		{"one is added to a bad pod", updated(t, "ephemeralcontainers", running(shop.Bad),
-			withEphemeral(running(shop.Bad), shop.Bad)), notBuilt},
-		{"one is added that is built on it", updated(t, "ephemeralcontainers", running(shop.Good),
-			withEphemeral(running(shop.Good), shop.GoodList)), ""},
-		{"a namespace that is left out", created(t, "kube-system", running(shop.Bad)), ""},
+		{"what is built on it", shop.Created(t, "shop", shop.Running(shop.Good)), ""},
+		{"the base itself", shop.Created(t, "shop", shop.Running(shop.Base)), ""},
+		{"all children are", shop.Created(t, "shop", shop.Running(shop.GoodList)), ""},
+		{"several", shop.Created(t, "shop", shop.WithEphemeral(shop.WithInit(shop.Running(shop.Good, shop.Base), shop.GoodList), shop.Good)), ""},
+		{"by a digest that a tag stands before", shop.Created(t, "shop",
+			shop.Running(strings.Replace(shop.Good, "@", ":latest@", 1))), ""},
+		{"another registry's copy", shop.Created(t, "shop", shop.Running("elsewhere.example.com/x@"+rig.Digest(1))), ""},
+		{"what isn't", shop.Created(t, "shop", shop.Running(shop.Bad)), notBuilt},
+		{"one of several isn't", shop.Created(t, "shop", shop.Running(shop.Good, shop.Bad)), notBuilt},
+		{"a child isn't", shop.Created(t, "shop", shop.Running(shop.BadList)), notBuilt},
+		{"an init container's isn't", shop.Created(t, "shop", shop.WithInit(shop.Running(shop.Good), shop.Bad)), notBuilt},
+		{"an ephemeral container's isn't", shop.Created(t, "shop", shop.WithEphemeral(shop.Running(shop.Good), shop.Bad)), notBuilt},
+		{"a volume's is", shop.Created(t, "shop", shop.WithVolume(shop.Running(shop.Good), shop.Base)), ""},
+		{"a volume's isn't", shop.Created(t, "shop", shop.WithVolume(shop.Running(shop.Good), shop.Bad)), notBuilt},
+		{"beside a volume, one isn't", shop.Created(t, "shop", shop.WithVolume(shop.Running(shop.Bad), shop.Good)), notBuilt},
+		{"an image without layers", shop.Created(t, "shop", shop.Running(shop.Registry+"/openshift/base@"+rig.Digest(8))), "error"},
+		{"a record that is gone", shop.Created(t, "shop", shop.Running(shop.Unreadable)), unknown},
+		{"an image that nobody knows", shop.Created(t, "shop", shop.Running(shop.Unknown)), unknown},
+		{"a tag", shop.Created(t, "shop", shop.Running(shop.Registry+"/shop/app:latest")), "an-image-without-a-digest"},
+		{"a path instead of a digest", shop.Created(t, "shop",
+			shop.Running(shop.Registry+"/shop/app@sha256:/../../../../api/v1/secrets")), "an-image-without-a-digest"},
+		{"two digests", shop.Created(t, "shop", shop.Running(shop.Good+"@"+rig.Digest(2))), "an-image-without-a-digest"},
+		{"an image is exchanged", updated(t, "", shop.Running(shop.Good), shop.Running(shop.Bad)), notBuilt},
+		{"a bad pod gets worse", updated(t, "", shop.Running(shop.Bad), shop.Running(shop.Bad, shop.Bad)), notBuilt},
+		{"an ephemeral container is added", updated(t, "ephemeralcontainers", shop.Running(shop.Good),
+			shop.WithEphemeral(shop.Running(shop.Good), shop.Bad)), notBuilt},
+		{"one is added to a bad pod", updated(t, "ephemeralcontainers", shop.Running(shop.Bad),
+			shop.WithEphemeral(shop.Running(shop.Bad), shop.Bad)), notBuilt},
+		{"one is added that is built on it", updated(t, "ephemeralcontainers", shop.Running(shop.Good),
+			shop.WithEphemeral(shop.Running(shop.Good), shop.GoodList)), ""},
+		{"a namespace that is left out", shop.Created(t, "kube-system", shop.Running(shop.Bad)), ""},
 	} {
 		refused, said := j.refused(t, test.request)
 		if refused != (test.why != "") || !strings.Contains(said, test.why) {
@@ -97,7 +97,7 @@ func TestPodsRunWhatIsBuiltOnTheBase(t *testing.T) {
 	}
 
 	s.Stop(syscall.SIGKILL)
-	if refused, said := j.refused(t, created(t, "shop", running(shop.Good))); !refused {
+	if refused, said := j.refused(t, shop.Created(t, "shop", shop.Running(shop.Good))); !refused {
 		t.Errorf("Strata is gone: %q", said)
 	}
 }
