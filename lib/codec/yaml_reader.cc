@@ -80,8 +80,8 @@ class JsonWriter {
     uint32_t value;
   };
   struct Members {
-    std::vector<Member> list{};
-    base::StringMap<size_t> by_key{};
+    std::vector<Member> list;
+    base::StringMap<size_t> by_key;
   };
 
   base::Status Value(uint32_t at) {

@@ -50,10 +50,9 @@ Analysis Analyze(std::string_view text) {
     const size_t next = i + length;
     const bool followed_by_space = next >= text.size() || text[next] == ' ' || text[next] == '\t';
     if (i == 0) {
-      if (length == 1 &&
-          std::string_view("#,[]{}&*!|>'\"%@`").find(text[0]) != std::string_view::npos) {
-        indicators = true;
-      } else if ((c == '?' || c == ':' || c == '-') && followed_by_space) {
+      if ((length == 1 &&
+           std::string_view("#,[]{}&*!|>'\"%@`").find(text[0]) != std::string_view::npos) ||
+          ((c == '?' || c == ':' || c == '-') && followed_by_space)) {
         indicators = true;
       }
     } else if ((c == ':' && followed_by_space) || (c == '#' && preceded_by_space)) {

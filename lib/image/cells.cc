@@ -14,7 +14,7 @@ namespace {
 
 using std::chrono::seconds;
 
-using Time = ::k8s::io::apimachinery::pkg::apis::meta::v1::Time;
+using ::k8s::io::apimachinery::pkg::apis::meta::v1::Time;
 
 constexpr int kTagsWidth = 40;
 
@@ -102,16 +102,15 @@ void DescribeEvent(const v1::TagEvent& event, int64_t wanted, TagState& state) {
   } else if (!event.docker_image_reference().empty()) {
     state.source = event.docker_image_reference();
   }
-  if (!state.source.empty() && state.spec.empty()) {
-    state.spec = "Push";
-  } else if (state.spec != "Track" && comparable && event.generation() > wanted) {
-    state.spec = "Push";
-  }
+  const bool came_alone = !state.source.empty() && state.spec.empty();
+  const bool is_newer = state.spec != "Track" && comparable && event.generation() > wanted;
+  if (came_alone || is_newer) state.spec = "Push";
 }
 
 }  // namespace
 
 std::string HumanDuration(seconds duration) {
+  constexpr int64_t kDay = 24, kYear = 365 * kDay;  // in hours
   const int64_t s = duration.count(), minutes = s / 60, hours = (s + 1800) / 3600;
   if (s < 1) return "Less than a second";
   if (s == 1) return "1 second";
@@ -120,10 +119,10 @@ std::string HumanDuration(seconds duration) {
   if (minutes < 60) return fmt::format("{} minutes", minutes);
   if (hours == 1) return "About an hour";
   if (hours < 48) return fmt::format("{} hours", hours);
-  if (hours < 24 * 14) return fmt::format("{} days", hours / 24);
-  if (hours < 24 * 60) return fmt::format("{} weeks", hours / 24 / 7);
-  if (hours < 24 * 365 * 2) return fmt::format("{} months", hours / 24 / 30);
-  return fmt::format("{} years", s / 3600 / 24 / 365);
+  if (hours < 14 * kDay) return fmt::format("{} days", hours / kDay);
+  if (hours < 60 * kDay) return fmt::format("{} weeks", hours / kDay / 7);
+  if (hours < 2 * kYear) return fmt::format("{} months", hours / kDay / 30);
+  return fmt::format("{} years", s / 3600 / kYear);
 }
 
 Cells CellsOf(const v1::Image& image, base::WallTime /*now*/) {

@@ -13,7 +13,7 @@
 namespace strata::image {
 namespace {
 
-using ObjectMeta = k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+using k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 // The reference's limit for repositories; it keeps keys within what the embedded store takes.
 constexpr size_t kMaxName = 255;

@@ -214,7 +214,7 @@ void Policy::Add(const Binding& binding) {
       const std::string& account_ns =
           subject.namespace_().empty() ? binding.ns : subject.namespace_();
       if (account_ns.empty()) continue;
-      who = fmt::format("ServiceAccount {}", api::Quote(name + "/" + account_ns));
+      who = fmt::format("ServiceAccount {}", api::Quote(fmt::format("{}/{}", name, account_ns)));
       name = fmt::format("system:serviceaccount:{}:{}", account_ns, subject.name());
     }
     Grants& grants = (subject.kind() == "Group" ? groups_ : users_)[name];

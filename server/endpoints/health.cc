@@ -92,7 +92,7 @@ http::Response Health::Answer(std::string_view path, bool verbose,
     for (size_t i = 0; i < unmatched.size(); ++i) {
       report += fmt::format("{}\"{}\"", i == 0 ? "" : ",", base::Printable(unmatched[i], 64));
     }
-    report += "\n";
+    report += '\n';
   }
   if (failed) return PlainText(500, fmt::format("{}{} check failed\n", report, endpoint));
   if (!verbose) return PlainText(200, "ok");

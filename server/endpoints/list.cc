@@ -41,7 +41,11 @@ base::StatusOr<std::string> Beginning(objects::ListMaker& maker, bool& whole) {
     STRATA_ASSIGN_OR_RETURN(std::string piece, maker.Next());
     whole = piece.empty();
     if (whole) break;
-    bytes = bytes.empty() ? std::move(piece) : bytes + piece;
+    if (bytes.empty()) {
+      bytes = std::move(piece);
+    } else {
+      bytes.append(piece);
+    }
   }
   return bytes;
 }

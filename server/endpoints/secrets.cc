@@ -21,8 +21,8 @@
 namespace strata::endpoints {
 namespace {
 
+using ::k8s::io::api::core::v1::Secret;
 using std::chrono::milliseconds;
-using Secret = ::k8s::io::api::core::v1::Secret;
 
 constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
 // With the value "true" on a secret that isn't for images.
@@ -95,7 +95,7 @@ std::string Encode(const SecretsHandler::List& list, const registry::Resource& r
 
 }  // namespace
 
-void SecretsHandler::Serve(std::shared_ptr<Call> call) {
+void SecretsHandler::Serve(const std::shared_ptr<Call>& call) {
   if (const auto refused = RefuseNameless(*call)) return call->Fail(*refused);
   const std::optional<layers::Form> form = NegotiateForm(*call);
   if (!form) return;

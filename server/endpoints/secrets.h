@@ -27,7 +27,7 @@ class SecretsHandler {
       : kube_(kube), askers_(std::move(askers)), clock_(clock) {}
 
   // The stream needn't be there: its name is looked at by nobody.
-  void Serve(std::shared_ptr<Call> call);
+  void Serve(const std::shared_ptr<Call>& call);
 
  private:
   void Ask(Call& call, const layers::Form& form) const;

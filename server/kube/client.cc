@@ -476,12 +476,12 @@ class Client::Loop {
   std::string base_url_, connect_to_, host_header_;
   std::string tls_host_;  // that its certificate has to be for
   std::shared_ptr<const x509::Pool> roots_;
-  steady_clock::time_point roots_until_{};
+  steady_clock::time_point roots_until_;
   base::Owned<curl_slist, curl_slist_free_all> connect_list_;
   std::map<CURL*, std::unique_ptr<Transfer>> active_;
   std::multimap<steady_clock::time_point, std::unique_ptr<Transfer>> waiting_;
   std::string token_;
-  steady_clock::time_point token_until_{};
+  steady_clock::time_point token_until_;
   std::minstd_rand random_{std::random_device()()};
 };
 

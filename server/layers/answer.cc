@@ -22,8 +22,8 @@
 namespace strata::layers {
 namespace {
 
-using ObjectMeta = k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-using PartialObjectMetadata = k8s::io::apimachinery::pkg::apis::meta::v1::PartialObjectMetadata;
+using k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+using k8s::io::apimachinery::pkg::apis::meta::v1::PartialObjectMetadata;
 
 constexpr size_t kWarnings = 5;  // shown; more are counted
 

@@ -11,12 +11,12 @@ namespace {
 
 constexpr std::string_view kPrefix = "sha256:";
 
-// The value of a lower-case hexadecimal digit; negative for anything else.
+// The value of a lower-case hexadecimal digit; 255 for anything else.
 constexpr auto kHexValues = [] {
-  std::array<int8_t, 256> values{};
-  values.fill(-1);
+  std::array<uint8_t, 256> values{};
+  values.fill(255);
   for (int i = 0; i < 16; ++i)
-    values[static_cast<uint8_t>("0123456789abcdef"[i])] = static_cast<int8_t>(i);
+    values[static_cast<uint8_t>("0123456789abcdef"[i])] = static_cast<uint8_t>(i);
   return values;
 }();
 
@@ -44,14 +44,14 @@ struct NameTable::Key {
 
   bool Parse() {
     if (text.size() != kDigestText || !text.starts_with(kPrefix)) return false;
-    int wrong = 0;
+    int all = 0;
     for (size_t i = 0; i < digest.size(); ++i) {
       const int high = kHexValues[static_cast<uint8_t>(text[7 + 2 * i])];
       const int low = kHexValues[static_cast<uint8_t>(text[8 + 2 * i])];
-      wrong |= high | low;
+      all |= high | low;
       digest[i] = static_cast<uint8_t>((high & 15) << 4 | (low & 15));
     }
-    return wrong >= 0;
+    return all < 16;
   }
 
   std::string_view text;

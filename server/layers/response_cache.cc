@@ -16,7 +16,7 @@ constexpr size_t kUseBytes = 60;
 size_t SizeOf(const Encoded& answer) {
   size_t bytes = kAnswerOverhead + answer.body.capacity();
   for (const auto& texts : {&answer.warnings, &answer.missing})
-    for (const std::string& text : *texts) bytes += sizeof text + text.capacity();
+    for (const std::string& text : *texts) bytes += sizeof(std::string) + text.capacity();
   return bytes;
 }
 

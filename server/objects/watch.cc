@@ -198,8 +198,8 @@ bool Watch::Join() {
 
 void Watch::ReadHistory() {
   floor_ = delivered_;
-  const auto next =
-      hub_.history().Changes(delivered_ + 1, hub_.known(), kPieceBytes, [&](replica::Event change) {
+  const auto next = hub_.history().Changes(
+      delivered_ + 1, hub_.known(), kPieceBytes, [&](const replica::Event& change) {
         if (change.now.id.kind != kind_.record) return;
         if (!request_.query.ns.empty() && change.now.id.ns != request_.query.ns) return;
         if (auto event = EventOf(kind_, change)) pending_.push_back(std::move(event));

@@ -20,7 +20,10 @@ std::string Bytes(int64_t bytes) {
   auto value = static_cast<double>(bytes);
   size_t unit = 0;
   // What would be printed as 1024.0 of a unit is 1.0 of the next.
-  for (; value >= 1023.95; value /= 1024) ++unit;
+  while (value >= 1023.95) {
+    value /= 1024;
+    ++unit;
+  }
   return fmt::format("{:.1f}{}", value, kUnits[unit]);
 }
 

@@ -115,7 +115,7 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
   net::Channel& channel_;
   const std::shared_ptr<Link> link_;
   std::unique_ptr<http::Session> session_;
-  MonotonicTime now_{};
+  MonotonicTime now_;
   bool in_request_ = false;
 };
 

@@ -202,7 +202,7 @@ base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::Dial(
     if (socket >= 0) close(socket);
     return net::SystemError("connecting", errno);
   }
-  const auto made = std::make_shared<const Connection>(
+  auto made = std::make_shared<const Connection>(
       grpc::CreateCustomInsecureChannelFromFd(url, socket, Arguments(address, options)),
       std::move(tunnel), duplicate);
   STRATA_RETURN_IF_ERROR(Greet(*made, end, deadline));

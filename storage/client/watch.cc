@@ -128,10 +128,10 @@ base::Status Watch::Stream::Open() {
     if (phase == Phase::kOver) return base::CancelledError("the watch is over");
     if (phase == Phase::kOpen) return base::OkStatus();
   }
-  const base::Status status = TryOpen();
+  base::Status status = TryOpen();
   if (status.ok()) return status;
   SetOver();
-  return Leave(status);
+  return Leave(std::move(status));
 }
 
 base::Status Watch::Stream::TryOpen() {

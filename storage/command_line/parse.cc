@@ -287,7 +287,7 @@ std::string Explain(CLI::App& app, std::vector<std::string>& arguments,
                     const CLI::ParseError& error) {
   if (std::string unknown = FindUnknown(app, arguments); !unknown.empty()) return unknown;
   if (std::string other = FindOther(app, arguments); !other.empty()) return other;
-  const std::string said = error.what();
+  std::string said = error.what();
   std::string explained;
   Walk(
       app, arguments,

@@ -37,7 +37,7 @@ void Append(std::string& out, T number) {
 template <typename T>
 T Take(std::string_view& in) {
   T number;
-  std::memcpy(&number, in.data(), sizeof(T));
+  in.copy(reinterpret_cast<char*>(&number), sizeof(T));
   in.remove_prefix(sizeof(T));
   return Swapped(number);
 }

@@ -60,7 +60,7 @@ void Barrier::Stop() {
       list->clear();
     }
   }
-  Complete(std::move(all), base::CancelledError("shutting down"));
+  Complete(all, base::CancelledError("shutting down"));
   if (reader_.joinable()) reader_.join();
   if (timer_.joinable()) timer_.join();
 }
@@ -88,9 +88,9 @@ Barrier::Waiters Barrier::Extract(Waiters& from, const Accept& accept) {
   return out;
 }
 
-void Barrier::Complete(Waiters waiters, const base::StatusOr<base::Revision>& result) {
+void Barrier::Complete(const Waiters& waiters, const base::StatusOr<base::Revision>& result) {
   const auto now = clock_.Now();
-  for (Waiter& waiter : waiters) {
+  for (const Waiter& waiter : waiters) {
     wait_seconds_.Observe(std::chrono::duration<double>(now - waiter.arrived).count(),
                           waiter.requests);
     waiting_ -= waiter.requests;
@@ -184,7 +184,7 @@ void Barrier::Publish(base::Revision revision, base::Revision change, int64_t ke
       }
     }
   }
-  Complete(std::move(reached), published);
+  Complete(reached, published);
 }
 
 void Barrier::NotePassed(bool after_list) {
@@ -226,7 +226,7 @@ void Barrier::Attach() {
     published = published_;
     reached = TakeReached();
   }
-  Complete(std::move(reached), published);
+  Complete(reached, published);
 }
 
 void Barrier::ReadLoop() {
@@ -318,7 +318,7 @@ void Barrier::ReadOnce() {
       in_flight_.clear();
     }
   }
-  Complete(std::move(finished), result);
+  Complete(finished, result);
   // A notification that was asked for with the read may be of a revision just before it.
   if (ask) backend_.RequestProgress();
   if (restored) backend_.Restored();
@@ -375,9 +375,9 @@ void Barrier::Expire() {
       }
     }
   }
-  Complete(std::move(expired), base::DeadlineExceededError(why));
-  Complete(std::move(impatient), base::UnavailableError(why));
-  Complete(std::move(named),
+  Complete(expired, base::DeadlineExceededError(why));
+  Complete(impatient, base::UnavailableError(why));
+  Complete(named,
            base::OutOfRangeError(fmt::format("the storage backend is at revision {}", published)));
 }
 

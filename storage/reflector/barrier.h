@@ -146,7 +146,7 @@ class Barrier {
   template <typename Accept>
   static Waiters Extract(Waiters& from, const Accept& accept);
   void NotePassed(bool after_list) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Complete(Waiters waiters, const base::StatusOr<base::Revision>& result);
+  void Complete(const Waiters& waiters, const base::StatusOr<base::Revision>& result);
   void Enqueue(Waiter waiter) ABSL_LOCKS_EXCLUDED(mu_);
   // Those for whom the watch has come far enough.
   Waiters TakeReached() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

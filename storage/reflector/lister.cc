@@ -45,14 +45,14 @@ base::StatusOr<Lister::Found> Lister::List(KeyRange range) {
     for (int i = 1; i < options_.parallelism && divisible_; ++i) {
       others.emplace_back([this] { Work(); });
     }
-  } catch (const std::system_error&) {
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
     // The system has no more threads: those that there are do it.
   }
   Work();
   for (std::thread& other : others) other.join();
   absl::MutexLock lock(&mu_);
   if (!status_.ok()) return status_;
-  return std::move(found_);
+  return found_;
 }
 
 void Lister::Work() {

@@ -142,7 +142,7 @@ void Reflector::Run() {
       first = std::move(listed->first);
     }
     base::Status why;
-    const End end = Follow(*watch, std::move(first), why);
+    const End end = Follow(*watch, std::exchange(first, {}), why);
     SetWatch(nullptr);
     watch->Cancel();
     watch = nullptr;
@@ -256,7 +256,7 @@ Reflector::End Reflector::Follow(client::Watch& watch, client::WatchMessage firs
   }
   base::StatusOr<client::WatchMessage> message = std::move(first);
   bool lost = false;
-  while (message.ok() && !lost) {
+  while (!lost && message.ok()) {
     Deliver(*std::move(message));
     lost = consumer_.needs_list();
     if (!lost) message = watch.Next();

@@ -19,7 +19,7 @@ base::StatusOr<Page> Reading::Read(const Selection& selection) const {
   size_t bytes = 0;
   int64_t keys = 0, taken = 0;
   std::string last;
-  const base::Status read = look_([&](const engine::View& view) {
+  base::Status read = look_([&](const engine::View& view) {
     STRATA_RETURN_IF_ERROR(view.CheckRevision(selection.revision));
     const auto visit = [&](const engine::Version& version) -> base::StatusOr<bool> {
       ++keys;

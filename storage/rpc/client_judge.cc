@@ -13,7 +13,7 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kBetweenLines{1};
 
-std::string_view View(grpc::string_ref text) {
+std::string_view View(const grpc::string_ref& text) {
   return {text.data(), text.size()};
 }
 

@@ -179,8 +179,8 @@ class Http1Session final : public Session {
     bool keep_alive = false;
     bool abandoned = false;
     size_t held_bytes = 0;
-    std::optional<Response> answer = {};
-    std::function<void()> gone = {};  // until there is an answer
+    std::optional<Response> answer;
+    std::function<void()> gone;  // until there is an answer
   };
 
   Slot* Find(StreamId id) {

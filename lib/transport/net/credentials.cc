@@ -69,7 +69,7 @@ base::StatusOr<std::string> Tls12Ciphers(const std::vector<std::string>& iana_na
 
 // Everything but the keys.
 base::StatusOr<std::shared_ptr<SSL_CTX>> NewContext(const TlsOptions& options) {
-  const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   if (context == nullptr) return SslError("TLS");
   if (options.min_version != "VersionTLS12" && options.min_version != "VersionTLS13") {
     return base::InvalidArgumentError(fmt::format(

@@ -241,7 +241,7 @@ void Server::RegisterMetrics(obs::Metrics& metrics) {
   gauge("h2", &Counts::http2);
   gauge("http/1.1", &Counts::http1);
   gauge("handshake", &Counts::handshaking);
-  const auto counter = [&](const char* name, const char* help, obs::Labels labels,
+  const auto counter = [&](const char* name, const char* help, const obs::Labels& labels,
                            std::atomic<uint64_t> Counts::*member) {
     metrics.AddCounterFunction(name, help, labels, [counts, member] {
       return static_cast<double>(((*counts).*member).load());

@@ -25,7 +25,7 @@ void Handle(int signal, siginfo_t* info, void* context) {
     const uintptr_t begin = slot.begin.load(std::memory_order_acquire);
     if (begin == 0 || at < begin || at >= slot.end.load(std::memory_order_acquire)) continue;
     const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-    void* const place = reinterpret_cast<void*>(at & ~(page - 1));
+    void* const place = static_cast<char*>(info->si_addr) - at % page;
     if (mmap(place, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == place) {
       slot.count.fetch_add(1, std::memory_order_acq_rel);
       errno = error;
