@@ -47,7 +47,7 @@ void CheckJson(const std::string& json, const Message& prototype) {
 void CheckYaml(const std::string& json) {
   const std::string yaml = JsonToYaml(json);
   int documents = 0;
-  const auto read = ForEachYamlDocument(yaml, [&](YamlDocument document) {
+  const auto read = ForEachYamlDocument(yaml, [&](const YamlDocument& document) {
     if (JsonToYaml(document.json) != yaml) std::abort();
     return ++documents > 0;
   });

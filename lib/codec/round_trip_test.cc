@@ -140,13 +140,14 @@ void SurvivesEveryForm() {
   RC_ASSERT(EncodeJson(from_pretty, {"Kind", "group/v1"}) == json);
 
   int documents = 0;
-  const base::Status read = ForEachYamlDocument(JsonToYaml(json), [&](YamlDocument document) {
-    T from_yaml;
-    RC_ASSERT(DecodeJson(document.json, from_yaml).ok());
-    RC_ASSERT(EncodeJson(from_yaml, {"Kind", "group/v1"}) == json);
-    ++documents;
-    return true;
-  });
+  const base::Status read =
+      ForEachYamlDocument(JsonToYaml(json), [&](const YamlDocument& document) {
+        T from_yaml;
+        RC_ASSERT(DecodeJson(document.json, from_yaml).ok());
+        RC_ASSERT(EncodeJson(from_yaml, {"Kind", "group/v1"}) == json);
+        ++documents;
+        return true;
+      });
   RC_ASSERT(read.ok());
   RC_ASSERT(documents == 1);
 }

@@ -13,12 +13,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string as_json;
   // JSON is passed on as it stands, keys that stand twice too.
   if (AppendCompact(text, as_json)) return 0;
-  (void)ForEachYamlDocument(text, [](YamlDocument document) {
+  (void)ForEachYamlDocument(text, [](const YamlDocument& document) {
     std::string compact;
     if (!AppendCompact(document.json, compact)) std::abort();
     const std::string yaml = JsonToYaml(document.json);
     int again = 0;
-    const auto read = ForEachYamlDocument(yaml, [&](YamlDocument copy) {
+    const auto read = ForEachYamlDocument(yaml, [&](const YamlDocument& copy) {
       if (JsonToYaml(copy.json) != yaml) std::abort();
       ++again;
       return true;

@@ -13,7 +13,7 @@ namespace {
 
 std::vector<std::string> Documents(std::string_view yaml, base::Status* status = nullptr) {
   std::vector<std::string> documents;
-  const base::Status result = ForEachYamlDocument(yaml, [&](YamlDocument document) {
+  const base::Status result = ForEachYamlDocument(yaml, [&](const YamlDocument& document) {
     documents.push_back(std::to_string(document.line) + ":" + document.json);
     return true;
   });

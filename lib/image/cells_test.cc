@@ -9,6 +9,7 @@ namespace {
 using std::chrono::seconds;
 using testing::ElementsAre;
 
+constexpr int64_t kHour = 3600, kDay = 24 * kHour;
 constexpr int64_t kNow = 1'700'000'000;
 const base::WallTime kWallNow{seconds(kNow)};
 
@@ -20,10 +21,10 @@ TEST(HumanDuration, IsWhatGoUnitsSays) {
       {-5, "Less than a second"}, {0, "Less than a second"}, {1, "1 second"},
       {59, "59 seconds"},         {60, "About a minute"},    {119, "About a minute"},
       {120, "2 minutes"},         {3599, "59 minutes"},      {3600, "About an hour"},
-      {5399, "About an hour"},    {5400, "2 hours"},         {47 * 3600, "47 hours"},
-      {48 * 3600, "2 days"},      {13 * 86400, "13 days"},   {14 * 86400, "2 weeks"},
-      {59 * 86400, "8 weeks"},    {60 * 86400, "2 months"},  {729 * 86400, "24 months"},
-      {730 * 86400, "2 years"},
+      {5399, "About an hour"},    {5400, "2 hours"},         {47 * kHour, "47 hours"},
+      {48 * kHour, "2 days"},     {13 * kDay, "13 days"},    {14 * kDay, "2 weeks"},
+      {59 * kDay, "8 weeks"},     {60 * kDay, "2 months"},   {729 * kDay, "24 months"},
+      {730 * kDay, "2 years"},
   };
   for (const auto& c : kCases) EXPECT_EQ(HumanDuration(seconds(c.seconds)), c.text) << c.seconds;
 }

@@ -14,7 +14,6 @@ namespace strata::api {
 namespace {
 
 using codec::JsonTree;
-using testing::HasSubstr;
 
 constexpr const char* kGroup = "/openapi/v3/apis/image.openshift.io/v1";
 std::string Golden(const std::string& path) {

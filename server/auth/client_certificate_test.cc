@@ -24,7 +24,7 @@ class Certificates : public testing::Test {
     http::Request request;
     request.peer = peer;
     std::string who = "nobody";
-    test::Authenticate(authenticator, request, [&](Authentication r) {
+    test::Authenticate(authenticator, request, [&](const Authentication& r) {
       if (r.result == Authentication::Result::kError) who = "error: " + r.error;
       if (r.result != Authentication::Result::kUser) return;
       who = r.user->name;

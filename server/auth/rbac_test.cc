@@ -478,7 +478,7 @@ TEST(Rbac, SeesFilesOfItsFoldersComeChangeAndGo) {
     bool allowed = false;
     const auto info = api::ParseRequestInfo("GET", kLayers);
     test::Authorize(rbac, {name, "", {}, {}}, *info,
-                    [&](Decision d) { allowed = d.verdict == Decision::Verdict::kAllow; });
+                    [&](const Decision& d) { allowed = d.verdict == Decision::Verdict::kAllow; });
     return allowed;
   };
   EXPECT_TRUE(may("alice"));
@@ -503,7 +503,7 @@ TEST(AuthorizerChain, MastersAndAlwaysAllowedPathsAreNotAsked) {
   const auto verdict = [&](const UserInfo& user, const char* target) {
     Decision::Verdict out{};
     const auto info = api::ParseRequestInfo("GET", target);
-    test::Authorize(chain, user, *info, [&](Decision d) { out = d.verdict; });
+    test::Authorize(chain, user, *info, [&](const Decision& d) { out = d.verdict; });
     return out;
   };
   EXPECT_EQ(verdict({"m", "", {kMasters}, {}}, kLayers), Decision::Verdict::kAllow);

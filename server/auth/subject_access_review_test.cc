@@ -12,7 +12,6 @@ namespace {
 using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
 
 constexpr const char* kApp = "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app/layers";
 constexpr const char* kOther =

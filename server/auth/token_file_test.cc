@@ -22,15 +22,16 @@ class Tokens : public testing::Test {
   }
   base::Status Open() {
     auto opened = TokenFile::Open(path, watcher, obs::NullLogger());
-    if (opened.ok()) tokens = *std::move(opened);
-    return opened.status();
+    if (!opened.ok()) return opened.status();
+    tokens = *std::move(opened);
+    return base::OkStatus();
   }
   // The user's name, or what else the answer is.
   std::string Who(const std::string& authorization) {
     http::Request request;
     if (!authorization.empty()) request.headers.Add("authorization", authorization);
     std::string who;
-    test::Authenticate(*tokens, request, [&](Authentication r) {
+    test::Authenticate(*tokens, request, [&](const Authentication& r) {
       who = r.result == Authentication::Result::kUser    ? r.user->name
             : r.result == Authentication::Result::kError ? "error: " + r.error
                                                          : "nobody";

@@ -28,7 +28,7 @@ class TokenReviews : public testing::Test {
   void Ask(const TokenReview& reviewer, const std::string& token) {
     http::Request request;
     request.headers.Add("authorization", "Bearer " + token);
-    test::Authenticate(reviewer, request, [this](Authentication r) {
+    test::Authenticate(reviewer, request, [this](const Authentication& r) {
       answers.push_back(r.result == Authentication::Result::kUser    ? r.user->name
                         : r.result == Authentication::Result::kError ? "error: " + r.error
                                                                      : "nobody");

@@ -18,7 +18,7 @@ using testing::HasSubstr;
 
 // A Secret of core/v1, with one annotation where one is given.
 struct OneSecret {
-  std::string name, type, annotation = "", value = "";
+  std::string name, type, annotation, value;
 };
 
 std::string ListOf(const std::vector<OneSecret>& secrets) {

@@ -28,9 +28,9 @@ class Rights final : public auth::Authorizer {
  public:
   std::optional<auth::Decision> Authorize(const auth::UserInfo&, const api::RequestInfo& request,
                                           Later later) const override {
-    const auth::Decision decision{seen.contains(request.ns) ? auth::Decision::Verdict::kAllow
-                                                            : auth::Decision::Verdict::kNoOpinion,
-                                  "", broken ? "unreachable" : ""};
+    auth::Decision decision{seen.contains(request.ns) ? auth::Decision::Verdict::kAllow
+                                                      : auth::Decision::Verdict::kNoOpinion,
+                            "", broken ? "unreachable" : ""};
     if (!slow) return decision;
     waiting.push_back([done = later(), decision] { done(decision); });
     return std::nullopt;

@@ -34,7 +34,7 @@ class TlsPeer {
     name.sin_family = AF_INET;
     name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof(name);
-    bind(listener_, reinterpret_cast<sockaddr*>(&name), size);
+    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&name), size), 0);
     listen(listener_, 8);
     getsockname(listener_, reinterpret_cast<sockaddr*>(&name), &size);
     port_ = ntohs(name.sin_port);

@@ -10,10 +10,8 @@
 namespace strata::kube_source {
 namespace {
 
-using base::StatusCode;
 using kube::Response;
 using records::Kind;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using Strings = std::vector<std::string>;
 

@@ -17,7 +17,6 @@ using base::Revision;
 using base::StatusCode;
 using kube::Response;
 using records::Kind;
-using testing::HasSubstr;
 using Strings = std::vector<std::string>;
 
 // Has what it was told: each record's own revision, by its name.
@@ -104,10 +103,10 @@ class KubeSourceTest : public testing::Test {
     return Listed("10", "12");
   }
   StatusCode Fresh() {
-    return Outcome([&](auto done) { source.barrier().WaitFresh(Soon(), done); });
+    return Outcome([&](auto done) { source.barrier().WaitFresh(Soon(), std::move(done)); });
   }
   StatusCode For(Revision revision) {
-    return Outcome([&](auto done) { source.barrier().WaitFor(revision, Soon(), done); });
+    return Outcome([&](auto done) { source.barrier().WaitFor(revision, Soon(), std::move(done)); });
   }
   base::MonotonicTime Soon() const { return clock.Now() + std::chrono::milliseconds(150); }
   StatusCode Outcome(const std::function<void(reflector::Barrier::Done)>& wait) {

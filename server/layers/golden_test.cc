@@ -71,7 +71,7 @@ class LayersGolden : public testing::Test {
                     if (name == "value") value = text;
                   }).ok());
       const size_t at = line.find("\"modRevision\":");
-      const base::Revision revision = std::atoll(line.c_str() + at + 14);
+      const base::Revision revision = std::strtoll(line.c_str() + at + 14, nullptr, 10);
       const bool image = key.starts_with("/openshift.io/images/");
       const std::string object = WithoutVersion(ObjectOf(*base::FromBase64(value), image));
       const std::string rest = key.substr(key.find('/', 14) + 1);

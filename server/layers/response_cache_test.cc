@@ -7,7 +7,7 @@ namespace {
 
 class Cache : public testing::Test {
  protected:
-  void Insert(const std::string& stream, size_t bytes, std::vector<NameId> images = {},
+  void Insert(const std::string& stream, size_t bytes, const std::vector<NameId>& images = {},
               const Form& form = {}) {
     auto encoded = std::make_shared<Encoded>();
     encoded->body = std::string(bytes, 'x');

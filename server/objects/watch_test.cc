@@ -273,7 +273,7 @@ Frames Expected(const TestHistory& history, base::Revision from, const std::stri
                 const Selector& selector, const Kind& kind) {
   Frames frames;
   const auto told =
-      history.Changes(from + 1, history.revision(), SIZE_MAX, [&](replica::Event change) {
+      history.Changes(from + 1, history.revision(), SIZE_MAX, [&](const replica::Event& change) {
         if (!ns.empty() && change.now.id.ns != ns) return;
         const auto event = EventOf(kind, change);
         const std::string_view type = event == nullptr ? "" : event->MeaningTo(selector).type;

@@ -82,7 +82,7 @@ class HttpConnectionTest : public ::testing::Test {
     return response;
   }
 
-  void Handle(http::Request request, std::unique_ptr<http::Exchange> exchange) {
+  void Handle(const http::Request& request, std::unique_ptr<http::Exchange> exchange) {
     if (request.target == "/now") {
       exchange->Respond(Text("now " + request.peer->address.substr(0, 10)));
     } else if (request.target == "/later") {

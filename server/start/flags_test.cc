@@ -30,7 +30,7 @@ std::string Parse(std::vector<const char*> line, Flags& flags) {
   AddFlags(app, flags);
   testing::internal::CaptureStderr();
   const auto ended = command_line::Parse(app, *std::move(arguments));
-  const std::string said = testing::internal::GetCapturedStderr();
+  std::string said = testing::internal::GetCapturedStderr();
   if (ended) return said;
   return std::string(base::Message(Complete(flags)));
 }

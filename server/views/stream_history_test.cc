@@ -126,7 +126,7 @@ TEST(StreamHistory, ForgetsWhatIsTooMuchOrTooOldOrOfAnotherHistory) {
   Server server({.max_bytes = 100'000, .max_age = std::chrono::seconds(60)});
   const auto status = [&](base::Revision revision) {
     const auto read = server.history.Read(server.All(revision)).status().code();
-    const auto changes = server.history.Changes(revision + 1, revision + 1, 1, [](auto) {});
+    const auto changes = server.history.Changes(revision + 1, revision + 1, 1, [](const auto&) {});
     EXPECT_EQ(read, changes.status().code());
     return read;
   };
@@ -207,7 +207,7 @@ TEST(StreamHistory, OfAnyCourseIsTheLayersAtEachRevision) {
       for (const auto& [key, seen] : world) {
         RC_ASSERT(told[key].layers == seen.layers);
         // One that can't be read has the revision of its record.
-        if (!seen.layers.starts_with("<")) RC_ASSERT(told[key].revision == seen.revision);
+        if (!seen.layers.starts_with('<')) RC_ASSERT(told[key].revision == seen.revision);
       }
       RC_ASSERT(told.size() == world.size());
       worlds.push_back(world);

@@ -21,7 +21,6 @@ namespace {
 using base::StatusCode;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
-using testing::HasSubstr;
 using testing_support::FakeEtcd;
 using testing_support::SilentListener;
 
@@ -55,7 +54,7 @@ class Answer {
 
 class StartedCall : public testing::Test {
  protected:
-  std::unique_ptr<Client> Connect(Options options) {
+  std::unique_ptr<Client> Connect(const Options& options) {
     return *Client::Create(options, obs::NullLogger(), metrics);
   }
   void Hang(FakeEtcd& etcd, bool hang) const {

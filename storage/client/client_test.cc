@@ -270,8 +270,8 @@ TEST_F(StoreClient, ATransactionDoesAllOfOneBranchInOrderAtOneRevision) {
                 .failure = {DeleteOptions{.key = "a", .end = "e"}, Put{"e", "1"}}};
   const auto first = client->Commit(txn, Soon());
   EXPECT_EQ(Text(first), "success, put, put, 2 deleted, range a=2 d=1");
-  for (const KeyValue& kv : client->Range({.key = "a", .end = "z"}, Soon())->kvs)
-    EXPECT_EQ(kv.mod_revision, first->revision);
+  const auto range = client->Range({.key = "a", .end = "z"}, Soon());
+  for (const KeyValue& kv : range->kvs) EXPECT_EQ(kv.mod_revision, first->revision);
   const auto second = client->Commit(txn, Soon());
   EXPECT_EQ(Text(second), "failure, 2 deleted, put");
   EXPECT_EQ(second->revision, first->revision + 1);

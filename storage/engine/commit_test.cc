@@ -41,9 +41,10 @@ TEST(Commit, SaysThatNothingHadToBe) {
   AnswerBytes answer = tree.NewAnswer();
   base::StatusOr<DeleteResult> deleted = base::InternalError("not answered");
   Batch batch;
-  batch.push_back(MakeWrite(
-      DeleteRequest{.key = "none"}, &answer,
-      Done<DeleteResult>([&](base::StatusOr<DeleteResult> result) { deleted = result; })));
+  batch.push_back(MakeWrite(DeleteRequest{.key = "none"}, &answer,
+                            Done<DeleteResult>([&](base::StatusOr<DeleteResult> result) {
+                              deleted = std::move(result);
+                            })));
   EXPECT_EQ(TryCommit(tree.env(), batch, tree.alarms()).end, End::kUnchanged);
   AnswerAll(batch);
   ASSERT_TRUE(deleted.ok()) << deleted.status();

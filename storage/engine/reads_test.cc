@@ -33,7 +33,7 @@ TEST(Reads, NeedNoStoreOverTheTables) {
     const auto prev = change.Prev();
     changes += std::string(change.key()) + "@" + std::to_string(change.revision());
     if (prev.ok() && *prev) changes += "<" + (*prev)->value;
-    changes += " ";
+    changes += ' ';
     return base::StatusOr<size_t>(change.size());
   });
   ASSERT_TRUE(end.ok()) << end.status();

@@ -20,7 +20,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::IsSubsetOf;
-using testing::UnorderedElementsAre;
 
 constexpr const char* kFile = "/records.mdb";
 constexpr const char* kLog = "/records.mdb-wal";
@@ -242,7 +241,6 @@ TEST(Recover, HidesNoLossWhicheverPageIsDamaged) {
   store.Compact(store->revision() - 100);
   for (int i = 0; i < 10; ++i) store.Put("more-" + std::to_string(i), "v");
   const std::vector<std::string> all = Changes(*store);
-  const std::string newest = store.ReadAll();
   store.Close();
   const Killed killed(store);
   const std::string whole = ReadFile(killed.file());

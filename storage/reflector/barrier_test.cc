@@ -420,11 +420,12 @@ TEST(FreshnessProperty, NoRequestPassesBeforeTheIndexHasWhatWasCommittedWhenItCa
   });
   for (int i = 0; i < 2000; ++i) {
     const Revision before = backend.committed;
-    barrier.WaitFresh(clock.Now() + std::chrono::seconds(20), [&, before](StatusOr<Revision> at) {
-      EXPECT_TRUE(at.ok()) << at.status();
-      EXPECT_GE(at.value_or(0), before);
-      ++answered;
-    });
+    barrier.WaitFresh(clock.Now() + std::chrono::seconds(20),
+                      [&, before](const StatusOr<Revision>& at) {
+                        EXPECT_TRUE(at.ok()) << at.status();
+                        EXPECT_GE(at.value_or(0), before);
+                        ++answered;
+                      });
     if (i % 50 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   const auto until = clock.Now() + std::chrono::seconds(20);

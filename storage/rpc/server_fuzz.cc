@@ -129,7 +129,9 @@ class Call {
 
 // gRPC's threads live as long as the process, and OpenSSL's state of one has lost its last pointer
 // when LeakSanitizer looks, behind the end of main.
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the sanitizer's
 extern "C" const char* __lsan_default_suppressions();
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
 extern "C" const char* __lsan_default_suppressions() {
   return "leak:CRYPTO_zalloc\n";
 }

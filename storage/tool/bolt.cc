@@ -75,7 +75,7 @@ base::StatusOr<Bolt> Bolt::Open(std::string_view file) {
   // The page size stands in a meta page; if the first one is damaged it is the usual one.
   bolt.page_size_ = 4096;
   uint64_t newest = 0;
-  const base::Status first = bolt.ReadMeta(0, &newest);
+  base::Status first = bolt.ReadMeta(0, &newest);
   const base::Status second = bolt.ReadMeta(1, &newest);
   if (!first.ok() && !second.ok()) return first;
   return bolt;

@@ -137,15 +137,14 @@ void DocumentReader::ReadChunk() {
   const size_t first_line = line_;
   size_t size = 0;
   while (!rest_.empty()) {
-    const std::string_view line = TakeLine(rest_);
+    const std::string_view from_here = rest_, line = TakeLine(rest_);
     ++line_;
     if (IsSeparator(line, "---")) {
       // What follows the dashes on their line belongs to the document they begin.
       const std::string_view tail = line.substr(3);
       if (const size_t at = tail.find_first_not_of(kBlanks);
           at != std::string_view::npos && tail[at] != '#') {
-        rest_ = std::string_view(tail.data(),
-                                 static_cast<size_t>(rest_.data() + rest_.size() - tail.data()));
+        rest_ = from_here.substr(3);
         --line_;
       }
       break;

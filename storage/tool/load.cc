@@ -122,11 +122,11 @@ base::Status Loader::Take(std::string_view input, size_t line, ParseResult& resu
     if (++warnings_ <= kMaxWarnings)
       console_.Line(fmt::format("{}: warning: {}", pending.where, warning));
   }
-  return pending.record.kind() == records::Kind::kImageStream ? Hold(std::move(pending))
+  return pending.record.kind() == records::Kind::kImageStream ? Hold(pending)
                                                               : Add(std::move(pending));
 }
 
-base::Status Loader::Hold(Pending pending) {
+base::Status Loader::Hold(const Pending& pending) {
   std::string bytes;
   AppendPart(pending.where, bytes);
   AppendPart(pending.record.message().SerializeAsString(), bytes);

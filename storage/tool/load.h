@@ -48,7 +48,7 @@ class Loader {
 
   base::Status LoadInput(const std::string& path);
   base::Status Take(std::string_view input, size_t line, ParseResult& result);
-  base::Status Hold(Pending pending);
+  base::Status Hold(const Pending& pending);
   base::Status LoadHeldStreams();
   base::Status Add(Pending pending);
   base::Status Flush();

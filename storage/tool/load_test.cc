@@ -29,7 +29,6 @@ namespace {
 
 namespace fs = std::filesystem;
 namespace support = testing_support;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -64,7 +63,7 @@ class Store {
     DumpCounts counts;
     std::vector<std::string> lines;
   };
-  Dumped Dump(DumpOptions options, bool gzip = false) {
+  Dumped Dump(const DumpOptions& options, bool gzip = false) {
     Dumped dumped;
     Console console(clock_, [&](std::string_view line) { dumped.lines.emplace_back(line); });
     char* bytes = nullptr;

@@ -34,7 +34,7 @@ struct Pair {
 
 base::StatusOr<Pair> ParseLine(std::string_view line) {
   std::optional<std::string> key, value = std::string();
-  const base::Status parsed =
+  base::Status parsed =
       codec::ForEachString(line, [&](std::string_view name, std::string_view text) {
         if (name == "key") key = base::FromBase64(text);
         if (name == "value") value = base::FromBase64(text);

@@ -65,7 +65,7 @@ struct Case {
   std::string in;
   std::string out;
   bool closes = false;
-  std::optional<std::string_view> content = {};  // of a chunked body that is one
+  std::optional<std::string_view> content;  // of a chunked body that is one
 };
 
 std::vector<Case> Cases() {

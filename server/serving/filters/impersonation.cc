@@ -13,8 +13,7 @@ Step Impersonation::Apply(ServedCall& call) {
   auto wanted = auth::FindImpersonation(call.request.headers);
   auth::StripCredentials(call.request.headers);
   if (!wanted.ok()) {
-    return call.Refuse(
-        api::InternalErrorText(call.request.target, std::string(base::Message(wanted.status()))));
+    return call.Refuse(api::InternalErrorText(call.request.target, base::Message(wanted.status())));
   }
   std::optional<auth::Impersonation> impersonation = *std::move(wanted);
   if (!impersonation) return Step::kGoOn;
