@@ -318,9 +318,12 @@ func (c *cluster) awaitAvailable() {
 		}
 		return nil
 	})
-	// The aggregator routes a little later than it says so.
-	rig.EventuallyWithin(c.t, time.Minute, "the group is discovered", func() error {
+	// The aggregator routes a little later than it says so, and what it tells of all groups is later still.
+	rig.EventuallyWithin(c.t, time.Minute, "the groups are discovered", func() error {
 		_, err := c.client.Discovery().ServerResourcesForGroupVersion(group + "/v1")
+		if err == nil {
+			_, _, err = c.client.Discovery().ServerGroupsAndResources()
+		}
 		return err
 	})
 }
