@@ -70,8 +70,10 @@ std::string Ask(DirectConnection& connection, milliseconds patience = millisecon
 TEST(DirectConnection, AsksAgainAndAgainOverOneConnection) {
   FakeEtcd etcd;
   Dialled connection(etcd.url());
-  for (int i = 0; i < 200; ++i)
-    ASSERT_EQ(Ask(connection), std::to_string(etcd.Put("a", std::to_string(i))));
+  for (int i = 0; i < 200; ++i) {
+    const base::Revision put = etcd.Put("a", std::to_string(i));
+    ASSERT_EQ(Ask(connection), std::to_string(put));
+  }
 }
 
 TEST(DirectConnection, SaysWhatTheServerSays) {
@@ -152,6 +154,7 @@ class DirectToStore : public testing::Test {
   }
   ~DirectToStore() override {
     if (server != nullptr) server->Shutdown(absl::Seconds(1));
+    server.reset();
     store.reset();
     fs::remove_all(root);
   }
