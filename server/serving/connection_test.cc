@@ -64,8 +64,9 @@ class HttpConnectionTest : public ::testing::Test {
     options.io_threads = 2;
     options.connection.tick = std::chrono::milliseconds(10);
     options.connection.answer_to_plaintext = kAnswerToPlaintext;
-    const auto handle = [this](http::Request request, std::unique_ptr<http::Exchange> exchange) {
-      Handle(std::move(request), std::move(exchange));
+    const auto handle = [this](const http::Request& request,
+                               std::unique_ptr<http::Exchange> exchange) {
+      Handle(request, std::move(exchange));
     };
     server_ = std::make_unique<net::Server>(
         options, *credentials_, SpeakHttp(session_options_, kRoom, handle, clock_, metrics_),

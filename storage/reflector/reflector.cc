@@ -256,6 +256,7 @@ Reflector::End Reflector::Follow(client::Watch& watch, client::WatchMessage firs
   }
   base::StatusOr<client::WatchMessage> message = std::move(first);
   bool lost = false;
+  // NOLINTNEXTLINE(bugprone-use-after-move): where it was, it is lost
   while (!lost && message.ok()) {
     Deliver(*std::move(message));
     lost = consumer_.needs_list();
