@@ -40,7 +40,7 @@ base::StatusOr<CompactionPolicy> CompactionPolicy::Parse(std::string_view mode,
     return CompactionPolicy{.revisions = *number};
   }
   // A day of history would take a year to count in hours beyond this.
-  constexpr int64_t kMostHours = int64_t{24} * 366 * 10;
+  constexpr int64_t kMostHours = 24 * 366 * 10;
   absl::Duration period;
   if (number && *number <= kMostHours) return CompactionPolicy{.period = kHour * *number};
   if (number || !absl::ParseDuration(std::string(retention), &period) ||

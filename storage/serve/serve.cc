@@ -57,7 +57,7 @@ struct Flags {
   int64_t quota_bytes = 0;
   int64_t progress_ms = 600'000;
   bool client_cert_auth = false;
-  int64_t corrupt_check_ms = 43'200'000;
+  int64_t corrupt_check_ms = 12 * 3'600'000;
   int verbosity = 0;
   std::string log_format = "text";
   size_t log_buffer_bytes = 8 << 20;

@@ -156,13 +156,17 @@ func layersHead(path string) string {
 	return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + greedyToken + "\r\n"
 }
 
+// A request that nobody may answer.
+func smuggled(path string) string {
+	return "GET " + path + "/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+}
+
 // A request that is none, or that two parsers may end at different places, is the last of its connection: nothing
 // behind it is answered.
 func TestNothingIsReadBehindARequestOfTwoMeanings(t *testing.T) {
 	s := start(t)
 	s.attend(t, 32<<20)
 	path := rig.LayersPath("demo", "app")
-	smuggled := "GET " + path + "/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	head := layersHead(path)
 	type attack struct {
 		name  string
@@ -219,7 +223,7 @@ func TestNothingIsReadBehindARequestOfTwoMeanings(t *testing.T) {
 	}
 	for _, attack := range attacks {
 		t.Run(attack.name, func(t *testing.T) {
-			answers, bodies, closed := s.talk(t, attack.bytes+smuggled, strings.Fields(attack.bytes)[0])
+			answers, bodies, closed := s.talk(t, attack.bytes+smuggled(path), strings.Fields(attack.bytes)[0])
 			if len(answers) == 0 || answers[0].StatusCode != attack.code {
 				t.Fatalf("%v", describe(answers, bodies))
 			}
@@ -234,7 +238,6 @@ func TestNothingIsReadBehindARequestOfTwoMeanings(t *testing.T) {
 func TestNothingIsReadBehindABodyThatTurnsOutBadAfterItsAnswer(t *testing.T) {
 	s := start(t)
 	path := rig.LayersPath("demo", "app")
-	smuggled := "GET " + path + "/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	for _, bad := range badChunks {
 		t.Run(bad.name, func(t *testing.T) {
 			connection := s.dial(t, "http/1.1")
@@ -250,7 +253,7 @@ func TestNothingIsReadBehindABodyThatTurnsOutBadAfterItsAnswer(t *testing.T) {
 				t.Fatalf("%d, %v", response.StatusCode, err)
 			}
 			// What comes behind an error needn't be taken.
-			_, _ = io.WriteString(connection, bad.body+smuggled)
+			_, _ = io.WriteString(connection, bad.body+smuggled(path))
 			if rest, err := io.ReadAll(reader); len(rest) > 0 || isTimeout(err) {
 				t.Errorf("it goes on: %.80q, %v", rest, err)
 			}
