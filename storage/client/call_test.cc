@@ -4,6 +4,9 @@
 #include <absl/synchronization/blocking_counter.h>
 #include <absl/synchronization/notification.h>
 #include <gmock/gmock.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -11,6 +14,7 @@
 #include <string>
 #include <thread>
 
+#include "proto/etcd/rpc.grpc.pb.h"
 #include "storage/client/client.h"
 #include "test/support/fake_etcd.h"
 #include "test/support/silent_listener.h"
@@ -168,6 +172,38 @@ TEST_F(StartedCall, IsEndedWithItsClientInWhicheverPhaseItIs) {
     }
   }
   Hang(etcd, false);
+}
+
+// An etcd that answers no read, and has no callbacks itself: whoever calls it is alone with gRPC's.
+class MuteEtcd : etcdserverpb::KV::Service {
+ public:
+  MuteEtcd() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  grpc::Status Range(grpc::ServerContext* context, const etcdserverpb::RangeRequest*,
+                     etcdserverpb::RangeResponse*) override {
+    while (!context->IsCancelled()) std::this_thread::yield();
+    return grpc::Status::CANCELLED;
+  }
+
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST_F(StartedCall, MayBeTheLastThatHoldsTheLastConnection) {
+  const MuteEtcd etcd;
+  const auto client = Connect({.endpoints = {etcd.url()}});
+  for (int i = 0; i < 20; ++i) {
+    Answer answer;
+    client->StartRange({.key = "a"}, In(milliseconds(30)), nullptr, answer.Taker());
+    EXPECT_EQ(answer.Await().status().code(), StatusCode::kDeadlineExceeded);
+  }
 }
 
 }  // namespace

@@ -69,6 +69,41 @@ base::Status Connection::Explain(const base::Status& error) const {
   return ended.ok() ? error : ended;
 }
 
+Reaper::~Reaper() {
+  std::thread ending;
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+    ending = std::move(thread_);
+  }
+  if (ending.joinable()) ending.join();
+}
+
+std::shared_ptr<const Connection> Reaper::Share(std::unique_ptr<const Connection> connection) {
+  absl::MutexLock lock(&mu_);
+  if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
+  return {connection.release(),
+          [this](const Connection* last) { Take(std::unique_ptr<const Connection>(last)); }};
+}
+
+void Reaper::Take(std::unique_ptr<const Connection> connection) {
+  absl::MutexLock lock(&mu_);
+  left_.push_back(std::move(connection));
+}
+
+void Reaper::Run() {
+  const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return stopping_ || !left_.empty();
+  };
+  for (;;) {
+    std::vector<std::unique_ptr<const Connection>> ending;  // after the lock does
+    absl::MutexLock lock(&mu_);
+    mu_.Await(absl::Condition(&wanted));
+    if (left_.empty()) return;
+    ending.swap(left_);
+  }
+}
+
 std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline) {
   return std::chrono::system_clock::now() + net::Left(deadline);
 }

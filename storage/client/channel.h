@@ -13,6 +13,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "lib/base/status.h"
 #include "lib/transport/net/tunnel.h"
@@ -67,6 +69,30 @@ struct Connection {
   const std::unique_ptr<etcdserverpb::Watch::Stub> watch;
   const std::unique_ptr<etcdserverpb::Maintenance::Stub> maintenance;
   const std::unique_ptr<etcdserverpb::Auth::Stub> auth;
+};
+
+// Ends connections on a thread of its own, whoever held them last. With the last channel gRPC joins
+// the threads that call back (completion_queue_cc.cc, CallbackAlternativeCQ::Unref): a callback
+// would have its own thread wait for itself, and go on with what is freed. Thread-safe.
+class Reaper {
+ public:
+  Reaper() = default;
+  Reaper(const Reaper&) = delete;
+  Reaper& operator=(const Reaper&) = delete;
+  // Nobody holds one of its connections any more.
+  ~Reaper() ABSL_LOCKS_EXCLUDED(mu_);
+
+  std::shared_ptr<const Connection> Share(std::unique_ptr<const Connection> connection)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  void Take(std::unique_ptr<const Connection> connection) ABSL_LOCKS_EXCLUDED(mu_);
+  void Run() ABSL_LOCKS_EXCLUDED(mu_);
+
+  absl::Mutex mu_;
+  std::vector<std::unique_ptr<const Connection>> left_ ABSL_GUARDED_BY(mu_);
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_ ABSL_GUARDED_BY(mu_);  // from the first connection on
 };
 
 // Runs `work`, which `cancel` ends early.
