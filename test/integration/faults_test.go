@@ -58,10 +58,10 @@ type someone struct {
 	failed   map[string]int
 }
 
-// reads goes on until stop; read says what a request was answered, "" being right.
-func (s *someone) reads(stop *atomic.Bool, read func() string) {
+// reads goes on until stop, or something wrong; read says what a request was answered, "" being right.
+func (s *someone) reads(t *testing.T, stop *atomic.Bool, read func() string) {
 	s.failed = map[string]int{}
-	for !stop.Load() {
+	for !stop.Load() && !t.Failed() {
 		begun := time.Now()
 		failure := read()
 		if !s.since.Load() {
@@ -83,7 +83,7 @@ func endure(t *testing.T, p *rig.Proxy, o trouble, read func() string) {
 	var one someone
 	var reading sync.WaitGroup
 	reading.Add(1)
-	go func() { defer reading.Done(); one.reads(&stop, read) }()
+	go func() { defer reading.Done(); one.reads(t, &stop, read) }()
 	time.Sleep(200 * time.Millisecond)
 	one.since.Store(true)
 	o.befall(p)

@@ -279,7 +279,7 @@ func TestMembersThatAreReplacedInTurnCostNoWrongAnswer(t *testing.T) {
 	one.since.Store(true)
 	go func() {
 		defer close(ended)
-		one.reads(&stop, func() string {
+		one.reads(t, &stop, func() string {
 			oldest := h.newest()
 			code, body := s.get(rig.LayersPath("demo", "app"), adminToken)
 			if code != 200 {

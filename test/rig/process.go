@@ -69,6 +69,7 @@ type Process struct {
 	cmd    *exec.Cmd
 	output bytes.Buffer
 	done   chan struct{}
+	sent   syscall.Signal // the last one
 
 	// Env is added to the environment at the next Launch.
 	Env []string
@@ -92,6 +93,7 @@ func Prepare(t *testing.T, name string, args ...string) *Process {
 				p.Stop(syscall.SIGTERM)
 			}
 			p.Stop(syscall.SIGKILL)
+			p.endedAsTold()
 		}
 		if t.Failed() {
 			text := p.output.String()
@@ -102,6 +104,14 @@ func Prepare(t *testing.T, name string, args ...string) *Process {
 		}
 	})
 	return p
+}
+
+// endedAsTold fails the test if the process was ended by a signal that the test hasn't sent: a crash, the kernel.
+func (p *Process) endedAsTold() {
+	status := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if status.Signaled() && status.Signal() != p.sent {
+		p.t.Errorf("%s ended by itself: %s", filepath.Base(p.name), p.cmd.ProcessState)
+	}
 }
 
 func (p *Process) Launch() { p.LaunchWith(&p.output) }
@@ -123,11 +133,11 @@ func (p *Process) LaunchWith(output io.Writer) {
 
 // Stop ends the process and returns its exit code.
 func (p *Process) Stop(signal syscall.Signal) int {
-	_ = p.cmd.Process.Signal(signal)
+	p.Signal(signal)
 	select {
 	case <-p.done:
 	case <-time.After(Patience):
-		_ = p.cmd.Process.Kill()
+		p.Signal(syscall.SIGKILL)
 		<-p.done
 	}
 	return p.cmd.ProcessState.ExitCode()
@@ -163,7 +173,14 @@ func (p *Process) ForgetMost() {
 }
 
 // Signal is sent and not waited for.
-func (p *Process) Signal(signal syscall.Signal) { _ = p.cmd.Process.Signal(signal) }
+func (p *Process) Signal(signal syscall.Signal) {
+	select {
+	case <-p.done: // ended before, and not of it
+	default:
+		p.sent = signal
+		_ = p.cmd.Process.Signal(signal)
+	}
+}
 
 // Pid of the process that was launched last.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
