@@ -4,7 +4,8 @@
   run_tests.py targets BUILD [CTEST ARGUMENT...]    prints the targets that the chosen tests need
   run_tests.py run BUILD [CTEST ARGUMENT...]        runs ctest, tells how far it is, and what failed and how to run it again
 
-ctest learns a test's name from its program, which may not be built yet: so names are looked for in the sources.
+ctest learns a test's name from its program, which may not be built yet: so names are looked for in the sources. Those
+of tests without one of their own stand in what CMake wrote for ctest.
 """
 
 import contextlib
@@ -19,12 +20,18 @@ import xml.etree.ElementTree as ElementTree
 PROGRESS_SECONDS = 20
 GTEST = re.compile(r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST|RC_GTEST_PROP|RC_GTEST_FIXTURE_PROP)\(\s*(\w+),\s*(\w+)", re.M)
 SUITES = re.compile(r"^INSTANTIATE_(?:TYPED_)?TEST_SUITE_P\(\s*(\w+),\s*(\w+)", re.M)
+ADDED = re.compile(r"^add_test\((?:\[=*\[)?([^\s\]]+)", re.M)
 GO = re.compile(r"^func (Test[A-Za-z0-9]+)\(t ", re.M)
 
 
-def test_names(prefix, sources):
+def added_names(build):
+    return [name for file in build.rglob("CTestTestfile.cmake") for name in ADDED.findall(file.read_text())]
+
+
+def test_names(prefix, sources, added):
     """Names that ctest will know these tests by, but for what a parameter adds behind them."""
     yield prefix
+    yield from (name for name in added if name.startswith(f"{prefix}:"))
     for source in sources:
         text = pathlib.Path(source).read_text()
         instances = SUITES.findall(text)
@@ -59,10 +66,10 @@ def targets(build, arguments):
     except (TypeError, re.error):  # ctest will say what it finds wrong with an expression
         print("all")
         return
-    chosen, needed = False, set()
+    chosen, needed, added = False, set(), added_names(build)
     for line in (build / "test_table.tsv").read_text().splitlines():
         prefix, names, sources = line.split("\t")
-        if any(pattern.search(name) for pattern in patterns for name in test_names(prefix, sources.split())):
+        if any(pattern.search(name) for pattern in patterns for name in test_names(prefix, sources.split(), added)):
             chosen = True
             needed.update(names.split())
     if not chosen:
