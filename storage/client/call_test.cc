@@ -196,7 +196,7 @@ class MuteEtcd : etcdserverpb::KV::Service {
   std::unique_ptr<grpc::Server> server_;
 };
 
-TEST_F(StartedCall, MayBeTheLastThatHoldsTheLastConnection) {
+TEST_F(StartedCall, MayBeTheLastThatHoldsAConnection) {
   const MuteEtcd etcd;
   const auto client = Connect({.endpoints = {etcd.url()}});
   for (int i = 0; i < 20; ++i) {

@@ -1,6 +1,8 @@
 #include "storage/client/channel.h"
 
+#include <absl/synchronization/notification.h>
 #include <fmt/format.h>
+#include <grpcpp/create_channel.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -69,39 +71,18 @@ base::Status Connection::Explain(const base::Status& error) const {
   return ended.ok() ? error : ended;
 }
 
-Reaper::~Reaper() {
-  std::thread ending;
-  {
-    absl::MutexLock lock(&mu_);
-    stopping_ = true;
-    ending = std::move(thread_);
-  }
-  if (ending.joinable()) ending.join();
-}
-
-std::shared_ptr<const Connection> Reaper::Share(std::unique_ptr<const Connection> connection) {
-  absl::MutexLock lock(&mu_);
-  if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
-  return {connection.release(),
-          [this](const Connection* last) { Take(std::unique_ptr<const Connection>(last)); }};
-}
-
-void Reaper::Take(std::unique_ptr<const Connection> connection) {
-  absl::MutexLock lock(&mu_);
-  left_.push_back(std::move(connection));
-}
-
-void Reaper::Run() {
-  const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return stopping_ || !left_.empty();
-  };
-  for (;;) {
-    std::vector<std::unique_ptr<const Connection>> ending;  // after the lock does
-    absl::MutexLock lock(&mu_);
-    mu_.Await(absl::Condition(&wanted));
-    if (left_.empty()) return;
-    ending.swap(left_);
-  }
+// A channel that leads nowhere, on which a call has failed.
+std::shared_ptr<grpc::Channel> KeepCallbackThreads() {
+  auto channel = grpc::CreateChannel("", nullptr);
+  grpc::ClientContext context;
+  etcdserverpb::StatusResponse response;
+  absl::Notification called;
+  const etcdserverpb::StatusRequest request;
+  const auto stub = etcdserverpb::Maintenance::NewStub(channel);
+  stub->async()->Status(&context, &request, &response,
+                        [&](const grpc::Status&) { called.Notify(); });
+  called.WaitForNotification();
+  return channel;
 }
 
 std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline) {

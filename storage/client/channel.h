@@ -13,8 +13,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "lib/base/status.h"
 #include "lib/transport/net/tunnel.h"
@@ -71,29 +69,12 @@ struct Connection {
   const std::unique_ptr<etcdserverpb::Auth::Stub> auth;
 };
 
-// Ends connections on a thread of its own, whoever held them last. With the last channel gRPC joins
-// the threads that call back (completion_queue_cc.cc, CallbackAlternativeCQ::Unref): a callback
-// would have its own thread wait for itself, and go on with what is freed. Thread-safe.
-class Reaper {
- public:
-  Reaper() = default;
-  Reaper(const Reaper&) = delete;
-  Reaper& operator=(const Reaper&) = delete;
-  // Nobody holds one of its connections any more.
-  ~Reaper() ABSL_LOCKS_EXCLUDED(mu_);
-
-  std::shared_ptr<const Connection> Share(std::unique_ptr<const Connection> connection)
-      ABSL_LOCKS_EXCLUDED(mu_);
-
- private:
-  void Take(std::unique_ptr<const Connection> connection) ABSL_LOCKS_EXCLUDED(mu_);
-  void Run() ABSL_LOCKS_EXCLUDED(mu_);
-
-  absl::Mutex mu_;
-  std::vector<std::unique_ptr<const Connection>> left_ ABSL_GUARDED_BY(mu_);
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  std::thread thread_ ABSL_GUARDED_BY(mu_);  // from the first connection on
-};
+// Keeps the threads that gRPC calls back on, as long as it lives; no callback may let go of it.
+// With the last channel that was called with callbacks gRPC joins them, under a lock that the first
+// such call on another channel takes (completion_queue_cc.cc, CallbackAlternativeCQ): a callback
+// that let go of the last connection would have its thread wait for itself, and go on with what is
+// freed; one that begins a call meanwhile would be waited for, and wait for the lock.
+std::shared_ptr<grpc::Channel> KeepCallbackThreads();
 
 // Runs `work`, which `cancel` ends early.
 template <typename Work>

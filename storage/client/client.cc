@@ -119,7 +119,8 @@ std::unique_ptr<Client> Client::OverChannel(const std::shared_ptr<grpc::Channel>
 Client::Client(std::unique_ptr<net::ClientCredentials> tls,
                std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options,
                obs::Metrics& metrics)
-    : options_(options),
+    : callback_threads_(KeepCallbackThreads()),
+      options_(options),
       tls_(std::move(tls)),
       endpoints_(std::move(endpoints)),
       get_(metrics, "get", true),

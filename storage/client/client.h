@@ -172,6 +172,8 @@ class Client {
   base::StatusOr<std::string> Token(Endpoint& endpoint, base::MonotonicTime deadline, CallEnd& end);
   void ForgetToken() ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Ends after the endpoints do.
+  const std::shared_ptr<grpc::Channel> callback_threads_;
   const Options options_;
   const std::unique_ptr<net::ClientCredentials> tls_;  // null: no endpoint has TLS
   const std::vector<std::unique_ptr<Endpoint>> endpoints_;

@@ -178,7 +178,7 @@ void Client::Endpoint::Drop(const std::shared_ptr<const Connection>& broken) {
 }
 
 base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::Dial(
-    CallEnd& end, base::MonotonicTime deadline) {
+    CallEnd& end, base::MonotonicTime deadline) const {
   const net::Interruption interruption;
   if (!end.Arm([&] { interruption.Set(); })) return base::CancelledError("interrupted");
   auto transport = net::ClientConnection::Dial(address, tls, interruption, deadline);
@@ -202,9 +202,9 @@ base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::Dial(
     if (socket >= 0) close(socket);
     return net::SystemError("connecting", errno);
   }
-  auto made = reaper.Share(std::make_unique<const Connection>(
+  auto made = std::make_shared<const Connection>(
       grpc::CreateCustomInsecureChannelFromFd(url, socket, Arguments(address, options)),
-      std::move(tunnel), duplicate));
+      std::move(tunnel), duplicate);
   STRATA_RETURN_IF_ERROR(Greet(*made, end, deadline));
   return made;
 }

@@ -60,7 +60,7 @@ struct Client::Endpoint {
   void Drop(const std::shared_ptr<const Connection>& connection) ABSL_LOCKS_EXCLUDED(mu);
   // A connection of the caller's own, to an endpoint that is dialled. Blocks.
   base::StatusOr<std::shared_ptr<const Connection>> Dial(CallEnd& end,
-                                                         base::MonotonicTime deadline);
+                                                         base::MonotonicTime deadline) const;
 
   const std::string url;
   const net::Address address;
@@ -83,7 +83,6 @@ struct Client::Endpoint {
   Waits TakeTold(const base::Status& outcome, const CallEnd& end, base::MonotonicTime since)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
-  Reaper reaper;
   absl::Mutex mu;
   Waits waits ABSL_GUARDED_BY(mu);
   std::shared_ptr<const Connection> connection ABSL_GUARDED_BY(mu);
