@@ -47,12 +47,13 @@ base::StatusOr<std::string> DirectConnection::TryCall(const UnaryRequest& reques
 }
 
 base::Status DirectConnection::Exchange(base::MonotonicTime deadline) {
-  // With it goes what the last bytes of the call before asked for, acknowledgements of pings
-  // mostly.
-  const auto send = [&] { return transport_->Write(session_->Produce(), deadline); };
-  STRATA_RETURN_IF_ERROR(send());
   while (!session_->done()) {
-    STRATA_ASSIGN_OR_RETURN(const std::string_view bytes, transport_->Read(deadline, send));
+    // With it goes what the bytes before asked for, acknowledgements of pings mostly: a peer that
+    // never pauses would have them pile up, and is waited for no longer than another.
+    STRATA_RETURN_IF_ERROR(transport_->Write(session_->Produce(), deadline));
+    if (std::chrono::steady_clock::now() >= deadline)
+      return base::DeadlineExceededError("no answer in time");
+    STRATA_ASSIGN_OR_RETURN(const std::string_view bytes, transport_->Read(deadline));
     if (bytes.empty()) {
       session_->ReceiveEnd();
     } else {

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <array>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +19,7 @@
 #include "storage/rpc/server.h"
 #include "test/support/certificates.h"
 #include "test/support/fake_etcd.h"
+#include "test/support/http2_bytes.h"
 #include "test/support/http_peer.h"
 #include "test/support/silent_listener.h"
 
@@ -116,6 +118,29 @@ TEST(DirectConnection, WaitsNoLongerForAServerThatIsSilent) {
     Dialled connection(std::string(scheme) + "://" + silent.address());
     EXPECT_EQ(Ask(connection, milliseconds(100)), "DEADLINE_EXCEEDED: no answer in time");
   }
+}
+
+TEST(DirectConnection, WaitsNoLongerForAServerThatNeverPauses) {
+  testing_support::SilentListener listener;
+  std::thread server([&] {
+    const std::string settings(testing_support::Frame(testing_support::kSettings, 0, 0, ""));
+    std::string pings;
+    for (int i = 0; i < 1000; ++i)
+      pings += testing_support::Frame(testing_support::kPing, 0, 0, "12345678");
+    const int peer = listener.Accept();
+    std::array<char, 65'536> told;
+    const auto say = [&](const std::string& bytes) {
+      (void)recv(peer, told.data(), told.size(), MSG_DONTWAIT);
+      return send(peer, bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0;
+    };
+    for (bool goes_on = say(settings); goes_on;) goes_on = say(pings);
+    close(peer);
+  });
+  {
+    Dialled connection("http://" + listener.address());
+    EXPECT_EQ(Ask(connection, milliseconds(300)), "DEADLINE_EXCEEDED: no answer in time");
+  }
+  server.join();
 }
 
 TEST(DirectConnection, IsInterrupted) {

@@ -29,6 +29,8 @@ class SilentListener {
   ~SilentListener() { close(socket_); }
 
   const std::string& address() const { return address_; }  // HOST:PORT
+  // The next connection, for a test that wants something said after all, and closes it.
+  int Accept() { return accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC); }
 
  private:
   const int socket_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

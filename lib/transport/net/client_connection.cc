@@ -265,15 +265,13 @@ base::Status ClientConnection::Write(std::string_view bytes, base::MonotonicTime
   return base::OkStatus();
 }
 
-base::StatusOr<std::string_view> ClientConnection::Read(
-    base::MonotonicTime deadline, absl::FunctionRef<base::Status()> before_waiting) {
+base::StatusOr<std::string_view> ClientConnection::Read(base::MonotonicTime deadline) {
   for (;;) {
     short events = 0;
     const auto got = TryRead(buffer_.data(), buffer_.size(), events);
     if (absl::IsOutOfRange(got.status())) return std::string_view();
     if (!got.ok()) return got.status();
     if (*got > 0) return std::string_view(buffer_.data(), *got);
-    STRATA_RETURN_IF_ERROR(before_waiting());
     STRATA_RETURN_IF_ERROR(AwaitSocket(socket_, events, interruption_, deadline));
   }
 }

@@ -2,7 +2,6 @@
 // says what is wrong. Neither proxies nor anything else of the environment is looked at.
 #pragma once
 
-#include <absl/functional/function_ref.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -38,10 +37,8 @@ class ClientConnection {
   ~ClientConnection();
 
   base::Status Write(std::string_view bytes, base::MonotonicTime deadline);
-  // Some bytes, once there are any; none at the end. `before_waiting` is called if there are none
-  // yet.
-  base::StatusOr<std::string_view> Read(base::MonotonicTime deadline,
-                                        absl::FunctionRef<base::Status()> before_waiting);
+  // Some bytes, once there are any; none at the end.
+  base::StatusOr<std::string_view> Read(base::MonotonicTime deadline);
 
   // For whoever waits for more than one thing: the socket, and one attempt to read or write. The
   // number of bytes; 0: not now, wait for `events`, and give what is to be written again. An error
