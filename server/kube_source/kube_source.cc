@@ -250,7 +250,7 @@ base::Status KubeSource::TakeFound(records::Change record) {
 
 void KubeSource::Attach() {
   base::Status status;
-  bool all = following_ && !silent_;
+  bool all = following_ && !silent();
   for (const Resource& resource : resources_) {
     all = all && resource.watching;
     if (status.ok()) status = resource.status;
@@ -263,8 +263,10 @@ void KubeSource::Attach() {
   }
 }
 
-// The watches show whether it is so.
+// The watches show whether it is so. They come on the Api's thread, as signs of life do: what holds
+// it up is seen from here.
 base::StatusOr<reflector::Barrier::Target> KubeSource::Read(base::MonotonicTime) {
+  if (silent()) barrier_.Detach();
   return reflector::Barrier::Target{barrier_.current(), -1, -1};
 }
 
@@ -302,7 +304,6 @@ void KubeSource::OnLife(base::Revision before, base::MonotonicTime asked,
     now = revision.value_or(0);
   }
   if (status.ok()) alive_at_ = asked;
-  silent_ = clock_.Now() - alive_at_ > options_.silence_time;
   health_.Set(reflector::Health::Part::kReads, status);
   Attach();
   if (!status.ok()) return;

@@ -103,6 +103,7 @@ class KubeSource final : public reflector::Source,
 
   Resource& Of(records::Kind kind) { return resources_[static_cast<size_t>(kind)]; }
   base::Revision Complete() const;
+  bool silent() const { return clock_.Now() - alive_at_.load() > options_.silence_time; }
   void List();
   void ListLater(const base::Status& why);
   void EndList();
@@ -136,10 +137,10 @@ class KubeSource final : public reflector::Source,
   base::Revision revision_ = 0;  // the consumer's
   base::MonotonicTime began_;    // of a list
   size_t listed_ = 0;            // records
-  base::MonotonicTime alive_at_;
-  bool silent_ = false;  // the API server gives no sign of life
   client::Backoff backoff_;
 
+  // When what was answered last as a sign of life was asked for.
+  std::atomic<base::MonotonicTime> alive_at_;
   reflector::Barrier barrier_;
   Lookups lookups_;
 };

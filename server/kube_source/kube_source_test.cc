@@ -250,6 +250,18 @@ TEST_F(KubeSourceTest, AnApiServerThatGivesNoSignOfLifeIsNotBelievedToTellAll) {
   EXPECT_EQ(Fresh(), StatusCode::kOk);
 }
 
+TEST_F(KubeSourceTest, NothingIsBelievedToBeNewWhileTheThreadThatWouldHearOfItIsHeldUp) {
+  auto watches = Begin();
+  EXPECT_EQ(Fresh(), StatusCode::kOk);
+  clock.Advance(15'001);
+  EXPECT_EQ(Fresh(), StatusCode::kDeadlineExceeded);
+  AnswerProbe(ListOf("ImageStream", {}, "12"));
+  EXPECT_EQ(Fresh(), StatusCode::kDeadlineExceeded) << "that was asked before";
+  kube->RunTask();
+  AnswerProbe(ListOf("ImageStream", {}, "12"));
+  EXPECT_EQ(Fresh(), StatusCode::kOk);
+}
+
 TEST_F(KubeSourceTest, AnApiServerThatWasPutBackIsListedAnew) {
   auto watches = Begin();
   AnswerProbe(ListOf("ImageStream", {}, "11"));
