@@ -87,6 +87,8 @@ void Lookups::Settle(Seeking& seeking, const base::StatusOr<bool>& found) {
 }
 
 void Lookups::SendMore() {
+  // An Api that is stopping answers at once, and the answer sends more.
+  if (std::exchange(sending_, true)) return;
   while (in_flight_ < options_.most_in_flight && !waiting_.empty()) {
     const std::string key = std::move(waiting_.front());
     waiting_.pop_front();
@@ -104,6 +106,7 @@ void Lookups::SendMore() {
     api_.Send(std::move(request),
               [this, key](const base::StatusOr<kube::Response>& answer) { OnAnswer(key, answer); });
   }
+  sending_ = false;
 }
 
 void Lookups::OnAnswer(const std::string& key, const base::StatusOr<kube::Response>& answer) {

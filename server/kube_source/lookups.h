@@ -74,6 +74,7 @@ class Lookups {
   base::StringMap<Name> names_;      // in flight or waiting
   std::deque<std::string> waiting_;  // the keys of those that wait
   size_t in_flight_ = 0;
+  bool sending_ = false;
   base::StringMap<base::MonotonicTime> absent_;  // until when that counts
 };
 

@@ -96,6 +96,26 @@ TEST_F(LookupsTest, WhatHasWaitedTooLongIsNotAskedFor) {
   EXPECT_TRUE(kube.pending.empty());
 }
 
+// An Api that takes no more, as one that is stopped.
+class StoppedKube final : public kube::Api {
+ public:
+  void Send(kube::Request, Done done) override { done(base::CancelledError("stopped")); }
+  void Stream(kube::Request, Data, Done done) override { done(base::CancelledError("stopped")); }
+  void RunAfter(std::chrono::milliseconds, std::function<void()>) override {}
+  void Stop() override {}
+};
+
+TEST_F(LookupsTest, AnswersThatComeAtOnceAreNotNested) {
+  constexpr size_t kMany = 100'000;
+  StoppedKube stopped;
+  Lookups many{stopped, {.most_in_flight = 2, .most_waiting = kMany}, {}, clock, metrics};
+  std::vector<records::Id> ids;
+  for (size_t i = 0; i < kMany; ++i) ids.push_back(Image(std::to_string(i)));
+  StatusCode end = StatusCode::kOk;
+  many.Seek(ids, [&](const base::StatusOr<bool>& result) { end = result.status().code(); });
+  EXPECT_EQ(end, StatusCode::kCancelled);
+}
+
 TEST_F(LookupsTest, WhatCannotBeANameIsNotAskedFor) {
   EXPECT_EQ(*Seek({Image(".."), Image(""), Image("a/b"), {Kind::kImageStream, "", "s"}}),
             Codes{StatusCode::kOk});
