@@ -25,6 +25,9 @@ function(strata_proto NAME)
   target_link_libraries(strata_proto_${NAME} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
   if(ARG_GRPC)
     target_link_libraries(strata_proto_${NAME} PUBLIC gRPC::grpc++)
+    # What a handler or callback throws gRPC's headers would swallow, and the call would never end: where memory is
+    # denied, the process shall end and say so (lib/base/process.h).
+    target_compile_definitions(strata_proto_${NAME} PUBLIC GRPC_ALLOW_EXCEPTIONS=0)
   endif()
   add_library(strata::proto_${NAME} ALIAS strata_proto_${NAME})
 endfunction()
