@@ -222,20 +222,35 @@ TEST_F(MisbehavingEtcd, AStreamIsAskedForItsWatchLater) {
   FakeEtcd other;
   auto client = Connect({.endpoints = {etcd.url(), other.url()}});
   auto stream = client->OpenStream("a.");
-  EXPECT_EQ(stream->AwaitOpen().value(), 0xc1u);
+  EXPECT_EQ(stream->AwaitOpen(In(milliseconds(5000))).value(), 0xc1u);
   EXPECT_EQ(stream->Version(In(milliseconds(5000))).value(), "3.6.5");
   auto beside = client->OpenStreamBeside(*stream, "a.", 0);
-  ASSERT_TRUE(beside->AwaitOpen().ok());
+  ASSERT_TRUE(beside->AwaitOpen(In(milliseconds(5000))).ok());
   EXPECT_EQ(etcd.open_watches(), 1);
   EXPECT_EQ(other.open_watches(), 1);
   const auto at = etcd.Put("a", "x");
   etcd.Put("b", "x");
   stream->RequestProgress();  // of no watch, there is none
-  stream->Begin({"a", "b", at});
+  stream->Ask({"a", "b", at});
   const auto news = NextNews(*stream);
   ASSERT_TRUE(news.ok()) << news.status();
   ASSERT_EQ(news->events.size(), 1u);
   EXPECT_EQ(news->events[0].revision, at);
+}
+
+TEST_F(MisbehavingEtcd, AWatchThatIsNotAnsweredIsOverAtItsDeadlineAndTheNextEndpointIsAsked) {
+  FakeEtcd other;
+  auto client = Connect({.endpoints = {etcd.url(), other.url()}});
+  const auto unanswered = "etcd " + etcd.url() + ": a watch isn't answered";
+  auto stream = client->OpenStream("a.");
+  ASSERT_TRUE(stream->AwaitOpen(In(milliseconds(5000))).ok());
+  etcd.Behave([](auto& b) { b.mute_watches = true; });
+  EXPECT_EQ(base::Message(stream->Begin({"a", "b", 1}, In(milliseconds(50))).status()), unanswered);
+  other.Behave([](auto& b) { b.mute_watches = true; });
+  EXPECT_EQ(base::Message(client->OpenStream("a.")->AwaitOpen(In(milliseconds(50))).status()),
+            "etcd " + other.url() + ": a watch isn't answered");
+  EXPECT_EQ(base::Message(client->OpenStream("a.")->AwaitOpen(In(milliseconds(50))).status()),
+            unanswered);
 }
 
 TEST_F(MisbehavingEtcd, AStreamTellsWhetherItsProcessStillLives) {

@@ -60,6 +60,25 @@ class SignsOfLife {
   bool over_ ABSL_GUARDED_BY(mu_) = false;
 };
 
+// Cancels a call that isn't over in time. Lives no longer than the call's context.
+class Limit {
+ public:
+  Limit(grpc::ClientContext& context, base::MonotonicTime deadline) {
+    late_->Arm([&context] { context.TryCancel(); });
+    alarm_.Set(WallDeadline(deadline), [late = late_](bool expired) {
+      if (expired) late->Set();
+    });
+  }
+  ~Limit() { late_->Disarm(); }
+  Limit(const Limit&) = delete;
+  Limit& operator=(const Limit&) = delete;
+  bool over() const { return late_->set(); }
+
+ private:
+  const std::shared_ptr<CallEnd> late_ = std::make_shared<CallEnd>();
+  grpc::Alarm alarm_;
+};
+
 }  // namespace
 
 // Opened by the first AwaitOpen or Next, so that Cancel ends whatever it waits for.
@@ -85,6 +104,8 @@ struct Watch::Stream {
   void Cancel(int64_t id) ABSL_LOCKS_EXCLUDED(write_mu);
   // Which of the signs of life that were asked for it is.
   uint64_t AskForSign() ABSL_LOCKS_EXCLUDED(write_mu);
+  // What a creation that got no answer in time comes to.
+  base::Status Unanswered() const;
   // Returns what it was.
   Phase SetOver() ABSL_LOCKS_EXCLUDED(write_mu);
 
@@ -200,17 +221,16 @@ base::Status Watch::Stream::Leave(base::Status status) {
 // After a message that doesn't parse gRPC reads no more, and leaves the stream open: the server,
 // which knows nothing of it, would have to end it.
 base::Status Watch::Stream::AwaitStatus() {
-  const auto late = std::make_shared<CallEnd>();
-  late->Arm([this] { context.TryCancel(); });
-  grpc::Alarm alarm;
-  alarm.Set(std::chrono::system_clock::now() + kStatusPatience, [late](bool expired) {
-    if (expired) late->Set();
-  });
+  const Limit limit(context, steady_clock::now() + kStatusPatience);
   const grpc::Status said = stream->Finish();
-  late->Disarm();
-  if (late->set()) return base::UnavailableError("a message of the watch stream is none of etcd's");
+  if (limit.over())
+    return base::UnavailableError("a message of the watch stream is none of etcd's");
   const base::Status status = connection->Explain(FromGrpc(said));
   return status.ok() ? base::UnavailableError("the watch stream ended") : status;
+}
+
+base::Status Watch::Stream::Unanswered() const {
+  return At(endpoint.url, base::UnavailableError("a watch isn't answered"));
 }
 
 base::Status Watch::Stream::Broken() {
@@ -328,13 +348,25 @@ Watch::~Watch() {
   if (stream_->SetOver() == Stream::Phase::kOpen) stream_->stream->Finish();
 }
 
-base::StatusOr<uint64_t> Watch::AwaitOpen() {
+base::StatusOr<uint64_t> Watch::AwaitOpen(base::MonotonicTime deadline) {
   STRATA_RETURN_IF_ERROR(stream_->Open());
-  while (stream_->probe_id == kNoWatch) STRATA_RETURN_IF_ERROR(stream_->Read().status());
+  const Limit limit(stream_->context, deadline);
+  while (stream_->probe_id == kNoWatch) {
+    const auto read = stream_->Read();
+    if (!read.ok()) return limit.over() ? stream_->Unanswered() : read.status();
+  }
   return stream_->cluster_id;
 }
 
-void Watch::Begin(const WatchOptions& options) {
+base::StatusOr<WatchMessage> Watch::Begin(const WatchOptions& options,
+                                          base::MonotonicTime deadline) {
+  Ask(options);
+  const Limit limit(stream_->context, deadline);
+  auto first = Next();
+  return first.ok() || !limit.over() ? std::move(first) : stream_->Unanswered();
+}
+
+void Watch::Ask(const WatchOptions& options) {
   stream_->Create(Stream::Asked::kWatch, options);
 }
 

@@ -38,10 +38,15 @@ class Watch {
   ~Watch();
 
   // Of a stream that is opened without a watch: waits until the backend has answered on it, and
-  // returns its cluster's id, which is 0 if it has none (kine).
-  base::StatusOr<uint64_t> AwaitOpen();
-  // Asks for the watch on such a stream. Once, when it is open.
-  void Begin(const WatchOptions& options);
+  // returns its cluster's id, which is 0 if it has none (kine). What lies between may let streams
+  // through and keep the connection alive, and answer none: hence the deadline, at which the stream
+  // is over.
+  base::StatusOr<uint64_t> AwaitOpen(base::MonotonicTime deadline);
+  // Asks for the watch on such a stream. Once, when it is open. Its confirmation is Next's next
+  // message, whoever waits in Next.
+  void Ask(const WatchOptions& options);
+  // The same, and waits for that.
+  base::StatusOr<WatchMessage> Begin(const WatchOptions& options, base::MonotonicTime deadline);
 
   // Waits for the next message; the first call opens the stream, and the first message confirms the
   // watch. kOutOfRange: the start revision is compacted; any other error: the stream is broken. A

@@ -119,7 +119,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     default: {
       WillSayOnWatch(world, input);
       const auto watch = world.client->OpenStream("a");
-      if (watch->AwaitOpen().ok()) watch->Begin({"a", "b", 1});
+      if (watch->AwaitOpen(world.Deadline()).ok()) watch->Ask({"a", "b", 1});
       Watch(*watch);
     }
   }

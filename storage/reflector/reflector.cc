@@ -196,7 +196,7 @@ void Reflector::LearnVersion(const std::string& version) {
 base::StatusOr<Reflector::Listed> Reflector::ListAndWatch() {
   const std::shared_ptr<client::Watch> watch = client_.OpenStream(ProbeKey(keys_));
   if (!SetWatch(watch)) return base::CancelledError("stopping");
-  STRATA_ASSIGN_OR_RETURN(const uint64_t cluster_id, watch->AwaitOpen());
+  STRATA_ASSIGN_OR_RETURN(const uint64_t cluster_id, watch->AwaitOpen(ReadDeadline()));
   LearnVersion(watch->Version(ReadDeadline(), &cancellation_).value_or(""));
   const auto start = clock_.Now();
   STRATA_ASSIGN_OR_RETURN(const auto now, client_.Range(one_key_, ReadDeadline(), &cancellation_));
@@ -207,8 +207,8 @@ base::StatusOr<Reflector::Listed> Reflector::ListAndWatch() {
   consumer_.BeginList();
   const auto found = List(now, range);
   // The list counts once its stream is seen to have outlived it.
-  if (found.ok()) watch->Begin({range.begin, range.end, now.revision + 1});
-  auto first = found.ok() ? watch->Next() : found.status();
+  auto first = found.ok() ? watch->Begin({range.begin, range.end, now.revision + 1}, ReadDeadline())
+                          : found.status();
   if (!first.ok()) {
     consumer_.AbortList();
     return first.status();

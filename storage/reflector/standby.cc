@@ -75,7 +75,7 @@ void Standby::Dismiss() {
 }
 
 void Standby::Begin(base::Revision seen) {
-  stream_->Begin({range_.begin, range_.end, seen + 1});
+  stream_->Ask({range_.begin, range_.end, seen + 1});
   phase_ = Phase::kBegun;
 }
 
@@ -185,7 +185,7 @@ void Standby::StandByOnce(size_t turn) {
 // The watch is asked after this stream was opened: so this one was open before that one can end.
 bool Standby::Prove(client::Watch& stream, client::Watch& watch, uint64_t cluster_id,
                     std::string* version) {
-  const auto found = stream.AwaitOpen();
+  const auto found = stream.AwaitOpen(clock_.Now() + kPatience);
   if (!found.ok() || *found != cluster_id) return false;
   *version = stream.Version(clock_.Now() + kPatience, &cancellation_).value_or("");
   return watch.Ping(clock_.Now() + kPatience);

@@ -311,7 +311,7 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
         answer.set_canceled(true);
         out.push_back(std::move(answer));
       }
-      if (!request.has_create_request()) continue;
+      if (!request.has_create_request() || etcd.behaviour_.mute_watches) continue;
       const auto& create = request.create_request();
       if (!etcd.behaviour_.kine) Fill(*answer.mutable_header());
       answer.set_created(true);

@@ -52,6 +52,7 @@ class FakeEtcd {
     // Of each page that says that there are more: its keys, and what becomes of them.
     enum class Pages { kHonest, kEmpty, kBackwards, kOutOfRange } pages = Pages::kHonest;
     bool refuse_watches = false;  // each is cancelled at once
+    bool mute_watches = false;    // none is answered, on a stream that stays open
     bool unknown_events = false;  // of a type that no etcd has yet
     bool garbled_events = false;  // in messages that aren't UTF-8 where they must be
     bool kine = false;  // the subset of kine 0.13: no sorting, no keys alone, no cluster id, an
