@@ -7,6 +7,7 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -123,7 +124,13 @@ class SnapshotStream final : public grpc::ServerWriteReactor<pb::SnapshotRespons
     identity.Fill(response_.mutable_header(), store.revision());
     response_.set_version(kStorageVersion);
     EVP_DigestInit_ex2(digest_.get(), EVP_sha256(), nullptr);
-    copying_ = std::thread([this] { Copy(); });
+    try {
+      copying_ = std::thread([this] { Copy(); });
+    } catch (const std::system_error&) {
+      End({grpc::StatusCode::RESOURCE_EXHAUSTED,
+           "a thread for the snapshot is denied; raise the limit of threads (pids.max of the "
+           "cgroup, ulimit -u) or of memory, and ask again"});
+    }
   }
 
   void OnWriteDone(bool ok) override {

@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -280,6 +281,48 @@ TEST_F(ServerTest, SendsASnapshotWithItsDigestOneAtATime) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   EXPECT_TRUE(last.ok()) << last.error_message();
+}
+
+// The system has no room for the stack of another thread.
+class NoThreads {
+ public:
+  NoThreads() {
+    pthread_getattr_default_np(&before_);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, size_t{1} << 47);
+    EXPECT_EQ(pthread_setattr_default_np(&attributes), 0);
+    pthread_attr_destroy(&attributes);
+  }
+  NoThreads(const NoThreads&) = delete;
+  NoThreads& operator=(const NoThreads&) = delete;
+  ~NoThreads() {
+    pthread_setattr_default_np(&before_);
+    pthread_attr_destroy(&before_);
+  }
+
+ private:
+  pthread_attr_t before_{};
+};
+
+TEST_F(ServerTest, ASnapshotThatIsDeniedAThreadSaysSoAndLeavesTheWayFree) {
+  Start();
+  const auto maintenance = pb::Maintenance::NewStub(channel_);
+  const auto take = [&] {
+    grpc::ClientContext context;
+    Limit(context);
+    const auto stream = maintenance->Snapshot(&context, {});
+    pb::SnapshotResponse piece;
+    while (stream->Read(&piece)) {
+    }
+    return stream->Finish();
+  };
+  ASSERT_TRUE(take().ok());
+  {
+    const NoThreads denied;
+    EXPECT_THAT(Text(take()), StartsWith("8 a thread for the snapshot is denied"));
+  }
+  EXPECT_TRUE(take().ok());
 }
 
 TEST_F(ServerTest, SaysWhyItDoesNotServeAMethod) {
