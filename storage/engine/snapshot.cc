@@ -64,6 +64,12 @@ base::StatusOr<Revision> Refound(const std::string& directory, Revision bump) {
   return revision;
 }
 
+base::Status Settle(const std::string& directory) {
+  STRATA_ASSIGN_OR_RETURN(const auto dir, DataDir::Hold(directory));
+  // What is opened is settled first, and nothing is written then.
+  return tree::Environment::Open(dir->FilePath(kStoreFile), {}).status();
+}
+
 base::StatusOr<std::unique_ptr<Snapshot>> Snapshot::Create(const std::string& directory) {
   const int file = open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (file < 0) return Failed("making");

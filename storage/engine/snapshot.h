@@ -42,4 +42,9 @@ inline constexpr Revision kMostRevision = INT64_MAX / 2;
 // lists. Returns the revision.
 base::StatusOr<Revision> Refound(const std::string& directory, Revision bump);
 
+// Makes the file of the store in `directory`, which nobody has open, whole without the log beside
+// it. Whoever takes the one without the other does this before: a store that is closed has tried,
+// and tells nobody that the disk failed.
+base::Status Settle(const std::string& directory);
+
 }  // namespace strata::engine

@@ -12,6 +12,7 @@
 #include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
 #include "storage/engine/data_dir.h"
+#include "storage/engine/snapshot.h"
 #include "storage/engine/store.h"
 #include "storage/engine/tree/disk.h"
 
@@ -25,6 +26,7 @@ base::Status Failed(const std::string& path) {
 }
 
 base::Status MoveOut(const std::string& aside, const std::string& directory) {
+  STRATA_RETURN_IF_ERROR(engine::Settle(aside));
   const std::string from = aside + "/" + engine::kStoreFile;
   const std::string target = directory + "/" + engine::kStoreFile;
   if (rename(from.c_str(), target.c_str()) != 0) return Failed(target);

@@ -227,6 +227,7 @@ base::StatusOr<Restored> Fill(const std::string& file, const std::string& direct
   if (IsBolt({head.data(), head.size()})) {
     STRATA_ASSIGN_OR_RETURN(Restored imported, ImportEtcd(from, size, file, directory));
     STRATA_ASSIGN_OR_RETURN(imported.revision, engine::Refound(directory, options.bump_revision));
+    STRATA_RETURN_IF_ERROR(OpenAndVerify(directory, clock));
     return imported;
   }
   const std::string target = directory + "/" + engine::kStoreFile;

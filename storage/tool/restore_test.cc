@@ -3,18 +3,40 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <cerrno>
+#include <climits>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <new>
 #include <random>
 #include <string>
 
 #include "lib/obs/log.h"
 #include "storage/engine/store.h"
 #include "test/support/temp_dir.h"
+
+// How many syncs of files succeed before all fail, in this process and those that it forks.
+static std::atomic<int>& SyncsThatSucceed() {
+  static void* const shared = mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  static auto* const left = new (shared) std::atomic<int>(INT_MAX);
+  return *left;
+}
+
+// In libc's place, for LMDB too.
+extern "C" int fdatasync(int file) {
+  if (SyncsThatSucceed().fetch_sub(1) > 0) return static_cast<int>(syscall(SYS_fdatasync, file));
+  errno = EIO;
+  return -1;
+}
 
 namespace strata::tool {
 namespace {
@@ -194,6 +216,23 @@ TEST_F(Restores, AnEtcdsSnapshotThatWasChangedIsRefusedOrImported) {
     fs::remove_all(root / "restored");
   }
   EXPECT_GT(refused, 100);
+}
+
+TEST_F(Restores, NothingIsRestoredByADiskThatFails) {
+  std::ifstream file("test/fuzz/corpus/storage_tool_bolt/etcd.db", std::ios::binary);
+  const std::string etcds{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  for (const std::string& saved : {WithDigest(etcds), WithDigest(Saved())}) {
+    int failed = 0;
+    for (bool met = true; met; ++failed) {
+      SyncsThatSucceed() = failed;
+      const auto restored = From(saved, {.bump_revision = 1'000'000});
+      met = SyncsThatSucceed().exchange(INT_MAX) < 0;
+      EXPECT_EQ(restored.ok(), !met) << "of its syncs, " << failed << " succeeded";
+      EXPECT_EQ(fs::exists(root / "restored"), restored.ok());
+      fs::remove_all(root / "restored");
+    }
+    EXPECT_GT(failed, 5);
+  }
 }
 
 TEST_F(Restores, NothingIsOverwritten) {
