@@ -54,4 +54,13 @@ StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) {
   return content;
 }
 
+std::vector<std::filesystem::directory_entry> ListFolder(const std::filesystem::path& path,
+                                                         std::error_code& error) {
+  std::vector<std::filesystem::directory_entry> found;
+  for (std::filesystem::directory_iterator at(path, error), end; !error && at != end;
+       at.increment(error))
+    found.push_back(*at);
+  return found;
+}
+
 }  // namespace strata::base

@@ -69,5 +69,18 @@ TEST_F(ReadFileTest, BoundsWhatItReads) {
   EXPECT_FALSE(ReadFile("/nonexistent", 1 << 20).ok());
 }
 
+TEST_F(ReadFileTest, ListsAFolder) {
+  std::ofstream(folder / "a") << "x";
+  std::filesystem::create_directory(folder / "b");
+  std::error_code error;
+  std::vector<std::string> names;
+  for (const auto& entry : ListFolder(folder, error))
+    names.push_back(entry.path().filename().string() + (entry.is_directory() ? "/" : ""));
+  EXPECT_THAT(names, testing::UnorderedElementsAre("a", "b/"));
+  EXPECT_FALSE(error);
+  EXPECT_TRUE(ListFolder(folder / "c", error).empty());
+  EXPECT_EQ(error, std::errc::no_such_file_or_directory);
+}
+
 }  // namespace
 }  // namespace strata::base

@@ -8,6 +8,8 @@
 #include <system_error>
 #include <vector>
 
+#include "lib/base/file.h"
+
 namespace strata::x509 {
 namespace {
 
@@ -38,7 +40,7 @@ bool Append(const std::filesystem::path& name, std::string& pem) {
 
 void AppendFolder(const std::string& name, std::string& pem) {
   std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(name, ignored)) {
+  for (const auto& entry : base::ListFolder(name, ignored)) {
     if (entry.is_regular_file(ignored)) Append(entry.path(), pem);
   }
 }

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/file.h"
+
 namespace strata::audit {
 namespace {
 
@@ -213,7 +215,7 @@ void Log::File::RemoveOld() const {
   const fs::path folder = path.parent_path().empty() ? fs::path(".") : path.parent_path();
   std::error_code error;
   std::vector<fs::path> backups;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
+  for (const auto& entry : base::ListFolder(folder, error)) {
     if (IsBackup(path, entry.path().filename().string())) backups.push_back(entry.path());
   }
   // Newest first: the names hold the time.

@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "lib/base/file.h"
 #include "server/api/quote.h"
 
 namespace strata::auth {
@@ -134,11 +135,10 @@ base::StatusOr<std::vector<std::string>> FilesOf(const std::vector<std::string>&
       continue;
     }
     std::vector<std::string> inside;
-    for (fs::directory_iterator at(path, error); !error && at != fs::directory_iterator();
-         at.increment(error)) {
-      const std::string extension = at->path().extension();
+    for (const auto& entry : base::ListFolder(path, error)) {
+      const std::string extension = entry.path().extension();
       if (extension == ".yaml" || extension == ".yml" || extension == ".json")
-        inside.push_back(at->path());
+        inside.push_back(entry.path());
     }
     if (error) return base::InvalidArgumentError(fmt::format("{}: {}", path, error.message()));
     std::sort(inside.begin(), inside.end());

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "lib/base/file.h"
 #include "storage/engine/tree/disk.h"
 
 namespace strata::engine {
@@ -58,7 +59,7 @@ base::Status DataDir::Check(const std::string& path, bool may_make) {
       return base::FailedPreconditionError(
           fmt::format("{} {} ({} is in it)", path, other.what, other.entry));
   }
-  for (const auto& entry : fs::directory_iterator(path, error)) {
+  for (const auto& entry : base::ListFolder(path, error)) {
     if (fs::exists(entry.path() / kStoreFile, error)) {
       return base::FailedPreconditionError(
           fmt::format("{} holds no store, but {} does: give that", path, entry.path().string()));

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "lib/base/bytes.h"
+#include "lib/base/file.h"
 
 namespace strata::replica {
 namespace {
@@ -31,7 +32,7 @@ base::StatusOr<std::string> MakeTemporary() {
 // What isn't a replica's file stays.
 void RemoveOldFiles(const std::string& path) {
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(path, error)) {
+  for (const auto& entry : base::ListFolder(path, error)) {
     if (entry.path().filename().string().starts_with(kFilePrefix) && entry.is_regular_file(error)) {
       fs::remove(entry.path(), error);
     }

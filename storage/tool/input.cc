@@ -13,6 +13,7 @@
 #include <memory>
 #include <system_error>
 
+#include "lib/base/file.h"
 #include "storage/records/kinds.h"
 
 namespace strata::tool {
@@ -50,17 +51,16 @@ base::Status Walk(const fs::path& directory, bool gathered, int depth,
         fmt::format("{}: more than {} directories deep", directory.string(), depth - 1));
   }
   std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
-       entry.increment(error)) {
+  for (const auto& entry : base::ListFolder(directory, error)) {
     std::error_code ignored;  // of a dangling link: it is no file and no directory then
-    const fs::path& path = entry->path();
-    if (entry->is_directory(ignored)) {
+    const fs::path& path = entry.path();
+    if (entry.is_directory(ignored)) {
       // Links to directories aren't followed: they can make circles.
-      if (entry->is_symlink(ignored)) continue;
+      if (entry.is_symlink(ignored)) continue;
       const bool wanted = path.filename().native() == records::kGroup;
       STRATA_RETURN_IF_ERROR(
           Walk(path, (gathered || IsGathered(path)) && !wanted, depth + 1, files));
-    } else if (!gathered && entry->is_regular_file(ignored) && IsManifest(path)) {
+    } else if (!gathered && entry.is_regular_file(ignored) && IsManifest(path)) {
       files.push_back(path.string());
     }
   }
