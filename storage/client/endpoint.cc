@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "lib/transport/net/client_connection.h"
@@ -77,10 +78,12 @@ std::shared_ptr<const Connection> Client::Endpoint::Usable() const {
 
 void Client::Endpoint::Connect(const std::shared_ptr<Wait>& wait, base::MonotonicTime deadline) {
   std::shared_ptr<const Connection> there;
+  base::Status why = base::CancelledError("interrupted");
   {
     absl::MutexLock lock(&mu);
     there = Usable();
-    if (there == nullptr && !wait->cancelled) {
+    if (there == nullptr && !wait->cancelled) why = StartDialler();
+    if (there == nullptr && why.ok()) {
       wait->since = steady_clock::now();
       waits.push_back(wait);
       // Weak: the alarm, and with it this function, is the wait's own.
@@ -89,12 +92,20 @@ void Client::Endpoint::Connect(const std::shared_ptr<Wait>& wait, base::Monotoni
         if (kept != nullptr && !kept->told.exchange(true)) GiveUp(kept);
       });
       if (dial_end == nullptr) dial_end = std::make_unique<CallEnd>();
-      if (!dialler.joinable()) dialler = std::thread([this] { RunDialler(); });
       return;
     }
   }
-  if (there == nullptr) return wait->then(base::CancelledError("interrupted"), false);
+  if (there == nullptr) return wait->then(why, false);
   wait->then(there, false);
+}
+
+base::Status Client::Endpoint::StartDialler() {
+  try {
+    if (!dialler.joinable()) dialler = std::thread([this] { RunDialler(); });
+  } catch (const std::system_error&) {
+    return base::UnavailableError("connecting: the system denies a thread");
+  }
+  return base::OkStatus();
 }
 
 void Client::Endpoint::Cancel(const std::shared_ptr<Wait>& wait) {

@@ -76,6 +76,7 @@ struct Client::Endpoint {
   base::Status Greet(const Connection& connection, CallEnd& end,
                      base::MonotonicTime deadline) const;
   std::shared_ptr<const Connection> Usable() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  base::Status StartDialler() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void RunDialler() ABSL_LOCKS_EXCLUDED(mu);
   // At its deadline, or when it was cancelled.
   void GiveUp(const std::shared_ptr<Wait>& wait) ABSL_LOCKS_EXCLUDED(mu);

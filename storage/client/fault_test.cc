@@ -11,6 +11,7 @@
 #include "storage/client/watch.h"
 #include "test/support/cutting_proxy.h"
 #include "test/support/fake_etcd.h"
+#include "test/support/no_threads.h"
 
 namespace strata::client {
 namespace {
@@ -74,6 +75,16 @@ TEST_F(MisbehavingEtcd, AnEndpointThatHangsUsesItsShareOfTheTimeOnce) {
   EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(1000))).ok());
   EXPECT_LT(steady_clock::now() - start, milliseconds(400)) << "it is known by now";
   etcd.Behave([](auto& b) { b.hang_reads = false; });
+}
+
+TEST_F(MisbehavingEtcd, AThreadThatTheSystemDeniesIsAnErrorOfWhoeverDials) {
+  auto client = Connect();
+  {
+    const testing_support::NoThreads denied;
+    EXPECT_EQ(base::Message(client->Range({.key = "a"}, In(milliseconds(5000))).status()),
+              "etcd " + etcd.url() + ": connecting: the system denies a thread");
+  }
+  EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(5000))).ok());
 }
 
 TEST_F(MisbehavingEtcd, DeadlinesHold) {

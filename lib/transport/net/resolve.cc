@@ -6,8 +6,12 @@
 #include <netdb.h>
 #include <sys/un.h>
 
+#include <map>
 #include <memory>
+#include <string>
+#include <system_error>
 #include <thread>
+#include <utility>
 
 #include "lib/base/owned.h"
 
@@ -34,13 +38,56 @@ base::StatusOr<std::vector<SocketAddress>> Ask(const std::string& host, const st
   return found;
 }
 
-// Shared with the thread that asks.
+// Shared by the thread that asks and all who wait.
 struct Question {
   Interruption answered;
   absl::Mutex mu;
   base::StatusOr<std::vector<SocketAddress>> answer ABSL_GUARDED_BY(mu) =
       base::DeadlineExceededError("");
 };
+
+using Name = std::pair<std::string, std::string>;  // host and port
+
+// Those that aren't answered yet.
+struct Questions {
+  absl::Mutex mu;
+  std::map<Name, std::shared_ptr<Question>> by_name ABSL_GUARDED_BY(mu);
+};
+Questions& AllQuestions() {
+  static auto* const all = new Questions;  // its threads outlast main
+  return *all;
+}
+
+void Answer(const Name& name, Question& question) {
+  auto answer = Ask(name.first, name.second, 0);
+  {
+    Questions& all = AllQuestions();
+    absl::MutexLock lock(&all.mu);
+    all.by_name.erase(name);
+  }
+  {
+    absl::MutexLock lock(&question.mu);
+    question.answer = std::move(answer);
+  }
+  question.answered.Set();
+}
+
+// The one that is asked already, or a new one: while the resolver hangs, a thread a name does. Null
+// if the system has no thread for it.
+std::shared_ptr<Question> Begin(const Name& name) {
+  Questions& all = AllQuestions();
+  absl::MutexLock lock(&all.mu);
+  const auto [at, is_new] = all.by_name.try_emplace(name, nullptr);
+  if (!is_new) return at->second;
+  const auto question = std::make_shared<Question>();
+  try {
+    std::thread([name, question] { Answer(name, *question); }).detach();
+  } catch (const std::system_error&) {
+    all.by_name.erase(at);
+    return nullptr;
+  }
+  return at->second = question;
+}
 
 }  // namespace
 
@@ -58,15 +105,11 @@ base::StatusOr<std::vector<SocketAddress>> Resolve(const Address& address,
     return std::vector<SocketAddress>{one};
   }
   if (auto numeric = Ask(address.host, address.port, AI_NUMERICHOST); numeric.ok()) return numeric;
-  const auto question = std::make_shared<Question>();
-  std::thread([question, host = address.host, port = address.port] {
-    auto answer = Ask(host, port, 0);
-    {
-      absl::MutexLock lock(&question->mu);
-      question->answer = std::move(answer);
-    }
-    question->answered.Set();
-  }).detach();
+  const auto question = Begin({address.host, address.port});
+  if (question == nullptr) {
+    return base::UnavailableError(
+        fmt::format("resolving {}: the system denies a thread", address.host));
+  }
   const base::Status waited = AwaitSocket(question->answered.fd(), POLLIN, interruption, deadline);
   if (absl::IsDeadlineExceeded(waited))
     return base::UnavailableError(fmt::format("resolving {}: no answer in time", address.host));

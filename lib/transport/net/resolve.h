@@ -24,8 +24,8 @@ struct SocketAddress {
 };
 
 // At least one, in the order in which to try them. What is an address already is never asked for;
-// a name is, on a thread of its own, which may outlast the deadline by what /etc/resolv.conf allows
-// (getaddrinfo can't be stopped).
+// a name is, on a thread of its own for all who ask for it meanwhile, which may outlast the
+// deadline by what /etc/resolv.conf allows (getaddrinfo can't be stopped).
 base::StatusOr<std::vector<SocketAddress>> Resolve(const Address& address,
                                                    const Interruption& interruption,
                                                    base::MonotonicTime deadline);

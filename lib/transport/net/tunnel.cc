@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cerrno>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 namespace strata::net {
@@ -26,7 +28,13 @@ Tunnel::Tunnel(std::unique_ptr<ClientConnection> connection) : connection_(std::
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair.data()) != 0) return;
   end_ = pair[0];
   inner_ = pair[1];
-  thread_ = std::thread([this] { Run(); });
+  try {
+    thread_ = std::thread([this] { Run(); });
+  } catch (const std::system_error& error) {  // the system has no more threads
+    close(std::exchange(end_, -1));
+    close(std::exchange(inner_, -1));
+    errno = error.code().value();
+  }
 }
 
 Tunnel::~Tunnel() {

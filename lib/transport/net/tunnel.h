@@ -23,7 +23,8 @@ class Tunnel {
   // Breaks it. The library's end may be closed or not.
   ~Tunnel();
 
-  // For the one that speaks through it; who takes it closes it. Negative: there is none.
+  // For the one that speaks through it; who takes it closes it. Negative: there is none, and errno
+  // says why right behind the construction.
   int TakeEnd() { return std::exchange(end_, -1); }
 
   // Why the connection ended; OK while it is open, or where the library closed it. Known before
