@@ -8,9 +8,13 @@
 
 namespace strata::engine {
 
-bool GrowMap(tree::Environment& env, const obs::Logger& log) {
+bool GrowMap(tree::Environment& env, Health& health, const obs::Logger& log) {
   const base::Status grown = env.Grow();
-  if (!grown.ok()) log.Warning("The store can't grow", {{"reason", grown}});
+  if (absl::IsUnavailable(grown)) {
+    health.DiskFailed(grown).IgnoreError();
+  } else if (!grown.ok()) {
+    log.Warning("The store can't grow", {{"reason", grown}});
+  }
   return grown.ok();
 }
 
@@ -66,7 +70,7 @@ void Maintenance::Scrub() {
     case ScrubOutcome::Kind::kGoesOn:
       return;
     case ScrubOutcome::Kind::kMapFull:
-      if (GrowMap(env_, log_)) return;
+      if (GrowMap(env_, state_.health, log_)) return;
       return EndScrub(outcome.why);
     case ScrubOutcome::Kind::kFailed:
       return EndScrub(outcome.why);

@@ -51,6 +51,7 @@ class Maintenance {
 };
 
 // Makes room in the map between transactions; false, and a line in the log, if there is no more.
-bool GrowMap(tree::Environment& env, const obs::Logger& log);
+// `health` hears of it where the store can't be used any more.
+bool GrowMap(tree::Environment& env, Health& health, const obs::Logger& log);
 
 }  // namespace strata::engine

@@ -1,10 +1,24 @@
 // Room: the quota and its alarm, and defragmentation.
 #include <gmock/gmock.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <thread>
 
 #include "storage/engine/store_fixture_test.h"
+
+static std::atomic<bool> maps_are_denied = false;
+
+// In libc's place, for LMDB: where there is no memory for the map of a file.
+extern "C" void* mmap(void* at, size_t bytes, int access, int flags, int file, off_t offset) {
+  if (file < 0 || !maps_are_denied)
+    return reinterpret_cast<void*>(syscall(SYS_mmap, at, bytes, access, flags, file, offset));
+  errno = ENOMEM;
+  return MAP_FAILED;
+}
 
 namespace strata::engine {
 namespace {
@@ -76,6 +90,26 @@ TEST(Compaction, GrowsTheMapIfItNeedsTo) {
   for (int i = 0; store->Status()->size < kMap - (64 << 10); ++i)
     store.Put("k" + std::to_string(i % 7), std::string(300, 'v'));
   store.Compact(store->revision());
+}
+
+TEST(Room, AMapThatMemoryIsDeniedForEndsInErrorsUntilARestart) {
+  StoreFixture store({.map = {.initial_map_bytes = 1 << 20}});
+  store.Put("first", "v");
+  maps_are_denied = true;
+  int written = 0;
+  std::string said;
+  while (written < 1000 && (said = PutSays(*store, "k", 5000)) == "ok") ++written;
+  EXPECT_THAT(said, testing::HasSubstr("Cannot allocate memory"));
+  EXPECT_EQ(PutSays(*store, "k", 1), said);
+  EXPECT_EQ(base::Message(store->failure()), said);
+  EXPECT_FALSE(store->Range({.key = "first"}).ok());
+  EXPECT_FALSE(store->Verify().ok());
+  EXPECT_FALSE(store->TakeSnapshot().ok());
+  maps_are_denied = false;
+  store.Reopen();
+  EXPECT_EQ(store->revision(), 2 + written);
+  EXPECT_EQ(store.Read({.key = "first"}), "first=v");
+  EXPECT_EQ(PutSays(*store, "k", 5000), "ok");
 }
 
 base::Status Defragment(Store& store) {

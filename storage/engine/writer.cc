@@ -88,7 +88,7 @@ base::Status Writer::Do(const Batch& batch) {
     case Outcome::End::kUnchanged:
       return base::OkStatus();
     case Outcome::End::kMapFull:
-      return NoRoom("the map can't grow for");
+      return state_.health.failed() ? state_.health.failure() : NoRoom("the map can't grow for");
     case Outcome::End::kDiskFull:
       return DiskFull();
     case Outcome::End::kSpoilt:
@@ -102,7 +102,8 @@ base::Status Writer::Do(const Batch& batch) {
 Outcome Writer::TryWithRoom(const Batch& batch) {
   for (;;) {
     Outcome outcome = TryCommit(env_, batch, state_.alarms);
-    if (outcome.end != Outcome::End::kMapFull || !GrowMap(env_, log_)) return outcome;
+    if (outcome.end != Outcome::End::kMapFull || !GrowMap(env_, state_.health, log_))
+      return outcome;
   }
 }
 

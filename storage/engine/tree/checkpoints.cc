@@ -99,7 +99,10 @@ void Checkpoints::Run() {
       mu_.Await(absl::Condition(&wake));
       if (work_ == Work::kStop) return;
     }
-    const int code = mdb_env_sync(tree_, 1);
+    // LMDB's own function looks into the map first, which the writing thread may be moving.
+    int file = -1;
+    int code = mdb_env_get_fd(tree_, &file);
+    if (code == 0 && fdatasync(file) != 0) code = errno;
     result_ = code == 0 ? wal_->Keep(next_) : Failed(code, "syncing");
     absl::MutexLock lock(&mu_);
     work_ = Work::kDone;

@@ -205,7 +205,10 @@ base::Status Environment::Commit(Txn& txn) {
 
 base::Status Environment::Grow() {
   absl::WriterMutexLock lock(&map_mu_);
-  return file_->Grow();
+  base::Status grown = file_->Grow();
+  if (grown.ok() || absl::IsResourceExhausted(grown)) return grown;
+  CloseFile();
+  return base::UnavailableError(fmt::format("{}: {}", path_, base::Message(grown)));
 }
 
 base::Status Environment::CopyTo(int file) {

@@ -62,7 +62,8 @@ class Environment {
   base::StatusOr<Txn> Begin();
 
   // Doubles the map: waits until the snapshots in use have ended. ResourceExhausted at
-  // max_map_bytes. Called by the writing thread, between transactions.
+  // max_map_bytes; Unavailable if the store can't be used any more, for want of memory. Called by
+  // the writing thread, between transactions.
   base::Status Grow() ABSL_LOCKS_EXCLUDED(map_mu_);
 
   // Writes the store as it is now into `file`, without its free pages, and syncs it. The map can't
@@ -105,7 +106,8 @@ class Environment {
   const std::string path_;
   const Options options_;
   MapFaults faults_;
-  // Change only while map_mu_ is held alone, by the writing thread. Null: Defragment failed.
+  // Change only while map_mu_ is held alone, by the writing thread. Null: Defragment, Reopen or
+  // Grow failed.
   std::unique_ptr<LmdbFile> file_;
   std::unique_ptr<Checkpoints> checkpoints_;  // null too if it is a cache
   // The writing thread's, as the next: of the file that was open last.

@@ -2,6 +2,7 @@
 
 #include <endian.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <lmdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -165,8 +166,9 @@ base::Status LmdbFile::Grow() {
   const int64_t bytes = std::min(map_bytes_ * 2, bounds_.max_map_bytes);
   if (bytes <= map_bytes_) return base::ResourceExhaustedError("the map is at its limit");
   ForgetMap();
-  if (const int code = mdb_env_set_mapsize(env_, static_cast<size_t>(bytes)); code != 0)
-    return Error(code, "growing the map");
+  if (const int code = mdb_env_set_mapsize(env_, static_cast<size_t>(bytes)); code != 0) {
+    return Error(code, fmt::format("growing the map to {} bytes, which ulimit -v counts", bytes));
+  }
   map_bytes_ = bytes;
   return WatchMap();
 }

@@ -52,7 +52,8 @@ class LmdbFile {
   // Pages that couldn't be read so far, of this file and those before it.
   uint64_t faults() const { return faults_.count(); }
 
-  // Doubles the map; ResourceExhausted at its limit.
+  // Doubles the map; ResourceExhausted at its limit. After any other error there is no map, and
+  // nothing may be asked any more.
   base::Status Grow();
 
   // Whether LMDB gave it from where it can be.
