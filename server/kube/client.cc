@@ -220,6 +220,9 @@ class Client::Loop {
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    // A name that is resolved on a thread of libcurl's needn't be any more when the transfer ends;
+    // it would wait for that thread otherwise, and all transfers with it.
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, kTcpKeepaliveSeconds);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, kTcpKeepaliveSeconds);

@@ -7,8 +7,10 @@
 #include <fstream>
 #include <future>
 #include <map>
+#include <thread>
 
 #include "test/support/http_peer.h"
+#include "test/support/slow_resolver.h"
 
 namespace strata::kube {
 namespace {
@@ -16,6 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 using testing::HasSubstr;
 using testing_support::HttpPeer;
+using testing_support::slow_resolver;
 
 class KubeClient : public testing::Test {
  protected:
@@ -74,6 +77,21 @@ TEST_F(KubeClient, TakesTheTokenFromItsFileWithoutTheLineBreak) {
   ASSERT_TRUE(Send({.path = "/"}).ok());
   EXPECT_THAT(peer.requests()[0].head, HasSubstr("Authorization: Bearer from-file\r\n"));
   std::filesystem::remove(file);
+}
+
+TEST_F(KubeClient, NobodyWaitsForAQuestionToTheResolverThatIsNotNeededAnyMore) {
+  HttpPeer peer([](const auto&) { return HttpPeer::Answer{HttpPeer::Response(200, "")}; });
+  Config config;
+  config.server = "http://slow.test" + peer.url().substr(peer.url().rfind(':'));
+  client = std::make_unique<Client>(config, Client::Options{}, metrics);
+  slow_resolver.Hang(true);
+  std::promise<void> answered;
+  client->Send({.path = "/first"}, [&](const auto&) { answered.set_value(); });
+  while (slow_resolver.asked() == 0) std::this_thread::yield();
+  slow_resolver.Hang(false);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Send({.path = "/next"}).ok()) << "its answer is known";
+  EXPECT_EQ(answered.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  slow_resolver.Release();
 }
 
 TEST_F(KubeClient, TriesAgainWhereWebhooksDo) {

@@ -1,47 +1,18 @@
 #include "lib/transport/net/resolve.h"
 
-#include <absl/synchronization/mutex.h>
-#include <dlfcn.h>
 #include <gtest/gtest.h>
-#include <netdb.h>
 
 #include <chrono>
 #include <string>
-#include <string_view>
 
 #include "test/support/no_threads.h"
-
-namespace {
-
-// The system's resolver, for the name slow.test.
-struct Slow {
-  absl::Mutex mu;
-  bool hangs ABSL_GUARDED_BY(mu) = false;
-  int asked ABSL_GUARDED_BY(mu) = 0;
-} slow;
-
-}  // namespace
-
-// In the place of libc's.
-extern "C" int getaddrinfo(const char* host, const char* port, const addrinfo* hints,
-                           addrinfo** list) {
-  static const auto real =
-      reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
-  if (std::string_view(host) != "slow.test" || (hints->ai_flags & AI_NUMERICHOST) != 0)
-    return real(host, port, hints, list);
-  {
-    absl::MutexLock lock(&slow.mu);
-    ++slow.asked;
-    const auto goes_on = [] { return !slow.hangs; };
-    slow.mu.Await(absl::Condition(&goes_on));
-  }
-  return real("127.0.0.1", port, hints, list);
-}
+#include "test/support/slow_resolver.h"
 
 namespace strata::net {
 namespace {
 
 using std::chrono::milliseconds;
+using testing_support::slow_resolver;
 
 std::string Outcome(milliseconds patience = milliseconds(10'000)) {
   const Interruption never;
@@ -51,17 +22,12 @@ std::string Outcome(milliseconds patience = milliseconds(10'000)) {
 }
 
 TEST(Resolve, WhoAsksWhileTheResolverHangsWaitsForTheSameAnswer) {
-  {
-    absl::MutexLock lock(&slow.mu);
-    slow.hangs = true;
-  }
+  slow_resolver.Hang(true);
+  const int before = slow_resolver.asked();
   for (int i = 0; i < 5; ++i)
     EXPECT_EQ(Outcome(milliseconds(20)), "resolving slow.test: no answer in time");
-  {
-    absl::MutexLock lock(&slow.mu);
-    EXPECT_EQ(slow.asked, 1);
-    slow.hangs = false;
-  }
+  EXPECT_EQ(slow_resolver.asked(), before + 1);
+  slow_resolver.Release();
   EXPECT_EQ(Outcome(), "found");
 }
 
