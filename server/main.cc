@@ -285,6 +285,7 @@ int Run(Flags flags) {
 int main(int argc, char** argv) {
   strata::base::HoldStandardFiles();
   strata::base::EndWhereTheSystemDenies();
+  strata::base::RefuseWhatIsTooLarge();
   strata::base::ForbidCoreFiles();
 #ifdef NDEBUG
   // As Debian builds it, abseil looks for cycles of locks each time that one is taken, gRPC's too,

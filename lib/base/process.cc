@@ -2,6 +2,7 @@
 
 #include <cxxabi.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -15,8 +16,10 @@
 namespace strata::base {
 namespace {
 
-// Needs no memory.
+// Needs no memory, and waits a second for whoever reads the line.
 [[noreturn]] void End(const char* why) {
+  pollfd reader{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (poll(&reader, 1, 1000) == 0) _exit(1);
   dprintf(STDERR_FILENO, "%s: %s\n", program_invocation_short_name, why);
   _exit(1);
 }
@@ -75,6 +78,10 @@ void HoldSignals() {
   const sigset_t set = EndSignals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
+}
+
+void RefuseWhatIsTooLarge() {
+  signal(SIGXFSZ, SIG_IGN);
 }
 
 void EndWhereTheSystemDenies() {

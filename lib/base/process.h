@@ -20,6 +20,10 @@ void RaiseFileLimit();
 // process of its user may look into it: tokens and keys stand in its memory.
 void ForbidCoreFiles();
 
+// A file that would be larger than the system allows (ulimit -f) is an error of what was written,
+// as on a full disk, and not the end of the process.
+void RefuseWhatIsTooLarge();
+
 // SIGTERM and SIGINT wait for AwaitEnd, in this thread and in those that it starts. A peer that
 // goes away is an error of what was written to it, and not the end of the process.
 void HoldSignals();

@@ -1,5 +1,6 @@
 #include "lib/base/process.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
@@ -16,6 +17,8 @@
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include "test/support/temp_dir.h"
 
 namespace strata::base {
 namespace {
@@ -94,6 +97,37 @@ TEST(EndWhereTheSystemDenies, AbortsForWhatElseNobodyCatches) {
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) << status;
     EXPECT_THAT(said, testing::HasSubstr("the very reason"));
   }
+}
+
+TEST(EndWhereTheSystemDenies, WaitsASecondForWhoeverReadsIt) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_NONBLOCK), 0);
+  const std::string much(4096, 'x');
+  while (write(ends[1], much.data(), much.size()) > 0) {
+  }
+  fcntl(ends[1], F_SETFL, 0);
+  const auto fault = [] { throw std::bad_alloc(); };
+  const int status = EndOf([&]() noexcept {
+    dup2(ends[1], STDERR_FILENO);
+    EndWhereTheSystemDenies();
+    fault();
+  });
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << status;
+  close(ends[0]);
+  close(ends[1]);
+}
+
+TEST(RefuseWhatIsTooLarge, IsAnErrorOfTheWrite) {
+  const testing_support::TempDir dir;
+  const int status = EndOf([&] {
+    RefuseWhatIsTooLarge();
+    const rlimit limit{.rlim_cur = 10, .rlim_max = 10};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    const int file = open((dir.path() + "/file").c_str(), O_CREAT | O_WRONLY, 0600);
+    if (write(file, "0123456789x", 11) != 10) _exit(1);
+    if (write(file, "x", 1) != -1 || errno != EFBIG) _exit(2);
+  });
+  EXPECT_EQ(status, 0);
 }
 
 TEST(ForbidCoreFiles, LeavesNoneByTheLimitNorToAProgramThatIsGivenThem) {
