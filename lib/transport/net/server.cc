@@ -162,10 +162,13 @@ bool Server::AcceptAll(const Listener& listener) {
       if (errno == EAGAIN) return true;
       // The peer's trouble, not ours (accept(2)).
       if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO || errno == EPERM) continue;
+      const int error = errno;
       ++counts_->accept_errors;
+      // Without descriptors nobody dials the backend either.
+      if (error == EMFILE || error == ENFILE) EvictIdle(next_eviction_++, threads_.size());
       if (const auto now = clock_.Now(); now >= last_accept_error_ + kAcceptErrorLogInterval) {
         last_accept_error_ = now;
-        logger_.Error("Can't accept connections, trying again", {{"err", std::strerror(errno)}});
+        logger_.Error("Can't accept connections, trying again", {{"err", std::strerror(error)}});
       }
       return false;
     }
