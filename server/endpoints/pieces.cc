@@ -77,12 +77,12 @@ class Making : public std::enable_shared_from_this<Making> {
 class Pieces final : public http::Body {
  public:
   Pieces(std::string first, std::shared_ptr<Making> making)
-      : piece_(std::move(first)), making_(std::move(making)) {
-    making_->Order();
-  }
+      : piece_(std::move(first)), making_(std::move(making)) {}
   ~Pieces() override { making_->GiveUp(); }
 
   Piece Next(std::span<char> buffer) override {
+    // Not before the answer has begun: what a worker throws then breaks it off, and is no answer.
+    if (!std::exchange(begun_, true)) making_->Order();
     if (at_ == piece_.size()) {
       auto next = making_->Take();
       if (!next) return {0, Rest::kLater};
@@ -101,6 +101,7 @@ class Pieces final : public http::Body {
  private:
   std::string piece_;
   size_t at_ = 0;
+  bool begun_ = false;
   const std::shared_ptr<Making> making_;
 };
 

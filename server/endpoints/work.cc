@@ -17,7 +17,13 @@ std::shared_ptr<Work> Work::Begin(std::shared_ptr<Call> call, const Lane& lane) 
 void Work::Then(Step step) {
   if (over_) return;
   std::function<void()> task = [self = shared_from_this(), step = std::move(step)] {
-    if (!self->over_) self->call_->Guard([&] { step(*self); });
+    if (self->over_) return;
+    try {
+      step(*self);
+    } catch (...) {
+      // Whoever ends the call on its own thread meanwhile answers it, and nobody else does.
+      if (const auto call = self->Leave()) call->Guard([] { throw; });
+    }
   };
   const uint64_t ticket = lane_.submit(task, {call_->user->name});
   ticket_ = ticket;
