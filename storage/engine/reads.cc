@@ -17,6 +17,14 @@ constexpr size_t kLeaseIdBytes = 16;
 // How much of the history may be read for each byte that is wanted.
 constexpr size_t kReadPerWantedByte = 16;
 
+// What `read` finds in one snapshot that nobody awaited the end of (tree::Txn::GiveWay).
+template <typename Read>
+auto Undisturbed(const Read& read) {
+  for (;;) {
+    if (auto found = read(); !absl::IsAborted(found.status())) return found;
+  }
+}
+
 }  // namespace
 
 base::StatusOr<std::optional<KeyValue>> Change::Prev() const {
@@ -78,20 +86,23 @@ base::Status Reads::Look(absl::FunctionRef<base::Status(const View&)> look) cons
 }
 
 base::StatusOr<HashResult> Reads::Hash(Revision revision) const {
-  return InNewest<HashResult>([&](tree::Txn&, const View& view) -> base::StatusOr<HashResult> {
+  const auto hash = [&](tree::Txn& txn, const View& view) -> base::StatusOr<HashResult> {
     STRATA_RETURN_IF_ERROR(view.CheckRevision(revision));
     HashResult result;
     result.revision = view.revision();
     result.hash_revision = revision > 0 ? revision : view.revision();
     result.compact_revision = view.compacted();
-    STRATA_ASSIGN_OR_RETURN(result.hash, HashHistory(view, result.hash_revision));
+    STRATA_ASSIGN_OR_RETURN(result.hash, HashHistory(txn, view, result.hash_revision));
     return result;
-  });
+  };
+  return Undisturbed([&] { return InNewest<HashResult>(hash); });
 }
 
 base::StatusOr<Verified> Reads::Verify() const {
-  STRATA_ASSIGN_OR_RETURN(const auto txn, env_.Snapshot());
-  return alarms_.Noted(txn, VerifyTables(txn));
+  return Undisturbed([&]() -> base::StatusOr<Verified> {
+    STRATA_ASSIGN_OR_RETURN(const auto txn, env_.Snapshot());
+    return alarms_.Noted(txn, VerifyTables(txn));
+  });
 }
 
 base::StatusOr<LeaseTimeToLive> Reads::TimeToLive(int64_t lease, const Leases& deadlines,

@@ -2,9 +2,17 @@
 #include "storage/engine/reads.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <future>
+#include <string>
+#include <thread>
+
+#include "storage/engine/hash.h"
 #include "storage/engine/mutation.h"
 #include "storage/engine/tree_fixture_test.h"
+#include "storage/engine/verify.h"
 
 namespace strata::engine {
 namespace {
@@ -41,6 +49,56 @@ TEST(Reads, NeedNoStoreOverTheTables) {
   EXPECT_EQ(end->next, 5);
   EXPECT_EQ(end->current, 4);
   EXPECT_EQ(tree.reads().Verify()->changes, 3);
+}
+
+TEST(Reads, WhoReadsForLongGivesWayToWhoNeedsTheMap) {
+  TreeFixture tree;
+  Put(tree, "a", "1");
+  std::future<base::Status> grown;
+  {
+    const auto txn = tree.env().Snapshot();
+    ASSERT_TRUE(txn.ok());
+    EXPECT_TRUE(VerifyTables(*txn).ok());
+    grown = std::async(std::launch::async, [&] { return tree.env().Grow(); });
+    while (txn->GiveWay().ok()) std::this_thread::yield();
+    EXPECT_EQ(VerifyTables(*txn).status().code(), base::StatusCode::kAborted);
+    EXPECT_EQ(HashHistory(*txn, *View::Of(*txn), 2).status().code(), base::StatusCode::kAborted);
+  }
+  EXPECT_TRUE(grown.get().ok());
+  EXPECT_EQ(tree.reads().Verify()->changes, 1);
+}
+
+TEST(Reads, GoOnWhileWhoNeedsTheMapWaitsForACopy) {
+  TreeFixture tree;
+  Put(tree, "a", std::string(size_t{1} << 20, 'v'));
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  // It takes until somebody reads it.
+  auto copied = std::async(std::launch::async, [&] {
+    const base::Status done = tree.env().CopyTo(ends[1]);
+    close(ends[1]);
+    return done;
+  });
+  char byte = 0;
+  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  auto grown = std::async(std::launch::async, [&] { return tree.env().Grow(); });
+  auto seen = std::async(std::launch::async, [&] {
+    int ok = 0;
+    for (int i = 0; i < 100; ++i) {
+      ok += tree.reads().Verify().ok() ? 1 : 0;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return ok;
+  });
+  EXPECT_EQ(seen.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_EQ(grown.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  std::string piece(size_t{1} << 16, '\0');
+  while (read(ends[0], piece.data(), piece.size()) > 0) {
+  }
+  close(ends[0]);
+  EXPECT_EQ(seen.get(), 100);
+  EXPECT_TRUE(grown.get().ok());
+  (void)copied.get();  // a pipe can't be synced
 }
 
 }  // namespace

@@ -158,6 +158,9 @@ TEST(Defragmentation, ReadersAndWritersGoOnAround) {
   threads.emplace_back([&] {
     while (!stop) failures += !store->Put({.key = "w", .value = "x"}).ok();
   });
+  threads.emplace_back([&] {
+    while (!stop) failures += !store->Verify().ok() || !store->Hash(0).ok();
+  });
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(Defragment(*store).ok());
   stop = true;
   for (std::thread& thread : threads) thread.join();

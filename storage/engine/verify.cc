@@ -27,6 +27,7 @@ base::Status Walk(const tree::Txn& txn, Table table, const Visit& visit) {
   std::string before;
   Cursor cursor(txn, table);
   for (cursor.First(); cursor.valid(); cursor.Next()) {
+    STRATA_RETURN_IF_ERROR(txn.GiveWay());
     if (!before.empty() && cursor.key() <= before) return Damaged("not in order:", cursor.key());
     before = cursor.key();
     STRATA_RETURN_IF_ERROR(visit(cursor.key(), cursor.value()));

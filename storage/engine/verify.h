@@ -14,7 +14,8 @@ struct Verified {
 };
 
 // Reads all tables: checksums, the order of keys, and that the history and the index name each
-// other. DataLoss names the first thing that is wrong. Takes about a second for a million records.
+// other. DataLoss names the first thing that is wrong, Aborted passes Txn::GiveWay on. Takes about
+// a second for a million records.
 base::StatusOr<Verified> VerifyTables(const tree::Txn& txn);
 
 }  // namespace strata::engine

@@ -23,6 +23,24 @@ constexpr const char* kCopySuffix = ".defragmented";
 
 }  // namespace
 
+// The map alone, without snapshots and copies.
+class ABSL_SCOPED_LOCKABLE Environment::MapLock {
+ public:
+  explicit MapLock(Environment& env) ABSL_EXCLUSIVE_LOCK_FUNCTION(env.map_mu_)
+      : copies_(&env.copying_mu_), env_(env) {
+    env_.awaited_ = true;
+    env_.map_mu_.WriterLock();
+    env_.awaited_ = false;
+  }
+  MapLock(const MapLock&) = delete;
+  MapLock& operator=(const MapLock&) = delete;
+  ~MapLock() ABSL_UNLOCK_FUNCTION() { env_.map_mu_.WriterUnlock(); }
+
+ private:
+  const absl::WriterMutexLock copies_;
+  Environment& env_;
+};
+
 base::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string& path,
                                                                const Options& options) {
   std::unique_ptr<Environment> env(new Environment(path, options));
@@ -95,7 +113,7 @@ base::Status Environment::Redo(std::string_view record) {
 }
 
 Environment::~Environment() {
-  absl::WriterMutexLock lock(&map_mu_);
+  const MapLock lock(*this);
   // If it fails, the log has everything.
   if (checkpoints_ != nullptr) checkpoints_->Settle().IgnoreError();
   CloseFile();
@@ -204,7 +222,7 @@ base::Status Environment::Commit(Txn& txn) {
 }
 
 base::Status Environment::Grow() {
-  absl::WriterMutexLock lock(&map_mu_);
+  const MapLock lock(*this);
   base::Status grown = file_->Grow();
   if (grown.ok() || absl::IsResourceExhausted(grown)) return grown;
   CloseFile();
@@ -212,7 +230,8 @@ base::Status Environment::Grow() {
 }
 
 base::Status Environment::CopyTo(int file) {
-  absl::ReaderMutexLock lock(&map_mu_);
+  const absl::ReaderMutexLock copying(&copying_mu_);
+  const absl::ReaderMutexLock lock(&map_mu_);
   if (file_ == nullptr) return Error(MDB_BAD_TXN, "copying");
   if (faults_.count() > 0) return MapFaults::Tell();
   if (const int code = mdb_env_copyfd2(file_->env(), file, MDB_CP_COMPACT); code != 0)
@@ -231,7 +250,7 @@ base::Status Environment::Defragment() {
     unlink(copy.c_str());
     return copied;
   }
-  absl::WriterMutexLock lock(&map_mu_);
+  const MapLock lock(*this);
   base::Status replaced = checkpoints_->Settle();
   if (!replaced.ok() && !absl::IsResourceExhausted(replaced)) {
     unlink(copy.c_str());
@@ -249,7 +268,7 @@ base::Status Environment::Defragment() {
 }
 
 base::Status Environment::Reopen() {
-  absl::WriterMutexLock lock(&map_mu_);
+  const MapLock lock(*this);
   CloseFile();
   base::Status opened = OpenFile();
   if (opened.ok()) return opened;

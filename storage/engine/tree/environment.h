@@ -12,6 +12,7 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -67,8 +68,8 @@ class Environment {
   base::Status Grow() ABSL_LOCKS_EXCLUDED(map_mu_);
 
   // Writes the store as it is now into `file`, without its free pages, and syncs it. The map can't
-  // grow meanwhile.
-  base::Status CopyTo(int file) ABSL_LOCKS_EXCLUDED(map_mu_);
+  // grow meanwhile: Grow, Defragment and Reopen wait, and with them whoever writes.
+  base::Status CopyTo(int file) ABSL_LOCKS_EXCLUDED(map_mu_, copying_mu_);
 
   // Replaces the file by a copy without free pages. Waits until the snapshots in use have ended;
   // new ones wait until it is done. Called by the writing thread, between transactions.
@@ -91,6 +92,7 @@ class Environment {
 
  private:
   friend class Txn;
+  class MapLock;
   Environment(std::string path, const Options& options)
       : path_(std::move(path)), options_(options) {}
   base::Status OpenFile();
@@ -115,7 +117,11 @@ class Environment {
   std::chrono::nanoseconds logging_{};
 
   // Held shared by every snapshot: the map moves when it grows, and ends when it is defragmented.
-  absl::Mutex map_mu_;
+  // While somebody waits to hold it alone no snapshot can be taken. So those who have one must end
+  // soon: Txn::GiveWay says when. A copy can't, and is waited for before, while others read.
+  absl::Mutex map_mu_ ABSL_ACQUIRED_AFTER(copying_mu_);
+  absl::Mutex copying_mu_;
+  std::atomic<bool> awaited_ = false;
 
   // Snapshots that ended are kept for the next: taking a reader's slot anew costs a lock.
   absl::Mutex pool_mu_;

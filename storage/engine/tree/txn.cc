@@ -42,6 +42,11 @@ base::Status Txn::Whole() const {
   return file_->faults() == faults_ ? base::OkStatus() : MapFaults::Tell();
 }
 
+base::Status Txn::GiveWay() const {
+  if (!env_->awaited_.load(std::memory_order_relaxed)) return base::OkStatus();
+  return base::Error(base::StatusCode::kAborted, "the end of this snapshot is awaited");
+}
+
 void Txn::Note(RedoOp::Kind kind, Table table, std::string_view key, std::string_view value) {
   if (!env_->logged()) return;
   ++changes_;

@@ -47,6 +47,10 @@ class Txn {
   bool map_full() const { return map_full_; }
   bool disk_full() const { return disk_full_; }
 
+  // Aborted if somebody waits until all snapshots have ended; whoever wants one waits for him then.
+  // Who reads for long asks between two records, and begins again with another snapshot.
+  base::Status GiveWay() const;
+
   // DataLoss if something couldn't be read since it began: what was copied from it isn't to be
   // believed.
   base::Status Whole() const;
