@@ -310,6 +310,7 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
         answer.set_watch_id(id);
         answer.set_canceled(true);
         out.push_back(std::move(answer));
+        continue;
       }
       if (!request.has_create_request() || etcd.behaviour_.mute_watches) continue;
       const auto& create = request.create_request();
