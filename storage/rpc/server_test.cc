@@ -5,7 +5,6 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 
 #include "lib/base/clock.h"
 #include "proto/etcd/rpc.grpc.pb.h"
+#include "test/support/no_threads.h"
 #include "test/support/temp_dir.h"
 
 namespace strata::rpc {
@@ -283,28 +283,6 @@ TEST_F(ServerTest, SendsASnapshotWithItsDigestOneAtATime) {
   EXPECT_TRUE(last.ok()) << last.error_message();
 }
 
-// The system has no room for the stack of another thread.
-class NoThreads {
- public:
-  NoThreads() {
-    pthread_getattr_default_np(&before_);
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, size_t{1} << 47);
-    EXPECT_EQ(pthread_setattr_default_np(&attributes), 0);
-    pthread_attr_destroy(&attributes);
-  }
-  NoThreads(const NoThreads&) = delete;
-  NoThreads& operator=(const NoThreads&) = delete;
-  ~NoThreads() {
-    pthread_setattr_default_np(&before_);
-    pthread_attr_destroy(&before_);
-  }
-
- private:
-  pthread_attr_t before_{};
-};
-
 TEST_F(ServerTest, ASnapshotThatIsDeniedAThreadSaysSoAndLeavesTheWayFree) {
   Start();
   const auto maintenance = pb::Maintenance::NewStub(channel_);
@@ -319,7 +297,7 @@ TEST_F(ServerTest, ASnapshotThatIsDeniedAThreadSaysSoAndLeavesTheWayFree) {
   };
   ASSERT_TRUE(take().ok());
   {
-    const NoThreads denied;
+    const testing_support::NoThreads denied;
     EXPECT_THAT(Text(take()), StartsWith("8 a thread for the snapshot is denied"));
   }
   EXPECT_TRUE(take().ok());
