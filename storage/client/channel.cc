@@ -1,12 +1,15 @@
 #include "storage/client/channel.h"
 
 #include <absl/synchronization/notification.h>
+#include <absl/time/time.h>
 #include <fmt/format.h>
 #include <grpcpp/create_channel.h>
 #include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "lib/base/bytes.h"
@@ -20,6 +23,9 @@ constexpr std::string_view kHttpAnswer = "Received http2 header with status: ";
 // And that the stream was reset (chttp2 frame_rst_stream.cc), whose number it makes any of etcd's
 // codes.
 constexpr std::string_view kReset = "Received RST_STREAM with error code ";
+
+// For two threads to begin.
+constexpr absl::Duration kThreadPatience = absl::Seconds(5);
 
 }  // namespace
 
@@ -73,15 +79,20 @@ base::Status Connection::Explain(const base::Status& error) const {
 
 // A channel that leads nowhere, on which a call has failed.
 std::shared_ptr<grpc::Channel> KeepCallbackThreads() {
+  struct Call {
+    grpc::ClientContext context;
+    etcdserverpb::StatusRequest request;
+    etcdserverpb::StatusResponse response;
+    absl::Notification over;
+  };
   auto channel = grpc::CreateChannel("", nullptr);
-  grpc::ClientContext context;
-  etcdserverpb::StatusResponse response;
-  absl::Notification called;
-  const etcdserverpb::StatusRequest request;
-  const auto stub = etcdserverpb::Maintenance::NewStub(channel);
-  stub->async()->Status(&context, &request, &response,
-                        [&](const grpc::Status&) { called.Notify(); });
-  called.WaitForNotification();
+  const auto call = std::make_shared<Call>();
+  etcdserverpb::Maintenance::NewStub(channel)->async()->Status(
+      &call->context, &call->request, &call->response,
+      [call](const grpc::Status&) { call->over.Notify(); });
+  // Without the threads gRPC goes on, and never calls back.
+  if (!call->over.WaitForNotificationWithTimeout(kThreadPatience))
+    throw std::system_error(EAGAIN, std::generic_category(), "gRPC's threads");
   return channel;
 }
 

@@ -73,7 +73,8 @@ struct Connection {
 // With the last channel that was called with callbacks gRPC joins them, under a lock that the first
 // such call on another channel takes (completion_queue_cc.cc, CallbackAlternativeCQ): a callback
 // that let go of the last connection would have its thread wait for itself, and go on with what is
-// freed; one that begins a call meanwhile would be waited for, and wait for the lock.
+// freed; one that begins a call meanwhile would be waited for, and wait for the lock. Throws as
+// std::thread does where the system denies them: nobody can do without.
 std::shared_ptr<grpc::Channel> KeepCallbackThreads();
 
 // Runs `work`, which `cancel` ends early.

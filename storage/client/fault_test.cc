@@ -87,6 +87,12 @@ TEST_F(MisbehavingEtcd, AThreadThatTheSystemDeniesIsAnErrorOfWhoeverDials) {
   EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(5000))).ok());
 }
 
+TEST_F(MisbehavingEtcd, AClientWhoseCallbacksAreDeniedTheirThreadsIsNone) {
+  etcd.Down();  // its own callbacks end
+  const testing_support::NoThreads denied;
+  EXPECT_THROW(Connect(), std::system_error);
+}
+
 TEST_F(MisbehavingEtcd, DeadlinesHold) {
   etcd.Behave([](auto& b) { b.hang_reads = true; });
   auto client = Connect();
