@@ -29,6 +29,22 @@ TEST(Shares, AloneAUserHasMostAndTheNextHasRoom) {
   EXPECT_EQ(shares.taken(), 375);
 }
 
+TEST(Shares, UsersWhoseNamesFallTogetherInOneTableAreOneEach) {
+  const std::string greedy = "a";
+  const auto full = Shares::PlacesOf(greedy);
+  for (const size_t table : {0, 1}) {
+    std::string other;
+    for (int i = 0; other.empty(); ++i) {
+      const auto places = Shares::PlacesOf(std::to_string(i));
+      if (places[table] == full[table] && places[1 - table] != full[1 - table])
+        other = std::to_string(i);
+    }
+    Shares shares(400);
+    const auto first = TakeAll(shares, greedy);
+    EXPECT_EQ(TakeAll(shares, other).size(), 75u);
+  }
+}
+
 TEST(Shares, WhatIsGivenBackIsThereForOthers) {
   Shares shares(4);
   {
