@@ -50,9 +50,14 @@ struct World {
     if (!opened.ok()) std::abort();
     store = *std::move(opened);
     for (int i = 0; i < 5; ++i) (void)store->Put({.key = "k" + std::to_string(i), .value = "v"});
-    server = std::make_unique<rpc::Server>(*store, rpc::Options{}, obs::NullLogger(), metrics);
+    // gRPC 1.51's channel within a process keeps for ever what a call that ends early leaves
+    // unread.
+    server = std::make_unique<rpc::Server>(
+        *store, rpc::Options{.listen_urls = {"http://127.0.0.1:0"}}, obs::NullLogger(), metrics);
     if (!server->Start().ok()) std::abort();
-    stub = std::make_unique<grpc::GenericStub>(server->InProcessChannel());
+    const std::string address = server->urls()[0].substr(std::string_view("http://").size());
+    stub = std::make_unique<grpc::GenericStub>(
+        grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
   }
 
   const fuzz::MemoryDir dir;
@@ -63,7 +68,7 @@ struct World {
   std::unique_ptr<grpc::GenericStub> stub;
 };
 
-// Answers are read all the time: within a process nothing is kept between the two ends.
+// Answers are read all the time: a server that can't send one takes no more messages.
 class Call {
  public:
   Call(World& world, const char* method) {
