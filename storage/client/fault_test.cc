@@ -6,6 +6,7 @@
 #include <future>
 #include <thread>
 
+#include "lib/base/process.h"
 #include "storage/client/channel.h"
 #include "storage/client/client.h"
 #include "storage/client/watch.h"
@@ -87,10 +88,15 @@ TEST_F(MisbehavingEtcd, AThreadThatTheSystemDeniesIsAnErrorOfWhoeverDials) {
   EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(5000))).ok());
 }
 
-TEST_F(MisbehavingEtcd, AClientWhoseCallbacksAreDeniedTheirThreadsIsNone) {
+TEST_F(MisbehavingEtcd, AClientWhoseCallbacksAreDeniedTheirThreadsEndsTheProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
   etcd.Down();  // its own callbacks end
-  const testing_support::NoThreads denied;
-  EXPECT_THROW(Connect(), std::system_error);
+  const auto connect = [&]() noexcept {
+    base::EndWhereTheSystemDenies();
+    const testing_support::NoThreads denied;
+    (void)Connect();
+  };
+  EXPECT_EXIT(connect(), testing::ExitedWithCode(1), "a thread is denied");
 }
 
 TEST_F(MisbehavingEtcd, DeadlinesHold) {
