@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
 
+#include "lib/base/thread.h"
 #include "lib/transport/net/client_connection.h"
 #include "lib/transport/net/tunnel.h"
 #include "lib/transport/net/wait.h"
@@ -100,11 +100,10 @@ void Client::Endpoint::Connect(const std::shared_ptr<Wait>& wait, base::Monotoni
 }
 
 base::Status Client::Endpoint::StartDialler() {
-  try {
-    if (!dialler.joinable()) dialler = std::thread([this] { RunDialler(); });
-  } catch (const std::system_error&) {
-    return base::UnavailableError("connecting: the system denies a thread");
-  }
+  if (dialler.joinable()) return base::OkStatus();
+  auto thread = base::StartThread([this] { RunDialler(); });
+  if (!thread.ok()) return base::Annotate(thread.status(), "connecting");
+  dialler = *std::move(thread);
   return base::OkStatus();
 }
 

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <system_error>
 #include <thread>
 #include <utility>
+
+#include "lib/base/thread.h"
 
 namespace strata::reflector {
 namespace {
@@ -41,12 +42,10 @@ base::StatusOr<Lister::Found> Lister::List(KeyRange range) {
     ranges_.push_back(std::move(range));
   }
   std::vector<std::thread> others;
-  try {
-    for (int i = 1; i < options_.parallelism && divisible_; ++i) {
-      others.emplace_back([this] { Work(); });
-    }
-  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
-    // The system has no more threads: those that there are do it.
+  for (int i = 1; i < options_.parallelism && divisible_; ++i) {
+    auto other = base::StartThread([this] { Work(); });
+    if (!other.ok()) break;  // those that there are do it
+    others.push_back(*std::move(other));
   }
   Work();
   for (std::thread& other : others) other.join();

@@ -7,11 +7,11 @@
 #include <iterator>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "lib/base/owned.h"
+#include "lib/base/thread.h"
 #include "storage/engine/snapshot.h"
 #include "storage/rpc/respond.h"
 
@@ -124,9 +124,9 @@ class SnapshotStream final : public grpc::ServerWriteReactor<pb::SnapshotRespons
     identity.Fill(response_.mutable_header(), store.revision());
     response_.set_version(kStorageVersion);
     EVP_DigestInit_ex2(digest_.get(), EVP_sha256(), nullptr);
-    try {
-      copying_ = std::thread([this] { Copy(); });
-    } catch (const std::system_error&) {
+    if (auto thread = base::StartThread([this] { Copy(); }); thread.ok()) {
+      copying_ = *std::move(thread);
+    } else {
       End({grpc::StatusCode::RESOURCE_EXHAUSTED,
            "a thread for the snapshot is denied; raise the limit of threads (pids.max of the "
            "cgroup, ulimit -u) or of memory, and ask again"});

@@ -9,11 +9,10 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <utility>
 
 #include "lib/base/owned.h"
+#include "lib/base/thread.h"
 
 namespace strata::net {
 namespace {
@@ -72,21 +71,21 @@ void Answer(const Name& name, Question& question) {
   question.answered.Set();
 }
 
-// The one that is asked already, or a new one: while the resolver hangs, a thread a name does. Null
-// if the system has no thread for it.
-std::shared_ptr<Question> Begin(const Name& name) {
+// The one that is asked already, or a new one: while the resolver hangs, a thread a name does.
+base::StatusOr<std::shared_ptr<Question>> Begin(const Name& name) {
   Questions& all = AllQuestions();
   absl::MutexLock lock(&all.mu);
   const auto [at, is_new] = all.by_name.try_emplace(name, nullptr);
   if (!is_new) return at->second;
-  const auto question = std::make_shared<Question>();
-  try {
-    std::thread([name, question] { Answer(name, *question); }).detach();
-  } catch (const std::system_error&) {
+  auto question = std::make_shared<Question>();
+  auto thread = base::StartThread([name, question] { Answer(name, *question); });
+  if (!thread.ok()) {
     all.by_name.erase(at);
-    return nullptr;
+    return base::Annotate(thread.status(), fmt::format("resolving {}", name.first));
   }
-  return at->second = question;
+  thread->detach();
+  at->second = question;
+  return question;
 }
 
 }  // namespace
@@ -105,11 +104,7 @@ base::StatusOr<std::vector<SocketAddress>> Resolve(const Address& address,
     return std::vector<SocketAddress>{one};
   }
   if (auto numeric = Ask(address.host, address.port, AI_NUMERICHOST); numeric.ok()) return numeric;
-  const auto question = Begin({address.host, address.port});
-  if (question == nullptr) {
-    return base::UnavailableError(
-        fmt::format("resolving {}: the system denies a thread", address.host));
-  }
+  STRATA_ASSIGN_OR_RETURN(const auto question, Begin({address.host, address.port}));
   const base::Status waited = AwaitSocket(question->answered.fd(), POLLIN, interruption, deadline);
   if (absl::IsDeadlineExceeded(waited))
     return base::UnavailableError(fmt::format("resolving {}: no answer in time", address.host));

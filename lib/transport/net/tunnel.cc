@@ -4,9 +4,10 @@
 
 #include <array>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 #include <vector>
+
+#include "lib/base/thread.h"
 
 namespace strata::net {
 namespace {
@@ -28,13 +29,13 @@ Tunnel::Tunnel(std::unique_ptr<ClientConnection> connection) : connection_(std::
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair.data()) != 0) return;
   end_ = pair[0];
   inner_ = pair[1];
-  try {
-    thread_ = std::thread([this] { Run(); });
-  } catch (const std::system_error& error) {  // the system has no more threads
-    close(std::exchange(end_, -1));
-    close(std::exchange(inner_, -1));
-    errno = error.code().value();
+  if (auto thread = base::StartThread([this] { Run(); }); thread.ok()) {
+    thread_ = *std::move(thread);
+    return;
   }
+  close(std::exchange(end_, -1));
+  close(std::exchange(inner_, -1));
+  errno = EAGAIN;  // as pthread_create(3) says it
 }
 
 Tunnel::~Tunnel() {
