@@ -21,11 +21,11 @@ class Fnv {
 
 }  // namespace
 
-base::StatusOr<uint32_t> HashHistory(const tree::Txn& txn, const View& view, Revision at) {
+base::StatusOr<uint32_t> HashHistory(const View& view, Revision at) {
   Fnv hash;
   STRATA_RETURN_IF_ERROR(
       view.History(0, [&](const ChangeRef& change, bool) -> base::StatusOr<bool> {
-        if (base::Status way = txn.GiveWay(); !way.ok()) return way;
+        if (base::Status way = view.GiveWay(); !way.ok()) return way;
         if (change.at.revision > at) return false;
         if (change.at.revision < view.compacted()) {
           // Forgotten, even if it is still there, unless it is what a read at the compacted

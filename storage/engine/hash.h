@@ -5,13 +5,12 @@
 #include <cstdint>
 
 #include "lib/base/status.h"
-#include "storage/engine/tree/txn.h"
 #include "storage/engine/view.h"
 
 namespace strata::engine {
 
-// Of the history up to `at`, without what the compaction has forgotten. Reads every record of the
-// transaction that `view` is of, and passes its GiveWay on.
-base::StatusOr<uint32_t> HashHistory(const tree::Txn& txn, const View& view, Revision at);
+// Of the history up to `at`, without what the compaction has forgotten. Reads every record, and
+// passes View::GiveWay on.
+base::StatusOr<uint32_t> HashHistory(const View& view, Revision at);
 
 }  // namespace strata::engine

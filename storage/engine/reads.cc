@@ -86,13 +86,13 @@ base::Status Reads::Look(absl::FunctionRef<base::Status(const View&)> look) cons
 }
 
 base::StatusOr<HashResult> Reads::Hash(Revision revision) const {
-  const auto hash = [&](tree::Txn& txn, const View& view) -> base::StatusOr<HashResult> {
+  const auto hash = [&](tree::Txn&, const View& view) -> base::StatusOr<HashResult> {
     STRATA_RETURN_IF_ERROR(view.CheckRevision(revision));
     HashResult result;
     result.revision = view.revision();
     result.hash_revision = revision > 0 ? revision : view.revision();
     result.compact_revision = view.compacted();
-    STRATA_ASSIGN_OR_RETURN(result.hash, HashHistory(txn, view, result.hash_revision));
+    STRATA_ASSIGN_OR_RETURN(result.hash, HashHistory(view, result.hash_revision));
     return result;
   };
   return Undisturbed([&] { return InNewest<HashResult>(hash); });

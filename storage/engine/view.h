@@ -42,6 +42,8 @@ class View {
 
   Revision revision() const { return revision_; }
   Revision compacted() const { return compacted_; }
+  // The transaction's.
+  base::Status GiveWay() const { return txn_.GiveWay(); }
 
   // FutureRevision or Compacted if the state at `revision` can't be told; 0 and less mean the
   // newest.
