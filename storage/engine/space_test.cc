@@ -12,8 +12,10 @@
 
 static std::atomic<bool> maps_are_denied = false;
 
-// In libc's place, for LMDB: where there is no memory for the map of a file.
-extern "C" void* mmap(void* at, size_t bytes, int access, int flags, int file, off_t offset) {
+// In libc's place, for LMDB: where there is no memory for the map of a file. ThreadSanitizer calls
+// it before it can be told of anything.
+extern "C" __attribute__((no_sanitize("thread"))) void* mmap(void* at, size_t bytes, int access,
+                                                             int flags, int file, off_t offset) {
   if (file < 0 || !maps_are_denied)
     // NOLINTNEXTLINE(performance-no-int-to-ptr): as the system says it
     return reinterpret_cast<void*>(syscall(SYS_mmap, at, bytes, access, flags, file, offset));
