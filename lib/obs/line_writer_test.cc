@@ -4,12 +4,13 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <memory>
+
+#include "lib/base/process.h"
 
 namespace strata::obs {
 namespace {
@@ -168,7 +169,7 @@ TEST(LineFile, ALineThatWasCutIsEndedBeforeTheNext) {
   const int file = mkstemp(path);
   ASSERT_GE(file, 0);
   unlink(path);
-  signal(SIGXFSZ, SIG_IGN);
+  base::RefuseWhatIsTooLarge();
   rlimit before{};
   getrlimit(RLIMIT_FSIZE, &before);
   const rlimit ten{10, before.rlim_max};

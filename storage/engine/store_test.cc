@@ -12,6 +12,7 @@
 #include <chrono>
 #include <thread>
 
+#include "lib/base/process.h"
 #include "storage/engine/errors.h"
 #include "storage/engine/store_fixture_test.h"
 
@@ -615,7 +616,7 @@ TEST(Store, RefusesWritesOnAFullDiskAndLosesNothing) {
   int ends[2];
   const pid_t pid = Spawn(ends, [&](int fd) {
     // A limit on the file's size fails as a full disk does: in the middle of a commit.
-    signal(SIGXFSZ, SIG_IGN);
+    base::RefuseWhatIsTooLarge();
     const rlimit limit{4 << 20, 4 << 20};
     setrlimit(RLIMIT_FSIZE, &limit);
     obs::Metrics metrics;

@@ -1,8 +1,9 @@
 // A disk that is full, to this process: a limit on the size of files.
 #pragma once
 
-#include <signal.h>
 #include <sys/resource.h>
+
+#include "lib/base/process.h"
 
 namespace strata::testing_support {
 
@@ -10,7 +11,7 @@ namespace strata::testing_support {
 class FullDisk {
  public:
   explicit FullDisk(rlim_t bytes) {
-    signal(SIGXFSZ, SIG_IGN);
+    base::RefuseWhatIsTooLarge();
     getrlimit(RLIMIT_FSIZE, &before_);
     rlimit limit = before_;
     limit.rlim_cur = bytes;
