@@ -27,7 +27,6 @@ class Shares {
   static constexpr int64_t kFactor = 3;
 
   static constexpr int64_t kEndless = int64_t{1} << 60;
-  static constexpr size_t kPlaces = 4096;  // of a table
 
   explicit Shares(int64_t limit) : limit_(limit) {}
 
@@ -85,6 +84,8 @@ class Shares {
   int64_t limit() const { return limit_; }
 
  private:
+  static constexpr size_t kPlaces = 4096;  // of a table
+
   const int64_t limit_;
   std::atomic<int64_t> taken_ = 0;
   std::array<std::array<std::atomic<int64_t>, kPlaces>, 2> by_user_{};

@@ -139,7 +139,7 @@ class KubeSource final : public reflector::Source,
   size_t listed_ = 0;            // records
   client::Backoff backoff_;
 
-  // When what was answered last as a sign of life was asked for.
+  // When what was answered last as a sign of life was asked for; the barrier's thread looks at it.
   std::atomic<base::MonotonicTime> alive_at_;
   reflector::Barrier barrier_;
   Lookups lookups_;
