@@ -252,10 +252,7 @@ func (n *nodes) start(it *corev1.Pod) {
 	}
 	var args []string
 	for _, arg := range container.Args {
-		for path, folder := range folders {
-			arg = strings.Replace(arg, "="+path, "="+folder, 1)
-		}
-		args = append(args, strings.Replace(arg, "0.0.0.0", made.address, 1))
+		args = append(args, strings.Replace(inFolders(folders, arg), "0.0.0.0", made.address, 1))
 	}
 	program := filepath.Base(container.Command[0])
 	switch program {
@@ -270,6 +267,22 @@ func (n *nodes) start(it *corev1.Pod) {
 	if service := it.Spec.Subdomain; service != "" {
 		n.name(made.address, service, service+".strata.svc")
 	}
+}
+
+// inFolders is a flag whose path, if it has one, is in the folder of the deepest mount that holds it. A folder may itself be
+// below what another mount is called.
+func inFolders(folders map[string]string, flag string) string {
+	name, path, _ := strings.Cut(flag, "=")
+	deepest := ""
+	for mount := range folders {
+		if strings.HasPrefix(path+"/", mount+"/") && len(mount) > len(deepest) {
+			deepest = mount
+		}
+	}
+	if deepest == "" {
+		return flag
+	}
+	return name + "=" + folders[deepest] + strings.TrimPrefix(path, deepest)
 }
 
 // program is what the container's image has.
