@@ -162,7 +162,7 @@ var (
 )
 
 func TestAPlainClusterIsMadeAsDocumented(t *testing.T) {
-	if !inOwnNetwork(t) {
+	if !rig.InOwnNetwork(t) {
 		return
 	}
 	r := newReader(t)
@@ -171,14 +171,14 @@ func TestAPlainClusterIsMadeAsDocumented(t *testing.T) {
 }
 
 func TestKindIsUsedAsDocumented(t *testing.T) {
-	if !inOwnNetwork(t) {
+	if !rig.InOwnNetwork(t) {
 		return
 	}
 	newReader(t).follow(onKind, takenAway)
 }
 
 func TestOpenShiftsEtcdIsReadAsDocumented(t *testing.T) {
-	if !inOwnNetwork(t) {
+	if !rig.InOwnNetwork(t) {
 		return
 	}
 	r := newReader(t)
@@ -187,7 +187,7 @@ func TestOpenShiftsEtcdIsReadAsDocumented(t *testing.T) {
 }
 
 func TestOpenShiftsAPIIsReadAsDocumented(t *testing.T) {
-	if !inOwnNetwork(t) {
+	if !rig.InOwnNetwork(t) {
 		return
 	}
 	r := newReader(t)
@@ -197,7 +197,7 @@ func TestOpenShiftsAPIIsReadAsDocumented(t *testing.T) {
 
 // An installation whose certificates are nobody's but the reader's.
 func TestACertificateIsMadeByHandAsDocumented(t *testing.T) {
-	if !inOwnNetwork(t) {
+	if !rig.InOwnNetwork(t) {
 		return
 	}
 	r := newReader(t)

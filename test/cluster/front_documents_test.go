@@ -57,7 +57,7 @@ var inFront = section{adopting, "In front of the registry", []func(*reader, stri
 }}
 
 func TestTheRegistryIsFrontedAsDocumented(t *testing.T) {
-	if !inOwnNetwork(t) {
+	if !rig.InOwnNetwork(t) {
 		return
 	}
 	r := newReader(t, withPolicies...)

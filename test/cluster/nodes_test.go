@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,7 +27,7 @@ import (
 
 // What scheduler, kubelets, kube-proxy and the cluster's DNS would do, as far as Strata's pods need it: a pod is a
 // process on an address of its own, a mounted volume a folder, a Service's address one that listens and dials a pod.
-// It needs a network of its own (inOwnNetwork). Not concurrent: all is done by settle, but for connections.
+// It needs a network of its own (rig.InOwnNetwork). Not concurrent: all is done by settle, but for connections.
 type nodes struct {
 	c      *cluster
 	hosts  string // the file that stands for DNS
@@ -41,39 +40,10 @@ type pod struct {
 	process *rig.Process
 }
 
-const ownNetwork = "STRATA_OWN_NETWORK"
-
-// inOwnNetwork tells whether the test runs in a network of its own, with an /etc/hosts of its own; if not, it is run
-// again so, and its outcome is that one's.
-func inOwnNetwork(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(ownNetwork) != "" {
-		return true
-	}
-	hosts := filepath.Join(t.TempDir(), "hosts")
-	if err := os.WriteFile(hosts, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The shell is there to wait for what loses its parent, as an init does.
-	command := exec.Command("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c",
-		`ip link set lo up && mount --bind "$1" /etc/hosts && "${@:2}"; exit`, "_", hosts,
-		program, "-test.run=^"+t.Name()+"$", "-test.v")
-	command.Env = append(os.Environ(), ownNetwork+"="+hosts)
-	out, err := command.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v:\n%s", err, out)
-	}
-	return false
-}
-
 // newNodes registers one node, whose kubelet forwards ports.
 func newNodes(c *cluster) *nodes {
 	c.t.Helper()
-	n := &nodes{c: c, hosts: os.Getenv(ownNetwork), pods: map[types.UID]*pod{}, routed: map[string]bool{}}
+	n := &nodes{c: c, hosts: rig.Hosts(), pods: map[types.UID]*pod{}, routed: map[string]bool{}}
 	n.name("127.0.0.1", "localhost")
 	kubelet := httptest.NewTLSServer(http.HandlerFunc(n.forward))
 	c.t.Cleanup(kubelet.Close)

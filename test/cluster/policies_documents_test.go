@@ -80,7 +80,7 @@ func (c *cluster) wouldRun(image string) error {
 }
 
 func TestPoliciesAreUsedAsDocumented(t *testing.T) {
-	if !inOwnNetwork(t) {
+	if !rig.InOwnNetwork(t) {
 		return
 	}
 	r := newReader(t)
