@@ -193,6 +193,46 @@ func TestAMemberThatIsPartedFromTheOthersStallsNoReadForLong(t *testing.T) {
 	}
 }
 
+// Whatever is sent to it gets lost, also what would open a connection.
+func TestAMemberWhoseNetworkIsGoneStallsNoReadForLong(t *testing.T) {
+	if !rig.InOwnNetwork(t) {
+		return
+	}
+	for name, leads := range map[string]bool{"a follower": false, "the leader": true} {
+		t.Run(name, func(t *testing.T) {
+			s := rig.NewSwitch(t)
+			nodes := []*rig.Node{s.Node(), s.Node(), s.Node()}
+			c := rig.StartClusterOn(t, nodes)
+			holder := c.Leader(t)
+			if !leads {
+				holder = (holder + 1) % 3
+			}
+			d := startDisturbed(t, c, holder)
+			d.while(t, nodes[holder].Unplug, nodes[holder].Plug)
+			if d.stall > d.election()+4*time.Second {
+				t.Errorf("the longest read took %v, and the election %v", d.stall, d.election())
+			}
+		})
+	}
+}
+
+func TestAServerStartsWhileTheNetworkOfTheFirstMemberIsGone(t *testing.T) {
+	if !rig.InOwnNetwork(t) {
+		return
+	}
+	s := rig.NewSwitch(t)
+	nodes := []*rig.Node{s.Node(), s.Node(), s.Node()}
+	c := rig.StartClusterOn(t, nodes)
+	nodes[0].Unplug()
+	begun := time.Now()
+	startServer(t, "--etcd-servers="+strings.Join(c.URLs(0), ",")).get(rig.LayersPath("demo", "app"), adminToken)
+	took := time.Since(begun)
+	t.Logf("it answers after %v", took)
+	if took > 15*time.Second {
+		t.Errorf("it answers only after %v", took)
+	}
+}
+
 // Where nothing is written there is nothing that a second stream could have first.
 func TestAFrozenMemberStallsNoReadWhereNothingIsWritten(t *testing.T) {
 	c := rig.StartCluster(t, 3)

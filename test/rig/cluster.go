@@ -56,7 +56,7 @@ func startCluster(t *testing.T, members int, ca *CA) *Cluster {
 		listen = append(listen, address)
 	}
 	for i := range members {
-		c.launch(t, i, listen[i], c.FreeURL(t))
+		c.launch(t, i, Start, listen[i], c.FreeURL(t))
 	}
 	for i := range members {
 		c.learn(t, i)
@@ -64,14 +64,35 @@ func startCluster(t *testing.T, members int, ca *CA) *Cluster {
 	return c
 }
 
+// StartClusterOn has a member on each node, which they reach each other by; Part is for others.
+func StartClusterOn(t *testing.T, nodes []*Node) *Cluster {
+	t.Helper()
+	c := &Cluster{scheme: "http"}
+	for _, node := range nodes {
+		c.name("http://" + node.Address + ":2380")
+	}
+	for i, node := range nodes {
+		c.launch(t, i, node.Start, "http://"+node.Address+":2380", "http://"+node.Address+":2379")
+	}
+	for i := range nodes {
+		c.learn(t, i)
+	}
+	return c
+}
+
+// name makes a name for the next member, whom its peers reach at this URL.
+func (c *Cluster) name(told string) {
+	c.ids = append(c.ids, &atomic.Uint64{})
+	c.initial = append(c.initial, fmt.Sprintf("m%d=%s", c.named, told))
+	c.named++
+}
+
 // announce makes the way by which peers reach the next member, from a URL that they are told to where it will listen.
 func (c *Cluster) announce(t *testing.T) (listen, told string) {
 	t.Helper()
 	listener, told := listenLocally(t)
 	target := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
-	c.ids = append(c.ids, &atomic.Uint64{})
-	c.initial = append(c.initial, fmt.Sprintf("m%d=%s", c.named, told))
-	c.named++
+	c.name(told)
 	c.peers.serve(t, listener, target, c.ids[len(c.ids)-1])
 	return "http://" + target, told
 }
@@ -82,12 +103,14 @@ func (c *Cluster) FreeURL(t *testing.T) string {
 	return fmt.Sprintf("%s://127.0.0.1:%d", c.scheme, FreePort(t))
 }
 
-func (c *Cluster) launch(t *testing.T, i int, listen, url string, flags ...string) {
+// launch starts a member as Start does, or Node.Start.
+func (c *Cluster) launch(t *testing.T, i int, start func(*testing.T, string, ...string) *Process, listen, url string,
+	flags ...string) {
 	t.Helper()
 	name, told, _ := strings.Cut(c.initial[i], "=")
 	dir := filepath.Join(t.TempDir(), "data")
 	flags = append(flags, c.secured...)
-	p := Start(t, Peer(t, "etcd"), append(flags, "--name="+name, "--data-dir="+dir, "--listen-client-urls="+url,
+	p := start(t, Peer(t, "etcd"), append(flags, "--name="+name, "--data-dir="+dir, "--listen-client-urls="+url,
 		"--advertise-client-urls="+url, "--listen-peer-urls="+listen, "--initial-advertise-peer-urls="+told,
 		"--initial-cluster="+strings.Join(c.initial, ","), "--log-level=error")...)
 	c.Members = append(c.Members, &Backend{Process: p, URL: url, Dir: dir, TLS: c.tls})
@@ -118,7 +141,7 @@ func (c *Cluster) Add(t *testing.T, url string) {
 		_, err := client.MemberAdd(ctx, []string{told})
 		return err
 	})
-	c.launch(t, len(c.ids)-1, listen, url, "--initial-cluster-state=existing")
+	c.launch(t, len(c.ids)-1, Start, listen, url, "--initial-cluster-state=existing")
 	c.learn(t, len(c.ids)-1)
 }
 
