@@ -67,6 +67,13 @@ std::string_view TraceId(std::string_view traceparent) {
   return trace.find_first_not_of('0') == std::string_view::npos ? std::string_view() : trace;
 }
 
+std::string TraceParent(const http::Headers& request) {
+  const std::string* given = request.Find("traceparent");
+  if (given == nullptr || TraceId(*given).empty()) return {};
+  constexpr size_t kVersion = 2, kWhole = 55;
+  return "00" + given->substr(kVersion, kWhole - kVersion);
+}
+
 void AddWarnings(const std::vector<std::string>& warnings, http::Headers& headers) {
   for (const std::string& warning : warnings) {
     std::string text;

@@ -37,6 +37,20 @@ TEST(Headers, TheTraceIsReadFromATraceparentOfTheRightForm) {
     EXPECT_EQ(TraceId(bad), "") << bad;
 }
 
+TEST(Headers, NothingOfATraceparentIsSentAlongThatIsNotUnderstood) {
+  const std::string known = "-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const auto sent_along = [](const std::string& given) {
+    http::Headers headers;
+    headers.Add("traceparent", given);
+    return TraceParent(headers);
+  };
+  EXPECT_EQ(sent_along("00" + known), "00" + known);
+  for (const std::string more : {"", "-", "-more", "-\xff", "-\t", "-\x01"})
+    EXPECT_EQ(sent_along("01" + known + more), "00" + known) << more;
+  EXPECT_EQ(sent_along("ff" + known), "");
+  EXPECT_EQ(TraceParent({}), "");
+}
+
 TEST(Headers, WarningsAreQuotedAndCut) {
   http::Headers headers;
   AddWarnings({"a \"b\"\r\nX: y", std::string(300, 'w')}, headers);

@@ -86,8 +86,7 @@ void TokenReview::Ask(const http::Request& from, std::string_view token,
   request.path = "/apis/authentication.k8s.io/v1/tokenreviews";
   request.body = codec::EncodeJson(review, kType);
   request.on_behalf_of = HostOf(from);
-  const std::string* trace = from.headers.Find("traceparent");
-  if (trace != nullptr && !api::TraceId(*trace).empty()) request.traceparent = *trace;
+  request.traceparent = api::TraceParent(from.headers);
   request.timeout = options_.timeout;
   request.retry = true;
   const ReviewTimer timer(metrics_, "authn");

@@ -113,6 +113,26 @@ TEST_F(StartedCall, AsksForATokenFirst) {
   EXPECT_EQ(etcd.authentications(), 2);
 }
 
+TEST_F(StartedCall, WhatGrpcCannotSendIsNotSent) {
+  FakeEtcd etcd;
+  const auto client = Connect({.endpoints = {etcd.url()}});
+  for (const std::string trace : {"\xff", "\t", "\n", "\x7f"}) {
+    Answer answer;
+    client->StartRange({.key = "a", .traceparent = trace}, In(kLong), nullptr, answer.Taker());
+    EXPECT_TRUE(answer.Await().ok());
+  }
+}
+
+TEST_F(StartedCall, ATokenThatCannotBeSentIsAnErrorOfTheEtcd) {
+  FakeEtcd etcd;
+  etcd.Behave([](auto& b) { b.user = "strata", b.password = "secret", b.tokens = "t\xc3\xbf"; });
+  const auto client =
+      Connect({.endpoints = {etcd.url()}, .username = "strata", .password = "secret"});
+  Answer answer;
+  client->StartRange({.key = "a"}, In(kLong), nullptr, answer.Taker());
+  EXPECT_THAT(base::Message(answer.Await().status()), testing::HasSubstr("can't be sent"));
+}
+
 TEST_F(StartedCall, GivesUpAtItsOwnDeadlineWhileAnotherWaitsOnForTheSameConnection) {
   const SilentListener silent;
   const auto client = Connect({.endpoints = {"http://" + silent.address()}});

@@ -7,8 +7,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -105,6 +105,10 @@ std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline)
 bool IsTokensFault(const base::Status& status) {
   return status.code() == base::StatusCode::kUnauthenticated ||
          base::Message(status).find("revision of auth store is old") != std::string_view::npos;
+}
+
+bool IsMetadata(std::string_view value) {
+  return std::ranges::all_of(value, [](char c) { return c >= ' ' && c <= '~'; });
 }
 
 bool IsEndpointsFault(const base::Status& status) {

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "lib/base/status.h"
 #include "lib/transport/net/tunnel.h"
@@ -95,6 +96,10 @@ base::StatusOr<std::unique_ptr<net::ClientCredentials>> LoadTlsFiles(const Optio
 
 // gRPC's deadlines are wall times on the outside.
 std::chrono::system_clock::time_point WallDeadline(base::MonotonicTime deadline);
+
+// Whether it can be sent as the value of metadata: gRPC ends the process for one that can't
+// (call_op_set.h, CallOpSet::ContinueFillOpsAfterInterception).
+bool IsMetadata(std::string_view value);
 
 // Whether a new token may help: etcd forgets tokens, and refuses those from before a change of its
 // users (etcd clientv3 retry_interceptor.go shouldRefreshToken).

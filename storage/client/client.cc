@@ -172,6 +172,8 @@ void Client::StartToken(Endpoint& endpoint, base::MonotonicTime deadline, CallEn
         if (absl::IsFailedPrecondition(status) && !IsEndpointsFault(status))
           return std::move(then)(std::string());
         if (!status.ok()) return std::move(then)(status);
+        if (!IsMetadata(messages->response.token()))
+          return std::move(then)(base::UnavailableError("a token came that can't be sent"));
         {
           absl::MutexLock lock(&mu_);
           token_ = messages->response.token();
@@ -211,7 +213,8 @@ void Client::StartRange(const RangeOptions& options, base::MonotonicTime deadlin
       *this, options.end.empty() ? get_ : list_, deadline, cancellation,
       [messages, traceparent = options.traceparent](
           const Connection& connection, grpc::ClientContext& context, EndpointCall::Said said) {
-        if (!traceparent.empty()) context.AddMetadata("traceparent", traceparent);
+        if (!traceparent.empty() && IsMetadata(traceparent))
+          context.AddMetadata("traceparent", traceparent);
         connection.kv->async()->Range(&context, &messages->request, &messages->response,
                                       std::move(said));
       },

@@ -160,7 +160,7 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
       return {StatusCode::INVALID_ARGUMENT,
               "etcdserver: authentication failed, invalid user ID or password"};
     }
-    const std::string token = "token-" + std::to_string(++etcd.authentications_);
+    const std::string token = etcd.behaviour_.tokens + std::to_string(++etcd.authentications_);
     etcd.tokens_.insert(token);
     response->set_token(token);
     return grpc::Status::OK;

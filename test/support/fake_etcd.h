@@ -60,6 +60,7 @@ class FakeEtcd {
     int most_values_per_answer =
         0;  // more is RESOURCE_EXHAUSTED, as a message above a limit is; 0: no limit
     std::string user{}, password{};  // empty: no authentication
+    std::string tokens = "token-";   // what they begin with
   };
 
   explicit FakeEtcd(Behaviour behaviour);

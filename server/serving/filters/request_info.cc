@@ -17,10 +17,9 @@ Step RequestInfo::Apply(ServedCall& call) {
   }
   call.info = std::move(info);
   router_.Aim(call);
-  const std::string* trace = call.request.headers.Find("traceparent");
-  if (trace != nullptr && !api::TraceId(*trace).empty()) {
+  if (std::string trace = api::TraceParent(call.request.headers); !trace.empty()) {
     auto traced = std::make_shared<api::RequestInfo>(*call.info);
-    traced->traceparent = *trace;
+    traced->traceparent = std::move(trace);
     call.info = std::move(traced);
   }
   if (call.info->problem.empty()) return Step::kGoOn;
