@@ -18,6 +18,8 @@ namespace {
 using namespace strata;
 using endpoints::SecretsHandler;
 
+constexpr std::string_view kWithheld = "SECRET";  // the name of each that isn't for pulling
+
 class PromptKube final : public kube::Api {
  public:
   explicit PromptKube(kube::Response answer) : answer_(std::move(answer)) {}
@@ -51,7 +53,7 @@ std::string ListOf(fuzz::Input& input) {
     secret.set_type(kTypes[input.Byte() % kTypes.size()]);
     const bool pulls = secret.type().starts_with("kubernetes.io/docker");
     const std::string name(input.Text());
-    secret.mutable_metadata()->set_name(pulls ? name : "SECRET");
+    secret.mutable_metadata()->set_name(pulls ? name : std::string(kWithheld));
     (*secret.mutable_metadata()->mutable_annotations())[std::string(input.Text())] = "true";
   }
   return list.SerializeAsString();
@@ -90,6 +92,9 @@ http::Response Serve(const kube::Response& from_kube, const char* accept) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  // What is passed on may be called as what isn't.
+  const std::string_view all(reinterpret_cast<const char*>(data), size);
+  if (all.find(kWithheld) != all.npos) return 0;
   fuzz::Input input(data, size);
   const uint8_t how = input.Byte();
   const kube::Response answer =
@@ -102,7 +107,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const http::Response shown = Serve(answer, accept);
     if (shown.status != json.status) std::abort();
     // An error is told in kube-apiserver's words.
-    if (how != 0 && answer.status / 100 == 2 && shown.body->find("SECRET") != std::string::npos)
+    if (how != 0 && answer.status / 100 == 2 && shown.body->find(kWithheld) != std::string::npos)
       std::abort();
   }
   return 0;

@@ -160,8 +160,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t served = world.served;
   std::optional<http::Response> answer;
   http::Request request = RequestOf(input);
-  // A path that has the token in it is told in errors, as upstream tells it.
-  if (request.target.find(kToken) != request.target.npos) return 0;
+  // A method or a path that has the token in it is told in errors, as upstream tells it.
+  for (const std::string& told : {request.method, request.target})
+    if (told.find(kToken) != told.npos) return 0;
   for (const http::Header& header : request.headers)
     if (header.name != "authorization" && header.value.find(kToken) != header.value.npos) return 0;
   world.chain.Serve(std::move(request), std::make_unique<Client>(answer));
