@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "lib/base/string_map.h"
+#include "lib/base/keyed_hash.h"
 
 namespace strata::layers {
 namespace {
@@ -27,9 +27,9 @@ constexpr auto kHexPairs = [] {
   return pairs;
 }();
 
-// Seeded: whoever may write images chooses their digests.
+// Whoever may write images chooses their digests, and those of their layers.
 uint64_t HashBytes(const void* bytes, size_t size) {
-  return base::StringHash()({static_cast<const char*>(bytes), size});
+  return base::KeyedHash({static_cast<const char*>(bytes), size});
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ LIBRARIES = {
     "libyaml": ("yaml.h",),
     "libdeflate": ("libdeflate.h",),
     "libcurl": ("curl/",),
+    "libsodium": ("sodium",),
     "zlib": ("zlib.h",),
     "protobuf": ("google/protobuf/",),
     "prometheus-cpp": ("prometheus/",),
