@@ -6,6 +6,7 @@
 #include "lib/codec/encode_json.h"
 #include "proto/k8s/authorization_v1.pb.h"
 #include "server/auth/review_metrics.h"
+#include "server/auth/token_digest.h"
 
 namespace strata::auth {
 namespace {
@@ -13,9 +14,6 @@ namespace {
 namespace v1 = ::k8s::io::api::authorization::v1;
 
 constexpr codec::TypeMeta kType{"SubjectAccessReview", "authorization.k8s.io/v1"};
-// webhook.go maxControlledAttrCacheSize: what a requester chooses must not fill the cache.
-constexpr size_t kMaxCachedAttributes = 10'000;
-
 // Everything that a review depends on, each part with its length: no two questions share a key.
 class KeyBuilder {
  public:
@@ -60,10 +58,6 @@ std::string KeyOf(const UserInfo& user, const api::RequestInfo& request, std::st
   return key.key();
 }
 
-size_t AttributeBytes(const api::RequestInfo& request) {
-  return request.verb.size() + request.path.size();
-}
-
 kube::Request ReviewOf(const UserInfo& user, const api::RequestInfo& request,
                        std::string_view name) {
   v1::SubjectAccessReview review;
@@ -102,14 +96,20 @@ kube::Request ReviewOf(const UserInfo& user, const api::RequestInfo& request,
 
 SubjectAccessReview::SubjectAccessReview(kube::Api& api, const Options& options,
                                          const base::Clock& clock, obs::Metrics& metrics)
-    : api_(api), options_(options), metrics_(metrics), cache_(options.cache, clock) {
+    : api_(api),
+      options_(options),
+      metrics_(metrics),
+      key_(RandomKey()),
+      cache_(options.cache, clock) {
   AddCacheMetrics(metrics, "subject_access_review", [this] { return cache_.stats(); });
 }
 
 std::optional<Decision> SubjectAccessReview::Authorize(const UserInfo& user,
                                                        const api::RequestInfo& request,
                                                        Later later) const {
-  if (!options_.all_names_first || !request.is_resource || request.name.empty())
+  // Who may be impersonated is a matter of names, which somebody may be denied.
+  if (!options_.all_names_first || !request.is_resource || request.name.empty() ||
+      request.verb == "impersonate")
     return Review(user, request, request.name, later);
   // Who couldn't answer the one couldn't answer the other.
   const auto settles = [](const Decision& all) {
@@ -130,16 +130,15 @@ std::optional<Decision> SubjectAccessReview::Authorize(const UserInfo& user,
 std::optional<Decision> SubjectAccessReview::Review(const UserInfo& user,
                                                     const api::RequestInfo& request,
                                                     std::string_view name, Later later) const {
-  const bool cacheable = AttributeBytes(request) < kMaxCachedAttributes;
   const auto decision_of = [](const Cache::Result& result) -> Decision {
     if (result.ok()) return **result;
     return {Decision::Verdict::kNoOpinion, "", std::string(base::Message(result.status()))};
   };
+  // By its digest: what a requester chooses, up to its head's size, must not fill the cache.
+  const TokenDigest digest = DigestOf(key_, KeyOf(user, request, name));
   const auto kept = cache_.Get(
-      KeyOf(user, request, name), user.name,
-      [&](const Cache::Answered& answered) {
-        Ask(ReviewOf(user, request, name), cacheable, answered);
-      },
+      {reinterpret_cast<const char*>(digest.data()), digest.size()}, user.name,
+      [&](const Cache::Answered& answered) { Ask(ReviewOf(user, request, name), answered); },
       [&]() -> Cache::Done {
         return [done = later(), decision_of](const Cache::Result& result) {
           done(decision_of(result));
@@ -149,17 +148,16 @@ std::optional<Decision> SubjectAccessReview::Review(const UserInfo& user,
   return decision_of(*kept);
 }
 
-void SubjectAccessReview::Ask(kube::Request request, bool cacheable,
-                              const Cache::Answered& answered) const {
+void SubjectAccessReview::Ask(kube::Request request, const Cache::Answered& answered) const {
   request.timeout = options_.timeout;
   const ReviewTimer timer(metrics_, "authz");
   api_.Send(std::move(request),
-            [this, cacheable, answered, timer](const base::StatusOr<kube::Response>& response) {
+            [this, answered, timer](const base::StatusOr<kube::Response>& response) {
               timer.Observe(response);
               if (!response.ok()) return answered(response.status(), {});
               auto decision = Read(*response);
               std::chrono::nanoseconds keep{0};
-              if (decision.ok() && cacheable) {
+              if (decision.ok()) {
                 keep = (*decision)->verdict == Decision::Verdict::kAllow ? options_.allowed_ttl
                                                                          : options_.denied_ttl;
               }

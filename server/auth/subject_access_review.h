@@ -39,12 +39,13 @@ class SubjectAccessReview final : public Authorizer {
   // `name` instead of the request's.
   std::optional<Decision> Review(const UserInfo& user, const api::RequestInfo& request,
                                  std::string_view name, Later later) const;
-  void Ask(kube::Request request, bool cacheable, const Cache::Answered& answered) const;
+  void Ask(kube::Request request, const Cache::Answered& answered) const;
   static base::StatusOr<std::shared_ptr<const Decision>> Read(const kube::Response& response);
 
   kube::Api& api_;
   const Options options_;
   obs::Metrics& metrics_;
+  const std::string key_;
   mutable Cache cache_;
 };
 

@@ -435,7 +435,7 @@ void AddAuthorizationFlags(CLI::App& app, Flags& flags) {
   AddSwitch(group, "--authorization-webhook-all-names-first",
             flags.subject_access_review.all_names_first,
             "Ask about all names of a namespace first, and only then about the one: one review "
-            "serves a user's whole namespace");
+            "serves a user's whole namespace. Not where an authorizer denies single names");
   group
       .add_option("--max-namespaces-per-view", flags.views.audiences.max_namespaces,
                   "Namespaces of which it is asked for one request whether its user may see them; "
