@@ -42,7 +42,8 @@ std::string_view VerbOf(std::string_view method) {
 }
 
 // A list may be a watch, and a field selector may name the one object that is meant; not where a
-// parameter can't be read, though.
+// parameter can't be read, though. Nor for a path with an empty name in it, which upstream lets
+// have one from there: what is allowed as a list would be routed as a get of a subresource.
 void RefineList(RequestInfo& info) {
   const auto asked = DecodeListParameters(info.query);
   if (!asked.ok()) {
@@ -51,6 +52,7 @@ void RefineList(RequestInfo& info) {
     return;
   }
   info.verb = asked->watch ? "watch" : "list";
+  if (!info.subresource.empty()) return;
   auto name = asked->fields.RequiresExactMatch("metadata.name");
   if (name && image::IsPathSegment(*name)) info.name = *std::move(name);
 }

@@ -44,6 +44,14 @@ TEST(RequestInfo, ARememberedOneIsNeverAnothers) {
   }
 }
 
+TEST(RequestInfo, AnEmptyNameIsNotGivenByASelector) {
+  for (const char* query : {"", "?fieldSelector=metadata.name=app"})
+    EXPECT_EQ(ParseRequestInfo("GET",
+                               std::string("/apis/g/v1/namespaces/ns/imagestreams//layers") + query)
+                  ->name,
+              "");
+}
+
 TEST(RequestInfo, ParsesPathsAsTheReferenceDoes) {
   const struct {
     std::string_view method, target, wanted;
