@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/api/error.h"
+#include "server/api/query.h"
 #include "server/serving/served_call.h"
 
 namespace strata::serving {
@@ -54,8 +55,9 @@ void Chain::Finish(ServedCall& call, const Outcome& outcome) const {
 }
 
 void Chain::NoteException(const ServedCall& call, const std::exception& error) {
-  log_.Error("A request ended with an exception",
-             {{"err", std::string_view(error.what())}, {"URI", call.request.target}});
+  log_.Error(
+      "A request ended with an exception",
+      {{"err", std::string_view(error.what())}, {"URI", api::WithoutToken(call.request.target)}});
   request_metrics_.Terminated(call, 500);
 }
 

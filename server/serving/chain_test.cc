@@ -541,6 +541,21 @@ TEST_F(FilterChain, RequestsAreAuditedAsTheirPolicySays) {
                   R"("code":403 decision":"forbid")"));
 }
 
+TEST_F(FilterChain, NoLineOfTheLogHasATokenOfTheQuery) {
+  std::string lines;
+  const obs::Logger logger(obs::LogFormat::kText, 10, clock,
+                           [&](std::string_view line) { lines += line; });
+  Chain logged({}, tokens, authorizer, router, clock, logger, metrics);
+  for (const auto& [path, token] :
+       {std::pair{"/echo", "alice"}, {"/echo", "carol"}, {"/throw", "alice"}}) {
+    http::Request request = Get(std::string(path) + "?a=b&access_token=SECRET", token);
+    logged.Serve(std::move(request), std::make_unique<Recorded>(answers.emplace_back()));
+  }
+  EXPECT_THAT(lines, HasSubstr("Could not tell whether"));
+  EXPECT_THAT(lines, HasSubstr("ended with an exception"));
+  EXPECT_THAT(lines, testing::Not(HasSubstr("SECRET")));
+}
+
 // With and without an audit log, which sees the same.
 TEST_F(FilterChain, TheAccessLogNamesWhoAskedForWhatAndWhatCameOfIt) {
   std::unique_ptr<audit::Log> audit = OpenAudit("rules: [{level: Metadata}]\n");

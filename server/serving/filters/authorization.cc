@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/api/query.h"
 #include "server/serving/served_call.h"
 
 namespace strata::serving::filters {
@@ -25,7 +26,7 @@ Step Authorization::Authorized(ServedCall& call, auth::Decision decision) const 
   if (decision.error.empty())
     return call.Refuse(api::Forbidden(call.user->name, *call.info, decision.reason));
   log_.Warning("Could not tell whether a request is allowed",
-               {{"err", decision.error}, {"URI", call.request.target}});
+               {{"err", decision.error}, {"URI", api::WithoutToken(call.request.target)}});
   return call.Refuse(api::InternalErrorText(call.request.target, decision.error));
 }
 
