@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 #include <utility>
 
 #include "lib/image/docker_image.h"
@@ -30,10 +30,39 @@ const v1::NamedTagEventList* StatusOf(const v1::ImageStream& stream, std::string
   return nullptr;
 }
 
+// Of a name that several have the first counts.
+struct Tag {
+  std::string_view name;
+  const v1::TagReference* spec = nullptr;
+  const v1::NamedTagEventList* status = nullptr;
+
+  // Only if there is one.
+  const v1::TagEvent& newest() const { return status->items(0); }
+  bool has_image() const {
+    return status != nullptr && !status->items().empty() && !newest().image().empty();
+  }
+};
+
+Tag TagOf(const v1::ImageStream& stream, std::string_view name) {
+  return {name, SpecOf(stream, name), StatusOf(stream, name)};
+}
+
+// In the order of their names.
+std::map<std::string_view, Tag> TagsOf(const v1::ImageStream& stream) {
+  std::map<std::string_view, Tag> tags;
+  for (const v1::TagReference& spec : stream.spec().tags())
+    tags.try_emplace(spec.name(), Tag{spec.name(), &spec, nullptr});
+  for (const v1::NamedTagEventList& status : stream.status().tags()) {
+    Tag& tag = tags.try_emplace(status.tag(), Tag{status.tag()}).first->second;
+    if (tag.status == nullptr) tag.status = &status;
+  }
+  return tags;
+}
+
 // Whence it is pulled (internal/imageutil/helpers.go ResolveReferenceForTagEvent).
-std::string PullSpec(const v1::ImageStream& stream, std::string_view tag,
-                     const v1::TagEvent& event) {
-  const v1::TagReference* spec = SpecOf(stream, tag);
+std::string PullSpec(const v1::ImageStream& stream, const Tag& tag) {
+  const v1::TagReference* spec = tag.spec;
+  const v1::TagEvent& event = tag.newest();
   const std::string& local = stream.status().docker_image_repository();
   if (spec == nullptr || spec->reference_policy().type() != "Local" || local.empty() ||
       event.image().empty()) {
@@ -66,6 +95,43 @@ void DropManifest(v1::Image& image) {
   image.clear_docker_image_config();
 }
 
+v1::ImageStreamTag MakeImageStreamTag(const v1::ImageStream& stream, const Tag& tag,
+                                      v1::Image image) {
+  v1::ImageStreamTag made;
+  auto& metadata = *made.mutable_metadata();
+  metadata.set_namespace_(stream.metadata().namespace_());
+  metadata.set_name(TagName(stream, tag.name));
+  metadata.set_uid(stream.metadata().uid());
+  metadata.set_resource_version(stream.metadata().resource_version());
+  *metadata.mutable_creation_timestamp() = tag.newest().created();
+  *metadata.mutable_labels() = stream.metadata().labels();
+  made.set_generation(tag.newest().generation());
+  *made.mutable_conditions() = tag.status->conditions();
+  *made.mutable_lookup_policy() = stream.spec().lookup_policy();
+  if (tag.spec != nullptr) {
+    *made.mutable_tag() = *tag.spec;
+    // The tag's win.
+    for (const auto& [name, value] : tag.spec->annotations()) {
+      (*metadata.mutable_annotations())[name] = value;
+      (*image.mutable_metadata()->mutable_annotations())[name] = value;
+    }
+  }
+  DropManifest(image);
+  image.set_docker_image_reference(PullSpec(stream, tag));
+  *made.mutable_image() = std::move(image);
+  return made;
+}
+
+// Without its image.
+v1::ImageTag MakeImageTag(const v1::ImageStream& stream, const Tag& tag) {
+  v1::ImageTag made;
+  *made.mutable_metadata() = stream.metadata();
+  made.mutable_metadata()->set_name(TagName(stream, tag.name));
+  if (tag.spec != nullptr) *made.mutable_spec() = *tag.spec;
+  if (tag.status != nullptr) *made.mutable_status() = *tag.status;
+  return made;
+}
+
 }  // namespace
 
 std::optional<std::pair<std::string, std::string>> SplitTagName(std::string_view name) {
@@ -91,68 +157,41 @@ bool IsMeantBy(std::string_view name, std::string_view id) {
 
 v1::ImageStreamTag MakeImageStreamTag(const v1::ImageStream& stream, std::string_view tag,
                                       v1::Image image) {
-  const v1::TagEvent& event = *NewestEvent(stream, tag);
-  v1::ImageStreamTag made;
-  auto& metadata = *made.mutable_metadata();
-  metadata.set_namespace_(stream.metadata().namespace_());
-  metadata.set_name(TagName(stream, tag));
-  metadata.set_uid(stream.metadata().uid());
-  metadata.set_resource_version(stream.metadata().resource_version());
-  *metadata.mutable_creation_timestamp() = event.created();
-  *metadata.mutable_labels() = stream.metadata().labels();
-  made.set_generation(event.generation());
-  *made.mutable_conditions() = StatusOf(stream, tag)->conditions();
-  *made.mutable_lookup_policy() = stream.spec().lookup_policy();
-  if (const v1::TagReference* spec = SpecOf(stream, tag)) {
-    *made.mutable_tag() = *spec;
-    // The tag's win.
-    for (const auto& [name, value] : spec->annotations()) {
-      (*metadata.mutable_annotations())[name] = value;
-      (*image.mutable_metadata()->mutable_annotations())[name] = value;
-    }
-  }
-  DropManifest(image);
-  image.set_docker_image_reference(PullSpec(stream, tag, event));
-  *made.mutable_image() = std::move(image);
-  return made;
+  return MakeImageStreamTag(stream, TagOf(stream, tag), std::move(image));
 }
 
-std::optional<v1::ImageTag> MakeImageTag(const v1::ImageStream& stream, std::string_view tag,
+std::optional<v1::ImageTag> MakeImageTag(const v1::ImageStream& stream, std::string_view name,
                                          const v1::Image* image) {
-  const v1::TagReference* spec = SpecOf(stream, tag);
-  const v1::NamedTagEventList* status = StatusOf(stream, tag);
-  if (spec == nullptr && status == nullptr) return std::nullopt;
-  v1::ImageTag made;
-  *made.mutable_metadata() = stream.metadata();
-  made.mutable_metadata()->set_name(TagName(stream, tag));
-  if (spec != nullptr) *made.mutable_spec() = *spec;
-  if (status != nullptr) *made.mutable_status() = *status;
+  const Tag tag = TagOf(stream, name);
+  if (tag.spec == nullptr && tag.status == nullptr) return std::nullopt;
+  v1::ImageTag made = MakeImageTag(stream, tag);
   if (image != nullptr) {
     *made.mutable_image() = *image;
     DropManifest(*made.mutable_image());
-    made.mutable_image()->set_docker_image_reference(
-        PullSpec(stream, tag, *NewestEvent(stream, tag)));
+    made.mutable_image()->set_docker_image_reference(PullSpec(stream, tag));
   }
   return made;
 }
 
-void ForEachImageStreamTag(const v1::ImageStream& stream,
-                           const std::function<void(v1::ImageStreamTag tag)>& visit) {
-  for (const v1::NamedTagEventList& tag : stream.status().tags()) {
-    if (tag.items().empty() || tag.items(0).image().empty()) continue;
+void ForEachImageStreamTag(const v1::ImageStream& stream, size_t from,
+                           const std::function<bool(v1::ImageStreamTag tag)>& visit) {
+  const std::map<std::string_view, Tag> tags = TagsOf(stream);
+  size_t at = 0;
+  for (const v1::NamedTagEventList& status : stream.status().tags()) {
+    const Tag& tag = tags.at(status.tag());
+    if (!tag.has_image() || at++ < from) continue;
     v1::Image image;
-    image.mutable_metadata()->set_name(tag.items(0).image());
+    image.mutable_metadata()->set_name(tag.newest().image());
     NormalizeMetadata(image).IgnoreError();  // there is none, which is filled in
-    visit(MakeImageStreamTag(stream, tag.tag(), std::move(image)));
+    if (!visit(MakeImageStreamTag(stream, tag, std::move(image)))) return;
   }
 }
 
-void ForEachImageTag(const v1::ImageStream& stream,
-                     const std::function<void(v1::ImageTag tag)>& visit) {
-  std::set<std::string_view> names;
-  for (const v1::TagReference& tag : stream.spec().tags()) names.insert(tag.name());
-  for (const v1::NamedTagEventList& tag : stream.status().tags()) names.insert(tag.tag());
-  for (const std::string_view name : names) visit(*MakeImageTag(stream, name, nullptr));
+void ForEachImageTag(const v1::ImageStream& stream, size_t from,
+                     const std::function<bool(v1::ImageTag tag)>& visit) {
+  size_t at = 0;
+  for (const auto& [name, tag] : TagsOf(stream))
+    if (at++ >= from && !visit(MakeImageTag(stream, tag))) return;
 }
 
 v1::ImageStreamImage MakeImageStreamImage(const v1::ImageStream& stream, std::string_view id,

@@ -3,6 +3,7 @@
 // presented (presentation.h): tags stand once each; images too.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
@@ -35,11 +36,12 @@ std::optional<v1::ImageTag> MakeImageTag(const v1::ImageStream& stream, std::str
                                          const v1::Image* image);
 
 // As lists have them, in the order of tags' names: without the images' own records. Of
-// ImageStreamTags only those that have an image.
-void ForEachImageStreamTag(const v1::ImageStream& stream,
-                           const std::function<void(v1::ImageStreamTag tag)>& visit);
-void ForEachImageTag(const v1::ImageStream& stream,
-                     const std::function<void(v1::ImageTag tag)>& visit);
+// ImageStreamTags only those that have an image. From the one at `from` on, until `visit` says no:
+// each has all that its stream's metadata holds, and a stream thousands of tags.
+void ForEachImageStreamTag(const v1::ImageStream& stream, size_t from,
+                           const std::function<bool(v1::ImageStreamTag tag)>& visit);
+void ForEachImageTag(const v1::ImageStream& stream, size_t from,
+                     const std::function<bool(v1::ImageTag tag)>& visit);
 
 v1::ImageStreamImage MakeImageStreamImage(const v1::ImageStream& stream, std::string_view id,
                                           v1::Image image);

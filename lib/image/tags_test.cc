@@ -78,6 +78,40 @@ TEST_F(Tags, PassTheirAnnotationsOnAndAreLocalIfTheyWantTo) {
   EXPECT_EQ(MakeImageTag(stream, "t", &image)->image().metadata().annotations().at("a"), "image");
 }
 
+TEST_F(Tags, AreListedFromOneOn) {
+  Spec("a");
+  Spec("z");
+  const auto listed = [&](size_t from, size_t most) {
+    std::string names;
+    ForEachImageTag(stream, from, [&](const v1::ImageTag& tag) {
+      names += tag.metadata().name() + " ";
+      return --most > 0;
+    });
+    return names;
+  };
+  EXPECT_EQ(listed(0, 9), "s:a s:t s:z ");
+  EXPECT_EQ(listed(1, 9), "s:t s:z ");
+  EXPECT_EQ(listed(0, 2), "s:a s:t ");
+  EXPECT_EQ(listed(3, 9), "");
+}
+
+// Nothing that a record can hold is too odd to be listed.
+TEST_F(Tags, OfOneNameTheFirstCounts) {
+  for (const char* name : {"t", "u"}) {
+    for (const char* newest : {"", "sha256:2"}) {
+      v1::NamedTagEventList& history = *stream.mutable_status()->add_tags();
+      history.set_tag(name);
+      if (*newest != '\0') history.add_items()->set_image(newest);
+    }
+  }
+  std::string images;
+  ForEachImageStreamTag(stream, 0, [&](const v1::ImageStreamTag& tag) {
+    images += tag.metadata().name() + "=" + tag.image().metadata().name() + " ";
+    return true;
+  });
+  EXPECT_EQ(images, "s:t=sha256:1 s:t=sha256:1 s:t=sha256:1 ") << "u has none";
+}
+
 TEST_F(Tags, AreOfTheSpecTheStatusOrBoth) {
   EXPECT_FALSE(MakeImageTag(stream, "none", nullptr));
   Spec("wanted");

@@ -8,8 +8,8 @@
 #include "server/endpoints/form.h"
 #include "server/endpoints/get_request.h"
 #include "server/endpoints/list_request.h"
-#include "server/endpoints/on_worker.h"
 #include "server/endpoints/pieces.h"
+#include "server/endpoints/work.h"
 #include "server/wire/gzip.h"
 #include "server/wire/gzip_stream.h"
 
@@ -75,26 +75,34 @@ void ListHandler::Serve(std::shared_ptr<Call> call) {
 }
 
 void ListHandler::ServeFresh(const std::shared_ptr<Call>& call) {
-  const base::Revision revision = RevisionOf(*call->options, freshness_.current());
-  RunFor(call, workers_, [this, call, revision] { Read(call, revision); });
-}
-
-void ListHandler::Read(const std::shared_ptr<Call>& call, base::Revision revision) const {
   const std::optional<layers::Form> negotiated = NegotiateForm(*call);
   if (!negotiated) return;
   const auto form = FormOf(*call, negotiated->representation);
   if (!form) return;
+  const base::Revision revision = RevisionOf(*call->options, freshness_.current());
+  Work::Begin(call, workers_)
+      ->Then([this, revision, form = *form, gzip = negotiated->gzip](Work& work) {
+        Read(work, revision, form, gzip);
+      });
+}
+
+void ListHandler::Read(Work& work, base::Revision revision, const objects::ListForm& form,
+                       bool gzip) const {
+  objects::ListQuery query = QueryOf(work.call(), revision);
+  query.stop = work.stop();
   const auto maker = std::make_shared<objects::ListMaker>(
-      objects::ListReader(records_.history, records_.keys, kind_, QueryOf(*call, revision)),
-      objects::ListEncoder(*call->resource, *form, clock_.WallNow()), records_.memory,
-      call->user->name);
-  if (const base::Status ready = maker->Prepare(); !ready.ok())
-    return call->Fail(ListError(*call, ready));
+      objects::ListReader(records_.history, records_.keys, kind_, std::move(query)),
+      objects::ListEncoder(*work.call().resource, form, clock_.WallNow()), records_.memory,
+      work.call().user->name);
+  const auto fail = [&work](const base::Status& status) {
+    work.Answer([&](Call& call) { call.Fail(ListError(call, status)); });
+  };
+  if (const base::Status ready = maker->Prepare(); !ready.ok()) return fail(ready);
   bool whole = false;
   base::StatusOr<std::string> bytes = Beginning(*maker, whole);
-  if (!bytes.ok()) return call->Fail(ListError(*call, bytes.status()));
-  const bool gzip = negotiated->gzip && bytes->size() > wire::kGzipThreshold;
-  http::Response response = ResponseIn(form->representation.type, gzip);
+  if (!bytes.ok()) return fail(bytes.status());
+  gzip = gzip && bytes->size() > wire::kGzipThreshold;
+  http::Response response = ResponseIn(form.representation.type, gzip);
   NextPiece next = [maker] { return maker->Next(); };
   if (gzip) {
     const auto stream = std::make_shared<wire::GzipStream>();
@@ -102,6 +110,8 @@ void ListHandler::Read(const std::shared_ptr<Call>& call, base::Revision revisio
     if (whole) *bytes += stream->Finish();
     next = Gzipped(stream, std::move(next));
   }
+  const std::shared_ptr<Call> call = work.Leave();
+  if (call == nullptr) return;
   if (whole) {
     response.body = std::make_shared<const std::string>(*std::move(bytes));
   } else {

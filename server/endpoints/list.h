@@ -12,6 +12,8 @@
 
 namespace strata::endpoints {
 
+class Work;
+
 // What lists and watches of all resources are made from.
 struct Records {
   const replica::History& history;
@@ -34,7 +36,8 @@ class ListHandler final : private FreshHandler {
 
  private:
   void ServeFresh(const std::shared_ptr<Call>& call) override;
-  void Read(const std::shared_ptr<Call>& call, base::Revision revision) const;
+  // `gzip`: the client takes it.
+  void Read(Work& work, base::Revision revision, const objects::ListForm& form, bool gzip) const;
 
   const Records& records_;
   const objects::Kind& kind_;

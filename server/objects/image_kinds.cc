@@ -36,11 +36,12 @@ void DecorateStreamBookmark(Message& object) {
 
 // What `for_each` makes of the tags of a stream.
 template <typename Tag>
-auto TagsBy(void (*for_each)(const v1::ImageStream&, const std::function<void(Tag)>&),
+auto TagsBy(void (*for_each)(const v1::ImageStream&, size_t, const std::function<bool(Tag)>&),
             const registry::Resource& resource) {
-  return [for_each, &resource](const Message& record, Kind::Sink visit) {
-    for_each(static_cast<const v1::ImageStream&>(record),
-             [&](Tag tag) { visit(ObjectOf(resource, std::make_unique<Tag>(std::move(tag)))); });
+  return [for_each, &resource](const Message& record, size_t from, Kind::Sink visit) {
+    for_each(static_cast<const v1::ImageStream&>(record), from, [&](Tag tag) {
+      return visit(ObjectOf(resource, std::make_unique<Tag>(std::move(tag))));
+    });
   };
 }
 

@@ -35,7 +35,8 @@ struct Object {
 };
 
 struct Kind {
-  using Sink = absl::FunctionRef<void(Object object)>;
+  // Whether there is room for more.
+  using Sink = absl::FunctionRef<bool(Object object)>;
 
   const registry::Resource& resource;
   records::Kind record = records::Kind::kImageStream;
@@ -43,9 +44,10 @@ struct Kind {
   // Makes of a stored record what clients see, at that revision. An error says what of it can't be
   // understood.
   std::function<base::Status(base::Revision revision, google::protobuf::Message& stored)> present;
-  // The objects that a presented record holds, in their order; null: it is the object. Lists of
-  // them have no revision, can't be continued, and nobody watches them.
-  std::function<void(const google::protobuf::Message& record, Sink visit)> expand = nullptr;
+  // The objects that a presented record holds, in their order, from the one at `from` on; null: it
+  // is the object. Lists of them have no revision, can't be continued, and nobody watches them.
+  std::function<void(const google::protobuf::Message& record, size_t from, Sink visit)> expand =
+      nullptr;
   // What else a bookmark says, which is an empty object that was presented.
   void (*decorate_bookmark)(google::protobuf::Message& object) = nullptr;
 

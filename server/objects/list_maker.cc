@@ -5,6 +5,12 @@
 #include "server/api/continue_token.h"
 
 namespace strata::objects {
+namespace {
+
+// Of the objects of one record, each of which may be as large as it: what a turn of a worker makes.
+constexpr size_t kMostOfAPage = 1 << 20;
+
+}  // namespace
 
 ListMaker::ListMaker(ListReader reader, ListEncoder encoder, base::Shares& memory, std::string user)
     : reader_(std::move(reader)),
@@ -45,6 +51,7 @@ base::StatusOr<std::string> ListMaker::NextItems() {
     STRATA_RETURN_IF_ERROR(reader_.ReadPage([&](const google::protobuf::Message& object) {
       encoder_.Append(object, !any_, items);
       any_ = true;
+      return items.size() < kMostOfAPage;
     }));
   }
   return items;

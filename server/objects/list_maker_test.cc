@@ -18,21 +18,25 @@ class ListMakerTest : public testing::Test {
  protected:
   struct Made {
     std::string bytes;
-    size_t pieces = 0;
+    size_t pieces = 0, largest = 0;
     base::Status status;
   };
   Made Make(ListQuery query, const wire::Representation& form = {}, size_t memory = 1 << 20) {
+    return Make(kinds_.streams, std::move(query), form, memory);
+  }
+  Made Make(const Kind& kind, ListQuery query, const wire::Representation& form = {},
+            size_t memory = 1 << 20) {
     query.revision = query.revision == 0 ? history_.revision() : query.revision;
     base::Shares all(static_cast<int64_t>(memory));
-    ListMaker maker(ListReader(history_, history_.keys(), kinds_.streams, std::move(query)),
-                    ListEncoder(kinds_.streams.resource, {form}, base::WallTime()), all,
-                    "somebody");
+    ListMaker maker(ListReader(history_, history_.keys(), kind, std::move(query)),
+                    ListEncoder(kind.resource, {form}, base::WallTime()), all, "somebody");
     Made made;
     made.status = maker.Prepare();
     while (made.status.ok()) {
       auto piece = maker.Next();
       made.status = piece.status();
       if (!piece.ok() || piece->empty()) break;
+      made.largest = std::max(made.largest, piece->size());
       made.bytes += *piece;
       ++made.pieces;
     }
@@ -124,6 +128,39 @@ TEST_F(ListMakerTest, WhatThereIsNoMemoryForIsMadeTwiceWithTheSameBytes) {
       EXPECT_TRUE(made.bytes == kept.bytes) << memory;
     }
   }
+}
+
+// Each tag is as large as what its stream is annotated with.
+TEST_F(ListMakerTest, TheTagsOfOneStreamComeInPieces) {
+  constexpr size_t kTags = 64, kAnnotation = 256 << 10;
+  image::v1::ImageStream stream;
+  stream.mutable_metadata()->set_namespace_("ns");
+  stream.mutable_metadata()->set_name("app");
+  (*stream.mutable_metadata()->mutable_annotations())["size"].assign(kAnnotation, 'x');
+  Names names;
+  for (size_t i = 0; i < kTags; ++i) {
+    stream.mutable_spec()->add_tags()->set_name("t" + std::to_string(100 + i));
+    names.push_back("app:t" + std::to_string(100 + i));
+  }
+  history_.Put(stream);
+  history_.Put("ns", "other");
+  for (const size_t memory : {0, 64 << 20}) {
+    const Made made = Make(kinds_.tags, {}, {}, memory);
+    ASSERT_TRUE(made.status.ok());
+    EXPECT_EQ(NamesIn(made.bytes), names);
+    EXPECT_GT(made.bytes.size(), kTags * kAnnotation);
+    EXPECT_LT(made.largest, 8 * kAnnotation);
+    EXPECT_TRUE(Make(kinds_.tags, {}, {}, 0).bytes == made.bytes);
+  }
+  EXPECT_EQ(NamesIn(Make(kinds_.tags, {.limit = 1}).bytes), names) << "it is of records";
+}
+
+TEST_F(ListMakerTest, IsLeftWhenNobodyWaitsAnyMore) {
+  history_.Put("ns", "a");
+  std::stop_source stop;
+  EXPECT_TRUE(Make({.stop = stop.get_token()}).status.ok());
+  stop.request_stop();
+  EXPECT_EQ(Make({.stop = stop.get_token()}).status.code(), base::StatusCode::kDeadlineExceeded);
 }
 
 TEST_F(ListMakerTest, ARevisionThatIsGoneIsSaid) {

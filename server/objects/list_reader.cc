@@ -22,8 +22,8 @@ ListReader::ListReader(const replica::History& history, const records::Keys& key
   end_ = position_.key + '\0';
 }
 
-base::Status ListReader::ReadPage(
-    absl::FunctionRef<void(const google::protobuf::Message& object)> visit) {
+base::Status ListReader::ReadPage(Visit visit) {
+  if (query_.stop.stop_requested()) return base::DeadlineExceededError("nobody waits any more");
   const bool limited = query_.limit > 0;
   const int64_t left = limited ? query_.limit - position_.taken : kPageRecords;
   replica::Selection selection{.begin = position_.key,
@@ -38,9 +38,12 @@ base::Status ListReader::ReadPage(
   if (selection.count) count_ = page.count;
   Object object;  // one after the other, in the same memory
   for (size_t i = 0; i < page.records.size(); ++i) {
-    if (Take(page.records[i], object, visit)) continue;
+    const Taken taken = Take(page.records[i], object, visit);
+    if (taken == Taken::kWhole) continue;
+    position_.key = keys_.KeyOf(page.records[i].id);
+    if (taken == Taken::kInPart) return base::OkStatus();
     if (i + 1 < page.records.size() || !page.next.empty())
-      stopped_at_ = keys_.KeyOf(page.records[i].id).substr(begin_.size());
+      stopped_at_ = position_.key.substr(begin_.size());
     position_.key.clear();
     return base::OkStatus();
   }
@@ -48,20 +51,28 @@ base::Status ListReader::ReadPage(
   return base::OkStatus();
 }
 
-bool ListReader::Take(const records::Change& record, Object& object,
-                      absl::FunctionRef<void(const google::protobuf::Message& object)> visit) {
-  if (!kind_.ParseInto(record, object)) return true;
+ListReader::Taken ListReader::Take(const records::Change& record, Object& object, Visit visit) {
+  if (!kind_.ParseInto(record, object)) return Taken::kWhole;
   if (query_.selector.asks_for_fields()) kind_.ReadFields(object);
-  if (!query_.selector.Matches(object)) return true;
-  if (!kind_.Present(record.revision, object)) return true;
+  if (!query_.selector.Matches(object)) return Taken::kWhole;
+  if (!kind_.Present(record.revision, object)) return Taken::kWhole;
   if (kind_.expand == nullptr) {
     visit(*object.message);
-  } else {
-    kind_.expand(*object.message, [&](const Object& part) {
-      if (query_.selector.Matches(part)) visit(*part.message);
-    });
+  } else if (!TakeParts(object, visit)) {
+    return Taken::kInPart;
   }
-  return ++position_.taken != query_.limit;
+  return ++position_.taken == query_.limit ? Taken::kToTheLimit : Taken::kWhole;
+}
+
+bool ListReader::TakeParts(const Object& object, Visit visit) {
+  bool room = true;
+  kind_.expand(*object.message, position_.part, [&](const Object& part) {
+    ++position_.part;
+    room = !query_.selector.Matches(part) || visit(*part.message);
+    return room;
+  });
+  if (room) position_.part = 0;
+  return room;
 }
 
 std::optional<int64_t> ListReader::remaining() const {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "lib/base/clock.h"
@@ -27,7 +28,8 @@ struct ListQuery {
   base::Revision revision = 0;
   size_t page_bytes = 128 << 10;  // of records: what one turn of a worker makes
   base::MonotonicTime deadline;
-  std::string traceparent;
+  std::stop_token stop{};  // nobody waits for it any more
+  std::string traceparent{};
 };
 
 // For one thread at a time, which waits.
@@ -41,14 +43,17 @@ class ListReader {
   struct Position {
     std::string key;  // empty: everything has been read
     int64_t taken = 0;
+    size_t part = 0;  // of the record at `key`, where a record holds several objects
   };
   const Position& position() const { return position_; }
   void Return(Position position) { position_ = std::move(position); }
   bool done() const { return position_.key.empty(); }
 
-  // The objects of the next page. Records that can't be read are left out. kOutOfRange: nobody has
-  // that revision any more.
-  base::Status ReadPage(absl::FunctionRef<void(const google::protobuf::Message& object)> visit);
+  // The objects of the next page. Records that can't be read are left out. Where a record holds
+  // several the page is over, within it, once `visit` says that there is no room for more.
+  // kOutOfRange: nobody has that revision any more.
+  using Visit = absl::FunctionRef<bool(const google::protobuf::Message& object)>;
+  base::Status ReadPage(Visit visit);
 
   // Once done, if the limit left something out: the last record's key, relative to the namespace's;
   // and how many records come behind it, where that is known.
@@ -59,9 +64,10 @@ class ListReader {
   const Kind& kind() const { return kind_; }
 
  private:
-  // False once the limit is reached.
-  bool Take(const records::Change& record, Object& object,
-            absl::FunctionRef<void(const google::protobuf::Message& object)> visit);
+  enum class Taken { kWhole, kToTheLimit, kInPart };
+  Taken Take(const records::Change& record, Object& object, Visit visit);
+  // False if there was no room for all from position_.part on.
+  bool TakeParts(const Object& object, Visit visit);
 
   const replica::History& history_;
   const records::Keys& keys_;

@@ -76,7 +76,10 @@ void Show(const objects::Kind& kind, const records::Change& record) {
   if (kind.expand == nullptr) {
     shown.push_back(std::move(*object));
   } else {
-    kind.expand(*object->message, [&](objects::Object one) { shown.push_back(std::move(one)); });
+    kind.expand(*object->message, 0, [&](objects::Object one) {
+      shown.push_back(std::move(one));
+      return true;
+    });
   }
   for (const objects::Object& one : shown) {
     for (const std::string_view path : {"metadata.name", "spec.tags", "dockerImageReference"})

@@ -40,9 +40,12 @@ class TestHistory final : public replica::History {
     for (const auto& [key, value] : labels)
       (*stream.mutable_metadata()->mutable_labels())[key] = value;
     if (size > 0) (*stream.mutable_metadata()->mutable_annotations())["size"].assign(size, 'x');
+    return Put(stream);
+  }
+  base::Revision Put(const image::v1::ImageStream& stream) {
     return Locked([&] {
       ++revision_;
-      Add({{records::Kind::kImageStream, ns, name},
+      Add({{records::Kind::kImageStream, stream.metadata().namespace_(), stream.metadata().name()},
            records::Change::State::kPresent,
            revision_,
            stream.SerializeAsString(),

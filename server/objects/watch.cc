@@ -177,6 +177,7 @@ void Watch::ReadInitial() {
   }
   const base::Status read = reader_->ReadPage([&](const google::protobuf::Message& object) {
     SendFrame("ADDED", EncodeObject(kind_.resource, object, form_, hub_.clock().WallNow()), made_);
+    return true;
   });
   if (!read.ok()) return Fail(read);
   if (!reader_->done()) return;
