@@ -13,11 +13,12 @@ import (
 // More than load alone does on a slow machine; where that is more loaded than this, the test's own clock is late, too.
 const latencyBound = 5 * time.Second
 
-// A bystander reads layers all the time, over one HTTP/2 connection and, less often, over new ones, and notes how long
+// A bystander reads all the time, over one HTTP/2 connection and, less often, over new ones, and notes how long
 // that takes.
 type bystander struct {
 	t      *testing.T
 	s      *server
+	path   string
 	want   string
 	before int64
 	bound  int64
@@ -35,14 +36,20 @@ type bystander struct {
 // grows by no more than `bound` bytes while it lasts.
 func (s *server) attend(t *testing.T, bound int64) {
 	t.Helper()
+	s.attendTo(t, rig.LayersPath("demo", "app"), bound)
+}
+
+// attendTo is attend where it isn't layers that can be read meanwhile.
+func (s *server) attendTo(t *testing.T, path string, bound int64) {
+	t.Helper()
 	kept := s.client()
-	code, want := s.get(kept, rig.LayersPath("demo", "app"), modestToken)
+	code, want := s.get(kept, path, modestToken)
 	if code != 200 {
 		t.Fatalf("before the attack: %d %s", code, want)
 	}
 	s.ForgetMost()
 	before, _ := s.Memory()
-	b := &bystander{t: t, s: s, want: want, before: before, bound: bound, stop: make(chan struct{}),
+	b := &bystander{t: t, s: s, path: path, want: want, before: before, bound: bound, stop: make(chan struct{}),
 		worst: map[string]time.Duration{}, served: map[string]int{}}
 	b.done.Add(2)
 	go b.read("kept", 5*time.Millisecond, func() *http.Client { return kept })
@@ -62,7 +69,7 @@ func (b *bystander) read(which string, pause time.Duration, client func() *http.
 		c := client()
 		late := time.Since(rested) - pause
 		begun := time.Now()
-		code, body := b.s.get(c, rig.LayersPath("demo", "app"), modestToken)
+		code, body := b.s.get(c, b.path, modestToken)
 		took := time.Since(begun)
 		if which == "new" {
 			c.CloseIdleConnections()

@@ -30,6 +30,8 @@ func TestUnderOverloadTheRightOnesAreTurnedAway(t *testing.T) {
 		"--requestheader-allowed-names=front-proxy", "--requestheader-username-headers=X-Remote-User",
 		"--requestheader-group-headers=X-Remote-Group")
 	path := rig.LayersPath("demo", "app")
+	// Discovery waits for no etcd and takes no place.
+	s.attendTo(t, group, 32<<20)
 	s.backend.Signal(syscall.SIGSTOP)
 	defer s.backend.Signal(syscall.SIGCONT)
 

@@ -237,6 +237,7 @@ func TestNothingIsReadBehindARequestOfTwoMeanings(t *testing.T) {
 // No answer waits for a body that nobody reads (as Go's server), so it may be out before the body is known for bad.
 func TestNothingIsReadBehindABodyThatTurnsOutBadAfterItsAnswer(t *testing.T) {
 	s := start(t)
+	s.attend(t, 32<<20)
 	path := rig.LayersPath("demo", "app")
 	for _, bad := range badChunks {
 		t.Run(bad.name, func(t *testing.T) {

@@ -2,11 +2,7 @@ package attacks
 
 import (
 	"fmt"
-	"io"
-	"net"
-	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 
@@ -77,87 +73,4 @@ func TestListsAndWatchesThatAreNotReadAreGivenUp(t *testing.T) {
 		s.awaitMetric(t, `strata_connections_rejected_total{reason="write_timeout"}`,
 			func(now float64) bool { return now >= before+10 })
 	})
-}
-
-// Who begins a request and doesn't get on, over either protocol, is closed when --read-header-timeout is over.
-func TestSlowHeadsAreGivenUp(t *testing.T) {
-	s := start(t, "--read-header-timeout=1s", "--idle-timeout=2s")
-	head := "GET / HTTP/1.1\r\nHost: localhost\r\n"
-	attacks := []struct {
-		name     string
-		protocol string
-		begin    string
-		drip     string
-		reason   string
-	}{
-		{"HTTP/1.1, nothing behind a line", "http/1.1", head, "", "header_timeout"},
-		{"HTTP/1.1, a header now and then", "http/1.1", head, "X: y\r\n", "header_timeout"},
-		{"HTTP/1.1, a byte now and then", "http/1.1", "G", "E", "header_timeout"},
-		{"HTTP/1.1, nothing at all", "http/1.1", "", "", "idle"},
-		{"HTTP/1.1, empty lines", "http/1.1", "\r\n", "\r\n", "idle"},
-		{"HTTP/2, no preface", "h2", "PRI", "", "header_timeout"},
-		{"HTTP/2, no end of the headers", "h2", http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00" +
-			"\x00\x00\x01\x01\x01\x00\x00\x00\x01\x82", "\x00\x00\x05\x09\x00\x00\x00\x00\x01\x00\x01a\x01b", "header_timeout"},
-		{"HTTP/2, no end of a frame", "h2", http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00" +
-			"\x00\x40\x00\x01\x05\x00\x00\x00\x01\x82", "", "header_timeout"},
-		{"HTTP/2, nothing but pings", "h2", http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00",
-			"\x00\x00\x08\x06\x00\x00\x00\x00\x00abcdefgh", "header_timeout"},
-	}
-	counted := map[string]float64{}
-	t.Run("all", func(t *testing.T) {
-		for _, attack := range attacks {
-			counted[attack.reason]++
-			t.Run(attack.name, func(t *testing.T) {
-				t.Parallel()
-				drip(t, s.dial(t, attack.protocol), attack.begin, attack.drip)
-			})
-		}
-	})
-	for reason, times := range counted {
-		// The test's own connections are idle, too.
-		s.awaitMetric(t, `strata_http_connection_closes_total{reason="`+reason+`"}`,
-			func(now float64) bool { return now == times || now > times && reason == "idle" })
-	}
-}
-
-// drip begins, and sends so little now and then, until the server closes.
-func drip(t *testing.T, c net.Conn, begin, drop string) {
-	t.Helper()
-	ended := make(chan struct{})
-	go func() {
-		_, _ = io.Copy(io.Discard, c)
-		close(ended)
-	}()
-	_, _ = io.WriteString(c, begin)
-	for patience := time.After(rig.Patience); ; {
-		select {
-		case <-ended:
-			return
-		case <-time.After(300 * time.Millisecond):
-			_, _ = io.WriteString(c, drop)
-		case <-patience:
-			t.Fatal("it is still open")
-		}
-	}
-}
-
-// An answer comes at a request's head: nobody waits for a body, and what comes of it is dropped.
-func TestSlowBodiesHoldNothing(t *testing.T) {
-	s := start(t, "--max-requests-inflight=20")
-	s.attend(t, 32<<20)
-	for i := 0; i < 200; i++ {
-		c := s.dial(t, "http/1.1")
-		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Length: 1000000\r\n\r\n{",
-			rig.LayersPath("demo", "app"), greedyToken)
-		answer := make([]byte, 64)
-		if _, err := io.ReadFull(c, answer); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 403 ") {
-			t.Fatalf("%q, %v", answer, err)
-		}
-	}
-	if n := s.metric(t, "apiserver_current_inflight_requests"); n > 3 {
-		t.Errorf("%v requests are in flight", n)
-	}
-	if held := s.metric(t, "strata_http_held_request_bytes"); held > 64<<10 {
-		t.Errorf("%v bytes are held", held)
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -61,48 +60,6 @@ func embedded(t *testing.T) string {
 	rig.Put(t, b.Client(t), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app"))
 	b.Stop(15)
 	return dir
-}
-
-// 16 MiB each over 40 connections, of nobody: none is kept, and the answer comes before the body has.
-func TestBodiesOfStrangersAreNotHeld(t *testing.T) {
-	s := startServer(t, "--data-dir="+embedded(t))
-	before := s.metric(t, "process_resident_memory_bytes")
-	const size = 16 << 20
-	var clients sync.WaitGroup
-	for i := 0; i < 40; i++ {
-		connection, err := s.dial(t)
-		if err != nil {
-			t.Fatal(err)
-		}
-		clients.Add(1)
-		go func() {
-			defer clients.Done()
-			head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n",
-				rig.LayersPath("demo", "app"), size)
-			if _, err := io.WriteString(connection, head); err != nil {
-				t.Error(err)
-				return
-			}
-			response, err := http.ReadResponse(bufio.NewReader(connection), nil)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			response.Body.Close()
-			if response.StatusCode != 403 || !response.Close {
-				t.Errorf("%d, closes: %v", response.StatusCode, response.Close)
-			}
-			// Whatever the server makes of the rest.
-			_, _ = connection.Write(make([]byte, size-1))
-		}()
-	}
-	clients.Wait()
-	if grown := s.metric(t, "process_resident_memory_bytes") - before; grown > 64<<20 {
-		t.Errorf("%.0f MiB more for bodies that nobody reads", grown/(1<<20))
-	}
-	if held := s.metric(t, "strata_http_held_request_bytes"); held > 64<<10 {
-		t.Errorf("%.0f bytes are held", held)
-	}
 }
 
 // Strangers hold every connection there is. Who is known by a certificate has a reserve, and who only sits there makes
