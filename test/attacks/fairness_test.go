@@ -2,10 +2,14 @@ package attacks
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,5 +211,81 @@ func TestAnswersThatAreNotReadTakeNoRoomFromOthers(t *testing.T) {
 	}
 	if refused := s.metric(t, "strata_http_responses_without_room_total"); refused == 0 {
 		t.Error("the bound wasn't come to")
+	}
+}
+
+// asks makes a request over and over, until it may no more, and counts the answers.
+func (s *server) asks(ctx context.Context, t *testing.T, client *http.Client, path, token, accept string, answered *atomic.Int64) {
+	for {
+		request, err := http.NewRequestWithContext(ctx, "GET", s.url+path, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		request.Header.Set("Accept", accept)
+		response, err := client.Do(request)
+		if err != nil {
+			return // the end
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		if ctx.Err() == nil && response.StatusCode != 200 {
+			t.Errorf("%s: %s", path, response.Status)
+			return
+		}
+		answered.Add(1)
+	}
+}
+
+// Somebody always has so many YAML documents to be made, each another one, that they would take all builders for long.
+// Somebody else's are made in between: he waits for what is being made, and not for what the greedy one has waiting.
+func TestOneUserLeavesBuildersForOthers(t *testing.T) {
+	const (
+		yaml    = "application/yaml"
+		waiting = 100
+		images  = 200
+		bound   = 15 * time.Second
+	)
+	// Nothing is kept, and no estimate of bytes keeps the queue short.
+	s := start(t, "--response-cache-bytes=0", "--worker-queue-bytes=1000000000000")
+	s.putImages(t, images, 20)
+	s.putMany(t, waiting+1, 90*(images-1))
+	own := rig.LayersPath("demo", many(waiting))
+	rig.Eventually(t, "all is there", func() error {
+		_, body := s.get(s.admin, own, adminToken)
+		if !strings.Contains(body, rig.Digest(1_000_000+20*images-1)) {
+			return fmt.Errorf("%.200s", body)
+		}
+		return nil
+	})
+	s.attend(t, 128<<20)
+
+	var all sync.WaitGroup
+	var made atomic.Int64
+	ctx, leave := context.WithCancel(t.Context())
+	defer func() { leave(); all.Wait() }()
+	greedy, modest := s.client(), s.client()
+	greedy.Timeout = 0
+	for i := 0; i < waiting; i++ {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			s.asks(ctx, t, greedy, rig.LayersPath("demo", many(i)), greedyToken, yaml, &made)
+		}()
+	}
+	s.awaitMetric(t, `strata_worker_queue_length{pool="build"}`, func(n float64) bool { return n > waiting*3/4 })
+	for i := 0; i < 6; i++ {
+		path := []string{rig.LayersPath("demo", "app"), own}[i%2]
+		before, begun := made.Load(), time.Now()
+		code, body := s.getAs(modest, path, modestToken, yaml)
+		took, between := time.Since(begun), made.Load()-before
+		t.Logf("%s: %v, and %d of the greedy one's meanwhile", path, took.Round(time.Millisecond), between)
+		if code != 200 {
+			t.Fatalf("%s: %d %.200s", path, code, body)
+		}
+		if took > bound || between > waiting/2 {
+			t.Errorf("%s took %v, and %d others were answered before", path, took, between)
+		}
 	}
 }

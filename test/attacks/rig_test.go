@@ -102,13 +102,36 @@ func (s *server) putMany(t *testing.T, streams, bytes int) {
 	for i := range images {
 		images[i] = rig.Digest(i)
 	}
+	s.putAll(t, streams, bytes, func(i int) clientv3.Op {
+		name := many(i)
+		return clientv3.OpPut(rig.StreamKey("demo", name), rig.StreamValue(t, "demo", name, images...))
+	})
+}
+
+// many is the name of the i-th of them.
+func many(i int) string { return fmt.Sprintf("many-%05d", i) }
+
+// putImages writes the first images that putMany's streams name, with so many layers each, all of them different.
+func (s *server) putImages(t *testing.T, images, layers int) {
+	t.Helper()
+	s.putAll(t, images, layers*200, func(i int) clientv3.Op {
+		digests := make([]string, layers)
+		for l := range digests {
+			digests[l] = rig.Digest(1_000_000 + i*layers + l)
+		}
+		return clientv3.OpPut(rig.ImageKey(rig.Digest(i)), rig.ImageValue(t, rig.Digest(i), digests...))
+	})
+}
+
+// putAll writes so many records of about so many bytes.
+func (s *server) putAll(t *testing.T, records, bytes int, put func(i int) clientv3.Op) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
 	defer cancel()
 	var ops []clientv3.Op
-	for i := 0; i < streams; i++ {
-		name := fmt.Sprintf("many-%05d", i)
-		ops = append(ops, clientv3.OpPut(rig.StreamKey("demo", name), rig.StreamValue(t, "demo", name, images...)))
-		if size := len(ops) * bytes; len(ops) == 100 || size > 500<<10 || i == streams-1 {
+	for i := 0; i < records; i++ {
+		ops = append(ops, put(i))
+		if size := len(ops) * bytes; len(ops) == 100 || size > 500<<10 || i == records-1 {
 			if _, err := s.etcd.Txn(ctx).Then(ops...).Commit(); err != nil {
 				t.Fatal(err)
 			}
@@ -125,9 +148,16 @@ func (s *server) client() *http.Client {
 
 // get is one GET with a client; an error of the transport is code 0.
 func (s *server) get(client *http.Client, path, token string) (int, string) {
+	return s.getAs(client, path, token, "")
+}
+
+func (s *server) getAs(client *http.Client, path, token, accept string) (int, string) {
 	request, err := http.NewRequest("GET", s.url+path, nil)
 	if err != nil {
 		return 0, err.Error()
+	}
+	if accept != "" {
+		request.Header.Set("Accept", accept)
 	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
