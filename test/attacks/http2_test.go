@@ -119,7 +119,7 @@ func (c *h2) hear() bool {
 	}
 	switch frame := frame.(type) {
 	case *http2.MetaHeadersFrame:
-		c.status[frame.StreamID] = frame.PseudoValue("status")
+		c.status[frame.StreamID] = statusIn(frame)
 	case *http2.RSTStreamFrame:
 		c.status[frame.StreamID] = "reset " + frame.ErrCode.String()
 	case *http2.DataFrame:
@@ -134,6 +134,20 @@ func (c *h2) hear() bool {
 	default:
 	}
 	return true
+}
+
+// statusIn is an answer's status; who is to come again has to be told when.
+func statusIn(head *http2.MetaHeadersFrame) string {
+	status := head.PseudoValue("status")
+	if status != "429" {
+		return status
+	}
+	for _, field := range head.RegularFields() {
+		if field.Name == "retry-after" {
+			return status
+		}
+	}
+	return status + " without Retry-After"
 }
 
 // await waits until what was heard is enough.

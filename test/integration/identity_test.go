@@ -26,7 +26,7 @@ import (
 	"strata/test/rig"
 )
 
-// A kube-apiserver that misbehaves: how it answers reviews is the test's to say.
+// A kube-apiserver that misbehaves: how it answers reviews, and lists of secrets, is the test's to say.
 type hostileKube struct {
 	*httptest.Server
 	answer  atomic.Pointer[http.HandlerFunc]
@@ -36,26 +36,36 @@ type hostileKube struct {
 func newHostileKube(t *testing.T, id *identity) *hostileKube {
 	t.Helper()
 	k := &hostileKube{}
-	k.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.Contains(r.URL.Path, "reviews") {
+	k.Server = serveAs(t, id, func(w http.ResponseWriter, r *http.Request) {
+		review := strings.Contains(r.URL.Path, "reviews")
+		if !review && !strings.HasSuffix(r.URL.Path, "/secrets") {
 			http.NotFound(w, r)
 			return
 		}
-		k.reviews.Add(1)
+		if review {
+			k.reviews.Add(1)
+		}
 		(*k.answer.Load())(w, r)
-	}))
+	})
+	id.kubeconfigFor(t, k.URL, "t")
+	return k
+}
+
+// serveAs is a server of the test's own, with the identity's certificate.
+func serveAs(t *testing.T, id *identity, handler http.HandlerFunc) *httptest.Server {
+	t.Helper()
 	pair, err := tls.LoadX509KeyPair(id.path("serving.crt"), id.path("serving.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
-	k.StartTLS()
+	server := httptest.NewUnstartedServer(handler)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	server.StartTLS()
 	t.Cleanup(func() {
-		k.CloseClientConnections()
-		k.Close()
+		server.CloseClientConnections()
+		server.Close()
 	})
-	id.kubeconfigFor(t, k.URL, "t")
-	return k
+	return server
 }
 
 // An etcd with one stream, and a kube-apiserver that may answer by `silence`, which lasts until the test ends.

@@ -192,6 +192,33 @@ func TestAnAuditLogThatNobodyReadsHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// Lines of the access log cost what --log-buffer-bytes says while nobody reads it, and no request waits. With the
+// default so few of them are kept.
+func TestALogThatNobodyReadsHoldsUpNobody(t *testing.T) {
+	const bound = 64 << 10
+	for _, o := range []struct {
+		flags string
+		lost  bool
+	}{{fmt.Sprintf("--log-buffer-bytes=%d", bound), true}, {"", false}} {
+		id := newIdentity(t)
+		if err := syscall.Mkfifo(id.path("log"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		id.under = "exec 2<>" + id.path("log")
+		s := startServerAs(t, id, append(strings.Fields(o.flags), "-v=3", "--data-dir="+filepath.Join(t.TempDir(), "data"),
+			"--rbac-file="+id.path("rbac.yaml"))...)
+		for range 500 {
+			if code, body := s.get("/nothing?"+strings.Repeat("x", 2000), adminToken); code != 404 {
+				t.Fatalf("%d %.200s", code, body)
+			}
+		}
+		waiting, lost := s.metric(t, "strata_log_waiting_bytes"), s.metric(t, "strata_log_lost_lines_total")
+		if o.lost && (lost == 0 || waiting > bound || waiting < bound/2) || !o.lost && (lost != 0 || waiting <= bound) {
+			t.Errorf("%s: %v lines are lost, and %v bytes wait", o.flags, lost, waiting)
+		}
+	}
+}
+
 // An ordinary end loses nothing, however late the reader comes.
 func TestTheAuditLogIsWrittenBeforeTheEnd(t *testing.T) {
 	s := startAudited(t)

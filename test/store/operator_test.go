@@ -174,3 +174,47 @@ func revision(t *testing.T, c *clientv3.Client) int64 {
 	}
 	return r.Header.Revision
 }
+
+// Answers in memory come to --max-response-bytes-inflight and no further: what is larger by itself is refused, and
+// counted, and what isn't is answered. By the default both are.
+func TestAnswersAreRefusedWhereTheFlagSays(t *testing.T) {
+	for _, o := range []struct {
+		flags  []string
+		refuse string
+		count  int
+	}{
+		{[]string{"--max-response-bytes-inflight=4194304"}, "trying to send message larger than max (4301327 vs. 4194304)", 1},
+		{nil, "", 0},
+	} {
+		b := rig.StartBackend(t, "strata-storage", o.flags...)
+		c := b.Client(t)
+		for i := range 40 {
+			rig.Put(t, c, fmt.Sprintf("k%02d", i), strings.Repeat("v", 200<<10))
+		}
+		_, err := c.Get(t.Context(), "k", clientv3.WithPrefix())
+		if (err == nil) != (o.refuse == "") || err != nil && !strings.Contains(err.Error(), o.refuse) {
+			t.Errorf("%v: all: %v", o.flags, err)
+		}
+		// The call is over a moment after its client has been told.
+		rig.Eventually(t, "nothing is held", func() error {
+			response, err := http.Get(b.URL + "/metrics")
+			if err != nil {
+				return err
+			}
+			defer response.Body.Close()
+			text, err := io.ReadAll(response.Body)
+			if err != nil {
+				return err
+			}
+			for _, line := range []string{"strata_store_answer_bytes 0", fmt.Sprint("strata_store_answers_refused_total ", o.count)} {
+				if !strings.Contains(string(text), "\n"+line+"\n") {
+					return fmt.Errorf("not %s", line)
+				}
+			}
+			return nil
+		})
+		if r, err := c.Get(t.Context(), "k", clientv3.WithPrefix(), clientv3.WithLimit(5)); err != nil || len(r.Kvs) != 5 {
+			t.Errorf("%v: five: %v", o.flags, err)
+		}
+	}
+}
