@@ -1,5 +1,6 @@
 #include "lib/transport/net/worker_pool.h"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -80,6 +81,14 @@ WorkerPool::Ticket WorkerPool::TrySubmit(Task&& task, const Order& order) {
   return ticket;
 }
 
+// Those who have all but one of the threads are passed over, fewer than there are threads.
+WorkerPool::User* WorkerPool::NextTurn() const {
+  const int most = std::max(1, options_.threads - 1);
+  const auto next =
+      std::ranges::find_if(turns_, [&](const User* user) { return user->running < most; });
+  return next == turns_.end() ? nullptr : *next;
+}
+
 WorkerPool::Queued WorkerPool::Remove(const Place& place) {
   User& user = *place.user;
   Queued taken = std::move(*place.queued);
@@ -109,7 +118,7 @@ void WorkerPool::Withdraw(Ticket ticket) {
 
 void WorkerPool::Run() {
   const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return stopping_ || !turns_.empty();
+    return stopping_ || NextTurn() != nullptr;
   };
   for (;;) {
     Queued next;
@@ -118,7 +127,7 @@ void WorkerPool::Run() {
       absl::MutexLock lock(&mu_);
       mu_.Await(absl::Condition(&ready));
       if (stopping_) return;
-      user = turns_.front();
+      user = NextTurn();
       next = Remove({user, user->queue.begin()});
       ++user->running;
       if (!user->queue.empty()) turns_.splice(turns_.end(), turns_, user->turn);

@@ -32,7 +32,8 @@ struct WorkerPoolOptions {
 //
 // Users take turns, a task each, so that nobody waits behind all that another one wants. And a user
 // may have no more waiting than there is room left: alone half of the queue, two a third each, so
-// that there is always some for the next.
+// that there is always some for the next. Of several threads nobody has them all: what somebody
+// else wants begins at once, however long the tasks of the one are.
 class WorkerPool {
  public:
   struct Order {
@@ -73,6 +74,8 @@ class WorkerPool {
   };
 
   bool HasRoom(const User* user, size_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whose task is the next to run; null: nobody's.
+  User* NextTurn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Takes it out of its user's queue.
   Queued Remove(const Place& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // A task of the user's waits and runs no more.

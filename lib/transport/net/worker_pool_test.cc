@@ -64,6 +64,28 @@ TEST(WorkerPool, DropsWhatWaitsWhenItEnds) {
   EXPECT_EQ(token.use_count(), 1);
 }
 
+TEST(WorkerPool, NobodyHasAllOfItsThreads) {
+  obs::Metrics metrics;
+  absl::Notification go, somebody_else;
+  std::atomic<int> greedy = 0;
+  {
+    WorkerPool pool({.threads = 2}, "test", metrics);
+    for (int i = 0; i < 2; ++i) {
+      ASSERT_TRUE(pool.TrySubmit(
+          [&] {
+            ++greedy;
+            go.WaitForNotification();
+          },
+          {"greedy"}));
+    }
+    ASSERT_TRUE(pool.TrySubmit([&] { somebody_else.Notify(); }, {"other"}));
+    EXPECT_TRUE(somebody_else.WaitForNotificationWithTimeout(absl::Seconds(10)));
+    EXPECT_LE(greedy, 1);
+    go.Notify();
+    while (greedy < 2) std::this_thread::yield();
+  }
+}
+
 // One thread, held until Go, so that what is submitted waits.
 class HeldPool : public testing::Test {
  protected:
