@@ -68,7 +68,8 @@ class Index {
     size_t cache_bytes = 256 << 20;  // of encoded answers
     // Images, layers and children of lists, each time that they are named. A stream that reaches
     // more is answered with an error.
-    size_t max_entries_per_answer = 1 << 20;
+    // Each is up to 1.3 KB of a worker's memory while the answer is made (as YAML).
+    size_t max_entries_per_answer = 1 << 18;
     // Keeps also what only the views need: since when images are as they are, and the tags of
     // streams.
     bool for_views = false;
