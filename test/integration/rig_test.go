@@ -96,9 +96,14 @@ func (s *server) awaitReady(t *testing.T) {
 func (s *server) get(path, token string) (int, string) { return s.getAs(path, token, "") }
 
 func (s *server) getAs(path, token, accept string) (int, string) {
+	code, _, body := s.answer(path, token, accept)
+	return code, body
+}
+
+func (s *server) answer(path, token, accept string) (int, http.Header, string) {
 	request, err := http.NewRequest("GET", s.url+path, nil)
 	if err != nil {
-		return 0, err.Error()
+		return 0, nil, err.Error()
 	}
 	if accept != "" {
 		request.Header.Set("Accept", accept)
@@ -108,14 +113,14 @@ func (s *server) getAs(path, token, accept string) (int, string) {
 	}
 	response, err := s.http.Do(request)
 	if err != nil {
-		return 0, err.Error()
+		return 0, nil, err.Error()
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return 0, err.Error()
+		return 0, nil, err.Error()
 	}
-	return response.StatusCode, string(body)
+	return response.StatusCode, response.Header, string(body)
 }
 
 // layers is the answer's body; the test fails if there is none.

@@ -148,9 +148,9 @@ func TestABackendThatIsAwayGives504AndNeverOldData(t *testing.T) {
 		s := startServer(t, "--etcd-servers="+b.URL)
 		s.layers(t, "demo", "app")
 		b.Stop(syscall.SIGKILL)
-		code, body := s.get(rig.LayersPath("demo", "app")+"?timeout=10s", adminToken)
-		if code != 504 {
-			t.Errorf("%d %s", code, body)
+		code, header, body := s.answer(rig.LayersPath("demo", "app")+"?timeout=10s", adminToken, "")
+		if after := header.Get("Retry-After"); code != 504 || after != "1" {
+			t.Errorf("%d, Retry-After %q, %s", code, after, body)
 		}
 		if code, _ := s.get(rig.LayersPath("demo", "app")+"?resourceVersion=0", adminToken); code != 200 {
 			t.Errorf("resourceVersion=0: %d", code)

@@ -147,9 +147,9 @@ func TestBuildsEndWithThoseWhoWait(t *testing.T) {
 		t.Errorf("%v builds for 60 requests", taken)
 	}
 	// A time that is over ends it too.
-	code, body := s.getAs(rig.LayersPath("demo", "huge")+"?timeout=1ms", modestToken, "application/yaml")
-	if code != 504 {
-		t.Errorf("%d %.200s", code, body)
+	code, header, body := s.answer(rig.LayersPath("demo", "huge")+"?timeout=1ms", modestToken, "application/yaml")
+	if after := header.Get("Retry-After"); code != 504 || after != "" {
+		t.Errorf("%d, Retry-After %q, %.200s", code, after, body)
 	}
 }
 
