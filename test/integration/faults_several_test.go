@@ -23,17 +23,18 @@ func TestRecordsAreFollowedPastOneOfSeveralAPIServersThatIsAway(t *testing.T) {
 	for _, o := range []struct {
 		name   string
 		signal syscall.Signal
-	}{{"hangs", syscall.SIGSTOP}, {"is killed", syscall.SIGKILL}} {
+		within time.Duration
+	}{{"hangs", syscall.SIGSTOP, 35 * time.Second}, {"is killed", syscall.SIGKILL, 10 * time.Second}} {
 		t.Run(o.name, func(t *testing.T) {
 			teller := startServer(t, "--etcd-servers="+b.URL)
 			id.ca = append(id.ca, teller.id.ca...)
 			service.Lead(teller.url)
 			s := startServerAs(t, id, "--source=kube", "--source-kubeconfig="+id.kubeconfigFor(t, service.URL, adminToken),
 				"--rbac-file="+id.path("rbac.yaml"))
-			s.isTold(t, h)
+			known := s.isTold(t, h, 0, rig.Patience)
 			service.Lead(other.url)
 			teller.Signal(o.signal)
-			s.isTold(t, h)
+			s.isTold(t, h, known, o.within)
 		})
 	}
 }
