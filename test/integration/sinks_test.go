@@ -219,6 +219,47 @@ func TestALogThatNobodyReadsHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// Both programs' logs, and the audit log, go where nobody reads, with a line of each for every request: nobody is held up,
+// neither while they are kept nor when they are lost.
+func TestLogsThatNobodyReadsHoldUpNobody(t *testing.T) {
+	pipe := rig.FullPipe(t)
+	b := rig.StartBackend(t, "strata-storage", "-v=3")
+	rig.Put(t, b.Client(t), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app"))
+	id := newIdentity(t)
+	id.write(t, "policy.yaml", []byte(auditAll))
+	const kept = 64 << 10
+	s := startServerAs(t, id, "--etcd-servers="+b.URL, "--rbac-file="+id.path("rbac.yaml"), "-v=3",
+		fmt.Sprintf("--log-buffer-bytes=%d", kept), fmt.Sprintf("--audit-log-batch-buffer-bytes=%d", kept),
+		"--audit-policy-file="+id.path("policy.yaml"), "--audit-log-path=-")
+	for _, p := range []*rig.Process{s.Process, b.Process} {
+		p.Stop(syscall.SIGTERM)
+		p.LaunchWith(pipe)
+	}
+	s.awaitReady(t)
+	slowest := time.Duration(0)
+	ask := func() {
+		t.Helper()
+		begun := time.Now()
+		s.layers(t, "demo", "app")
+		slowest = max(slowest, time.Since(begun))
+	}
+	for _, lost := range []string{"strata_log_lost_lines_total", `apiserver_audit_error_total{plugin="log"}`} {
+		rig.Eventually(t, lost, func() error {
+			ask()
+			if s.metric(t, lost) == 0 {
+				return fmt.Errorf("none is lost")
+			}
+			return nil
+		})
+	}
+	for range 500 {
+		ask()
+	}
+	if slowest > 5*time.Second {
+		t.Errorf("a read took %v", slowest)
+	}
+}
+
 // An ordinary end loses nothing, however late the reader comes.
 func TestTheAuditLogIsWrittenBeforeTheEnd(t *testing.T) {
 	s := startAudited(t)
