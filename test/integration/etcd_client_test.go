@@ -46,12 +46,18 @@ func (e *tlsEtcd) show(t *testing.T, serving, clients *rig.CA) {
 
 func startTLSEtcd(t *testing.T, serving, clients *rig.CA) *tlsEtcd {
 	t.Helper()
+	return startTLS(t, serving, clients, rig.Peer(t, "etcd"), "--log-level=error",
+		fmt.Sprintf("--listen-peer-urls=http://127.0.0.1:%d", rig.FreePort(t)))
+}
+
+// startTLS starts a program that takes etcd's flags for TLS.
+func startTLS(t *testing.T, serving, clients *rig.CA, program string, args ...string) *tlsEtcd {
+	t.Helper()
 	e := &tlsEtcd{dir: t.TempDir(), url: fmt.Sprintf("https://127.0.0.1:%d", rig.FreePort(t))}
 	e.show(t, serving, clients)
-	e.Process = rig.Start(t, rig.Peer(t, "etcd"), "--data-dir="+e.path("data"), "--listen-client-urls="+e.url,
-		"--advertise-client-urls="+e.url, fmt.Sprintf("--listen-peer-urls=http://127.0.0.1:%d", rig.FreePort(t)),
-		"--cert-file="+e.path("etcd.crt"), "--key-file="+e.path("etcd.key"), "--client-cert-auth",
-		"--trusted-ca-file="+e.path("clients.crt"), "--log-level=error")
+	e.Process = rig.Start(t, program, append(args, "--data-dir="+e.path("data"), "--listen-client-urls="+e.url,
+		"--advertise-client-urls="+e.url, "--cert-file="+e.path("etcd.crt"), "--key-file="+e.path("etcd.key"), "--client-cert-auth",
+		"--trusted-ca-file="+e.path("clients.crt"))...)
 	return e
 }
 

@@ -36,6 +36,16 @@ func (p planted) plantKey(what string, pem []byte) {
 	p[what] = strings.Split(string(pem), "\n")[1][10:50]
 }
 
+// plantKeyOf is plantKey of a file.
+func (p planted) plantKeyOf(t *testing.T, what, file string) {
+	t.Helper()
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.plantKey(what, pem)
+}
+
 // in names those that stand in a text.
 func (p planted) in(text string) []string {
 	var found []string
@@ -98,9 +108,14 @@ func secretsOfKube(t *testing.T, secrets planted, known, echoed string) http.Han
 	}
 }
 
-// raw sends bytes over a connection of its own, and is what comes back.
-func (s *server) raw(certificates []tls.Certificate, text string) string {
-	conn, err := tls.Dial("tcp", strings.TrimPrefix(s.url, "https://"), &tls.Config{InsecureSkipVerify: true, Certificates: certificates})
+// raw sends bytes over a connection of its own, with a certificate even of somebody who isn't asked for one, and is what
+// comes back.
+func raw(url, protocol string, certificates []tls.Certificate, text string) string {
+	config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}}
+	if certificates != nil {
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificates[0], nil }
+	}
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"), config)
 	if err != nil {
 		return err.Error()
 	}
@@ -117,14 +132,20 @@ func (s *server) raw(certificates []tls.Certificate, text string) string {
 // answers to others, in a core file least of all.
 func TestWhatIsSecretIsWrittenNowhere(t *testing.T) {
 	letCoresBeMade(t)
-	b := rig.StartBackend(t, "strata-storage")
-	rig.Put(t, b.Client(t), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app"))
 	secrets := planted{}
 	id := newIdentity(t)
+	etcds := rig.NewCA(t, "etcds")
+	store := startTLS(t, etcds, etcds, rig.Strata(t, "strata-storage"), "serve", "-v=9")
+	store.put(t, etcds, etcds)
+	secrets.plantKeyOf(t, "the store's key", store.path("etcd.key"))
+	etcdFlags := credentials(t, etcds)
+	secrets.plantKeyOf(t, "the key for the store", strings.TrimPrefix(etcdFlags[2], "--etcd-keyfile="))
+	id.write(t, "password", []byte(secrets.plant("the password for the store")+"\n"))
 	kube := newHostileKube(t, id)
 	known, echoed := secrets.plant("a token of a service account"), secrets.plant("a token that is echoed")
 	kube.Config.Handler = secretsOfKube(t, secrets, known, echoed)
-	id.write(t, "tokens.csv", []byte(adminToken+",admin,1,system:masters\n"+secrets.plant("a token of the file")+",puller,2,devs\n"))
+	id.write(t, "tokens.csv", []byte(adminToken+",admin,1,system:masters\n"+secrets.plant("a token of the file")+",puller,2,devs\n"+
+		secrets.plant("the token for a source")+",strata,3,system:masters\n"))
 	kubeconfig, err := os.ReadFile(id.path("kubeconfig"))
 	if err != nil {
 		t.Fatal(err)
@@ -138,17 +159,19 @@ func TestWhatIsSecretIsWrittenNowhere(t *testing.T) {
 	id.write(t, "secrets.kubeconfig", bytes.Replace(kubeconfig, []byte("token: t"), fmt.Appendf(nil,
 		"username: u, password: %s, client-certificate-data: %s, client-key-data: %s", secrets.plant("the password of a kubeconfig"),
 		base64.StdEncoding.EncodeToString(ownCertificate), base64.StdEncoding.EncodeToString(ownKey)), 1))
-	serving, err := os.ReadFile(id.path("serving.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	secrets.plantKey("the serving key", serving)
+	secrets.plantKeyOf(t, "the serving key", id.path("serving.key"))
 	id.write(t, "clients.crt", ca.PEM)
 	id.write(t, "policy.yaml", []byte("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: RequestResponse}]\n"))
-	s := startServerAs(t, id, "--etcd-servers="+b.URL, "--rbac-file="+id.path("rbac.yaml"), "--kubeconfig="+id.path("kubeconfig"),
+	s := startServerAs(t, id, append(etcdFlags, "--etcd-servers="+store.url, "--etcd-username=strata",
+		"--etcd-password-file="+id.path("password"), "--rbac-file="+id.path("rbac.yaml"), "--kubeconfig="+id.path("kubeconfig"),
 		"--authentication-skip-lookup=true", "--authorization-mode=Webhook,RBAC", "--client-ca-file="+id.path("clients.crt"),
 		"--enable-secrets", "--secrets-kubeconfig="+id.path("secrets.kubeconfig"),
-		"--audit-policy-file="+id.path("policy.yaml"), "--audit-log-path="+id.path("audit.log"), "-v=9")
+		"--audit-policy-file="+id.path("policy.yaml"), "--audit-log-path="+id.path("audit.log"), "-v=9")...)
+	follower := newIdentity(t)
+	follower.ca = append(follower.ca, id.ca...)
+	f := startServerAs(t, follower, "--source=kube", "-v=9",
+		"--source-kubeconfig="+follower.kubeconfigFor(t, s.url, secrets["the token for a source"]))
+	f.layers(t, "demo", "web")
 
 	var answers strings.Builder // but those that tell what is asked for
 	// What shows that the log and the audit log tell of a request at all.
@@ -175,7 +198,7 @@ func TestWhatIsSecretIsWrittenNowhere(t *testing.T) {
 		}
 		return response.StatusCode
 	}
-	layers, pullSecrets := rig.LayersPath("demo", "app"), "/apis/image.openshift.io/v1/namespaces/demo/imagestreams/app/secrets"
+	layers, pullSecrets := rig.LayersPath("demo", "web"), "/apis/image.openshift.io/v1/namespaces/demo/imagestreams/web/secrets"
 	for _, test := range []struct {
 		code                int
 		method, path, token string
@@ -239,9 +262,10 @@ func TestWhatIsSecretIsWrittenNowhere(t *testing.T) {
 		"a token in a chunk":            "POST " + layers + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n",
 	} {
 		for _, certificates := range [][]tls.Certificate{nil, {pair}, {stranger}} {
-			answers.WriteString(s.raw(certificates, fmt.Sprintf(text, secrets.plant(what))))
+			answers.WriteString(raw(s.url, "http/1.1", certificates, fmt.Sprintf(text, secrets.plant(what))))
 		}
 	}
+	answers.WriteString(raw(store.url, "h2", []tls.Certificate{stranger}, head+secrets.plant("a token for the store")+"\r\n\r\n"))
 	plain, err := http.Get("http" + strings.TrimPrefix(s.url, "https") + "/?access_token=" + secrets.plant("a token without TLS"))
 	if err == nil {
 		_, _ = io.Copy(&answers, plain.Body)
@@ -249,16 +273,29 @@ func TestWhatIsSecretIsWrittenNowhere(t *testing.T) {
 	}
 
 	_, metrics := s.get("/metrics", adminToken)
-	for _, process := range []*rig.Process{s.Process, b.Process} {
+	store.Stop(syscall.SIGTERM) // all that it has to say is written then
+	store.Launch()
+	store.put(t, etcds, etcds)
+	s.Signal(syscall.SIGABRT)
+	rig.Eventually(t, "who follows it is told", func() error {
+		code, body := f.get(layers, adminToken)
+		fmt.Fprintln(&answers, body)
+		if code != 504 {
+			return fmt.Errorf("%d", code)
+		}
+		return nil
+	})
+	for _, process := range []*rig.Process{s.Process, store.Process, f.Process} {
 		process.Signal(syscall.SIGABRT)
 		<-process.Ended()
 	}
+	rig.Contains(t, store.Output(), "A client was refused")
 	audit, err := os.ReadFile(id.path("audit.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for where, text := range map[string]string{"the log": s.Output(), "the audit log": string(audit),
-		"the store's log": b.Output(), "metrics": metrics, "answers": answers.String()} {
+		"the store's log": store.Output(), "the log of who follows": f.Output(), "metrics": metrics, "answers": answers.String()} {
 		if found := secrets.in(text); found != nil {
 			t.Errorf("%s: %q", where, found)
 		}
