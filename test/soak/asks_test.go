@@ -110,6 +110,12 @@ var overOwn = []ask{
 	{always(ofLayers + "namespaces/own/imagestreamlayers"), []string{"", table}, isThere},
 }
 
+// What tells that a server answers right.
+var (
+	oneStream = ask{always(ofImages + "imagestreams?fieldSelector=metadata.name=stream-007"), []string{""}, isList}
+	ownLayers = ask{always(ofImages + "namespaces/own/imagestreams/app-1/layers"), []string{""}, isConstant}
+)
+
 func ofOwn(sub string) func(*rand.Rand) string {
 	return func(r *rand.Rand) string {
 		return fmt.Sprintf("%snamespaces/own/imagestreams/app-%d%s", ofImages, r.Intn(20), sub)

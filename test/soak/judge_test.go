@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -15,7 +16,7 @@ type judge struct {
 	events   int // of watches
 	waiting  []pending
 	failures []failure
-	excused  map[string]int // errors that a fault explains, by the fault
+	excused  int // errors that a fault explains
 	wrong    []string
 	before   map[string][]byte
 }
@@ -30,7 +31,32 @@ type pending struct {
 type failure struct {
 	server      string
 	from, until time.Time
+	kind        string // the code, or one of these
 	what        string
+}
+
+const (
+	noAnswer = "no answer" // or none that is whole
+	notReady = "not ready" // says /readyz
+	notYet   = "not yet"   // says a server that has just begun: 500, ServerTimeout
+	behind   = "behind"    // a watch that ended before it told what was written before it began
+)
+
+func (j *judge) fails(a *answer) {
+	kind := fmt.Sprint(a.code)
+	if a.err != nil {
+		kind = noAnswer
+	} else if a.code == http.StatusInternalServerError && strings.HasPrefix(a.path, "/readyz") {
+		kind = notReady
+	} else if a.code == http.StatusInternalServerError && bytes.Contains(a.body, []byte("ServerTimeout")) {
+		kind = notYet
+	}
+	j.isFailure(a, kind, a.String())
+}
+
+// isFailure is told with the lock held, as isWrong is.
+func (j *judge) isFailure(a *answer, kind, what string) {
+	j.failures = append(j.failures, failure{a.server, a.asked, a.ended, kind, what})
 }
 
 func (j *judge) take(w *world, a *answer, judge func(*answer) verdict) {
@@ -43,7 +69,7 @@ func (j *judge) take(w *world, a *answer, judge func(*answer) verdict) {
 	defer j.mu.Unlock()
 	switch {
 	case failed:
-		j.failures = append(j.failures, failure{a.server, a.asked, a.ended, a.String()})
+		j.fails(a)
 	case v.err != nil:
 		j.isWrong(a.String(), v.err)
 	default:
@@ -115,12 +141,9 @@ func (j *judge) explain(w *world) {
 	for _, f := range j.failures {
 		switch fault, over := w.faults.explains(f); {
 		case fault != "":
-			if j.excused == nil {
-				j.excused = map[string]int{}
-			}
-			j.excused[fault]++
+			j.excused++
 		case over:
-			j.isWrong(f.what, fmt.Errorf("an error that no fault explains"))
+			j.isWrong(f.what, fmt.Errorf("an error (%s) that isn't explained by %s", f.kind, w.faults.during(f)))
 		default:
 			later = append(later, f)
 		}

@@ -53,10 +53,13 @@ func TestErrorsAreExplainedByWhatHitTheirServerThen(t *testing.T) {
 	var l faultLog
 	begun := time.Now().Add(-time.Hour)
 	at := func(second int) time.Time { return begun.Add(time.Duration(second) * time.Second) }
-	l.windows = []*window{
-		{fault: fault{name: "one", hits: []string{"a"}}, from: at(10), until: at(20)},
-		{fault: fault{name: "two", hits: []string{"b"}}, from: at(30)},
+	allowing := func(kinds ...string) *window {
+		return &window{fault: fault{allows: kinds}, explained: map[string]int{}}
 	}
+	first, second := allowing("504", noAnswer), allowing("504")
+	first.name, first.hits, first.from, first.until = "one", []string{"a"}, at(10), at(20)
+	second.name, second.hits, second.from = "two", []string{"b"}, at(30)
+	l.windows = []*window{first, second}
 	for name, one := range map[string]struct {
 		failure failure
 		fault   string
@@ -68,14 +71,31 @@ func TestErrorsAreExplainedByWhatHitTheirServerThen(t *testing.T) {
 		"after it":             {failure{server: "a", from: at(21), until: at(22)}, ""},
 		"of another server":    {failure{server: "b", from: at(12), until: at(13)}, ""},
 		"while it lasts":       {failure{server: "b", from: at(90), until: at(95)}, "two"},
+		"another allowed kind": {failure{server: "a", from: at(12), until: at(13), kind: noAnswer}, "one"},
+		"of no allowed kind":   {failure{server: "a", from: at(12), until: at(13), kind: "500"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if one.failure.kind == "" {
+				one.failure.kind = "504"
+			}
 			if got, over := l.explains(one.failure); got != one.fault || !over {
 				t.Errorf("%q, %v", got, over)
 			}
 		})
 	}
-	if fault, over := l.explains(failure{server: "a", from: time.Now(), until: time.Now()}); fault != "" || over {
+	if fault, over := l.explains(failure{server: "a", from: time.Now(), until: time.Now(), kind: "504"}); fault != "" || over {
 		t.Errorf("one that may be explained yet: %q, %v", fault, over)
+	}
+}
+
+func TestAReadIsNoSlowerThanItsFaultHoldsItUp(t *testing.T) {
+	for slowest, fails := range map[time.Duration]bool{2 * time.Second: false, 4 * time.Second: true} {
+		var l faultLog
+		w := l.open(fault{name: "one", holdsUp: time.Second})
+		l.wrote(w, 2*time.Second)
+		l.probed(w, &answer{asked: time.Now().Add(-slowest), ended: time.Now()})
+		if err := l.close(w, 0); (err != nil) != fails {
+			t.Errorf("%v: %v", slowest, err)
+		}
 	}
 }

@@ -52,12 +52,8 @@ func (w *world) work() {
 		go work(seed)
 	}
 	for _, s := range w.servers {
-		asks := append(append([]ask(nil), anywhere...), overEtcd...)
-		if s.name == "own" {
-			asks = append(append([]ask(nil), anywhere...), overOwn...)
-		}
 		for range 3 {
-			begin(func(seed int64) { w.read(s, asks, seed) })
+			begin(func(seed int64) { w.read(s, s.asks, seed) })
 		}
 	}
 	for _, s := range w.over() {
@@ -144,12 +140,8 @@ func (w *world) reporter() func() {
 func (w *world) line() string {
 	j := &w.judge
 	j.mu.Lock()
-	excused := 0
-	for _, n := range j.excused {
-		excused += n
-	}
 	line := fmt.Sprintf("minute %.0f: %d answers, %d events, %d wrong, %d errors by faults, %d waiting", time.Since(w.begun).Minutes(),
-		j.answers, j.events, len(j.wrong), excused, len(j.waiting)+len(j.failures))
+		j.answers, j.events, len(j.wrong), j.excused, len(j.waiting)+len(j.failures))
 	j.mu.Unlock()
 	for _, s := range w.servers {
 		if n := len(s.series.samples); n > 0 {
@@ -178,7 +170,7 @@ func (w *world) finish() {
 			w.t.Error(wrong)
 		}
 	}
-	w.say("%s\n%s", w.line(), w.faults.table(w.judge.excused))
+	w.say("%s\n%s", w.line(), w.faults.table())
 	for _, s := range w.servers {
 		lines, err := s.series.growth(s.name)
 		if err != nil {

@@ -138,17 +138,20 @@ func (j *judge) takeWatch(w *world, a *answer, p pace) (upTo int64, ok bool) {
 	watch := history.Watch{Events: events}
 	watch.From, watch.Initial = history.Asked(target.Query())
 	failed := a.err != nil || a.code != http.StatusOK
+	told := "" // an error among the events
 	for _, event := range events {
 		upTo = max(upTo, event.Revision)
 		if event.Type == "ERROR" {
-			failed, a.err = true, fmt.Errorf("%d %s", event.Code, event.Message)
+			failed, told, a.err = true, fmt.Sprint(event.Code), fmt.Errorf("%d %s", event.Code, event.Message)
 		}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.events += len(events)
-	if failed {
-		j.failures = append(j.failures, failure{a.server, a.asked, a.ended, a.String()})
+	if told != "" {
+		j.isFailure(a, told, a.String())
+	} else if failed {
+		j.fails(a)
 	}
 	if a.code != http.StatusOK {
 		return 0, false
@@ -167,8 +170,7 @@ func (j *judge) takeWatch(w *world, a *answer, p pace) (upTo int64, ok bool) {
 		told, err := selected.CheckWatch(watch)
 		due := selected[:len(selected)-len(selected.After(a.oldest))].Last()
 		if err == nil && p == steady && !failed && told != 0 && told < due {
-			j.failures = append(j.failures, failure{a.server, a.asked, a.ended,
-				fmt.Sprintf("%v: it came to %d, and %d was written before it began", a, told, due)})
+			j.isFailure(a, behind, fmt.Sprintf("%v: it came to %d, and %d was written before it began", a, told, due))
 		}
 		return err
 	}}, a.String())

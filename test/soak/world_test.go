@@ -78,9 +78,10 @@ func newWorld(t *testing.T) *world {
 	w.log = newSlowSink(t, w.create("direct.log"))
 	etcd := []string{"--etcd-cafile=" + w.path("etcd-ca.crt"), "--etcd-certfile=" + w.path("etcd.crt"),
 		"--etcd-keyfile=" + w.path("etcd.key")}
-	w.start("direct", append(etcd, "--etcd-servers="+strings.Join(w.cluster.URLs(0), ","), "-v=3")...)
-	w.start("proxied", append(etcd, "--etcd-servers="+strings.Join(proxied, ","), "--cache-dir="+w.path("cache"))...)
-	w.start("own", "--data-dir="+w.embedded())
+	over := append(append([]ask(nil), anywhere...), overEtcd...)
+	w.start("direct", over, oneStream, append(etcd, "--etcd-servers="+strings.Join(w.cluster.URLs(0), ","), "-v=3")...)
+	w.start("proxied", over, oneStream, append(etcd, "--etcd-servers="+strings.Join(proxied, ","), "--cache-dir="+w.path("cache"))...)
+	w.start("own", append(append([]ask(nil), anywhere...), overOwn...), ownLayers, "--data-dir="+w.embedded())
 	w.writer.Pace(changes)
 	return w
 }
@@ -163,14 +164,17 @@ type server struct {
 	url    string
 	roots  *x509.CertPool
 	log    *os.File
+	asks   []ask // of its readers
+	probed ask   // over and over while a fault hits it
 	series series
 }
 
 // start runs a server whose caches are small, so that they are full soon.
-func (w *world) start(name string, flags ...string) {
+func (w *world) start(name string, asks []ask, probed ask, flags ...string) {
 	w.t.Helper()
 	port := rig.FreePort(w.t)
-	s := &server{w: w, name: name, url: fmt.Sprintf("https://127.0.0.1:%d", port), roots: x509.NewCertPool()}
+	s := &server{w: w, name: name, url: fmt.Sprintf("https://127.0.0.1:%d", port), roots: x509.NewCertPool(),
+		asks: asks, probed: probed}
 	for _, ca := range w.ca.serving {
 		s.roots.AppendCertsFromPEM(ca.PEM)
 	}
