@@ -75,13 +75,19 @@ var anywhere = []ask{
 	{always("/metrics"), []string{""}, isThere},
 }
 
-// overEtcd is asked of servers whose records change.
-var overEtcd = []ask{
+// ofObjects is asked of servers whose records change.
+var ofObjects = []ask{
 	{ofStream(ofImages + "namespaces/%s/imagestreams/%s/layers"), []string{"", "", "", protobuf, protobuf, yamlForm}, isLayers},
 	{ofStream(ofImages + "namespaces/%s/imagestreams/%s"), []string{"", protobuf, yamlForm, metadata}, isStream},
 	{ofImage(ofImages + "images/"), []string{"", protobuf, yamlForm, metadata}, isImage},
 	{ofStream(ofImages + "namespaces/%s/imagestreamtags/%s:latest"), []string{"", protobuf, table}, isThereOrMissing},
 	{ofStream(ofImages + "namespaces/%s/imagetags/%s:latest"), []string{"", protobuf}, isThereOrMissing},
+	{ofStream(ofLayers + "namespaces/%s/imagestreamlayers/%s"), []string{"", protobuf, table}, isThereOrMissing},
+	{ofImage(ofLayers + "imagelayers/"), []string{"", yamlForm}, isThereOrMissing},
+}
+
+// ofMany is asked of servers that follow an etcd, whose lists are as of one of its revisions.
+var ofMany = []ask{
 	{always(ofImages + "imagestreams"), listForms, isList},
 	{always(ofImages + "images"), listForms, isList},
 	{always(ofImages + "imagestreams?labelSelector=" + history.HalfLabel + "=odd"), listForms, isList},
@@ -93,15 +99,20 @@ var overEtcd = []ask{
 	{func(r *rand.Rand) string { return ofImages + "namespaces/" + someNamespace(r) + "/imagestreams" }, listForms, isList},
 	{func(r *rand.Rand) string { return ofImages + "namespaces/" + someNamespace(r) + "/imagestreamtags" }, []string{"", table}, isThere},
 	{func(r *rand.Rand) string { return ofImages + "namespaces/" + someNamespace(r) + "/imagetags" }, []string{"", protobuf}, isThere},
-	{ofStream(ofLayers + "namespaces/%s/imagestreamlayers/%s"), []string{"", protobuf, table}, isThereOrMissing},
 	{func(r *rand.Rand) string { return ofLayers + "namespaces/" + someNamespace(r) + "/imagestreamlayers" }, []string{"", table}, isThere},
 	{always(ofLayers + "imagelayers?limit=60"), []string{""}, isThere},
-	{ofImage(ofLayers + "imagelayers/"), []string{"", yamlForm}, isThereOrMissing},
 	{always(ofLayers + "blobs/" + rig.Digest(7)), []string{"", table}, isThere},
 	{always(ofLayers + "layerusages"), []string{"", table}, isThere},
 }
 
-// overOwn is asked of the server whose records never change.
+// ofManyByKube is asked of the server that follows an API server: its lists are in the order in which events came there.
+var ofManyByKube = []ask{
+	{always(ofImages + "imagestreams"), listForms, isThere},
+	{always(ofImages + "images"), listForms, isThere},
+	{always(ofLayers + "layerusages"), []string{"", table}, isThere},
+}
+
+// overOwn is asked of servers whose records never change.
 var overOwn = []ask{
 	{ofOwn("/layers"), []string{"", protobuf, yamlForm}, isConstant},
 	{ofOwn(""), []string{"", protobuf, table}, isConstant},
@@ -113,6 +124,7 @@ var overOwn = []ask{
 // What tells that a server answers right.
 var (
 	oneStream = ask{always(ofImages + "imagestreams?fieldSelector=metadata.name=stream-007"), []string{""}, isList}
+	someList  = ask{always(ofImages + "imagestreams?limit=1"), []string{""}, isThere}
 	ownLayers = ask{always(ofImages + "namespaces/own/imagestreams/app-1/layers"), []string{""}, isConstant}
 )
 

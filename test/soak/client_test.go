@@ -70,7 +70,7 @@ func (c *client) get(path, accept string) ([]byte, error) {
 }
 
 func (c *client) ask(ctx context.Context, path, accept string) *answer {
-	a := &answer{server: c.server.name, path: path, accept: accept, asked: time.Now(), oldest: c.server.w.writer.Newest(), world: c.server.w}
+	a := &answer{server: c.server.name, path: path, accept: accept, asked: time.Now(), oldest: c.server.promised(), world: c.server.w}
 	defer func() { a.ended, a.newest = time.Now(), a.world.writer.Newest() }()
 	var response *http.Response
 	if response, a.err = c.open(ctx, path, accept); a.err != nil {

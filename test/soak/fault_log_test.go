@@ -65,7 +65,7 @@ func (l *faultLog) explains(f failure) (fault string, over bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, w := range l.windows {
-		if slices.Contains(w.hits, f.server) && slices.Contains(w.allows, f.kind) &&
+		if slices.Contains(w.hits[f.server], f.kind) &&
 			f.until.After(w.from) && (w.until.IsZero() || f.from.Before(w.until)) {
 			w.explained[f.kind]++
 			return w.name, true

@@ -156,6 +156,7 @@ func (w *world) sitUntilStopped() {
 	forget := time.Now()
 	var old []int64 // revisions, one a minute
 	for w.sleep(200, 201, nil) {
+		w.noted.note(w.writer.Newest())
 		w.judge.sit(w)
 		if time.Since(forget) < time.Minute {
 			continue

@@ -53,12 +53,11 @@ func TestErrorsAreExplainedByWhatHitTheirServerThen(t *testing.T) {
 	var l faultLog
 	begun := time.Now().Add(-time.Hour)
 	at := func(second int) time.Time { return begun.Add(time.Duration(second) * time.Second) }
-	allowing := func(kinds ...string) *window {
-		return &window{fault: fault{allows: kinds}, explained: map[string]int{}}
+	hitting := func(name, server string, kinds ...string) *window {
+		return &window{fault: fault{name: name, hits: on([]string{server}, kinds)}, explained: map[string]int{}}
 	}
-	first, second := allowing("504", noAnswer), allowing("504")
-	first.name, first.hits, first.from, first.until = "one", []string{"a"}, at(10), at(20)
-	second.name, second.hits, second.from = "two", []string{"b"}, at(30)
+	first, second := hitting("one", "a", "504", noAnswer), hitting("two", "b", "504")
+	first.from, first.until, second.from = at(10), at(20), at(30)
 	l.windows = []*window{first, second}
 	for name, one := range map[string]struct {
 		failure failure

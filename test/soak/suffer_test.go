@@ -59,8 +59,8 @@ func (w *world) watchWrites(window *window) (stop func()) {
 }
 
 // allRight is an error unless each server answers what was acknowledged before.
-func (w *world) allRight(names []string) error {
-	for _, name := range names {
+func (w *world) allRight(hits map[string][]string) error {
+	for name := range hits {
 		s := w.server(name)
 		c := s.client(false)
 		c.http.Timeout = 2 * time.Second
@@ -79,7 +79,7 @@ func (w *world) allRight(names []string) error {
 // probe asks each server that a fault hits the same, over and over, and keeps how long it took.
 func (w *world) probe(f fault, window *window) (stop func()) {
 	stopped, ended := make(chan struct{}), make(chan struct{}, len(f.hits))
-	for _, name := range f.hits {
+	for name := range f.hits {
 		go func() {
 			defer func() { ended <- struct{}{} }()
 			s := w.server(name)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,7 +24,9 @@ import (
 //
 //	direct   over the members; its log is an access log, which is read slowly at times
 //	proxied  over the members too, through proxies that do what they like; --cache-dir. Nobody ever ends it
-//	own      over its own embedded store, in which nothing changes
+//	kube     over the API that the direct server serves, through a proxy
+//	stored   over a strata-storage, in which nothing changes
+//	own      over its own embedded store, with the same
 type world struct {
 	t       *testing.T
 	dir     string
@@ -31,7 +34,10 @@ type world struct {
 	cluster *rig.Cluster
 	etcd    *clientv3.Client
 	proxies []*rig.Proxy // of the members
+	api     *rig.Proxy   // of the direct server
+	stored  *rig.Backend
 	writer  *history.Writer
+	noted   acknowledged // by the writer
 	servers []*server
 	log     *slowSink // the direct server's
 	ca      authorities
@@ -78,10 +84,19 @@ func newWorld(t *testing.T) *world {
 	w.log = newSlowSink(t, w.create("direct.log"))
 	etcd := []string{"--etcd-cafile=" + w.path("etcd-ca.crt"), "--etcd-certfile=" + w.path("etcd.crt"),
 		"--etcd-keyfile=" + w.path("etcd.key")}
-	over := append(append([]ask(nil), anywhere...), overEtcd...)
+	over := slices.Concat(anywhere, ofObjects, ofMany)
 	w.start("direct", over, oneStream, append(etcd, "--etcd-servers="+strings.Join(w.cluster.URLs(0), ","), "-v=3")...)
 	w.start("proxied", over, oneStream, append(etcd, "--etcd-servers="+strings.Join(proxied, ","), "--cache-dir="+w.path("cache"))...)
-	w.start("own", append(append([]ask(nil), anywhere...), overOwn...), ownLayers, "--data-dir="+w.embedded())
+	w.api = rig.NewProxy(t, w.server("direct").url)
+	w.start("kube", slices.Concat(anywhere, ofObjects, ofManyByKube), someList, "--source=kube",
+		"--source-kubeconfig="+w.kubeconfig(), "--source-silence-time=2s", "--source-probe-interval=1s")
+	w.server("kube").mayLag = 8 * time.Second
+	fixed := slices.Concat(anywhere, overOwn)
+	w.stored = w.store("stored")
+	w.start("stored", fixed, ownLayers, "--etcd-servers="+w.stored.URL)
+	own := w.store("own")
+	own.Stop(syscall.SIGTERM)
+	w.start("own", fixed, ownLayers, "--data-dir="+own.Dir)
 	w.writer.Pace(changes)
 	return w
 }
@@ -136,24 +151,34 @@ func (w *world) writeFiles() {
 // useTokens are those that the servers take for the administrator's from now on.
 func (w *world) useTokens(tokens ...string) {
 	w.t.Helper()
-	text := "viewertoken,viewer,2,\n"
+	text := "viewertoken,viewer,2,\nreadertoken,reader,3,system:masters\n"
 	for _, token := range tokens {
 		text += token + ",admin,1,system:masters\n"
 	}
 	w.write("tokens.csv", []byte(text))
 }
 
-// embedded is the directory of a store that has the records once.
-func (w *world) embedded() string {
+// kubeconfig is one of an administrator for the direct server.
+func (w *world) kubeconfig() string {
 	w.t.Helper()
-	b := rig.StartBackendIn(w.t, "strata-storage", w.path("store"), rig.FreePort(w.t))
+	w.write("serving-cas.crt", slices.Concat(w.ca.serving[0].PEM, w.ca.serving[1].PEM))
+	w.write("kubeconfig", []byte(fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: x,
+clusters: [{name: c, cluster: {server: "%s", certificate-authority: serving-cas.crt}}],
+users: [{name: u, user: {token: readertoken}}], contexts: [{name: x, context: {cluster: c, user: u}}]}`, w.api.URL)))
+	return w.path("kubeconfig")
+}
+
+// store is a strata-storage that has some records once.
+func (w *world) store(name string) *rig.Backend {
+	w.t.Helper()
+	b := rig.StartBackendIn(w.t, "strata-storage", w.path("store-"+name), rig.FreePort(w.t))
+	c := b.Client(w.t)
 	for i := range 20 {
-		image := rig.Digest(i)
-		rig.Put(w.t, b.Client(w.t), rig.ImageKey(image), rig.ImageValue(w.t, image, rig.Digest(1000+i)))
-		rig.Put(w.t, b.Client(w.t), rig.StreamKey("own", fmt.Sprint("app-", i)), rig.StreamValue(w.t, "own", fmt.Sprint("app-", i), image))
+		image, name := rig.Digest(i), fmt.Sprint("app-", i)
+		rig.Put(w.t, c, rig.ImageKey(image), rig.ImageValue(w.t, image, rig.Digest(1000+i)))
+		rig.Put(w.t, c, rig.StreamKey("own", name), rig.StreamValue(w.t, "own", name, image))
 	}
-	b.Stop(syscall.SIGTERM)
-	return w.path("store")
+	return b
 }
 
 // A server, and how it is asked.
@@ -164,8 +189,9 @@ type server struct {
 	url    string
 	roots  *x509.CertPool
 	log    *os.File
-	asks   []ask // of its readers
-	probed ask   // over and over while a fault hits it
+	mayLag time.Duration // how much older an answer may be than what was acknowledged when it was asked for
+	asks   []ask         // of its readers
+	probed ask           // over and over while a fault hits it
 	series series
 }
 
