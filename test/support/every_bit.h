@@ -5,7 +5,7 @@
 
 namespace strata::testing_support {
 
-// STRATA_EVERY_BIT=1: each bit of each file, which takes up to half an hour.
+// STRATA_EVERY_BIT=1 (./dev soak long bits): each bit of each file, which takes up to half an hour.
 inline bool EveryBit() {
   return std::getenv("STRATA_EVERY_BIT") != nullptr;
 }
