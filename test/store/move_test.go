@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -62,9 +63,13 @@ func TestAnEtcdsSnapshotIsImportedWithItsHistory(t *testing.T) {
 			compare("now", get("\x00", "\x00"))
 			compare("leases", &pb.LeaseTimeToLiveRequest{ID: 7, Keys: true})
 			past := watch("\x00", "\x00", from(12), withPrev)
-			if want, got := watchStory(t, conn, []any{past}), watchStory(t, imported, []any{past}); got != want {
-				t.Errorf("watched: %.1000s\n   %s: %.1000s", got, name, want)
-			}
+			steadily(t, func(patience time.Duration) string {
+				want, got := watchStory(t, conn, []any{past}, patience), watchStory(t, imported, []any{past}, patience)
+				if got == want {
+					return ""
+				}
+				return fmt.Sprintf("watched: %.1000s\n   %s: %.1000s", got, name, want)
+			})
 			compare("and on", put("after", "1"))
 		})
 	}
