@@ -41,24 +41,47 @@ func Strata(t *testing.T, name string) string {
 }
 func Peer(t *testing.T, name string) string { return binary(t, "STRATA_PEERS", "../../build/go", name) }
 
+// Ports of tests lie below those that the kernel gives to connections.
+const firstPort, portCount = 12000, 20000
+
 var nextPort atomic.Int32
 
-// FreePort is a port that nobody listens on, and that no other call gives. It lies below the ports that the kernel
-// gives to connections, and each test process begins elsewhere: tests run beside each other.
+// FreePort is a port that nobody listens on, and that no other call gives, of this test process or of one beside it,
+// while the process lives. Each begins elsewhere.
 func FreePort(t *testing.T) int {
 	t.Helper()
-	nextPort.CompareAndSwap(0, 12000+int32(os.Getpid()%1000)*20)
-	for {
-		port := int(nextPort.Add(1))
+	nextPort.CompareAndSwap(0, 1+int32(os.Getpid()%1000)*20)
+	for range portCount {
+		port := firstPort + int(nextPort.Add(1))%portCount
+		if !takePort(t, port) {
+			continue
+		}
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			listener.Close()
 			return port
 		}
-		if port > 32000 {
-			t.Fatal(err)
-		}
 	}
+	t.Fatal("no port is free")
+	return 0
+}
+
+// takePort is false where another call has the port: whoever has it holds the lock of a file until the process ends.
+func takePort(t *testing.T, port int) bool {
+	t.Helper()
+	dir := filepath.Join(os.TempDir(), "strata-ports")
+	if os.Mkdir(dir, 0o777) == nil {
+		_ = os.Chmod(dir, 0o777) // also for other users, whatever the umask is
+	}
+	fd, err := syscall.Open(filepath.Join(dir, strconv.Itoa(port)), syscall.O_CREAT|syscall.O_RDONLY|syscall.O_CLOEXEC, 0o644)
+	if err != nil {
+		t.Fatalf("the lock of port %d: %v", port, err)
+	}
+	if err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = syscall.Close(fd)
+		return false
+	}
+	return true
 }
 
 // A Process of the rig; its output is shown when the test fails.
