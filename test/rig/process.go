@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -84,13 +85,31 @@ func takePort(t *testing.T, port int) bool {
 	return true
 }
 
+// An output is read while the process writes it.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(text []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(text)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
 // A Process of the rig; its output is shown when the test fails.
 type Process struct {
 	t      *testing.T
 	name   string
 	args   []string
 	cmd    *exec.Cmd
-	output bytes.Buffer
+	output output
 	done   chan struct{}
 	sent   syscall.Signal // the last one
 
@@ -154,16 +173,17 @@ func (p *Process) LaunchWith(output io.Writer) {
 	}(p.cmd, p.done)
 }
 
-// Stop ends the process and returns its exit code.
+// Stop ends the process and returns its exit code. Another may be launched as soon as it has ended.
 func (p *Process) Stop(signal syscall.Signal) int {
+	cmd, done := p.cmd, p.done
 	p.Signal(signal)
 	select {
-	case <-p.done:
+	case <-done:
 	case <-time.After(Patience):
 		p.Signal(syscall.SIGKILL)
-		<-p.done
+		<-done
 	}
-	return p.cmd.ProcessState.ExitCode()
+	return cmd.ProcessState.ExitCode()
 }
 
 // Memory is what the process has resident in bytes, and the most that it had.

@@ -79,6 +79,12 @@ func TestEtcdctlWorksOnTheStore(t *testing.T) {
 func TestAClientWritesNothingToTheStoresLog(t *testing.T) {
 	b := rig.StartBackend(t, "strata-storage")
 	c := b.Client(t)
+	rig.Eventually(t, "the store has said that it serves", func() error {
+		if !strings.Contains(b.Output(), "Serving the etcd v3 API") {
+			return fmt.Errorf("%s", b.Output())
+		}
+		return nil
+	})
 	before := b.Output()
 	for range 10 {
 		if _, err := c.Authenticate(context.Background(), "no \xff UTF-8", "\xfe"); err == nil {
