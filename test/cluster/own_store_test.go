@@ -183,18 +183,35 @@ func errors(log string) map[string]string {
 
 // kube-apiserver lives on our store as it does on etcd, and complains of nothing that it wouldn't there.
 func TestKubeApiserverLivesOnOurStore(t *testing.T) {
-	logs := map[string]map[string]string{}
-	for _, backend := range []string{"etcd-3.6", "strata-storage"} {
+	lifeOn := func(backend string) (said map[string]string) {
 		t.Run(backend, func(t *testing.T) {
 			c := newControlPlane(t, backend)
 			c.live()
 			c.kube.Stop(syscall.SIGKILL)
-			logs[backend] = errors(c.kube.Output())
+			said = errors(c.kube.Output())
 		})
+		return said
 	}
-	for kind, line := range logs["strata-storage"] {
-		if _, known := logs["etcd-3.6"][kind]; !known {
-			t.Errorf("only on our store: %s", line)
+	onlyOurs := lifeOn("strata-storage")
+	remove := func(removed func(kind string) bool) {
+		for kind := range onlyOurs {
+			if removed(kind) {
+				delete(onlyOurs, kind)
+			}
 		}
+	}
+	known := func(on map[string]string) func(kind string) bool {
+		return func(kind string) bool { _, known := on[kind]; return known }
+	}
+	remove(known(lifeOn("etcd-3.6")))
+	if len(onlyOurs) > 0 && !t.Failed() {
+		// Chance decides of some: ours are those that come again, and never on etcd.
+		t.Logf("once more: %v", onlyOurs)
+		again := known(lifeOn("strata-storage"))
+		remove(func(kind string) bool { return !again(kind) })
+		remove(known(lifeOn("etcd-3.6")))
+	}
+	for _, line := range onlyOurs {
+		t.Errorf("only on our store: %s", line)
 	}
 }
