@@ -5,7 +5,7 @@ import re
 import frames
 from comparing import compare_headers, difference
 
-EARLY_S = 0.3  # clocks of two processes, and the way of the answer's head
+EARLY_S = 0.3  # clocks of two processes
 
 
 def compare(scenario, expected, played, steps_count=True):

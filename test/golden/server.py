@@ -31,7 +31,8 @@ class Answer(Head):
 
 
 class Stream(Head):
-    def __init__(self, connection):
+    def __init__(self, connection, begun):
+        self.begun = begun  # when it was asked for
         self.connection = connection
         self.socket = connection.sock  # the connection forgets it when the answer closes it
         self.response = connection.getresponse()
@@ -132,8 +133,9 @@ class Server:
         """An answer that is read as it comes, over a connection of its own."""
         connection = self.connect(certificate_of(request))
         try:
+            begun = time.monotonic()
             send(connection, request)
-            return Stream(connection)
+            return Stream(connection, begun)
         except BaseException:
             connection.close()
             raise

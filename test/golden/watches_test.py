@@ -5,6 +5,7 @@ import dataclasses
 import pathlib
 import queue
 import struct
+import time
 import unittest
 from unittest import mock
 
@@ -211,6 +212,7 @@ class FakeStore:
 
 class FakeStream(Head):
     def __init__(self, scenario, coming):
+        self.begun = time.monotonic()
         self.status = scenario.response["status"]
         self.headers = scenario.response["headers"]
         self.coming = coming

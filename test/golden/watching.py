@@ -16,8 +16,7 @@ class Watch:
         self.frames = []  # (after, frame)
         self.body = b""
         self.ended = None  # "server": as HTTP ends a body; "cut": otherwise; "client"
-        self.begun = time.monotonic()
-        self.seconds = None  # how long it was open
+        self.seconds = None  # how long it was open, since it was asked for
         self.changed = threading.Condition()
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
@@ -47,7 +46,7 @@ class Watch:
         with self.changed:
             if self.ended is None:
                 self.ended = who
-                self.seconds = time.monotonic() - self.begun
+                self.seconds = time.monotonic() - self.stream.begun
                 self.changed.notify_all()
 
     def wait_until(self, is_true, seconds):
