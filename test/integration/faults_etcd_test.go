@@ -113,7 +113,7 @@ func TestAnEtcdWithoutSpaceIsReadOn(t *testing.T) {
 	defer cancel()
 	now, err := c.Get(ctx, "/other")
 	if err == nil {
-		_, err = c.Compact(ctx, now.Header.Revision)
+		_, err = c.Compact(ctx, now.Header.Revision, clientv3.WithCompactPhysical())
 	}
 	if err == nil {
 		_, err = c.Defragment(ctx, b.URL)
