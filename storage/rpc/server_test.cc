@@ -788,7 +788,7 @@ TEST_F(ServerTest, AClientThatDoesNotReadMissesNothingAndHoldsNobodyUp) {
 TEST_F(ServerTest, CommitsGatherWhileManyWatchesWereJustAnswered) {
   Options options;
   options.watch.many_answers = 3;
-  options.watch.answer_time = std::chrono::milliseconds(400);
+  options.watch.answer_time = std::chrono::milliseconds(700);
   Start(options);
   Watcher watcher(channel_);
   for (int i = 0; i < 3; ++i) watcher.Create(Prefix("a", ""));
