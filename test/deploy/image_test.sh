@@ -44,7 +44,13 @@ grep -q '"ca-certificates"' "$bom" || fail "no certificates in the bill of mater
 
 chown 65532:65532 "$work"/{data,cache}
 chmod 755 "$work"
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# free_ports COUNT: all are held until the last is chosen.
+free_ports() {
+  python3 -c '
+import socket, sys
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]
+print(*(each.getsockname()[1] for each in held))' "$1"
+}
 # As kubelet runs it: the image's user, nothing writable but its volume, /proc there. as_pod VOLUME PATH PROGRAM...
 mkdir -p "$rootfs"/proc "$rootfs/var/cache/strata"
 as_pod() {
@@ -59,7 +65,7 @@ as_pod() {
       chroot --userspec=65532:65532 "$1" "${@:4}"
   ' _ "$rootfs" "$@"
 }
-store_port=$(free_port) port=$(free_port)
+read -r store_port port < <(free_ports 2)
 as_pod "$work/data" /var/lib/strata /usr/bin/strata-storage serve --data-dir=/var/lib/strata/store \
   --listen-client-urls=http://127.0.0.1:"$store_port" >"$work/log-store" 2>&1 &
 store=$!

@@ -39,14 +39,20 @@ for script in postinst prerm; do
 done
 
 # The services' command lines, with this machine's paths and ports.
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-store_port=$(free_port) port=$(free_port)
+# free_ports COUNT: all are held until the last is chosen.
+free_ports() {
+  python3 -c '
+import socket, sys
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]
+print(*(each.getsockname()[1] for each in held))' "$1"
+}
+read -r store_port metrics_port port < <(free_ports 3)
 grep -qx 'EnvironmentFile=/etc/default/strata-storage' "$work/root/lib/systemd/system/strata-storage.service" ||
   fail "the store's unit reads no flags"
 # shellcheck disable=SC1091
 source "$work/root/etc/default/strata-storage"
 read -r -a command < <(sed -n 's/^ExecStart=//p' "$work/root/lib/systemd/system/strata-storage.service" |
-  sed "s|\$STRATA_STORAGE_FLAGS|$STRATA_STORAGE_FLAGS|; s|/var/lib/strata|$work|; s|:2379|:$store_port|; s|:2381|:$(free_port)|")
+  sed "s|\$STRATA_STORAGE_FLAGS|$STRATA_STORAGE_FLAGS|; s|/var/lib/strata|$work|; s|:2379|:$store_port|; s|:2381|:$metrics_port|")
 "$work/root${command[0]}" "${command[@]:1}" >"$work/log-store" 2>&1 &
 store=$!
 sed -i "s|:2379|:$store_port|; s|^secure-port: .*|secure-port: $port|; s|/var/lib/strata|$work|; s|/var/cache/strata|$work/cache|" "$work/root/etc/strata/apiserver.yaml"

@@ -22,10 +22,12 @@ TOKENS = {
 }
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 def snake(value):
@@ -44,7 +46,7 @@ class Live(contextlib.ExitStack):
         super().__init__()
         self.tree, self.programs, self.work = tree, programs, work
         self.component = tree / "deploy/components/monitoring"
-        self.server, self.store, self.store_metrics, self.prometheus = (free_port() for _ in range(4))
+        self.server, self.store, self.store_metrics, self.prometheus = free_ports(4)
         certificates = work / "certs"
         self.run(tree / "certs/make-dev-certs.sh", certificates)
         self.ca = certificates / "ca.crt"
