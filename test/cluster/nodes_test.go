@@ -125,9 +125,11 @@ func (n *nodes) work() {
 		case it.DeletionTimestamp != nil:
 			n.end(it)
 		case it.Spec.NodeName == "":
-			n.c.check(n.c.client.CoreV1().Pods("strata").Bind(ctx, &corev1.Binding{
+			if err := n.c.client.CoreV1().Pods("strata").Bind(ctx, &corev1.Binding{
 				ObjectMeta: metav1.ObjectMeta{Name: it.Name}, Target: corev1.ObjectReference{Kind: "Node", Name: "node"}},
-				metav1.CreateOptions{}))
+				metav1.CreateOptions{}); err != nil {
+				n.c.t.Logf("it may have been deleted since: %v", err)
+			}
 		case n.pods[it.UID] == nil:
 			n.start(it)
 		default:
