@@ -127,6 +127,9 @@ func TestOneFailureEndsTheWork(t *testing.T) {
 		if i == 20 {
 			return broken
 		}
+		if i > 20 {
+			<-ctx.Done()
+		}
 		return nil
 	})
 	if err != broken || begun.Load() > 9000 {
