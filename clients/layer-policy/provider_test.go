@@ -105,7 +105,7 @@ func TestRequestsThatAreNoneAreSystemErrors(t *testing.T) {
 func TestARequestEndsWithItsDeadline(t *testing.T) {
 	rules, _ := testRules(t)
 	late := testRegistry + "/shop/late@" + digest("1")
-	code, got := send(t, newProvider(rules, 1, 1, 50*time.Millisecond), http.MethodPost, asking(late))
+	code, got := send(t, newProvider(rules, 1, 1, time.Second), http.MethodPost, asking(late))
 	if code != http.StatusOK || !strings.Contains(got.Response.SystemError, "deadline") || got.Response.Items != nil {
 		t.Errorf("the cluster is late: got %d %+v", code, got.Response)
 	}

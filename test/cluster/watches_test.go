@@ -129,7 +129,7 @@ func (s *storm) idle() {
 			time.Sleep(100 * time.Millisecond)
 		}
 	}
-	others(time.Now().Add(5 * time.Second)) // whoever tries again does so
+	others(time.Now().Add(15 * time.Second)) // whoever tries again does so
 	s.idleFrom = time.Now()
 	others(s.idleFrom.Add(4 * time.Second))
 	s.compact()

@@ -142,7 +142,7 @@ func (w *world) rotateTokens(n int) {
 	w.useTokens(old, fresh)
 	w.taken("the new token", is(fresh, http.StatusOK))
 	w.token.Store(&fresh)
-	time.Sleep(time.Second) // what was asked with the old one is on its way
+	time.Sleep(5 * time.Second) // what was asked with the old one is on its way
 	w.useTokens(fresh)
 	w.taken("the old token", is(old, http.StatusUnauthorized))
 }

@@ -99,7 +99,7 @@ func TestTenThousandLeasesEnd(t *testing.T) {
 		asked := time.Now()
 		_, err := c.Put(ctx, "/other", "")
 		check(err)
-		if took := time.Since(asked); took > 2*time.Second {
+		if took := time.Since(asked); took > 10*time.Second {
 			t.Errorf("a write took %v while leases end", took)
 		}
 		if len(gone) == all {
