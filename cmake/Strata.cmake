@@ -41,6 +41,9 @@ if(STRATA_SANITIZE)
   set(STRATA_TEST_OPTIONS -O0)
 endif()
 
+# What rapidcheck makes up is the same in each run, unless RC_PARAMS of the environment says otherwise: the last counts.
+set(STRATA_TEST_SEED "RC_PARAMS=string_prepend:seed=1 ")
+
 # strata_test(storage/engine SOURCES a_test.cc b_test.cc DEPS ...): one binary a folder, one ctest per TEST.
 function(strata_test FOLDER)
   if(NOT STRATA_TESTS)
@@ -55,7 +58,8 @@ function(strata_test FOLDER)
   target_link_libraries(${NAME}_test PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${NAME}_test TEST_PREFIX "${FOLDER}:" DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
                        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
-                       PROPERTIES TIMEOUT ${STRATA_TEST_TIMEOUT} LABELS "${ARG_LABELS}")
+                       PROPERTIES TIMEOUT ${STRATA_TEST_TIMEOUT} ENVIRONMENT_MODIFICATION "${STRATA_TEST_SEED}"
+                                  LABELS "${ARG_LABELS}")
 endfunction()
 
 # strata_fuzz(lib/transport/http/h1 SOURCE h1_fuzz.cc DEPS ...): a libFuzzer target under the fuzz preset. Elsewhere the

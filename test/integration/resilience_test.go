@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand"
 	"net"
 	"os"
 	"os/exec"
@@ -184,10 +183,11 @@ func TestNoAnswerIsWrongWhileTheBackendMisbehaves(t *testing.T) {
 				}
 			}()
 		}
-		for limit := int64(1); limit < 400 && !t.Failed(); limit += 1 + rand.Int63n(12) {
-			proxy.limit.Store(limit + 100*rand.Int63n(20))
+		random := rig.Random()
+		for limit := int64(1); limit < 400 && !t.Failed(); limit += 1 + random.Int63n(12) {
+			proxy.limit.Store(limit + 100*random.Int63n(20))
 			time.Sleep(15 * time.Millisecond)
-			if rand.Intn(8) == 0 {
+			if random.Intn(8) == 0 {
 				h.mu.Lock()
 				revision := h.acked
 				h.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand"
 	"net"
 	"os"
 	"os/exec"
@@ -238,6 +239,9 @@ func Times(variable string, otherwise int) int {
 	}
 	return otherwise
 }
+
+// Random makes the same numbers in each run, unless STRATA_SEED is another number.
+func Random() *rand.Rand { return rand.New(rand.NewSource(int64(Times("STRATA_SEED", 1)))) }
 
 // Eventually tries until there is no error; the test fails if that takes longer than Patience.
 func Eventually(t *testing.T, what string, try func() error) {

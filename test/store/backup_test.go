@@ -24,7 +24,7 @@ type backup struct {
 }
 
 func takeBackup(ctx context.Context, c *clientv3.Client, file string) (backup, error) {
-	b := backup{file: file, call: time.Now().UnixNano()}
+	b := backup{file: file, call: moment()}
 	stream, err := c.Snapshot(ctx)
 	if err != nil {
 		return b, err
@@ -38,7 +38,7 @@ func takeBackup(ctx context.Context, c *clientv3.Client, file string) (backup, e
 	if _, err := io.Copy(to, stream); err != nil {
 		return b, err
 	}
-	b.end = time.Now().UnixNano()
+	b.end = moment()
 	return b, nil
 }
 

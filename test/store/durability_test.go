@@ -28,6 +28,11 @@ const (
 	watches = 2
 )
 
+var begun = time.Now()
+
+// moment orders calls and answers, also while the machine's clock is set.
+func moment() int64 { return int64(time.Since(begun)) }
+
 // A tormented store: it is ended in ways that it can't notice, and started again on what is left.
 type tormented struct {
 	t       *testing.T
@@ -42,7 +47,7 @@ const oftenSynced = "--backend-batch-limit=30"
 
 func newTormented(t *testing.T) *tormented {
 	b := rig.StartBackend(t, "strata-storage", oftenSynced)
-	return &tormented{t: t, backend: b, state: state{1, map[string]entry{}}, random: rand.New(rand.NewSource(time.Now().UnixNano()))}
+	return &tormented{t: t, backend: b, state: state{1, map[string]entry{}}, random: rig.Random()}
 }
 
 // dial waits until the store listens; nil if it ends before.
@@ -197,9 +202,9 @@ func (s *tormented) work(ended <-chan struct{}, begun func()) ([]porcupine.Opera
 				if a.kind == "cas" {
 					a.expected = []int64{0, last}[random.Intn(2)]
 				}
-				call := time.Now().UnixNano()
+				call := moment()
 				r := do(ctx, c, a)
-				end := time.Now().UnixNano()
+				end := moment()
 				if !r.unknown {
 					last = r.revision
 				}
@@ -227,7 +232,7 @@ func (s *tormented) judge(operations []porcupine.Operation, heard [][]response) 
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
 	defer cancel()
-	call := time.Now().UnixNano()
+	call := moment()
 	for i := range operations {
 		if operations[i].Output.(result).unknown {
 			operations[i].Return = call // done before the store ended, or never
@@ -238,7 +243,7 @@ func (s *tormented) judge(operations []porcupine.Operation, heard [][]response) 
 		return fmt.Errorf("it can't be read")
 	}
 	operations = append(operations, porcupine.Operation{ClientId: clients, Input: action{kind: "read"}, Call: call + 1,
-		Output: left, Return: time.Now().UnixNano()})
+		Output: left, Return: moment()})
 	base := s.state
 	s.state = state{left.revision, left.records}
 	if err := judgeAnswers(base, operations); err != nil {
