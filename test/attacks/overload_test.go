@@ -2,9 +2,11 @@ package attacks
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -15,20 +17,8 @@ import (
 // serves is answered, who keeps the cluster running gets in, and the others are asked to come again; nothing is lost of
 // those who wait.
 func TestUnderOverloadTheRightOnesAreTurnedAway(t *testing.T) {
-	proxies := rig.NewCA(t, "front-proxies")
-	certificate, key := proxies.Client(t, "front-proxy")
-	pair, err := tls.X509KeyPair(certificate, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca := filepath.Join(t.TempDir(), "proxies.crt")
-	if err := os.WriteFile(ca, proxies.PEM, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	const places = 20
-	s := start(t, "--max-requests-inflight=20", "--freshness-read-timeout=60s", "--requestheader-client-ca-file="+ca,
-		"--requestheader-allowed-names=front-proxy", "--requestheader-username-headers=X-Remote-User",
-		"--requestheader-group-headers=X-Remote-Group")
+	s, pair := startBehindProxy(t, "--max-requests-inflight=20", "--freshness-read-timeout=60s")
 	path := rig.LayersPath("demo", "app")
 	// Discovery waits for no etcd and takes no place.
 	s.attendTo(t, group, 32<<20)
@@ -98,6 +88,56 @@ func TestUnderOverloadTheRightOnesAreTurnedAway(t *testing.T) {
 			t.Errorf("who waited: %s", status)
 		}
 	}
+}
+
+// Strangers begin heads and don't end them, until all that connections together may hold is held. Probes, discovery and
+// the front proxy are answered all the same.
+func TestStrangersHeadsTakeNoRoomFromProbesAndTheFrontProxy(t *testing.T) {
+	s, pair := startBehindProxy(t, "--max-held-request-bytes=1048576")
+	begin := func(bytes int) {
+		fmt.Fprintf(s.dial(t, "http/1.1"), "GET / HTTP/1.1\r\nHost: localhost\r\nA: %s", strings.Repeat("a", bytes))
+	}
+	const refused = "strata_http_requests_without_room_total"
+	// What isn't room for much more is none for a little more at last.
+	for _, bytes := range []int{60_000, 4_200} {
+		for before := s.metric(t, refused); s.metric(t, refused) == before; {
+			begin(bytes)
+		}
+	}
+	for i := 0; i < 50; i++ {
+		begin(100)
+	}
+	s.awaitMetric(t, "strata_http_held_request_bytes", func(held float64) bool { return held > 1<<20 })
+	old := &http.Client{Timeout: rig.Patience, Transport: &http.Transport{TLSClientConfig: s.tls.Clone()}}
+	for name, client := range map[string]*http.Client{"HTTP/1.1": old, "HTTP/2": s.client()} {
+		if code, body := s.get(client, "/livez", ""); code != 200 {
+			t.Errorf("/livez over %s: %d %s", name, code, body)
+		}
+		if code, body := s.get(client, group, modestToken); code != 200 {
+			t.Errorf("discovery over %s: %d %s", name, code, body)
+		}
+	}
+	// Of the proxy not just the first bytes.
+	if code := askAs(t, s.proxy(pair), s.url+group, strings.Repeat("u", 8_000), "system:authenticated"); code != 200 {
+		t.Errorf("the front proxy: %d", code)
+	}
+}
+
+// startBehindProxy starts a server, and returns the certificate of its front proxy.
+func startBehindProxy(t *testing.T, flags ...string) (*server, tls.Certificate) {
+	t.Helper()
+	proxies := rig.NewCA(t, "front-proxies")
+	certificate, key := proxies.Client(t, "front-proxy")
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := filepath.Join(t.TempDir(), "proxies.crt")
+	if err := os.WriteFile(ca, proxies.PEM, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return start(t, append([]string{"--requestheader-client-ca-file=" + ca, "--requestheader-allowed-names=front-proxy",
+		"--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group"}, flags...)...), pair
 }
 
 // proxy is a client with a certificate of the proxies' CA.

@@ -13,6 +13,8 @@ class ByteBudget {
   ByteBudget(const ByteBudget&) = delete;
   ByteBudget& operator=(const ByteBudget&) = delete;
 
+  // Counts them, whether they fit or not.
+  void Add(size_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
   // Counts them; false, and nothing is counted, if they don't fit.
   bool Take(size_t bytes) {
     if (used_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limit_) return true;
@@ -30,6 +32,37 @@ class ByteBudget {
  private:
   const size_t limit_;
   std::atomic<size_t> used_ = 0, refused_ = 0;
+};
+
+// What one connection has of a budget. Belongs to its thread.
+class ByteShare {
+ public:
+  // Its first `let_in` bytes are counted like others, but let in where there is no room.
+  ByteShare(ByteBudget& budget, size_t let_in) : budget_(budget), let_in_(let_in) {}
+  ~ByteShare() { budget_.Give(bytes_); }
+  ByteShare(const ByteShare&) = delete;
+  ByteShare& operator=(const ByteShare&) = delete;
+
+  // It has so many now; false, and it has what it had, if those that are more don't fit.
+  bool Set(size_t bytes) {
+    if (bytes < bytes_) {
+      budget_.Give(bytes_ - bytes);
+    } else if (bytes > bytes_) {
+      if (bytes <= let_in_) {
+        budget_.Add(bytes - bytes_);
+      } else if (!budget_.Take(bytes - bytes_)) {
+        return false;
+      }
+    }
+    bytes_ = bytes;
+    return true;
+  }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  ByteBudget& budget_;
+  const size_t let_in_;
+  size_t bytes_ = 0;
 };
 
 }  // namespace strata::http

@@ -23,13 +23,11 @@ class Http1Session final : public Session {
                std::shared_ptr<const Peer> peer, SessionListener& listener,
                const base::Clock& clock, MonotonicTime now)
       : options_(options),
-        held_(totals.held),
         peer_(std::move(peer)),
         listener_(listener),
+        held_(totals.held, LetIn(options, *peer_)),
         phase_start_(now),
         output_(clock) {}
-
-  ~Http1Session() override { held_.Give(counted_bytes_); }
 
   void Receive(std::string_view bytes, MonotonicTime now) override {
     if (!reading_) return;
@@ -198,16 +196,7 @@ class Http1Session final : public Session {
 
   // Counts what is held now with what all sessions hold; false, and nothing more is counted, if it
   // doesn't fit.
-  bool CountHeld() {
-    const size_t bytes = held_bytes_ + input_.size();
-    if (bytes > counted_bytes_) {
-      if (!held_.Take(bytes - counted_bytes_)) return false;
-    } else if (bytes < counted_bytes_) {
-      held_.Give(counted_bytes_ - bytes);
-    }
-    counted_bytes_ = bytes;
-    return true;
-  }
+  bool CountHeld() { return held_.Set(held_bytes_ + input_.size()); }
 
   // Nothing more is sent than what has been begun.
   void Finish(std::string_view reason) {
@@ -376,7 +365,6 @@ class Http1Session final : public Session {
   }
 
   const SessionOptions& options_;
-  ByteBudget& held_;
   const std::shared_ptr<const Peer> peer_;
   SessionListener& listener_;
 
@@ -388,7 +376,7 @@ class Http1Session final : public Session {
   size_t unanswered_ = 0;
   size_t held_bytes_ = 0;       // of requests without an answer on its way, and
   size_t flow_held_bytes_ = 0;  // of that whose answer's body flows
-  size_t counted_bytes_ = 0;    // those and input_, in held_
+  ByteShare held_;              // those and input_
   MonotonicTime phase_start_;   // of the head or the body that is being read, or of idleness
   bool reading_ = true;
   bool draining_ = false;

@@ -24,8 +24,7 @@ class Http1SessionTest : public ::testing::Test {
 
   void Restart() {
     recorder_.requests.clear();
-    session_ = MakeHttp1Session(options_, totals_, std::make_shared<Peer>(), recorder_, clock_,
-                                clock_.Now());
+    session_ = MakeHttp1Session(options_, totals_, peer_, recorder_, clock_, clock_.Now());
     recorder_.session = session_.get();
     recorder_.now = clock_.Now();
   }
@@ -41,6 +40,7 @@ class Http1SessionTest : public ::testing::Test {
   ByteBudget& held_ = totals_.held;
   base::FakeClock clock_;
   Recorder recorder_;
+  const std::shared_ptr<Peer> peer_ = std::make_shared<Peer>();
   std::unique_ptr<Session> session_;
 };
 
@@ -576,6 +576,8 @@ TEST_F(Http1SessionTest, AnswersAndClosesWhereMoreOfABodyComesThanIsWorthDroppin
 }
 
 TEST_F(Http1SessionTest, RefusesWhatAllConnectionsTogetherHaveNoRoomFor) {
+  options_.held_bytes_let_in = 0;
+  Restart();
   ASSERT_TRUE(held_.Take(held_.limit() - 250));
   const auto no_room =
       ::testing::AllOf(StartsWith("HTTP/1.1 429 "), HasSubstr("Retry-After: 1\r\n"));
@@ -599,6 +601,36 @@ TEST_F(Http1SessionTest, RefusesWhatAllConnectionsTogetherHaveNoRoomFor) {
   session_.reset();
   held_.Give(held_.limit() - 250);
   EXPECT_EQ(held_.used(), 0u);
+}
+
+TEST_F(Http1SessionTest, OthersTakeNoRoomFromTheFirstBytesOfAConnection) {
+  const size_t others = held_.limit();
+  ASSERT_TRUE(held_.Take(others));
+  recorder_.hold = true;
+  const std::string head = "GET /a HTTP/1.1\r\nHost: x\r\nA: ";
+  Receive(head + std::string(3'000, 'a') + "\r\n\r\n");
+  ASSERT_EQ(recorder_.requests.size(), 1u);
+  EXPECT_GT(held_.used(), others + 3'000) << "counted all the same";
+  Receive(head + std::string(1'000, 'a'));
+  EXPECT_FALSE(session_->wants_input()) << "more than those";
+  session_->Respond(1, Response{}, clock_.Now());
+  EXPECT_THAT(Drain(), HasSubstr("\r\n\r\nHTTP/1.1 429 "));
+  EXPECT_EQ(held_.used(), others);
+}
+
+TEST_F(Http1SessionTest, OthersTakeNoRoomFromThePrivileged) {
+  ASSERT_TRUE(held_.Take(held_.limit()));
+  peer_->privileged = true;
+  options_.max_held_bytes = 100'000;
+  Restart();
+  recorder_.hold = true;
+  const std::string head =
+      "GET /a HTTP/1.1\r\nHost: x\r\nA: " + std::string(60'000, 'a') + "\r\n\r\n";
+  Receive(head);
+  EXPECT_TRUE(session_->wants_input());
+  Receive(head);
+  EXPECT_EQ(recorder_.requests.size(), 2u);
+  EXPECT_FALSE(session_->wants_input()) << "what one connection may hold it has";
 }
 
 TEST_F(Http1SessionTest, BoundsTheFramingOfAChunkedBody) {

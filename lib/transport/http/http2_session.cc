@@ -32,6 +32,7 @@ Http2Session::Http2Session(const SessionOptions& options, SessionTotals& totals,
       peer_(std::move(peer)),
       listener_(listener),
       date_(clock),
+      held_(totals.held, LetIn(options, *peer_)),
       idle_frames_(options.idle_frame_burst, options.idle_frame_rate, now),
       resets_(options.reset_burst, options.reset_rate, now),
       meter_(idle_frames_, resets_, 2 * size_t{options.max_concurrent_streams}),
@@ -50,7 +51,6 @@ Http2Session::Http2Session(const SessionOptions& options, SessionTotals& totals,
 }
 
 Http2Session::~Http2Session() {
-  totals_.held.Give(held_bytes_);
   nghttp2_session_del(session_);
 }
 
@@ -84,7 +84,7 @@ Http2Session::Stream* Http2Session::Find(int32_t id) {
 Http2Session::Stream* Http2Session::Open(int32_t id) {
   // Streams that the client has reset count for as long as their handlers run.
   if (streams_.size() >= options_.max_concurrent_streams ||
-      held_bytes_ >= options_.max_held_bytes) {
+      held_.bytes() >= options_.max_held_bytes) {
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
     return nullptr;
   }
@@ -145,16 +145,13 @@ void Http2Session::EndHeaders(Stream& stream, bool end_stream) {
 // Counts what has come of its headers; false if all sessions together hold too much.
 bool Http2Session::Hold(Stream& stream) {
   const size_t bytes = std::min(stream.header_bytes, options_.max_header_bytes) - stream.held_bytes;
-  if (!totals_.held.Take(bytes)) return false;
+  if (!held_.Set(held_.bytes() + bytes)) return false;
   stream.held_bytes += bytes;
-  held_bytes_ += bytes;
   return true;
 }
 
 void Http2Session::Unhold(Stream& stream) {
-  const size_t bytes = std::exchange(stream.held_bytes, 0);
-  held_bytes_ -= bytes;
-  totals_.held.Give(bytes);
+  held_.Set(held_.bytes() - std::exchange(stream.held_bytes, 0));
 }
 
 void Http2Session::Dispatch(Stream& stream) {

@@ -61,7 +61,7 @@ class Http2Session final : public Session {
     bool close_connection = false;
     bool refused = false;  // answered here, without the listener
     size_t header_bytes = 0;
-    size_t held_bytes = 0;  // of those, counted in held_bytes_ and held_
+    size_t held_bytes = 0;  // of those, counted in held_
     Request request;
     std::function<void()> gone;  // in kHandler, until it is closed
     Response response;
@@ -113,7 +113,7 @@ class Http2Session final : public Session {
   size_t decoded_header_bytes_ = 0;  // of the header block that is being decoded
   size_t in_progress_ = 0;
   uint64_t body_bytes_sent_ = 0;
-  size_t held_bytes_ = 0;
+  ByteShare held_;
 
   TokenBucket idle_frames_;
   TokenBucket resets_;

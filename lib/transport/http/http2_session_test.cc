@@ -114,8 +114,7 @@ class Http2SessionTest : public ::testing::Test {
 
   void Restart() {
     recorder_.requests.clear();
-    session_ = MakeHttp2Session(options_, totals_, std::make_shared<Peer>(), recorder_, clock_,
-                                clock_.Now());
+    session_ = MakeHttp2Session(options_, totals_, peer_, recorder_, clock_, clock_.Now());
     recorder_.session = session_.get();
     recorder_.now = clock_.Now();
   }
@@ -139,6 +138,7 @@ class Http2SessionTest : public ::testing::Test {
   ByteBudget& held_ = totals_.held;
   base::FakeClock clock_;
   Recorder recorder_;
+  const std::shared_ptr<Peer> peer_ = std::make_shared<Peer>();
   std::unique_ptr<Session> session_;
 };
 
@@ -697,6 +697,8 @@ TEST_F(Http2SessionTest, BoundsWhatAllRequestsHoldTogether) {
 }
 
 TEST_F(Http2SessionTest, RefusesWhatAllConnectionsTogetherHaveNoRoomFor) {
+  options_.held_bytes_let_in = 0;
+  Restart();
   ASSERT_TRUE(held_.Take(held_.limit() - 700));
   recorder_.hold = true;
   const std::string block = Get() + Literal("a", std::string(100, 'x'));
@@ -712,6 +714,34 @@ TEST_F(Http2SessionTest, RefusesWhatAllConnectionsTogetherHaveNoRoomFor) {
   EXPECT_EQ(recorder_.requests.size(), 3u);
   session_.reset();
   EXPECT_EQ(held_.used(), held_.limit() - 700);
+}
+
+TEST_F(Http2SessionTest, OthersTakeNoRoomFromTheFirstBytesOfAConnection) {
+  const size_t others = held_.limit();
+  ASSERT_TRUE(held_.Take(others));
+  recorder_.hold = true;
+  EXPECT_EQ(Summary(Receive(Start() + Headers(1, Get()))), "");
+  EXPECT_EQ(recorder_.requests.size(), 1u);
+  EXPECT_GT(held_.used(), others) << "counted all the same";
+  std::string block = Get();
+  for (int i = 0; i < 40; ++i) block += Literal("a", std::string(100, 'x'));
+  EXPECT_EQ(Summary(Receive(Headers(3, block))), "RST_STREAM 3 7") << "more than those";
+  EXPECT_EQ(Answer(1), "HEADERS 1, DATA 1.  ");
+  EXPECT_EQ(held_.used(), others);
+}
+
+TEST_F(Http2SessionTest, OthersTakeNoRoomFromThePrivileged) {
+  ASSERT_TRUE(held_.Take(held_.limit()));
+  peer_->privileged = true;
+  options_.max_held_bytes = 10'000;
+  Restart();
+  recorder_.hold = true;
+  std::string block = Get();
+  for (int i = 0; i < 40; ++i) block += Literal("a", std::string(100, 'x'));
+  EXPECT_EQ(Summary(Receive(Start() + Headers(1, block) + Headers(3, block) + Headers(5, block))),
+            "RST_STREAM 5 7")
+      << "what one connection may hold it has";
+  EXPECT_EQ(recorder_.requests.size(), 2u);
 }
 
 TEST_F(Http2SessionTest, ARequestThatWasResetCountsUntilItsHandlerIsDone) {

@@ -43,6 +43,9 @@ struct SessionOptions {
   // The same of all connections together, and heads that haven't come whole: what doesn't fit is
   // refused, in HTTP/2 by REFUSED_STREAM, in HTTP/1.1 by 429.
   size_t max_held_bytes_in_all = 128 << 20;
+  // So many of each connection are let in all the same, and all of a privileged peer's: a probe's,
+  // or a client's that reads discovery.
+  size_t held_bytes_let_in = 4 << 10;
 
   // Without any request.
   std::chrono::milliseconds idle_timeout{90'000};
@@ -75,6 +78,11 @@ struct SessionTotals {
   ByteBudget held;
   std::atomic<uint64_t> slow_readers = 0;  // streams reset for min_read_rate
 };
+
+// How much of what a peer makes us hold is let in where there is no room (ByteShare).
+inline size_t LetIn(const SessionOptions& options, const Peer& peer) {
+  return peer.privileged ? std::numeric_limits<size_t>::max() : options.held_bytes_let_in;
+}
 
 // The stream of HTTP/2; the n-th request of an HTTP/1.1 connection.
 using StreamId = uint64_t;

@@ -24,6 +24,7 @@ void FuzzSession(const uint8_t* data, size_t size, Make make) {
   options.max_header_bytes = 512;
   options.max_dropped_body_bytes = 256;
   options.max_held_bytes_in_all = 3000;
+  options.held_bytes_let_in = 256;
   options.max_held_bytes = 2048;
   options.max_concurrent_streams = 4;
   options.max_pipelined = 2;

@@ -254,8 +254,8 @@ void Connection::Handshake(MonotonicTime now) {
 
 void Connection::Open(MonotonicTime now) {
   ConnectionInfo info{peer_address_, tls_.PeerChain(), tls_.Alpn()};
-  privileged_ = !info.certificate_chain.empty() && options_.is_privileged != nullptr &&
-                options_.is_privileged(info);
+  privileged_ = info.privileged = !info.certificate_chain.empty() &&
+                                  options_.is_privileged != nullptr && options_.is_privileged(info);
   if (over_limit_ && !privileged_ && thread_.full()) {
     // At once: as long as it lingered, it would hold a place of those that it isn't for.
     ++counts_.rejected_over_limit;

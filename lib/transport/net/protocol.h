@@ -52,8 +52,9 @@ class Channel {
 struct ConnectionInfo {
   std::string peer_address;  // "192.0.2.1:5312", "[2001:db8::1]:5312"
   std::vector<std::string>
-      certificate_chain;  // DER, leaf first, as presented and not verified; empty if none
-  std::string alpn;       // "h2", "http/1.1", or empty if the client offered none
+      certificate_chain;    // DER, leaf first, as presented and not verified; empty if none
+  std::string alpn;         // "h2", "http/1.1", or empty if the client offered none
+  bool privileged = false;  // ConnectionOptions::is_privileged says so
 };
 
 // Called on the connection's thread once TLS is established. `channel` outlives the protocol.

@@ -69,7 +69,8 @@ class LineProtocol final : public Protocol {
   void Line(const std::string& line) {
     if (line == "who") {
       out_ += info_.peer_address + " " + info_.alpn + " " +
-              std::to_string(info_.certificate_chain.size()) + "\n";
+              std::to_string(info_.certificate_chain.size()) +
+              (info_.privileged ? " privileged\n" : "\n");
     } else if (line.starts_with("big ")) {
       const size_t size = std::stoul(line.substr(4));
       std::string text = "abcdefghijklmnopqrstuvwxyz";
@@ -531,7 +532,7 @@ TEST_F(ServerTest, KeepsAReserveForThePrivileged) {
   EXPECT_EQ(Ask(five, "3"), "");
   WaitForMetric("strata_connections{protocol=\"handshake\"}", 0);
   TlsClient privileged(port_, {.certificate = &proxy});
-  EXPECT_EQ(Ask(privileged, "4"), "4\n");
+  EXPECT_THAT(Ask(privileged, "who"), HasSubstr(" privileged\n"));
 }
 
 TEST_F(ServerTest, ClosesIdleStrangersWhenConnectionsAreFull) {
