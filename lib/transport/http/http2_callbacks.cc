@@ -16,12 +16,27 @@ constexpr size_t kHeaderBomb = 4;
 // A window update is paid for by so many bytes sent; clients send one for 4 KiB at most, and one
 // for the connection.
 constexpr double kBytesPerEarnedFrame = 1024;
+// Frames that wait for the client to read, beside two for each of its streams: mostly resets of
+// what was refused, some 160 bytes each, which hold no stream.
+constexpr size_t kMaxUnread = 256;
 constexpr uint8_t kDrainPing[8] = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
 
 }  // namespace
 
 struct Http2Session::Callbacks {
   static Http2Session& Self(void* user) { return *static_cast<Http2Session*>(user); }
+
+  // Also for those that nghttp2 refuses itself, while the client hasn't acknowledged how many
+  // streams it may have.
+  static int OnBeginFrame(nghttp2_session* session, const nghttp2_frame_hd* head, void* user) {
+    Http2Session& self = Self(user);
+    if (head->type != NGHTTP2_HEADERS ||
+        nghttp2_session_get_outbound_queue_size(session) <= 2 * self.streams_.size() + kMaxUnread) {
+      return 0;
+    }
+    self.End(NGHTTP2_ENHANCE_YOUR_CALM, "reset_flood");
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+  }
 
   static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     Http2Session& self = Self(user);
@@ -188,6 +203,7 @@ struct Http2Session::Callbacks {
 nghttp2_session* Http2Session::MakeSession() {
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_session_callbacks_new(&callbacks);
+  nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, Callbacks::OnBeginFrame);
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::OnBeginHeaders);
   nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::OnHeader);
   nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, Callbacks::OnInvalidHeader);

@@ -760,6 +760,26 @@ TEST_F(Http2SessionTest, ARequestThatWasResetCountsUntilItsHandlerIsDone) {
   EXPECT_EQ(Answer(7), "HEADERS 7, DATA 7.  ");
 }
 
+TEST_F(Http2SessionTest, QueuesOnlySoManyResetsForAClientThatReadsNothing) {
+  options_.max_concurrent_streams = 10;
+  for (const bool acknowledged : {false, true}) {
+    Restart();
+    recorder_.hold = true;
+    Receive(Start() + (acknowledged ? Frame(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "") : ""));
+    const std::string cancel("\0\0\0\x08", 4);
+    size_t asked = 0;
+    for (uint32_t stream = 1; session_->wants_input() && asked < 1'000; stream += 2, ++asked) {
+      std::string in = Headers(stream, Get());
+      // Those that were reset count while their handlers run: the client may open more.
+      if (acknowledged) in += Frame(NGHTTP2_RST_STREAM, 0, stream, cancel);
+      session_->Receive(in, clock_.Now());
+    }
+    EXPECT_EQ(session_->close_reason(), "reset_flood");
+    EXPECT_EQ(recorder_.requests.size(), 10u);
+    EXPECT_LT(asked, 300u);
+  }
+}
+
 TEST_F(Http2SessionTest, CutsFloodsOfFramesThatDoNothing) {
   const std::string zero(4, '\0'), one("\0\0\0\x01", 4);
   const struct {
