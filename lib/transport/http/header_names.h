@@ -6,11 +6,18 @@
 #include <iterator>
 #include <string_view>
 
+#include "lib/transport/http/message.h"
+
 namespace strata::http {
 
 // RFC 9113 §6.5.2's measure of a field is its name, its value and this; both protocols refuse the
 // same request.
 inline constexpr size_t kHeaderOverhead = 32;
+
+// What a table of so many headers takes beyond that: it doubles when it grows.
+constexpr size_t TableBytes(size_t headers) {
+  return headers * (2 * sizeof(Header) - kHeaderOverhead);
+}
 
 // RFC 9110 §7.6.1: about this connection, not the request; and what frames or routes it. `name` is
 // in lower case.

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "lib/transport/http/header_names.h"
 #include "lib/transport/http/http1_output.h"
 #include "lib/transport/http/http1_parser.h"
 #include "lib/transport/http/response_head.h"
@@ -252,7 +253,7 @@ class Http1Session final : public Session {
     Slot& slot = slots_.emplace_back(next_id_++);
     slot.version = parser_->request().version;
     slot.is_head = parser_->request().method == "HEAD";
-    slot.held_bytes = parser_->header_bytes();
+    slot.held_bytes = parser_->header_bytes() + TableBytes(parser_->request().headers.size());
     held_bytes_ += slot.held_bytes;
     // Who waits to be asked for a body isn't, and whether it will come can't be told then (RFC 9110
     // §10.1.1; Go's server closes too).

@@ -603,6 +603,15 @@ TEST_F(Http1SessionTest, RefusesWhatAllConnectionsTogetherHaveNoRoomFor) {
   EXPECT_EQ(held_.used(), 0u);
 }
 
+TEST_F(Http1SessionTest, CountsTheTableOfManySmallHeaders) {
+  recorder_.hold = true;
+  std::string head = "GET /a HTTP/1.1\r\nHost: x\r\n";
+  for (int i = 0; i < 1'000; ++i) head += "a:\r\n";
+  Receive(head + "\r\n");
+  ASSERT_EQ(recorder_.requests.size(), 1u);
+  EXPECT_GT(held_.used(), 1'000 * sizeof(Header));
+}
+
 TEST_F(Http1SessionTest, OthersTakeNoRoomFromTheFirstBytesOfAConnection) {
   const size_t others = held_.limit();
   ASSERT_TRUE(held_.Take(others));

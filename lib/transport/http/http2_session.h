@@ -61,7 +61,7 @@ class Http2Session final : public Session {
     bool close_connection = false;
     bool refused = false;  // answered here, without the listener
     size_t header_bytes = 0;
-    size_t held_bytes = 0;  // of those, counted in held_
+    size_t held_bytes = 0;  // counted in held_
     Request request;
     std::function<void()> gone;  // in kHandler, until it is closed
     Response response;
@@ -86,8 +86,8 @@ class Http2Session final : public Session {
   void EndHeaders(Stream& stream, bool end_stream);
   void StartMeasuring(Stream& stream);
   bool TookEnough(const Stream& stream) const;
-  bool Hold(Stream& stream);
-  void Unhold(Stream& stream);
+  bool HoldHeaders(Stream& stream);
+  bool Hold(Stream& stream, size_t bytes);
   void Dispatch(Stream& stream);
   void Submit(Stream& stream, Response response);
   void Reset(Stream& stream, uint32_t error);

@@ -681,7 +681,7 @@ TEST_F(Http2SessionTest, ABodyThatComesSoonAfterItsAnswerIsNotReset) {
 }
 
 TEST_F(Http2SessionTest, BoundsWhatAllRequestsHoldTogether) {
-  options_.max_held_bytes = 1'000;
+  options_.max_held_bytes = 7'100;
   Restart();
   recorder_.hold = true;
   std::string in = Start();
@@ -696,10 +696,30 @@ TEST_F(Http2SessionTest, BoundsWhatAllRequestsHoldTogether) {
   EXPECT_EQ(recorder_.requests.size(), 5u);
 }
 
+TEST_F(Http2SessionTest, CountsWhatStreamsTakeUntilTheirAnswersAreRead) {
+  // A window without room for any body.
+  const std::string no_window("\0\4\0\0\0\0", 6);
+  const std::string open("\0\4\0\1\0\0", 6);
+  std::string in = std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, no_window);
+  for (uint32_t stream = 1; stream < 2'000; stream += 2) in += Headers(stream, Get());
+  Receive(in);
+  EXPECT_EQ(recorder_.requests.size(), 1'000u) << "what a proxy asks for at a time fits";
+  EXPECT_GT(held_.used(), 1'000u * 2'048);
+  Receive(Frame(NGHTTP2_SETTINGS, 0, 0, open));
+  EXPECT_EQ(held_.used(), 0u);
+  // Each of these is 33 bytes for the client, and a Header for us.
+  recorder_.hold = true;
+  std::string block = Get();
+  for (int i = 0; i < 1'000; ++i) block += Literal("a", "");
+  Receive(Headers(2'001, block));
+  EXPECT_EQ(recorder_.requests.size(), 1'001u);
+  EXPECT_GT(held_.used(), 1'000 * sizeof(Header));
+}
+
 TEST_F(Http2SessionTest, RefusesWhatAllConnectionsTogetherHaveNoRoomFor) {
   options_.held_bytes_let_in = 0;
   Restart();
-  ASSERT_TRUE(held_.Take(held_.limit() - 700));
+  ASSERT_TRUE(held_.Take(held_.limit() - 6'854));
   recorder_.hold = true;
   const std::string block = Get() + Literal("a", std::string(100, 'x'));
   EXPECT_EQ(Summary(Receive(Start() + Headers(1, block) + Headers(3, block) + Headers(5, block))),
@@ -713,7 +733,7 @@ TEST_F(Http2SessionTest, RefusesWhatAllConnectionsTogetherHaveNoRoomFor) {
   EXPECT_EQ(Summary(Receive(Headers(9, block))), "");
   EXPECT_EQ(recorder_.requests.size(), 3u);
   session_.reset();
-  EXPECT_EQ(held_.used(), held_.limit() - 700);
+  EXPECT_EQ(held_.used(), held_.limit() - 6'854);
 }
 
 TEST_F(Http2SessionTest, OthersTakeNoRoomFromTheFirstBytesOfAConnection) {
@@ -733,7 +753,7 @@ TEST_F(Http2SessionTest, OthersTakeNoRoomFromTheFirstBytesOfAConnection) {
 TEST_F(Http2SessionTest, OthersTakeNoRoomFromThePrivileged) {
   ASSERT_TRUE(held_.Take(held_.limit()));
   peer_->privileged = true;
-  options_.max_held_bytes = 10'000;
+  options_.max_held_bytes = 20'000;
   Restart();
   recorder_.hold = true;
   std::string block = Get();

@@ -38,7 +38,8 @@ struct SessionOptions {
   // sake of the next request; after more the connection closes (Go's maxPostHandlerReadBytes).
   // HTTP/2: so much may come before the answer (the window of a stream, which isn't opened again).
   uint32_t max_dropped_body_bytes = 256 << 10;
-  // Headers of all requests that aren't answered yet. Over it new HTTP/2 requests are refused.
+  // All requests that aren't answered yet: their headers, and in HTTP/2 what a stream takes until
+  // its answer is read. Over it new HTTP/2 requests are refused.
   size_t max_held_bytes = 16 << 20;
   // The same of all connections together, and heads that haven't come whole: what doesn't fit is
   // refused, in HTTP/2 by REFUSED_STREAM, in HTTP/1.1 by 429.

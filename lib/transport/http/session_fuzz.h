@@ -23,9 +23,9 @@ void FuzzSession(const uint8_t* data, size_t size, Make make) {
   SessionOptions options;
   options.max_header_bytes = 512;
   options.max_dropped_body_bytes = 256;
-  options.max_held_bytes_in_all = 3000;
+  options.max_held_bytes_in_all = 12'000;
   options.held_bytes_let_in = 256;
-  options.max_held_bytes = 2048;
+  options.max_held_bytes = 6000;
   options.max_concurrent_streams = 4;
   options.max_pipelined = 2;
   base::FakeClock clock;
@@ -34,7 +34,7 @@ void FuzzSession(const uint8_t* data, size_t size, Make make) {
   SessionTotals totals(options);
   ByteBudget& held = totals.held;
   // Another connection's, for some.
-  if (!held.Take((mode & 128) != 0 ? 2700 : 0)) std::abort();
+  if (!held.Take((mode & 128) != 0 ? 9000 : 0)) std::abort();
   const size_t held_before = held.used();
   auto session =
       make(options, totals, std::make_shared<const Peer>(), recorder, clock, clock.Now());
