@@ -134,7 +134,9 @@ void Connection::CheckDeadline(MonotonicTime now) {
 // One wait each for readable and writable, whenever there is use for it.
 void Connection::Arm() {
   if (state_ == State::kClosed) return;
-  const bool wants_input = state_ != State::kOpen || protocol_->wants_input();
+  // What waits is a turn's at most, unless TLS itself has answered what was read meanwhile.
+  const bool wants_input = state_ != State::kOpen ||
+                           (protocol_->wants_input() && unsent_.size() <= 2 * options_.turn_bytes);
   if (wants_input && !end_received_ && !waits_readable_) {
     waits_readable_ = true;
     ++operations_;
@@ -215,12 +217,10 @@ void Connection::Receive(std::string_view received, MonotonicTime now) {
     filled += n;
     if (result != TlsStream::Result::kOk) break;
     if (filled == buffer.size()) {
-      protocol_->Receive({buffer.data(), filled}, now);
-      data_bytes_ += std::exchange(filled, 0);
+      protocol_->Receive({buffer.data(), std::exchange(filled, 0)}, now);
     }
   }
   if (filled > 0) protocol_->Receive({buffer.data(), filled}, now);
-  data_bytes_ += filled;
   if (result == TlsStream::Result::kClosed) {
     end_received_ = true;
     protocol_->ReceiveEnd(now);
@@ -228,7 +228,8 @@ void Connection::Receive(std::string_view received, MonotonicTime now) {
     thread_.logger().Verbose(3, "TLS error", {{"peer", peer_address_}, {"err", tls_.Error()}});
     protocol_->ReceiveEnd(now);
     Linger(now);
-  } else if (wire_bytes_ > options_.max_tls_overhead + (1 + kOverheadPerByte) * data_bytes_) {
+  } else if (tls_.flooded() ||
+             wire_bytes_ > options_.max_tls_overhead + (1 + kOverheadPerByte) * tls_.data_bytes()) {
     ++counts_.tls_floods;
     Close();
   }

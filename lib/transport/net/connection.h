@@ -86,7 +86,7 @@ class Connection final : private Channel {
   size_t unsent_from_ = 0;
   size_t taken_ = 0;              // of it, in the time that ends at deadline_
   base::MonotonicTime deadline_;  // of the handshake, of lingering, or for the peer to take unsent_
-  uint64_t wire_bytes_ = 0, data_bytes_ = 0;  // received
+  uint64_t wire_bytes_ = 0;       // received
 };
 
 }  // namespace strata::net

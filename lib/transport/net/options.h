@@ -23,8 +23,7 @@ struct ConnectionOptions {
   std::chrono::seconds tcp_keepalive{180};
   // Ciphertext made in one turn of the loop; what a connection may have waiting for its socket.
   size_t turn_bytes = 64 << 10;
-  // What TLS may bring without bringing data (key updates, empty records), beside four times the
-  // data.
+  // What TLS may bring without bringing data (empty records), beside four times the data.
   size_t max_tls_overhead = 1 << 20;
   // Sent, in the clear, to a client that speaks without TLS. Empty: nothing.
   std::string answer_to_plaintext;

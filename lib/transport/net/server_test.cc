@@ -486,12 +486,19 @@ TEST_F(ServerTest, CutsTlsThatBringsNextToNothing) {
   TlsClient small(port_);
   for (int i = 0; i < 1000 && small.Write("x"); ++i) continue;
   WaitForMetric("strata_connections_rejected_total{reason=\"tls_flood\"}", 1);
-  TlsClient updates(port_);
-  for (int i = 0; i < 1000; ++i) {
-    if (SSL_key_update(updates.ssl(), SSL_KEY_UPDATE_NOT_REQUESTED) != 1) break;
-    if (SSL_do_handshake(updates.ssl()) != 1) break;
-  }
-  WaitForMetric("strata_connections{protocol=\"http/1.1\"}", 0);
+}
+
+TEST_F(ServerTest, CutsWhoChangesKeysAllTheTime) {
+  Start();
+  const auto update = [](TlsClient& client) {
+    return SSL_key_update(client.ssl(), SSL_KEY_UPDATE_REQUESTED) == 1 &&
+           SSL_do_handshake(client.ssl()) == 1;
+  };
+  TlsClient client(port_);
+  for (int i = 0; i < 32; ++i) ASSERT_TRUE(update(client));
+  EXPECT_EQ(Ask(client, "hello"), "hello\n");
+  for (int i = 0; i < 100 && update(client); ++i) continue;
+  WaitForMetric("strata_connections_rejected_total{reason=\"tls_flood\"}", 1);
 }
 
 TEST_F(ServerTest, TellsAClientThatForgetsTls) {

@@ -66,6 +66,7 @@ struct TlsStream::Bio {
 
 TlsStream::TlsStream(SSL_CTX& context, std::string& out) : out_(out), ssl_(SSL_new(&context)) {
   Attach();
+  CountKeyUpdates();
   SSL_set_accept_state(ssl_);
 }
 
@@ -85,6 +86,20 @@ void TlsStream::Attach() {
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_, bio, bio);
+}
+
+void TlsStream::CountKeyUpdates() {
+  SSL_set_msg_callback(
+      ssl_, [](int sent, int, int type, const void* message, size_t size, SSL*, void* self) {
+        if (sent != 0 || type != SSL3_RT_HANDSHAKE || size == 0 ||
+            *static_cast<const uint8_t*>(message) != SSL3_MT_KEY_UPDATE) {
+          return;
+        }
+        TlsStream& stream = *static_cast<TlsStream*>(self);
+        ++stream.key_updates_;
+        if (stream.flooded()) stream.in_ = {};
+      });
+  SSL_set_msg_callback_arg(ssl_, this);
 }
 
 TlsStream::~TlsStream() {
@@ -119,6 +134,7 @@ TlsStream::Result TlsStream::Read(std::span<char> buffer, size_t& read) {
   const int n =
       SSL_read(ssl_, buffer.data(), static_cast<int>(std::min<size_t>(buffer.size(), INT_MAX)));
   if (n > 0) read = static_cast<size_t>(n);
+  data_bytes_ += read;
   return Judge(n);
 }
 

@@ -4,6 +4,7 @@
 
 #include <openssl/types.h>
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -43,6 +44,11 @@ class TlsStream {
   // A record that says nothing. False where TLS has none that any peer takes, before 1.3: what ends
   // there ends both ways (RFC 5246 §7.2.1).
   bool Probe();
+  // The peer has changed its keys, and had us change ours, more often than any needs to (RFC 8446
+  // §5.5: once in 2^24.5 records). Each time costs more than a record with data. The rest of what
+  // was fed is dropped.
+  bool flooded() const { return key_updates_ > kKeyUpdates + data_bytes_ / kBytesPerKeyUpdate; }
+  uint64_t data_bytes() const { return data_bytes_; }  // that were read
   // Says that no more will come from us.
   void CloseNotify();
   // Gives back what OpenSSL keeps for a connection that is in use, some 34 KiB; it takes it again.
@@ -61,9 +67,11 @@ class TlsStream {
   std::vector<std::string> PeerChain() const;
 
  private:
+  static constexpr uint64_t kKeyUpdates = 32, kBytesPerKeyUpdate = 1 << 20;
   struct Bio;
 
   void Attach();
+  void CountKeyUpdates();
   Result Judge(int result);
 
   std::string& out_;
@@ -71,6 +79,8 @@ class TlsStream {
   std::string error_;
   unsigned long code_ = 0;  // NOLINT(google-runtime-int)
   bool was_plain_http_ = false;
+  uint64_t key_updates_ = 0;  // of the peer's
+  uint64_t data_bytes_ = 0;
   SSL* ssl_;
 };
 
