@@ -240,7 +240,7 @@ void Connection::Handshake(MonotonicTime now) {
     case TlsStream::Result::kOk:
       return Open(now);
     case TlsStream::Result::kWantInput:
-      // No handshake is that long: certificates are at most 100 KiB.
+      // No handshake is that long: certificates are at most 16 KiB (credentials.cc).
       if (wire_bytes_ > options_.max_tls_overhead) Close();
       return;
     case TlsStream::Result::kClosed:

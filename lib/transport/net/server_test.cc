@@ -567,6 +567,36 @@ TEST_F(ServerTest, ClosesIdleStrangersWhenConnectionsAreFull) {
   EXPECT_EQ(Ask(privileged, "5"), "5\n");
 }
 
+TEST_F(ServerTest, RefusesAChainThatIsTooLong) {
+  const PemPair pair = NewPair("client");
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new_mem_buf(pair.certificate.data(), -1),
+                                                      BIO_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> one(
+      PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> large(X509_dup(one.get()), X509_free);
+  const std::string comment(16 << 10, 'x');
+  const std::unique_ptr<ASN1_OCTET_STRING, decltype(&ASN1_OCTET_STRING_free)> text(
+      ASN1_OCTET_STRING_new(), ASN1_OCTET_STRING_free);
+  ASN1_OCTET_STRING_set(text.get(), reinterpret_cast<const unsigned char*>(comment.data()),
+                        static_cast<int>(comment.size()));
+  const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> extension(
+      X509_EXTENSION_create_by_NID(nullptr, NID_netscape_comment, 0, text.get()),
+      X509_EXTENSION_free);
+  ASSERT_EQ(X509_add_ext(large.get(), extension.get(), -1), 1);
+  ASSERT_GT(i2d_re_X509_tbs(large.get(), nullptr), 16 << 10);
+  Start();
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const auto answer = [&](int more, X509* of) {
+      TlsClient client(port_, {.certificate = &pair, .version = version, .handshake = false});
+      for (int i = 0; i < more; ++i) SSL_add1_chain_cert(client.ssl(), of);
+      return client.Handshake() ? Ask(client, "who") : "";
+    };
+    EXPECT_THAT(answer(7, one.get()), HasSubstr(" 8\n"));
+    EXPECT_EQ(answer(8, one.get()), "");
+    EXPECT_EQ(answer(1, large.get()), "");
+  }
+}
+
 TEST_F(ServerTest, TheReserveIsNotForStrangersWhoSayNothing) {
   const PemPair proxy = NewPair("front-proxy");
   options_.max_connections = 4;
