@@ -5,6 +5,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -102,19 +103,21 @@ void IoThread::Drain() {
   });
 }
 
-void IoThread::EvictIdle(Task none) {
-  executor_->Post([this, none = std::move(none)]() mutable {
+void IoThread::EvictIdle(std::function<void(bool)> done) {
+  executor_->Post([this, done = std::move(done)] {
     const base::MonotonicTime at = now();
     Connection* idlest = nullptr;
     std::optional<base::MonotonicTime> since;
-    for (const auto& connection : connections_) {
-      const auto idle = connection->idle_since(at);
+    const size_t looked_at = std::min(connections_.size(), options_.eviction_sample);
+    for (size_t i = 0; i < looked_at; ++i) {
+      Connection& connection = *connections_[next_looked_at_++ % connections_.size()];
+      const auto idle = connection.idle_since(at);
       if (!idle || (since && *idle >= *since)) continue;
       since = idle;
-      idlest = connection.get();
+      idlest = &connection;
     }
-    if (idlest == nullptr) return none();
-    idlest->Evict();
+    if (idlest != nullptr) idlest->Evict();
+    done(idlest != nullptr);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -36,9 +37,9 @@ class IoThread {
   // From any thread.
   void Adopt(int fd, std::string peer_address, bool is_ipv6, bool over_limit);
   void Drain();
-  // Closes the connection that has been idle longest (Connection::idle_since). `none` is called on
-  // the thread if there is no such.
-  void EvictIdle(Task none);
+  // Of some connections, others each time, closes the one that has been idle longest
+  // (Connection::idle_since). Then `done` is told, on the thread, whether there was such.
+  void EvictIdle(std::function<void(bool evicted)> done);
   // Closes all that are idle.
   void CloseIdle();
   size_t load() const { return load_.load(std::memory_order_relaxed); }
@@ -81,6 +82,7 @@ class IoThread {
   std::vector<Task> running_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> to_flush_, dead_;
+  size_t next_looked_at_ = 0;  // by EvictIdle
   bool draining_ = false;
   std::thread thread_;
 };

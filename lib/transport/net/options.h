@@ -25,6 +25,9 @@ struct ConnectionOptions {
   size_t turn_bytes = 64 << 10;
   // What TLS may bring without bringing data (empty records), beside four times the data.
   size_t max_tls_overhead = 1 << 20;
+  // So many are looked at for one that is idle, some 0.1 us each: whoever connects while
+  // connections are full makes us look.
+  size_t eviction_sample = 256;
   // Sent, in the clear, to a client that speaks without TLS. Empty: nothing.
   std::string answer_to_plaintext;
   // Whether a connection may stay when there are max_connections (Server), asked once its client's

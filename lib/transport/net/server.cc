@@ -165,7 +165,7 @@ bool Server::AcceptAll(const Listener& listener) {
       const int error = errno;
       ++counts_->accept_errors;
       // Without descriptors nobody dials the backend either.
-      if (error == EMFILE || error == ENFILE) EvictIdle(next_eviction_++, threads_.size());
+      if (error == EMFILE || error == ENFILE) EvictIdle();
       if (const auto now = clock_.Now(); now >= last_accept_error_ + kAcceptErrorLogInterval) {
         last_accept_error_ = now;
         logger_.Error("Can't accept connections, trying again", {{"err", std::strerror(error)}});
@@ -174,7 +174,7 @@ bool Server::AcceptAll(const Listener& listener) {
     }
     ++counts_->accepted;
     const auto open = static_cast<size_t>(counts_->open.load());
-    if (open >= options_.max_connections) EvictIdle(next_eviction_++, threads_.size());
+    if (open >= options_.max_connections) EvictIdle();
     if (open >= options_.max_connections + options_.reserved_connections) {
       ++counts_->rejected_over_limit;
       close(fd);
@@ -191,10 +191,20 @@ bool Server::AcceptAll(const Listener& listener) {
   }
 }
 
+void Server::EvictIdle() {
+  if (evictions_.load() >= std::max<size_t>(1, options_.reserved_connections)) return;
+  ++evictions_;
+  EvictIdle(next_eviction_++, threads_.size());
+}
+
 void Server::EvictIdle(size_t thread, size_t tries) {
-  if (tries == 0) return;
-  threads_[thread % threads_.size()]->EvictIdle(
-      [this, thread, tries] { EvictIdle(thread + 1, tries - 1); });
+  threads_[thread % threads_.size()]->EvictIdle([this, thread, tries](bool evicted) {
+    if (evicted || tries == 1) {
+      --evictions_;
+    } else {
+      EvictIdle(thread + 1, tries - 1);
+    }
+  });
 }
 
 void Server::StopAccepting() {

@@ -1,6 +1,7 @@
 // Listens, and gives each connection to the least loaded io thread.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -70,7 +71,9 @@ class Server {
   void AcceptLoop();
   // False if accepting should rest.
   bool AcceptAll(const Listener& listener);
-  // Closes an idle stranger's connection: of this thread, or else of one of the next.
+  // Closes an idle stranger's connection, unless as many are looked for as are let in meanwhile.
+  void EvictIdle();
+  // The same, of this thread, or else of one of the next.
   void EvictIdle(size_t thread, size_t tries);
   void RegisterMetrics(obs::Metrics& metrics);
 
@@ -85,6 +88,7 @@ class Server {
   std::vector<uint16_t> ports_;
   std::vector<std::unique_ptr<IoThread>> threads_;
   size_t next_eviction_ = 0;                 // the thread that is asked first
+  std::atomic<size_t> evictions_ = 0;        // that are under way
   size_t next_thread_ = 0;                   // among equals
   base::MonotonicTime last_accept_error_{};  // logged
   int stop_accepting_ = -1;                  // an eventfd

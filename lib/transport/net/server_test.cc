@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -26,8 +27,10 @@ using testing_support::TlsClient;
 // "faulty"; echoes any other.
 class LineProtocol final : public Protocol {
  public:
-  LineProtocol(ConnectionInfo info, Channel& channel, std::function<void(LineProtocol*)> on_hold)
-      : info_(std::move(info)), channel_(channel), on_hold_(std::move(on_hold)) {}
+  // `looks` counts how often somebody wants to know whether one is idle.
+  LineProtocol(ConnectionInfo info, Channel& channel, std::atomic<int>& looks,
+               std::function<void(LineProtocol*)> on_hold)
+      : info_(std::move(info)), channel_(channel), looks_(looks), on_hold_(std::move(on_hold)) {}
 
   void Receive(std::string_view bytes, base::MonotonicTime) override {
     in_ += bytes;
@@ -51,6 +54,7 @@ class LineProtocol final : public Protocol {
   base::MonotonicTime next_deadline() const override { return base::MonotonicTime::max(); }
   void OnDeadline(base::MonotonicTime) override {}
   std::optional<base::MonotonicTime> idle_since() const override {
+    ++looks_;
     return idle_ ? std::optional(base::MonotonicTime{}) : std::nullopt;
   }
 
@@ -93,6 +97,7 @@ class LineProtocol final : public Protocol {
 
   const ConnectionInfo info_;
   Channel& channel_;
+  std::atomic<int>& looks_;
   const std::function<void(LineProtocol*)> on_hold_;
   std::string in_, out_;
   size_t sent_ = 0;
@@ -117,7 +122,7 @@ class ServerTest : public ::testing::Test {
         absl::MutexLock lock(&mu_);
         last_chain_ = info.certificate_chain;
       }
-      return std::make_unique<LineProtocol>(std::move(info), channel,
+      return std::make_unique<LineProtocol>(std::move(info), channel, looks_,
                                             [this, &channel](LineProtocol* protocol) {
                                               absl::MutexLock lock(&mu_);
                                               held_.push_back({protocol, channel.executor()});
@@ -204,6 +209,7 @@ class ServerTest : public ::testing::Test {
   std::vector<Held> held_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> last_chain_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<Credentials> credentials_;
+  std::atomic<int> looks_ = 0;
   std::unique_ptr<Server> server_;
   uint16_t port_ = 0;
 };
@@ -565,6 +571,31 @@ TEST_F(ServerTest, ClosesIdleStrangersWhenConnectionsAreFull) {
   }
   EXPECT_EQ(Ask(busy, "4"), "4\n");
   EXPECT_EQ(Ask(privileged, "5"), "5\n");
+}
+
+TEST_F(ServerTest, LooksAtAFewConnectionsForOneThatIsIdle) {
+  options_.io_threads = 1;
+  options_.max_connections = 10;
+  options_.reserved_connections = 4;
+  options_.connection.eviction_sample = 2;
+  Start();
+  std::vector<std::unique_ptr<TlsClient>> busy;
+  for (int i = 0; i < 10; ++i) {
+    busy.push_back(std::make_unique<TlsClient>(port_));
+    EXPECT_EQ(Ask(*busy.back(), "1"), "1\n");
+  }
+  for (int i = 0; i < 10; ++i) {
+    TlsClient stranger(port_);
+    EXPECT_EQ(Ask(stranger, "2"), "");
+  }
+  EXPECT_LE(looks_, 20);
+  EXPECT_EQ(Ask(*busy[7], "idle"), "so be it\n");
+  bool in = false;
+  for (int i = 0; i < 30 && !in; ++i) {
+    TlsClient next(port_);
+    in = Ask(next, "3") == "3\n";
+  }
+  EXPECT_TRUE(in) << "those that are looked at aren't always the same";
 }
 
 TEST_F(ServerTest, RefusesAChainThatIsTooLong) {
