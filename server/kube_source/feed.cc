@@ -24,6 +24,8 @@ constexpr std::chrono::seconds kMostListTime{300};  // by a watch
 constexpr std::chrono::seconds kShortWatch{1};
 constexpr int kMostFailures = 3;
 constexpr int kExpired = 410;
+// Objects of one revision that are known to have been told; more may be told twice.
+constexpr size_t kMostTold = 10'000;
 
 obs::Counter CounterOf(obs::Metrics& metrics, records::Kind kind, const char* name,
                        const char* help) {
@@ -75,6 +77,7 @@ void Feed::List() {
   changes_.clear();
   listed_some_ = false;
   list_revision_ = 0;
+  told_.clear();
   failures_ = 0;
   if (watch_list_refused_) return ListPages("");
   ListByWatch();
@@ -216,8 +219,10 @@ void Feed::Watch() {
   began_ = clock_.Now();
   const auto least = options_.watch_time.count();
   const auto seconds = std::uniform_int_distribution<int64_t>(least, 2 * least)(random_);
+  // Where some of a revision has come, the rest may not have.
+  from_ = told_.empty() ? position_ : std::max<base::Revision>(position_ - 1, 1);
   kube::Request request = RequestFor(fmt::format(
-      "watch=1&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}", position_, seconds));
+      "watch=1&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}", from_, seconds));
   request.timeout = std::chrono::seconds(seconds) + kWatchGrace;
   api_.Stream(
       std::move(request),
@@ -238,7 +243,7 @@ bool Feed::OnData(std::string_view bytes) {
   error_ = events_.Add(
       bytes, [this](std::string_view type, const Object& object) { return Take(type, object); });
   // What came before something that can't be read counts.
-  if (position_ != before) {
+  if (position_ != before || !changes_.empty()) {
     brought_ = true;
     failures_ = 0;
     backoff_.Reset();
@@ -260,11 +265,17 @@ base::Status Feed::Take(std::string_view type, const Object& object) {
     return base::DataLossError(
         fmt::format("an event of type \"{}\" came", base::Printable(type, 40)));
   }
-  const bool again = revision == position_;
+  if (bookmark && revision == from_) return base::OkStatus();  // nothing yet
   STRATA_RETURN_IF_ERROR(Move(revision));
-  if (bookmark || again) return base::OkStatus();
-  if (!Accept(object.raw(), changes_) || !deleted) return base::OkStatus();
-  changes_.back() = records::Deleted(std::move(changes_.back().id), revision);
+  if (bookmark || !Accept(object.raw(), changes_)) return base::OkStatus();
+  records::Change& change = changes_.back();
+  std::string key = KeyOf(change.id);
+  if (told_.contains(key)) {
+    changes_.pop_back();
+    return base::OkStatus();
+  }
+  if (told_.size() < kMostTold) told_.insert(std::move(key));
+  if (deleted) change = records::Deleted(std::move(change.id), revision);
   return base::OkStatus();
 }
 
@@ -274,6 +285,7 @@ base::Status Feed::Move(base::Revision revision) {
         base::StatusCode::kAborted,
         fmt::format("the API server went back from revision {} to {}", position_, revision));
   }
+  if (revision != position_) told_.clear();
   position_ = revision;
   return base::OkStatus();
 }

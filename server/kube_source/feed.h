@@ -12,6 +12,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/revision.h"
 #include "lib/base/status.h"
+#include "lib/base/string_map.h"
 #include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
 #include "server/kube/api.h"
@@ -51,7 +52,8 @@ class Feed {
     virtual void OnListFailed(records::Kind kind, const base::Status& why) = 0;
     // The API server has begun to answer: what changes will be told.
     virtual void OnWatching(records::Kind kind) = 0;
-    // In the order of their revisions; and there is nothing else up to `position`.
+    // In the order of their revisions; and there is nothing else before `position`. At it more may
+    // come: of one transaction, events have one revision.
     virtual void OnChanges(records::Kind kind, std::vector<records::Change> changes,
                            base::Revision position) = 0;
     // Nothing is told until OnWatching. OK: its time was over.
@@ -71,7 +73,7 @@ class Feed {
   // Nothing is told any more, until List.
   void End() { ++generation_; }
 
-  // Everything up to this has been told.
+  // Everything before this has been told.
   base::Revision position() const { return position_; }
 
  private:
@@ -108,6 +110,8 @@ class Feed {
   bool listed_some_ = false;              // pages of this list were told
   base::Revision list_revision_ = 0;      // 0: it isn't known yet
   base::Revision position_ = 0;
+  base::Revision from_ = 0;  // of the watch
+  base::StringSet told_;     // objects whose change at `position_` a watch has brought
   kube::WatchEvents events_;
   base::Status error_;  // why the receiver ended the watch
   base::MonotonicTime began_;

@@ -2,6 +2,7 @@
 // said that it doesn't, and what it tells is one history of objects that can be.
 #include <cstdint>
 #include <cstdlib>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,7 @@ class Source final : public Feed::Sink {
   void OnListed(Kind, base::Revision revision) override {
     if (revision <= 0) std::abort();
     position_ = revision;
+    told_.clear();
     next_ = Next::kWatch;
   }
   void OnListFailed(Kind, const base::Status& why) override {
@@ -38,11 +40,10 @@ class Source final : public Feed::Sink {
   void OnChanges(Kind, std::vector<records::Change> changes, base::Revision position) override {
     for (const records::Change& change : changes) {
       Check(change);
-      if (change.revision <= position_) std::abort();
-      position_ = change.revision;
+      Move(change.revision);
+      if (!told_.insert(change.id.name).second) std::abort();
     }
-    if (position < position_) std::abort();
-    position_ = position;
+    Move(position);
   }
   void OnWatchEnd(Kind, const base::Status&) override {}
   void OnLost(Kind, const base::Status& why) override {
@@ -62,9 +63,16 @@ class Source final : public Feed::Sink {
     if (!kube_source::CanExist(change.id) || change.revision <= 0) std::abort();
   }
 
+  void Move(base::Revision to) {
+    if (to < position_) std::abort();
+    if (to != position_) told_.clear();
+    position_ = to;
+  }
+
   enum class Next { kNothing, kList, kWatch };
   Next next_ = Next::kList;
   base::Revision position_ = 0;
+  std::set<std::string> told_;  // at that
 };
 
 // A name and a revision that can be, unless the input has its own bytes.

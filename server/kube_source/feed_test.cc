@@ -190,17 +190,42 @@ TEST_F(FeedTest, ChangesAreToldInOrderAndOnce) {
   EXPECT_EQ(notes.lines, (Strings{"to 13 n/a@11 n/a@12 -n/a@13", "to 20"}));
 }
 
-TEST_F(FeedTest, AWatchThatEndsGoesOnWhereItStood) {
+// As of one transaction with etcd: the objects of a restore, or those under a prefix that went.
+TEST_F(FeedTest, ObjectsThatChangeAtOneRevisionAreAllTold) {
+  const std::string first = Event("ADDED", {"n", "a", "11"}),
+                    others = Event("ADDED", {"n", "b", "11"}) + Event("DELETED", {"n", "c", "11"});
+  auto at_once = Follow();
+  at_once.data(first + others);
+  EXPECT_EQ(notes.Take(), Strings{"to 11 n/a@11 n/b@11 -n/c@11"});
+  auto apart = Follow();
+  apart.data(first);
+  apart.data(others);
+  apart.data(first + others);
+  EXPECT_EQ(notes.Take(), (Strings{"to 11 n/a@11", "to 11 n/b@11 -n/c@11"}));
+}
+
+TEST_F(FeedTest, AWatchThatEndsWithinARevisionBringsTheRestByTheNext) {
   auto watch = Follow();
   watch.data(Event("ADDED", {"n", "a", "11"}));
   watch.done(Response{200, ""});
-  EXPECT_EQ(notes.Take(), (Strings{"to 11 n/a@11", "ended"}));
-  EXPECT_THAT(kube.pending[0].request.path, HasSubstr("resourceVersion=11&"));
+  auto next = kube.Take();
+  EXPECT_THAT(next.request.path, HasSubstr("resourceVersion=10&"));
+  EXPECT_TRUE(next.data(Bookmark("ImageStream", "10"))) << "of a server that is behind";
+  EXPECT_TRUE(next.data(Event("ADDED", {"n", "a", "11"}) + Event("ADDED", {"n", "b", "11"})));
+  EXPECT_EQ(notes.Take(), (Strings{"to 11 n/a@11", "ended", "to 11 n/b@11"}));
+}
+
+TEST_F(FeedTest, AWatchThatEndsGoesOnWhereItStood) {
+  auto watch = Follow();
+  watch.data(Event("ADDED", {"n", "a", "11"}) + Bookmark("ImageStream", "12"));
+  watch.done(Response{200, ""});
+  EXPECT_EQ(notes.Take(), (Strings{"to 12 n/a@11", "ended"}));
+  EXPECT_THAT(kube.pending[0].request.path, HasSubstr("resourceVersion=12&"));
   kube.Answer(Response{200, ""});
   EXPECT_TRUE(kube.pending.empty()) << "one that ends at once isn't opened again at once";
   EXPECT_GE(kube.RunTask(), std::chrono::milliseconds(400));
   auto quiet = kube.Take();
-  EXPECT_THAT(quiet.request.path, HasSubstr("resourceVersion=11&"));
+  EXPECT_THAT(quiet.request.path, HasSubstr("resourceVersion=12&"));
   clock.Advance(std::chrono::seconds(300));
   quiet.done(Response{200, ""});
   EXPECT_EQ(kube.pending.size(), 1u);
@@ -245,7 +270,9 @@ TEST_F(FeedTest, WhatCameBeforeSomethingBrokenCounts) {
   watch.done(Response{200, ""});
   EXPECT_EQ(notes.Take(), (Strings{"to 11 n/a@11", "broken"}));
   kube.RunTask();
-  EXPECT_THAT(kube.pending[0].request.path, HasSubstr("resourceVersion=11&"));
+  auto next = kube.Take();
+  next.data(Event("ADDED", {"n", "a", "11"}) + Event("ADDED", {"n", "b", "12"}));
+  EXPECT_EQ(notes.Take(), Strings{"to 12 n/b@12"});
 }
 
 TEST_F(FeedTest, WhatCantBeReadAgainAndAgainIsLost) {

@@ -39,10 +39,6 @@ reflector::Barrier::Options WithDisorder(reflector::Barrier::Options options) {
   return options;
 }
 
-std::string KeyOf(const records::Id& id) {
-  return id.ns + "/" + id.name;
-}
-
 }  // namespace
 
 KubeSource::KubeSource(std::shared_ptr<kube::Api> api, reflector::Consumer& consumer,
@@ -206,7 +202,7 @@ void KubeSource::OnChanges(Kind kind, std::vector<records::Change> changes,
       const auto ahead = resource.ahead.find(KeyOf(change.id));
       return ahead != resource.ahead.end() && change.revision <= ahead->second;
     });
-    absl::erase_if(resource.ahead, [&](const auto& ahead) { return ahead.second <= position; });
+    absl::erase_if(resource.ahead, [&](const auto& ahead) { return ahead.second < position; });
   }
   Deliver(std::move(changes));
 }
@@ -234,7 +230,7 @@ base::Status KubeSource::TakeFound(records::Change record) {
   if (!following_) return base::UnavailableError("the records are listed anew");
   Resource& resource = Of(record.id.kind);
   // What the watch has passed it has brought: this, or what came after it.
-  if (record.revision <= resource.position) return base::OkStatus();
+  if (record.revision < resource.position) return base::OkStatus();
   base::Revision& ahead = resource.ahead[KeyOf(record.id)];
   if (record.revision <= ahead) return base::OkStatus();
   if (resource.ahead.size() > kMostAhead) {

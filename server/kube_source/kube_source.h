@@ -77,7 +77,7 @@ class KubeSource final : public reflector::Source,
     bool watching = false;
     base::Status status;  // of its watch
     // Records that were read by name, by "namespace/name", at revisions that the watch hasn't come
-    // to: what it brings of them up to there is older.
+    // passed: what it brings of them up to there is older.
     base::StringMap<base::Revision> ahead;
     std::atomic<base::Revision> position = 0;  // as the feed's
     std::atomic<int64_t> heard_ms = 0;         // when the watch last brought something

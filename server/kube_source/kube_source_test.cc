@@ -310,6 +310,17 @@ TEST_F(Seeking, WhatTheWatchHasPassedIsNotBroughtBack) {
   EXPECT_EQ(holder.have, (Have{{"i", 1}, {"s", 2}}));
 }
 
+TEST_F(Seeking, WhatIsOfARevisionThatTheWatchIsWithinIsTaken) {
+  auto watches = Begin();
+  kube->tasks.clear();
+  watches.images.data(Event("ADDED", {"", "k", "15"}));
+  EXPECT_EQ(SeekAt("15"), StatusCode::kOk);
+  EXPECT_EQ(holder.have, (Have{{"i", 1}, {"j", 15}, {"k", 15}, {"s", 2}}));
+  watches.images.data(Event("DELETED", {"", "i", "15"}) + Event("ADDED", {"", "j", "15"}));
+  EXPECT_EQ(holder.have, (Have{{"j", 15}, {"k", 15}, {"s", 2}}));
+  EXPECT_EQ(holder.revision, 17) << "it was told once";
+}
+
 TEST_F(Seeking, NothingIsTakenWhileAllIsListedAnew) {
   auto watches = Begin();
   kube->tasks.clear();

@@ -72,6 +72,10 @@ base::StatusOr<records::Change> RecordOf(records::Kind kind, std::string object)
   return change;
 }
 
+std::string KeyOf(const records::Id& id) {
+  return id.ns + "/" + id.name;
+}
+
 std::string PathOf(records::Kind kind) {
   return fmt::format("/apis/{}/{}", records::kApiVersion, records::NamesOf(kind).resource);
 }

@@ -22,6 +22,9 @@ base::StatusOr<base::Revision> RevisionOf(std::string_view resource_version);
 // Whether there may be an object of that name and namespace.
 bool CanExist(const records::Id& id);
 
+// Of an object among those of its kind.
+std::string KeyOf(const records::Id& id);
+
 // Where the objects of a kind are, and where one of them is.
 std::string PathOf(records::Kind kind);
 std::string PathOf(const records::Id& id);
