@@ -189,27 +189,29 @@ void Barrier::Publish(base::Revision revision, base::Revision change, int64_t ke
 
 void Barrier::NotePassed(bool after_list) {
   const auto now = clock_.Now();
-  if (after_list) passed_.clear();
-  if (!passed_.empty() && now - passed_.back().first < kPassedInterval) {
-    passed_.back().second = published_;
+  if (after_list) {
+    passed_.clear();
+    untold_ = published_ - 1;
+  }
+  // The first is the list.
+  if (passed_.size() > 1 && now - passed_.back().since < kPassedInterval) {
+    passed_.back().last = published_;
     return;
   }
   if (passed_.size() == kMostPassed) passed_.pop_front();
-  passed_.emplace_back(now, published_);
+  passed_.push_back({now, published_, published_});
 }
 
 base::Revision Barrier::StartOf(base::Revision named) const {
   if (options_.disorder.count() == 0) return named;
   absl::MutexLock lock(&mu_);
-  const auto reached = std::find_if(passed_.begin(), passed_.end(),
-                                    [&](const auto& p) { return p.second >= named; });
+  const auto reached =
+      std::find_if(passed_.begin(), passed_.end(), [&](const auto& p) { return p.last >= named; });
   const auto before =
-      (reached == passed_.end() ? clock_.Now() : reached->first) - options_.disorder;
+      (reached == passed_.end() ? clock_.Now() : reached->since) - options_.disorder;
   const auto later =
-      std::find_if(passed_.begin(), passed_.end(), [&](const auto& p) { return p.first > before; });
-  // What came before the first of them came with a list, and can't be told again.
-  if (later == passed_.begin()) return std::min(named, passed_.empty() ? 0 : later->second - 1);
-  return std::min(named, std::prev(later)->second);
+      std::find_if(passed_.begin(), passed_.end(), [&](const auto& p) { return p.since > before; });
+  return std::min(named, later == passed_.begin() ? untold_ : std::prev(later)->first);
 }
 
 void Barrier::Detach() {

@@ -16,7 +16,6 @@
 #include <functional>
 #include <limits>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "lib/base/clock.h"
@@ -137,6 +136,11 @@ class Barrier {
     base::MonotonicTime read_at = base::MonotonicTime::max();  // when a read told the target
   };
   using Waiters = std::vector<Waiter>;
+  // What came in a short time.
+  struct Passed {
+    base::MonotonicTime since;
+    base::Revision first, last;  // of the index, at `since` and at the end
+  };
 
   bool Reached(const Target& target) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Revision complete() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -179,7 +183,9 @@ class Barrier {
   int64_t keys_ ABSL_GUARDED_BY(mu_) = 0;
   bool backend_fails_ ABSL_GUARDED_BY(mu_) = false;  // the last read or probe did
   // When the index came to which revision, where orders differ: since the last list, oldest first.
-  std::deque<std::pair<base::MonotonicTime, base::Revision>> passed_ ABSL_GUARDED_BY(mu_);
+  std::deque<Passed> passed_ ABSL_GUARDED_BY(mu_);
+  // Before the last list: what came earlier than passed_ knows can't be told again.
+  base::Revision untold_ ABSL_GUARDED_BY(mu_) = 0;
   Waiters queued_ ABSL_GUARDED_BY(mu_);        // for the next read
   Waiters in_flight_ ABSL_GUARDED_BY(mu_);     // share the read that is on its way
   Waiters reading_done_ ABSL_GUARDED_BY(mu_);  // wait for the watch

@@ -65,6 +65,32 @@ TEST_F(BarrierOfWatches, AWatchBeginsSoMuchEarlierThatNothingIsMissed) {
   EXPECT_EQ(barrier.StartOf(200), 199);
 }
 
+TEST_F(BarrierOfWatches, WhatCameSoonAfterAListIsNotTakenForIt) {
+  Barrier barrier({.disorder = std::chrono::seconds(10)}, backend, clock, metrics);
+  barrier.Publish(100, 100, 0, /*after_list=*/true);
+  clock.Advance(std::chrono::milliseconds(100));
+  Pass(barrier, 105);
+  EXPECT_EQ(barrier.StartOf(105), 99);
+}
+
+TEST_F(BarrierOfWatches, WhatCameInAShortTimeIsToldAgainFromItsBeginning) {
+  Barrier barrier({.disorder = std::chrono::seconds(10)}, backend, clock, metrics);
+  Pass(barrier, 100, /*after_list=*/true);
+  barrier.Publish(110, 110, 0, /*after_list=*/false);
+  clock.Advance(std::chrono::milliseconds(400));
+  barrier.Publish(120, 120, 0, /*after_list=*/false);
+  clock.Advance(std::chrono::milliseconds(9'800));
+  Pass(barrier, 130);
+  EXPECT_EQ(barrier.StartOf(130), 110) << "120 came in the ten seconds before";
+}
+
+TEST_F(BarrierOfWatches, WhatIsForgottenIsNotToldAgain) {
+  Barrier barrier({.disorder = std::chrono::seconds(10)}, backend, clock, metrics);
+  Pass(barrier, 100, /*after_list=*/true);
+  for (Revision revision = 101; revision < 2'000; ++revision) Pass(barrier, revision);
+  EXPECT_EQ(barrier.StartOf(150), 99);
+}
+
 TEST_F(BarrierOfWatches, AWatchBeginsWhereItEndedIfThereIsOneOrder) {
   Barrier barrier({}, backend, clock, metrics);
   Pass(barrier, 100, /*after_list=*/true);
