@@ -1,5 +1,7 @@
 #include "storage/rpc/maintenance.h"
 
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
@@ -112,10 +114,12 @@ ServerUnaryReactor* MaintenanceService::HashKV(CallbackServerContext* context,
 namespace {
 
 // Sends a snapshot in pieces and its SHA-256 behind it, as etcd does (v3rpc/maintenance.go). The
-// copy is made on a thread of its own, for it waits on the disk.
+// copy is made on a thread of its own, for it waits on the disk; then that thread looks whether the
+// client takes what it asked for.
 class SnapshotStream final : public grpc::ServerWriteReactor<pb::SnapshotResponse> {
  public:
-  SnapshotStream(const engine::Store& store, const Identity& identity, std::atomic<bool>& busy)
+  SnapshotStream(const engine::Store& store, const Identity& identity, std::atomic<bool>& busy,
+                 CallbackServerContext& context, absl::Duration patience)
       : store_(store), busy_(busy), digest_(EVP_MD_CTX_new()) {
     if (busy_.exchange(true)) {
       Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "another snapshot is being sent"});
@@ -124,7 +128,11 @@ class SnapshotStream final : public grpc::ServerWriteReactor<pb::SnapshotRespons
     identity.Fill(response_.mutable_header(), store.revision());
     response_.set_version(kStorageVersion);
     EVP_DigestInit_ex2(digest_.get(), EVP_sha256(), nullptr);
-    if (auto thread = base::StartThread([this] { Copy(); }); thread.ok()) {
+    auto thread = base::StartThread([this, &context, patience, progress = progress_] {
+      Copy();
+      WatchOver(context, *progress, patience);
+    });
+    if (thread.ok()) {
       copying_ = *std::move(thread);
     } else {
       End({grpc::StatusCode::RESOURCE_EXHAUSTED,
@@ -135,10 +143,18 @@ class SnapshotStream final : public grpc::ServerWriteReactor<pb::SnapshotRespons
 
   void OnWriteDone(bool ok) override {
     if (!ok) return End(grpc::Status::CANCELLED);
+    {
+      absl::MutexLock lock(&progress_->mu);
+      ++progress_->taken;
+    }
     Next();
   }
   void OnDone() override {
-    // gRPC may call this from within the copying thread's own last call.
+    {
+      absl::MutexLock lock(&progress_->mu);
+      progress_->over = true;
+    }
+    // gRPC may call this from within a call of that thread.
     if (copying_.get_id() == std::this_thread::get_id()) {
       copying_.detach();
     } else if (copying_.joinable()) {
@@ -150,6 +166,13 @@ class SnapshotStream final : public grpc::ServerWriteReactor<pb::SnapshotRespons
  private:
   static constexpr size_t kPiece = 64 << 10;
 
+  // Outlives the stream, which may end while its own thread still looks.
+  struct Progress {
+    absl::Mutex mu;
+    uint64_t taken ABSL_GUARDED_BY(mu) = 0;  // pieces
+    bool over ABSL_GUARDED_BY(mu) = false;
+  };
+
   void Copy() {
     auto snapshot = store_.TakeSnapshot();
     auto size = snapshot.ok() ? (*snapshot)->size() : snapshot.status();
@@ -157,6 +180,19 @@ class SnapshotStream final : public grpc::ServerWriteReactor<pb::SnapshotRespons
     snapshot_ = *std::move(snapshot);
     size_ = *size;
     Next();
+  }
+
+  static void WatchOver(CallbackServerContext& context, Progress& progress,
+                        absl::Duration patience) {
+    {
+      absl::MutexLock lock(&progress.mu);
+      for (uint64_t before = ~uint64_t{0}; before != progress.taken;) {
+        before = progress.taken;
+        if (progress.mu.AwaitWithTimeout(absl::Condition(&progress.over), patience)) return;
+      }
+    }
+    // The stream waits for this thread, and the context for the stream.
+    context.TryCancel();
   }
 
   // The way is free for the next one before the client knows that this one has ended.
@@ -191,14 +227,15 @@ class SnapshotStream final : public grpc::ServerWriteReactor<pb::SnapshotRespons
   std::unique_ptr<engine::Snapshot> snapshot_;
   int64_t size_ = 0, sent_ = 0;
   pb::SnapshotResponse response_;
+  const std::shared_ptr<Progress> progress_ = std::make_shared<Progress>();
   std::thread copying_;
 };
 
 }  // namespace
 
 grpc::ServerWriteReactor<pb::SnapshotResponse>* MaintenanceService::Snapshot(
-    CallbackServerContext* /*context*/, const pb::SnapshotRequest* /*request*/) {
-  return new SnapshotStream(store_, identity_, snapshotting_);
+    CallbackServerContext* context, const pb::SnapshotRequest* /*request*/) {
+  return new SnapshotStream(store_, identity_, snapshotting_, *context, snapshot_patience_);
 }
 
 ServerUnaryReactor* MaintenanceService::Defragment(CallbackServerContext* context,

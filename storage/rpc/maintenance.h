@@ -1,6 +1,8 @@
 // Looking after the store: status, alarms, hashes, snapshots, defragmentation.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <atomic>
 
 #include "proto/etcd/rpc.grpc.pb.h"
@@ -16,8 +18,11 @@ inline constexpr char kStorageVersion[] = "3.6.0";
 
 class MaintenanceService final : public etcdserverpb::Maintenance::CallbackService {
  public:
-  MaintenanceService(engine::Store& store, const Identity& identity)
-      : store_(store), identity_(identity) {}
+  // A snapshot whose client takes nothing for `snapshot_patience` is given up, since there is one
+  // at a time.
+  MaintenanceService(engine::Store& store, const Identity& identity,
+                     absl::Duration snapshot_patience)
+      : store_(store), identity_(identity), snapshot_patience_(snapshot_patience) {}
 
   grpc::ServerUnaryReactor* Alarm(grpc::CallbackServerContext* context,
                                   const etcdserverpb::AlarmRequest* request,
@@ -42,6 +47,7 @@ class MaintenanceService final : public etcdserverpb::Maintenance::CallbackServi
 
   engine::Store& store_;
   const Identity identity_;
+  const absl::Duration snapshot_patience_;
   std::atomic<bool> snapshotting_ = false;
 };
 

@@ -44,7 +44,7 @@ struct Server::Services {
                   return server.options_.advertise_urls.empty() ? server.urls()
                                                                 : server.options_.advertise_urls;
                 }),
-        maintenance(store, identity),
+        maintenance(store, identity, server.options_.snapshot_patience),
         auth(store, identity) {}
 
   const CallMetrics calls;

@@ -49,6 +49,8 @@ struct Options {
   int max_concurrent_streams = 4096;
   std::string member_name = "default";
   WatchOptions watch{};
+  // How long a client of a snapshot may take nothing before others may have one.
+  absl::Duration snapshot_patience = absl::Minutes(1);
   // Takes connections that speak HTTP/1.1, of those without TLS, and owns them; must be callable as
   // long as the server listens. Null: they are gRPC's to refuse.
   std::function<void(int socket, const sockaddr* peer, socklen_t size)> http{};

@@ -283,6 +283,28 @@ TEST_F(ServerTest, SendsASnapshotWithItsDigestOneAtATime) {
   EXPECT_TRUE(last.ok()) << last.error_message();
 }
 
+TEST_F(ServerTest, ASnapshotWhoseClientTakesNothingIsGivenUp) {
+  Start({.snapshot_patience = absl::Milliseconds(200)});
+  const auto maintenance = pb::Maintenance::NewStub(channel_);
+  grpc::ClientContext idle;
+  Limit(idle);
+  const auto stream = maintenance->Snapshot(&idle, {});
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  // The client may hear of it first.
+  grpc::Status last;
+  for (int i = 0; i < 100 && (i == 0 || !last.ok()); ++i) {
+    grpc::ClientContext context;
+    Limit(context);
+    const auto other = maintenance->Snapshot(&context, {});
+    pb::SnapshotResponse piece;
+    while (other->Read(&piece)) {
+    }
+    last = other->Finish();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(last.ok()) << last.error_message();
+}
+
 TEST_F(ServerTest, ASnapshotThatIsDeniedAThreadSaysSoAndLeavesTheWayFree) {
   Start();
   const auto maintenance = pb::Maintenance::NewStub(channel_);
