@@ -38,6 +38,17 @@ base::Status WrongKind(std::string_view kind) {
       fmt::format("an object of kind \"{}\" came", base::Printable(kind, 60)));
 }
 
+base::Status UnknownEvent(std::string_view type) {
+  return base::DataLossError(
+      fmt::format("an event of type \"{}\" came", base::Printable(type, 40)));
+}
+
+base::StatusOr<base::Revision> RevisionOfObject(const kube::WatchEvents::Object& object) {
+  meta::AnyObject any;
+  if (!any.ParseFromString(object.raw())) return base::DataLossError("a malformed object");
+  return RevisionOf(any.metadata().resource_version());
+}
+
 // Whether an API server that answers so has no such lists: it may not know the parameters, or have
 // them turned off.
 bool RefusesWatchLists(int status) {
@@ -77,6 +88,7 @@ void Feed::List() {
   changes_.clear();
   listed_some_ = false;
   list_revision_ = 0;
+  newest_listed_ = 1;
   told_.clear();
   failures_ = 0;
   if (watch_list_refused_) return ListPages("");
@@ -114,8 +126,18 @@ base::Status Feed::TakeInitial(std::string_view type, const Object& object) {
     STRATA_ASSIGN_OR_RETURN(list_revision_, RevisionOf(bookmark.metadata().resource_version()));
     return base::CancelledError("all has come");
   }
-  if (type != "ADDED") return base::DataLossError("a change among what there is");
-  Accept(object.raw(), changes_);
+  if (type == "MODIFIED" || type == "DELETED") {
+    // Changes come behind all that there was, and before the end of it is said (client-go
+    // reflector.go handleAnyWatch): the list is of the revision before, and the watch brings them.
+    STRATA_ASSIGN_OR_RETURN(const base::Revision revision, RevisionOfObject(object));
+    if (revision <= newest_listed_)
+      return base::DataLossError("a change of a revision that was listed in part");
+    list_revision_ = revision - 1;
+    return base::CancelledError("all has come");
+  }
+  if (type != "ADDED") return UnknownEvent(type);
+  if (Accept(object.raw(), changes_))
+    newest_listed_ = std::max(newest_listed_, changes_.back().revision);
   if (static_cast<int64_t>(changes_.size()) >= options_.page_size) Flush();
   return base::OkStatus();
 }
@@ -255,16 +277,10 @@ bool Feed::OnData(std::string_view bytes) {
 base::Status Feed::Take(std::string_view type, const Object& object) {
   if (object.type_meta().kind() != records::NamesOf(kind_).name)
     return WrongKind(object.type_meta().kind());
-  meta::AnyObject any;
-  if (!any.ParseFromString(object.raw())) return base::DataLossError("a malformed object");
-  STRATA_ASSIGN_OR_RETURN(const base::Revision revision,
-                          RevisionOf(any.metadata().resource_version()));
+  STRATA_ASSIGN_OR_RETURN(const base::Revision revision, RevisionOfObject(object));
   const bool deleted = type == "DELETED";
   const bool bookmark = type == "BOOKMARK";
-  if (!deleted && !bookmark && type != "ADDED" && type != "MODIFIED") {
-    return base::DataLossError(
-        fmt::format("an event of type \"{}\" came", base::Printable(type, 40)));
-  }
+  if (!deleted && !bookmark && type != "ADDED" && type != "MODIFIED") return UnknownEvent(type);
   if (bookmark && revision == from_) return base::OkStatus();  // nothing yet
   STRATA_RETURN_IF_ERROR(Move(revision));
   if (bookmark || !Accept(object.raw(), changes_)) return base::OkStatus();

@@ -109,6 +109,7 @@ class Feed {
   std::vector<records::Change> changes_;  // of a page, or of what a watch has just brought
   bool listed_some_ = false;              // pages of this list were told
   base::Revision list_revision_ = 0;      // 0: it isn't known yet
+  base::Revision newest_listed_ = 1;      // of the objects that a watch has listed
   base::Revision position_ = 0;
   base::Revision from_ = 0;  // of the watch
   base::StringSet told_;     // objects whose change at `position_` a watch has brought

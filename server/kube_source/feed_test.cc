@@ -96,6 +96,27 @@ TEST_F(FeedTest, AListIsAWatchThatBeginsWithWhatThereIs) {
               HasSubstr("?watch=1&allowWatchBookmarks=true&resourceVersion=9&timeoutSeconds="));
 }
 
+TEST_F(FeedTest, AListEndsWhereAChangeComesAndTheWatchBringsIt) {
+  const std::string modified = Event("MODIFIED", {"n", "a", "5"}),
+                    deleted = Event("DELETED", {"n", "b", "6"});
+  feed.List();
+  auto list = kube.Take();
+  EXPECT_FALSE(list.data(Event("ADDED", {"n", "a", "3"}) + Event("ADDED", {"n", "b", "2"}) +
+                         modified + deleted + Bookmark("ImageStream", "7", true)));
+  list.done(Response{200, ""});
+  EXPECT_EQ(notes.Take(), (Strings{"page n/a@3 n/b@2", "listed 4"}));
+  feed.Watch();
+  auto watch = kube.Take();
+  EXPECT_THAT(watch.request.path, HasSubstr("&resourceVersion=4&"));
+  watch.data(modified + deleted);
+  EXPECT_EQ(notes.Take(), Strings{"to 6 n/a@5 -n/b@6"});
+  feed.List();
+  kube.Bring(Event("ADDED", {"n", "c", "7"}) + Event("DELETED", {"n", "a", "7"}), SIZE_MAX / 2);
+  EXPECT_EQ(notes.Take(), Strings{"list failed"}) << "the revision has come in part";
+  feed.List();
+  EXPECT_THAT(kube.Take().request.path, HasSubstr("sendInitialEvents")) << "it isn't given up";
+}
+
 TEST_F(FeedTest, WhereThatIsRefusedItIsPages) {
   const base::StatusOr<Response> refusals[] = {
       Response{400, ""}, Response{404, ""},
