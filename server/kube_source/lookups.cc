@@ -70,11 +70,13 @@ void Lookups::Seek(const std::vector<records::Id>& ids, const Done& done) {
         known = base::ResourceExhaustedError("too many records are read by name already");
         break;
       }
-      at = names_.emplace(key, Name{id, {}, clock_.Now()}).first;
+      at = names_.emplace(key, Name{.id = id, .since = clock_.Now()}).first;
       waiting_.push_back(key);
     }
     ++seeking->left;
-    at->second.seekers.push_back(seeking);
+    Name& name = at->second;
+    const bool too_old = name.asked && clock_.Now() - name.since >= options_.absent_time;
+    (too_old ? name.behind : name.seekers).push_back(seeking);
   }
   names_in_all_.Set(static_cast<double>(names_.size()));
   Settle(*seeking, known);
@@ -98,6 +100,7 @@ void Lookups::SendMore() {
       continue;
     }
     name.since = clock_.Now();
+    name.asked = true;
     ++in_flight_;
     kube::Request request;
     request.path = PathOf(name.id);
@@ -124,8 +127,13 @@ void Lookups::OnAnswer(const std::string& key, const base::StatusOr<kube::Respon
 
 void Lookups::Settle(const std::string& key, const base::Status& status) {
   const auto at = names_.find(key);
-  const Name name = std::move(at->second);
-  names_.erase(at);
+  Name name = std::move(at->second);
+  if (name.behind.empty()) {
+    names_.erase(at);
+  } else {
+    at->second = {.id = name.id, .seekers = std::move(name.behind), .since = clock_.Now()};
+    waiting_.push_back(key);
+  }
   names_in_all_.Set(static_cast<double>(names_.size()));
   const bool absent = status.code() == base::StatusCode::kNotFound;
   (status.ok() ? answers_.found : absent ? answers_.absent : answers_.error).Increment();

@@ -38,7 +38,8 @@ class Lookups {
           obs::Metrics& metrics);
 
   // Calls `done` when each of `ids` has been found or is known not to be, with whether one was. One
-  // request a name is in flight, whoever asks.
+  // request a name is in flight, whoever asks; who comes later than `absent_time` after it waits
+  // for the next.
   void Seek(const std::vector<records::Id>& ids, const Done& done);
 
  private:
@@ -50,7 +51,10 @@ class Lookups {
   };
   struct Name {
     records::Id id;
-    std::vector<std::shared_ptr<Seeking>> seekers;
+    std::vector<std::shared_ptr<Seeking>> seekers{};
+    // Who came when the answer that is awaited was too old for them: it is asked for again.
+    std::vector<std::shared_ptr<Seeking>> behind{};
+    bool asked = false;
     base::MonotonicTime since;  // when it was first sought, and then, when it was asked for
   };
 

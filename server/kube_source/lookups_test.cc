@@ -78,6 +78,25 @@ TEST_F(LookupsTest, ThatThereIsNoneIsBelievedForASecondFromWhenItWasAsked) {
   EXPECT_EQ(kube.pending.size(), 1u);
 }
 
+TEST_F(LookupsTest, AnAnswerThatIsTooOldForASeekerIsNotTakenForHim) {
+  const auto first = Seek({Image("a")});
+  clock.Advance(std::chrono::milliseconds(999));
+  const auto joins = Seek({Image("a")});
+  clock.Advance(std::chrono::milliseconds(501));
+  const auto later = Seek({Image("a")}), with_him = Seek({Image("a")});
+  EXPECT_EQ(kube.pending.size(), 1u) << "one at a time";
+  kube.Answer(Absent("a"));
+  EXPECT_EQ(*first, Codes{StatusCode::kOk});
+  EXPECT_EQ(*joins, Codes{StatusCode::kOk});
+  EXPECT_TRUE(later->empty());
+  ASSERT_EQ(kube.pending.size(), 1u);
+  kube.Answer(Found({"", "a", "7"}));
+  EXPECT_EQ(*later, Codes{StatusCode::kOk});
+  EXPECT_EQ(*with_him, Codes{StatusCode::kOk});
+  EXPECT_EQ(found, std::vector<std::string>{"a@7"});
+  EXPECT_TRUE(kube.pending.empty());
+}
+
 TEST_F(LookupsTest, SoManyAreAskedForAtATimeAndSoManyWait) {
   const auto all = Seek({Image("a"), Image("b"), Image("c"), Image("d")});
   EXPECT_EQ(kube.pending.size(), 2u);
