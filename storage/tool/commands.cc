@@ -5,10 +5,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -181,17 +179,19 @@ int Dump(const DumpFlags& flags, RecordStore& store, const base::Clock& clock) {
   DumpOptions options = flags.options;
   if (!flags.kind.empty()) options.kind = Kinds().at(flags.kind);
   options.format = flags.format == "json" ? Format::kJson : Format::kYaml;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
-      flags.file.empty() ? nullptr : std::fopen(flags.file.c_str(), "wbe"),
-      [](std::FILE* open) { return std::fclose(open); });
-  if (!flags.file.empty() && file == nullptr)
-    return Fail(fmt::format("--file: {}: {}", flags.file, std::strerror(errno)));
+  std::unique_ptr<OutputFile> file;  // null: stdout
+  if (!flags.file.empty()) {
+    auto made = OutputFile::Make(flags.file);
+    if (!made.ok()) return Fail(fmt::format("--file: {}", base::Message(made.status())));
+    file = *std::move(made);
+  }
   Console console(clock);
-  Output output(file != nullptr ? file.get() : stdout, flags.gzip);
+  Output output(file != nullptr ? file->stream() : stdout, flags.gzip);
   DumpCounts counts;
   base::Status status = flags.raw ? DumpRaw(store, flags.key_prefix, output).status()
                                   : tool::Dump(store, options, output, console, counts);
   if (status.ok()) status = output.Finish();
+  if (status.ok() && file != nullptr) status = file->Keep();
   if (counts.unreadable > 0) console.Line(fmt::format("{} unreadable records", counts.unreadable));
   if (!status.ok()) return Fail(base::Message(status));
   return counts.unreadable == 0 ? 0 : kFailed;
@@ -217,7 +217,10 @@ void AddDump(CLI::App& app, int& exit_code) {
                     "each, in base64");
   command->add_option("--key-prefix", flags->key_prefix, "With --raw: only keys that begin with it")
       ->type_name("PREFIX");
-  command->add_option("--file", flags->file, "Where to; else stdout")->type_name("FILE");
+  command
+      ->add_option("--file", flags->file,
+                   "Where to; else stdout. It is there when it is whole, for its owner alone")
+      ->type_name("FILE");
   auto connect = AddConnectFlags(*command, false);
   command->callback([flags, connect, &exit_code] {
     exit_code = WithStore(*connect, [&](Connection& connection, const base::Clock& clock) {

@@ -1,19 +1,25 @@
 // The command lines of load, dump and get: what they print, and what they exit with.
 #include "storage/tool/commands.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "storage/command_line/parse.h"
+#include "storage/tool/output.h"
+#include "test/support/full_disk.h"
 #include "test/support/temp_dir.h"
 
 namespace strata::tool {
@@ -121,6 +127,54 @@ TEST_F(Commands, TakeFilesBehindTheirFlags) {
                              "deploy/samples/rbac.yaml", "--namespace=ns"});
   EXPECT_EQ(loaded.exit_code, 0) << loaded.err;
   EXPECT_EQ(Run({"dump", "--data-dir=DIR/store", "imagestreams"}).exit_code, 0);
+}
+
+// It may hold what --raw writes, secrets of a cluster among it.
+TEST_F(Commands, ADumpIsItsOwnersAloneAndThereWhenItIsWhole) {
+  const fs::path file = directory_ / "dump";
+  const auto text = [&] {
+    std::ifstream in(file);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  Run({"load", "--data-dir=DIR/store", "deploy/samples/empty.yaml"});
+  EXPECT_EQ(Run({"dump", "--data-dir=DIR/store", "--raw", "--file=DIR/dump"}).exit_code, 0);
+  EXPECT_EQ(fs::status(file).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  const std::string whole = text();
+  EXPECT_THAT(whole, HasSubstr("\"key\""));
+
+  std::ofstream(directory_ / "dump.new") << "of one that was cut off";
+  {
+    const auto cut_off = OutputFile::Make(file);
+    ASSERT_TRUE(cut_off.ok()) << cut_off.status();
+    Output output((*cut_off)->stream(), /*gzip=*/false);
+    const testing_support::FullDisk full(10);
+    EXPECT_TRUE(output.Write("more than there is room for").ok());
+    EXPECT_FALSE((*cut_off)->Keep().ok());
+  }
+  EXPECT_EQ(text(), whole);
+  EXPECT_FALSE(fs::exists(directory_ / "dump.new"));
+  EXPECT_EQ(Run({"dump", "--data-dir=DIR/store", "--file=DIR/dump"}).exit_code, 0);
+  EXPECT_THAT(text(), HasSubstr("kind: ImageStream"));
+  EXPECT_THAT(std::string(base::Message(OutputFile::Make(directory_ / "absent/dump").status())),
+              HasSubstr("absent/dump: No such file"));
+}
+
+TEST_F(Commands, ADumpIntoWhatIsNoFileIsWrittenThere) {
+  Run({"load", "--data-dir=DIR/store", "deploy/samples/empty.yaml"});
+  fs::create_symlink("/dev/stdout", directory_ / "link");
+  EXPECT_THAT(Run({"dump", "--data-dir=DIR/store", "--file=DIR/link"}).out,
+              HasSubstr("kind: ImageStream"));
+  EXPECT_TRUE(fs::is_symlink(directory_ / "link"));
+
+  const fs::path pipe = directory_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = open(pipe.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  EXPECT_EQ(Run({"dump", "--data-dir=DIR/store", "--file=DIR/pipe"}).exit_code, 0);
+  std::string read_back(1 << 16, '\0');
+  EXPECT_GT(read(reader, read_back.data(), read_back.size()), 0);
+  EXPECT_THAT(read_back, HasSubstr("kind: ImageStream"));
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  close(reader);
 }
 
 TEST_F(Commands, LoadingNothingIsAnError) {

@@ -1,12 +1,26 @@
 #include "storage/tool/output.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "storage/engine/tree/disk.h"
 
 namespace strata::tool {
+namespace {
+
+base::Status Failed(const std::string& path) {
+  return base::ResourceExhaustedError(fmt::format("{}: {}", path, std::strerror(errno)));
+}
+
+}  // namespace
 
 class Output::Gzip {
  public:
@@ -62,6 +76,41 @@ base::Status Output::Finish() {
 base::Status Output::WriteRaw(std::string_view bytes) {
   if (std::fwrite(bytes.data(), 1, bytes.size(), file_) == bytes.size()) return base::OkStatus();
   return base::ResourceExhaustedError(fmt::format("output: {}", std::strerror(errno)));
+}
+
+base::StatusOr<std::unique_ptr<OutputFile>> OutputFile::Make(const std::string& path) {
+  struct stat status {};
+  const bool regular = lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
+  std::string beside = regular ? path + ".new" : "";
+  if (regular) unlink(beside.c_str());  // of a dump that was cut off
+  const int file = regular ? open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)
+                           : open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (file < 0) return Failed(path);
+  std::FILE* const stream = fdopen(file, "wb");
+  if (stream == nullptr) {
+    close(file);
+    return base::ResourceExhaustedError("there is no memory");
+  }
+  return std::unique_ptr<OutputFile>(new OutputFile(path, std::move(beside), stream));
+}
+
+OutputFile::OutputFile(std::string path, std::string beside, std::FILE* stream)
+    : path_(std::move(path)), beside_(std::move(beside)), stream_(stream) {}
+
+OutputFile::~OutputFile() {
+  if (stream_ != nullptr) std::fclose(stream_);
+  if (!beside_.empty()) unlink(beside_.c_str());
+}
+
+base::Status OutputFile::Keep() {
+  if (std::fflush(stream_) != 0) return Failed(path_);
+  if (!beside_.empty() && fsync(fileno(stream_)) != 0) return Failed(path_);
+  if (std::fclose(std::exchange(stream_, nullptr)) != 0) return Failed(path_);
+  if (beside_.empty()) return base::OkStatus();
+  if (rename(beside_.c_str(), path_.c_str()) != 0) return Failed(path_);
+  beside_.clear();
+  const std::string directory = std::filesystem::path(path_).parent_path();
+  return engine::tree::SyncDirectory(directory.empty() ? "." : directory);
 }
 
 }  // namespace strata::tool

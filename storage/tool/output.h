@@ -31,4 +31,27 @@ class Output {
   const std::unique_ptr<Gzip> gzip_;  // null: plain
 };
 
+// A file that is whole under its name, or isn't there, for its owner's eyes alone: it is written
+// beside, and what had the name before keeps it until Keep. What is no regular file (a pipe, a
+// device, a link such as /dev/stdout) is written as it is.
+class OutputFile {
+ public:
+  static base::StatusOr<std::unique_ptr<OutputFile>> Make(const std::string& path);
+  // Without Keep nothing is left.
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  std::FILE* stream() const { return stream_; }
+  // On the disk after this. Once, when all is written.
+  base::Status Keep();
+
+ private:
+  OutputFile(std::string path, std::string beside, std::FILE* stream);
+
+  const std::string path_;
+  std::string beside_;  // empty: there is none
+  std::FILE* stream_;   // null: closed
+};
+
 }  // namespace strata::tool
