@@ -16,6 +16,8 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <limits>
+#include <span>
 #include <string_view>
 
 #include "lib/base/owned.h"
@@ -58,6 +60,25 @@ class File {
   const int file_;
 };
 
+base::Status ReadAll(const File& from, std::span<char> bytes, const std::string& name) {
+  while (!bytes.empty()) {
+    const ssize_t got = read(from.get(), bytes.data(), bytes.size());
+    if (got < 0) return Failed(name);
+    if (got == 0) return base::DataLossError(fmt::format("{}: it was cut while it was read", name));
+    bytes = bytes.subspan(static_cast<size_t>(got));
+  }
+  return base::OkStatus();
+}
+
+base::Status WriteAll(const File& to, std::string_view bytes, const std::string& target) {
+  while (!bytes.empty()) {
+    const ssize_t put = write(to.get(), bytes.data(), bytes.size());
+    if (put < 0) return Failed(target);
+    bytes.remove_prefix(static_cast<size_t>(put));
+  }
+  return base::OkStatus();
+}
+
 // Copies `size` bytes and checks that the digest behind them is theirs.
 base::Status CopyChecked(const File& from, int64_t size, const std::string& name, const File& to,
                          const std::string& target) {
@@ -66,16 +87,17 @@ base::Status CopyChecked(const File& from, int64_t size, const std::string& name
   std::string piece(kPiece, '\0');
   for (int64_t done = 0; done < size;) {
     const auto most = std::min<int64_t>(size - done, kPiece);
-    const ssize_t got = read(from.get(), piece.data(), static_cast<size_t>(most));
-    if (got <= 0) return Failed(name);
-    EVP_DigestUpdate(digest.get(), piece.data(), static_cast<size_t>(got));
-    if (write(to.get(), piece.data(), static_cast<size_t>(got)) != got) return Failed(target);
-    done += got;
+    const std::span<char> wanted(piece.data(), static_cast<size_t>(most));
+    STRATA_RETURN_IF_ERROR(ReadAll(from, wanted, name));
+    EVP_DigestUpdate(digest.get(), wanted.data(), wanted.size());
+    STRATA_RETURN_IF_ERROR(WriteAll(to, {wanted.data(), wanted.size()}, target));
+    done += most;
   }
-  std::array<unsigned char, EVP_MAX_MD_SIZE> own{}, said{};
+  std::array<unsigned char, EVP_MAX_MD_SIZE> own{};
+  std::array<char, kDigestBytes> said{};
   EVP_DigestFinal_ex(digest.get(), own.data(), nullptr);
-  if (read(from.get(), said.data(), kDigestBytes) != kDigestBytes) return Failed(name);
-  if (own != said) return WrongChecksum(name);
+  STRATA_RETURN_IF_ERROR(ReadAll(from, said, name));
+  if (std::memcmp(own.data(), said.data(), said.size()) != 0) return WrongChecksum(name);
   return fsync(to.get()) == 0 ? base::OkStatus() : Failed(target);
 }
 
@@ -109,13 +131,18 @@ int64_t BigEndian(std::string_view bytes) {
 constexpr size_t kRevisionBytes = 17;
 using engine::kMostRevision;
 
+// What protobuf takes; no etcd takes writes of that size.
+bool IsReadable(std::string_view value) {
+  return value.size() <= static_cast<size_t>(std::numeric_limits<int>::max());
+}
+
 base::Status ImportChange(std::string_view key, std::string_view value, engine::Import& import) {
   const bool deleted = key.size() == kRevisionBytes + 1 && key.back() == 't';
   if ((key.size() != kRevisionBytes && !deleted) || BigEndian(key) < 1 ||
       BigEndian(key) > kMostRevision)
     return base::DataLossError("a revision of another form");
   mvccpb::KeyValue kv;
-  if (!kv.ParseFromArray(value.data(), static_cast<int>(value.size())))
+  if (!IsReadable(value) || !kv.ParseFromArray(value.data(), static_cast<int>(value.size())))
     return base::DataLossError(fmt::format("revision {} can't be read", BigEndian(key)));
   engine::KeyValue change;
   change.key = kv.key();
@@ -131,6 +158,7 @@ base::Status ImportChange(std::string_view key, std::string_view value, engine::
 // leasepb.Lease: ID = 1, TTL = 2.
 base::Status ImportLease(std::string_view key, std::string_view value, engine::Import& import) {
   int64_t ttl = 0;
+  if (!IsReadable(value)) return base::DataLossError("a lease of another form");
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(value.data()),
                                             static_cast<int>(value.size()));
   while (const uint32_t tag = in.ReadTag()) {
@@ -142,8 +170,8 @@ base::Status ImportLease(std::string_view key, std::string_view value, engine::I
   return import.AddLease(BigEndian(key), ttl);
 }
 
-base::StatusOr<Restored> ImportEtcd(const File& from, int64_t size, const std::string& file,
-                                    const std::string& directory) {
+base::StatusOr<base::Revision> ImportEtcd(const File& from, int64_t size, const std::string& file,
+                                          const std::string& directory) {
   const Mapping mapping(from, size + kDigestBytes);
   if (!mapping.ok()) return Failed(file);
   const std::string_view bytes = mapping.bytes().substr(0, static_cast<size_t>(size));
@@ -173,13 +201,14 @@ base::StatusOr<Restored> ImportEtcd(const File& from, int64_t size, const std::s
           compacted = std::clamp(BigEndian(value), compacted, kMostRevision);
         return base::OkStatus();
       })));
-  STRATA_ASSIGN_OR_RETURN(const base::Revision revision, import->Finish(compacted));
-  return Restored{revision, size};
+  return import->Finish(compacted);
 }
 
 // What `look` gives, in a process of its own: LMDB believes what its pages say, and those of a
-// hostile file can end the process that reads them.
-base::StatusOr<base::Revision> Apart(const std::function<base::StatusOr<base::Revision>()>& look) {
+// hostile file can end the process that reads them, as can a mapped file that is cut meanwhile or
+// whose disk fails. That is `damaged`.
+base::StatusOr<base::Revision> Apart(const std::function<base::StatusOr<base::Revision>()>& look,
+                                     const std::string& damaged) {
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return Failed("pipe");
   const pid_t child = fork();
@@ -206,7 +235,7 @@ base::StatusOr<base::Revision> Apart(const std::function<base::StatusOr<base::Re
   const size_t space = said.find(' ');
   int code = 0;
   if (space == std::string::npos || !absl::SimpleAtoi(said.substr(0, space), &code))
-    return base::DataLossError("its pages are damaged");
+    return base::DataLossError(damaged);
   return base::Error(static_cast<base::StatusCode>(code), said.substr(space + 1));
 }
 
@@ -225,23 +254,27 @@ base::StatusOr<Restored> Fill(const std::string& file, const std::string& direct
   std::array<char, 64> head{};
   if (pread(from.get(), head.data(), head.size(), 0) < 0) return Failed(file);
   if (IsBolt({head.data(), head.size()})) {
-    STRATA_ASSIGN_OR_RETURN(Restored imported, ImportEtcd(from, size, file, directory));
-    STRATA_ASSIGN_OR_RETURN(imported.revision, engine::Refound(directory, options.bump_revision));
+    STRATA_RETURN_IF_ERROR(Apart([&] { return ImportEtcd(from, size, file, directory); },
+                                 fmt::format("{}: its pages can't be read", file))
+                               .status());
+    STRATA_ASSIGN_OR_RETURN(const auto at, engine::Refound(directory, options.bump_revision));
     STRATA_RETURN_IF_ERROR(OpenAndVerify(directory, clock));
-    return imported;
+    return Restored{at, size};
   }
   const std::string target = directory + "/" + engine::kStoreFile;
   const File to(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC);
   STRATA_RETURN_IF_ERROR(to.status());
   STRATA_RETURN_IF_ERROR(CopyChecked(from, size, file, to, target));
 
-  const auto revision = Apart([&]() -> base::StatusOr<base::Revision> {
-    STRATA_RETURN_IF_ERROR(OpenAndVerify(directory, clock));
-    STRATA_ASSIGN_OR_RETURN(const auto at, engine::Refound(directory, options.bump_revision));
-    // What was written has put the other of LMDB's two head pages in force.
-    STRATA_RETURN_IF_ERROR(OpenAndVerify(directory, clock));
-    return at;
-  });
+  const auto revision = Apart(
+      [&]() -> base::StatusOr<base::Revision> {
+        STRATA_RETURN_IF_ERROR(OpenAndVerify(directory, clock));
+        STRATA_ASSIGN_OR_RETURN(const auto at, engine::Refound(directory, options.bump_revision));
+        // What was written has put the other of LMDB's two head pages in force.
+        STRATA_RETURN_IF_ERROR(OpenAndVerify(directory, clock));
+        return at;
+      },
+      "its pages are damaged");
   // What isn't the snapshot's fault is the disk's.
   if (absl::IsInternal(revision.status()) || absl::IsResourceExhausted(revision.status()))
     return base::Annotate(revision.status(), directory);

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cerrno>
 #include <climits>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -21,6 +22,7 @@
 
 #include "lib/obs/log.h"
 #include "storage/engine/store.h"
+#include "test/support/full_disk.h"
 #include "test/support/temp_dir.h"
 
 // How many syncs of files succeed before all fail, in this process and those that it forks.
@@ -31,8 +33,12 @@ static std::atomic<int>& SyncsThatSucceed() {
   return *left;
 }
 
+// A file that is cut at the next sync; null: none.
+static const char* cut_at_sync = nullptr;
+
 // In libc's place, for LMDB too.
 extern "C" int fdatasync(int file) {
+  if (cut_at_sync != nullptr && truncate(cut_at_sync, 0) != 0) abort();
   if (SyncsThatSucceed().fetch_sub(1) > 0) return static_cast<int>(syscall(SYS_fdatasync, file));
   errno = EIO;
   return -1;
@@ -233,6 +239,24 @@ TEST_F(Restores, NothingIsRestoredByADiskThatFails) {
     }
     EXPECT_GT(failed, 5);
   }
+}
+
+TEST_F(Restores, WhatHasNoRoomIsSaidToHaveNone) {
+  const std::string saved = WithDigest(Saved());
+  std::ofstream(root / "file", std::ios::binary) << saved;
+  const testing_support::FullDisk full(10'000);
+  const auto restored = Restore(root / "file", root / "restored", {}, clock);
+  EXPECT_THAT(std::string(base::Message(restored.status())), HasSubstr(": File too large"));
+}
+
+// Its pages are mapped: to read them ends the process that does.
+TEST_F(Restores, AnEtcdsSnapshotThatIsCutWhileItIsReadIsRefused) {
+  std::ifstream file("test/fuzz/corpus/storage_tool_bolt/etcd.db", std::ios::binary);
+  const std::string etcds{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const std::string path = root / "file";
+  cut_at_sync = path.c_str();
+  EXPECT_THAT(Refusal(WithDigest(etcds)), HasSubstr("its pages can't be read"));
+  cut_at_sync = nullptr;
 }
 
 TEST_F(Restores, NothingIsOverwritten) {
