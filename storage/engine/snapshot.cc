@@ -71,7 +71,13 @@ base::Status Settle(const std::string& directory) {
 }
 
 base::StatusOr<std::unique_ptr<Snapshot>> Snapshot::Create(const std::string& directory) {
-  const int file = open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  int file = open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  // NFS and FUSE have none without a name.
+  if (file < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+    std::string path = directory + "/snapshot.XXXXXX";
+    file = mkostemp(path.data(), O_CLOEXEC);
+    if (file >= 0) unlink(path.c_str());
+  }
   if (file < 0) return Failed("making");
   return std::unique_ptr<Snapshot>(new Snapshot(file));
 }

@@ -1,5 +1,6 @@
 #include "storage/tool/restore.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
@@ -11,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <climits>
+#include <cstdarg>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -41,6 +43,22 @@ extern "C" int fdatasync(int file) {
   if (cut_at_sync != nullptr && truncate(cut_at_sync, 0) != 0) abort();
   if (SyncsThatSucceed().fetch_sub(1) > 0) return static_cast<int>(syscall(SYS_fdatasync, file));
   errno = EIO;
+  return -1;
+}
+
+// Files without names are denied, as by NFS.
+static bool files_have_names = false;
+
+// In the place of libc's open.
+extern "C" int Open(const char* path, int flags, ...) __asm__("open");
+extern "C" int Open(const char* path, int flags, ...) {
+  va_list rest;
+  va_start(rest, flags);
+  const auto mode = va_arg(rest, unsigned);
+  va_end(rest);
+  if (!files_have_names || (flags & O_TMPFILE) != O_TMPFILE)
+    return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+  errno = EOPNOTSUPP;
   return -1;
 }
 
@@ -257,6 +275,19 @@ TEST_F(Restores, AnEtcdsSnapshotThatIsCutWhileItIsReadIsRefused) {
   cut_at_sync = path.c_str();
   EXPECT_THAT(Refusal(WithDigest(etcds)), HasSubstr("its pages can't be read"));
   cut_at_sync = nullptr;
+}
+
+TEST_F(Restores, ASnapshotIsTakenWhereFilesHaveToHaveNames) {
+  files_have_names = true;
+  const auto store = Open(root / "store");
+  EXPECT_TRUE(store->Put({.key = "/k", .value = "v"}).ok());
+  const auto snapshot = store->TakeSnapshot();
+  files_have_names = false;
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+  for (const auto& entry : fs::directory_iterator(root / "store"))
+    EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr("snapshot")));
+  const auto bytes = (*snapshot)->Read(0, static_cast<size_t>(*(*snapshot)->size()));
+  EXPECT_TRUE(From(WithDigest(*bytes)).ok());
 }
 
 TEST_F(Restores, NothingIsOverwritten) {
