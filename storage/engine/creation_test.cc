@@ -114,5 +114,31 @@ TEST(Creation, OfAnothersHistoryThatWasCutOffIsNoStore) {
   EXPECT_THAT(OpenSays(dir.path()), HasSubstr("the store was never finished"));
 }
 
+// The deletions that came last are gone from it, and somebody saw their revisions.
+TEST(Creation, OfAHistoryWhoseEndWasCompactedGoesOnBehindIt) {
+  testing_support::TempDir dir;
+  {
+    auto import = Import::Create(dir.path());
+    ASSERT_TRUE(import.ok()) << import.status();
+    ASSERT_TRUE(
+        (*import)
+            ->Add({.key = "k", .value = "v", .create_revision = 2, .mod_revision = 2, .version = 1})
+            .ok());
+    EXPECT_EQ((*import)->Finish(/*compacted=*/9).value_or(0), 9);
+  }
+  const base::SystemClock clock;
+  obs::Metrics metrics;
+  for (const Revision newest : {9, 10}) {
+    const auto store = *Store::Open(dir.path(), {}, clock, obs::NullLogger(), metrics);
+    EXPECT_EQ(store->revision(), newest);
+    EXPECT_EQ(store->compacted(), 9);
+    const auto all = store->Range({.key = "a", .range_end = "z", .revision = newest});
+    ASSERT_TRUE(all.ok()) << all.status();
+    EXPECT_EQ(all->revision, newest);
+    EXPECT_TRUE(store->Verify().ok());
+    EXPECT_EQ(store->Put({.key = "k", .value = "v"})->revision, newest + 1);
+  }
+}
+
 }  // namespace
 }  // namespace strata::engine

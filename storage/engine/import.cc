@@ -7,6 +7,7 @@
 #include "lib/base/bytes.h"
 #include "storage/engine/layout.h"
 #include "storage/engine/lease_table.h"
+#include "storage/engine/marker.h"
 #include "storage/engine/meta.h"
 
 namespace strata::engine {
@@ -97,6 +98,12 @@ base::StatusOr<Revision> Import::Finish(Revision compacted) {
     if (granted) STRATA_RETURN_IF_ERROR(txn_->Put(Table::kLeaseKey, LeaseKeyKey(lease, key), {}));
   }
   STRATA_RETURN_IF_ERROR(PutNewIds(*txn_));
+  if (compacted > revision_) {
+    // The newest changes were deletions, and went with the compaction (etcd mvcc/kvstore.go
+    // restore).
+    STRATA_RETURN_IF_ERROR(PutMarker(*txn_, compacted));
+    revision_ = compacted;
+  }
   STRATA_RETURN_IF_ERROR(PutNumber(*txn_, kMetaCompacted, compacted));
   STRATA_RETURN_IF_ERROR(PutNumber(*txn_, kMetaScrubbed, compacted));
   STRATA_RETURN_IF_ERROR(PutFormat(*txn_));

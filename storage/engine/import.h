@@ -25,7 +25,7 @@ class Import {
   // revision the last counts.
   base::Status Add(const KeyValue& change);
   base::Status AddLease(int64_t id, int64_t ttl);
-  // Returns the newest revision.
+  // Returns the newest revision, which is at least `compacted`.
   base::StatusOr<Revision> Finish(Revision compacted);
 
  private:

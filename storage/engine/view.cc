@@ -115,10 +115,14 @@ base::StatusOr<View> View::Of(const tree::Txn& txn) {
   Cursor cursor(txn, Table::kHistory);
   cursor.Last();
   STRATA_RETURN_IF_ERROR(cursor.status());
-  if (!cursor.valid()) return View(txn, kFirstRevision, compacted);
-  const auto at = ParseHistoryKey(cursor.key());
-  if (!at) return Damaged("the history ends in a key of another form");
-  return View(txn, at->revision, compacted);
+  Revision last = kFirstRevision;
+  if (cursor.valid()) {
+    const auto at = ParseHistoryKey(cursor.key());
+    if (!at) return Damaged("the history ends in a key of another form");
+    last = at->revision;
+  }
+  // No revision comes again, whatever became of its changes.
+  return View(txn, std::max(last, compacted), compacted);
 }
 
 base::Status View::CheckRevision(Revision revision) const {
