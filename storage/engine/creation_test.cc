@@ -34,14 +34,14 @@ std::vector<std::string> Entries(const std::string& path) {
 
 TEST(Creation, IsLeftAloneByWhoOnlyReads) {
   testing_support::TempDir dir;
-  EXPECT_EQ(OpenSays(dir.path(), {.make = false}),
+  EXPECT_EQ(OpenSays(dir.path(), {.look_only = true}),
             dir.path() + " holds no store: there is no " + dir.path() + "/records.mdb");
   EXPECT_THAT(Entries(dir.path()), IsEmpty());
   const std::string none = dir.path() + "/none";
-  EXPECT_THAT(OpenSays(none, {.make = false}), HasSubstr(none + " holds no store"));
+  EXPECT_THAT(OpenSays(none, {.look_only = true}), HasSubstr(none + " holds no store"));
   EXPECT_FALSE(fs::exists(none));
   EXPECT_EQ(OpenSays(none), "");
-  EXPECT_EQ(OpenSays(none, {.make = false}), "") << "now there is one";
+  EXPECT_EQ(OpenSays(none, {.look_only = true}), "") << "now there is one";
 }
 
 TEST(Creation, HappensInNobodyElsesDirectory) {
@@ -49,7 +49,7 @@ TEST(Creation, HappensInNobodyElsesDirectory) {
     testing_support::TempDir dir;
     fs::create_directory(dir.path() + "/" + entry);
     EXPECT_THAT(OpenSays(dir.path()), HasSubstr(fmt::format("({} is in it)", entry)));
-    EXPECT_THAT(OpenSays(dir.path(), {.make = false}), HasSubstr("is in it"));
+    EXPECT_THAT(OpenSays(dir.path(), {.look_only = true}), HasSubstr("is in it"));
     EXPECT_EQ(Entries(dir.path()).size(), 1u) << entry;
   }
   testing_support::TempDir parent;

@@ -9,8 +9,9 @@
 namespace strata::engine {
 
 struct Options {
-  // Make a store where there is none; or that is NotFound.
-  bool make = true;
+  // What is there is to be looked at: nothing that serving does by itself is done, so that no lease
+  // ends and no clean-up goes on, and no store is made where there is none, which is NotFound.
+  bool look_only = false;
   size_t max_txn_ops = 128;
   // Writes that wait for the writer; beyond them requests are refused with TooManyRequests.
   size_t max_pending_writes = 4096;

@@ -18,7 +18,7 @@ namespace strata::engine {
 base::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
                                                    const Options& options, const base::Clock& clock,
                                                    const obs::Logger& log, obs::Metrics& metrics) {
-  STRATA_RETURN_IF_ERROR(DataDir::Check(directory, options.make));
+  STRATA_RETURN_IF_ERROR(DataDir::Check(directory, !options.look_only));
   STRATA_ASSIGN_OR_RETURN(auto dir, DataDir::Hold(directory));
   if (dir->exposed()) {
     log.Warning("Others may look into the data directory; chmod 700 it",
@@ -59,7 +59,7 @@ base::Status Store::Load() {
     state_.leases.Add(id, ttl);
     return base::OkStatus();
   }));
-  if (!scrubbed) writer_.BeginScrub();
+  if (!scrubbed && !options_.look_only) writer_.BeginScrub();
   return base::OkStatus();
 }
 

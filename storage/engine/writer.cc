@@ -31,7 +31,7 @@ Writer::~Writer() {
 
 absl::Duration Writer::Patience() const {
   if (maintenance_.busy()) return absl::ZeroDuration();
-  return state_.leases.empty() ? absl::InfiniteDuration() : kLeaseTick;
+  return options_.look_only || state_.leases.empty() ? absl::InfiniteDuration() : kLeaseTick;
 }
 
 void Writer::Run() {
@@ -47,6 +47,7 @@ void Writer::Run() {
 }
 
 void Writer::AddEndedLeases(Batch& batch) {
+  if (options_.look_only) return;
   for (const int64_t id : state_.leases.TakeEnded(kLeasesPerBatch)) {
     Done<LeaseRevokeResult> done = [this, id](const base::StatusOr<LeaseRevokeResult>& result) {
       // NotFound: revoked by its owner meanwhile.

@@ -30,6 +30,7 @@ class Writer {
          const obs::Logger& log)
       : env_(env),
         state_(state),
+        options_(options),
         clock_(clock),
         log_(log),
         queue_(options, state.metrics),
@@ -66,6 +67,7 @@ class Writer {
 
   tree::Environment& env_;
   State& state_;
+  const Options& options_;
   const base::Clock& clock_;
   const obs::Logger& log_;
   WriteQueue queue_;

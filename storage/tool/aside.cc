@@ -69,8 +69,8 @@ base::Status LookAside(const std::string& directory,
 
 base::Status OpenAndVerify(const std::string& directory, const base::Clock& clock) {
   obs::Metrics metrics;
-  STRATA_ASSIGN_OR_RETURN(const auto store,
-                          engine::Store::Open(directory, {}, clock, obs::NullLogger(), metrics));
+  STRATA_ASSIGN_OR_RETURN(const auto store, engine::Store::Open(directory, {.look_only = true},
+                                                                clock, obs::NullLogger(), metrics));
   return store->Verify().status();
 }
 

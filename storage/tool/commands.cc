@@ -49,7 +49,7 @@ std::shared_ptr<ConnectOptions> AddConnectFlags(CLI::App& command, bool makes_di
                   : "Directory of an embedded store that isn't running")
           ->type_name("DIR")
           ->excludes(servers);
-  options->makes_store = makes_directory;
+  options->look_only = !makes_directory;
   if (!makes_directory) directory->check(CLI::ExistingDirectory);
   return options;
 }

@@ -46,8 +46,8 @@ base::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ConnectOption
   if (!options.data_dir.empty()) {
     connection->embedded_ = std::make_unique<Embedded>();
     Embedded& embedded = *connection->embedded_;
-    auto store =
-        engine::Store::Open(options.data_dir, {.make = options.makes_store}, clock, log, metrics);
+    auto store = engine::Store::Open(options.data_dir, {.look_only = options.look_only}, clock, log,
+                                     metrics);
     if (!store.ok()) return base::Annotate(store.status(), "--data-dir");
     embedded.store = *std::move(store);
     embedded.server = std::make_unique<rpc::Server>(*embedded.store, rpc::Options(), log, metrics);

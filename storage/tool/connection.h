@@ -20,7 +20,7 @@ struct ConnectOptions {
   std::string password_file{};                      // --etcd-password-file, until it is read
   std::string prefix = "openshift.io";              // --etcd-prefix
   std::string data_dir{};                           // --data-dir; used if it isn't empty
-  bool makes_store = true;                          // where the directory holds none
+  bool look_only = false;                           // at the directory (engine::Options)
   std::chrono::milliseconds connect_timeout{5000};  // for the first answer of one of the servers
 };
 
