@@ -5,12 +5,13 @@
 #include <string_view>
 
 #include "lib/base/status.h"
+#include "storage/engine/tree/checksum.h"
 #include "storage/engine/tree/txn.h"
 #include "storage/engine/types.h"
 
 namespace strata::engine {
 
-inline constexpr std::string_view kMetaFormat = "format";  // stored bare
+inline constexpr std::string_view kMetaFormat = tree::kBareKey;
 inline constexpr std::string_view kMetaCluster = "cluster";
 inline constexpr std::string_view kMetaMember = "member";
 inline constexpr std::string_view kMetaCompacted = "compacted";

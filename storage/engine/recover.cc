@@ -106,9 +106,10 @@ class Gathering {
 
 // What the log had is in the file too, if the process alone ended: then nothing of a damaged record
 // is lost. The file is believed so far if nothing in it is amiss; else it is as old as the log's
-// checkpoint says.
+// checkpoint says. Where it was closed in order, its first pages are what they were then.
 std::string BeginningOf(const std::string& file, const Wal::Remains& log) {
-  if (!log.checkpoint || log.checkpoint->pages.empty()) return "";
+  if (!log.checkpoint) return "";
+  if (log.checkpoint->pages.empty()) return log.checkpoint->closed;
   if (log.unreadable.empty()) return log.checkpoint->pages;
   const auto as_it_is = tree::SalvageTables(
       file, "", [](Table, std::string_view, std::string_view) { return base::OkStatus(); });

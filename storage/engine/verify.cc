@@ -71,6 +71,8 @@ base::StatusOr<Verified> VerifyTables(const tree::Txn& txn) {
   const auto accept = [](std::string_view, std::string_view) { return base::OkStatus(); };
   STRATA_RETURN_IF_ERROR(ForEachLease(txn, [](int64_t, int64_t) { return base::OkStatus(); }));
   STRATA_RETURN_IF_ERROR(Walk(txn, Table::kLeaseKey, accept));
+  // A number whose name is damaged would be taken for one that isn't there.
+  STRATA_RETURN_IF_ERROR(Walk(txn, Table::kMeta, accept));
   for (const std::string_view name : {kMetaCluster, kMetaMember, kMetaAlarms}) {
     STRATA_RETURN_IF_ERROR(ReadNumber(txn, name).status());
   }

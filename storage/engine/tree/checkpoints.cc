@@ -38,10 +38,16 @@ base::Status Read(int file, uint64_t page_bytes, MetaPages& pages) {
   return base::OkStatus();
 }
 
-base::Status PutBackInto(int file, const std::string& kept) {
-  MetaPages pages, present;
+base::StatusOr<MetaPages> Parse(const std::string& kept) {
+  MetaPages pages;
   if (kept.size() != sizeof(pages)) return base::DataLossError("the log's checkpoint is damaged");
   std::memcpy(&pages, kept.data(), sizeof(pages));
+  return pages;
+}
+
+base::Status PutBackInto(int file, const std::string& kept) {
+  MetaPages present;
+  STRATA_ASSIGN_OR_RETURN(const MetaPages pages, Parse(kept));
   STRATA_RETURN_IF_ERROR(Read(file, pages.page_bytes, present));
   // What was synced with the checkpoint is at least as new.
   if (present.newest() < pages.newest()) {
@@ -109,23 +115,27 @@ void Checkpoints::Run() {
   }
 }
 
-// Between two commits: what the snapshot refers to is what the pages say.
-base::StatusOr<Wal::Checkpoint> Checkpoints::TakeGuard(MDB_txn** guard) {
+base::StatusOr<std::string> Checkpoints::ReadPages() const {
   MDB_stat stat;
   if (const int code = mdb_env_stat(tree_, &stat); code != 0) return Failed(code, "reading");
   int file = -1;
   if (const int code = mdb_env_get_fd(tree_, &file); code != 0) return Failed(code, "reading");
   MetaPages pages;
   STRATA_RETURN_IF_ERROR(Read(file, stat.ms_psize, pages));
+  return std::string(reinterpret_cast<const char*>(&pages), sizeof(pages));
+}
+
+// Between two commits: what the snapshot refers to is what the pages say.
+base::StatusOr<Wal::Checkpoint> Checkpoints::TakeGuard(MDB_txn** guard) {
+  STRATA_ASSIGN_OR_RETURN(auto pages, ReadPages());
   if (const int code = mdb_txn_begin(tree_, nullptr, MDB_RDONLY, guard); code != 0)
     return Failed(code, "taking a snapshot");
-  return Wal::Checkpoint{
-      .from = wal_->end(),
-      .pages = std::string(reinterpret_cast<const char*>(&pages), sizeof(pages))};
+  return Wal::Checkpoint{.from = wal_->end(), .pages = std::move(pages), .closed = {}};
 }
 
 base::Status Checkpoints::Keep(const Wal::Checkpoint& checkpoint) {
   failure_ = wal_->Keep(checkpoint);
+  closed_ = !checkpoint.closed.empty();
   return failure_;
 }
 
@@ -142,22 +152,51 @@ base::Status Checkpoints::Track() {
 
 base::Status Checkpoints::Settle() {
   STRATA_RETURN_IF_ERROR(Collect(/*wait=*/true));
-  if (guard_ == nullptr) return base::OkStatus();
+  const Wal::Checkpoint settled{.from = wal_->end(), .pages = {}, .closed = {}};
+  if (guard_ == nullptr) return closed_ ? Keep(settled) : base::OkStatus();
   if (const int code = mdb_env_sync(tree_, 1); code != 0) {
     Stop(Failed(code, "syncing"));
     return failure_;
   }
-  STRATA_RETURN_IF_ERROR(Keep({.from = wal_->end(), .pages = {}}));
+  STRATA_RETURN_IF_ERROR(Keep(settled));
   if (const int code = mdb_env_set_flags(tree_, MDB_NOSYNC, 0); code != 0)
     return Failed(code, "settling");
   mdb_txn_abort(std::exchange(guard_, nullptr));
   return base::OkStatus();
 }
 
+base::Status Checkpoints::End() {
+  if (closed_) return failure_;
+  STRATA_RETURN_IF_ERROR(Settle());
+  STRATA_ASSIGN_OR_RETURN(auto pages, ReadPages());
+  return Keep({.from = wal_->end(), .pages = {}, .closed = std::move(pages)});
+}
+
+base::Status Checkpoints::CheckClosed() const {
+  if (!closed_) return base::OkStatus();
+  STRATA_ASSIGN_OR_RETURN(const std::string bytes, ReadPages());
+  STRATA_ASSIGN_OR_RETURN(const MetaPages present, Parse(bytes));
+  STRATA_ASSIGN_OR_RETURN(const MetaPages closed, Parse(wal_->opened().closed));
+  for (size_t i = 0; i < kMetas; ++i) {
+    if (present.meta(i).txn == closed.meta(i).txn) continue;
+    return base::DataLossError(
+        fmt::format("the store is damaged: page {} is not as old as when it was closed; "
+                    "`strata-storage recover` tells what can be had, or restore it from a "
+                    "snapshot; if this is another file, which is whole, as a restored snapshot "
+                    "is, remove the log beside it",
+                    i));
+  }
+  return base::OkStatus();
+}
+
 base::Status Checkpoints::Recover(MDB_env* tree,
                                   absl::FunctionRef<base::Status(std::string_view)> apply) {
   tree_ = tree;
-  if (wal_->opened().pages.empty()) return base::OkStatus();
+  if (wal_->opened().pages.empty()) {
+    const base::Status same = CheckClosed();
+    if (!same.ok()) Stop(same);
+    return same;
+  }
   // Of the checkpoint that was put back: if this is cut off, the next attempt begins there again.
   int code = mdb_txn_begin(tree_, nullptr, MDB_RDONLY, &guard_);
   if (code == 0) code = mdb_env_set_flags(tree_, MDB_NOSYNC, 1);

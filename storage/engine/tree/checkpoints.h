@@ -12,7 +12,9 @@
 // - Which pages those are is what the file's first two say, LMDB's meta pages, which each commit
 //   overwrites. The log's checkpoint holds a copy of what they say. After an end that wasn't
 //   orderly they are put back, always, and the records that follow are done again: the file's own
-//   meta pages are believed only where the log says that it is settled.
+//   meta pages are believed only where the log says that it is settled, and where it was closed in
+//   order only if they are as old as they were then: of the two the newer one counts, so that one
+//   flipped bit would bring an old state back.
 // - A transaction too large for the log settles it first, and is synced by LMDB. So is whatever
 //   replaces the file.
 //
@@ -50,10 +52,12 @@ class Checkpoints {
                                                            size_t changes_between);
   Checkpoints(const Checkpoints&) = delete;
   Checkpoints& operator=(const Checkpoints&) = delete;
-  // The tree is still open. Leaves the log as it is: Settle comes first, unless the disk failed.
+  // The tree is still open. Leaves the log as it is: Settle or End come first, unless the disk
+  // failed.
   ~Checkpoints();
 
-  // Does with `apply` what the file lacks, each record in one transaction, and settles it.
+  // Does with `apply` what the file lacks, each record in one transaction, and settles it. DataLoss
+  // if it isn't the file that was closed.
   base::Status Recover(MDB_env* tree, absl::FunctionRef<base::Status(std::string_view)> apply);
 
   // Before a commit: makes it durable. False if the record is too large, or the disk has no room
@@ -73,6 +77,8 @@ class Checkpoints {
 
   // The file is whole by itself, and the log empty.
   base::Status Settle();
+  // The same of a file that is closed now, and not written or replaced before it is opened again.
+  base::Status End();
 
   // The tree can't be trusted any more: from now on everything fails with `why`, and the log is
   // left as it is, until the tree is opened anew. An error of a checkpoint does the same.
@@ -81,7 +87,11 @@ class Checkpoints {
 
  private:
   Checkpoints(std::unique_ptr<Wal> wal, size_t changes_between)
-      : wal_(std::move(wal)), changes_between_(changes_between) {}
+      : wal_(std::move(wal)),
+        changes_between_(changes_between),
+        closed_(!wal_->opened().closed.empty()) {}
+  base::StatusOr<std::string> ReadPages() const;  // as MetaPages
+  base::Status CheckClosed() const;
 
   base::StatusOr<Wal::Checkpoint> TakeGuard(MDB_txn** guard);
   base::Status Keep(const Wal::Checkpoint& checkpoint);
@@ -98,6 +108,7 @@ class Checkpoints {
   MDB_txn* guard_ = nullptr;
   MDB_txn* next_guard_ = nullptr;  // of the one that is being made
   size_t changes_ = 0;             // since the last one was begun
+  bool closed_;                    // says the log of the file, which nothing was written to since
   base::Status failure_;
 
   // The thread syncs the file, then keeps next_.

@@ -115,7 +115,7 @@ base::Status Environment::Redo(std::string_view record) {
 Environment::~Environment() {
   const MapLock lock(*this);
   // If it fails, the log has everything.
-  if (checkpoints_ != nullptr) checkpoints_->Settle().IgnoreError();
+  if (checkpoints_ != nullptr) checkpoints_->End().IgnoreError();
   CloseFile();
 }
 

@@ -5,8 +5,9 @@
 //
 // LMDB believes what it reads. So every value carries a checksum of its table, key and value, which
 // is verified whenever it is read: a flipped bit makes an error that names the record, and nothing
-// else. The tree itself is looked at when the file is opened (page_check.h), and what the disk
-// can't give is noticed (map_faults.h). All of it is DataLoss.
+// else. The tree itself, and the keys that records are found by, are looked at when the file is
+// opened (page_check.h), and what the disk can't give is noticed (map_faults.h). All of it is
+// DataLoss.
 #pragma once
 
 #include <absl/base/thread_annotations.h>

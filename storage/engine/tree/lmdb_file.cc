@@ -1,6 +1,5 @@
 #include "storage/engine/tree/lmdb_file.h"
 
-#include <endian.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <lmdb.h>
@@ -41,12 +40,13 @@ int FillUp(MDB_env* env) {
   return status.st_size >= whole || ftruncate(file, whole) == 0 ? 0 : errno;
 }
 
-// The tables' handles, made if they aren't there.
-int OpenTables(MDB_env* env, std::array<unsigned, kTables>& tables) {
+// The tables' handles. `flags`: MDB_CREATE in a file that is new; in another one a table that isn't
+// there is damage.
+int OpenTables(MDB_env* env, unsigned flags, std::array<unsigned, kTables>& tables) {
   MDB_txn* txn = nullptr;
   if (const int code = mdb_txn_begin(env, nullptr, 0, &txn); code != 0) return code;
   for (size_t i = 0; i < kTables; ++i) {
-    if (const int code = mdb_dbi_open(txn, kNames[i], MDB_CREATE, &tables[i]); code != 0) {
+    if (const int code = mdb_dbi_open(txn, kNames[i], flags, &tables[i]); code != 0) {
       mdb_txn_abort(txn);
       return code;
     }
@@ -73,7 +73,7 @@ base::Status LmdbFile::Make(const std::string& path) {
   mdb_env_set_maxdbs(env, kTables);
   std::array<unsigned, kTables> tables;
   code = mdb_env_open(env, made.c_str(), MDB_NOSUBDIR | MDB_NOLOCK, 0600);
-  if (code == 0) code = OpenTables(env, tables);  // synced with its commit
+  if (code == 0) code = OpenTables(env, MDB_CREATE, tables);  // synced with its commit
   mdb_env_close(env);
   if (code != 0) return Error(code, "making");
   if (rename(made.c_str(), path.c_str()) != 0) return Error(errno, "making");
@@ -84,7 +84,7 @@ base::StatusOr<std::unique_ptr<LmdbFile>> LmdbFile::Open(const std::string& path
                                                          const Bounds& bounds, MapFaults& faults) {
   STRATA_RETURN_IF_ERROR(CheckFile(path));
   std::unique_ptr<LmdbFile> file(new LmdbFile(bounds, faults));
-  STRATA_RETURN_IF_ERROR(file->OpenTree(path, 0));
+  STRATA_RETURN_IF_ERROR(file->OpenTree(path, 0, 0));
   return file;
 }
 
@@ -93,7 +93,7 @@ base::StatusOr<std::unique_ptr<LmdbFile>> LmdbFile::OpenCache(const std::string&
                                                               MapFaults& faults) {
   RemoveFiles(path);
   std::unique_ptr<LmdbFile> file(new LmdbFile(bounds, faults));
-  STRATA_RETURN_IF_ERROR(file->OpenTree(path, MDB_NOSYNC));
+  STRATA_RETURN_IF_ERROR(file->OpenTree(path, MDB_NOSYNC, MDB_CREATE));
   return file;
 }
 
@@ -107,7 +107,7 @@ LmdbFile::~LmdbFile() {
   if (env_ != nullptr) mdb_env_close(env_);
 }
 
-base::Status LmdbFile::OpenTree(const std::string& path, unsigned flags) {
+base::Status LmdbFile::OpenTree(const std::string& path, unsigned flags, unsigned table_flags) {
   if (const int code = mdb_env_create(&env_); code != 0) return Error(code, "opening");
   struct stat file {};
   const int64_t size = stat(path.c_str(), &file) == 0 ? file.st_size : 0;
@@ -126,7 +126,8 @@ base::Status LmdbFile::OpenTree(const std::string& path, unsigned flags) {
   }
   if (const int code = FillUp(env_); code != 0) return Error(code, "opening");
 
-  if (const int code = OpenTables(env_, tables_); code != 0) return Error(code, "opening");
+  if (const int code = OpenTables(env_, table_flags, tables_); code != 0)
+    return Error(code, "opening");
   return WatchMap();
 }
 
@@ -196,12 +197,7 @@ bool LmdbFile::IsSound(std::string_view stored) const {
 
 std::optional<std::string_view> LmdbFile::Verified(Table table, std::string_view key,
                                                    std::string_view stored) const {
-  if (stored.size() < kSum || !IsSound(stored)) return std::nullopt;
-  const std::string_view value = stored.substr(0, stored.size() - kSum);
-  uint32_t sum;
-  std::memcpy(&sum, stored.data() + value.size(), kSum);
-  if (le32toh(sum) != Sum(table, key, value)) return std::nullopt;
-  return value;
+  return IsSound(stored) ? tree::Verified(table, key, stored) : std::nullopt;
 }
 
 bool LmdbFile::HasRoom() const {

@@ -71,7 +71,7 @@ class LmdbFile {
  private:
   LmdbFile(const Bounds& bounds, MapFaults& faults)
       : bounds_(bounds), map_bytes_(bounds.map_bytes), faults_(faults) {}
-  base::Status OpenTree(const std::string& path, unsigned flags);
+  base::Status OpenTree(const std::string& path, unsigned flags, unsigned table_flags);
   base::Status WatchMap();
   void ForgetMap();
 

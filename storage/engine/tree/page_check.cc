@@ -12,9 +12,12 @@
 #include <cstring>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "storage/engine/tree/checksum.h"
 #include "storage/engine/tree/lmdb_pages.h"
+#include "storage/engine/tree/lmdb_terms.h"
 #include "storage/engine/tree/map_faults.h"
 
 namespace strata::engine::tree {
@@ -35,6 +38,7 @@ class Checker {
     STRATA_RETURN_IF_ERROR(TakeMeta());
     used_.resize(pages_);
     STRATA_RETURN_IF_ERROR(Walk({"the list of tables", meta_.main, Content::kTables}));
+    if (tables_ != kTables) return Damaged("a table is missing");
     return Walk({"the list of free pages", meta_.free, Content::kFreePages});
   }
 
@@ -44,6 +48,7 @@ class Checker {
     std::string_view name;
     Tree tree;
     Content content;
+    Table table = Table::kMeta;  // of records
   };
   // The keys that a page may hold; no end is infinity.
   struct Keys {
@@ -78,10 +83,15 @@ class Checker {
   }
 
   base::Status Walk(const Walked& walked) {
-    if (walked.tree.root == kNone) return base::OkStatus();
-    if (walked.tree.depth == 0 || walked.tree.depth > kMaxDepth)
-      return Damaged(fmt::format("{} is {} pages deep", walked.name, walked.tree.depth));
-    return WalkPage(walked, walked.tree.root, walked.tree.depth, {});
+    const uint64_t outside = std::exchange(entries_, 0);
+    if (walked.tree.root != kNone) {
+      if (walked.tree.depth == 0 || walked.tree.depth > kMaxDepth)
+        return Damaged(fmt::format("{} is {} pages deep", walked.name, walked.tree.depth));
+      STRATA_RETURN_IF_ERROR(WalkPage(walked, walked.tree.root, walked.tree.depth, {}));
+    }
+    if (const uint64_t met = std::exchange(entries_, outside); met != walked.tree.entries)
+      return Damaged(fmt::format("{} has {} entries of {}", walked.name, met, walked.tree.entries));
+    return base::OkStatus();
   }
 
   // `levels`: with this one, down to the leaves.
@@ -119,7 +129,10 @@ class Checker {
         const Keys below{before->key, node ? std::optional(node->key) : keys.end};
         STRATA_RETURN_IF_ERROR(WalkPage(walked, before->child, levels - 1, below));
       }
-      if (leaf && node) STRATA_RETURN_IF_ERROR(CheckLeaf(walked, number, *node));
+      if (leaf && node) {
+        ++entries_;
+        STRATA_RETURN_IF_ERROR(CheckLeaf(walked, number, *node));
+      }
       before = node;
     }
     return base::OkStatus();
@@ -130,13 +143,20 @@ class Checker {
       return Damaged(fmt::format("page {} of {}: {}", number, walked.name, what));
     };
     if (walked.content == Content::kTables) {
-      if (node.flags != kSubTree || node.size != sizeof(Tree))
+      const auto name = std::find(kNames.begin(), kNames.end(), node.key);
+      if (name == kNames.end() || node.flags != kSubTree || node.size != sizeof(Tree))
         return damaged("an entry is no table");
       const Tree tree = Read<Tree>(node.data, 0);
       if (tree.flags != 0) return damaged("a table is of another kind");
-      return Walk({node.key, tree, Content::kRecords});
+      ++tables_;
+      return Walk({node.key, tree, Content::kRecords, static_cast<Table>(name - kNames.begin())});
     }
     if (node.flags != 0 && node.flags != kBigData) return damaged("an entry is of another kind");
+    if (walked.content == Content::kRecords && walked.table != Table::kHistory) {
+      // Those are looked for by their keys: what a damaged one stood for would not be missed.
+      if (node.flags == 0 && Verified(walked.table, node.key, node.data)) return base::OkStatus();
+      return damaged("the checksum of an entry is wrong");
+    }
     std::string_view data = node.data;
     if (node.flags == kBigData) {
       const auto first = Read<PageNumber>(node.data, 0);
@@ -196,6 +216,8 @@ class Checker {
   Meta meta_;
   PageNumber pages_ = 0;  // that the file should have
   std::vector<bool> used_;
+  size_t tables_ = 0;     // that were met
+  uint64_t entries_ = 0;  // of the tree that is walked
 };
 
 }  // namespace

@@ -2,8 +2,9 @@
 //
 // LMDB believes its pages: an offset or a page's number with a flipped bit sends it out of the map,
 // or has it write into what is in use. So whoever opens a file has all of the tree's own structure
-// looked at first: each page's form, the order of keys, that no page is used twice, and that what
-// is listed as free is. Values have checksums, which are verified when they are read.
+// looked at first: each page's form, the order and number of keys, that no page is used twice, and
+// that what is listed as free is. Values have checksums: those of the history are verified when
+// they are read, the others, which are found by their keys alone, here.
 #pragma once
 
 #include "lib/base/status.h"

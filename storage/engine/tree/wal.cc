@@ -21,7 +21,8 @@ namespace {
 
 constexpr std::string_view kMagic = "SWAL";
 constexpr uint32_t kFormat = 1;
-constexpr size_t kHeadBytes = 40;    // of a checkpoint, before its pages
+constexpr size_t kHeadBytes = 40;  // of a checkpoint, before its pages
+constexpr size_t kClosedHeadBytes = 8;
 constexpr size_t kRecordBytes = 24;  // of a record, before its bytes
 constexpr size_t kCopyBytes = size_t{4} << 10;
 constexpr size_t kPlaceBytes = 2 * kCopyBytes;
@@ -32,7 +33,7 @@ constexpr uint64_t kFillBytes = uint64_t{1} << 20;
 // Of a position and of a generation: what is counted on from there doesn't overflow.
 constexpr uint64_t kMaxCount = uint64_t{1} << 62;
 
-static_assert(kHeadBytes + Wal::kMaxPagesBytes <= kCopyBytes);
+static_assert(kHeadBytes + kClosedHeadBytes + Wal::kMaxPagesBytes <= kCopyBytes);
 static_assert(2 * kPlaceBytes <= Wal::kRingStart);
 
 template <typename Number>
@@ -117,27 +118,45 @@ std::string Encode(const Copy& copy) {
   AppendNumber(rest, copy.checkpoint.from.chain);
   AppendNumber(rest, static_cast<uint32_t>(copy.checkpoint.pages.size()));
   rest += copy.checkpoint.pages;
+  const uint32_t crc = Crc(0, rest);
+  const std::string& closed = copy.checkpoint.closed;
   std::string bytes;
-  AppendNumber(bytes, Crc(0, rest));
+  AppendNumber(bytes, crc);
   bytes += rest;
+  if (!closed.empty()) {
+    AppendNumber(bytes, Crc(crc, closed));
+    AppendNumber(bytes, static_cast<uint32_t>(closed.size()));
+    bytes += closed;
+  }
   bytes.resize(kCopyBytes);
   return bytes;
 }
 
+// What stands behind the pages of a copy with this crc.
+std::string DecodeClosed(uint32_t crc, std::string_view bytes) {
+  if (bytes.size() < kClosedHeadBytes) return "";
+  const auto size = Read<uint32_t>(bytes, 4);
+  const std::string_view closed = bytes.substr(kClosedHeadBytes, size);
+  if (size == 0 || closed.size() != size || Crc(crc, closed) != Read<uint32_t>(bytes, 0)) return "";
+  return std::string(closed);
+}
+
 std::optional<Copy> Decode(std::string_view bytes) {
+  bytes = bytes.substr(0, kCopyBytes);
   if (bytes.size() < kHeadBytes || bytes.substr(4, kMagic.size()) != kMagic) return std::nullopt;
   const auto pages = Read<uint32_t>(bytes, 36);
-  if (pages > std::min(bytes.size(), kCopyBytes) - kHeadBytes) return std::nullopt;
+  if (pages > bytes.size() - kHeadBytes) return std::nullopt;
   if (Read<uint64_t>(bytes, 16) > kMaxCount || Read<uint64_t>(bytes, 24) > kMaxCount)
     return std::nullopt;
-  if (Crc(0, bytes.substr(4, kHeadBytes - 4 + pages)) != Read<uint32_t>(bytes, 0))
-    return std::nullopt;
+  const uint32_t crc = Crc(0, bytes.substr(4, kHeadBytes - 4 + pages));
+  if (crc != Read<uint32_t>(bytes, 0)) return std::nullopt;
   return Copy{.format = Read<uint32_t>(bytes, 8),
               .salt = Read<uint32_t>(bytes, 12),
               .generation = Read<uint64_t>(bytes, 16),
               .checkpoint = {.from = {.position = Read<uint64_t>(bytes, 24),
                                       .chain = Read<uint32_t>(bytes, 32)},
-                             .pages = std::string(bytes.substr(kHeadBytes, pages))}};
+                             .pages = std::string(bytes.substr(kHeadBytes, pages)),
+                             .closed = DecodeClosed(crc, bytes.substr(kHeadBytes + pages))}};
 }
 
 }  // namespace

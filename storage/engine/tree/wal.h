@@ -6,7 +6,8 @@
 // then (checkpoints.h). Behind them lies a ring of records. All numbers are little-endian:
 //
 //   checkpoint  crc32 of the rest | magic, 4 bytes | format u32 | salt u32 | generation u64 |
-//               position u64 | chain u32 | pages' size u32 | pages
+//               position u64 | chain u32 | pages' size u32 | pages; then, or zeros, crc32 of the
+//               closed pages, after the first one | their size u32 | closed pages
 //   record      crc32 of the rest | chain u32 | size u32 | kind u32 | position u64 | bytes, and
 //               zeros to a multiple of 8
 //
@@ -52,6 +53,9 @@ class Wal {
   struct Checkpoint {
     Mark from;          // the first record that the tree's file may lack
     std::string pages;  // empty: the file is whole as it is, and no record follows
+    // Of a file that is whole and was closed: what its first pages were then. Empty: they may say
+    // anything, as where a version closed it that didn't note them.
+    std::string closed;
   };
 
   static constexpr size_t kMaxPagesBytes = size_t{2} << 10;
