@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/engine/scrub.h"
 #include "storage/engine/store_fixture_test.h"
 #include "storage/engine/tree/wal.h"
 #include "test/support/every_bit.h"
@@ -148,6 +149,26 @@ TEST(Damage, OfARecordIsNamedAndTheOthersAreRead) {
   EXPECT_TRUE(store->has_alarm(Alarm::kCorrupt)) << "who reads it finds it";
   EXPECT_THAT(base::Message(store->Verify().status()), testing::HasSubstr("is damaged"));
   EXPECT_EQ(store.Put("more", "3"), 5) << "others are written";
+}
+
+TEST(Damage, OfAnOldRecordStopsNoCleanUp) {
+  StoreFixture store;
+  store.Put("bad", "a value to look for");
+  for (int i = 0; i < 20; ++i) store.Put("good", std::to_string(i));
+  Defragment(store);
+  store.Close();
+  const size_t at = ReadFile(store.path() + kFile).find("a value to look for");
+  FlipBit(store.path() + kFile, static_cast<int64_t>(at) * 8);
+  store.Open();
+  store.Compact(22);
+  EXPECT_TRUE(store->has_alarm(Alarm::kCorrupt)) << "it has met it";
+  EXPECT_EQ(store.ReadAll().substr(0, 20), "the store is damaged");
+  EXPECT_EQ(store.Read({.key = "good"}), "good=19");
+  store.Close();
+  const auto tables = tree::Environment::Open(store.path() + kFile, {});
+  const auto txn = (*tables)->Snapshot();
+  EXPECT_TRUE(*IsScrubbed(*txn));
+  EXPECT_FALSE(txn->Get(tree::Table::kHistory, HistoryKey({21, 0}))->has_value());
 }
 
 TEST(Damage, ByAFileThatWasCutEndsNoReader) {

@@ -1,5 +1,6 @@
 #include "storage/engine/maintenance.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <utility>
@@ -7,6 +8,18 @@
 #include "storage/engine/scrub.h"
 
 namespace strata::engine {
+namespace {
+
+// After which it is tried again where there was no room.
+constexpr std::chrono::seconds kScrubPause{10};
+
+}  // namespace
+
+base::Status ReopenIfBroken(tree::Environment& env, Health& health) {
+  if (!env.broken()) return base::OkStatus();
+  const base::Status opened = env.Reopen();
+  return opened.ok() ? opened : health.DiskFailed(opened);
+}
 
 bool GrowMap(tree::Environment& env, Health& health, const obs::Logger& log) {
   const base::Status grown = env.Grow();
@@ -34,8 +47,14 @@ void Maintenance::TakeWaiting(Batch& batch) {
   });
 }
 
+absl::Duration Maintenance::Patience() const {
+  if (!scrubbing_) return absl::InfiniteDuration();
+  return absl::FromChrono(
+      std::max<std::chrono::nanoseconds>(scrubs_from_ - clock_.Now(), std::chrono::nanoseconds(0)));
+}
+
 void Maintenance::Step() {
-  if (scrubbing_) Scrub();
+  if (scrubbing_ && clock_.Now() >= scrubs_from_) Scrub();
   if (!awaiting_defragmentation_.empty()) Defragment();
 }
 
@@ -46,19 +65,22 @@ void Maintenance::End() {
 namespace {
 
 struct ScrubOutcome {
-  enum class Kind { kGoesOn, kFinished, kMapFull, kFailed };
+  enum class Kind { kGoesOn, kFinished, kMapFull, kDiskFull, kFailed };
   Kind kind = Kind::kGoesOn;
-  base::Status why{};  // of the last two
+  base::Status why{};     // of the last three
+  base::Status damage{};  // that was met
 };
 
 ScrubOutcome TryScrub(tree::Environment& env, size_t changes) {
+  using Kind = ScrubOutcome::Kind;
   auto txn = env.Begin();
-  if (!txn.ok()) return {ScrubOutcome::Kind::kFailed, txn.status()};
-  const auto finished = ScrubStep(*txn, changes);
-  const base::Status done = finished.ok() ? txn->Commit() : finished.status();
-  if (txn->map_full()) return {ScrubOutcome::Kind::kMapFull, done};
-  if (!done.ok()) return {ScrubOutcome::Kind::kFailed, done};
-  return {*finished ? ScrubOutcome::Kind::kFinished : ScrubOutcome::Kind::kGoesOn};
+  if (!txn.ok()) return {.kind = Kind::kFailed, .why = txn.status()};
+  const auto scrubbed = ScrubStep(*txn, changes);
+  const base::Status done = scrubbed.ok() ? txn->Commit() : scrubbed.status();
+  if (txn->map_full()) return {.kind = Kind::kMapFull, .why = done};
+  if (txn->disk_full()) return {.kind = Kind::kDiskFull, .why = done};
+  if (!done.ok()) return {.kind = Kind::kFailed, .why = done};
+  return {.kind = scrubbed->finished ? Kind::kFinished : Kind::kGoesOn, .damage = scrubbed->damage};
 }
 
 }  // namespace
@@ -66,12 +88,17 @@ ScrubOutcome TryScrub(tree::Environment& env, size_t changes) {
 void Maintenance::Scrub() {
   if (state_.health.failed()) return EndScrub(state_.health.failure());
   const ScrubOutcome outcome = TryScrub(env_, options_.scrub_changes);
+  for (const base::Status& met : {outcome.why, outcome.damage})
+    if (absl::IsDataLoss(met)) state_.alarms.NoteDamage(met);
   switch (outcome.kind) {
     case ScrubOutcome::Kind::kGoesOn:
       return;
     case ScrubOutcome::Kind::kMapFull:
       if (GrowMap(env_, state_.health, log_)) return;
-      return EndScrub(outcome.why);
+      return PauseScrub(outcome.why);
+    case ScrubOutcome::Kind::kDiskFull:
+      if (!ReopenIfBroken(env_, state_.health).ok()) return EndScrub(state_.health.failure());
+      return PauseScrub(outcome.why);
     case ScrubOutcome::Kind::kFailed:
       return EndScrub(outcome.why);
     case ScrubOutcome::Kind::kFinished:
@@ -82,11 +109,22 @@ void Maintenance::Scrub() {
 
 void Maintenance::EndScrub(const base::Status& how) {
   scrubbing_ = false;
+  scrubs_from_ = {};
   if (!how.ok()) {
     // What was forgotten stays where it is until the next compaction or start; nobody can read it.
     log_.Warning("The clean-up after a compaction failed", {{"error", how}});
     RefuseAll(awaiting_scrub_, how);
   }
+  AnswerAll(awaiting_scrub_);
+}
+
+// What was forgotten stays where it is meanwhile; nobody can read it, and who waits is told.
+void Maintenance::PauseScrub(const base::Status& why) {
+  if (scrubs_from_ == base::MonotonicTime{}) {
+    log_.Warning("The clean-up after a compaction waits for room", {{"why", why}});
+  }
+  scrubs_from_ = clock_.Now() + kScrubPause;
+  RefuseAll(awaiting_scrub_, why);
   AnswerAll(awaiting_scrub_);
 }
 

@@ -2,6 +2,8 @@
 // and writing the file anew; and the writes that wait for it.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <memory>
 
 #include "lib/base/clock.h"
@@ -22,9 +24,12 @@ class Maintenance {
       : env_(env), state_(state), options_(options), clock_(clock), log_(log) {}
 
   // There is something to scrub.
-  void BeginScrub() { scrubbing_ = true; }
-  // Step is to be called soon.
-  bool busy() const { return scrubbing_; }
+  void BeginScrub() {
+    scrubbing_ = true;
+    scrubs_from_ = {};
+  }
+  // How soon Step is to be called, if nobody writes.
+  absl::Duration Patience() const;
 
   // Keeps those writes of a batch that aren't to be answered before their work is done.
   void TakeWaiting(Batch& batch);
@@ -38,6 +43,7 @@ class Maintenance {
  private:
   void Scrub();
   void EndScrub(const base::Status& how);
+  void PauseScrub(const base::Status& why);
   void Defragment();
 
   tree::Environment& env_;
@@ -46,9 +52,14 @@ class Maintenance {
   const base::Clock& clock_;
   const obs::Logger& log_;
   bool scrubbing_ = false;
+  base::MonotonicTime scrubs_from_{};  // while it is scrubbing: after a pause
   Batch awaiting_scrub_;
   Batch awaiting_defragmentation_;
 };
+
+// Clears what a commit left that found the disk full. `health` hears of it where the store can't be
+// used any more.
+base::Status ReopenIfBroken(tree::Environment& env, Health& health);
 
 // Makes room in the map between transactions; false, and a line in the log, if there is no more.
 // `health` hears of it where the store can't be used any more.

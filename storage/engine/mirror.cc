@@ -85,9 +85,10 @@ base::StatusOr<bool> Mirror::Forget(Revision revision, size_t max_changes) {
   STRATA_ASSIGN_OR_RETURN(auto txn, env_->Begin());
   STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadRevision(txn, kMetaCompacted));
   if (revision > compacted) STRATA_RETURN_IF_ERROR(PutNumber(txn, kMetaCompacted, revision));
-  STRATA_ASSIGN_OR_RETURN(const bool done, ScrubStep(txn, max_changes));
+  STRATA_ASSIGN_OR_RETURN(const Scrubbed done, ScrubStep(txn, max_changes));
+  STRATA_RETURN_IF_ERROR(done.damage);
   STRATA_RETURN_IF_ERROR(txn.Commit());
-  return done;
+  return done.finished;
 }
 
 base::Status Mirror::Look(Revision newest,

@@ -1,11 +1,12 @@
 #include "storage/engine/scrub.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "storage/engine/layout.h"
 #include "storage/engine/meta.h"
-#include "storage/engine/view.h"
+#include "storage/engine/tree/cursor.h"
 
 namespace strata::engine {
 namespace {
@@ -53,23 +54,38 @@ base::StatusOr<bool> IsScrubbed(const tree::Txn& txn) {
   return scrubbed >= compacted;
 }
 
-base::StatusOr<bool> ScrubStep(tree::Txn& txn, size_t max_changes) {
+base::StatusOr<Scrubbed> ScrubStep(tree::Txn& txn, size_t max_changes) {
   STRATA_ASSIGN_OR_RETURN(const Revision compacted, ReadRevision(txn, kMetaCompacted));
   STRATA_ASSIGN_OR_RETURN(const Revision scrubbed, ReadRevision(txn, kMetaScrubbed));
-  if (scrubbed >= compacted) return true;
+  if (scrubbed >= compacted) return Scrubbed{.finished = true, .damage = {}};
 
+  Scrubbed done;
   std::vector<Seen> seen;
   Revision reached = compacted;
-  STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
-  // From the old compacted revision itself: its deletions were kept then, and are due now.
-  STRATA_RETURN_IF_ERROR(
-      view.History(scrubbed, [&](const ChangeRef& change, bool last) -> base::StatusOr<bool> {
-        if (change.at.revision > compacted) return false;
-        seen.push_back({change.at, change.record.kind, std::string(change.record.key)});
-        if (!last || seen.size() < max_changes || change.at.revision + 1 >= compacted) return true;
-        reached = change.at.revision + 1;
-        return false;
-      }));
+  {
+    Cursor cursor(txn, Table::kHistory);
+    // From the old compacted revision itself: its deletions were kept then, and are due now.
+    for (cursor.Seek(HistoryKey({scrubbed, 0})); cursor.valid(); cursor.Next()) {
+      const auto at = ParseHistoryKey(cursor.key());
+      const auto record = ParseHistory(cursor.value());
+      if (!at || !record) return base::DataLossError("the store is damaged: a history entry");
+      if (at->revision > compacted) break;
+      if (seen.size() >= max_changes && at->revision > seen.back().at.revision &&
+          at->revision < compacted) {
+        reached = at->revision;
+        break;
+      }
+      seen.push_back({*at, record->kind, std::string(record->key)});
+    }
+    if (!cursor.status().ok()) {
+      const auto at = ParseHistoryKey(cursor.key());
+      if (!at) return cursor.status();
+      if (at->revision <= compacted) {
+        done.damage = cursor.status();
+        reached = std::min(at->revision + 1, compacted);
+      }
+    }
+  }
   for (const Seen& change : seen) {
     STRATA_RETURN_IF_ERROR(RemoveOlder(txn, change.key, change.at.revision));
     if (change.kind == Kind::kTombstone && change.at.revision < compacted) {
@@ -78,7 +94,8 @@ base::StatusOr<bool> ScrubStep(tree::Txn& txn, size_t max_changes) {
     }
   }
   STRATA_RETURN_IF_ERROR(PutNumber(txn, kMetaScrubbed, reached));
-  return reached == compacted;
+  done.finished = reached == compacted;
+  return done;
 }
 
 }  // namespace strata::engine

@@ -3,6 +3,7 @@
 #include <absl/time/time.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -30,8 +31,8 @@ Writer::~Writer() {
 }
 
 absl::Duration Writer::Patience() const {
-  if (maintenance_.busy()) return absl::ZeroDuration();
-  return options_.look_only || state_.leases.empty() ? absl::InfiniteDuration() : kLeaseTick;
+  const bool ends_leases = !options_.look_only && !state_.leases.empty();
+  return std::min(maintenance_.Patience(), ends_leases ? kLeaseTick : absl::InfiniteDuration());
 }
 
 void Writer::Run() {
@@ -115,9 +116,8 @@ base::Status Writer::NoRoom(const char* where) {
 
 base::Status Writer::DiskFull() {
   base::Status refusal = NoRoom("the disk is full under");
-  if (!env_.broken()) return refusal;
-  const base::Status opened = env_.Reopen();
-  return opened.ok() ? refusal : state_.health.DiskFailed(opened);
+  base::Status usable = ReopenIfBroken(env_, state_.health);
+  return usable.ok() ? refusal : usable;
 }
 
 void Writer::Publish(const Batch& batch, const Outcome& outcome) {

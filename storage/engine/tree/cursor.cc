@@ -23,6 +23,7 @@ void Cursor::Move(int op, std::string_view to) {
   valid_ = false;
   if (cursor_ == nullptr || !status_.ok()) return;
   MDB_val k = Value(to);
+  key_ = {};
   MDB_val v{};
   const int code = mdb_cursor_get(cursor_, &k, &v, static_cast<MDB_cursor_op>(op));
   if (code == 0) {

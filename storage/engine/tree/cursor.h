@@ -31,6 +31,7 @@ class Cursor {
 
   // False at either end and after an error.
   bool valid() const { return valid_; }
+  // After an error that of the entry whose checksum is wrong, or none.
   std::string_view key() const { return key_; }
   std::string_view value() const { return value_; }
   const base::Status& status() const { return status_; }
