@@ -2,13 +2,10 @@
 
 namespace strata::engine {
 
-void Alarms::Set(Alarm alarm, bool on) {
+bool Alarms::Set(Alarm alarm, bool on) {
   const auto bit = static_cast<uint32_t>(alarm);
-  if (on) {
-    bits_.fetch_or(bit);
-  } else {
-    bits_.fetch_and(~bit);
-  }
+  const uint32_t before = on ? bits_.fetch_or(bit) : bits_.fetch_and(~bit);
+  return ((before & bit) != 0) != on;
 }
 
 void Alarms::NoteDamage(const base::Status& why) {

@@ -23,7 +23,8 @@ class Alarms {
 
   // As a store that is opened has them.
   void Restore(int64_t bits) { bits_ = static_cast<uint32_t>(bits); }
-  void Set(Alarm alarm, bool on);
+  // Whether it was the other way.
+  bool Set(Alarm alarm, bool on);
 
   // Raises kCorrupt until somebody ends it or the store is opened anew, and logs why if it wasn't
   // on.

@@ -50,6 +50,19 @@ void Defragment(StoreFixture& store) {
   defragmented.WaitForNotification();
 }
 
+// Whether the alarm was on.
+bool EndAlarm(StoreFixture& store) {
+  absl::Notification ended;
+  bool changed = false;
+  store->Submit(AlarmRequest{.alarm = Alarm::kCorrupt, .raise = false},
+                [&](const base::StatusOr<AlarmResult>& result) {
+                  changed = result.ok() && result->changed;
+                  ended.Notify();
+                });
+  ended.WaitForNotification();
+  return changed;
+}
+
 // A store of some versions of some keys, closed.
 void Make(StoreFixture& store) {
   for (int i = 0; i < 60; ++i)
@@ -147,7 +160,11 @@ TEST(Damage, OfARecordIsNamedAndTheOthersAreRead) {
   EXPECT_THAT(store.Read({.key = "bad"}),
               testing::HasSubstr("the store is damaged: the checksum of history"));
   EXPECT_TRUE(store->has_alarm(Alarm::kCorrupt)) << "who reads it finds it";
+  EXPECT_TRUE(EndAlarm(store)) << "nothing is written meanwhile";
+  EXPECT_FALSE(store->has_alarm(Alarm::kCorrupt));
+  EXPECT_FALSE(EndAlarm(store)) << "it has ended";
   EXPECT_THAT(base::Message(store->Verify().status()), testing::HasSubstr("is damaged"));
+  EXPECT_TRUE(store->has_alarm(Alarm::kCorrupt)) << "who meets it again raises it again";
   EXPECT_EQ(store.Put("more", "3"), 5) << "others are written";
 }
 

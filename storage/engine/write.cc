@@ -91,7 +91,7 @@ class TypedWrite final : public Write {
     } else if constexpr (std::is_same_v<Request, LeaseRevokeRequest>) {
       state.leases.Remove(request_.id);
     } else if constexpr (std::is_same_v<Request, AlarmRequest>) {
-      state.alarms.Set(request_.alarm, request_.raise);
+      result_->changed |= state.alarms.Set(request_.alarm, request_.raise);
     }
   }
 

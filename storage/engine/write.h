@@ -31,7 +31,8 @@ class Write {
   // May be called again, with another transaction, if the last one couldn't be committed.
   virtual void Apply(Mutation& mutation) = 0;
   virtual void Refuse(base::Status why) = 0;  // instead of what Apply found
-  virtual void Committed(State& state) = 0;   // before Answer, if what Apply did is durable
+  virtual void Committed(
+      State& state) = 0;  // before Answer, if what Apply did, or nothing, is durable
   virtual Awaits awaits() const = 0;
   virtual void Answer() = 0;  // once, at last
 

@@ -88,6 +88,8 @@ base::Status Writer::Do(const Batch& batch) {
       Publish(batch, outcome);
       return base::OkStatus();
     case Outcome::End::kUnchanged:
+      // An alarm that a read raised is nowhere but in memory.
+      for (const auto& write : batch) write->Committed(state_);
       return base::OkStatus();
     case Outcome::End::kMapFull:
       return state_.health.failed() ? state_.health.failure() : NoRoom("the map can't grow for");
