@@ -9,6 +9,7 @@
 
 #include "storage/engine/data_dir.h"
 #include "storage/engine/import.h"
+#include "storage/engine/layout.h"
 #include "storage/engine/store_fixture_test.h"
 #include "storage/engine/tree/wal.h"
 
@@ -138,6 +139,35 @@ TEST(Creation, OfAHistoryWhoseEndWasCompactedGoesOnBehindIt) {
     EXPECT_TRUE(store->Verify().ok());
     EXPECT_EQ(store->Put({.key = "k", .value = "v"})->revision, newest + 1);
   }
+}
+
+TEST(Creation, OfAHistoryThatIsAtItsLastRevisionTakesNoWrites) {
+  testing_support::TempDir dir;
+  const base::SystemClock clock;
+  obs::Metrics metrics;
+  {
+    auto import = *Import::Create(dir.path());
+    ASSERT_TRUE(import
+                    ->Add({.key = "k",
+                           .value = "v",
+                           .create_revision = 2,
+                           .mod_revision = kMostCount - 1,
+                           .version = 1})
+                    .ok());
+    ASSERT_TRUE(import->Finish(/*compacted=*/0).ok());
+  }
+  {
+    const auto store = *Store::Open(dir.path(), {}, clock, obs::NullLogger(), metrics);
+    EXPECT_EQ(store->Put({.key = "k", .value = "v"})->revision, kMostCount);
+    for (const base::Status& refused :
+         {store->Put({.key = "k", .value = "v"}).status(), store->Delete({.key = "k"}).status(),
+          store->Txn({.success = {{PutRequest{.key = "k", .value = "v"}}}}).status()})
+      EXPECT_THAT(base::Message(refused), HasSubstr("counts no further"));
+    EXPECT_FALSE(store->has_alarm(Alarm::kCorrupt));
+  }
+  const auto again = *Store::Open(dir.path(), {}, clock, obs::NullLogger(), metrics);
+  EXPECT_EQ(again->revision(), kMostCount);
+  EXPECT_EQ(again->Range({.key = "k"})->kvs.size(), 1u);
 }
 
 }  // namespace

@@ -61,6 +61,13 @@ base::Status Stopped() {
   return base::UnavailableError("etcdserver: server stopped");
 }
 
+base::Status NoMoreRevisions() {
+  return base::ResourceExhaustedError(fmt::format(
+      "etcdserver: the store is at revision {}, and counts no further: `dump` it, and `load` that "
+      "into a new one",
+      kMostCount));
+}
+
 base::Status KeyTooLong() {
   return InvalidArgumentError(
       fmt::format("etcdserver: key is too long: this store takes {} bytes", kMaxKeyBytes));

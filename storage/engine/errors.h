@@ -31,5 +31,7 @@ base::Status Stopped();
 
 // Ours alone: etcd has no bound on a key but the request's.
 base::Status KeyTooLong();
+// Nor on revisions, which overflow there.
+base::Status NoMoreRevisions();
 
 }  // namespace strata::engine

@@ -37,8 +37,9 @@ inline constexpr size_t kMaxEscapedBytes = 503;
 
 // Revisions and versions are counted on from what is stored: one that is negative, or so large that
 // it could overflow, is none.
+inline constexpr int64_t kMostCount = int64_t{1} << 62;
 constexpr bool IsCount(int64_t number) {
-  return number >= 0 && number <= int64_t{1} << 62;
+  return number >= 0 && number <= kMostCount;
 }
 
 enum class Kind : uint8_t { kPut = 0, kTombstone = 1 };

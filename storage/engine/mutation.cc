@@ -63,6 +63,11 @@ base::StatusOr<Result> Mutation::End(base::StatusOr<Result> result, const Answer
   return result;
 }
 
+// There is one left for this request.
+base::Status Mutation::CheckRevisions() const {
+  return base_ < kMostCount ? base::OkStatus() : NoMoreRevisions();
+}
+
 base::StatusOr<bool> Mutation::Holds(const Compare& compare) const {
   const bool by_value = compare.target == Compare::Target::kValue;
   const View now = Now();
@@ -122,15 +127,18 @@ base::Status Mutation::CheckAgainstStore(const TxnRequest& request, const Path& 
 }
 
 base::StatusOr<PutResult> Mutation::Put(const PutRequest& request, AnswerBytes& answer) {
+  STRATA_RETURN_IF_ERROR(CheckRevisions());
   STRATA_RETURN_IF_ERROR(CheckAgainstStore(request));
   return End(DoPut(request, answer), &answer);
 }
 
 base::StatusOr<DeleteResult> Mutation::Delete(const DeleteRequest& request, AnswerBytes& answer) {
+  STRATA_RETURN_IF_ERROR(CheckRevisions());
   return End(DoDelete(request, answer), &answer);
 }
 
 base::StatusOr<TxnResult> Mutation::Run(const TxnRequest& request, AnswerBytes& answer) {
+  STRATA_RETURN_IF_ERROR(CheckRevisions());
   STRATA_ASSIGN_OR_RETURN(const Path path, Choose(request));
   STRATA_RETURN_IF_ERROR(CheckAgainstStore(request, path));
   return End(DoTxn(request, path, answer), &answer);
@@ -272,6 +280,7 @@ base::StatusOr<LeaseGrantResult> Mutation::Grant(const LeaseGrantRequest& reques
 base::StatusOr<LeaseRevokeResult> Mutation::Revoke(const LeaseRevokeRequest& request) {
   STRATA_ASSIGN_OR_RETURN(const auto granted, GrantedTtl(txn_, request.id));
   if (!granted) return LeaseNotFound();
+  STRATA_RETURN_IF_ERROR(CheckRevisions());
   return End(DoRevoke(request.id));
 }
 

@@ -58,6 +58,7 @@ class Mutation {
   template <typename Result>
   base::StatusOr<Result> End(base::StatusOr<Result> result, const AnswerBytes* answer = nullptr);
 
+  base::Status CheckRevisions() const;
   base::StatusOr<bool> Holds(const Compare& compare) const;
   base::StatusOr<Path> Choose(const TxnRequest& request) const;
   base::Status CheckAgainstStore(const TxnRequest& request, const Path& path) const;

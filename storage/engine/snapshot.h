@@ -31,8 +31,8 @@ class Snapshot {
   const int file_;
 };
 
-// No store comes so far; beyond it a number would overflow one day.
-inline constexpr Revision kMostRevision = INT64_MAX / 2;
+// At which a store may begin: as many follow as it will ever write.
+inline constexpr Revision kMostRevision = Revision{1} << 61;
 
 // Makes the store in `directory`, which nobody has open and which was copied from a snapshot, one
 // of its own: with another cluster id and member id, since what is written to it from now on isn't

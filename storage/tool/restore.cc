@@ -149,6 +149,8 @@ base::Status ImportChange(std::string_view key, std::string_view value, engine::
   change.mod_revision = BigEndian(key);
   if (deleted) return import.Add(change);
   change.value = std::move(*kv.mutable_value());
+  if (kv.create_revision() > kMostRevision || kv.version() > kMostRevision)
+    return base::DataLossError(fmt::format("revision {} is of another form", BigEndian(key)));
   change.create_revision = kv.create_revision();
   change.version = kv.version();
   change.lease = kv.lease();

@@ -172,7 +172,7 @@ TEST_F(Restores, ABumpedRevisionIsBeyondWhatAnybodyHasSeenAndCompacted) {
     fs::remove_all(root / "restored");
   }
   EXPECT_THAT(std::string(base::Message(
-                  From(WithDigest(Saved()), {.bump_revision = INT64_MAX / 2}).status())),
+                  From(WithDigest(Saved()), {.bump_revision = int64_t{1} << 61}).status())),
               HasSubstr("--bump-revision"));
   EXPECT_FALSE(fs::exists(root / "restored"));
 }
