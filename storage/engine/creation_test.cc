@@ -12,6 +12,7 @@
 #include "storage/engine/layout.h"
 #include "storage/engine/store_fixture_test.h"
 #include "storage/engine/tree/wal.h"
+#include "test/support/full_disk.h"
 
 namespace strata::engine {
 namespace {
@@ -57,6 +58,17 @@ TEST(Creation, HappensInNobodyElsesDirectory) {
   EXPECT_EQ(OpenSays(parent.path() + "/store"), "");
   EXPECT_EQ(OpenSays(parent.path()),
             parent.path() + " holds no store, but " + parent.path() + "/store does: give that");
+}
+
+// Whose it is can't be noted there.
+TEST(Creation, IsNotNeededToHoldADirectoryOnAFullDisk) {
+  testing_support::TempDir dir;
+  std::ofstream(dir.path() + "/lock") << "1234567890\n";
+  const testing_support::FullDisk disk(0);
+  const auto held = DataDir::Hold(dir.path());
+  ASSERT_TRUE(held.ok()) << held.status();
+  EXPECT_THAT(std::string(base::Message(DataDir::Hold(dir.path()).status())),
+              HasSubstr("is in use by another process"));
 }
 
 // Whatever of the file a first start had written when it was cut off.

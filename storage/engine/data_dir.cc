@@ -30,6 +30,14 @@ std::string Holder(int lock) {
   return fmt::format("process {}", line.substr(0, line.find_first_not_of("0123456789")));
 }
 
+// In place of whose it was, whose blocks the file has: on a full disk there are no others. For
+// Holder, which can do without.
+void NoteHolder(int lock) {
+  const std::string pid = fmt::format("{}\n", getpid());
+  const bool written = pwrite(lock, pid.data(), pid.size(), 0) == static_cast<ssize_t>(pid.size());
+  [[maybe_unused]] const int cut = ftruncate(lock, written ? static_cast<off_t>(pid.size()) : 0);
+}
+
 // By what the directories of others are known.
 struct Other {
   const char* entry;
@@ -84,18 +92,16 @@ base::StatusOr<std::unique_ptr<DataDir>> DataDir::Hold(const std::string& path) 
   }
 
   const std::string name = path + "/lock";
-  const int lock = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  int lock = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  // Who only reads can hold it where nothing can be written any more.
+  if (lock < 0) lock = open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (lock < 0) return tree::SystemError(name);
   std::unique_ptr<DataDir> held(new DataDir(path, lock, (dir.st_mode & 0077) != 0));
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return tree::SystemError(name);
     return base::FailedPreconditionError(fmt::format("{} is in use by {}", path, Holder(lock)));
   }
-  const std::string pid = fmt::format("{}\n", getpid());
-  if (ftruncate(lock, 0) != 0 ||
-      pwrite(lock, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
-    return tree::SystemError(name);
-  }
+  NoteHolder(lock);
   return held;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/engine/data_dir.h"
 #include "storage/engine/store_fixture_test.h"
 #include "storage/engine/tree/wal.h"
 #include "test/support/every_bit.h"
@@ -228,6 +229,25 @@ TEST(Recover, RefusesWhatIsNoStoreOrInUse) {
   const auto tell = [](std::string_view) {};
   EXPECT_FALSE(Recover(empty.path(), into.path(), 0, false, tell).ok());
   EXPECT_THAT(base::Message(Recover(store.path(), into.path(), 0, false, tell).status()),
+              HasSubstr("is in use by"));
+}
+
+// Of a file system that the system has made read-only, the lock can be read alone: as a folder can.
+TEST(Recover, ReadsADirectoryThatNothingCanBeWrittenTo) {
+  StoreFixture store;
+  store.Put("a", "1");
+  store.Close();
+  const Killed killed(store);
+  std::filesystem::create_directory(killed.path() + "/lock");
+  {
+    Made made(killed.path());
+    EXPECT_EQ(made->revision(), 2);
+  }
+  const auto held = DataDir::Hold(killed.path());
+  ASSERT_TRUE(held.ok()) << held.status();
+  testing_support::TempDir into;
+  EXPECT_THAT(base::Message(
+                  Recover(killed.path(), into.path(), 0, false, [](std::string_view) {}).status()),
               HasSubstr("is in use by"));
 }
 
