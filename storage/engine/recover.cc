@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -72,6 +73,12 @@ class Gathering {
       }
       return base::OkStatus();
     });
+  }
+
+  // As far as is known.
+  base::StatusOr<Revision> Compacted() {
+    STRATA_ASSIGN_OR_RETURN(const tree::Txn txn, Snapshot());
+    return ReadRevision(txn, kMetaCompacted);
   }
 
   // What was gathered. Before it has ended nothing is added.
@@ -208,13 +215,16 @@ base::StatusOr<Recovered> Recover(const std::string& from, const std::string& in
                           }));
   for (const std::string& what : salvaged.unreadable) tell("unreadable: " + what);
   recovered.unreadable += static_cast<int64_t>(salvaged.unreadable.size());
+  STRATA_ASSIGN_OR_RETURN(const Revision compacted_before, gathered->Compacted());
   for (const std::string& record : log.records) STRATA_RETURN_IF_ERROR(gathered->Redo(record));
   STRATA_RETURN_IF_ERROR(MendDeletions(*gathered));
 
   STRATA_ASSIGN_OR_RETURN(const tree::Txn txn, gathered->Snapshot());
   STRATA_ASSIGN_OR_RETURN(const View view, View::Of(txn));
   Losses losses(txn, tell);
-  const Revision compacted = CompactedOf(view.compacted(), salvaged, view.revision(), tell);
+  // The file may be newer than what is done again.
+  const Revision compacted =
+      CompactedOf(std::max(view.compacted(), compacted_before), salvaged, view.revision(), tell);
   STRATA_RETURN_IF_ERROR(losses.Name(compacted));
   recovered.lost = losses.count();
   recovered.revision = losses.newest();

@@ -143,6 +143,24 @@ TEST(Recover, TakesFromTheFileWhatADamagedRecordOfTheLogHeld) {
   EXPECT_EQ(Changes(*made), Changes(*store));
 }
 
+// The records before it are done again, over what the file has of it.
+TEST(Recover, ForgetsNoCompactionThatADamagedRecordOfTheLogHeld) {
+  StoreFixture store;
+  for (int i = 0; i < 10; ++i) store.Put("k", std::to_string(i));
+  store.Compact(4);
+  store.Compact(9);
+  const Killed killed(store);
+  const std::string log = ReadFile(killed.log());
+  // The compaction's own, before what was cleaned up then.
+  const size_t at = log.rfind("compacted");
+  ASSERT_NE(at, std::string::npos);
+  WriteAt(killed.log(), at, "C");
+  Made made(killed.path());
+  EXPECT_THAT(made.lines(), ElementsAre(HasSubstr("unreadable: a record of the write-ahead log")));
+  EXPECT_EQ(made->compacted(), 9);
+  EXPECT_FALSE(made->Range({.key = "k", .revision = 6}).ok());
+}
+
 TEST(Recover, SaysWhichRevisionsADamagedLogHasLost) {
   StoreFixture store;
   store.Put("a", "old");
