@@ -103,9 +103,12 @@ void Replica::Replace(std::shared_ptr<Edition> by) {
     log_.Warning("Some keys are too long for the replica: lists are read from the backend",
                  {{"max_bytes", engine::kMaxKeyBytes}});
   }
+  Held before;  // which ends without the lock
   absl::MutexLock lock(&mu_);
-  previous_ = std::move(current_);
-  current_ = writing_;
+  before = std::exchange(current_, writing_);
+  // One that was put back may have other records at the revisions of what it left.
+  const bool put_back = before != nullptr && current_->newest() < before->newest();
+  previous_ = put_back ? nullptr : before;
   lost_ = base::OkStatus();
   ++epoch_;
   previous_until_ = clock_.Now() + kPreviousTime;

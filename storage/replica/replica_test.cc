@@ -69,6 +69,17 @@ TEST_F(ReplicaTest, RequestsThatBeganBeforeAListAreAnsweredFromWhatTheyBeganWith
   EXPECT_EQ(Read(before), "OUT_OF_RANGE") << "for a minute";
 }
 
+TEST_F(ReplicaTest, OfABackendThatWasPutBackNothingIsToldOfTheHistoryThatItLeft) {
+  const Revision back = Put("a", "1");
+  const Revision other = Put("b", "2");
+  Put("c", "3");
+  Put("d", "4");
+  const std::string encoded = records::Encode(records::Kind::kImage, "other");
+  kept_.etcd().Diverge(back, {{{KeyOf(Image("b")), encoded}}, {{KeyOf(Image("c")), encoded}}});
+  kept_.List();
+  EXPECT_EQ(Read(other), "a=1@2 b=other@3");
+}
+
 TEST_F(ReplicaTest, AListThatShowsNothingNewLeavesHistoryAsItWas) {
   const Revision first = Put("a", "1");
   Put("a", "2");
