@@ -154,6 +154,7 @@ void WatchHandler::ServeFresh(const std::shared_ptr<Call>& call) {
   objects::WatchRequest request{.form = form,
                                 .query = QueryOf(*call, from),
                                 .initial_events = options.initial_events,
+                                .resumes = !options.initial_events && options.read == Read::kExact,
                                 .initial_events_end = options.initial_events_end,
                                 .bookmarks = options.allow_bookmarks,
                                 .end = EndOf(options),

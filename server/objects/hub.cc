@@ -164,6 +164,7 @@ void Hub::Advance(base::Revision to) {
       BreakOff("unreadable");
       break;
     }
+    Keep();
     from = *next;
     told_ = from - 1;
     WakeAll();
@@ -200,22 +201,31 @@ void Hub::Take(const replica::Event& change) {
     }
     kept.bytes =
         kEventBytes + kept.event->record_bytes() * kObjectFactor + kept.event->encoded_bytes();
-    Keep(std::move(kept));
+    coming_.push_back(std::move(kept));
   }
 }
 
-void Hub::Keep(Kept kept) {
-  events_.Increment();
-  kept_bytes_ += kept.bytes;
-  for (const ScopePointer& scope : kept.scopes) {
-    std::vector<std::shared_ptr<Watch>> waiting = scope->Add(kept.event);
+void Hub::Keep() {
+  std::map<ScopePointer, Scope::Events> added;
+  for (Kept& kept : coming_) {
+    events_.Increment();
+    kept_bytes_ += kept.bytes;
+    for (const ScopePointer& scope : kept.scopes) added[scope].push_back(kept.event);
+    kept_.push_back(std::move(kept));
+  }
+  coming_.clear();
+  for (auto& [scope, events] : added) {
+    std::vector<std::shared_ptr<Watch>> waiting = scope->Add(std::move(events));
     std::move(waiting.begin(), waiting.end(), std::back_inserter(woken_));
   }
-  kept_.push_back(std::move(kept));
-  while (kept_bytes_ > options_.cache_bytes && kept_.size() > 1) {
-    for (const ScopePointer& scope : kept_.front().scopes) scope->Drop(*kept_.front().event);
-    kept_bytes_ -= kept_.front().bytes;
-    kept_.pop_front();
+  while (kept_bytes_ > options_.cache_bytes) {
+    const base::Revision oldest = kept_.front().event->revision();
+    // Of the newest revision all is kept, whatever that is.
+    if (oldest == kept_.back().event->revision()) break;
+    for (; kept_.front().event->revision() == oldest; kept_.pop_front()) {
+      for (const ScopePointer& scope : kept_.front().scopes) scope->Drop(oldest);
+      kept_bytes_ -= kept_.front().bytes;
+    }
   }
 }
 
@@ -224,6 +234,7 @@ void Hub::BreakOff(const char* why) {
   ends_.Increment();
   EndScopes();
   woken_.clear();
+  coming_.clear();
   kept_.clear();
   kept_bytes_ = 0;
   absl::MutexLock lock(&mu_);

@@ -93,7 +93,8 @@ class Hub final : public reflector::Consumer {
   // Brings the scopes to `to`.
   void Advance(base::Revision to) ABSL_LOCKS_EXCLUDED(mu_);
   void Take(const replica::Event& change) ABSL_LOCKS_EXCLUDED(mu_);
-  void Keep(Kept kept);
+  // What has come is in the scopes, all at once.
+  void Keep();
   void WakeAll();
   // All that is kept is of another history, or has a gap behind it.
   void BreakOff(const char* why) ABSL_LOCKS_EXCLUDED(mu_);
@@ -114,7 +115,8 @@ class Hub final : public reflector::Consumer {
   std::atomic<size_t> watches_ = 0, kept_bytes_ = 0;
 
   // The thread's own.
-  std::deque<Kept> kept_;
+  std::vector<Kept> coming_;                   // whole revisions, once they are read
+  std::deque<Kept> kept_;                      // whole revisions
   std::vector<std::shared_ptr<Watch>> woken_;  // by what is being read
 
   mutable absl::Mutex mu_;

@@ -1,25 +1,26 @@
 #include "server/objects/scope.h"
 
+#include <iterator>
 #include <utility>
 
 #include "server/objects/watch.h"
 
 namespace strata::objects {
 
-std::vector<std::shared_ptr<Watch>> Scope::Add(std::shared_ptr<Event> event) {
+std::vector<std::shared_ptr<Watch>> Scope::Add(Events events) {
   base::MutexLock lock(&mu);
-  events_.push_back(std::move(event));
+  std::move(events.begin(), events.end(), std::back_inserter(events_));
   return TakeWaiting();
 }
 
-void Scope::Drop(const Event& event) {
-  std::shared_ptr<Event> dropped;  // freed outside of the lock
+void Scope::Drop(base::Revision revision) {
+  Events dropped;  // freed outside of the lock
   base::MutexLock lock(&mu);
-  if (events_.empty() || events_.front().get() != &event) return;
-  from_ = event.revision();
-  dropped = std::move(events_.front());
-  events_.pop_front();
-  ++first_;
+  for (; !events_.empty() && events_.front()->revision() == revision; events_.pop_front()) {
+    from_ = revision;
+    dropped.push_back(std::move(events_.front()));
+    ++first_;
+  }
 }
 
 void Scope::End() {

@@ -37,10 +37,12 @@ class Scope {
 
   const ScopeKey& key() const { return key_; }
 
-  // The hub's: returns who has to be woken.
-  std::vector<std::shared_ptr<Watch>> Add(std::shared_ptr<Event> event) ABSL_LOCKS_EXCLUDED(mu);
-  // The oldest event goes, if it is this one.
-  void Drop(const Event& event) ABSL_LOCKS_EXCLUDED(mu);
+  using Events = std::vector<std::shared_ptr<Event>>;
+  // The hub's: whole revisions, so that nobody takes a part of one for all of it. Returns who has
+  // to be woken.
+  std::vector<std::shared_ptr<Watch>> Add(Events events) ABSL_LOCKS_EXCLUDED(mu);
+  // What there is of the revision, the oldest one, goes.
+  void Drop(base::Revision revision) ABSL_LOCKS_EXCLUDED(mu);
   // Every watch ends, soon.
   void End() ABSL_LOCKS_EXCLUDED(mu);
   // The forms that somebody watches in, and whether somebody selects, who may want an object as it

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -34,22 +35,26 @@ class TestHistory final : public replica::History {
   // Each is a revision, which is returned.
   base::Revision Put(const std::string& ns, const std::string& name, const Labels& labels = {},
                      size_t size = 0) {
-    image::v1::ImageStream stream;
-    stream.mutable_metadata()->set_namespace_(ns);
-    stream.mutable_metadata()->set_name(name);
-    for (const auto& [key, value] : labels)
-      (*stream.mutable_metadata()->mutable_labels())[key] = value;
-    if (size > 0) (*stream.mutable_metadata()->mutable_annotations())["size"].assign(size, 'x');
-    return Put(stream);
+    return PutRecord({records::Kind::kImageStream, ns, name}, Stream(ns, name, labels, size));
   }
   base::Revision Put(const image::v1::ImageStream& stream) {
+    return PutRecord(
+        {records::Kind::kImageStream, stream.metadata().namespace_(), stream.metadata().name()},
+        stream.SerializeAsString());
+  }
+  // All of them are one.
+  base::Revision PutAll(const std::string& ns, const std::vector<std::string>& names) {
     return Locked([&] {
       ++revision_;
-      Add({{records::Kind::kImageStream, stream.metadata().namespace_(), stream.metadata().name()},
-           records::Change::State::kPresent,
-           revision_,
-           stream.SerializeAsString(),
-           ""});
+      for (const std::string& name : names)
+        AddPresent({records::Kind::kImageStream, ns, name}, Stream(ns, name, {}, 0));
+      return revision_;
+    });
+  }
+  base::Revision PutRecord(const records::Id& id, const std::string& object) {
+    return Locked([&] {
+      ++revision_;
+      AddPresent(id, object);
       return revision_;
     });
   }
@@ -81,6 +86,12 @@ class TestHistory final : public replica::History {
       ++epoch_;
       return oldest_ = before;
     });
+  }
+
+  // Somebody reads changes, and `done` is called once, before he hears of the one with that number.
+  void Before(size_t number, std::function<void()> done) {
+    std::lock_guard lock(mu_);
+    before_ = {number, std::move(done)};
   }
 
   base::Revision oldest() const override {
@@ -130,7 +141,7 @@ class TestHistory final : public replica::History {
       if (from <= oldest_) return base::OutOfRangeError("compacted");
       size_t bytes = 0;
       for (auto at = log_.lower_bound(from); at != log_.end() && at->first <= to; ++at) {
-        if (bytes >= max_bytes && !events.empty()) {
+        if (bytes >= max_bytes && !events.empty() && events.back().now.revision != at->first) {
           to = at->first - 1;
           break;
         }
@@ -143,16 +154,40 @@ class TestHistory final : public replica::History {
         events.push_back(std::move(event));
       }
     }
-    for (replica::Event& event : events) visit(std::move(event));
+    for (size_t i = 0; i < events.size(); ++i) {
+      CallBefore(i);
+      visit(std::move(events[i]));
+    }
     return std::max(from, to + 1);
   }
 
  private:
   using Versions = std::map<base::Revision, records::Change>;
 
+  static std::string Stream(const std::string& ns, const std::string& name, const Labels& labels,
+                            size_t size) {
+    image::v1::ImageStream stream;
+    stream.mutable_metadata()->set_namespace_(ns);
+    stream.mutable_metadata()->set_name(name);
+    for (const auto& [key, value] : labels)
+      (*stream.mutable_metadata()->mutable_labels())[key] = value;
+    if (size > 0) (*stream.mutable_metadata()->mutable_annotations())["size"].assign(size, 'x');
+    return stream.SerializeAsString();
+  }
+  void AddPresent(const records::Id& id, const std::string& object) {
+    Add({id, records::Change::State::kPresent, revision_, object, ""});
+  }
   void Add(records::Change change) {
-    log_[change.revision] = change;
+    log_.emplace(change.revision, change);
     versions_[keys_.KeyOf(change.id)][change.revision] = std::move(change);
+  }
+  void CallBefore(size_t number) const {
+    std::function<void()> done;
+    {
+      std::lock_guard lock(mu_);
+      if (before_.first == number) done.swap(before_.second);
+    }
+    if (done) done();
   }
   static const records::Change* At(const Versions& versions, base::Revision revision) {
     const auto after = versions.upper_bound(revision);
@@ -164,7 +199,8 @@ class TestHistory final : public replica::History {
   base::Revision revision_ = 1, oldest_ = 1;
   std::atomic<uint64_t> epoch_ = 0;
   std::map<std::string, Versions> versions_;
-  std::map<base::Revision, records::Change> log_;
+  std::multimap<base::Revision, records::Change> log_;
+  mutable std::pair<size_t, std::function<void()>> before_;
 };
 
 }  // namespace strata::objects

@@ -31,7 +31,8 @@ Watch::Watch(Hub& hub, const Kind& kind, WatchRequest request, std::function<voi
       begun_(hub.clock().Now()),
       phase_(request_.initial_events ? Phase::kInitial : Phase::kHistory),
       form_(request_.form),
-      delivered_(request_.query.revision) {
+      delivered_(request_.query.revision),
+      resumes_(request_.resumes) {
   form_.columns = form_.transform == wire::Transform::kTable;
   base::MutexLock lock(&scope_->mu);
   scope_->watches_.insert(this);
@@ -110,6 +111,7 @@ std::optional<Watch::Next> Watch::Gather(base::Revision& bookmark) {
     pending_.push_back(event);
     ++next_;
   }
+  SkipSeen();
   if (!pending_.empty()) return std::nullopt;
   // A watch that begins with a revision to come has nothing to say before that.
   if (std::exchange(bookmark_due_, false) && request_.bookmarks && told >= delivered_) {
@@ -118,6 +120,15 @@ std::optional<Watch::Next> Watch::Gather(base::Revision& bookmark) {
   }
   waiting_ = true;
   return Next::kWait;
+}
+
+void Watch::SkipSeen() {
+  if (pending_.empty() || !std::exchange(resumes_, false)) return;
+  const auto events = std::ranges::count_if(pending_, [&](const auto& event) {
+    return event->revision() == delivered_ &&
+           !event->MeaningTo(request_.query.selector).type.empty();
+  });
+  if (events <= 1) floor_ = delivered_;
 }
 
 bool Watch::Send(bool may_encode, std::string& out) {
@@ -186,27 +197,35 @@ void Watch::ReadInitial() {
   phase_ = Phase::kHistory;
 }
 
+base::Revision Watch::Behind() const {
+  // What the revision changed that the history begins with, nobody knows.
+  return resumes_ && delivered_ > hub_.history().oldest() ? delivered_ - 1 : delivered_;
+}
+
 bool Watch::Join() {
+  const base::Revision behind = Behind();
   base::MutexLock lock(&scope_->mu);
-  if (delivered_ < scope_->from_) return false;
+  if (behind < scope_->from_) return false;
   const auto next = std::find_if(scope_->events_.begin(), scope_->events_.end(),
-                                 [&](const auto& event) { return event->revision() > delivered_; });
+                                 [&](const auto& event) { return event->revision() > behind; });
   next_ = scope_->first_ + static_cast<uint64_t>(next - scope_->events_.begin());
-  floor_ = delivered_;
+  floor_ = behind;
   phase_ = Phase::kLive;
   return true;
 }
 
 void Watch::ReadHistory() {
-  floor_ = delivered_;
+  floor_ = Behind();
   const auto next = hub_.history().Changes(
-      delivered_ + 1, hub_.known(), kPieceBytes, [&](const replica::Event& change) {
+      floor_ + 1, hub_.known(), kPieceBytes, [&](const replica::Event& change) {
         if (change.now.id.kind != kind_.record) return;
         if (!request_.query.ns.empty() && change.now.id.ns != request_.query.ns) return;
         if (auto event = EventOf(kind_, change)) pending_.push_back(std::move(event));
       });
   if (!next.ok()) return Fail(next.status());
   const base::Revision before = *next - 1;
+  SkipSeen();
+  resumes_ = false;
   // All of it, whatever that is: it is whole revisions.
   while (!pending_.empty()) {
     std::string piece;

@@ -28,6 +28,8 @@ struct WatchRequest {
   // behind it. No limit, no start.
   ListQuery query;
   bool initial_events = false;
+  // The client has named `query.revision`: it may have been told a part of what that one changed.
+  bool resumes = false;
   bool initial_events_end = false;  // a bookmark ends them
   bool bookmarks = false;
   base::MonotonicTime end;  // when it is over
@@ -70,6 +72,11 @@ class Watch : public std::enable_shared_from_this<Watch> {
   void ReadHistory();
   // Whether what comes next is in the scope by now.
   bool Join() ABSL_LOCKS_EXCLUDED(scope_->mu);
+  // Behind which revision it goes on.
+  base::Revision Behind() const;
+  // Who has named a revision that pending_ has several events of is told them again, for nobody
+  // knows which of them he has seen; a single one he has.
+  void SkipSeen();
   // Moves the next events of the scope to pending_. Where there are none and a bookmark is due,
   // `bookmark` is the revision that it may tell.
   std::optional<Next> Gather(base::Revision& bookmark) ABSL_LOCKS_EXCLUDED(scope_->mu);
@@ -90,6 +97,7 @@ class Watch : public std::enable_shared_from_this<Watch> {
   Phase phase_;
   WatchForm form_;            // of the next frame
   base::Revision delivered_;  // everything up to it
+  bool resumes_;              // what pending_ begins with may be of the revision that was named
   base::Revision floor_ = 0;  // what is pending of up to it was delivered in another way
   std::unique_ptr<ListReader> reader_;
   std::string made_;                         // by a worker, for Take

@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <random>
+#include <semaphore>
 #include <string>
 #include <thread>
 #include <utility>
@@ -23,6 +26,32 @@ namespace {
 
 using namespace std::chrono_literals;
 using Frames = std::vector<std::string>;
+
+std::string Member(const std::string& json, const std::string& name) {
+  const std::string key = "\"" + name + "\":\"";
+  const size_t at = json.find(key);
+  if (at == json.npos) return "";
+  return json.substr(at + key.size(), json.find('"', at + key.size()) - at - key.size());
+}
+
+std::string Short(const std::string& json) {
+  const std::string type = Member(json, "type");
+  if (type == "ERROR") return type + " " + Member(json, "message");
+  std::string end = json.find("initial-events-end") == json.npos ? "" : " end";
+  return type + " " + Member(json, "namespace") + "/" + Member(json, "name") + "@" +
+         Member(json, "resourceVersion") + end;
+}
+
+// "ADDED ns/name@revision" of each line.
+Frames FramesOf(const std::string& out) {
+  Frames frames;
+  for (size_t at = 0; at < out.size();) {
+    const size_t end = out.find('\n', at);
+    frames.push_back(Short(out.substr(at, end - at)));
+    at = end + 1;
+  }
+  return frames;
+}
 
 // A client that takes what comes, on a thread of its own.
 class Client {
@@ -48,7 +77,7 @@ class Client {
     if (thread_.joinable()) thread_.join();
   }
 
-  // "ADDED ns/name@revision", once there are so many or the watch has ended.
+  // Once there are so many or the watch has ended.
   Frames Await(size_t count) {
     std::unique_lock lock(mu_);
     wake_.wait_for(lock, 20s, [&] { return frames_.size() >= count || ended_; });
@@ -65,7 +94,8 @@ class Client {
       std::string out;
       const Watch::Next next = watch_->Take(out);
       std::unique_lock lock(mu_);
-      Split(out);
+      std::ranges::move(FramesOf(out), std::back_inserter(frames_));
+      if (!out.empty()) wake_.notify_all();
       if (stopped_) return;
       if (next == Watch::Next::kEnd) {
         ended_ = true;
@@ -79,28 +109,6 @@ class Client {
       if (pause_ > 0us) std::this_thread::sleep_for(pause_);
     }
   }
-  void Split(const std::string& out) {
-    for (size_t at = 0; at < out.size();) {
-      const size_t end = out.find('\n', at);
-      frames_.push_back(Short(out.substr(at, end - at)));
-      at = end + 1;
-    }
-    if (!out.empty()) wake_.notify_all();
-  }
-  static std::string Member(const std::string& json, const std::string& name) {
-    const std::string key = "\"" + name + "\":\"";
-    const size_t at = json.find(key);
-    if (at == json.npos) return "";
-    return json.substr(at + key.size(), json.find('"', at + key.size()) - at - key.size());
-  }
-  static std::string Short(const std::string& json) {
-    const std::string type = Member(json, "type");
-    if (type == "ERROR") return type + " " + Member(json, "message");
-    std::string end = json.find("initial-events-end") == json.npos ? "" : " end";
-    return type + " " + Member(json, "namespace") + "/" + Member(json, "name") + "@" +
-           Member(json, "resourceVersion") + end;
-  }
-
   const WatchForm form_;
   const std::chrono::microseconds pause_;
   std::shared_ptr<Watch> watch_;
@@ -125,6 +133,7 @@ class WatchTest : public testing::Test {
     WatchRequest request;
     request.query.revision = revision;
     request.initial_events = initial;
+    request.resumes = !initial;
     request.end = clock_.Now() + 1h;
     return request;
   }
@@ -266,6 +275,89 @@ TEST_F(WatchTest, ADrainEndsThoseThatAreOpenAndThoseThatCome) {
   hub_->EndWatches();
   EXPECT_TRUE(client->AwaitEnd());
   EXPECT_TRUE(Open(From(history_.revision()))->AwaitEnd());
+}
+
+TEST_F(WatchTest, OfARevisionNothingIsLostToWhoTakesWhileItIsRead) {
+  StartHub(/*cache_bytes=*/20'000);
+  std::counting_semaphore woken(0);
+  const auto watch = std::make_shared<Watch>(*hub_, kinds_.streams, From(history_.revision()),
+                                             [&] { woken.release(); });
+  watch->Begin();
+  std::string out;
+  ASSERT_EQ(watch->Take(out), Watch::Next::kWait);
+  Frames frames, expected;
+  history_.Before(2, [&] {
+    watch->Take(out);
+    frames = FramesOf(out);
+  });
+  std::vector<std::string> names;
+  for (int i = 0; i < 300; ++i) {
+    names.push_back("x" + std::to_string(i));
+    expected.push_back("ADDED a/" + names.back() + "@2");
+  }
+  history_.PutAll("a", names);
+  Tell();
+  ASSERT_TRUE(woken.try_acquire_for(20s));
+  Watch::Next next = Watch::Next::kFrames;
+  while (next == Watch::Next::kFrames || next == Watch::Next::kWork) {
+    out.clear();
+    next = watch->Take(out);
+    std::ranges::move(FramesOf(out), std::back_inserter(frames));
+    if (next == Watch::Next::kWork) watch->Work();
+  }
+  EXPECT_EQ(next, Watch::Next::kWait);
+  EXPECT_EQ(frames, expected);
+}
+
+TEST_F(WatchTest, WhoNamesARevisionOfSeveralEventsIsToldThemAgain) {
+  StartHub();
+  const auto open = Open(From(history_.revision()));
+  history_.Put("a", "x");
+  const base::Revision named = history_.PutAll("a", {"x", "y", "z"});
+  Tell();
+  Frames expected{"MODIFIED a/x@3", "ADDED a/y@3", "ADDED a/z@3"};
+  open->Await(4);
+  EXPECT_EQ(Open(From(named))->Await(3), expected);  // of the scope
+  WatchRequest request = From(named);
+  request.query.ns = "a";
+  const auto client = Open(request);
+  EXPECT_EQ(client->Await(3), expected);  // of the history
+  history_.Put("a", "x");
+  Tell();
+  expected.push_back("MODIFIED a/x@4");
+  EXPECT_EQ(client->Await(4), expected);
+}
+
+TEST_F(WatchTest, WhoNamesARevisionToComeIsToldItsSeveralEvents) {
+  StartHub();
+  const auto client = Open(From(history_.revision() + 1));
+  history_.PutAll("a", {"x", "y"});
+  Tell();
+  EXPECT_EQ(client->Await(2), (Frames{"ADDED a/x@2", "ADDED a/y@2"}));
+}
+
+TEST_F(WatchTest, WhoNamesARevisionOfOneEventThatHeMaySeeIsNotToldItAgain) {
+  StartHub();
+  history_.PutAll("a", {"x", "y"});
+  Tell();
+  WatchRequest request = From(history_.revision());
+  request.query.selector = {{}, {"metadata.name", "y"}, registry::ImageStreams()};
+  const auto client = Open(request);
+  history_.Put("a", "y");
+  Tell();
+  EXPECT_EQ(client->Await(1), (Frames{"MODIFIED a/y@3"}));
+}
+
+TEST_F(WatchTest, WhoBeginsNowIsNotToldWhatWas) {
+  StartHub();
+  history_.PutAll("a", {"x", "y"});
+  Tell();
+  WatchRequest request = From(history_.revision());
+  request.resumes = false;
+  const auto client = Open(request);
+  history_.Put("a", "y");
+  Tell();
+  EXPECT_EQ(client->Await(1), (Frames{"MODIFIED a/y@3"}));
 }
 
 // What a client must have seen that began behind `from`.
