@@ -113,6 +113,10 @@ TEST_F(StartedCall, AsksForATokenFirst) {
   EXPECT_EQ(etcd.authentications(), 2);
 }
 
+TEST_F(StartedCall, AClientMayEndAtOnce) {
+  for (int i = 0; i < 300; ++i) Connect({.endpoints = {"http://127.0.0.1:1"}});
+}
+
 TEST_F(StartedCall, WhatGrpcCannotSendIsNotSent) {
   FakeEtcd etcd;
   const auto client = Connect({.endpoints = {etcd.url()}});

@@ -89,12 +89,15 @@ std::shared_ptr<grpc::Channel> KeepCallbackThreads() {
   // Throws where threads are denied. gRPC goes on without them, and never calls back.
   std::thread([] {}).join();
   auto channel = grpc::CreateChannel("", nullptr);
-  const auto call = std::make_shared<Call>();
+  // Its context holds the channel, and must not be the last that does where it is called back.
+  auto call = std::make_unique<Call>();
   etcdserverpb::Maintenance::NewStub(channel)->async()->Status(
       &call->context, &call->request, &call->response,
-      [call](const grpc::Status&) { call->over.Notify(); });
-  if (!call->over.WaitForNotificationWithTimeout(kThreadPatience))
+      [over = &call->over](const grpc::Status&) { over->Notify(); });
+  if (!call->over.WaitForNotificationWithTimeout(kThreadPatience)) {
+    static_cast<void>(call.release());  // it may be called back yet
     throw std::system_error(EAGAIN, std::generic_category(), "gRPC's threads");
+  }
   return channel;
 }
 
