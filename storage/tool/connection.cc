@@ -57,9 +57,6 @@ base::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ConnectOption
     STRATA_ASSIGN_OR_RETURN(connection->client_,
                             client::Client::Create(options.etcd, log, metrics));
     // So that servers that can't be reached are noticed before inputs are read.
-    const auto version =
-        connection->client_->Version(std::chrono::steady_clock::now() + options.connect_timeout);
-    if (!version.ok()) return base::Annotate(version.status(), "--etcd-servers");
     STRATA_ASSIGN_OR_RETURN(subset, SubsetOf(*connection->client_, options));
   } else {
     return base::InvalidArgumentError("give --etcd-servers or --data-dir");
