@@ -51,10 +51,12 @@ std::string Text(BIO* bio) {
   return {data, static_cast<size_t>(size)};
 }
 
-// Written beside and renamed: whoever reads never sees half of it.
+// Written beside and renamed: whoever reads never sees half of it. Nor is it written to what
+// somebody else laid there.
 base::Status WriteFile(const std::string& path, const std::string& content, mode_t mode) {
   const std::string beside = path + ".new";
-  const int fd = open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+  unlink(beside.c_str());
+  const int fd = open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
   if (fd < 0) return base::UnavailableError(fmt::format("{}: {}", beside, std::strerror(errno)));
   const ssize_t written = write(fd, content.data(), content.size());
   const bool whole = written == static_cast<ssize_t>(content.size());

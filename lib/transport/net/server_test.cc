@@ -778,6 +778,16 @@ TEST_F(ServerTest, KeepsItsSelfSignedPair) {
   EXPECT_GT(Metric("strata_serving_certificate_expiration_timestamp_seconds"), 1.7e9);
 }
 
+TEST_F(ServerTest, WritesItsSelfSignedKeyToNoFileOfSomebodyElse) {
+  const std::string certs = folder_ + "/certs", laid = folder_ + "/laid";
+  std::filesystem::create_directory(certs);
+  std::ofstream(laid) << "nothing";
+  std::filesystem::create_symlink(laid, certs + "/apiserver.key.new");
+  Start();
+  EXPECT_EQ(std::filesystem::file_size(laid), std::string_view("nothing").size());
+  EXPECT_FALSE(std::filesystem::is_symlink(certs + "/apiserver.key"));
+}
+
 TEST_F(ServerTest, SaysWhatIsWrongWithItsTls) {
   const auto error = [&](const TlsOptions& options) {
     return std::string(
