@@ -17,8 +17,9 @@
 
 namespace strata::auth {
 
-// Follows the ConfigMap. What can't be used leaves what was there before; where the ConfigMap or a
-// key is missing, nobody is believed by it. As for its lifetime, it is an Informer.
+// Follows the ConfigMap. What can't be used, or isn't there, leaves the CAs that were there before
+// (k8s.io/apiserver pkg/server/dynamiccertificates/configmap_cafile_content.go); until there is
+// one, nobody is believed by it. As for its lifetime, it is an Informer.
 class ClusterTrust {
  public:
   // What is set by it; null: by flags.
