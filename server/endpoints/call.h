@@ -37,6 +37,7 @@ class Call {
   std::shared_ptr<const auth::UserInfo> user;
   base::MonotonicTime deadline;                     // of the whole request
   std::unique_ptr<const api::ListOptions> options;  // of a list or a watch, once understood
+  int searches = 0;                                 // of records that were missing (Seeker)
 
   // Once, from any thread. Headers that every answer has are added.
   virtual void Respond(http::Response response) = 0;

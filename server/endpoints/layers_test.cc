@@ -99,6 +99,16 @@ TEST_F(LayersOfWhatMayBeMissing, WhatCantBeKnownIsNotSaid) {
   EXPECT_THAT(call->answer, StartsWith("429"));
 }
 
+TEST_F(LayersOfWhatMayBeMissing, WhatIsFoundAndNeverComesIsNotSoughtForEver) {
+  for (const char* path : {"gap", "absent"}) {
+    const auto call = Ask(path);
+    int searches = 0;
+    while (!source.sought.empty() && ++searches < 100) source.Find(true);
+    EXPECT_EQ(searches, 8);
+    EXPECT_THAT(call->answer, StartsWith("504")) << path;
+  }
+}
+
 TEST_F(LayersOfWhatMayBeMissing, NothingIsSoughtWhereTheSourceMissesNothing) {
   source.misses = false;
   EXPECT_THAT(Ask("gap")->answer, HasSubstr(R"("imageMissing":true)"));

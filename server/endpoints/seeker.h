@@ -22,8 +22,9 @@ class Seeker {
   bool needed() const { return source_.may_miss(); }
 
   // Goes on, on the connection's thread, when it is known of all `ids` whether they exist: with
-  // `handler` once more if one of them does, else with `then`. Where that can't be known the call
-  // is failed. From any thread; the handler outlives the call.
+  // `handler` once more if one of them does, else with `then`. Where that can't be known, or what
+  // exists is missing again and again, the call is failed. From any thread; the handler outlives
+  // the call.
   void Seek(const std::shared_ptr<Call>& call, const std::vector<records::Id>& ids,
             FreshHandler& handler, std::function<void()> then) const;
 
