@@ -253,10 +253,10 @@ base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
                                                  .token = token},
                                                 until);
       if (!answer.ok()) return At(endpoint.url, answer.status());
-      dialled = endpoint.direct->dialled();
-      return response.ParseFromString(*answer)
-                 ? base::OkStatus()
-                 : At(endpoint.url, base::InternalError("that is no answer to a Range"));
+      if (!response.ParseFromString(*answer))
+        return At(endpoint.url, base::InternalError("that is no answer to a Range"));
+      dialled = endpoint.direct->TakeDialled();
+      return base::OkStatus();
     });
   };
   CallEnd never;  // the token's: direct calls are interrupted otherwise

@@ -16,6 +16,7 @@ void DirectConnection::Interrupt() {
 base::Status DirectConnection::Dial(base::MonotonicTime deadline) {
   const auto until = std::min(deadline, std::chrono::steady_clock::now() + dial_timeout_);
   session_.reset();
+  dialled_ = true;
   STRATA_ASSIGN_OR_RETURN(transport_,
                           net::ClientConnection::Dial(address_, files_, interruption_, until));
   session_ = std::make_unique<UnarySession>(address_.tls ? "https" : "http", address_.authority);
@@ -25,12 +26,10 @@ base::Status DirectConnection::Dial(base::MonotonicTime deadline) {
 base::StatusOr<std::string> DirectConnection::Call(const UnaryRequest& request,
                                                    base::MonotonicTime deadline) {
   const bool reused = session_ != nullptr && session_->reusable();
-  dialled_ = !reused;
   if (!reused) STRATA_RETURN_IF_ERROR(Dial(deadline));
   auto answer = TryCall(request, deadline);
   // A connection that has been quiet may have ended meanwhile.
   if (!reused || session_->answering() || !absl::IsUnavailable(answer.status())) return answer;
-  dialled_ = true;
   STRATA_RETURN_IF_ERROR(Dial(deadline));
   return TryCall(request, deadline);
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "lib/base/clock.h"
 #include "lib/base/status.h"
@@ -30,8 +31,8 @@ class DirectConnection {
   // twice. Unavailable, DeadlineExceeded, Cancelled by Interrupt, or what the server says.
   base::StatusOr<std::string> Call(const UnaryRequest& request, base::MonotonicTime deadline);
 
-  // Whether the last call made the connection that it was answered over.
-  bool dialled() const { return dialled_; }
+  // Whether a connection was made since this was asked before.
+  bool TakeDialled() { return std::exchange(dialled_, false); }
 
   // Ends the call that runs, if one does, and the next one otherwise.
   void Interrupt();

@@ -166,6 +166,14 @@ TEST_F(MisbehavingEtcd, ALittleReadLeavesAnEndpointThatSaysNothing) {
   etcd.Behave([](auto& b) { b.hang_reads = false; });
 }
 
+TEST_F(MisbehavingEtcd, AConnectionWhoseFirstAnswerIsAnErrorIsStillANewOne) {
+  etcd.Behave([](auto& b) { b.fail_reads = 1; });
+  auto client = Connect();
+  EXPECT_FALSE(client->RangeDirectly({.key = "a"}, In(milliseconds(20'000))).ok());
+  EXPECT_TRUE(client->RangeDirectly({.key = "a"}, In(milliseconds(20'000)))->dialled);
+  EXPECT_FALSE(client->RangeDirectly({.key = "a"}, In(milliseconds(20'000)))->dialled);
+}
+
 TEST_F(MisbehavingEtcd, AUserIsNoHarmWhereAuthenticationIsOff) {
   EXPECT_TRUE(Connect({.username = "u", .password = "p"})
                   ->Range({.key = "a"}, In(milliseconds(5000)))

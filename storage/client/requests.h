@@ -35,7 +35,8 @@ struct RangeResult {
   base::Revision revision = 0;  // the store's current one, whichever the range is of
   uint64_t cluster_id = 0;
   uint64_t raft_term = 0;  // never falls within one history
-  // Of RangeDirectly: over a connection that was made for it; and after another endpoint was left.
+  // Of RangeDirectly: over a connection that nothing was read over before; and after another
+  // endpoint was left.
   bool dialled = false, moved = false;
 };
 
