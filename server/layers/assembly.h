@@ -28,6 +28,8 @@ class Assembly {
  private:
   friend class Index;
 
+  void Close() { open_.store(false, std::memory_order_release); }
+
   const std::string key_;
   const Form form_;
   std::atomic<bool> open_ = true;

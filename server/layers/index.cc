@@ -273,7 +273,7 @@ void Index::Spoil(Assembly& assembly) {
   if (assembly.walking_) {
     assembly.begins_again_ = true;
   } else {
-    assembly.open_.store(false, std::memory_order_release);
+    assembly.Close();
   }
 }
 

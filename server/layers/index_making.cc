@@ -73,7 +73,7 @@ struct Index::Listed {
   ~Listed() {
     base::MutexLock lock(&index.mu_);
     std::erase(index.assemblies_, &assembly);
-    assembly.open_.store(false, std::memory_order_release);
+    assembly.Close();
   }
   Index& index;
   Assembly& assembly;
@@ -95,8 +95,11 @@ base::StatusOr<std::shared_ptr<const Encoded>> Index::Make(Assembly& assembly,
 base::StatusOr<std::shared_ptr<const Encoded>> Index::BeginWalk(Assembly& assembly) {
   Walk before;  // freed after the lock is
   base::ReaderMutexLock lock(&mu_);
-  if (auto answer = cache_.Find(assembly.key(), assembly.form()); answer != nullptr) return answer;
   const StreamPointer stream = records_.streams.Find(assembly.key());
+  auto answer = cache_.Find(assembly.key(), assembly.form());
+  // What is told at once is of now: no walk says what would make it wrong for who asks later.
+  if (answer != nullptr || stream == nullptr || !stream->usable()) assembly.Close();
+  if (answer != nullptr) return answer;
   if (stream == nullptr) return base::NotFoundError("there is no such stream");
   if (!stream->usable()) return Unreadable(stream->unreadable());
   before = std::exchange(assembly.walk_, Walk(stream, options_.max_entries_per_answer));
@@ -139,6 +142,7 @@ base::StatusOr<std::shared_ptr<const Encoded>> Index::Encode(Assembly& assembly,
     if (assembly.is_open()) {
       cache_.Insert(assembly.key(), assembly.form(), answer, gathered.nodes,
                     assembly.walk_.TakeReach());
+      assembly.Close();  // from now on changes drop what is kept
     }
     dropped = cache_.TakeDropped();
   }

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "server/layers/test_records.h"
 
 namespace strata::layers {
@@ -362,6 +365,19 @@ TEST_F(LayerIndex, AnAssemblyIsOpenToOthersUntilItIsMade) {
   EXPECT_FALSE(assembly.is_open());
   Assembly none("ns", "none", {});
   EXPECT_EQ(index.Make(none, {}).status().code(), base::StatusCode::kNotFound);
+}
+
+TEST_F(LayerIndex, AnAssemblyIsClosedBeforeAnybodyIsGivenItsAnswer) {
+  index.Apply(LargeStream(30'000, 1).all());
+  Assembly assembly("ns", "app", {});
+  std::atomic<bool> was_open = false;
+  std::thread reader([&] {
+    while (!Cached()) std::this_thread::yield();
+    was_open = assembly.is_open();
+  });
+  EXPECT_TRUE(index.Make(assembly, {}).ok());
+  reader.join();
+  EXPECT_FALSE(was_open);
 }
 
 TEST(LayerIndexBounds, AStreamThatReachesTooMuchIsAnError) {
