@@ -104,7 +104,7 @@ func TestStrangersHeadsTakeNoRoomFromProbesAndTheFrontProxy(t *testing.T) {
 			begin(bytes)
 		}
 	}
-	for i := 0; i < 50; i++ {
+	for i := 0; i < 80; i++ {
 		begin(100)
 	}
 	s.awaitMetric(t, "strata_http_held_request_bytes", func(held float64) bool { return held > 1<<20 })
