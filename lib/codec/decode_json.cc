@@ -25,6 +25,8 @@ namespace od = simdjson::ondemand;
 
 constexpr size_t kMaxDepth = 1000;
 constexpr size_t kMaxUnknown = 100;
+// Of maps whose member is repeated: the entries that each repetition looks through, in all.
+constexpr size_t kMaxMergedEntries = 100'000;
 
 // A place in the object, for errors: spec.tags[3].name. Links of a list on the stack.
 struct Path {
@@ -257,8 +259,11 @@ class Decoder {
     const FieldPlan& entry_plan = field.inner->protobuf.back();
     const FieldDescriptor* map_key = field.field->message_type()->map_key();
     const auto* reflection = message.GetReflection();
+    const int merged = reflection->FieldSize(message, field.field);
+    merged_entries_ += static_cast<size_t>(merged);
+    if (merged_entries_ > kMaxMergedEntries) return Invalid(path, "repeated too often");
     base::StringMap<Message*> entries;
-    for (int i = 0; i < reflection->FieldSize(message, field.field); ++i) {
+    for (int i = 0; i < merged; ++i) {
       Message* entry = reflection->MutableRepeatedMessage(&message, field.field, i);
       entries[entry->GetReflection()->GetString(*entry, map_key)] = entry;
     }
@@ -410,6 +415,7 @@ class Decoder {
 
   std::vector<std::string>* const unknown_;
   size_t depth_ = 0;
+  size_t merged_entries_ = 0;
 };
 
 }  // namespace

@@ -19,7 +19,8 @@ struct DecodedType {
 };
 
 // Fills `message`, which should be empty, from one JSON object. Bounded by the size of `json` in
-// time and memory; nesting deeper than 1,000 is an error, in raw members deeper than 10,000. Bytes
+// time and memory; nesting deeper than 1,000 is an error, in raw members deeper than 10,000, and so
+// is a large map that is repeated very often, though each is merged with those before it. Bytes
 // that aren't UTF-8 and escaped halves of surrogate pairs are read as U+FFFD, each, as Go reads
 // them; apart from that raw members (RawExtension, FieldsV1) keep the bytes as they stand in
 // `json`. If `unknown` isn't null, the paths of fields that `message` doesn't know, such as

@@ -81,6 +81,21 @@ TEST(DecodeJson, RepeatedKeysOverwriteValuesAndMergeMapsAndObjects) {
   EXPECT_EQ(stream.metadata().uid(), "u");
 }
 
+TEST(DecodeJson, AMapThatIsRepeatedAgainAndAgainIsAnError) {
+  const auto repeated = [](int entries, int times) {
+    std::string json = R"({"metadata":{"labels":{)";
+    for (int i = 0; i < entries; ++i)
+      json += (i == 0 ? "\"" : ",\"") + std::to_string(i) + R"(":"")";
+    json += "}}";
+    for (int i = 0; i < times; ++i) json += R"(,"metadata":{"labels":{"0":"x"}})";
+    return ErrorOf(json + "}");
+  };
+  EXPECT_EQ(repeated(1'000, 100), "");
+  EXPECT_EQ(repeated(1'000, 101), "metadata.labels: repeated too often");
+  EXPECT_EQ(repeated(50'000, 2), "");
+  EXPECT_EQ(repeated(1, 10'000), "");
+}
+
 TEST(DecodeJson, HalfASurrogatePairIsAReplacementCharacter) {
   const struct {
     std::string_view in, out;
