@@ -292,12 +292,14 @@ bool AppendCompact(std::string_view json, std::string& out) {
 }
 
 std::string Indent(std::string_view json) {
+  constexpr size_t kMostLevels = 64;
   std::string out;
   out.reserve(json.size() * 3 / 2);
   size_t depth = 0;
-  const auto line = [&] {
+  const auto line = [&](size_t indent) {
+    if (depth > kMostLevels) return;
     out += '\n';
-    out.append(depth * 2, ' ');
+    out.append(indent * 2, ' ');
   };
   for (size_t i = 0; i < json.size(); ++i) {
     const char c = json[i];
@@ -315,21 +317,21 @@ std::string Indent(std::string_view json) {
           out += json[++i];
         } else {
           ++depth;
-          line();
+          line(depth);
         }
         break;
       case '}':
       case ']':
+        line(depth - 1);
         --depth;
-        line();
         out += c;
         break;
       case ',':
         out += c;
-        line();
+        line(depth);
         break;
       case ':':
-        out += ": ";
+        out += depth > kMostLevels ? ":" : ": ";
         break;
       default:
         out += c;

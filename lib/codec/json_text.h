@@ -16,8 +16,9 @@ void AppendJsonString(std::string_view text, std::string& out);
 // it was, if `json` isn't one JSON value.
 bool AppendCompact(std::string_view json, std::string& out);
 
-// `json`, which must be compact and valid, as json.MarshalIndent(v, "", "  ") prints it. No line
-// feed at the end.
+// `json`, which must be compact and valid, as json.MarshalIndent(v, "", "  ") prints it; but what
+// is nested over 64 levels deep stays compact, for each line has its levels' spaces. No line feed
+// at the end.
 std::string Indent(std::string_view json);
 
 }  // namespace strata::codec

@@ -79,6 +79,17 @@ TEST(JsonText, IndentIsMarshalIndent) {
             "{\n    \"e\": null\n  }\n}");
 }
 
+TEST(JsonText, IndentLeavesWhatIsNestedDeeplyCompact) {
+  const std::string inner = R"([1,{"a":[2,3]}])";
+  const std::string deep = std::string(63, '[') + inner + std::string(63, ']');
+  const std::string indented = Indent(deep);
+  const std::string indent(2 * 64, ' ');
+  EXPECT_NE(indented.find("\n" + indent + "1,\n" + indent + R"({"a":[2,3]})" + "\n"),
+            indented.npos);
+  const std::string deepest = std::string(9'000, '[') + std::string(9'000, ']');
+  EXPECT_LT(Indent(deepest).size(), 2 * deepest.size());
+}
+
 TEST(JsonText, AStringEndsAtItsQuoteOrItsLine) {
   const auto end_of = [](std::string_view json) { return JsonStringEnd(json, json.find('"')); };
   EXPECT_EQ(end_of(R"(["a",1])"), 3u);
