@@ -206,8 +206,9 @@ bool Watch::Join() {
   const base::Revision behind = Behind();
   base::MutexLock lock(&scope_->mu);
   if (behind < scope_->from_) return false;
-  const auto next = std::find_if(scope_->events_.begin(), scope_->events_.end(),
-                                 [&](const auto& event) { return event->revision() > behind; });
+  const auto next =
+      std::partition_point(scope_->events_.begin(), scope_->events_.end(),
+                           [&](const auto& event) { return event->revision() <= behind; });
   next_ = scope_->first_ + static_cast<uint64_t>(next - scope_->events_.begin());
   floor_ = behind;
   phase_ = Phase::kLive;
