@@ -16,17 +16,15 @@ import (
 
 	imageclient "github.com/openshift/client-go/image/clientset/versioned/typed/image/v1"
 	"golang.org/x/sync/errgroup"
-	"k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
 type options struct {
 	registry, denied, host, certificates string
-	port                                 int
-	shutdownDelay                        time.Duration
+	port, maxImages, maxRequests         int
+	deadline, shutdownDelay              time.Duration
 
 	providerPort, providerMaxKeys, providerMaxRequests int
 	providerClientCA                                   string
@@ -41,6 +39,10 @@ func main() {
 	flag.StringVar(&o.host, "host", "", "address to listen on; empty: all")
 	flag.IntVar(&o.port, "port", 9443, "port to listen on")
 	flag.StringVar(&o.certificates, "cert-dir", "/tmp/k8s-webhook-server/serving-certs", "where tls.crt and tls.key are")
+	flag.IntVar(&o.maxImages, "max-images", 200, "images of a pod; one with more is refused")
+	flag.IntVar(&o.maxRequests, "max-requests", 8, "pods that are looked at at a time")
+	flag.DurationVar(&o.deadline, "deadline", 4*time.Second,
+		"how long a pod may take; less than timeoutSeconds of the webhook's configuration")
 	flag.DurationVar(&o.shutdownDelay, "shutdown-delay", 0,
 		"how long to answer after SIGTERM, for whoever hasn't heard yet that this pod goes")
 	flag.IntVar(&o.providerPort, "provider-port", 0, "port to listen on for Gatekeeper, at /decide; 0: not at all")
@@ -74,12 +76,10 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	rules := &rules{cluster: client, registry: o.registry, denied: layers}
-	server := webhook.NewServer(webhook.Options{Host: o.host, Port: o.port, CertDir: o.certificates})
-	server.Register("/validate-pods", &webhook.Admission{Handler: &policy{
-		rules: rules, decoder: admission.NewDecoder(scheme.Scheme)}})
-
-	server.Register("/healthz", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-
+	server, err := o.webhookServer(rules)
+	if err != nil {
+		return err
+	}
 	servers := []webhook.Server{server}
 	if o.providerPort != 0 {
 		provider, err := o.providerServer(rules)
@@ -100,6 +100,16 @@ func later(ctx context.Context, delay time.Duration) context.Context {
 	delayed, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() { time.AfterFunc(delay, cancel) })
 	return delayed
+}
+
+func (o *options) webhookServer(rules *rules) (webhook.Server, error) {
+	if o.maxImages < 1 || o.maxRequests < 1 || o.deadline <= 0 {
+		return nil, errors.New("--max-images, --max-requests and --deadline have to be positive")
+	}
+	server := webhook.NewServer(webhook.Options{Host: o.host, Port: o.port, CertDir: o.certificates})
+	server.Register("/validate-pods", newWebhook(rules, o.maxImages, o.maxRequests, o.deadline))
+	server.Register("/healthz", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	return server, nil
 }
 
 // providerServer has a port of its own: kube-apiserver shows webhooks no client certificate.

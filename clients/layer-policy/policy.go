@@ -2,25 +2,38 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
 // policy refuses pods with an image that contains a denied layer.
 type policy struct {
-	rules   *rules
-	decoder admission.Decoder
+	rules     *rules
+	maxImages int
+}
+
+// What kube-apiserver takes of a client. An update's review has two pods.
+const maxReviewBytes = 3 << 20
+
+func newWebhook(rules *rules, maxImages, atATime int, deadline time.Duration) *bounded {
+	return &bounded{handler: &webhook.Admission{Handler: &policy{rules, maxImages}}, turns: make(chan struct{}, atATime),
+		deadline: deadline, maxBytes: maxReviewBytes,
+		refuse: func(w http.ResponseWriter, code int, why string) { http.Error(w, why, code) }}
 }
 
 func (p *policy) Handle(ctx context.Context, request admission.Request) admission.Response {
-	pod := &corev1.Pod{}
-	if err := p.decoder.Decode(request, pod); err != nil {
+	references, err := imagesOf(request.Object.Raw)
+	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
-	references := imagesOf(pod)
+	if len(references) > p.maxImages {
+		return admission.Denied(fmt.Sprintf("%d images: at most %d are looked at", len(references), p.maxImages))
+	}
 	images := make([]image, len(references))
 	for i, reference := range references {
 		images[i] = p.rules.ofReference(reference)
@@ -37,21 +50,42 @@ func (p *policy) Handle(ctx context.Context, request admission.Request) admissio
 	return admission.Allowed("")
 }
 
-func imagesOf(pod *corev1.Pod) []string {
+// pod is what is read of one. As a corev1.Pod it could take some hundred times the memory of its text.
+type pod struct {
+	Spec struct {
+		InitContainers      []container `json:"initContainers"`
+		Containers          []container `json:"containers"`
+		EphemeralContainers []container `json:"ephemeralContainers"`
+		Volumes             []struct {
+			Image struct {
+				Reference string `json:"reference"`
+			} `json:"image"`
+		} `json:"volumes"`
+	} `json:"spec"`
+}
+
+type container struct {
+	Image string `json:"image"`
+}
+
+// imagesOf are the pod's, each once.
+func imagesOf(text []byte) ([]string, error) {
+	var pod pod
+	if err := json.Unmarshal(text, &pod); err != nil {
+		return nil, err
+	}
 	var images []string
-	for _, container := range pod.Spec.InitContainers {
-		images = append(images, container.Image)
-	}
-	for _, container := range pod.Spec.Containers {
-		images = append(images, container.Image)
-	}
-	for _, container := range pod.Spec.EphemeralContainers {
-		images = append(images, container.Image)
+	for _, containers := range [][]container{pod.Spec.InitContainers, pod.Spec.Containers, pod.Spec.EphemeralContainers} {
+		for _, container := range containers {
+			if container.Image != "" {
+				images = append(images, container.Image)
+			}
+		}
 	}
 	for _, volume := range pod.Spec.Volumes {
-		if volume.Image != nil {
+		if volume.Image.Reference != "" {
 			images = append(images, volume.Image.Reference)
 		}
 	}
-	return images
+	return distinct(images), nil
 }

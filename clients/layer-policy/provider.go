@@ -19,10 +19,8 @@ import (
 // Gatekeeper keeps items, errors too, for minutes. What may be otherwise when asked again (the cluster was late, or away)
 // is a system error therefore, and the key has no item.
 type provider struct {
-	rules    *rules
-	maxKeys  int
-	deadline time.Duration
-	turns    chan struct{} // one for each request that is being answered
+	rules   *rules
+	maxKeys int
 }
 
 const (
@@ -62,37 +60,26 @@ type providerValue struct {
 	DeniedLayer string `json:"deniedLayer,omitempty"`
 }
 
-func newProvider(rules *rules, maxKeys, atATime int, deadline time.Duration) *provider {
-	return &provider{rules: rules, maxKeys: maxKeys, deadline: deadline, turns: make(chan struct{}, atATime)}
+func newProvider(rules *rules, maxKeys, atATime int, deadline time.Duration) *bounded {
+	return &bounded{handler: &provider{rules: rules, maxKeys: maxKeys}, turns: make(chan struct{}, atATime),
+		deadline: deadline, maxBytes: maxProviderBytes, refuse: refuse}
 }
 
 func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), p.deadline)
-	defer cancel()
-	select {
-	case p.turns <- struct{}{}:
-		defer func() { <-p.turns }()
-	case <-ctx.Done():
-		refuse(w, http.StatusServiceUnavailable, "too many requests at a time")
-		return
-	}
-	end, _ := ctx.Deadline()
-	// A writer that can't be given a deadline is a test's.
-	_ = http.NewResponseController(w).SetReadDeadline(end)
-	keys, code, err := p.read(w, r)
+	keys, code, err := p.read(r)
 	if err != nil {
 		refuse(w, code, err.Error())
 		return
 	}
-	respond(w, http.StatusOK, p.answer(ctx, keys))
+	respond(w, http.StatusOK, p.answer(r.Context(), keys))
 }
 
 // read is the keys, each once, or what to answer instead.
-func (p *provider) read(w http.ResponseWriter, r *http.Request) ([]string, int, error) {
+func (p *provider) read(r *http.Request) ([]string, int, error) {
 	if r.Method != http.MethodPost {
 		return nil, http.StatusMethodNotAllowed, fmt.Errorf("method %s: only POST is answered", r.Method)
 	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxProviderBytes))
+	text, err := io.ReadAll(r.Body)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -114,15 +101,20 @@ func (p *provider) read(w http.ResponseWriter, r *http.Request) ([]string, int, 
 		return nil, http.StatusRequestEntityTooLarge,
 			fmt.Errorf("%d keys: at most %d are answered", len(request.Request.Keys), p.maxKeys)
 	}
-	var keys []string
+	return distinct(request.Request.Keys), http.StatusOK, nil
+}
+
+// distinct are the names, each once, in their order.
+func distinct(names []string) []string {
+	var once []string
 	seen := map[string]bool{}
-	for _, key := range request.Request.Keys {
-		if !seen[key] {
-			seen[key] = true
-			keys = append(keys, key)
+	for _, name := range names {
+		if !seen[name] {
+			seen[name] = true
+			once = append(once, name)
 		}
 	}
-	return keys, http.StatusOK, nil
+	return once
 }
 
 func (p *provider) answer(ctx context.Context, keys []string) providerAnswer {
