@@ -21,7 +21,7 @@ class FieldSelector {
 
   // A match costs a comparison for each term, so a selector has so many at most. Upstream has no
   // bound.
-  static constexpr size_t kMaxTerms = 1'000;
+  static constexpr size_t kMaxTerms = 100;
 
   // Demands nothing.
   FieldSelector() = default;

@@ -152,8 +152,9 @@ class LabelSelectorParser {
 
   // Behind the bracket and up to the one that closes. What stands between commas may be nothing.
   base::StatusOr<std::vector<std::string>> ParseIdentifiersList() {
-    std::vector<std::string> values;
-    for (;;) {
+    std::vector<std::string_view> values;
+    const auto too_many = [&] { return values_ + values.size() > LabelSelector::kMaxValues; };
+    while (!too_many()) {
       const Token token = Consume();
       if (token.kind == Token::Kind::kWord) {
         values.emplace_back(token.text);
@@ -170,11 +171,14 @@ class LabelSelectorParser {
         return Refuse("found '{}', expected: ',', or identifier", token.text);
       }
       if (!ahead_.is(")")) continue;
+      if (too_many()) break;
       Consume();
+      values_ += values.size();
       std::sort(values.begin(), values.end());
       values.erase(std::unique(values.begin(), values.end()), values.end());
-      return values;
+      return std::vector<std::string>(values.begin(), values.end());
     }
+    return Refuse("more than {} values in a label selector", LabelSelector::kMaxValues);
   }
 
   base::StatusOr<std::vector<std::string>> ParseExactValue() {
@@ -212,6 +216,7 @@ class LabelSelectorParser {
 
   Lexer lexer_;
   Token ahead_;
+  size_t values_ = 0;  // in the brackets so far
 };
 
 base::StatusOr<LabelSelector> LabelSelector::Parse(std::string_view text) {

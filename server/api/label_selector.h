@@ -17,9 +17,11 @@ class LabelSelector {
  public:
   using Labels = google::protobuf::Map<std::string, std::string>;
 
-  // A match costs a look-up for each requirement, so a selector has so many at most; a set of
-  // values may be as large as a request is. Upstream has no bound.
-  static constexpr size_t kMaxRequirements = 1'000;
+  // A match costs a look-up for each requirement, so a selector has so many at most; and a few
+  // bytes of a request are a value that is parsed before it is known whose it is, so that all its
+  // sets have so many together, repeated ones too. Upstream has no bound.
+  static constexpr size_t kMaxRequirements = 100;
+  static constexpr size_t kMaxValues = 1'000;
   // An error names so many wrong values of a set at most, each with why.
   static constexpr size_t kMaxWrongValues = 100;
 

@@ -45,14 +45,11 @@ std::string_view VerbOf(std::string_view method) {
 // parameter can't be read, though. Nor for a path with an empty name in it, which upstream lets
 // have one from there: what is allowed as a list would be routed as a get of a subresource.
 void RefineList(RequestInfo& info) {
+  const std::string watch = base::Lower(info.query.Find("watch").value_or("false"));
+  info.verb = watch == "false" || watch == "0" ? "list" : "watch";
+  if (!info.subresource.empty() || !info.query.Find("fieldSelector")) return;
   const auto asked = DecodeListParameters(info.query);
-  if (!asked.ok()) {
-    const std::string watch = base::Lower(info.query.Find("watch").value_or("false"));
-    info.verb = watch == "false" || watch == "0" ? "list" : "watch";
-    return;
-  }
-  info.verb = asked->watch ? "watch" : "list";
-  if (!info.subresource.empty()) return;
+  if (!asked.ok()) return;
   auto name = asked->fields.RequiresExactMatch("metadata.name");
   if (name && image::IsPathSegment(*name)) info.name = *std::move(name);
 }
