@@ -55,8 +55,12 @@ base::StatusOr<std::string> UnescapeValue(std::string_view text) {
 
 }  // namespace
 
-FieldSelector::FieldSelector(std::string field, std::string value) {
-  terms_.push_back({std::move(field), true, std::move(value)});
+FieldSelector::FieldSelector(std::string field, std::string value)
+    : FieldSelector(std::vector<Term>{{std::move(field), true, std::move(value)}}) {}
+
+FieldSelector::FieldSelector(std::vector<Term> terms) {
+  terms.shrink_to_fit();
+  if (!terms.empty()) terms_ = std::make_shared<const std::vector<Term>>(std::move(terms));
 }
 
 base::StatusOr<FieldSelector> FieldSelector::Parse(std::string_view text) {
@@ -70,7 +74,7 @@ base::StatusOr<FieldSelector> FieldSelector::Parse(std::string_view text) {
     }
   }
   std::sort(parts.begin(), parts.end());
-  FieldSelector selector;
+  std::vector<Term> terms;
   for (const std::string_view part : parts) {
     // The first operator counts: `!=`, `==` or `=`; a `!` alone belongs to the field's name.
     const size_t equals = part.find('=');
@@ -85,20 +89,20 @@ base::StatusOr<FieldSelector> FieldSelector::Parse(std::string_view text) {
     const std::string_view field = part.substr(0, equals - (differs ? 1 : 0));
     // Nothing is demanded of nothing (Transform).
     if (field.empty() && value.empty()) continue;
-    selector.terms_.push_back({std::string(field), !differs, std::move(value)});
+    terms.push_back({std::string(field), !differs, std::move(value)});
   }
-  return selector;
+  return FieldSelector(std::move(terms));
 }
 
 std::optional<std::string> FieldSelector::RequiresExactMatch(std::string_view field) const {
-  for (const Term& term : terms_) {
+  for (const Term& term : terms()) {
     if (term.equal && term.field == field) return term.value;
   }
   return std::nullopt;
 }
 
 const std::string* FieldSelector::FirstUnknown(const std::vector<std::string>& known) const {
-  for (const Term& term : terms_) {
+  for (const Term& term : terms()) {
     if (std::find(known.begin(), known.end(), term.field) == known.end()) return &term.field;
   }
   return nullptr;

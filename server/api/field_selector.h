@@ -1,7 +1,9 @@
 // Field selectors (k8s.io/apimachinery pkg/fields/selector.go): "metadata.name=a,spec.x!=b".
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,7 +12,7 @@
 
 namespace strata::api {
 
-// What fields of an object must be. Immutable once parsed.
+// What fields of an object must be. Immutable once parsed; copies share it.
 class FieldSelector {
  public:
   struct Term {
@@ -32,13 +34,15 @@ class FieldSelector {
   static base::StatusOr<FieldSelector> Parse(std::string_view text);
 
   // Sorted by their text, as upstream has them: the first that is wrong is the one that is told.
-  const std::vector<Term>& terms() const { return terms_; }
-  bool empty() const { return terms_.empty(); }
+  std::span<const Term> terms() const {
+    return terms_ == nullptr ? std::span<const Term>() : std::span<const Term>(*terms_);
+  }
+  bool empty() const { return terms().empty(); }
 
   // `get(field)` is the object's value, "" if it has none.
   template <typename Get>
   bool Matches(const Get& get) const {
-    for (const Term& term : terms_) {
+    for (const Term& term : terms()) {
       if ((get(term.field) == term.value) != term.equal) return false;
     }
     return true;
@@ -51,7 +55,9 @@ class FieldSelector {
   const std::string* FirstUnknown(const std::vector<std::string>& known) const;
 
  private:
-  std::vector<Term> terms_;
+  explicit FieldSelector(std::vector<Term> terms);
+
+  std::shared_ptr<const std::vector<Term>> terms_;  // null: none
 };
 
 }  // namespace strata::api

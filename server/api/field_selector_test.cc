@@ -91,6 +91,13 @@ TEST(FieldSelector, NamesTheFirstFieldThatThereIsNot) {
   EXPECT_EQ(*unknown, "b");
 }
 
+TEST(FieldSelector, CopiesShareTheirTerms) {
+  const auto selector = FieldSelector::Parse("f=1,g=2");
+  const FieldSelector copy = *selector;
+  EXPECT_EQ(copy.terms().data(), selector->terms().data());
+  EXPECT_EQ(copy.terms().size(), 2u);
+}
+
 TEST(FieldSelector, IsBounded) {
   std::string text = "f=1";
   for (size_t i = 1; i < FieldSelector::kMaxTerms; ++i) text += ",f=1";

@@ -79,20 +79,20 @@ class LabelSelectorParser {
   explicit LabelSelectorParser(std::string_view text) : lexer_(text), ahead_(lexer_.Next()) {}
 
   base::StatusOr<LabelSelector> Parse() {
-    LabelSelector selector;
+    std::vector<Requirement> requirements;
     for (;;) {
-      if (ahead_.kind == Token::Kind::kEnd) return selector;
+      if (ahead_.kind == Token::Kind::kEnd) return SelectorOf(std::move(requirements));
       if (!AtRequirement())
         return Refuse("found '{}', expected: !, identifier, or 'end of string'", ahead_.text);
       auto requirement = ParseRequirement();
       if (!requirement.ok())
         return base::Annotate(requirement.status(), "unable to parse requirement");
-      if (selector.requirements_.size() == LabelSelector::kMaxRequirements)
+      if (requirements.size() == LabelSelector::kMaxRequirements)
         return Refuse("more than {} requirements in a label selector",
                       LabelSelector::kMaxRequirements);
-      selector.requirements_.push_back(*std::move(requirement));
+      requirements.push_back(*std::move(requirement));
       const Token behind = Consume();
-      if (behind.kind == Token::Kind::kEnd) return selector;
+      if (behind.kind == Token::Kind::kEnd) return SelectorOf(std::move(requirements));
       if (!behind.is(","))
         return Refuse("found '{}', expected: ',' or 'end of string'", behind.text);
       if (!AtRequirement())
@@ -103,6 +103,15 @@ class LabelSelectorParser {
  private:
   using Operator = LabelSelector::Operator;
   using Requirement = LabelSelector::Requirement;
+
+  static LabelSelector SelectorOf(std::vector<Requirement> requirements) {
+    LabelSelector selector;
+    if (requirements.empty()) return selector;
+    requirements.shrink_to_fit();
+    selector.requirements_ =
+        std::make_shared<const std::vector<Requirement>>(std::move(requirements));
+    return selector;
+  }
 
   Token Consume() { return std::exchange(ahead_, lexer_.Next()); }
   bool AtRequirement() const { return ahead_.kind == Token::Kind::kWord || ahead_.is("!"); }
@@ -224,8 +233,8 @@ base::StatusOr<LabelSelector> LabelSelector::Parse(std::string_view text) {
 }
 
 bool LabelSelector::Matches(const Labels& labels) const {
-  return std::all_of(requirements_.begin(), requirements_.end(),
-                     [&](const Requirement& one) { return Fulfils(one, labels); });
+  return empty() || std::all_of(requirements_->begin(), requirements_->end(),
+                                [&](const Requirement& one) { return Fulfils(one, labels); });
 }
 
 bool LabelSelector::Fulfils(const Requirement& requirement, const Labels& labels) {

@@ -4,6 +4,7 @@
 #include <google/protobuf/map.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +13,7 @@
 
 namespace strata::api {
 
-// What all labels of an object must fulfil. Immutable once parsed.
+// What all labels of an object must fulfil. Immutable once parsed; copies share it.
 class LabelSelector {
  public:
   using Labels = google::protobuf::Map<std::string, std::string>;
@@ -31,7 +32,7 @@ class LabelSelector {
   // An error has upstream's text.
   static base::StatusOr<LabelSelector> Parse(std::string_view text);
 
-  bool empty() const { return requirements_.empty(); }
+  bool empty() const { return requirements_ == nullptr; }
   bool Matches(const Labels& labels) const;
 
  private:
@@ -46,7 +47,7 @@ class LabelSelector {
   };
   static bool Fulfils(const Requirement& requirement, const Labels& labels);
 
-  std::vector<Requirement> requirements_;
+  std::shared_ptr<const std::vector<Requirement>> requirements_;  // null: none
 };
 
 }  // namespace strata::api

@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <map>
+#include <vector>
 
 namespace strata::api {
 namespace {
@@ -160,6 +162,19 @@ TEST(LabelSelector, RefusesInUpstreamsWords) {
     ASSERT_FALSE(selector.ok()) << c.selector;
     EXPECT_EQ(base::Message(selector.status()), c.error);
   }
+}
+
+TEST(LabelSelector, CopiesHoldNothingOfTheirOwn) {
+  std::string text = "a in (b";
+  for (size_t i = 1; i < LabelSelector::kMaxValues; ++i) text += ",b" + std::to_string(i);
+  const auto selector = LabelSelector::Parse(text + ")");
+  ASSERT_TRUE(selector.ok());
+  std::vector<LabelSelector> copies;
+  copies.reserve(100);
+  const size_t before = mallinfo2().uordblks;
+  for (int i = 0; i < 100; ++i) copies.push_back(*selector);
+  EXPECT_LE(mallinfo2().uordblks, before + 10'000);
+  EXPECT_TRUE(copies.back().Matches(Labels({{"a", "b999"}})));
 }
 
 TEST(LabelSelector, IsBounded) {

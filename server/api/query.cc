@@ -5,7 +5,8 @@
 namespace strata::api {
 namespace {
 
-constexpr size_t kMaxPairs = 1000;  // more than any client sends; what follows is ignored
+// More than any client sends, and what a watch keeps; what follows is ignored.
+constexpr size_t kMaxPairs = 100;
 
 int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';

@@ -32,6 +32,12 @@ TEST(Query, EscapesAtTheEndAreDecoded) {
   EXPECT_EQ(Unescape("a%41", false), "aA");
 }
 
+TEST(Query, HoldsSoManyPairsAtMost) {
+  std::string text = "a=1";
+  for (int i = 0; i < 3'000; ++i) text += "&a";
+  EXPECT_EQ(Query(text + "&b=2").All("a").size(), 100u);
+}
+
 TEST(WithoutToken, LeavesOutWhatAccessTokenIsAndNothingElse) {
   const struct {
     const char *target, *shown;
