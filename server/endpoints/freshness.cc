@@ -29,20 +29,23 @@ void Freshness::WaitForNewest(std::shared_ptr<Call> call, FreshHandler& handler)
 }
 
 void Freshness::WaitForRevision(std::shared_ptr<Call> call, FreshHandler& handler,
-                                base::Revision revision, std::string asked) {
-  if (revision > barrier_.current() && !call->BeginRevisionWait())
+                                base::Revision revision, std::string asked,
+                                reflector::Barrier::Origin origin) {
+  if (revision > barrier_.Come(origin) && !call->BeginRevisionWait())
     return call->Fail(api::TooManyRequests());
   const auto deadline = std::min(call->deadline, clock_.Now() + kNamedRevisionTimeout);
-  barrier_.WaitFor(revision, deadline,
-                   [this, waiting = Waiting{std::move(call), &handler, std::move(asked)}](
-                       const base::StatusOr<base::Revision>& fresh) {
-                     // Completions come on the barrier's threads.
-                     waiting.call->Post([this, waiting, status = fresh.status()] {
-                       if (status.ok() && !waiting.call->EndRevisionWait())
-                         return waiting.call->Fail(api::TooManyRequests());
-                       GoOn(waiting, status);
-                     });
-                   });
+  barrier_.WaitFor(
+      revision, deadline,
+      [this, waiting = Waiting{std::move(call), &handler, std::move(asked), origin}](
+          const base::StatusOr<base::Revision>& fresh) {
+        // Completions come on the barrier's threads.
+        waiting.call->Post([this, waiting, status = fresh.status()] {
+          if (status.ok() && !waiting.call->EndRevisionWait())
+            return waiting.call->Fail(api::TooManyRequests());
+          GoOn(waiting, status);
+        });
+      },
+      origin);
 }
 
 void Freshness::Join(Waiting waiting) {
@@ -93,7 +96,7 @@ api::Error Freshness::ErrorOf(const Waiting& waiting, const base::Status& status
     case base::StatusCode::kFailedPrecondition:
       return api::ServerTimeout(*waiting.call->resource);
     case base::StatusCode::kOutOfRange:
-      return api::TooLargeResourceVersion(waiting.asked, barrier_.current());
+      return api::TooLargeResourceVersion(waiting.asked, barrier_.Come(waiting.origin));
     case base::StatusCode::kDeadlineExceeded:
       return api::RequestTimeout();
     case base::StatusCode::kResourceExhausted:

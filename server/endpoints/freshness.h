@@ -43,10 +43,11 @@ class Freshness {
   // the resourceVersion is none, the call is failed. On the connection's thread.
   void Wait(std::shared_ptr<Call> call, FreshHandler& handler) ABSL_LOCKS_EXCLUDED(mu_);
   // The same for what was understood already: as new as the backend was when the request came in,
-  // or as that revision, which `asked` is said to be if it doesn't come.
+  // or as that revision, which `asked` is said to be if it doesn't come, of that origin.
   void WaitForNewest(std::shared_ptr<Call> call, FreshHandler& handler) ABSL_LOCKS_EXCLUDED(mu_);
   void WaitForRevision(std::shared_ptr<Call> call, FreshHandler& handler, base::Revision revision,
-                       std::string asked);
+                       std::string asked,
+                       reflector::Barrier::Origin origin = reflector::Barrier::Origin::kBackend);
 
   // Where a watch has to begin that goes on behind a revision (Barrier::StartOf).
   base::Revision StartOf(base::Revision named) const { return barrier_.StartOf(named); }
@@ -58,6 +59,7 @@ class Freshness {
     std::shared_ptr<Call> call;
     FreshHandler* handler;
     std::string asked{};  // the revision, as the client says it
+    reflector::Barrier::Origin origin = reflector::Barrier::Origin::kBackend;
   };
   // What one thread reads in one turn of its loop goes to the barrier together: locks, wake-ups and
   // the way back are paid once for all of it.

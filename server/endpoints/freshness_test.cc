@@ -159,5 +159,12 @@ TEST_F(FreshCalls, ARevisionThatDoesNotComeIsNamedAsANumber) {
   EXPECT_THAT(call->answer, HasSubstr("Too large resource version: 7, current: 5"));
 }
 
+TEST_F(FreshCalls, ARevisionThatOneWatchHasComeToIsNotSaidToBeCurrent) {
+  barrier.Publish(9, 9, 0, /*after_list=*/false, /*complete=*/6);
+  const auto call = Come("a", milliseconds(20), "resourceVersion=7");
+  loop.RunOne();
+  EXPECT_THAT(call->answer, HasSubstr("Too large resource version: 7, current: 6"));
+}
+
 }  // namespace
 }  // namespace strata::endpoints

@@ -67,6 +67,10 @@ class TestSource final : public reflector::Source, private reflector::Barrier::B
     for (const records::Id& id : ids) line += id.ns + "/" + id.name + " ";
     sought.emplace_back(line, done);
   }
+  // One of its watches has come to `revision`, another to `complete`.
+  void Come(base::Revision revision, base::Revision complete) {
+    barrier_.Publish(revision, revision, 0, false, complete);
+  }
   // Answers the oldest of them.
   void Find(base::StatusOr<bool> found) {
     const auto done = sought.front().second;

@@ -25,7 +25,10 @@ void WaitForList(std::shared_ptr<Call> call, Freshness& freshness, FreshHandler&
   if (options.read == Read::kFresh) return freshness.WaitForNewest(std::move(call), handler);
   const base::Revision revision = options.read == Read::kAnyAge ? 0 : options.revision;
   std::string asked = options.revision_text;
-  freshness.WaitForRevision(std::move(call), handler, revision, std::move(asked));
+  // Only lists of ours hand out tokens to go on with.
+  const auto origin =
+      options.start ? reflector::Barrier::Origin::kIndex : reflector::Barrier::Origin::kBackend;
+  freshness.WaitForRevision(std::move(call), handler, revision, std::move(asked), origin);
 }
 
 base::Revision RevisionOf(const api::ListOptions& options, base::Revision current) {

@@ -70,6 +70,11 @@ base::Revision Barrier::current() const {
   return published_;
 }
 
+base::Revision Barrier::Come(Origin origin) const {
+  absl::MutexLock lock(&mu_);
+  return ComeOf(origin);
+}
+
 bool Barrier::Reached(const Target& target) const {
   if (!attached_) return false;
   if (published_ >= target.revision) return true;
@@ -106,7 +111,7 @@ void Barrier::Enqueue(Waiter waiter) {
       result = base::CancelledError("shutting down");
     } else if (published_ == 0) {
       result = base::FailedPreconditionError("the index isn't complete yet");
-    } else if (waiter.named && complete() >= waiter.target.revision) {
+    } else if (waiter.named && Reached(waiter)) {
       result = published_;
     } else if (waiting_ + waiter.requests > options_.max_waiters) {
       result = base::ResourceExhaustedError("too many requests wait for the storage backend");
@@ -136,8 +141,14 @@ void Barrier::WaitFresh(base::MonotonicTime deadline, Done done, size_t requests
            requests});
 }
 
-void Barrier::WaitFor(base::Revision revision, base::MonotonicTime deadline, Done done) {
-  Enqueue({clock_.Now(), deadline, true, {revision, -1, -1}, true, std::move(done)});
+void Barrier::WaitFor(base::Revision revision, base::MonotonicTime deadline, Done done,
+                      Origin origin) {
+  Enqueue({.arrived = clock_.Now(),
+           .deadline = deadline,
+           .target = {revision, -1, -1},
+           .named = true,
+           .done = std::move(done),
+           .origin = origin});
 }
 
 void Barrier::AwaitWatch(Waiter waiter) {
@@ -150,7 +161,7 @@ Barrier::Waiters Barrier::TakeReached() {
   if (published_ < nearest_ || !attached_) return {};
   Waiters reached = Extract(reading_done_, [&](const Waiter& w) {
     mu_.AssertHeld();
-    return w.named ? complete() >= w.target.revision : Reached(w.target);
+    return Reached(w);
   });
   nearest_ = kNever;
   oldest_read_ = base::MonotonicTime::max();
@@ -362,7 +373,7 @@ void Barrier::Expire() {
     absl::MutexLock lock(&mu_);
     const auto now = clock_.Now();
     if (now < earliest_deadline_) return;
-    published = complete();
+    published = ComeOf(Origin::kBackend);
     why = attached_ ? "the storage backend didn't answer in time"
                     : "the watch of the storage backend is away";
     earliest_deadline_ = oldest_read_ = base::MonotonicTime::max();

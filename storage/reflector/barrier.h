@@ -77,6 +77,12 @@ class Barrier {
     virtual void Restored() = 0;
   };
 
+  // Whose revision it is that a caller names.
+  enum class Origin {
+    kBackend,  // an object's, perhaps: nothing up to it may be still to come
+    kIndex,    // one that records were read at here, or at another server: there ours is to be
+  };
+
   using Done = std::function<void(base::StatusOr<base::Revision>)>;
   static constexpr base::Revision kNever = std::numeric_limits<base::Revision>::max();
 
@@ -100,8 +106,8 @@ class Barrier {
 
   // The same for a revision that the caller names: no read. kOutOfRange if it hasn't come by the
   // deadline.
-  void WaitFor(base::Revision revision, base::MonotonicTime deadline, Done done)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  void WaitFor(base::Revision revision, base::MonotonicTime deadline, Done done,
+               Origin origin = Origin::kBackend) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Where a watch has to begin that goes on behind revision `named`, which another server may have
   // told: there, unless the orders of changes differ; then so much earlier that nothing is missed,
@@ -110,11 +116,13 @@ class Barrier {
 
   // The index's revision; 0 before the first list.
   base::Revision current() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Up to which revision WaitFor needn't wait.
+  base::Revision Come(Origin origin) const ABSL_LOCKS_EXCLUDED(mu_);
 
   // The reflector's thread tells how far the index is. `keys` is the number of keys in our range,
   // `change` the revision of the newest change. After a list the revision may be lower than before:
   // who waits then asks the backend again. Of a source that has several watches, one may be ahead
-  // of another: whoever names a revision waits until nothing up to it is still to come, `complete`.
+  // of another: up to `complete` nothing is still to come.
   void Publish(base::Revision revision, base::Revision change, int64_t keys, bool after_list,
                base::Revision complete = kNever) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -134,6 +142,7 @@ class Barrier {
     Done done;
     size_t requests = 1;
     base::MonotonicTime read_at = base::MonotonicTime::max();  // when a read told the target
+    Origin origin = Origin::kBackend;                          // of what is named
   };
   using Waiters = std::vector<Waiter>;
   // What came in a short time.
@@ -143,8 +152,11 @@ class Barrier {
   };
 
   bool Reached(const Target& target) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  base::Revision complete() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return std::min(published_, complete_);
+  base::Revision ComeOf(Origin origin) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return origin == Origin::kIndex ? published_ : std::min(published_, complete_);
+  }
+  bool Reached(const Waiter& waiter) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return waiter.named ? ComeOf(waiter.origin) >= waiter.target.revision : Reached(waiter.target);
   }
   // Moves those of `from` that `out` accepts to the result.
   template <typename Accept>

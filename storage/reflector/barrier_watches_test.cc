@@ -51,6 +51,27 @@ TEST_F(BarrierOfWatches, ANamedRevisionWaitsForTheSlowest) {
   EXPECT_EQ(come, (std::vector<Revision>{9, 9}));
 }
 
+TEST_F(BarrierOfWatches, ARevisionThatAnIndexWasAtWaitsForNoOther) {
+  Barrier barrier({}, backend, clock, metrics);
+  int come = 0;
+  const auto wait_for = [&](Revision revision) {
+    barrier.WaitFor(
+        revision, clock.Now() + std::chrono::seconds(1),
+        [&](const base::StatusOr<Revision>& at) { come += at.ok() ? 1 : 0; },
+        Barrier::Origin::kIndex);
+  };
+  barrier.Publish(5, 5, 0, /*after_list=*/true);
+  barrier.Publish(9, 9, 0, /*after_list=*/false, /*complete=*/7);
+  wait_for(9);
+  EXPECT_EQ(come, 1) << "nothing that is still to come is put before it";
+  wait_for(10);
+  EXPECT_EQ(come, 1);
+  barrier.Publish(10, 10, 0, /*after_list=*/false, /*complete=*/7);
+  EXPECT_EQ(come, 2);
+  EXPECT_EQ(barrier.Come(Barrier::Origin::kIndex), 10);
+  EXPECT_EQ(barrier.Come(Barrier::Origin::kBackend), 7);
+}
+
 TEST_F(BarrierOfWatches, AWatchBeginsSoMuchEarlierThatNothingIsMissed) {
   Barrier barrier({.disorder = std::chrono::seconds(10)}, backend, clock, metrics);
   Pass(barrier, 100, /*after_list=*/true);

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
+	"sort"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -51,6 +54,49 @@ func TestNoAnswerIsWrongWhateverBefallsTheWayToAnAPIServer(t *testing.T) {
 		})
 	}
 	s.tookNoMoreThan(t, before)
+}
+
+// Pages are of one revision while streams change and no image does, so that one watch is quiet: nobody waits for it.
+func TestAPagedListGoesOnThoughOneOfTwoWatchesIsQuiet(t *testing.T) {
+	b := rig.StartBackend(t, "etcd-3.6")
+	writer := b.Client(t)
+	for i := range 5 {
+		rig.Put(t, writer, rig.ImageKey(rig.Digest(i)), rig.ImageValue(t, rig.Digest(i), rig.Digest(1000+i)))
+	}
+	teller := startServer(t, "--etcd-servers="+b.URL)
+	id := newIdentity(t)
+	id.ca = append(id.ca, teller.id.ca...)
+	s := startServerAs(t, id, "--source=kube", "--source-kubeconfig="+id.kubeconfigFor(t, teller.url, adminToken),
+		"--rbac-file="+id.path("rbac.yaml"))
+	var names []string
+	query := "limit=2"
+	for page := range 3 {
+		stream := fmt.Sprintf("s%d", page)
+		rig.Put(t, writer, rig.StreamKey("demo", stream), rig.StreamValue(t, "demo", stream, rig.Digest(page)))
+		rig.Eventually(t, "the stream has come", func() error {
+			if code, body := s.get("/apis/image.openshift.io/v1/imagestreams?resourceVersion=0", adminToken); code != 200 ||
+				!strings.Contains(body, `"`+stream+`"`) {
+				return fmt.Errorf("%d %s", code, body)
+			}
+			return nil
+		})
+		code, body := s.get("/apis/image.openshift.io/v1/images?"+query, adminToken)
+		var list struct {
+			Metadata struct{ Continue string }
+			Items    []struct{ Metadata struct{ Name string } }
+		}
+		if err := json.Unmarshal([]byte(body), &list); code != 200 || err != nil {
+			t.Fatalf("page %d: %d %s", page, code, body)
+		}
+		for _, item := range list.Items {
+			names = append(names, item.Metadata.Name)
+		}
+		query = "limit=2&continue=" + url.QueryEscape(list.Metadata.Continue)
+	}
+	sort.Strings(names)
+	if names = slices.Compact(names); len(names) != 5 {
+		t.Errorf("%q", names)
+	}
 }
 
 // Connections that a router has forgotten: the watches' aren't told of their end, while new ones pass, and with them the
