@@ -21,7 +21,8 @@ func digest(of string) string { return "sha256:" + strings.Repeat(of, 64) }
 
 // testCluster answers for kube-apiserver, with one stream, shop/app:
 //
-//	1 is made of layers a and b, 2 of a and the denied d; 3 is a list of 1 and 2; the record of 4 is gone.
+//	1 is made of layers a and b, 2 of a and the denied d; 3 is a list of 1 and 2; the record of 4 is gone;
+//	6 is a list of 1 and 4, 7 of 3, 8 of itself and 1, a of 1 and 5, which isn't there.
 //
 // The stream shop/late is answered when the request is given up.
 type testCluster struct {
@@ -43,6 +44,10 @@ func (c *testCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				digest("2"): {Layers: []string{digest("a"), digest("d")}},
 				digest("3"): {Manifests: []string{digest("1"), digest("2")}},
 				digest("4"): {ImageMissing: true},
+				digest("6"): {Manifests: []string{digest("1"), digest("4")}},
+				digest("7"): {Manifests: []string{digest("3")}},
+				digest("8"): {Manifests: []string{digest("8"), digest("1")}},
+				digest("a"): {Manifests: []string{digest("1"), digest("5")}},
 			}})
 	case strings.Contains(r.URL.Path, "/imagestreams/late/"):
 		<-r.Context().Done()
@@ -64,8 +69,13 @@ func (c *testCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var byDigest = map[string]string{
 	digest("1"): `{"layers": [{"name": "` + digest("a") + `"}, {"name": "` + digest("b") + `"}]}`,
 	digest("2"): `{"layers": [{"name": "` + digest("a") + `"}, {"name": "` + digest("d") + `"}]}`,
-	digest("3"): `{"manifests": ["` + digest("1") + `", "` + digest("2") + `", "` + digest("7") + `"]}`,
+	digest("3"): `{"manifests": ["` + digest("1") + `", "` + digest("2") + `"]}`,
 	digest("4"): `{"unreadable": "cut off"}`,
+	digest("6"): `{"manifests": ["` + digest("1") + `", "` + digest("4") + `"]}`,
+	digest("7"): `{"manifests": ["` + digest("3") + `"]}`,
+	digest("8"): `{"manifests": ["` + digest("8") + `", "` + digest("1") + `"]}`,
+	digest("a"): `{"manifests": ["` + digest("1") + `", "` + digest("5") + `"]}`,
+	digest("b"): `{"manifests": ["` + digest("1") + `/../` + digest("1") + `"]}`,
 }
 
 func answer(w http.ResponseWriter, code int, object any) {

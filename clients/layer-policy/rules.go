@@ -29,7 +29,7 @@ type image struct{ namespace, stream, digest string }
 // decision is what the rules say of an image.
 type decision struct {
 	known  bool   // its layers were looked at
-	denied string // a denied layer of it or, if it is a multi-arch one, of any of its children; empty if there is none
+	denied string // a denied layer of it or, if it is a multi-arch one, of any below it; empty if there is none
 	err    error  // why nothing is known, errUnknowable if asking again won't help
 }
 
@@ -111,38 +111,52 @@ func (r *rules) decideInStream(layers *imagev1.ImageStreamLayers, err error, dig
 	if err != nil {
 		return decision{err: err}
 	}
-	references, ok := layers.Images[digest]
-	if !ok {
-		return decision{}
-	}
-	if references.ImageMissing {
-		return decision{err: errUnknowable}
-	}
-	found := append([]string{}, references.Layers...)
-	for _, child := range references.Manifests {
-		found = append(found, layers.Images[child].Layers...)
-	}
-	return decision{known: true, denied: r.deniedOf(found)}
+	return r.decideWhole(digest, func(digest string) (*made, error) {
+		references, ok := layers.Images[digest]
+		if !ok {
+			return nil, nil
+		}
+		if references.ImageMissing {
+			return nil, errUnknowable
+		}
+		return &made{references.Layers, references.Manifests}, nil
+	})
 }
 
 func (r *rules) decideByDigest(ctx context.Context, digest string) decision {
-	layers, err := r.imageLayers(ctx, digest)
-	if layers == nil || err != nil {
+	return r.decideWhole(digest, func(digest string) (*made, error) { return r.imageLayers(ctx, digest) })
+}
+
+// made is what an image is made of.
+type made struct{ layers, manifests []string }
+
+// decideWhole looks at the image, its children, and theirs. `of` is nil for one that isn't there.
+func (r *rules) decideWhole(digest string, of func(digest string) (*made, error)) decision {
+	top, err := of(digest)
+	if top == nil || err != nil {
 		return decision{err: err}
 	}
-	if len(layers.Manifests) > maxChildren {
-		return decision{err: fmt.Errorf("%w: it has %d children", errUnknowable, len(layers.Manifests))}
-	}
-	found := layers.names()
-	for _, digest := range layers.Manifests {
-		child, err := r.imageLayers(ctx, digest)
+	found := append([]string{}, top.layers...)
+	met, next := map[string]bool{digest: true}, append([]string{}, top.manifests...)
+	for len(next) > 0 {
+		digest, next = next[0], next[1:]
+		if met[digest] {
+			continue
+		}
+		met[digest] = true
+		if len(met) > 1+maxChildren {
+			return decision{err: fmt.Errorf("%w: it has more than %d children", errUnknowable, maxChildren)}
+		}
+		child, err := of(digest)
+		if child == nil && err == nil {
+			// It may be pulled once it is there, and then nobody looks at it.
+			err = errUnknowable
+		}
 		if err != nil {
 			return decision{err: fmt.Errorf("child %s: %w", digest, err)}
 		}
-		// Which children there are is the list's word; those that were never pushed can't be pulled.
-		if child != nil {
-			found = append(found, child.names()...)
-		}
+		found = append(found, child.layers...)
+		next = append(next, child.manifests...)
 	}
 	return decision{known: true, denied: r.deniedOf(found)}
 }
@@ -156,16 +170,11 @@ type imageLayers struct {
 	Unreadable string   `json:"unreadable"`
 }
 
-func (l *imageLayers) names() []string {
-	var names []string
-	for _, layer := range l.Layers {
-		names = append(names, layer.Name)
-	}
-	return names
-}
-
 // imageLayers is nil if there is no such image. That the cluster hasn't got layers.strata.dev is an error.
-func (r *rules) imageLayers(ctx context.Context, digest string) (*imageLayers, error) {
+func (r *rules) imageLayers(ctx context.Context, digest string) (*made, error) {
+	if !digestOnly.MatchString(digest) {
+		return nil, nil // a list may name anything as its child, another path too
+	}
 	result := r.cluster.RESTClient().Get().AbsPath("/apis/layers.strata.dev/v1alpha1/imagelayers", digest).
 		SetHeader("Accept", "application/json").Do(ctx)
 	err := result.Error() // the Status that came, which Raw doesn't read
@@ -188,7 +197,11 @@ func (r *rules) imageLayers(ctx context.Context, digest string) (*imageLayers, e
 	if layers.Unreadable != "" {
 		return nil, errUnknowable
 	}
-	return layers, nil
+	image := &made{manifests: layers.Manifests}
+	for _, layer := range layers.Layers {
+		image.layers = append(image.layers, layer.Name)
+	}
+	return image, nil
 }
 
 // deniedOf is the same layer whatever their order.

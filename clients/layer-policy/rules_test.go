@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 )
 
@@ -47,6 +48,10 @@ func TestImagesAreDecidedByTheirLayers(t *testing.T) {
 		"with one":                     {image{"shop", "app", digest("2")}, decision{known: true, denied: digest("d")}},
 		"with one in a child":          {image{"shop", "app", digest("3")}, decision{known: true, denied: digest("d")}},
 		"without a record":             {image{"shop", "app", digest("4")}, decision{err: errUnknowable}},
+		"with a child that is gone":    {image{"shop", "app", digest("6")}, decision{err: errUnknowable}},
+		"with one below a child":       {image{"shop", "app", digest("7")}, decision{known: true, denied: digest("d")}},
+		"its own child":                {image{"shop", "app", digest("8")}, decision{known: true}},
+		"a child that isn't there":     {image{"shop", "app", digest("a")}, decision{err: errUnknowable}},
 		"not in the stream":            {image{"shop", "app", digest("5")}, decision{}},
 		"no such stream":               {image{"shop", "none", digest("1")}, decision{}},
 		"a stream that fails":          {image{"shop", "broken", digest("1")}, decision{err: failed}},
@@ -55,6 +60,11 @@ func TestImagesAreDecidedByTheirLayers(t *testing.T) {
 		"by digest, with one":          {image{digest: digest("2")}, decision{known: true, denied: digest("d")}},
 		"by digest, with one in child": {image{digest: digest("3")}, decision{known: true, denied: digest("d")}},
 		"by digest, unreadable":        {image{digest: digest("4")}, decision{err: errUnknowable}},
+		"by digest, child unreadable":  {image{digest: digest("6")}, decision{err: errUnknowable}},
+		"by digest, one below a child": {image{digest: digest("7")}, decision{known: true, denied: digest("d")}},
+		"by digest, its own child":     {image{digest: digest("8")}, decision{known: true}},
+		"by digest, child not there":   {image{digest: digest("a")}, decision{err: errUnknowable}},
+		"by digest, child of a path":   {image{digest: digest("b")}, decision{err: errUnknowable}},
 		"by digest, not there":         {image{digest: digest("5")}, decision{}},
 		"by digest, without the group": {image{digest: digest("9")}, decision{err: failed}},
 	} {
@@ -68,6 +78,18 @@ func TestImagesAreDecidedByTheirLayers(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 		})
+	}
+}
+
+func TestAnIndexThatDoesNotEndIsGivenUp(t *testing.T) {
+	rules, _ := testRules(t)
+	asked := 0
+	got := rules.decideWhole("0", func(string) (*made, error) {
+		asked++
+		return &made{manifests: []string{fmt.Sprint(asked)}}, nil
+	})
+	if !errors.Is(got.err, errUnknowable) || asked != 1+maxChildren {
+		t.Errorf("got %+v, after %d", got, asked)
 	}
 }
 
