@@ -18,7 +18,7 @@ std::string AuditId(const http::Headers& request);
 std::string_view TraceId(std::string_view traceparent);
 
 // The `traceparent` to send along with what is asked for the sake of this request: nothing but what
-// is understood of what it sent, as of the version that we know (§3.2.4). Empty: none, or malformed.
+// is understood of what it sent, as of the version that we know. Empty: none, or malformed.
 std::string TraceParent(const http::Headers& request);
 
 // Appends `Warning: 299 - "…"` for each (k8s.io/apimachinery pkg/util/net NewWarningHeader).
