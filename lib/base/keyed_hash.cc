@@ -1,11 +1,8 @@
 #include "lib/base/keyed_hash.h"
 
 #include <sodium/crypto_shorthash.h>
-#include <sys/random.h>
 
 #include <array>
-#include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 namespace strata::base {
@@ -15,9 +12,7 @@ using Key = std::array<unsigned char, crypto_shorthash_KEYBYTES>;
 
 Key RandomKey() {
   Key key;
-  // So few bytes come at once, or not at all (getrandom(2)).
-  while (getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size()))
-    if (errno != EINTR) std::abort();
+  crypto_shorthash_keygen(key.data());
   return key;
 }
 
