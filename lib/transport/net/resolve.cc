@@ -75,16 +75,13 @@ void Answer(const Name& name, Question& question) {
 base::StatusOr<std::shared_ptr<Question>> Begin(const Name& name) {
   Questions& all = AllQuestions();
   absl::MutexLock lock(&all.mu);
-  const auto [at, is_new] = all.by_name.try_emplace(name, nullptr);
-  if (!is_new) return at->second;
+  if (const auto asked = all.by_name.find(name); asked != all.by_name.end()) return asked->second;
   auto question = std::make_shared<Question>();
+  // It takes the question out under the lock: not before it is in.
   auto thread = base::StartThread([name, question] { Answer(name, *question); });
-  if (!thread.ok()) {
-    all.by_name.erase(at);
-    return base::Annotate(thread.status(), fmt::format("resolving {}", name.first));
-  }
+  if (!thread.ok()) return base::Annotate(thread.status(), fmt::format("resolving {}", name.first));
   thread->detach();
-  at->second = question;
+  all.by_name.emplace(name, question);
   return question;
 }
 
