@@ -43,6 +43,9 @@ bool IsFit(std::string_view id) {
   return true;
 }
 
+// Of a traceparent of the version that we know (W3C Trace Context §3.2).
+constexpr size_t kWhole = 55;
+
 }  // namespace
 
 std::string AuditId(const http::Headers& request) {
@@ -52,7 +55,7 @@ std::string AuditId(const http::Headers& request) {
 
 std::string_view TraceId(std::string_view traceparent) {
   // version-trace-parent-flags; a later version may have more behind it.
-  constexpr size_t kWhole = 55, kTraceAt = 3, kTraceSize = 32;
+  constexpr size_t kTraceAt = 3, kTraceSize = 32;
   const auto hex = [&](size_t at, size_t size) {
     const std::string_view part = traceparent.substr(at, size);
     return part.find_first_not_of("0123456789abcdef") == std::string_view::npos;
@@ -70,8 +73,8 @@ std::string_view TraceId(std::string_view traceparent) {
 std::string TraceParent(const http::Headers& request) {
   const std::string* given = request.Find("traceparent");
   if (given == nullptr || TraceId(*given).empty()) return {};
-  constexpr size_t kVersion = 2, kWhole = 55;
-  return "00" + given->substr(kVersion, kWhole - kVersion);
+  constexpr std::string_view kVersion = "00";
+  return std::string(kVersion) + given->substr(kVersion.size(), kWhole - kVersion.size());
 }
 
 void AddWarnings(const std::vector<std::string>& warnings, http::Headers& headers) {
