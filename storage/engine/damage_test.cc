@@ -16,11 +16,14 @@
 
 #include "storage/engine/scrub.h"
 #include "storage/engine/store_fixture_test.h"
+#include "storage/engine/tree/file_bytes_test.h"
 #include "storage/engine/tree/wal.h"
 #include "test/support/every_bit.h"
 
 namespace strata::engine {
 namespace {
+
+using testing_support::ReadFile;
 
 constexpr const char* kFile = "/records.mdb";
 constexpr const char* kLog = "/records.mdb-wal";
@@ -32,14 +35,6 @@ void FlipBit(const std::string& path, int64_t bit) {
   byte = static_cast<char>(byte ^ 1 << (bit % 8));
   ASSERT_EQ(pwrite(file, &byte, 1, bit / 8), 1);
   close(file);
-}
-
-std::string ReadFile(const std::string& path) {
-  std::string bytes(std::filesystem::file_size(path), '\0');
-  const int file = open(path.c_str(), O_RDONLY);
-  EXPECT_EQ(pread(file, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
-  close(file);
-  return bytes;
 }
 
 // Most of the file would be free pages otherwise.

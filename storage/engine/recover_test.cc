@@ -1,16 +1,15 @@
 // What is made of a damaged store: whatever isn't named as lost is there.
 #include "storage/engine/recover.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
-#include <unistd.h>
 
 #include <string>
 #include <vector>
 
 #include "storage/engine/data_dir.h"
 #include "storage/engine/store_fixture_test.h"
+#include "storage/engine/tree/file_bytes_test.h"
 #include "storage/engine/tree/wal.h"
 #include "test/support/every_bit.h"
 
@@ -21,24 +20,11 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::IsSubsetOf;
+using testing_support::ReadFile;
+using testing_support::WriteAt;
 
 constexpr const char* kFile = "/records.mdb";
 constexpr const char* kLog = "/records.mdb-wal";
-
-std::string ReadFile(const std::string& path) {
-  std::string bytes(std::filesystem::file_size(path), '\0');
-  const int file = open(path.c_str(), O_RDONLY);
-  EXPECT_EQ(pread(file, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
-  close(file);
-  return bytes;
-}
-
-void WriteAt(const std::string& path, size_t at, std::string_view bytes) {
-  const int file = open(path.c_str(), O_WRONLY);
-  EXPECT_EQ(pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(at)),
-            static_cast<ssize_t>(bytes.size()));
-  close(file);
-}
 
 // Wherever `text` stands in the file, a bit of it is flipped.
 void Damage(const std::string& path, const std::string& text) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/engine/tree/file_bytes_test.h"
 #include "storage/engine/tree/redo.h"
 #include "test/support/every_bit.h"
 #include "test/support/temp_dir.h"
@@ -18,6 +19,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing_support::ReadFile;
+using testing_support::WriteAt;
 
 // A log in a directory of its own, tracking since its beginning.
 class WalFixture {
@@ -77,21 +80,6 @@ class WalFixture {
   testing_support::TempDir dir_;
   std::unique_ptr<Wal> wal_;
 };
-
-std::string ReadFile(const std::string& path) {
-  std::string bytes(std::filesystem::file_size(path), '\0');
-  const int file = open(path.c_str(), O_RDONLY);
-  EXPECT_EQ(pread(file, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
-  close(file);
-  return bytes;
-}
-
-void WriteAt(const std::string& path, size_t at, std::string_view bytes) {
-  const int file = open(path.c_str(), O_WRONLY);
-  ASSERT_EQ(pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(at)),
-            static_cast<ssize_t>(bytes.size()));
-  close(file);
-}
 
 void FlipBit(const std::string& path, size_t at) {
   std::string bytes = ReadFile(path);
