@@ -200,6 +200,23 @@ Policy::Policy(const RbacObjects& objects) {
          fmt::format("RoleBinding {}", api::Quote(binding->metadata().name() + "/" + ns)),
          find(binding->role_ref(), ns)});
   }
+  DropRepeated(users_);
+  DropRepeated(groups_);
+}
+
+// Of several bindings of a role to one subject the first decides.
+void Policy::DropRepeated(base::StringMap<Grants>& subjects) {
+  const auto drop = [](std::vector<Grant>& grants) {
+    std::set<std::pair<Rules, std::string>> seen;
+    std::erase_if(grants, [&](const Grant& grant) {
+      return !seen.emplace(grant.rules, grant.rules == nullptr ? grant.reason : "").second;
+    });
+    grants.shrink_to_fit();
+  };
+  for (auto& [name, grants] : subjects) {
+    drop(grants.everywhere);
+    for (auto& [ns, here] : grants.in_namespace) drop(here);
+  }
 }
 
 // The texts are rbac.go's: clusterRoleBindingDescriber, roleBindingDescriber and the errors of its
@@ -235,7 +252,8 @@ const Policy::Grant* Policy::Find(const std::vector<Grant>& grants, const api::R
                                   Missing& missing) {
   for (const Grant& grant : grants) {
     if (grant.rules == nullptr) {
-      if (std::find(missing.begin(), missing.end(), grant.reason) == missing.end())
+      if (missing.size() < kMaxMissing &&
+          std::find(missing.begin(), missing.end(), grant.reason) == missing.end())
         missing.push_back(grant.reason);
       continue;
     }
@@ -268,6 +286,14 @@ Decision Policy::Decide(const UserInfo& user, const api::RequestInfo& request) c
   const std::string list = fmt::format("{}", fmt::join(missing, ", "));
   return {Decision::Verdict::kNoOpinion,
           missing.size() == 1 ? "RBAC: " + list : "RBAC: [" + list + "]"};
+}
+
+size_t Policy::RolesOf(std::string_view user, std::string_view ns) const {
+  const auto found = users_.find(user);
+  if (found == users_.end()) return 0;
+  const auto& [everywhere, in_namespace] = found->second;
+  const auto here = in_namespace.find(ns);
+  return everywhere.size() + (here == in_namespace.end() ? 0 : here->second.size());
 }
 
 void Rbac::State::Set(const RbacObjects& objects) {

@@ -26,9 +26,15 @@ class Policy {
   // Of objects with one name the last counts, so that files override what is built in.
   explicit Policy(const RbacObjects& objects);
 
+  // Of an error that names roles which don't exist.
+  static constexpr size_t kMaxMissing = 100;
+
   // Allows, with the binding that does, or has no opinion. A binding whose role doesn't exist
   // grants nothing; the reason then names the role, as kube-apiserver's 403s do.
   Decision Decide(const UserInfo& user, const api::RequestInfo& request) const;
+
+  // The roles, however often each is bound, that are looked at for a user's request in a namespace.
+  size_t RolesOf(std::string_view user, std::string_view ns) const;
 
  private:
   using Rules = std::shared_ptr<const std::vector<rbac_v1::PolicyRule>>;
@@ -44,6 +50,7 @@ class Policy {
 
   struct Binding;
   void Add(const Binding& binding);
+  static void DropRepeated(base::StringMap<Grants>& subjects);
   static const Grant* Find(const std::vector<Grant>& grants, const api::RequestInfo& request,
                            Missing& missing);
   static const Grant* Find(const base::StringMap<Grants>& subjects, std::string_view name,

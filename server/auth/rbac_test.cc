@@ -1,5 +1,6 @@
 #include "server/auth/rbac.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -315,6 +316,45 @@ TEST_F(RbacPolicy, NamesTheRolesThatAreMissing) {
             "RBAC: [clusterrole.rbac.authorization.k8s.io \"too\" not found, "
             "role.rbac.authorization.k8s.io \"gone\" not found]");
   EXPECT_EQ(reason({"w", "", {}, {}}), "");
+}
+
+TEST_F(RbacPolicy, ARoleThatIsBoundAgainAndAgainIsLookedAtOnce) {
+  const auto bind = [&](const std::string& name, const std::string& ns, const std::string& role) {
+    Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: " + name +
+        ", namespace: " + ns + "}\nroleRef: {kind: Role, name: " + role +
+        "}\nsubjects: [{kind: User, name: u}]\n");
+  };
+  Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r, namespace: ns}\n"
+      "rules: [{apiGroups: ['*'], resources: ['*'], verbs: [get]}]\n");
+  for (const char* name : {"a", "b", "c"}) {
+    bind(name, "ns", "gone");
+    bind(std::string(name) + "2", "ns", "r");
+    bind(name, "other", "gone");
+  }
+  const Policy policy(objects);
+  EXPECT_EQ(policy.RolesOf("u", "ns"), 2u);
+  EXPECT_EQ(policy.RolesOf("u", "other"), 1u);
+  const Decision decision =
+      policy.Decide({"u", "", {}, {}}, *api::ParseRequestInfo("GET", kLayers));
+  EXPECT_EQ(decision.verdict, Decision::Verdict::kAllow);
+  EXPECT_EQ(decision.reason, R"(RBAC: allowed by RoleBinding "a2/ns" of Role "r" to User "u")");
+}
+
+TEST_F(RbacPolicy, NamesSoManyMissingRolesAtMost) {
+  std::string bindings = "apiVersion: v1\nkind: List\nitems:\n";
+  for (size_t i = 0; i < 2 * Policy::kMaxMissing; ++i) {
+    bindings += fmt::format(
+        "- {{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: b{0}, "
+        "namespace: ns}}, roleRef: {{kind: Role, name: gone{0}}}, subjects: [{{kind: User, name: "
+        "u}}]}}\n",
+        i);
+  }
+  Add(bindings);
+  const std::string reason =
+      Policy(objects).Decide({"u", "", {}, {}}, *api::ParseRequestInfo("GET", kLayers)).reason;
+  size_t named = 0;
+  for (size_t at = 0; (at = reason.find("gone", at)) != reason.npos; ++at) ++named;
+  EXPECT_EQ(named, Policy::kMaxMissing);
 }
 
 TEST_F(RbacPolicy, WhatNoClusterAcceptsGrantsNothing) {
