@@ -219,11 +219,6 @@ void KubeSource::Deliver(std::vector<records::Change> changes) {
   revision_ = std::max(revision_, Complete());
   consumer_.Apply(batches, revision_);
   barrier_.Publish(revision_, revision_, 0, /*after_list=*/false, Complete());
-  if (!consumer_.needs_list()) return;
-  reason_ = &relists_.broken;
-  log_.Info("What was held of the records is lost; listing anew", {{"revision", revision_}});
-  // Not from within what the watch tells.
-  ListLater(base::UnavailableError("the records are listed anew"));
 }
 
 base::Status KubeSource::TakeFound(records::Change record) {
@@ -304,12 +299,17 @@ void KubeSource::OnLife(base::Revision before, base::MonotonicTime asked,
   Attach();
   if (!status.ok()) return;
   backend_revision_.Set(static_cast<double>(now));
-  if (following_ && now < before) {
-    OnLost(
+  if (!following_) return;
+  if (now < before) {
+    return OnLost(
         Kind::kImageStream,
         base::Error(base::StatusCode::kAborted,
                     fmt::format("the API server went back from revision {} to {}", before, now)));
   }
+  if (!consumer_.needs_list()) return;
+  reason_ = &relists_.broken;
+  log_.Info("What was held of the records is lost; listing anew", {{"revision", revision_}});
+  ListLater(base::UnavailableError("the records are listed anew"));
 }
 
 }  // namespace strata::kube_source

@@ -16,7 +16,7 @@ struct Batch {
   std::vector<records::Change> changes;  // in the order of the transaction; at most one per key
 };
 
-// Called one call at a time, on the reflector's thread, but for ListPage.
+// Called one call at a time, on the reflector's thread, but for ListPage and needs_list.
 class Consumer {
  public:
   virtual ~Consumer() = default;
@@ -36,8 +36,8 @@ class Consumer {
   // be at `revision` (at least the last batch's: progress notifications move it without changes).
   virtual void Apply(const std::vector<Batch>& batches, base::Revision revision) = 0;
 
-  // What it was told is lost, by a full disk perhaps, and can be held again: list anew. Asked after
-  // each Apply.
+  // What it was told is lost, by a full disk perhaps, and can be held again: list anew. Asked every
+  // few seconds at least, whatever is told, perhaps by another thread.
   virtual bool needs_list() { return false; }
 };
 

@@ -255,23 +255,16 @@ Reflector::End Reflector::Follow(client::Watch& watch, client::WatchMessage firs
     following_ = true;
   }
   base::StatusOr<client::WatchMessage> message = std::move(first);
-  bool lost = false;
-  // NOLINTNEXTLINE(bugprone-use-after-move): where it was, it is lost
-  while (!lost && message.ok()) {
+  while (message.ok()) {
     Deliver(*std::move(message));
-    lost = consumer_.needs_list();
-    if (!lost) message = watch.Next();
+    message = watch.Next();
   }
   why = message.status();
   {
     absl::MutexLock lock(&mu_);
     following_ = false;
     if (stopping_) return End::kStopped;
-    if (std::exchange(restored_, false)) return End::kRestored;
-  }
-  if (lost) {
-    log_.Info("What was held of the records is lost; listing anew", {{"revision", revision_}});
-    return End::kLost;
+    if (const auto ended = std::exchange(ended_, std::nullopt)) return *ended;
   }
   if (why.code() != base::StatusCode::kOutOfRange) return End::kBroken;
   log_.Info("The watch's revision was compacted; listing anew", {{"revision", revision_ + 1}});
@@ -305,6 +298,7 @@ void Reflector::Deliver(client::WatchMessage message) {
 
 base::StatusOr<client::RangeResult> Reflector::ReadDirectly(const client::RangeOptions& range,
                                                             base::MonotonicTime deadline) {
+  ListIfLost();
   auto now = client_.RangeDirectly(range, deadline, &cancellation_);
   NoteRead(now.status());
   if (!now.ok()) return now;
@@ -412,12 +406,28 @@ void Reflector::Restored() {
   EndHistory("revision");
 }
 
-void Reflector::EndHistory(const char* what) {
+bool Reflector::ListAnew(End why, const client::Watch* watch) {
+  absl::MutexLock lock(&mu_);
+  if (!following_ || ended_ || (watch != nullptr && watch_.get() != watch)) return false;
+  ended_ = why;
+  watch_->Cancel();
+  return true;
+}
+
+// The barrier comes by each second at least, where a watch may bring nothing for minutes.
+void Reflector::ListIfLost() {
+  std::shared_ptr<client::Watch> watch;
   {
     absl::MutexLock lock(&mu_);
-    if (!following_ || std::exchange(restored_, true)) return;
-    watch_->Cancel();
+    if (following_) watch = watch_;
   }
+  if (watch == nullptr || !consumer_.needs_list() || !ListAnew(End::kLost, watch.get())) return;
+  log_.Info("What was held of the records is lost; listing anew",
+            {{"revision", barrier_.current()}});
+}
+
+void Reflector::EndHistory(const char* what) {
+  if (!ListAnew(End::kRestored)) return;
   log_.Warning("The backend has another history; listing anew", {{"what", what}});
 }
 

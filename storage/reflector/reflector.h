@@ -120,8 +120,13 @@ class Reflector final : public Source, private Barrier::Backend {
   // What was just read is of the watch's history; Unavailable if that can't be known.
   base::Status EnsureHistory(base::MonotonicTime deadline);
   bool Prove(base::MonotonicTime deadline) ABSL_LOCKS_EXCLUDED(mu_);
+  // Ends the watch, since all is to be listed; if it is still `watch`, where that isn't null. False
+  // if it isn't, if there is none, or if it is ending so.
+  bool ListAnew(End why, const client::Watch* watch = nullptr) ABSL_LOCKS_EXCLUDED(mu_);
+  // If the consumer needs it.
+  void ListIfLost() ABSL_LOCKS_EXCLUDED(mu_);
   // `what` shows that the backend was put back.
-  void EndHistory(const char* what) ABSL_LOCKS_EXCLUDED(mu_);
+  void EndHistory(const char* what);
   void GiveWatchUp() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Barrier::Backend, on the barrier's threads.
@@ -129,7 +134,7 @@ class Reflector final : public Source, private Barrier::Backend {
   base::Status Probe(base::MonotonicTime deadline) override;
   void RequestProgress() override ABSL_LOCKS_EXCLUDED(mu_);
   void WatchLags() override;
-  void Restored() override ABSL_LOCKS_EXCLUDED(mu_);
+  void Restored() override;
 
   client::Client& client_;
   const records::Keys keys_;
@@ -171,7 +176,7 @@ class Reflector final : public Source, private Barrier::Backend {
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool following_ ABSL_GUARDED_BY(mu_) = false;     // watch_, which isn't null then
-  bool restored_ ABSL_GUARDED_BY(mu_) = false;      // it was cancelled for that
+  std::optional<End> ended_ ABSL_GUARDED_BY(mu_);   // it was cancelled for that
   bool reads_failed_ ABSL_GUARDED_BY(mu_) = false;  // the last one did
   bool nudged_ ABSL_GUARDED_BY(mu_) = false;        // reads succeed again: a pause can end
   std::shared_ptr<client::Watch> watch_ ABSL_GUARDED_BY(mu_);        // while its stream is open

@@ -29,6 +29,7 @@ class Mirror : public Consumer {
     absl::MutexLock lock(&mu);
     held = std::move(aside);
     at = revision;
+    lost = false;
     ++lists;
   }
   void AbortList() override { aside.clear(); }
@@ -53,9 +54,18 @@ class Mirror : public Consumer {
 
   bool needs_list() override {
     absl::MutexLock lock(&mu);
-    return std::exchange(lost, false);
+    return lost;
   }
 
+  void Lose() {
+    absl::MutexLock lock(&mu);
+    held.clear();
+    lost = true;
+  }
+  int Lists() {
+    absl::MutexLock lock(&mu);
+    return lists;
+  }
   std::map<std::string, Revision> Held() {
     absl::MutexLock lock(&mu);
     std::map<std::string, Revision> out;
@@ -67,7 +77,7 @@ class Mirror : public Consumer {
   std::map<std::string, records::Change> held, aside;
   Revision at = 0;
   int lists = 0;
-  bool lost = false;  // from now on
+  bool lost = false;  // until the next list
   size_t largest_batch = 0;
 };
 
@@ -174,24 +184,22 @@ TEST_F(ReflectorOnStore, ListsInPagesAndThenFollows) {
   EXPECT_EQ(mirror.lists, 1);
 }
 
-TEST_F(ReflectorOnStore, ListsAnewForAConsumerThatLostWhatItHeld) {
+TEST_F(ReflectorOnStore, ListsAnewForAConsumerThatLostWhatItHeldThoughNothingIsWritten) {
   Put("a");
-  Start();
+  Start({.barrier = {.probe_interval = std::chrono::milliseconds(10)}});
   ExpectEqualWhenFresh();
-  {
-    absl::MutexLock lock(&mirror.mu);
-    mirror.held.clear();
-    mirror.lost = true;
+  for (const bool asked : {true, false}) {
+    SCOPED_TRACE(asked ? "while somebody asks all the time" : "while nobody asks");
+    const int before = mirror.Lists();
+    mirror.Lose();
+    const auto until = clock.Now() + std::chrono::seconds(20);
+    while (mirror.Lists() == before && clock.Now() < until) {
+      if (asked) ExpectFresh();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_EQ(mirror.Lists(), before + 1);
+    ExpectEqualWhenFresh();
   }
-  Put("b");  // the consumer is asked after a change
-  const auto until = clock.Now() + std::chrono::seconds(20);
-  const auto listed = [this] {
-    absl::MutexLock lock(&mirror.mu);
-    return mirror.lists == 2;
-  };
-  while (!listed() && clock.Now() < until) ExpectFresh();
-  EXPECT_TRUE(listed());
-  ExpectEqualWhenFresh();
 }
 
 TEST_F(ReflectorOnStore, AStoreThatWasAwayIsListedAnewWithoutAGap) {

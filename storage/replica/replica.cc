@@ -78,8 +78,10 @@ void Replica::EndList(base::Revision revision) {
   if (!ended.ok()) {
     const bool other_goes = writing_ != nullptr;
     GiveUp(ended, next.get());
+    if (!other_goes) return;
     // There may be room for one where there wasn't for two.
-    if (other_goes) retry_at_ = clock_.Now();
+    absl::MutexLock lock(&mu_);
+    retry_at_ = clock_.Now();
     return;
   }
   metrics_.lists.Increment();
@@ -159,12 +161,11 @@ base::Status Replica::Write(const std::vector<reflector::Batch>& batches, base::
 void Replica::GiveUp(const base::Status& why, const Edition* failed) {
   metrics_.errors.Increment();
   const auto usage = UsageOf(failed);
-  needed_bytes_ = usage.file_bytes + usage.file_bytes / 4 + kSpareBytes;
-  retry_at_ = clock_.Now() + retry_.Next();
+  const uint64_t needed = usage.file_bytes + usage.file_bytes / 4 + kSpareBytes;
   log_.Error(
       "The replica of the records is given up: lists and watches are refused, until there "
       "is room and all is listed anew",
-      {{"directory", dir_->path()}, {"needed_bytes", needed_bytes_}, {"err", why}});
+      {{"directory", dir_->path()}, {"needed_bytes", needed}, {"err", why}});
   writing_.reset();
   Held current, previous;  // which end without the lock
   {
@@ -173,15 +174,21 @@ void Replica::GiveUp(const base::Status& why, const Edition* failed) {
     previous.swap(previous_);
     lost_ = base::UnavailableError(
         fmt::format("the replica of the records was given up: {}", base::Message(why)));
+    retry_at_ = clock_.Now() + retry_.Next();
+    needed_bytes_ = needed;
   }
   Measure();
 }
 
 bool Replica::needs_list() {
-  if (writing_ != nullptr || clock_.Now() < retry_at_) return false;
-  if (dir_->Room() >= needed_bytes_) return true;
-  retry_at_ = clock_.Now() + kRoomInterval;
-  return false;
+  uint64_t needed = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    if (lost_.ok() || clock_.Now() < retry_at_) return false;
+    retry_at_ = clock_.Now() + kRoomInterval;
+    needed = needed_bytes_;
+  }
+  return dir_->Room() >= needed;
 }
 
 void Replica::Measure() {

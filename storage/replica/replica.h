@@ -61,7 +61,7 @@ class Replica final : public reflector::Consumer, public History {
   void AbortList() override;
   void Apply(const std::vector<reflector::Batch>& batches, base::Revision revision) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  bool needs_list() override;
+  bool needs_list() override ABSL_LOCKS_EXCLUDED(mu_);
 
   base::Revision oldest() const override ABSL_LOCKS_EXCLUDED(mu_);
   uint64_t epoch() const override { return epoch_; }
@@ -111,13 +111,14 @@ class Replica final : public reflector::Consumer, public History {
   bool forgotten_ = true;  // all before that
   base::MonotonicTime previous_until_;
   client::Backoff retry_;
-  base::MonotonicTime retry_at_ = base::MonotonicTime::max();
-  uint64_t needed_bytes_ = 0;
 
   mutable absl::Mutex mu_;
   Held current_ ABSL_GUARDED_BY(mu_);
   Held previous_ ABSL_GUARDED_BY(mu_);      // of the list before
   base::Status lost_ ABSL_GUARDED_BY(mu_);  // why all is given up
+  // Then: when it is seen whether there is room, and for how much.
+  base::MonotonicTime retry_at_ ABSL_GUARDED_BY(mu_);
+  uint64_t needed_bytes_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace strata::replica
