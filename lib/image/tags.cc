@@ -148,6 +148,15 @@ const v1::TagEvent* NewestEvent(const v1::ImageStream& stream, std::string_view 
   return history == nullptr || history->items().empty() ? nullptr : &history->items(0);
 }
 
+std::vector<std::string> ImagesOf(const v1::ImageStream& stream) {
+  std::vector<std::string> images;
+  for (const v1::NamedTagEventList& tag : stream.status().tags()) {
+    for (const v1::TagEvent& event : tag.items())
+      if (!event.image().empty()) images.push_back(event.image());
+  }
+  return images;
+}
+
 // library-go pkg/image/imageutil DigestOrImageMatch.
 bool IsMeantBy(std::string_view name, std::string_view id) {
   if (name.starts_with(id)) return true;

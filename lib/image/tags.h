@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "proto/image/image_v1.pb.h"
 
@@ -22,6 +23,9 @@ std::optional<std::pair<std::string, std::string>> SplitImageName(std::string_vi
 
 // What the tag points at now, or null.
 const v1::TagEvent* NewestEvent(const v1::ImageStream& stream, std::string_view tag);
+
+// The images that its tags have ever pointed at.
+std::vector<std::string> ImagesOf(const v1::ImageStream& stream);
 
 // Whether an image called `name` is meant by `id`: a prefix of its name, or of the digits of its
 // digest.

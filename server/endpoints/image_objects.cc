@@ -99,14 +99,12 @@ Maker ImageStreamImages(const layers::Index& index) {
                                 "ImageStreamImages must be retrieved with <name>@<id>");
     if (const auto* error = std::get_if<api::Error>(&found)) return *error;
     const auto& [name, id, stream] = std::get<OfStream>(found);
-    const auto reached = index.ImagesOf(call.info->ns, name);
-    if (!reached.ok() && reached.status().code() != base::StatusCode::kNotFound)
-      return ErrorOf(reached.status(), "the image stream");
-    const std::vector<std::string> names = reached.ok() ? *reached : std::vector<std::string>();
-    const auto meant = std::find_if(names.begin(), names.end(), [&id = id](const auto& one) {
+    const auto names = index.WithChildren(image::ImagesOf(stream));
+    if (!names.ok()) return ErrorOf(names.status(), "the image stream");
+    const auto meant = std::find_if(names->begin(), names->end(), [&id = id](const auto& one) {
       return image::IsMeantBy(one, id);
     });
-    if (meant == names.end()) return api::NotFoundSingular(*call.resource, call.info->name);
+    if (meant == names->end()) return api::NotFoundSingular(*call.resource, call.info->name);
     Found<v1::Image> image = records.Image(*meant);
     if (!image.ok()) return ErrorOf(image.status(), "the image");
     if (!*image) return api::NotFound(*call.resource, *meant);

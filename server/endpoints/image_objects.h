@@ -14,8 +14,8 @@ Made MakeImage(RecordReader& records, const Call& call);
 Made MakeImageStreamTag(RecordReader& records, const Call& call);
 Made MakeImageTag(RecordReader& records, const Call& call);
 // Of an image that a tag of the stream points at or has pointed at, or that is a child of one:
-// which those are the index knows, which outlives it. Of several that are meant it is the first by
-// name.
+// what lists have as children the index knows, which outlives it. Of several that are meant it is
+// the first by name.
 Maker ImageStreamImages(const layers::Index& index);
 
 }  // namespace strata::endpoints

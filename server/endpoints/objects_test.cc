@@ -38,6 +38,17 @@ class ObjectsOfASource : public testing::Test {
   std::vector<std::unique_ptr<ObjectHandler>> handlers;
 };
 
+TEST_F(ObjectsOfASource, AreOfOneRevisionWhateverTheIndexHas) {
+  image::v1::ImageStream stream;
+  stream.mutable_metadata()->set_name("app");
+  stream.mutable_status()->add_tags()->add_items()->set_image("i");
+  history.PutRecord({records::Kind::kImageStream, "ns", "app"}, stream.SerializeAsString());
+  history.PutRecord({records::Kind::kImage, "", "i"}, image::v1::Image().SerializeAsString());
+  layers::Index later({}, {});
+  EXPECT_THAT(Get("namespaces/ns/imagestreamimages/app@i", ImageStreamImages(later))->answer,
+              StartsWith("200 "));
+}
+
 TEST_F(ObjectsOfASource, AreAnsweredAtOnceWhereTheyAre) {
   history.Put("ns", "app");
   EXPECT_THAT(Get("namespaces/ns/imagestreams/app", MakeImageStream)->answer, StartsWith("200 "));

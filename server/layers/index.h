@@ -125,11 +125,10 @@ class Index {
                                                       const std::stop_token& stop)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // The names of all images that the stream's tags have ever pointed at and of their children,
-  // those of missing ones too, sorted. Holds the lock for some 50 µs at a time, and names what
-  // there is meanwhile. kNotFound; kDataLoss: why the stream can't be read.
-  base::StatusOr<std::vector<std::string>> ImagesOf(std::string_view ns,
-                                                    std::string_view name) const
+  // The names of these images and of their children, those of missing ones too, once each, sorted.
+  // Holds the lock for some 50 µs at a time, and follows the lists that there are meanwhile.
+  // kDataLoss: those are too many.
+  base::StatusOr<std::vector<std::string>> WithChildren(std::vector<std::string> names) const
       ABSL_LOCKS_EXCLUDED(mu_);
 
   struct Stats {

@@ -40,28 +40,26 @@ base::StatusOr<std::shared_ptr<const Encoded>> Index::Build(const Gathered& gath
   return answer;
 }
 
-base::StatusOr<std::vector<std::string>> Index::ImagesOf(std::string_view ns,
-                                                         std::string_view name) const {
-  Walk walk;
-  {
+base::StatusOr<std::vector<std::string>> Index::WithChildren(std::vector<std::string> names) const {
+  base::StringSet known(names.begin(), names.end());
+  names.assign(known.begin(), known.end());
+  for (size_t at = 0; at < names.size();) {
+    if (names.size() > options_.max_entries_per_answer)
+      return base::DataLossError(TooLarge(options_.max_entries_per_answer));
     base::ReaderMutexLock lock(&mu_);
-    const StreamPointer stream = records_.streams.Find(fmt::format("{}/{}", ns, name));
-    if (stream == nullptr) return base::NotFoundError("there is no such stream");
-    if (!stream->usable()) return Unreadable(stream->unreadable());
-    walk = Walk(stream, options_.max_entries_per_answer);
+    for (size_t steps = 0; at < names.size() && steps < kSteps; ++at, ++steps) {
+      const ImagePointer image = records_.images.Find(names_.Find(names[at]));
+      // A name that the index doesn't know may have got another one's id before the lock was.
+      if (image == nullptr || names_.Text(image->name()) != names[at]) continue;
+      steps += image->manifests().size();
+      for (const NameId child : image->manifests()) {
+        std::string name = names_.Text(child);
+        if (known.insert(name).second) names.push_back(std::move(name));
+      }
+    }
   }
-  Walk::State state = Walk::State::kMore;
-  while (state == Walk::State::kMore) {
-    base::ReaderMutexLock lock(&mu_);
-    state = walk.Step(kSteps, records_.images);
-  }
-  if (state == Walk::State::kTooLarge)
-    return base::DataLossError(TooLarge(options_.max_entries_per_answer));
-  const Gathered gathered = walk.TakeGathered();
-  std::vector<std::string> images;
-  for (const Gathered::Node& node : gathered.nodes) images.push_back(names_.Text(node.name));
-  std::sort(images.begin(), images.end());
-  return images;
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 // An assembly is known to the writer while it is made.

@@ -65,13 +65,14 @@ TEST_F(LayerIndex, AnImageThatAppearsRefreshesTheAnswersThatLackedIt) {
   EXPECT_THAT(Body(), HasSubstr(R"("layers":["a"])"));
 }
 
-TEST_F(LayerIndex, NamesTheImagesThatAStreamReaches) {
+TEST_F(LayerIndex, NamesTheChildrenOfImages) {
   index.Apply(Changes()
-                  .Image("list", ListBytes({"y", "x"}))
-                  .Stream("app", StreamBytes("app", {"list", "gone"}))
+                  .Image("list", ListBytes({"y", "lists"}))
+                  .Image("lists", ListBytes({"list", "x"}))
                   .all());
-  EXPECT_THAT(index.ImagesOf("ns", "app").value(), ElementsAre("gone", "list", "x", "y"));
-  EXPECT_EQ(index.ImagesOf("ns", "none").status().code(), base::StatusCode::kNotFound);
+  EXPECT_THAT(index.WithChildren({"list", "gone", "list"}).value(),
+              ElementsAre("gone", "list", "lists", "x", "y"));
+  EXPECT_THAT(index.WithChildren({}).value(), ElementsAre());
 }
 
 TEST_F(LayerIndex, ChildrenOfAListAreFollowedAndRefreshItsUsers) {
