@@ -150,7 +150,8 @@ std::optional<Decision> SubjectAccessReview::Review(const UserInfo& user,
 
 void SubjectAccessReview::Ask(kube::Request request, const Cache::Answered& answered) const {
   request.timeout = options_.timeout;
-  const ReviewTimer timer(metrics_, "authz");
+  const ReviewTimer timer(metrics_, "apiserver_delegated_authz_request_total",
+                          "apiserver_delegated_authz_request_duration_seconds");
   api_.Send(std::move(request),
             [this, answered, timer](const base::StatusOr<kube::Response>& response) {
               timer.Observe(response);

@@ -89,7 +89,8 @@ void TokenReview::Ask(const http::Request& from, std::string_view token,
   request.traceparent = api::TraceParent(from.headers);
   request.timeout = options_.timeout;
   request.retry = true;
-  const ReviewTimer timer(metrics_, "authn");
+  const ReviewTimer timer(metrics_, "apiserver_delegated_authn_request_total",
+                          "apiserver_delegated_authn_request_duration_seconds");
   api_.Send(std::move(request),
             [this, answered, timer](const base::StatusOr<kube::Response>& response) {
               timer.Observe(response);
