@@ -114,6 +114,12 @@ class Live(contextlib.ExitStack):
         except urllib.error.HTTPError as error:
             return error.code, ""
 
+    def texts(self):
+        """What the server and the store show."""
+        yield self.ask("/metrics", "reader")[1]
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.store_metrics}/metrics", timeout=10) as response:
+            yield response.read().decode()
+
     def make_requests(self):
         group = "/apis/image.openshift.io/v1"
         for path in ("/namespaces/demo/imagestreams/nodejs/layers", "/imagestreams", "/namespaces/demo/imagestreams",

@@ -4,11 +4,13 @@
 usage: scrape.py TREE DIRECTORY_OF_THE_PROGRAMS
 
 Who asks: our alerts, rules and dashboards, and the panels of others. A selector that finds nothing is an error, and so is a
-panel without a line, unless what has to happen first stands in AFTER_EVENTS.
+panel without a line, unless what has to happen first stands in AFTER_EVENTS. What is served has the labels that
+docs/metrics.md says.
 """
 
 import json
 import pathlib
+import re
 import sys
 import tempfile
 import time
@@ -17,6 +19,9 @@ import expressions
 import panels_of_others
 from live import PATIENCE_SECONDS, Live
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "documents"))
+import metrics
+
 # By the beginning of the selector: nothing is there until...
 AFTER_EVENTS = {
     "apiserver_request_terminations_total{": "a request is turned away or cut off",
@@ -24,6 +29,8 @@ AFTER_EVENTS = {
     f'grpc_server_handled_total{{{panels_of_others.STORE}, grpc_type="unary", grpc_code=': "a call fails so",
 }
 OBJECTIVE = "apiserver_request_sli_duration_seconds_count"
+SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? \S+$", re.M)
+LABEL = re.compile(r'(\w+)="(?:[^"\\]|\\.)*"')
 
 
 def waits_for_an_event(selector):
@@ -71,6 +78,18 @@ def check_objective(live):
         yield f"{OBJECTIVE} comes through, and counts in kube-apiserver's objective"
 
 
+def check_labels(live):
+    written = {name: labels for name, _, labels, _ in metrics.rows(live.tree)}
+    found = {}
+    for text in live.texts():
+        for name, labels in SAMPLE.findall(text):
+            name = name if name in written else re.sub(r"_(bucket|sum|count)$", "", name)  # a histogram's
+            found.setdefault(name, set()).update(set(LABEL.findall(labels)) - {"le"})
+    for name, labels in sorted(found.items()):
+        if labels != written.get(name):
+            yield f"{metrics.REFERENCE}: {name} has the labels {', '.join(sorted(labels)) or '(none)'}"
+
+
 def main(tree, programs):
     component = tree / "deploy/components/monitoring"
     asked = list(everything_asked(component))
@@ -84,7 +103,7 @@ def main(tree, programs):
             live.make_requests()
             found = {one: missing(live, *one) for one in lacking}
             lacking = {one: why for one, why in found.items() if why}
-        wrong += [*lacking.values(), *check_objective(live)]
+        wrong += [*lacking.values(), *check_objective(live), *check_labels(live)]
     print("\n".join(wrong) if wrong else f"scrape: {len(asked)} expressions find what they ask for")
     sys.exit(1 if wrong else 0)
 
