@@ -12,8 +12,9 @@ namespace strata::client {
 
 base::StatusOr<net::Address> ParseAddress(const std::string& url) {
   const auto wrong = [&] {
-    return base::InvalidArgumentError(fmt::format(
-        "--etcd-servers: \"{}\" isn't a URL like https://HOST:2379", base::Printable(url, 200)));
+    return base::InvalidArgumentError(
+        fmt::format("--etcd-servers: \"{}\" isn't a URL like https://HOST:2379 or unix:///PATH",
+                    base::Printable(url, 200)));
   };
   const size_t colon = url.find("://");
   if (colon == std::string::npos) return wrong();
@@ -25,7 +26,13 @@ base::StatusOr<net::Address> ParseAddress(const std::string& url) {
     address.unix_socket = true;
     address.host = std::move(rest);
     address.authority = "localhost";
-    return address.host.empty() ? base::StatusOr<net::Address>(wrong()) : address;
+    if (address.host.empty()) return wrong();
+    if (address.host.size() > net::kMaxSocketPath) {
+      return base::InvalidArgumentError(
+          fmt::format("--etcd-servers: \"{}\": a socket's path has at most {} bytes",
+                      base::Printable(url, 200), net::kMaxSocketPath));
+    }
+    return address;
   }
   if (scheme != "http" && scheme != "https") return wrong();
   address.tls = scheme == "https";

@@ -48,6 +48,8 @@ TEST(ClientOptions, ErrorsNameTheFlag) {
       {{.endpoints = {"http://user:password@x:1"}}, "isn't a URL"},
       {{.endpoints = {"http://[::1"}}, "isn't a URL"},
       {{.endpoints = {"unix://"}}, "isn't a URL"},
+      {{.endpoints = {"unix:///" + std::string(107, 'a')}},
+       "a socket's path has at most 107 bytes"},
       {{.endpoints = {"https://x:1"}, .cert_file = "/proc/self/status"},
        "--etcd-certfile and --etcd-keyfile go together"},
   };

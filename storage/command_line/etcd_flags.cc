@@ -18,8 +18,8 @@ CLI::Option* AddEtcdFlags(CLI::App& group, const EtcdFlags& flags) {
   CLI::Option* servers =
       group
           .add_option("--etcd-servers", etcd.endpoints,
-                      "The etcd v3 API that has the records: URL,URL,…; an etcd, or "
-                      "strata-storage serve")
+                      "The etcd v3 API that has the records: http://HOST:PORT, "
+                      "https://HOST:PORT or unix:///PATH, of an etcd, or of strata-storage serve")
           ->delimiter(',')
           ->type_name("URL,...");
   group.add_option("--etcd-prefix", flags.prefix, "Prefix of all keys")

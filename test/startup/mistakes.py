@@ -76,6 +76,7 @@ APISERVER = [
     (STORE + ["--tls-cipher-suites=RC4"], 1, ["--tls-cipher-suites: cipher suite RC4 is not supported"]),
     # The backend.
     (SERVER + ["--etcd-servers=127.0.0.1:2379"], 1, ['--etcd-servers: "127.0.0.1:2379" isn\'t a URL']),
+    (SERVER + ["--etcd-servers=unix:///" + "a" * 107], 1, ["--etcd-servers: ", "a socket's path has at most 107 bytes"]),
     (SERVER + ["--etcd-servers=http://127.0.0.1:1", "--etcd-certfile=T/cert.pem"], 2, ["--etcd-certfile and --etcd-keyfile go together"]),
     (SERVER + ["--etcd-servers=http://127.0.0.1:1", "--etcd-username=root"], 2, ["--etcd-username and --etcd-password-file go together"]),
     (SERVER + ["--etcd-servers=http://127.0.0.1:1", "--etcd-username=root", "--etcd-password-file=T/absent"], 2, ["--etcd-password-file: T/absent: No such file"]),

@@ -1,9 +1,15 @@
 // Where a server is that is to be dialled.
 #pragma once
 
+#include <sys/un.h>
+
+#include <cstddef>
 #include <string>
 
 namespace strata::net {
+
+// Bytes of a unix socket's path, at most.
+constexpr size_t kMaxSocketPath = sizeof(sockaddr_un::sun_path) - 1;
 
 struct Address {
   bool tls = false;

@@ -93,7 +93,7 @@ base::StatusOr<std::vector<SocketAddress>> Resolve(const Address& address,
   if (address.unix_socket) {
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
-    if (address.host.size() >= sizeof(name.sun_path))
+    if (address.host.size() > kMaxSocketPath)
       return base::UnavailableError("the socket's path is too long");
     std::memcpy(name.sun_path, address.host.data(), address.host.size());
     SocketAddress one{.size = sizeof(name)};
