@@ -34,6 +34,7 @@ constexpr auto kFirstBytes = std::chrono::seconds(10);
 constexpr auto kTellEvery = std::chrono::seconds(10);
 // As gRPC sets it for the sockets that it accepts itself: its keepalive's time for an answer.
 constexpr int kUserTimeoutMs = 20'000;
+constexpr mode_t kSocketMode = 0660;
 
 base::Status Failed(std::string_view what) {
   return base::UnavailableError(fmt::format("{}: {}", what, std::strerror(errno)));
@@ -65,15 +66,22 @@ base::StatusOr<sockaddr_un> UnixAddress(const std::string& path) {
 }
 
 // A socket file that nobody listens at was left by a process that is gone.
-void RemoveLeft(const sockaddr_un& address) {
+base::Status MakeRoom(const sockaddr_un& address) {
   struct stat file {};
-  if (lstat(address.sun_path, &file) != 0 || !S_ISSOCK(file.st_mode)) return;
-  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool dead =
-      connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 &&
-      errno == ECONNREFUSED;
+  if (lstat(address.sun_path, &file) != 0) return base::OkStatus();  // bind says what is wrong
+  if (!S_ISSOCK(file.st_mode))
+    return base::FailedPreconditionError("something that is no socket is there: remove it");
+  // One that doesn't take its connections must not hold this up.
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (probe < 0) return Failed("can't listen");
+  const int error =
+      connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ? 0 : errno;
   close(probe);
-  if (dead) unlink(address.sun_path);
+  if (error == 0 || error == EAGAIN)
+    return base::FailedPreconditionError("another process listens there");
+  if (error == ECONNREFUSED && unlink(address.sun_path) == 0) return base::OkStatus();
+  if (error != ECONNREFUSED) errno = error;
+  return Failed("can't replace the socket that is there");
 }
 
 int PortOf(const sockaddr_storage& address) {
@@ -167,18 +175,28 @@ base::Status Listener::BindName() {
   return sockets_.empty() ? failed : base::OkStatus();
 }
 
+Listener::File Listener::FileAt(const std::string& path) {
+  struct stat file {};
+  if (lstat(path.c_str(), &file) != 0) return {};
+  return {file.st_dev, file.st_ino};
+}
+
 base::Status Listener::BindPath() {
   STRATA_ASSIGN_OR_RETURN(const sockaddr_un address, UnixAddress(address_.path));
-  RemoveLeft(address);
+  STRATA_RETURN_IF_ERROR(MakeRoom(address));
   STRATA_RETURN_IF_ERROR(Bind(reinterpret_cast<const sockaddr*>(&address), sizeof(address)));
-  chmod(address_.path.c_str(), 0600);
+  file_ = FileAt(address_.path);
+  // What the umask has taken from it.
+  if (chmod(address.sun_path, kSocketMode) != 0) return Failed("can't give it to its group");
   return base::OkStatus();
 }
 
 base::Status Listener::Bind(const sockaddr* address, socklen_t size) {
   const int socket = ::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket < 0) return Failed("can't listen");
-  if (address->sa_family != AF_UNIX) {
+  if (address->sa_family == AF_UNIX) {
+    fchmod(socket, kSocketMode);  // which bind gives the file: others never may open it
+  } else {
     // Also for the sockets that are accepted from it.
     const int on = 1, timeout = kUserTimeoutMs;
     setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -206,7 +224,8 @@ Listener::~Listener() {
     (void)!write(wake_, &one, sizeof(one));
     thread_.join();
   }
-  if (!address_.path.empty() && !sockets_.empty()) unlink(address_.path.c_str());
+  // Somebody may have put another in its place.
+  if (file_ != File() && FileAt(address_.path) == file_) unlink(address_.path.c_str());
   for (const int socket : sockets_) close(socket);
   close(wake_);
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include <chrono>
 #include <deque>
@@ -43,7 +44,9 @@ struct ListenAddress {
 // first bytes, each for ten seconds; who is silent for longer, or was before more came, is gRPC's.
 class Listener {
  public:
-  // Bound, so that clients may come; the error says why not.
+  // Bound, so that clients may come; the error says why not. A socket file is its user's and its
+  // group's to open, takes the place of one that a process has left that is gone, and is removed at
+  // the end.
   static base::StatusOr<std::unique_ptr<Listener>> Open(const ListenAddress& address);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -54,6 +57,11 @@ class Listener {
 
  private:
   enum class Speaks { kNothingYet, kHttp1, kHttp2, kTls, kUnknown };
+  struct File {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool operator==(const File&) const = default;
+  };
   struct Waiting {
     int listener;
     int socket;
@@ -63,6 +71,7 @@ class Listener {
   explicit Listener(ListenAddress address);
   base::Status BindName();
   base::Status BindPath();
+  static File FileAt(const std::string& path);
   base::Status Bind(const sockaddr* address, socklen_t size);
   // The thread's.
   void Run();
@@ -76,6 +85,7 @@ class Listener {
   const int wake_;
   std::vector<int> sockets_;  // one for each address that the name has
   int port_ = 0;
+  File file_;  // of a Unix socket; nothing: there is none
   ConnectionTakers takers_;
   std::chrono::steady_clock::time_point tell_after_;
   std::thread thread_;

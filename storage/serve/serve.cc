@@ -70,8 +70,8 @@ void AddFlags(CLI::App& command, Flags& flags) {
       ->type_name("DIR");
   command
       .add_option("--listen-client-urls", flags.rpc.listen_urls,
-                  "Where to listen: http://HOST:PORT, https://HOST:PORT or unix:///PATH; port 0 "
-                  "chooses one")
+                  "Where to listen: http://HOST:PORT, https://HOST:PORT, or unix:///PATH, a socket "
+                  "that its user and group may open; port 0 chooses one")
       ->delimiter(',')
       ->type_name("URL,...")
       ->default_str("http://127.0.0.1:2379");

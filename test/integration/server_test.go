@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -138,6 +139,27 @@ func TestTheEmbeddedStoreServesWithoutAnotherProcess(t *testing.T) {
 	if code := s.Stop(syscall.SIGTERM); code != 0 {
 		t.Errorf("strata-apiserver ended with %d", code)
 	}
+}
+
+func TestTheStoreServesLayersOverASocket(t *testing.T) {
+	dir, err := os.MkdirTemp("", "strata-socket-") // t.TempDir's may be longer than a socket's path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	b := rig.StartStore(t, dir+"/data", "unix://"+dir+"/storage.sock")
+	rig.Put(t, b.Client(t), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(1)))
+	s := startServer(t, "--etcd-servers="+b.URL)
+	rig.Contains(t, s.layers(t, "demo", "app"), rig.Digest(1))
+	b.Stop(syscall.SIGKILL)
+	b.Launch()
+	rig.Put(t, b.Client(t), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(2)))
+	rig.Eventually(t, "it serves what is written now", func() error {
+		if code, body := s.get(rig.LayersPath("demo", "app"), adminToken); code != 200 || !strings.Contains(body, rig.Digest(2)) {
+			return fmt.Errorf("%d %s", code, body)
+		}
+		return nil
+	})
 }
 
 func TestABackendThatIsAwayGives504AndNeverOldData(t *testing.T) {

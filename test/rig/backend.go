@@ -58,7 +58,7 @@ func StartBackendIn(t *testing.T, name, dir string, port int, flags ...string) *
 			"--endpoint=sqlite://" + filepath.Join(dir, "kine.db") + "?_journal_mode=WAL&_busy_timeout=30000&_txlock=immediate&cache=shared",
 			fmt.Sprintf("--listen-address=tcp://127.0.0.1:%d", port), "--metrics-bind-address=0"}, flags...)...)
 	} else if name == "strata-storage" {
-		p = Start(t, Strata(t, "strata-storage"), append([]string{"serve", "--data-dir=" + dir, "--listen-client-urls=" + url}, flags...)...)
+		return StartStore(t, dir, url, flags...)
 	} else {
 		path := os.Getenv("STRATA_ETCD34")
 		if name == "etcd-3.6" {
@@ -72,12 +72,25 @@ func StartBackendIn(t *testing.T, name, dir string, port int, flags ...string) *
 	return b
 }
 
+// StartStore starts our own store where the URL says, which may be unix:///PATH.
+func StartStore(t *testing.T, dir, url string, flags ...string) *Backend {
+	t.Helper()
+	p := Start(t, Strata(t, "strata-storage"), append([]string{"serve", "--data-dir=" + dir, "--listen-client-urls=" + url}, flags...)...)
+	b := &Backend{Process: p, URL: url, Dir: dir}
+	b.Client(t)
+	return b
+}
+
 // Client is a connection of clientv3, once the backend answers.
 func (b *Backend) Client(t *testing.T) *clientv3.Client {
 	t.Helper()
 	// A client that comes too early waits a second before it tries again.
 	Eventually(t, "the backend listens", func() error {
-		conn, err := net.Dial("tcp", b.URL[strings.Index(b.URL, "://")+3:])
+		network, address, _ := strings.Cut(b.URL, "://")
+		if network != "unix" {
+			network = "tcp"
+		}
+		conn, err := net.Dial(network, address)
 		if err == nil {
 			conn.Close()
 		}

@@ -131,6 +131,8 @@ STORAGE = [
     (["serve", "--data-dir=T/text/store"], 1, ["--data-dir: ", "T/text"]),
     (["serve", "--data-dir=T/store", "--listen-client-urls=127.0.0.1:2379"], 1, ["--listen-client-urls: 127.0.0.1:2379 is no URL"]),
     (["serve", "--data-dir=T/store", "--listen-client-urls=http://127.0.0.1:TAKEN"], 1, ["--listen-client-urls: ", "127.0.0.1:TAKEN"]),
+    (["serve", "--data-dir=T/store", "--listen-client-urls=unix://T/text"], 1, ["--listen-client-urls: unix://T/text: something that is no socket is there"]),
+    (["serve", "--data-dir=T/store", "--listen-client-urls=unix:///" + "a" * 107], 1, ["--listen-client-urls: unix:///aaa", "a socket's path has at most 107 bytes"]),
     (["serve", "--data-dir=T/store", "--listen-client-urls=https://127.0.0.1:0"], 1, ["--cert-file", "--key-file"]),
     (["serve", "--data-dir=T/store", "--listen-client-urls=http://127.0.0.1:0", "--listen-metrics-urls=here"], 1, ["--listen-metrics-urls: "]),
     (["serve", "--data-dir=T/store", "--auto-compaction-retention=soon"], 2, ["--auto-compaction-retention: soon"]),
