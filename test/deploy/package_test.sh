@@ -46,22 +46,25 @@ import socket, sys
 held = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]
 print(*(each.getsockname()[1] for each in held))' "$1"
 }
-read -r store_port metrics_port port < <(free_ports 3)
+read -r metrics_port port < <(free_ports 2)
 grep -qx 'EnvironmentFile=/etc/default/strata-storage' "$work/root/lib/systemd/system/strata-storage.service" ||
   fail "the store's unit reads no flags"
+grep -qx 'RuntimeDirectory=strata-storage' "$work/root/lib/systemd/system/strata-storage.service" ||
+  fail "the store's unit has no folder for its socket"
 # shellcheck disable=SC1091
 source "$work/root/etc/default/strata-storage"
 read -r -a command < <(sed -n 's/^ExecStart=//p' "$work/root/lib/systemd/system/strata-storage.service" |
-  sed "s|\$STRATA_STORAGE_FLAGS|$STRATA_STORAGE_FLAGS|; s|/var/lib/strata|$work|; s|:2379|:$store_port|; s|:2381|:$metrics_port|")
+  sed "s|\$STRATA_STORAGE_FLAGS|$STRATA_STORAGE_FLAGS|; s|/var/lib/strata|$work|; s|/run/strata-storage/|$work/|; s|:2381|:$metrics_port|")
 "$work/root${command[0]}" "${command[@]:1}" >"$work/log-store" 2>&1 &
 store=$!
-sed -i "s|:2379|:$store_port|; s|^secure-port: .*|secure-port: $port|; s|/var/lib/strata|$work|; s|/var/cache/strata|$work/cache|" "$work/root/etc/strata/apiserver.yaml"
+sed -i "s|/run/strata-storage/|$work/|; s|^secure-port: .*|secure-port: $port|; s|/var/lib/strata|$work|; s|/var/cache/strata|$work/cache|" "$work/root/etc/strata/apiserver.yaml"
 read -r -a command < <(sed -n 's/^ExecStart=//p' "$work/root/lib/systemd/system/strata-apiserver.service" |
   sed "s|/etc/strata|$work/root/etc/strata|")
 "$work/root${command[0]}" "${command[@]:1}" --bind-address=127.0.0.1 >"$work/log-server" 2>&1 &
 server=$!
 for _ in $(seq 100); do
   if [[ $(curl --silent --insecure "https://127.0.0.1:$port/readyz") == ok ]]; then
+    [[ $(stat --format=%A "$work/storage.sock") == srw-rw---- ]] || fail "others may open the store's socket, or its group may not"
     echo "package_test: passed"
     exit 0
   fi

@@ -55,9 +55,11 @@ setting() { sed -n "s/^$1=//p" "$unit"; }
 case $1 in
   start)
     install -d -o "$(setting User)" -g "$(setting Group)" "/var/lib/$(setting StateDirectory)"
+    install -d -o "$(setting User)" -g "$(setting Group)" -m "$(setting RuntimeDirectoryMode)" "/run/$(setting RuntimeDirectory)"
     environment=$(setting EnvironmentFile)
     [[ -z $environment ]] || source "$TREE/deploy/systemd/$(basename "$environment" | sed 's/$/.default/')"
     read -r -a command <<<"$(setting ExecStart | sed "s|\$STRATA_STORAGE_FLAGS|${STRATA_STORAGE_FLAGS-}|")"
+    umask "$(setting UMask)"
     setpriv --reuid "$(setting User)" --regid "$(setting Group)" --init-groups \
       "$BIN/$(basename "${command[0]}")" "${command[@]:1}" >>"$run.log" 2>&1 </dev/null &
     echo $! >"$run.pid"
@@ -65,6 +67,7 @@ case $1 in
   stop)
     kill "$(cat "$run.pid")"
     while kill -0 "$(cat "$run.pid")" 2>/dev/null; do sleep 0.1; done
+    rm -r "/run/$(setting RuntimeDirectory)"
     ;;
   *) echo "systemctl: no $1 here" >&2; exit 1 ;;
 esac
@@ -72,12 +75,13 @@ esac
 
 
 class Host:
-    """Namespaces of this process's own: its network, what is below /var/lib, and the files of /etc that are replaced."""
+    """Namespaces of this process's own: its network, what is below /var/lib and /run, files of /etc that are replaced."""
 
     def __init__(self, tree, binaries, peers, work):
         self.work = work
         self.run("ip", "link", "set", "lo", "up")
-        self.run("mount", "-t", "tmpfs", "tmpfs", "/var/lib")
+        for folder in ("/var/lib", "/run"):
+            self.run("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", folder)
         self.replace("/etc/passwd", "strata:x:64999:64999::/var/lib/strata:/usr/sbin/nologin\n")
         self.replace("/etc/group", "strata:x:64999:\n")
         self.replace("/etc/hosts", "127.0.0.2 etcd\n")
@@ -159,10 +163,11 @@ def host(tree, binaries, peers):
     there.start_etcd(peers)
     there.eventually("etcd", "etcdctl --endpoints=https://etcd:2379 endpoint health")
     ready = "curl --fail --silent http://127.0.0.1:2381/readyz"
-    records = "strata-storage get is demo/nodejs --etcd-servers=http://127.0.0.1:2379"
+    socket = "unix:///run/strata-storage/storage.sock"
+    records = f"strata-storage get is demo/nodejs --etcd-servers={socket}"
     there.check("start", "systemctl start strata-storage")
     there.eventually("the store", ready)
-    for store in ("http://127.0.0.1:2379", "https://etcd:2379"):
+    for store in (socket, "https://etcd:2379"):
         there.check("load", f"strata-storage load --etcd-servers={store} deploy/samples")
     ran = 0
     for place, mark, text in blocks(tree):
