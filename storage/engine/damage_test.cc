@@ -23,19 +23,11 @@
 namespace strata::engine {
 namespace {
 
+using testing_support::FlipBit;
 using testing_support::ReadFile;
 
 constexpr const char* kFile = "/records.mdb";
 constexpr const char* kLog = "/records.mdb-wal";
-
-void FlipBit(const std::string& path, int64_t bit) {
-  const int file = open(path.c_str(), O_RDWR);
-  char byte;
-  ASSERT_EQ(pread(file, &byte, 1, bit / 8), 1);
-  byte = static_cast<char>(byte ^ 1 << (bit % 8));
-  ASSERT_EQ(pwrite(file, &byte, 1, bit / 8), 1);
-  close(file);
-}
 
 // Most of the file would be free pages otherwise.
 void Defragment(StoreFixture& store) {
@@ -147,7 +139,7 @@ TEST(Damage, OfARecordIsNamedAndTheOthersAreRead) {
   const std::string file = ReadFile(store.path() + kFile);
   // Every page that it was written to: older ones are free, the newest is read.
   for (size_t at = 0; (at = file.find("a value to look for", at)) != std::string::npos; ++at)
-    FlipBit(store.path() + kFile, static_cast<int64_t>(at) * 8);
+    FlipBit(store.path() + kFile, at * 8);
   store.Open();
   EXPECT_EQ(store.Read({.key = "good"}), "good=1");
   EXPECT_EQ(store.Read({.key = "fine"}), "fine=2");
@@ -170,7 +162,7 @@ TEST(Damage, OfAnOldRecordStopsNoCleanUp) {
   Defragment(store);
   store.Close();
   const size_t at = ReadFile(store.path() + kFile).find("a value to look for");
-  FlipBit(store.path() + kFile, static_cast<int64_t>(at) * 8);
+  FlipBit(store.path() + kFile, at * 8);
   store.Open();
   store.Compact(22);
   EXPECT_TRUE(store->has_alarm(Alarm::kCorrupt)) << "it has met it";
@@ -233,7 +225,7 @@ std::map<std::string, int> Flip(const std::string& path, const char* file,
   for (const int64_t bit : bits) {
     testing_support::TempDir copy;
     CopyStore(path, copy.path(), with_log);
-    FlipBit(copy.path() + file, bit);
+    FlipBit(copy.path() + file, static_cast<size_t>(bit));
     const std::string outcome = Outcome(copy.path(), whole);
     ++outcomes[outcome];
     EXPECT_NE(outcome, "wrong") << "bit " << bit;
@@ -288,8 +280,7 @@ TEST(Damage, OfAKeyHidesNothing) {
   for (const std::string_view name : {"key-5", "meta", "history", "index", "lease", "cluster",
                                       "member", "compacted", "scrubbed", "format"}) {
     for (size_t at = 0; (at = file.find(name, at)) != std::string::npos; ++at)
-      for (const int64_t bit :
-           EveryBit(static_cast<int64_t>(at) * 8, static_cast<int64_t>(at + name.size()) * 8))
+      for (const int64_t bit : EveryBit(at * 8, static_cast<int64_t>(at + name.size()) * 8))
         if (testing_support::EveryBit() || bit % 3 == 0) bits.push_back(bit);
   }
   EXPECT_GT(Flip(store, bits)["noticed"], 100);

@@ -20,6 +20,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::IsSubsetOf;
+using testing_support::FlipBit;
 using testing_support::ReadFile;
 using testing_support::WriteAt;
 
@@ -30,10 +31,8 @@ constexpr const char* kLog = "/records.mdb-wal";
 void Damage(const std::string& path, const std::string& text) {
   const std::string bytes = ReadFile(path);
   size_t found = 0;
-  for (size_t at = 0; (at = bytes.find(text, at)) != std::string::npos; ++at, ++found) {
-    const char flipped = static_cast<char>(bytes[at] ^ 1);
-    WriteAt(path, at, {&flipped, 1});
-  }
+  for (size_t at = 0; (at = bytes.find(text, at)) != std::string::npos; ++at, ++found)
+    FlipBit(path, at * 8);
   EXPECT_GT(found, 0u) << text;
 }
 
@@ -276,8 +275,7 @@ TEST(Recover, HidesNoLossWhicheverPageIsDamaged) {
     // The whole page, or one of its first bytes, where LMDB's numbers are.
     for (size_t at = page * 5 % step; at < 16; at += step) {
       if (at == 0) WriteAt(killed.file(), page * kPage, std::string(kPage, '\0'));
-      const char flipped = static_cast<char>(whole[page * kPage + at] ^ 1 << at % 8);
-      if (at > 0) WriteAt(killed.file(), page * kPage + at, {&flipped, 1});
+      if (at > 0) FlipBit(killed.file(), (page * kPage + at) * 8 + at % 8);
       testing_support::TempDir into;
       std::vector<std::string> lines;
       const auto recovered = Recover(killed.path(), into.path(), 0, /*look_only=*/false,

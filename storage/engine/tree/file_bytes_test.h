@@ -26,4 +26,15 @@ inline void WriteAt(const std::string& path, size_t at, std::string_view bytes) 
   close(file);
 }
 
+// Bits are counted from the file's beginning, a byte's lowest first.
+inline void FlipBit(const std::string& path, size_t bit) {
+  const int file = open(path.c_str(), O_RDWR);
+  const auto at = static_cast<off_t>(bit / 8);
+  char byte;
+  ASSERT_EQ(pread(file, &byte, 1, at), 1);
+  byte = static_cast<char>(byte ^ 1 << bit % 8);
+  ASSERT_EQ(pwrite(file, &byte, 1, at), 1);
+  close(file);
+}
+
 }  // namespace strata::testing_support

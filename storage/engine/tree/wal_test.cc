@@ -19,6 +19,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing_support::FlipBit;
 using testing_support::ReadFile;
 using testing_support::WriteAt;
 
@@ -80,12 +81,6 @@ class WalFixture {
   testing_support::TempDir dir_;
   std::unique_ptr<Wal> wal_;
 };
-
-void FlipBit(const std::string& path, size_t at) {
-  std::string bytes = ReadFile(path);
-  bytes[at] = static_cast<char>(bytes[at] ^ 1 << at % 8);
-  WriteAt(path, at, std::string_view(bytes).substr(at, 1));
-}
 
 TEST(Wal, GivesTheRecordsSinceTheCheckpointAgain) {
   WalFixture wal;
@@ -177,7 +172,7 @@ TEST(Wal, IsNotOpenedIfARecordIsDamagedThatOthersFollow) {
   for (size_t at = begin; at < end; ++at) {
     if (whole[at] == '\0' && at % 8 > 3 && whole.substr(at, 4) == std::string(4, '\0')) continue;
     WriteAt(wal.path(), begin, std::string_view(whole).substr(begin, end - begin));
-    FlipBit(wal.path(), at);
+    FlipBit(wal.path(), at * 8 + at % 8);  // another one of each byte
     wal.Open();
     int found = 0;
     const auto status = wal->Replay([&](std::string_view) {
@@ -205,8 +200,7 @@ TEST(Wal, LosesNoSealedRecordToAFlippedBit) {
   const size_t step = testing_support::EveryBit() ? 1 : 37;
   int noticed = 0;
   for (size_t bit = Wal::kRingStart * 8; bit < end * 8; bit += step) {
-    const char flipped = static_cast<char>(whole[bit / 8] ^ 1 << bit % 8);
-    WriteAt(wal.path(), bit / 8, {&flipped, 1});
+    FlipBit(wal.path(), bit);
     std::vector<std::string> records;
     const auto status = wal.Reopen(records);
     if (!status.ok()) {
@@ -226,7 +220,7 @@ TEST(Wal, SealsARecordAtTheRingsEndAndBeginning) {
   wal.GoAround();
   ASSERT_TRUE(wal->Seal().ok());
   EXPECT_EQ(wal.Reopen().size(), 2u);
-  FlipBit(wal.path(), Wal::kRingStart + 100);
+  FlipBit(wal.path(), (Wal::kRingStart + 100) * 8);
   std::vector<std::string> records;
   EXPECT_TRUE(absl::IsDataLoss(wal.Reopen(records)));
 }
@@ -237,7 +231,7 @@ TEST(Wal, KeepsTheSealOfTheRecordBeforeOneThatIsTakenBack) {
   wal.Append("refused");
   ASSERT_TRUE(wal->TakeBack().ok());
   EXPECT_THAT(wal.Reopen(), ElementsAre("kept"));
-  FlipBit(wal.path(), ReadFile(wal.path()).find("kept"));
+  FlipBit(wal.path(), ReadFile(wal.path()).find("kept") * 8);
   std::vector<std::string> records;
   EXPECT_TRUE(absl::IsDataLoss(wal.Reopen(records)));
 }
@@ -246,7 +240,7 @@ TEST(Wal, IsNotOpenedIfTheRecordAtTheRingsBeginningIsDamagedThatOthersFollow) {
   WalFixture wal;
   wal.GoAround();
   wal.Append("behind it");
-  FlipBit(wal.path(), Wal::kRingStart + 100);
+  FlipBit(wal.path(), (Wal::kRingStart + 100) * 8);
   wal.Open();
   EXPECT_TRUE(absl::IsDataLoss(wal->Replay([](std::string_view) { return base::OkStatus(); })));
 }
@@ -260,7 +254,7 @@ TEST(Wal, ReadsACheckpointOfWhichOneCopyIsDamaged) {
   const size_t second = whole.find("the newest pages", first + 1);
   ASSERT_NE(second, std::string::npos);
   for (const size_t at : {first, second}) {
-    FlipBit(wal.path(), at);
+    FlipBit(wal.path(), at * 8);
     EXPECT_THAT(wal.Reopen(), ElementsAre("record")) << at;
     EXPECT_EQ(wal->opened().pages, "the newest pages") << at;
     WriteAt(wal.path(), 0, std::string_view(whole).substr(0, second + 100));
