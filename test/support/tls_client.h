@@ -27,6 +27,7 @@ class TlsClient {
     std::string server_name = {};
     int version = 0;  // TLS1_2_VERSION; 0: whatever
     int receive_buffer = 0;
+    SSL_SESSION* resumes = nullptr;  // of a client that is still there
     bool handshake = true;
   };
 
@@ -74,6 +75,7 @@ class TlsClient {
     ssl_ = SSL_new(context_);
     SSL_set_fd(ssl_, fd_);
     if (!options.server_name.empty()) SSL_set_tlsext_host_name(ssl_, options.server_name.c_str());
+    if (options.resumes != nullptr) SSL_set_session(ssl_, options.resumes);
     if (options.handshake) Handshake();
   }
   ~TlsClient() {

@@ -222,11 +222,29 @@ TEST_F(ServerTest, SpeaksOverBothVersionsOfTls) {
     if (version == TLS1_3_VERSION) {
       EXPECT_STREQ(SSL_get_cipher_name(client.ssl()), "TLS_AES_128_GCM_SHA256");
     }
-    EXPECT_EQ(SSL_session_reused(client.ssl()), 0);
   }
   TlsClient old(port_, {.version = TLS1_1_VERSION});
   EXPECT_FALSE(old.established());
   WaitForMetric("apiserver_tls_handshake_errors_total", 1);
+}
+
+TEST_F(ServerTest, ResumesNoSession) {
+  Start();
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    TlsClient first(port_, {.version = version});
+    EXPECT_EQ(Ask(first, "hello"), "hello\n") << "tickets would have come before";
+    SSL_SESSION* const session = SSL_get_session(first.ssl());
+    EXPECT_EQ(SSL_SESSION_is_resumable(session), 0) << "nothing to resume it by is given";
+    // Offered it is nevertheless, in TLS 1.2 by a number that the client makes up.
+    if (version == TLS1_2_VERSION && SSL_SESSION_is_resumable(session) == 0) {
+      const std::string id(32, 'i');
+      SSL_SESSION_set1_id(session, reinterpret_cast<const unsigned char*>(id.data()),
+                          static_cast<unsigned>(id.size()));
+    }
+    TlsClient second(port_, {.version = version, .resumes = session});
+    EXPECT_EQ(Ask(second, "hello"), "hello\n");
+    EXPECT_EQ(SSL_session_reused(second.ssl()), 0);
+  }
 }
 
 TEST_F(ServerTest, AFaultOfAProtocolEndsItsConnectionAlone) {
