@@ -1,5 +1,7 @@
 #include "storage/engine/store.h"
 
+#include <absl/synchronization/notification.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -10,7 +12,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "lib/base/process.h"
 #include "storage/engine/errors.h"
@@ -18,6 +23,8 @@
 
 namespace strata::engine {
 namespace {
+
+namespace fs = std::filesystem;
 
 const std::string kAll("\0", 1);
 
@@ -476,19 +483,33 @@ TEST(Store, IsHeldByOneProcessAndSaysByWhich) {
 }
 
 TEST(Store, KeepsItsFilesPrivate) {
+  const mode_t before = umask(0);  // so that each file's mode is the one that it is made with
   testing_support::TempDir dir;
   const std::string path = dir.path() + "/made";
   obs::Metrics metrics;
   const base::SystemClock clock;
   const auto store = Store::Open(path, {}, clock, obs::NullLogger(), metrics);
   ASSERT_TRUE(store.ok()) << store.status();
-  struct stat info {};
-  ASSERT_EQ(stat(path.c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 0777, 0700u);
-  for (const char* name : {"/lock", "/records.mdb", "/records.mdb-lock"}) {
-    ASSERT_EQ(stat((path + name).c_str(), &info), 0) << name;
-    EXPECT_EQ(info.st_mode & 0777, 0600u) << name;
-  }
+  const auto look = [&] {
+    EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_all);
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(path)) {
+      names.push_back(entry.path().filename());
+      EXPECT_EQ(entry.status().permissions(), fs::perms::owner_read | fs::perms::owner_write)
+          << names.back();
+    }
+    EXPECT_THAT(names, testing::UnorderedElementsAre("lock", "records.mdb", "records.mdb-lock",
+                                                     "records.mdb-wal"));
+  };
+  look();
+  absl::Notification defragmented;
+  (*store)->Submit(DefragmentRequest{}, [&](const base::StatusOr<DefragmentResult>& result) {
+    EXPECT_TRUE(result.ok()) << result.status();
+    defragmented.Notify();
+  });
+  defragmented.WaitForNotification();
+  look();
+  umask(before);
 }
 
 TEST(Store, RefusesAFormatThatItDoesNotKnow) {
