@@ -36,6 +36,9 @@ constexpr long kTcpKeepaliveSeconds = 5;  // NOLINT(google-runtime-int): libcurl
 constexpr milliseconds kTcpPatience{15'000};
 // Idle ones aren't used after this: when one is found dead, those that died with it are older.
 constexpr long kMostIdleSeconds = 10;  // NOLINT(google-runtime-int): libcurl's type
+// libcurl (7.88) looks whether an address has had its time a moment too early, and not again: a
+// name's next address is tried once it is called for something else, or for this.
+constexpr milliseconds kConnectLook{250};
 constexpr milliseconds kRootsAge{60'000};
 constexpr size_t kMaxCaBytes = 16 << 20;
 const std::vector<double> kSeconds = {0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60};
@@ -188,10 +191,11 @@ class Client::Loop {
   }
 
   int UntilNext() const {
-    if (waiting_.empty()) return 60'000;
-    const auto left =
-        std::chrono::ceil<milliseconds>(waiting_.begin()->first - steady_clock::now());
-    return static_cast<int>(std::clamp<int64_t>(left.count(), 0, 60'000));
+    const auto now = steady_clock::now();
+    const milliseconds most = now < connecting_until_ ? kConnectLook : milliseconds(60'000);
+    if (waiting_.empty()) return static_cast<int>(most.count());
+    const auto left = std::chrono::ceil<milliseconds>(waiting_.begin()->first - now);
+    return static_cast<int>(std::clamp<int64_t>(left.count(), 0, most.count()));
   }
 
   void Start(std::unique_ptr<Transfer> transfer) {
@@ -206,6 +210,7 @@ class Client::Loop {
       return;
     }
     CURL* const easy = transfer->easy;
+    connecting_until_ = steady_clock::now() + client_.options_.connect_timeout;
     curl_multi_add_handle(multi_, easy);
     active_.emplace(easy, std::move(transfer));
   }
@@ -483,6 +488,7 @@ class Client::Loop {
   base::Owned<curl_slist, curl_slist_free_all> connect_list_;
   std::map<CURL*, std::unique_ptr<Transfer>> active_;
   std::multimap<steady_clock::time_point, std::unique_ptr<Transfer>> waiting_;
+  steady_clock::time_point connecting_until_;  // at most, whoever does
   std::string token_;
   steady_clock::time_point token_until_;
   std::minstd_rand random_{std::random_device()()};

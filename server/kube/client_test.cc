@@ -7,8 +7,10 @@
 #include <fstream>
 #include <future>
 #include <map>
+#include <optional>
 #include <thread>
 
+#include "test/support/deaf_address.h"
 #include "test/support/http_peer.h"
 #include "test/support/slow_resolver.h"
 
@@ -92,6 +94,22 @@ TEST_F(KubeClient, NobodyWaitsForAQuestionToTheResolverThatIsNotNeededAnyMore) {
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(Send({.path = "/next"}).ok()) << "its answer is known";
   EXPECT_EQ(answered.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
   slow_resolver.Release();
+}
+
+TEST_F(KubeClient, OfANameOfSeveralAddressesOneThatIsDeadIsPassedBy) {
+  HttpPeer peer([](const auto&) { return HttpPeer::Answer{HttpPeer::Response(200, "here")}; });
+  const std::string port = peer.url().substr(peer.url().rfind(':') + 1);
+  Config config;
+  config.server = "http://two.test:" + port;
+  std::optional<testing_support::DeafAddress> first;  // else it refuses
+  for (const bool deaf : {false, true}) {
+    if (deaf) first.emplace("127.0.0.2", static_cast<uint16_t>(std::stoi(port)));
+    client = std::make_unique<Client>(
+        config, Client::Options{.connect_timeout = milliseconds(4'000)}, metrics);
+    const auto answer = Send({.path = "/"});
+    ASSERT_TRUE(answer.ok()) << deaf << " " << answer.status();
+    EXPECT_EQ(answer->body, "here");
+  }
 }
 
 TEST_F(KubeClient, TriesAgainWhereWebhooksDo) {

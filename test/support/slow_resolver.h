@@ -1,5 +1,6 @@
-// The system's resolver, which a test has hang for the name slow.test. Included by one file of a
-// program: it stands in the place of libc's.
+// The system's resolver, which a test has hang for the name slow.test, and for which two.test has
+// the addresses 127.0.0.2 and 127.0.0.1, in that order. Included by one file of a program: it
+// stands in the place of libc's.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -53,9 +54,14 @@ extern "C" int getaddrinfo(const char* host, const char* port, const addrinfo* h
                            addrinfo** list) {
   static const auto real =
       reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
-  if (std::string_view(host) != "slow.test" ||
+  const std::string_view name(host);
+  if ((name != "slow.test" && name != "two.test") ||
       (hints != nullptr && (hints->ai_flags & AI_NUMERICHOST) != 0))
     return real(host, port, hints, list);
-  strata::testing_support::slow_resolver.Ask();
-  return real("127.0.0.1", port, hints, list);
+  if (name == "slow.test") {
+    strata::testing_support::slow_resolver.Ask();
+    return real("127.0.0.1", port, hints, list);
+  }
+  const int code = real("127.0.0.2", port, hints, list);
+  return code != 0 ? code : real("127.0.0.1", port, hints, &(*list)->ai_next);
 }

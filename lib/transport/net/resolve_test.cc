@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <optional>
 #include <string>
 
+#include "lib/transport/net/client_connection.h"
+#include "test/support/deaf_address.h"
 #include "test/support/no_threads.h"
+#include "test/support/silent_listener.h"
 #include "test/support/slow_resolver.h"
 
 namespace strata::net {
@@ -38,6 +42,24 @@ TEST(Resolve, SaysSoWhereTheSystemDeniesAThread) {
     EXPECT_EQ(Outcome(), "resolving slow.test: the system denies a thread");
   }
   EXPECT_EQ(Outcome(), "found");
+}
+
+TEST(Dial, OfANameOfSeveralAddressesOneThatIsDeadIsPassedBy) {
+  const testing_support::SilentListener second;
+  const std::string port = second.address().substr(second.address().rfind(':') + 1);
+  const Interruption never;
+  std::optional<testing_support::DeafAddress> first;  // else it refuses
+  for (const bool deaf : {false, true}) {
+    if (deaf) first.emplace("127.0.0.2", static_cast<uint16_t>(std::stoi(port)));
+    const auto dialled =
+        ClientConnection::Dial({.host = "two.test", .port = port}, nullptr, never,
+                               std::chrono::steady_clock::now() + milliseconds(4'000));
+    ASSERT_TRUE(dialled.ok()) << deaf << " " << dialled.status();
+    sockaddr_in peer{};
+    socklen_t size = sizeof peer;
+    getpeername((*dialled)->socket(), reinterpret_cast<sockaddr*>(&peer), &size);
+    EXPECT_EQ(ntohl(peer.sin_addr.s_addr), INADDR_LOOPBACK);
+  }
 }
 
 }  // namespace
