@@ -91,6 +91,8 @@ TEST_F(ReplicaTest, AListThatShowsNothingNewLeavesHistoryAsItWas) {
   EXPECT_EQ(Changes(first, moved), "a=1@2() a=2@3(a=1@2) then 5");
   EXPECT_EQ(Read(moved), "a=2@3");
   EXPECT_EQ(kept_.counted("strata_replica_lists_unchanged_total"), 1);
+  EXPECT_EQ(kept_.counted("strata_replica_lists_total"), 2) << "with the first";
+  EXPECT_EQ(kept_.metric("strata_replica_newest_revision"), moved);
 }
 
 TEST_F(ReplicaTest, ABackendThatWasPutBackBeginsAnotherHistory) {
@@ -166,6 +168,7 @@ TEST_F(ReplicaTest, HistoryIsBoundedInBytes) {
   EXPECT_LE(kept.history().oldest(), last - 8);
   EXPECT_LE(kept.metric("strata_replica_history_bytes"), 10'000);
   EXPECT_EQ(kept.metric("strata_replica_oldest_revision"), kept.history().oldest());
+  EXPECT_EQ(kept.metric("strata_replica_newest_revision"), last);
   EXPECT_EQ(kept.metric("strata_replica_records"), 1);
 }
 

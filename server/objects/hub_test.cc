@@ -1,0 +1,89 @@
+// What the hub shows of itself.
+#include "server/objects/hub.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "server/objects/watch_fixture_test.h"
+
+namespace strata::objects {
+namespace {
+
+class HubMetrics : public WatchTest {
+ protected:
+  double Metric(const std::string& name) const {
+    const std::string text = metrics_.Text(), line = "\n" + name + "{resources=\"imagestreams\"} ";
+    const size_t at = text.find(line);
+    return at == text.npos ? -1 : std::stod(text.substr(at + line.size()));
+  }
+  // What `name` shows once that is `value`, or after twenty seconds.
+  double AwaitMetric(const std::string& name, double value) const {
+    Await([&] { return Metric(name) == value; });
+    return Metric(name);
+  }
+  // Until the hub has told the watches, and counted.
+  void PutAndTell(int times, size_t size) {
+    for (int i = 0; i < times; ++i) history_.Put("a", "x", {}, size);
+    Tell();
+    Await([this] { return hub_->told() == history_.revision(); });
+  }
+
+ private:
+  void Await(const std::function<bool()>& done) const {
+    const auto deadline = clock_.Now() + 20s;
+    while (!done() && clock_.Now() < deadline) std::this_thread::yield();
+  }
+};
+
+TEST_F(HubMetrics, EventsThatWatchesShareAreCountedOnceWithTheirBytes) {
+  history_.Put("a", "x", {}, 1'000);
+  StartHub(/*cache_bytes=*/40'000);
+  EXPECT_EQ(Metric("strata_watches"), 0);
+  auto one = Open(From(history_.revision()));
+  const auto other = Open(From(history_.revision()));
+  EXPECT_EQ(Metric("strata_watches"), 2);
+  PutAndTell(1, 1'000);
+  EXPECT_EQ(Metric("strata_watch_cache_events_total"), 1);
+  const double bytes = Metric("strata_watch_cache_bytes");
+  EXPECT_GT(bytes, 4'000) << "the object and its encoding";
+  EXPECT_LT(bytes, 10'000) << "once, whoever watches";
+  PutAndTell(1, 1'000);
+  EXPECT_EQ(Metric("strata_watch_cache_bytes"), 2 * bytes);
+  PutAndTell(20, 1'000);
+  EXPECT_EQ(Metric("strata_watch_cache_events_total"), 22);
+  EXPECT_GT(Metric("strata_watch_cache_bytes"), 40'000 - 2 * bytes);
+  EXPECT_LE(Metric("strata_watch_cache_bytes"), 40'000);
+  EXPECT_EQ(Metric("strata_watch_history_breaks_total"), 0);
+  history_.Forget(history_.revision());
+  hub_->EndList(history_.revision());
+  EXPECT_EQ(AwaitMetric("strata_watch_history_breaks_total", 1), 1);
+  EXPECT_EQ(AwaitMetric("strata_watch_cache_bytes", 0), 0);
+  one.reset();
+  EXPECT_EQ(AwaitMetric("strata_watches", 1), 1);
+}
+
+TEST_F(HubMetrics, WhoIsTooSlowForTheSharedEventsIsCounted) {
+  StartHub(/*cache_bytes=*/20'000);
+  const auto quick = Open(From(history_.revision()));
+  const auto slow =
+      std::make_shared<Watch>(*hub_, kinds_.streams, From(history_.revision()), [] {});
+  slow->Begin();
+  EXPECT_EQ(TakeAll(*slow), Frames());
+  size_t events = 0;
+  for (const double times : {1, 2}) {
+    for (int i = 0; i < 20; ++i) {
+      PutAndTell(1, 6'000);
+      quick->Await(++events);
+    }
+    EXPECT_EQ(Metric("strata_watches_behind_total"), times - 1) << "nobody has asked for them";
+    EXPECT_EQ(TakeAll(*slow).size(), 20u);
+    EXPECT_EQ(Metric("strata_watches_behind_total"), times);
+  }
+}
+
+}  // namespace
+}  // namespace strata::objects
