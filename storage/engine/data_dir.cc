@@ -94,7 +94,10 @@ base::StatusOr<std::unique_ptr<DataDir>> DataDir::Hold(const std::string& path) 
   const std::string name = path + "/lock";
   int lock = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   // Who only reads can hold it where nothing can be written any more.
-  if (lock < 0) lock = open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (const int why = errno; lock < 0) {
+    lock = open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    errno = why;
+  }
   if (lock < 0) return tree::SystemError(name);
   std::unique_ptr<DataDir> held(new DataDir(path, lock, (dir.st_mode & 0077) != 0));
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {

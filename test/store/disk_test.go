@@ -287,3 +287,39 @@ func TestADefragmentationThatTheDiskFailsIsFollowedByNoWrite(t *testing.T) {
 		t.Errorf("after a restart: %v", err)
 	}
 }
+
+// What is read-only at the start is said in one line, and left as it is.
+func TestADirectoryThatIsReadOnlyIsSaidAtTheStart(t *testing.T) {
+	made := rig.StartBackend(t, "strata-storage")
+	if _, err := made.Client(t).Put(context.Background(), "k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	made.Stop(syscall.SIGTERM)
+	for name, program := range map[string][]string{
+		"store": {rig.Strata(t, "strata-storage"), "serve", fmt.Sprintf("--listen-client-urls=http://127.0.0.1:%d", rig.FreePort(t)), "--data-dir="},
+		"cache": {rig.Strata(t, "strata-apiserver"), "--etcd-servers=http://127.0.0.1:1", fmt.Sprintf("--secure-port=%d", rig.FreePort(t)), "--cache-dir="},
+	} {
+		for what, dir := range map[string]string{"empty": t.TempDir(), "absent": filepath.Join(t.TempDir(), "d"), "made": made.Dir} {
+			if name == "cache" && what == "made" {
+				continue // whose, it has said before
+			}
+			t.Run(name+" "+what, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
+				defer cancel()
+				flag := len(program) - 1
+				command := exec.CommandContext(ctx, program[0], append(program[1:flag:flag], program[flag]+dir)...)
+				command.Env = append(os.Environ(), "LD_PRELOAD="+rig.Peer(t, "libdisk_faults.so"), "DISK_DIR="+dir, "DISK_READ_ONLY=1")
+				out, _ := command.CombinedOutput()
+				lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+				if code := command.ProcessState.ExitCode(); code != 1 {
+					t.Errorf("it ended with %d: %s", code, out)
+				}
+				last := lines[len(lines)-1]
+				rig.Contains(t, last, filepath.Base(program[0])+": "+strings.TrimSuffix(program[flag], "=")+": ")
+				rig.Contains(t, last, dir)
+				rig.Contains(t, last, "Read-only file system")
+			})
+		}
+	}
+	left(t, made.Dir, map[string]bool{"k": true})
+}

@@ -16,6 +16,7 @@
 //                  writing, mapping, syncing, cutting, making, renaming, removing
 //   DISK_STEPS     a file that gets a line for each: its name, and that of the file
 //   DISK_FAIL      step:N:ERRNO, as above
+//   DISK_READ_ONLY what would change something there fails, as on a file system that is read-only
 //
 // A file that is renamed to another of these names takes its place in the shadow at once: the worst
 // that a journal of names alone can do to who renames before he syncs.
@@ -42,7 +43,13 @@
 #include <utility>
 #include <vector>
 
+#include "test/support/disk_faults/steps.h"
+
 namespace {
+
+using strata::disk_faults::Real;
+using strata::disk_faults::Setting;
+using strata::disk_faults::Steps;
 
 constexpr size_t kSector = 512;
 
@@ -55,16 +62,6 @@ struct File {
   };
   std::vector<Write> pending;
 };
-
-template <typename Function>
-Function* Real(const char* name) {
-  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
-}
-
-std::string Setting(const char* name) {
-  const char* value = getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 class Disk {
  public:
@@ -192,62 +189,6 @@ class Disk {
   std::map<int, std::pair<File*, bool>> fds_;  // true: O_DSYNC
 };
 
-// Counts calls below one directory, and lets some fail.
-class Steps {
- public:
-  Steps() : dir_(Setting("DISK_DIR")) {
-    char number[16];
-    if (sscanf(Setting("DISK_FAIL").c_str(), "step:%15[+0-9]:%d", number, &error_) == 2) {
-      lasting_ = number[0] == '+';
-      fail_ = strtol(number, nullptr, 10);
-    }
-    if (const std::string log = Setting("DISK_STEPS"); !log.empty())
-      log_ = Real<int(const char*, int, ...)>("open")(
-          log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  }
-
-  // Whether the call has to fail; then errno is set.
-  bool Fails(const char* call, const char* path) {
-    const std::lock_guard lock(mu_);
-    return IsBelow(path) && Step(call, path);
-  }
-  bool Fails(const char* call, int fd) {
-    const std::lock_guard lock(mu_);
-    const auto found = fds_.find(fd);
-    return found != fds_.end() && Step(call, found->second);
-  }
-
-  void Opened(const char* path, int fd) {
-    const std::lock_guard lock(mu_);
-    if (fd >= 0 && IsBelow(path)) fds_[fd] = path;
-  }
-  void Closed(int fd) {
-    const std::lock_guard lock(mu_);
-    fds_.erase(fd);
-  }
-
- private:
-  bool IsBelow(const char* path) const {
-    return !dir_.empty() && strncmp(path, dir_.c_str(), dir_.size()) == 0;
-  }
-
-  bool Step(const char* call, const std::string& path) {
-    ++steps_;
-    if (log_ >= 0) dprintf(log_, "%s %s\n", call, path.substr(dir_.size()).c_str());
-    if (fail_ == 0 || (lasting_ ? steps_ < fail_ : steps_ != fail_)) return false;
-    errno = error_;
-    return true;
-  }
-
-  const std::string dir_;
-  int log_ = -1;
-  std::mutex mu_;
-  std::map<int, std::string> fds_;
-  long steps_ = 0, fail_ = 0;
-  int error_ = 0;
-  bool lasting_ = false;
-};
-
 Steps& TheSteps() {
   static Steps& steps = *new Steps;
   return steps;
@@ -260,6 +201,7 @@ Disk& TheDisk() {
 
 int Open(const char* name, const char* path, int flags, int mode) {
   const bool makes = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+  if ((flags & O_ACCMODE) != O_RDONLY && TheSteps().RefusesChanges(path)) return -1;
   if (TheSteps().Fails(makes ? "create" : "open", path)) return -1;
   auto* real = Real<int(const char*, int, ...)>(name);
   const int fd = real(path, flags, mode);
@@ -343,17 +285,19 @@ int open64(const char* path, int flags, ...) {
   return Open("open64", path, flags, mode);
 }
 int rename(const char* from, const char* to) {
-  if (TheSteps().Fails("rename", from)) return -1;
+  if (TheSteps().Fails("rename", from) || TheSteps().RefusesChanges(from)) return -1;
   const int code = Real<int(const char*, const char*)>("rename")(from, to);
   if (code == 0) TheDisk().Renamed(from, to);
   return code;
 }
 int unlink(const char* path) {
-  if (TheSteps().Fails("remove", path)) return -1;
+  if (TheSteps().Fails("remove", path) || TheSteps().RefusesChanges(path)) return -1;
   return Real<int(const char*)>("unlink")(path);
 }
 int mkdir(const char* path, mode_t mode) {
   if (TheSteps().Fails("make", path)) return -1;
+  // That it is there is said first.
+  if (access(path, F_OK) != 0 && TheSteps().RefusesChanges(path)) return -1;
   return Real<int(const char*, mode_t)>("mkdir")(path, mode);
 }
 int close(int fd) {
