@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -322,4 +325,98 @@ func TestADirectoryThatIsReadOnlyIsSaidAtTheStart(t *testing.T) {
 		}
 	}
 	left(t, made.Dir, map[string]bool{"k": true})
+}
+
+// Writes wait for their sync, and share it; nobody else waits.
+func TestADiskThatSyncsSlowlyHoldsUpWritesAlone(t *testing.T) {
+	const syncTakes = 300 * time.Millisecond
+	monitoring := fmt.Sprintf("http://127.0.0.1:%d", rig.FreePort(t))
+	b := rig.StartBackend(t, "strata-storage", "--listen-metrics-urls="+monitoring)
+	b.Stop(syscall.SIGTERM)
+	b.Env = throughFaults(t, fmt.Sprint("DISK_SLOW=", syncTakes.Milliseconds()))
+	b.Launch()
+	c := b.Client(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*rig.Patience)
+	defer cancel()
+	put := func(key string) time.Duration {
+		begun := time.Now()
+		if _, err := c.Put(ctx, key, "v"); err != nil {
+			t.Error(err)
+		}
+		return time.Since(begun)
+	}
+	put("k")
+
+	var alone []time.Duration
+	for range 7 {
+		alone = append(alone, put("k"))
+	}
+	slices.Sort(alone)
+	if alone[0] < syncTakes || alone[3] > 3*syncTakes {
+		t.Errorf("a write takes %v", alone)
+	}
+
+	// Two hundred at a time share a few syncs. Reads and watches go on beside them.
+	watched := c.Watch(ctx, "w", clientv3.WithPrefix())
+	var writers sync.WaitGroup
+	begun := time.Now()
+	for i := range 200 {
+		writers.Add(1)
+		go func() {
+			defer writers.Done()
+			put(fmt.Sprint("w", i))
+		}()
+	}
+	written := make(chan struct{})
+	go func() { writers.Wait(); close(written) }()
+	var reads, watches []time.Duration
+	for writing := true; writing; {
+		select {
+		case <-written:
+			writing = false
+		default:
+		}
+		begun := time.Now()
+		if _, err := c.Get(ctx, "k"); err != nil {
+			t.Fatal(err)
+		}
+		reads = append(reads, time.Since(begun))
+		begun = time.Now()
+		told, leave := context.WithCancel(ctx)
+		if answer := <-c.Watch(told, "k", clientv3.WithRev(2)); len(answer.Events) == 0 {
+			t.Fatalf("a watch was told %+v", answer)
+		}
+		leave()
+		watches = append(watches, time.Since(begun))
+		for _, path := range []string{"/health", "/readyz"} {
+			if response, err := http.Get(monitoring + path); err != nil || response.StatusCode != http.StatusOK {
+				t.Fatalf("%s: %v, %v", path, response, err)
+			} else {
+				response.Body.Close()
+			}
+		}
+	}
+	together := time.Since(begun)
+	if together > 10*syncTakes {
+		t.Errorf("200 writes at a time take %v", together)
+	}
+	for events := 0; events < 200; {
+		answer, more := <-watched
+		if !more {
+			t.Fatalf("the watch ended after %d events", events)
+		}
+		events += len(answer.Events)
+	}
+	slices.Sort(reads)
+	slices.Sort(watches)
+	if reads[len(reads)/2] > syncTakes/3 || watches[len(watches)/2] > syncTakes/3 {
+		t.Errorf("beside them reads take %v, watches %v", reads[len(reads)/2], watches[len(watches)/2])
+	}
+	select {
+	case <-b.Ended():
+		t.Error("it has ended")
+	default:
+	}
+	t.Logf("a write %v; 200 at a time %v; of %d reads beside them half took %v, the slowest %v; of watches half %v, the slowest %v", alone[3],
+		together, len(reads), reads[len(reads)/2], reads[len(reads)-1], watches[len(watches)/2], watches[len(watches)-1])
 }

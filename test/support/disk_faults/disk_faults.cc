@@ -8,6 +8,7 @@
 //   DISK_FAIL      write:N:ERRNO or sync:N:ERRNO, the N-th of its kind fails; +N: and all that
 //                  follow
 //   DISK_LIES      syncs do nothing
+//   DISK_SLOW      each sync takes so many milliseconds
 //   DISK_COUNTS    a file that is told the number of writes and of syncs at each sync
 //
 // Or, without regard to what was synced, each call at a time:
@@ -117,7 +118,16 @@ class Disk {
     return 0;
   }
 
+  void AwaitSync(int fd) {
+    {
+      const std::lock_guard lock(mu_);
+      if (slow_ == 0 || fds_.find(fd) == fds_.end()) return;
+    }
+    usleep(slow_ * 1000);
+  }
+
   int BeforeSync(int fd) {
+    AwaitSync(fd);
     const std::lock_guard lock(mu_);
     const auto found = fds_.find(fd);
     if (found == fds_.end()) return -1;
@@ -183,6 +193,8 @@ class Disk {
   std::map<std::string, File*> files_;
   const long cut_at_ = strtol(Setting("DISK_CUT_AT").c_str(), nullptr, 10);
   const bool lies_ = !Setting("DISK_LIES").empty();
+  const unsigned slow_ =
+      static_cast<unsigned>(strtoul(Setting("DISK_SLOW").c_str(), nullptr, 10));  // ms
   bool lasting_ = false;
   long fail_write_ = 0, fail_sync_ = 0, writes_ = 0, syncs_ = 0;
   int error_ = 0;
