@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"strata/test/rig"
 )
 
 // hours of the long form; 0: the short one.
@@ -92,7 +94,9 @@ func (w *world) inTurn() {
 
 // atRandom is something every minute or so, in the order of chance, and a line a minute.
 func (w *world) atRandom(lasts time.Duration) {
-	random := rand.New(rand.NewSource(time.Now().UnixNano()))
+	seed := rig.Times("STRATA_SEED", int(time.Now().Unix()))
+	w.say("STRATA_SEED=%d draws these lots again", seed)
+	random := rand.New(rand.NewSource(int64(seed)))
 	report := w.reporter()
 	next := time.Now().Add(20 * time.Second)
 	for n := 1; time.Since(w.begun) < lasts && !w.t.Failed() && w.judge.bearable(); time.Sleep(time.Second) {
