@@ -12,10 +12,14 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(ROOT / "test/rig"))
+from ports import free_port
+
 PATIENCE_S = 120
 SERVER_CORE, LOAD_CORE = 0, 1
 USERS = 'token,puller,1,"devs"\nadmin,admin,2,"system:masters"\n'
@@ -30,12 +34,6 @@ AUDIT_POLICY = "{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Meta
 ONE_STAGE_POLICY = "{apiVersion: audit.k8s.io/v1, kind: Policy, omitStages: [RequestReceived], rules: [{level: Metadata}]}"
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def cpu_seconds(pid):

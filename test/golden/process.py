@@ -1,24 +1,20 @@
 """Programs of ours that a run starts, and ends."""
 
-import contextlib
+import pathlib
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "rig"))
+from ports import free_ports
 
 PATIENCE_S = 60
 
 
 class Trouble(Exception):
     """The run itself failed: nothing can be said about the server."""
-
-
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 class Process:

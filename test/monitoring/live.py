@@ -4,9 +4,9 @@ import contextlib
 import json
 import pathlib
 import re
-import socket
 import ssl
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -14,20 +14,15 @@ import urllib.request
 
 import yaml
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "rig"))
+from ports import free_ports
+
 PATIENCE_SECONDS = 90
 TOKENS = {
     "reader": "system:serviceaccount:strata:strata-metrics",
     "stranger": "stranger",
     "admin": "admin",
 }
-
-
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def snake(value):
