@@ -27,10 +27,15 @@ using testing_support::TlsClient;
 // "faulty"; echoes any other.
 class LineProtocol final : public Protocol {
  public:
-  // `looks` counts how often somebody wants to know whether one is idle.
+  // `looks` counts how often somebody wants to know whether one is idle, `made` bytes that were
+  // taken to be sent.
   LineProtocol(ConnectionInfo info, Channel& channel, std::atomic<int>& looks,
-               std::function<void(LineProtocol*)> on_hold)
-      : info_(std::move(info)), channel_(channel), looks_(looks), on_hold_(std::move(on_hold)) {}
+               std::atomic<size_t>& made, std::function<void(LineProtocol*)> on_hold)
+      : info_(std::move(info)),
+        channel_(channel),
+        looks_(looks),
+        made_(made),
+        on_hold_(std::move(on_hold)) {}
 
   void Receive(std::string_view bytes, base::MonotonicTime) override {
     in_ += bytes;
@@ -43,6 +48,7 @@ class LineProtocol final : public Protocol {
     const size_t n = std::min(buffer.size(), out_.size() - sent_);
     out_.copy(buffer.data(), n, sent_);
     sent_ += n;
+    made_ += n;
     return n;
   }
   bool wants_input() const override { return true; }
@@ -98,6 +104,7 @@ class LineProtocol final : public Protocol {
   const ConnectionInfo info_;
   Channel& channel_;
   std::atomic<int>& looks_;
+  std::atomic<size_t>& made_;
   const std::function<void(LineProtocol*)> on_hold_;
   std::string in_, out_;
   size_t sent_ = 0;
@@ -122,7 +129,7 @@ class ServerTest : public ::testing::Test {
         absl::MutexLock lock(&mu_);
         last_chain_ = info.certificate_chain;
       }
-      return std::make_unique<LineProtocol>(std::move(info), channel, looks_,
+      return std::make_unique<LineProtocol>(std::move(info), channel, looks_, made_,
                                             [this, &channel](LineProtocol* protocol) {
                                               absl::MutexLock lock(&mu_);
                                               held_.push_back({protocol, channel.executor()});
@@ -210,6 +217,7 @@ class ServerTest : public ::testing::Test {
   std::vector<std::string> last_chain_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<Credentials> credentials_;
   std::atomic<int> looks_ = 0;
+  std::atomic<size_t> made_ = 0;
   std::unique_ptr<Server> server_;
   uint16_t port_ = 0;
 };
@@ -422,6 +430,8 @@ TEST_F(ServerTest, ServesOthersWhileOneReadsNothing) {
   slow.Write("big 50000000\n");
   TlsClient client(port_);
   for (int i = 0; i < 100; ++i) ASSERT_EQ(Ask(client, "hello"), "hello\n");
+  EXPECT_GE(made_, 16u << 10);
+  EXPECT_LT(made_, 25'000'000u) << "more than the sockets hold is made when that is read";
 }
 
 TEST_F(ServerTest, GivesUpAClientThatDoesNotRead) {
