@@ -117,20 +117,27 @@ class Counter {
 
   const Reading& reading_;
   layers::Pulse pulse_;
-  std::map<std::string_view, Space> spaces_;
+  struct ByKey {
+    bool operator()(std::string_view a, std::string_view b) const { return KeyOf(a) < KeyOf(b); }
+  };
+  std::map<std::string_view, Space, ByKey> spaces_;
   absl::flat_hash_map<NameId, Layer> layers_;
 };
 
 }  // namespace
+
+std::string KeyOf(std::string_view ns) {
+  return std::string(ns).append("/").append(ns);
+}
 
 base::StatusOr<Usages> UsagesOf(const Reading& reading) {
   return Counter(reading).Count();
 }
 
 const v1alpha1::LayerUsage* Find(const Usages& usages, std::string_view ns) {
-  const auto found = std::lower_bound(usages.begin(), usages.end(), ns,
-                                      [](const v1alpha1::LayerUsage& usage, std::string_view to) {
-                                        return usage.metadata().name() < to;
+  const auto found = std::lower_bound(usages.begin(), usages.end(), KeyOf(ns),
+                                      [](const v1alpha1::LayerUsage& usage, const std::string& to) {
+                                        return KeyOf(usage.metadata().name()) < to;
                                       });
   return found == usages.end() || found->metadata().name() != ns ? nullptr : &*found;
 }

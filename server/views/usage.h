@@ -18,11 +18,15 @@ namespace strata::views {
 
 namespace v1alpha1 = ::strata::dev::layers::v1alpha1;
 
-// Of all namespaces at one revision: what is one's own depends on the others. Sorted.
+// Of all namespaces at one revision: what is one's own depends on the others. In the order of their
+// streams' keys: that of `a-b` before that of `a`.
 using Usages = std::vector<v1alpha1::LayerUsage>;
 
 // kCancelled.
 base::StatusOr<Usages> UsagesOf(const layers::Reading& reading);
+
+// Under which it stands: that of an image stream which is called as its namespace.
+std::string KeyOf(std::string_view ns);
 
 // Of one namespace; null if it has no image streams.
 const v1alpha1::LayerUsage* Find(const Usages& usages, std::string_view ns);

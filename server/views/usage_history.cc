@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "server/views/key_range.h"
+
 namespace strata::views {
 namespace {
 
@@ -27,16 +29,25 @@ base::StatusOr<std::shared_ptr<const Usages>> UsageHistory::At(base::Revision re
 base::StatusOr<replica::Page> UsageHistory::Read(const replica::Selection& selection) const {
   STRATA_ASSIGN_OR_RETURN(const auto usages, At(selection.revision));
   replica::Page page;
-  for (const v1alpha1::LayerUsage& usage : *usages) {
-    const std::string key = keys_.KeyOf(IdOf(usage));
-    if (key < selection.begin || key >= selection.end) continue;
-    ++page.count;
-    if (!page.next.empty()) continue;
-    if (selection.limit != 0 && page.records.size() == selection.limit) {
-      page.next = key;
-    } else {
-      page.records.push_back(ChangeOf(usage, selection.revision));
+  const KeyRange range(keys_, kKind, selection);
+  if (range.is_empty()) return page;
+  const auto first =
+      std::partition_point(usages->begin(), usages->end(), [&](const v1alpha1::LayerUsage& usage) {
+        return KeyOf(usage.metadata().name()) < range.begin();
+      });
+  const auto end =
+      std::partition_point(first, usages->end(), [&](const v1alpha1::LayerUsage& usage) {
+        return !range.IsBehind(KeyOf(usage.metadata().name()));
+      });
+  page.count = end - first;
+  size_t bytes = 0;
+  for (auto usage = first; usage != end; ++usage) {
+    if (range.IsFull(page.records.size(), bytes)) {
+      page.next = keys_.KeyOf(IdOf(*usage));
+      break;
     }
+    page.records.push_back(ChangeOf(*usage, selection.revision));
+    bytes += page.records.back().object.size();
   }
   return page;
 }
