@@ -115,7 +115,7 @@ void ListHandler::Read(Work& work, base::Revision revision, const objects::ListF
   if (whole) {
     response.body = std::make_shared<const std::string>(*std::move(bytes));
   } else {
-    response.flow = BodyOf(*std::move(bytes), std::move(next), call, workers_);
+    response.flow = BodyOf(*std::move(bytes), std::move(next), work.stop_source(), call, workers_);
   }
   call->Respond(std::move(response));
 }

@@ -17,8 +17,8 @@ using Rest = http::Body::Rest;
 // What the body, on its connection's thread, and a worker share.
 class Making : public std::enable_shared_from_this<Making> {
  public:
-  Making(NextPiece next, std::shared_ptr<Call> call, const Lane& lane)
-      : next_(std::move(next)), call_(std::move(call)), lane_(lane) {}
+  Making(NextPiece next, std::stop_source stop, std::shared_ptr<Call> call, const Lane& lane)
+      : next_(std::move(next)), stop_(std::move(stop)), call_(std::move(call)), lane_(lane) {}
 
   // Has a worker make the next piece.
   void Order() ABSL_LOCKS_EXCLUDED(mu_) {
@@ -37,6 +37,7 @@ class Making : public std::enable_shared_from_this<Making> {
   }
 
   void GiveUp() ABSL_LOCKS_EXCLUDED(mu_) {
+    stop_.request_stop();
     uint64_t ticket = 0;
     {
       base::MutexLock lock(&mu_);
@@ -64,6 +65,7 @@ class Making : public std::enable_shared_from_this<Making> {
   }
 
   const NextPiece next_;  // of one worker at a time: a piece is ordered when the last was taken
+  std::stop_source stop_;
   const std::shared_ptr<Call> call_;
   const Lane& lane_;
 
@@ -107,10 +109,11 @@ class Pieces final : public http::Body {
 
 }  // namespace
 
-std::unique_ptr<http::Body> BodyOf(std::string first, NextPiece next, std::shared_ptr<Call> call,
-                                   const Lane& lane) {
-  return std::make_unique<Pieces>(std::move(first),
-                                  std::make_shared<Making>(std::move(next), std::move(call), lane));
+std::unique_ptr<http::Body> BodyOf(std::string first, NextPiece next, std::stop_source stop,
+                                   std::shared_ptr<Call> call, const Lane& lane) {
+  return std::make_unique<Pieces>(
+      std::move(first),
+      std::make_shared<Making>(std::move(next), std::move(stop), std::move(call), lane));
 }
 
 }  // namespace strata::endpoints

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "lib/base/status.h"
@@ -16,8 +17,9 @@ namespace strata::endpoints {
 using NextPiece = std::function<base::StatusOr<std::string>()>;
 
 // Begins with `first`, which isn't empty. One piece is made ahead: a slow client costs two. `next`
-// is destroyed with the body, or by the worker that is at it.
-std::unique_ptr<http::Body> BodyOf(std::string first, NextPiece next, std::shared_ptr<Call> call,
-                                   const Lane& lane);
+// is destroyed with the body, or by the worker that is at it, whom `stop` tells then that nobody
+// waits any more.
+std::unique_ptr<http::Body> BodyOf(std::string first, NextPiece next, std::stop_source stop,
+                                   std::shared_ptr<Call> call, const Lane& lane);
 
 }  // namespace strata::endpoints

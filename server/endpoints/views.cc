@@ -95,7 +95,9 @@ ViewQuery LayerUsageQuery(views::UsageMemory& memory) {
     STRATA_ASSIGN_OR_RETURN(const auto usages, memory.Of(reading));
     const views::v1alpha1::LayerUsage* usage = views::Find(*usages, call.info->ns);
     if (usage == nullptr) return base::NotFoundError(kNothing);
-    return std::make_unique<views::v1alpha1::LayerUsage>(*usage);
+    auto object = std::make_unique<views::v1alpha1::LayerUsage>(*usage);
+    object->mutable_metadata()->set_resource_version(std::to_string(reading.records.revision));
+    return object;
   }};
 }
 

@@ -126,7 +126,9 @@ TEST_F(ViewHandlers, AnswerEachResource) {
       StartsWith(R"(200 {"kind":"ImageLayers","apiVersion":"layers.strata.dev/v1alpha1",)"));
   EXPECT_THAT(Get("blobs/a"), HasSubstr(R"("images":[{"name":"i","as":"Layer"},)"
                                         R"({"name":"j","as":"Layer"}])"));
-  EXPECT_THAT(Get("namespaces/mine/layerusages/mine"), HasSubstr(R"("sharedSize":10)"));
+  EXPECT_THAT(Get("namespaces/mine/layerusages/mine"),
+              AllOf(HasSubstr(R"("namespace":"mine","resourceVersion":"9"})"),
+                    HasSubstr(R"("sharedSize":10)")));
 }
 
 TEST_F(ViewHandlers, AnswerInEachForm) {

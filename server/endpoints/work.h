@@ -29,6 +29,9 @@ class Work : public std::enable_shared_from_this<Work> {
   const Call& call() const { return *call_; }
   std::stop_token stop() const { return stop_.get_token(); }
 
+  // For who goes on after Leave, when nobody stops it here any more.
+  const std::stop_source& stop_source() const { return stop_; }
+
   // Answers the call, if nobody has and its time isn't over: once.
   void Answer(absl::FunctionRef<void(Call& call)> answer);
 

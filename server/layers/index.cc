@@ -192,6 +192,7 @@ void Index::EndList(base::Revision revision) {
   Snapshot listed{.revision = revision,
                   .listed = revision,
                   .list = ++lists_,
+                  .changed = revision,
                   .images = Images(std::move(list_->images)),
                   .streams = Streams(std::move(list_->streams))};
   if (options_.for_views) FillForViews(listed);
@@ -229,7 +230,7 @@ void Index::Apply(std::span<const Change> changes) {
   {
     base::MutexLock lock(&mu_);
     if (observer_ != nullptr) before = records_;
-    if (!changes.empty()) records_.revision = changes.front().revision;
+    if (!changes.empty()) records_.revision = records_.changed = changes.front().revision;
     for (Decoded& change : decoded) {
       if (change.kind == Change::Kind::kImage) {
         PutImage(change);

@@ -56,6 +56,8 @@ struct Snapshot {
   // be compared.
   base::Revision listed = 0;
   uint64_t list = 0;
+  // The last at which anything of it was changed.
+  base::Revision changed = 0;
   Images images;
   Streams streams;
 

@@ -33,7 +33,8 @@ base::Status ListReader::ReadPage(Visit visit) {
                                .max_bytes = query_.page_bytes,
                                .count = limited && query_.selector.all() && !count_,
                                .deadline = query_.deadline,
-                               .traceparent = query_.traceparent};
+                               .traceparent = query_.traceparent,
+                               .stop = query_.stop};
   STRATA_ASSIGN_OR_RETURN(replica::Page page, history_.Read(selection));
   if (selection.count) count_ = page.count;
   Object object;  // one after the other, in the same memory

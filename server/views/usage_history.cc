@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "server/views/key_range.h"
 
@@ -20,14 +21,15 @@ records::Change ChangeOf(const v1alpha1::LayerUsage& usage, base::Revision revis
 
 }  // namespace
 
-base::StatusOr<std::shared_ptr<const Usages>> UsageHistory::At(base::Revision revision) const {
+base::StatusOr<std::shared_ptr<const Usages>> UsageHistory::At(base::Revision revision,
+                                                               std::stop_token stop) const {
   auto snapshot = timeline_.At(revision);
   if (!snapshot) return base::OutOfRangeError("the revision is forgotten");
-  return memory_.Of(index_.Of(*std::move(snapshot)));
+  return memory_.Of(index_.Of(*std::move(snapshot), std::move(stop)));
 }
 
 base::StatusOr<replica::Page> UsageHistory::Read(const replica::Selection& selection) const {
-  STRATA_ASSIGN_OR_RETURN(const auto usages, At(selection.revision));
+  STRATA_ASSIGN_OR_RETURN(const auto usages, At(selection.revision, selection.stop));
   replica::Page page;
   const KeyRange range(keys_, kKind, selection);
   if (range.is_empty()) return page;

@@ -2,7 +2,9 @@
 // which is called as its namespace.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <stop_token>
 
 #include "server/layers/index.h"
 #include "server/views/timeline.h"
@@ -31,7 +33,8 @@ class UsageHistory final : public replica::History {
       absl::FunctionRef<void(replica::Event event)> visit) const override;
 
  private:
-  base::StatusOr<std::shared_ptr<const Usages>> At(base::Revision revision) const;
+  base::StatusOr<std::shared_ptr<const Usages>> At(base::Revision revision,
+                                                   std::stop_token stop = {}) const;
 
   const layers::Index& index_;
   const Timeline& timeline_;

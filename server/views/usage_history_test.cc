@@ -50,6 +50,16 @@ TEST(UsageHistory, PagesShowEachNamespaceOnceInTheOrderOfKeys) {
   EXPECT_THAT(selection.begin, IsEmpty());
 }
 
+TEST(UsageHistory, IsntReadForWhoIsGone) {
+  Server server;
+  server.Apply(StreamsOf({"shop"}));
+  std::stop_source stop;
+  stop.request_stop();
+  replica::Selection selection = server.All(2);
+  selection.stop = stop.get_token();
+  EXPECT_EQ(server.history.Read(selection).status().code(), base::StatusCode::kCancelled);
+}
+
 TEST(UsageHistory, ReadsOneNamespace) {
   Server server;
   server.Apply(StreamsOf({"shop", "shop-a", "shops"}));

@@ -28,15 +28,15 @@ TEST_F(AUsage, CountsEachImageAndLayerOnce) {
             .Stream("b/one", StreamBytes("one", {"k"}))
             .Stream("ab/none", StreamBytes("none", {})));
   EXPECT_EQ(Of("a"),
-            R"({"metadata":{"name":"a","namespace":"a","resourceVersion":"9"},)"
+            R"({"metadata":{"name":"a","namespace":"a"},)"
             R"("imageStreams":2,"images":4,"layers":3,"size":30,"uniqueSize":20,"sharedSize":10,)"
             R"("missingImages":2,"unreadableImages":1,"unreadableImageStreams":0})");
   EXPECT_EQ(Of("b"),
-            R"({"metadata":{"name":"b","namespace":"b","resourceVersion":"9"},)"
+            R"({"metadata":{"name":"b","namespace":"b"},)"
             R"("imageStreams":1,"images":1,"layers":3,"size":30,"uniqueSize":20,"sharedSize":10,)"
             R"("missingImages":0,"unreadableImages":0,"unreadableImageStreams":0})");
   EXPECT_EQ(Of("ab"),
-            R"({"metadata":{"name":"ab","namespace":"ab","resourceVersion":"9"},)"
+            R"({"metadata":{"name":"ab","namespace":"ab"},)"
             R"("imageStreams":1,"images":0,"layers":0,"size":0,"uniqueSize":0,"sharedSize":0,)"
             R"("missingImages":0,"unreadableImages":0,"unreadableImageStreams":0})");
   EXPECT_EQ(Of("c"), "none");
@@ -49,21 +49,64 @@ TEST_F(AUsage, CountsStreamsThatCantBeRead) {
   EXPECT_THAT(Of("ns"), testing::HasSubstr(R"("unreadableImageStreams":1)"));
 }
 
+TEST_F(AUsage, IsCountedWithOneEntryForALayerHoweverManyReachIt) {
+  Changes changes;
+  for (const std::string image : {"i", "j"}) {
+    std::vector<std::string> names;
+    for (int layer = 0; layer < 10; ++layer) names.push_back(image + std::to_string(layer));
+    changes.Image(image, ImageBytes(names));
+  }
+  for (int ns = 100; ns < 150; ++ns)
+    changes.Stream(std::to_string(ns) + "/app", StreamBytes("app", {"i", "j"}));
+  Apply(changes);
+  const layers::Reading reading = index.Read();
+  UsageCounter counter(reading);
+  reading.records.orders->streams.VisitFrom("", [&](const layers::StreamPointer& stream) {
+    counter.Add(*stream);
+    EXPECT_EQ(counter.held(), 20u + 2u);
+    return true;
+  });
+  const Usages usages = counter.Take();
+  EXPECT_EQ(usages.size(), 50u);
+  for (const v1alpha1::LayerUsage& usage : usages) {
+    EXPECT_EQ(usage.shared_size(), 200) << usage.metadata().name();
+    EXPECT_EQ(usage.unique_size(), 0) << usage.metadata().name();
+  }
+}
+
 TEST_F(AUsage, IsRememberedUntilSomethingChanges) {
   UsageMemory memory;
   Apply(Changes().At(9).Stream("a/one", StreamBytes("one", {"i"})));
   const auto first = *memory.Of(index.Read());
-  EXPECT_EQ(*memory.Of(index.Read()), first);
-  Apply(Changes().At(10).Image("i", ImageBytes({"a"})));
+  index.Advance(10);
+  EXPECT_EQ(*memory.Of(index.Read()), first) << "others write as well";
+  Apply(Changes().At(11).Image("i", ImageBytes({"a"})));
   const auto second = *memory.Of(index.Read());
   EXPECT_NE(second, first);
   EXPECT_EQ(second->front().size(), 10);
-  List(10, {});
+  List(11, {});
   EXPECT_TRUE((*memory.Of(index.Read()))->empty()) << "of another history";
   std::stop_source stop;
   stop.request_stop();
-  Apply(Changes().At(11).Stream("a/one", StreamBytes("one", {"i"})));
+  Apply(Changes().At(12).Stream("a/one", StreamBytes("one", {"i"})));
   EXPECT_EQ(memory.Of(index.Read(stop.get_token())).status().code(), base::StatusCode::kCancelled);
+}
+
+TEST_F(AUsage, IsRememberedWhileOthersAskForNewerOnes) {
+  UsageMemory memory(/*most=*/2);
+  std::vector<layers::Reading> readings;
+  for (const base::Revision revision : {7, 8, 9}) {
+    Apply(Changes().At(revision).Stream("a/one", StreamBytes("one", {})));
+    readings.push_back(index.Read());
+  }
+  const auto first = *memory.Of(readings[0]);
+  const std::weak_ptr<const Usages> second = *memory.Of(readings[1]);
+  EXPECT_EQ(*memory.Of(readings[0]), first);
+  EXPECT_EQ(second.use_count(), 1);
+  const std::weak_ptr<const Usages> third = *memory.Of(readings[2]);
+  EXPECT_EQ(*memory.Of(readings[0]), first);
+  EXPECT_TRUE(second.expired()) << "there is room for two namespaces";
+  EXPECT_FALSE(third.expired());
 }
 
 }  // namespace

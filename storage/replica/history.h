@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct Selection {
   bool count = false;    // tell also how many keys there are from `begin` on
   base::MonotonicTime deadline;
   std::string traceparent{};
+  std::stop_token stop{};  // nobody waits for it any more: what takes long ends, kCancelled
 };
 
 // In the order of the keys. Keys that are no records' aren't there, and count where a store or a
