@@ -2,13 +2,14 @@
 
 #include <absl/container/flat_hash_set.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "server/layers/tags.h"
 #include "server/views/key_range.h"
-#include "server/views/relations.h"
 
 namespace strata::views {
 namespace {
@@ -19,15 +20,8 @@ using layers::Reading;
 using records::Change;
 
 constexpr auto kKind = records::Kind::kImage;
-// Of an encoded layer, and of the rest of an object.
-constexpr size_t kLayerBytes = 140, kObjectBytes = 300;
-
 base::Status Forgotten() {
   return base::OutOfRangeError("the revision is forgotten");
-}
-
-size_t BytesOf(const layers::ImageEntry& image) {
-  return kObjectBytes + kLayerBytes * (image.layer_names().size() + image.manifests().size());
 }
 
 Change ChangeOf(v1alpha1::ImageLayers object, base::Revision revision) {
@@ -102,25 +96,30 @@ class Affected {
   absl::flat_hash_set<NameId> names_;
 };
 
-// The affected images that there are at a revision, by their names.
-base::StatusOr<std::map<std::string, Change>> ChangesOf(const Reading& reading,
-                                                        const Affected& affected) {
-  std::vector<ImagePointer> images;
-  for (const NameId name : affected.names()) {
-    if (ImagePointer image = reading.records.images.Find(name); image != nullptr)
-      images.push_back(std::move(image));
-  }
-  std::map<std::string, Change> changes;
-  if (images.empty()) return changes;
-  STRATA_ASSIGN_OR_RETURN(const Relations relations, Relations::Of(reading, images));
-  for (size_t i = 0; i < images.size(); ++i) {
-    Change change = ChangeOf(relations.Show(reading, i), reading.records.revision);
-    changes.emplace(change.id.name, std::move(change));
-  }
-  return changes;
+// Nothing if there is no such image in the reading.
+std::optional<Change> ChangeOf(const Reading& reading, const Relations& relations, NameId name) {
+  const ImagePointer image = reading.records.images.Find(name);
+  if (image == nullptr) return std::nullopt;
+  return ChangeOf(relations.Show(reading, *image), reading.records.revision);
 }
 
 }  // namespace
+
+base::StatusOr<Relations> ImageHistory::RelationsOf(const Reading& reading) const {
+  auto nearest = timeline_.NearestTo(reading.records);
+  if (!nearest) {
+    looks_.fetch_add(1, std::memory_order_relaxed);
+    STRATA_ASSIGN_OR_RETURN(Relations relations, Relations::Of(reading));
+    timeline_.Remember(reading.records, relations);
+    return relations;
+  }
+  for (const Timeline::StepPointer& step : nearest->steps) {
+    if (reading.stop.stop_requested()) return base::CancelledError("nobody waits any more");
+    nearest->relations.Follow(*step);
+  }
+  if (!nearest->steps.empty()) timeline_.Remember(reading.records, nearest->relations);
+  return std::move(nearest->relations);
+}
 
 base::StatusOr<replica::Page> ImageHistory::Read(const replica::Selection& selection) const {
   const auto snapshot = timeline_.At(selection.revision);
@@ -128,24 +127,21 @@ base::StatusOr<replica::Page> ImageHistory::Read(const replica::Selection& selec
   replica::Page page;
   const KeyRange range(keys_, kKind, selection);
   if (range.is_empty() || !snapshot->orders) return page;
-  const Reading reading = index_.Of(*snapshot);
+  const Reading reading = index_.Of(*snapshot, selection.stop);
+  STRATA_ASSIGN_OR_RETURN(const Relations relations, RelationsOf(reading));
   const auto& order = snapshot->orders->images;
-  std::vector<ImagePointer> images;
   size_t bytes = 0;
   order.VisitFrom(range.begin(), [&](const ImagePointer& image) {
     const std::string name = reading.Text(image->name());
     if (range.IsBehind(name)) return false;
-    if (range.IsFull(images.size(), bytes)) {
+    if (range.IsFull(page.records.size(), bytes)) {
       page.next = keys_.KeyOf({kKind, "", name});
       return false;
     }
-    images.push_back(image);
-    bytes += BytesOf(*image);
+    page.records.push_back(ChangeOf(relations.Show(reading, *image), selection.revision));
+    bytes += page.records.back().object.size();
     return true;
   });
-  STRATA_ASSIGN_OR_RETURN(const Relations relations, Relations::Of(reading, images));
-  for (size_t i = 0; i < images.size(); ++i)
-    page.records.push_back(ChangeOf(relations.Show(reading, i), selection.revision));
   if (selection.count) page.count = range.CountIn(order);
   return page;
 }
@@ -159,8 +155,8 @@ base::StatusOr<std::optional<Change>> ImageHistory::Find(const records::Id& id,
   const ImagePointer image =
       id.kind == kKind ? snapshot->images.Find(reading.names.Find(id.name)) : nullptr;
   if (image == nullptr) return std::optional<Change>();
-  STRATA_ASSIGN_OR_RETURN(const Relations relations, Relations::Of(reading, {{image}}));
-  return std::optional(ChangeOf(relations.Show(reading, 0), revision));
+  STRATA_ASSIGN_OR_RETURN(const Relations relations, RelationsOf(reading));
+  return std::optional(ChangeOf(relations.Show(reading, *image), revision));
 }
 
 base::StatusOr<base::Revision> ImageHistory::Changes(
@@ -180,18 +176,20 @@ base::StatusOr<base::Revision> ImageHistory::Changes(
 base::StatusOr<size_t> ImageHistory::VisitStep(
     const layers::Step& step, absl::FunctionRef<void(replica::Event event)> visit) const {
   const Affected affected(step);
-  STRATA_ASSIGN_OR_RETURN(auto before, ChangesOf(index_.Of(step.before), affected));
-  STRATA_ASSIGN_OR_RETURN(auto now, ChangesOf(index_.Of(step.now), affected));
-  std::map<std::string, replica::Event> events;
-  for (auto& [name, change] : before) {
-    replica::Event& event = events[name];
-    event.now = {change.id, Change::State::kDeleted, step.revision, {}, {}};
-    event.before = std::move(change);
-  }
-  for (auto& [name, change] : now) events[name].now = std::move(change);
+  if (affected.names().empty()) return 0;
+  const Reading before = index_.Of(step.before), now = index_.Of(step.now);
+  STRATA_ASSIGN_OR_RETURN(const Relations relations_before, RelationsOf(before));
+  STRATA_ASSIGN_OR_RETURN(const Relations relations_now, RelationsOf(now));
+  std::vector<std::pair<std::string, NameId>> images;
+  for (const NameId name : affected.names()) images.emplace_back(now.Text(name), name);
+  std::sort(images.begin(), images.end());
   size_t bytes = 0;
-  for (auto& [name, event] : events) {
-    if (event.before && event.before->object == event.now.object) continue;
+  for (const auto& [text, name] : images) {
+    replica::Event event{.now = {{kKind, "", text}, Change::State::kDeleted, step.revision, {}, {}},
+                         .before = ChangeOf(before, relations_before, name)};
+    if (auto change = ChangeOf(now, relations_now, name)) event.now = *std::move(change);
+    // Nothing before and nothing now, as of what is named alone, is the same too.
+    if ((event.before ? event.before->object : "") == event.now.object) continue;
     bytes += event.now.object.size() + (event.before ? event.before->object.size() : 0);
     visit(std::move(event));
   }

@@ -3,11 +3,12 @@
 // in, by what it is built on.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "server/layers/index.h"
-#include "server/views/image_view.h"
+#include "server/views/relations.h"
 #include "server/views/timeline.h"
 #include "storage/records/keys.h"
 #include "storage/replica/history.h"
@@ -17,12 +18,12 @@ namespace strata::views {
 // Its records encode ImageLayers without their revision, which is that of the change, and in a list
 // the list's. Who reads it sees everything.
 //
-// Thread-safe. It never waits. Each page of a list and each revision of a watch costs a look at
-// every image and every stream.
+// Thread-safe. It never waits. Whoever comes first looks at every image and every stream; what they
+// are to each other is remembered by the timeline, and made of that for other revisions.
 class ImageHistory final : public replica::History {
  public:
   // All outlive it. The timeline observes the index.
-  ImageHistory(const layers::Index& index, const Timeline& timeline, const records::Keys& keys)
+  ImageHistory(const layers::Index& index, Timeline& timeline, const records::Keys& keys)
       : index_(index), timeline_(timeline), keys_(keys) {}
 
   base::Revision oldest() const override { return timeline_.oldest(); }
@@ -35,14 +36,19 @@ class ImageHistory final : public replica::History {
       base::Revision from, base::Revision to, size_t max_bytes,
       absl::FunctionRef<void(replica::Event event)> visit) const override;
 
+  // How often everything was looked at.
+  uint64_t looks() const { return looks_.load(std::memory_order_relaxed); }
+
  private:
+  base::StatusOr<Relations> RelationsOf(const layers::Reading& reading) const;
   // Returns the bytes of what was visited.
   base::StatusOr<size_t> VisitStep(const layers::Step& step,
                                    absl::FunctionRef<void(replica::Event event)> visit) const;
 
   const layers::Index& index_;
-  const Timeline& timeline_;
+  Timeline& timeline_;
   const records::Keys keys_;
+  mutable std::atomic<uint64_t> looks_ = 0;
 };
 
 }  // namespace strata::views

@@ -90,6 +90,76 @@ TEST(ImageHistory, FindsOneAsItWas) {
   EXPECT_FALSE(find({records::Kind::kImageStream, "ns", "i"}, 2));
 }
 
+TEST(ImageHistory, LooksAtEverythingOnceForAllPagesRevisionsAndEvents) {
+  Server server;
+  Changes changes;
+  changes.At(2).Image("base", ImageBytes({"a"})).Image("list", ListBytes({"i", "i"}));
+  for (const std::string name : {"i", "j", "k"})
+    changes.Image(name, ImageBytes({"a", name})).Stream(name, StreamBytes(name, {name}));
+  server.Apply(changes);
+  constexpr base::Revision kLast = 60;  // more than are remembered
+  for (base::Revision now = 3; now <= kLast; ++now)
+    server.Apply(Changes().At(now).Stream(
+        "app", TaggedBytes("app", {{std::to_string(now), {now % 2 == 0 ? "i" : "j"}}})));
+  EXPECT_EQ(server.Events(3, kLast).size(), 2u * (kLast - 2) - 1);
+  std::map<base::Revision, replica::Selection> lists;
+  for (base::Revision at = 2; at <= kLast; ++at) {
+    lists[at] = server.All(at);
+    lists[at].limit = 1;
+  }
+  for (const std::string name : {"base", "i", "j", "k", "list"}) {
+    for (auto& [at, selection] : lists) {
+      const replica::Page page = *server.history.Read(selection);
+      EXPECT_EQ(page.records.at(0).id.name, name);
+      const bool named = at > 2 && name == (at % 2 == 0 ? "i" : "j");
+      EXPECT_EQ((Json(page.records.at(0)).find("\"app\"") != std::string::npos), named)
+          << name << " at " << at;
+      selection.begin = page.next;
+    }
+  }
+  EXPECT_EQ(server.history.looks(), 1u);
+  EXPECT_EQ(server.timeline.stats().relations, 16u);
+}
+
+TEST(ImageHistory, ForgetsWhatImagesWereToEachOtherWithTheRevision) {
+  Server server({.max_age = std::chrono::milliseconds(100)});
+  server.Apply(Changes().At(2).Image("i", ImageBytes({"a"})));
+  server.Names(server.All(2));
+  server.Apply(Changes().At(3).Image("j", ImageBytes({"a", "b"})));
+  EXPECT_EQ(server.timeline.stats().relations, 1u);
+  server.clock.Advance(std::chrono::milliseconds(101));
+  server.index.Advance(4);
+  EXPECT_EQ(server.timeline.stats().relations, 0u);
+  EXPECT_THAT(server.Names(server.All(4)), ElementsAre("i", "j"));
+  server.List(5, Changes().At(5).Image("k", ImageBytes({"a"})));
+  EXPECT_EQ(server.timeline.stats().relations, 0u) << "they are of another history";
+  EXPECT_THAT(server.Names(server.All(5)), ElementsAre("k"));
+}
+
+TEST(ImageHistory, PagesEndByTheirBytesWhateverNamesAnImage) {
+  Server server;
+  Changes changes;
+  changes.At(2).Image("i", ImageBytes({"a"})).Image("j", ImageBytes({"b"}));
+  for (int stream = 0; stream < 100; ++stream) {
+    const std::string name = "app" + std::to_string(stream);
+    changes.Stream(name, StreamBytes(name, {"i", "j"}));
+  }
+  server.Apply(changes);
+  replica::Selection selection = server.All(2);
+  selection.max_bytes = 2'000;
+  EXPECT_THAT(server.Names(selection), ElementsAre("i"));
+}
+
+TEST(ImageHistory, IsntReadForWhoIsGone) {
+  Server server;
+  server.Apply(Changes().At(2).Image("i", ImageBytes({"a"})));
+  std::stop_source stop;
+  stop.request_stop();
+  replica::Selection selection = server.All(2);
+  selection.stop = stop.get_token();
+  EXPECT_EQ(server.history.Read(selection).status().code(), base::StatusCode::kCancelled);
+}
+
 // What a get by name shows to who sees everything.
 std::map<std::string, std::string> Gets(const layers::Index& index) {
   std::map<std::string, std::string> gets;

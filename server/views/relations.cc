@@ -1,11 +1,11 @@
 #include "server/views/relations.h"
 
-#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 #include <absl/hash/hash.h>
 
 #include <algorithm>
-#include <cstdint>
-#include <utility>
+#include <span>
+#include <vector>
 
 #include "server/layers/maps.h"
 
@@ -18,98 +18,125 @@ using layers::NameId;
 using layers::Reading;
 using layers::StreamPointer;
 
-// Chains of layers, base first, by a hash of them all.
-using Chain = uint64_t;
-Chain Extended(Chain chain, NameId layer) {
-  return absl::HashOf(chain, layer);
+using StreamUse = Use<StreamPointer>;
+using ImageUse = Use<ImagePointer>;
+
+// Hashes of the beginnings of layers, base first: of one layer, of two, and so on.
+std::vector<uint64_t> ChainsOf(std::span<const NameId> layers) {
+  std::vector<uint64_t> chains;
+  chains.reserve(layers.size());
+  for (const NameId layer : layers)
+    chains.push_back(absl::HashOf(chains.empty() ? 0 : chains.back(), layer));
+  return chains;
 }
 
-// The beginnings of images' layers, and whose they are.
-class Beginnings {
- public:
-  void Add(const ImageEntry& image, size_t place) {
-    const auto layers = image.layer_names();
-    Chain chain = 0;
-    for (size_t count = 1; count < layers.size(); ++count) {
-      chain = Extended(chain, layers[count - 1]);
-      by_chain_[chain].push_back(place);
-    }
-  }
-  // The places of those that may be built on the image.
-  std::span<const size_t> Above(const ImageEntry& image) const {
-    Chain chain = 0;
-    for (const NameId layer : image.layer_names()) chain = Extended(chain, layer);
-    const auto found = by_chain_.find(chain);
-    return found == by_chain_.end() ? std::span<const size_t>() : found->second;
-  }
+void AddChain(const ImagePointer& image, std::vector<ImageUse>& bases) {
+  if (!image->layer_names().empty())
+    bases.push_back({ChainsOf(image->layer_names()).back(), image});
+}
 
- private:
-  absl::flat_hash_map<Chain, std::vector<size_t>> by_chain_;
-};
+// Those of one thing stay in the order in which they came. A list may name a child twice.
+template <typename T>
+std::vector<T> Sorted(std::vector<T> uses) {
+  std::stable_sort(uses.begin(), uses.end(), [](const T& a, const T& b) { return a.of < b.of; });
+  const auto same = [](const T& a, const T& b) { return a.of == b.of && a.by == b.by; };
+  uses.erase(std::unique(uses.begin(), uses.end(), same), uses.end());
+  return uses;
+}
 
-void KeepLongest(const ImagePointer& base, std::vector<ImagePointer>& bases) {
-  const size_t most = bases.empty() ? 0 : bases.front()->layer_names().size();
-  const size_t count = base->layer_names().size();
-  if (count > most) bases.clear();
-  if (count >= most) bases.push_back(base);
+// The users of one thing, until `visit` says that these are enough.
+template <typename Uses, typename Visit>
+void ForEachUser(const Uses& uses, const typename Uses::Key& first, const Visit& visit) {
+  uses.VisitFrom(first, [&](const auto& use) { return use.of == first.first && visit(use.by); });
 }
 
 }  // namespace
 
-base::StatusOr<Relations> Relations::Of(const Reading& reading,
-                                        std::span<const ImagePointer> images) {
-  Relations relations;
-  absl::flat_hash_map<NameId, size_t> places;
-  Beginnings beginnings;
-  for (const ImagePointer& image : images) {
-    places.emplace(image->name(), relations.all_.size());
-    beginnings.Add(*image, relations.all_.size());
-    relations.all_.push_back({image, {}, {}, {}});
-  }
-  const auto find = [&](NameId name) {
-    const auto found = places.find(name);
-    return found == places.end() ? nullptr : &relations.all_[found->second];
-  };
+base::StatusOr<Relations> Relations::Of(const Reading& reading) {
+  std::vector<StreamUse> streams;
+  std::vector<ImageUse> lists, bases;
   layers::Pulse pulse(reading.stop);
-  reading.records.lists.ForEach([&](const ImagePointer& list) {
-    for (const NameId child : list->manifests()) {
-      if (pulse.IsOver()) return;
-      Related* related = find(child);
-      // A list may name a child twice.
-      if (related != nullptr && (related->lists.empty() || related->lists.back() != list))
-        related->lists.push_back(list);
-    }
-  });
-  reading.records.images.ForEach([&](const ImagePointer& image) {
-    if (pulse.IsOver() || image->layer_names().empty()) return;
-    for (const size_t place : beginnings.Above(*image)) {
-      Related& related = relations.all_[place];
-      if (IsBase(*image, *related.image)) KeepLongest(image, related.bases);
-    }
-  });
-  reading.records.streams.ForEach([&](const StreamPointer& stream) {
-    for (const NameId name : stream->images()) {
-      if (pulse.IsOver()) return;
-      if (Related* related = find(name); related != nullptr) related->streams.push_back(stream);
-    }
-  });
-  if (reading.stop.stop_requested()) return base::CancelledError("nobody waits any more");
-  for (Related& related : relations.all_) {
-    std::sort(related.streams.begin(), related.streams.end(),
-              [](const StreamPointer& a, const StreamPointer& b) { return a->key() < b->key(); });
+  if (reading.records.orders) {
+    reading.records.orders->streams.VisitFrom("", [&](const StreamPointer& stream) {
+      for (const NameId image : stream->images()) streams.push_back({image, stream});
+      return !pulse.IsOver();
+    });
+    reading.records.orders->images.VisitFrom("", [&](const ImagePointer& image) {
+      for (const NameId child : image->manifests()) lists.push_back({child, image});
+      AddChain(image, bases);
+      return !pulse.IsOver();
+    });
   }
-  return relations;
+  if (reading.stop.stop_requested()) return base::CancelledError("nobody waits any more");
+  const ImageUseOrder by_image{&reading.names};
+  return Relations(StreamUses(Sorted(std::move(streams))),
+                   ImageUses(Sorted(std::move(lists)), by_image),
+                   ImageUses(Sorted(std::move(bases)), by_image));
 }
 
-v1alpha1::ImageLayers Relations::Show(const Reading& reading, size_t i) const {
-  const Related& related = all_[i];
+void Relations::Follow(const layers::Step& step) {
+  for (const layers::ImageStep& image : step.images) Follow(image);
+  for (const layers::StreamStep& stream : step.streams) Follow(stream);
+}
+
+void Relations::Follow(const layers::StreamStep& step) {
+  absl::flat_hash_set<NameId> named;
+  if (step.now != nullptr) {
+    for (const NameId image : step.now->images()) {
+      named.insert(image);
+      streams_.Put({image, step.now});
+    }
+  }
+  if (step.before == nullptr) return;
+  for (const NameId image : step.before->images()) {
+    if (!named.contains(image)) streams_.Take({image, step.before->key()});
+  }
+}
+
+void Relations::Follow(const layers::ImageStep& step) {
+  std::vector<ImageUse> chains;
+  if (step.before != nullptr) {
+    for (const NameId child : step.before->manifests()) lists_.Take({child, step.name});
+    AddChain(step.before, chains);
+    for (const ImageUse& chain : chains) bases_.Take({chain.of, step.name});
+  }
+  if (step.now == nullptr) return;
+  chains.clear();
+  for (const NameId child : step.now->manifests()) lists_.Put({child, step.now});
+  AddChain(step.now, chains);
+  for (const ImageUse& chain : chains) bases_.Put(chain);
+}
+
+v1alpha1::ImageLayers Relations::Show(const Reading& reading, const ImageEntry& image) const {
   v1alpha1::ImageLayers object;
-  FillOwn(reading, *related.image, object);
-  FillLists(reading, related.lists, object);
-  if (!related.bases.empty()) FillBase(reading, *related.image, related.bases, object);
-  for (const StreamPointer& stream : related.streams)
-    AddTags(*stream, related.image->name(), object);
+  FillOwn(reading, image, object);
+  std::vector<ImagePointer> lists;
+  ForEachUser(lists_, {image.name(), layers::kNoName}, [&](const ImagePointer& list) {
+    lists.push_back(list);
+    return true;
+  });
+  FillLists(reading, lists, object);
+  ShowBase(reading, image, object);
+  ForEachUser(streams_, {image.name(), ""}, [&](const StreamPointer& stream) {
+    AddTags(*stream, image.name(), object);
+    return true;
+  });
   return object;
+}
+
+// Of the longest beginning that is somebody's whole. Who has a chain's hash may have other layers.
+void Relations::ShowBase(const Reading& reading, const ImageEntry& image,
+                         v1alpha1::ImageLayers& object) const {
+  const std::vector<uint64_t> chains = ChainsOf(image.layer_names());
+  std::vector<ImagePointer> bases;
+  for (size_t count = chains.size(); count > 1 && bases.empty(); --count) {
+    const size_t below = count - 1;
+    ForEachUser(bases_, {chains[below - 1], layers::kNoName}, [&](const ImagePointer& base) {
+      if (base->layer_names().size() == below && IsBase(*base, image)) bases.push_back(base);
+      return bases.size() < kMaxBases;
+    });
+  }
+  if (!bases.empty()) FillBase(reading, image, bases, object);
 }
 
 }  // namespace strata::views

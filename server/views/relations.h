@@ -2,35 +2,79 @@
 // and whose tags point at them.
 #pragma once
 
-#include <cstddef>
-#include <span>
-#include <vector>
+#include <cstdint>
+#include <string_view>
+#include <utility>
 
 #include "lib/base/status.h"
+#include "server/layers/changes.h"
 #include "server/layers/reading.h"
+#include "server/layers/shared_order.h"
 #include "server/views/image_view.h"
 
 namespace strata::views {
 
-// Of some images, whoever may see them. It costs a look at every image and every stream, however
-// many they are.
+// Of something, an image or a chain of layers, that `by` uses.
+template <typename Pointer>
+struct Use {
+  uint64_t of;
+  Pointer by;
+
+  const Use& operator*() const { return *this; }  // as an order asks for
+};
+
+struct StreamUseOrder {
+  using Key = std::pair<uint64_t, std::string_view>;
+  static Key Of(const Use<layers::StreamPointer>& use) { return {use.of, use.by->key()}; }
+  static bool Less(const Use<layers::StreamPointer>& use, const Key& key) { return Of(use) < key; }
+  static bool Less(const Key& key, const Use<layers::StreamPointer>& use) { return key < Of(use); }
+};
+
+// By what is used, and then by the texts of the users' names. None is less than all.
+struct ImageUseOrder {
+  using Key = std::pair<uint64_t, layers::NameId>;
+  static Key Of(const Use<layers::ImagePointer>& use) { return {use.of, use.by->name()}; }
+  bool Less(const Key& a, const Key& b) const {
+    if (a.first != b.first || a.second == layers::kNoName) return a < b;
+    return b.second != layers::kNoName && names->Compare(a.second, b.second) < 0;
+  }
+  bool Less(const Use<layers::ImagePointer>& use, const Key& key) const {
+    return Less(Of(use), key);
+  }
+  bool Less(const Key& key, const Use<layers::ImagePointer>& use) const {
+    return Less(key, Of(use));
+  }
+
+  const layers::NameTable* names;
+};
+
+// Of all images at one revision, as who sees everything sees them. A copy costs nothing, and stays
+// as it is when another one follows what has changed.
 class Relations {
  public:
-  // kCancelled.
-  static base::StatusOr<Relations> Of(const layers::Reading& reading,
-                                      std::span<const layers::ImagePointer> images);
+  // It costs a look at every image and every stream, however many they are. kCancelled.
+  static base::StatusOr<Relations> Of(const layers::Reading& reading);
+  // Makes them what they are after the step. It costs what its records name.
+  void Follow(const layers::Step& step);
 
-  // The i-th image as everybody sees it who sees everything, but for its revision.
-  v1alpha1::ImageLayers Show(const layers::Reading& reading, size_t i) const;
+  // An image of the revision, which is the reading's.
+  v1alpha1::ImageLayers Show(const layers::Reading& reading, const layers::ImageEntry& image) const;
 
  private:
-  struct Related {
-    layers::ImagePointer image;
-    std::vector<layers::ImagePointer> lists;
-    std::vector<layers::ImagePointer> bases;     // the longest
-    std::vector<layers::StreamPointer> streams;  // sorted
-  };
-  std::vector<Related> all_;
+  using StreamUses = layers::SharedOrder<Use<layers::StreamPointer>, StreamUseOrder>;
+  using ImageUses = layers::SharedOrder<Use<layers::ImagePointer>, ImageUseOrder>;
+
+  Relations(StreamUses streams, ImageUses lists, ImageUses bases)
+      : streams_(std::move(streams)), lists_(std::move(lists)), bases_(std::move(bases)) {}
+
+  void Follow(const layers::StreamStep& step);
+  void Follow(const layers::ImageStep& step);
+  void ShowBase(const layers::Reading& reading, const layers::ImageEntry& image,
+                v1alpha1::ImageLayers& object) const;
+
+  StreamUses streams_;  // of images
+  ImageUses lists_;     // of their children
+  ImageUses bases_;     // of the chain of all their layers
 };
 
 }  // namespace strata::views

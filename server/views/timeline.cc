@@ -1,6 +1,7 @@
 #include "server/views/timeline.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace strata::views {
@@ -8,6 +9,8 @@ namespace {
 
 // Of the tries' nodes that a change makes anew, and of the entry that it replaces.
 constexpr size_t kNodeBytes = 2'500;
+// Relations that are remembered: as many lists and watches may be at revisions of their own.
+constexpr size_t kMostRelations = 16;
 
 size_t BytesOf(const layers::ImageStep& image) {
   if (image.before == nullptr) return kNodeBytes;
@@ -39,9 +42,11 @@ layers::Snapshot AsOf(layers::Snapshot snapshot, base::Revision revision) {
 
 void Timeline::Listed(const layers::Snapshot& now) {
   std::deque<Kept> forgotten;
+  std::vector<Remembered> relations;
   layers::Snapshot before[2];
   base::MutexLock lock(&mu_);
   forgotten.swap(kept_);
+  relations.swap(relations_);
   before[0] = std::exchange(oldest_, now);
   before[1] = std::exchange(newest_, now);
   bytes_ = 0;
@@ -71,9 +76,14 @@ Timeline::Forgotten Timeline::Forget() {
   while (!kept_.empty() && (bytes_ > options_.max_bytes || kept_.front().since < too_old)) {
     oldest_ = kept_.front().step->now;
     bytes_ -= kept_.front().bytes;
-    forgotten.push_back(std::move(kept_.front().step));
+    forgotten.steps.push_back(std::move(kept_.front().step));
     kept_.pop_front();
   }
+  const auto known = std::partition_point(
+      relations_.begin(), relations_.end(),
+      [oldest = oldest_.revision](const Remembered& one) { return one.revision < oldest; });
+  std::move(relations_.begin(), known, std::back_inserter(forgotten.relations));
+  relations_.erase(relations_.begin(), known);
   return forgotten;
 }
 
@@ -101,6 +111,11 @@ std::optional<std::vector<Timeline::StepPointer>> Timeline::Steps(base::Revision
                                                                   base::Revision to) const {
   base::MutexLock lock(&mu_);
   if (from <= oldest_.revision) return std::nullopt;
+  return StepsBetween(from, to);
+}
+
+std::vector<Timeline::StepPointer> Timeline::StepsBetween(base::Revision from,
+                                                          base::Revision to) const {
   std::vector<StepPointer> steps;
   auto kept = std::lower_bound(
       kept_.begin(), kept_.end(), from,
@@ -109,9 +124,39 @@ std::optional<std::vector<Timeline::StepPointer>> Timeline::Steps(base::Revision
   return steps;
 }
 
+std::optional<Timeline::Nearest> Timeline::NearestTo(const layers::Snapshot& snapshot) {
+  base::MutexLock lock(&mu_);
+  if (snapshot.list != newest_.list) return std::nullopt;
+  const auto behind =
+      std::upper_bound(relations_.begin(), relations_.end(), snapshot.revision,
+                       [](base::Revision at, const Remembered& one) { return at < one.revision; });
+  if (behind == relations_.begin()) return std::nullopt;
+  Remembered& nearest = *std::prev(behind);
+  nearest.asked = ++asked_;
+  return Nearest{nearest.relations, StepsBetween(nearest.revision + 1, snapshot.revision)};
+}
+
+void Timeline::Remember(const layers::Snapshot& snapshot, Relations relations) {
+  std::vector<Remembered> forgotten;
+  base::MutexLock lock(&mu_);
+  if (snapshot.list != newest_.list || snapshot.revision < oldest_.revision) return;
+  const auto place =
+      std::lower_bound(relations_.begin(), relations_.end(), snapshot.revision,
+                       [](const Remembered& one, base::Revision at) { return one.revision < at; });
+  if (place != relations_.end() && place->revision == snapshot.revision) return;
+  relations_.insert(place, {snapshot.revision, std::move(relations), ++asked_});
+  if (relations_.size() <= kMostRelations) return;
+  // What is known of the earliest, all others can be made of.
+  const auto last =
+      std::min_element(relations_.begin() + 1, relations_.end(),
+                       [](const Remembered& a, const Remembered& b) { return a.asked < b.asked; });
+  forgotten.push_back(std::move(*last));
+  relations_.erase(last);
+}
+
 Timeline::Stats Timeline::stats() const {
   base::MutexLock lock(&mu_);
-  return {kept_.size(), bytes_};
+  return {kept_.size(), bytes_, relations_.size()};
 }
 
 }  // namespace strata::views

@@ -16,6 +16,7 @@
 #include "lib/base/mutex.h"
 #include "lib/base/revision.h"
 #include "server/layers/changes.h"
+#include "server/views/relations.h"
 
 namespace strata::views {
 
@@ -48,8 +49,18 @@ class Timeline final : public layers::Observer {
   std::optional<std::vector<StepPointer>> Steps(base::Revision from, base::Revision to) const
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // What a revision's relations can be made of: those of an earlier one, and the steps that follow
+  // it. They are remembered for as long as the revision is known: of the earliest of them, and of
+  // the last that were asked for.
+  struct Nearest {
+    Relations relations;
+    std::vector<StepPointer> steps;
+  };
+  std::optional<Nearest> NearestTo(const layers::Snapshot& snapshot) ABSL_LOCKS_EXCLUDED(mu_);
+  void Remember(const layers::Snapshot& snapshot, Relations relations) ABSL_LOCKS_EXCLUDED(mu_);
+
   struct Stats {
-    size_t steps = 0, bytes = 0;
+    size_t steps = 0, bytes = 0, relations = 0;
   };
   Stats stats() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -59,9 +70,19 @@ class Timeline final : public layers::Observer {
     size_t bytes;
     base::MonotonicTime since;
   };
-  using Forgotten = std::vector<StepPointer>;
+  struct Remembered {
+    base::Revision revision;
+    Relations relations;
+    uint64_t asked;  // when it was last, in numbers of questions
+  };
+  struct Forgotten {
+    std::vector<StepPointer> steps;
+    std::vector<Remembered> relations;
+  };
   // What it returns is freed outside of the lock.
   Forgotten Forget() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<StepPointer> StepsBetween(base::Revision from, base::Revision to) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Options options_;
   const base::Clock& clock_;
@@ -71,6 +92,8 @@ class Timeline final : public layers::Observer {
   // As it was before the first step, and as it is.
   layers::Snapshot oldest_ ABSL_GUARDED_BY(mu_), newest_ ABSL_GUARDED_BY(mu_);
   size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<Remembered> relations_ ABSL_GUARDED_BY(mu_);  // by their revisions
+  uint64_t asked_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace strata::views
