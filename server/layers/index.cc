@@ -121,7 +121,8 @@ StreamPointer Index::MakeEntry(const StreamResult& record, std::string_view key,
     return StreamEntry::MakeUnreadable(recycler_, key, revision, reason);
   }
   return StreamEntry::Make(recycler_, key, revision, record->metadata,
-                           names_.InternAll(record->images), EncodeTags(record->tags));
+                           names_.InternAll(record->images),
+                           EncodeTags(record->tags, record->images.size()));
 }
 
 Index::Decoded Index::Decode(const Change& change, const Record& record) {

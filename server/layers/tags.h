@@ -1,8 +1,9 @@
-// Which images each tag of a stream points at and has pointed at, in a few bytes.
+// Which tags of a stream point at each of its images and have pointed at it, in a few bytes.
 #pragma once
 
 #include <absl/functional/function_ref.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -18,9 +19,13 @@ struct Tag {
   std::vector<uint32_t> images;
 };
 
-std::string EncodeTags(std::span<const Tag> tags);
+// Of a stream of so many images.
+std::string EncodeTags(std::span<const Tag> tags, size_t images);
 
-// `encoded` is what EncodeTags made. Views live until the call returns.
-void ForEachTag(std::string_view encoded, absl::FunctionRef<void(const Tag& tag)> visit);
+// The tags that name the image at `place`, in their order, each once, and whether it is their
+// newest. `encoded` is what EncodeTags made. It costs what it visits, however many others there
+// are.
+void ForEachTagOf(uint32_t place, std::string_view encoded,
+                  absl::FunctionRef<void(std::string_view name, bool is_newest)> visit);
 
 }  // namespace strata::layers

@@ -38,15 +38,13 @@ using Named = std::map<NameId, std::vector<std::pair<std::string, bool>>>;
 Named NamedBy(const layers::StreamPointer& stream) {
   Named named;
   if (stream == nullptr) return named;
-  for (const NameId image : stream->images()) named[image];
-  layers::ForEachTag(stream->tags(), [&](const layers::Tag& tag) {
-    absl::flat_hash_set<uint32_t> seen;
-    for (size_t i = 0; i < tag.images.size(); ++i) {
-      const uint32_t place = tag.images[i];
-      if (place != 0 && seen.insert(place).second)
-        named[stream->images()[place - 1]].emplace_back(tag.name, i == 0);
-    }
-  });
+  uint32_t place = 0;
+  for (const NameId image : stream->images()) {
+    auto& tags = named[image];
+    layers::ForEachTagOf(++place, stream->tags(), [&](std::string_view name, bool is_newest) {
+      tags.emplace_back(name, is_newest);
+    });
+  }
   return named;
 }
 

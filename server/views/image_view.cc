@@ -37,6 +37,13 @@ std::vector<std::string> Sorted(const Reading& reading, const std::vector<ImageP
   return names;
 }
 
+// Among the stream's images, from 1; 0: a list that the image is in is there instead.
+uint32_t PlaceOf(const StreamEntry& stream, NameId image) {
+  const auto names = stream.images();
+  const auto found = std::find(names.begin(), names.end(), image);
+  return found == names.end() ? 0 : static_cast<uint32_t>(found - names.begin() + 1);
+}
+
 }  // namespace
 
 void FillOwn(const Reading& reading, const ImageEntry& image, v1alpha1::ImageLayers& object) {
@@ -65,19 +72,12 @@ void FillLists(const Reading& reading, const std::vector<ImagePointer>& lists,
   for (std::string& name : Sorted(reading, lists)) object.add_manifest_lists(std::move(name));
 }
 
-void AddTags(const StreamEntry& stream, NameId image, v1alpha1::ImageLayers& object) {
-  const auto names = stream.images();
-  const auto found = std::find(names.begin(), names.end(), image);
-  if (found == names.end()) return;
-  const auto place = static_cast<uint32_t>(found - names.begin() + 1);
+void AddTags(const StreamEntry& stream, uint32_t place, v1alpha1::ImageLayers& object) {
   v1alpha1::TaggedImage& tagged = *object.add_streams();
   tagged.set_namespace_(std::string(layers::NamespaceOf(stream)));
   tagged.set_name(std::string(layers::NameOf(stream)));
-  layers::ForEachTag(stream.tags(), [&](const layers::Tag& tag) {
-    const auto first = std::find(tag.images.begin(), tag.images.end(), place);
-    if (first == tag.images.end()) return;
-    const bool is_newest = first == tag.images.begin();
-    *(is_newest ? tagged.add_tags() : tagged.add_earlier_tags()) = std::string(tag.name);
+  layers::ForEachTagOf(place, stream.tags(), [&](std::string_view name, bool is_newest) {
+    *(is_newest ? tagged.add_tags() : tagged.add_earlier_tags()) = std::string(name);
   });
 }
 
@@ -130,7 +130,8 @@ std::optional<ImageView::Object> ImageView::Show(const Reading& reading,
   FillLists(reading, lists, object);
   ShowBase(reading, audience, object);
   for (const StreamPointer& stream : reach_.streams(0)) {
-    if (audience.Sees(*stream)) AddTags(*stream, image_->name(), object);
+    const uint32_t place = PlaceOf(*stream, image_->name());
+    if (place != 0 && audience.Sees(*stream)) AddTags(*stream, place, object);
   }
   return object;
 }

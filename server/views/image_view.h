@@ -1,6 +1,7 @@
 // imagelayers: what one image is made of, what it is built on, and whose tags point at it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,9 +54,8 @@ void FillOwn(const layers::Reading& reading, const layers::ImageEntry& image,
 void FillLists(const layers::Reading& reading, const std::vector<layers::ImagePointer>& lists,
                v1alpha1::ImageLayers& object);
 
-// Adds the stream with its tags that point at the image, if any do or did.
-void AddTags(const layers::StreamEntry& stream, layers::NameId image,
-             v1alpha1::ImageLayers& object);
+// Adds the stream with its tags that point, or pointed, at its image at `place`, from 1.
+void AddTags(const layers::StreamEntry& stream, uint32_t place, v1alpha1::ImageLayers& object);
 
 // Whether all layers of `base`, of which there are some, are the beginning of the image's, which go
 // on.

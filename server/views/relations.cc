@@ -18,9 +18,6 @@ using layers::NameId;
 using layers::Reading;
 using layers::StreamPointer;
 
-using StreamUse = Use<StreamPointer>;
-using ImageUse = Use<ImagePointer>;
-
 // Hashes of the beginnings of layers, base first: of one layer, of two, and so on.
 std::vector<uint64_t> ChainsOf(std::span<const NameId> layers) {
   std::vector<uint64_t> chains;
@@ -47,7 +44,7 @@ std::vector<T> Sorted(std::vector<T> uses) {
 // The users of one thing, until `visit` says that these are enough.
 template <typename Uses, typename Visit>
 void ForEachUser(const Uses& uses, const typename Uses::Key& first, const Visit& visit) {
-  uses.VisitFrom(first, [&](const auto& use) { return use.of == first.first && visit(use.by); });
+  uses.VisitFrom(first, [&](const auto& use) { return use.of == first.first && visit(use); });
 }
 
 }  // namespace
@@ -58,7 +55,8 @@ base::StatusOr<Relations> Relations::Of(const Reading& reading) {
   layers::Pulse pulse(reading.stop);
   if (reading.records.orders) {
     reading.records.orders->streams.VisitFrom("", [&](const StreamPointer& stream) {
-      for (const NameId image : stream->images()) streams.push_back({image, stream});
+      uint32_t place = 0;
+      for (const NameId image : stream->images()) streams.push_back({image, ++place, stream});
       return !pulse.IsOver();
     });
     reading.records.orders->images.VisitFrom("", [&](const ImagePointer& image) {
@@ -82,9 +80,10 @@ void Relations::Follow(const layers::Step& step) {
 void Relations::Follow(const layers::StreamStep& step) {
   absl::flat_hash_set<NameId> named;
   if (step.now != nullptr) {
+    uint32_t place = 0;
     for (const NameId image : step.now->images()) {
       named.insert(image);
-      streams_.Put({image, step.now});
+      streams_.Put({image, ++place, step.now});
     }
   }
   if (step.before == nullptr) return;
@@ -111,14 +110,14 @@ v1alpha1::ImageLayers Relations::Show(const Reading& reading, const ImageEntry& 
   v1alpha1::ImageLayers object;
   FillOwn(reading, image, object);
   std::vector<ImagePointer> lists;
-  ForEachUser(lists_, {image.name(), layers::kNoName}, [&](const ImagePointer& list) {
-    lists.push_back(list);
+  ForEachUser(lists_, {image.name(), layers::kNoName}, [&](const ImageUse& list) {
+    lists.push_back(list.by);
     return true;
   });
   FillLists(reading, lists, object);
   ShowBase(reading, image, object);
-  ForEachUser(streams_, {image.name(), ""}, [&](const StreamPointer& stream) {
-    AddTags(*stream, image.name(), object);
+  ForEachUser(streams_, {image.name(), ""}, [&](const StreamUse& stream) {
+    AddTags(*stream.by, stream.place, object);
     return true;
   });
   return object;
@@ -131,8 +130,9 @@ void Relations::ShowBase(const Reading& reading, const ImageEntry& image,
   std::vector<ImagePointer> bases;
   for (size_t count = chains.size(); count > 1 && bases.empty(); --count) {
     const size_t below = count - 1;
-    ForEachUser(bases_, {chains[below - 1], layers::kNoName}, [&](const ImagePointer& base) {
-      if (base->layer_names().size() == below && IsBase(*base, image)) bases.push_back(base);
+    ForEachUser(bases_, {chains[below - 1], layers::kNoName}, [&](const ImageUse& base) {
+      if (base.by->layer_names().size() == below && IsBase(*base.by, image))
+        bases.push_back(base.by);
       return bases.size() < kMaxBases;
     });
   }

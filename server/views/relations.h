@@ -14,36 +14,40 @@
 
 namespace strata::views {
 
-// Of something, an image or a chain of layers, that `by` uses.
-template <typename Pointer>
-struct Use {
+// Of something, an image or a chain of layers, that the image `by` uses.
+struct ImageUse {
   uint64_t of;
-  Pointer by;
+  layers::ImagePointer by;
 
-  const Use& operator*() const { return *this; }  // as an order asks for
+  const ImageUse& operator*() const { return *this; }  // as an order asks for
+};
+
+// Of an image, which stands at `place`, from 1, among those of the stream.
+struct StreamUse {
+  layers::NameId of;
+  uint32_t place;
+  layers::StreamPointer by;
+
+  const StreamUse& operator*() const { return *this; }
 };
 
 struct StreamUseOrder {
-  using Key = std::pair<uint64_t, std::string_view>;
-  static Key Of(const Use<layers::StreamPointer>& use) { return {use.of, use.by->key()}; }
-  static bool Less(const Use<layers::StreamPointer>& use, const Key& key) { return Of(use) < key; }
-  static bool Less(const Key& key, const Use<layers::StreamPointer>& use) { return key < Of(use); }
+  using Key = std::pair<layers::NameId, std::string_view>;
+  static Key Of(const StreamUse& use) { return {use.of, use.by->key()}; }
+  static bool Less(const StreamUse& use, const Key& key) { return Of(use) < key; }
+  static bool Less(const Key& key, const StreamUse& use) { return key < Of(use); }
 };
 
 // By what is used, and then by the texts of the users' names. None is less than all.
 struct ImageUseOrder {
   using Key = std::pair<uint64_t, layers::NameId>;
-  static Key Of(const Use<layers::ImagePointer>& use) { return {use.of, use.by->name()}; }
+  static Key Of(const ImageUse& use) { return {use.of, use.by->name()}; }
   bool Less(const Key& a, const Key& b) const {
     if (a.first != b.first || a.second == layers::kNoName) return a < b;
     return b.second != layers::kNoName && names->Compare(a.second, b.second) < 0;
   }
-  bool Less(const Use<layers::ImagePointer>& use, const Key& key) const {
-    return Less(Of(use), key);
-  }
-  bool Less(const Key& key, const Use<layers::ImagePointer>& use) const {
-    return Less(key, Of(use));
-  }
+  bool Less(const ImageUse& use, const Key& key) const { return Less(Of(use), key); }
+  bool Less(const Key& key, const ImageUse& use) const { return Less(key, Of(use)); }
 
   const layers::NameTable* names;
 };
@@ -61,8 +65,8 @@ class Relations {
   v1alpha1::ImageLayers Show(const layers::Reading& reading, const layers::ImageEntry& image) const;
 
  private:
-  using StreamUses = layers::SharedOrder<Use<layers::StreamPointer>, StreamUseOrder>;
-  using ImageUses = layers::SharedOrder<Use<layers::ImagePointer>, ImageUseOrder>;
+  using StreamUses = layers::SharedOrder<StreamUse, StreamUseOrder>;
+  using ImageUses = layers::SharedOrder<ImageUse, ImageUseOrder>;
 
   Relations(StreamUses streams, ImageUses lists, ImageUses bases)
       : streams_(std::move(streams)), lists_(std::move(lists)), bases_(std::move(bases)) {}
