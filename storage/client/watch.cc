@@ -102,8 +102,6 @@ struct Watch::Stream {
 
   void Create(Asked what, const WatchOptions& wanted) ABSL_LOCKS_EXCLUDED(write_mu);
   void Cancel(int64_t id) ABSL_LOCKS_EXCLUDED(write_mu);
-  // Which of the signs of life that were asked for it is.
-  uint64_t AskForSign() ABSL_LOCKS_EXCLUDED(write_mu);
   // What a creation that got no answer in time comes to.
   base::Status Unanswered() const;
   // Returns what it was.
@@ -198,12 +196,6 @@ void Watch::Stream::Cancel(int64_t id) {
   request.mutable_cancel_request()->set_watch_id(id);
   absl::MutexLock lock(&write_mu);
   if (phase == Phase::kOpen) stream->Write(request);
-}
-
-uint64_t Watch::Stream::AskForSign() {
-  const uint64_t number = signs.Ask();
-  Create(Asked::kSign, {.key = options.key});
-  return number;
 }
 
 Watch::Stream::Phase Watch::Stream::SetOver() {
@@ -396,12 +388,18 @@ void Watch::RequestProgress() {
   stream_->write_mu.Unlock();
 }
 
-void Watch::Poke() {
-  stream_->AskForSign();
+uint64_t Watch::Poke() {
+  const uint64_t sign = stream_->signs.Ask();
+  stream_->Create(Stream::Asked::kSign, {.key = stream_->options.key});
+  return sign;
+}
+
+bool Watch::AwaitSign(uint64_t sign, base::MonotonicTime deadline) {
+  return stream_->signs.Await(sign, deadline);
 }
 
 bool Watch::Ping(base::MonotonicTime deadline) {
-  return stream_->signs.Await(stream_->AskForSign(), deadline);
+  return AwaitSign(Poke(), deadline);
 }
 
 base::StatusOr<std::string> Watch::Version(base::MonotonicTime deadline,

@@ -1,6 +1,7 @@
 // One watch on one stream (etcd rpc.proto Watch).
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -58,9 +59,12 @@ class Watch {
   void RequestProgress();
 
   // Asks the process at the other end for a sign of life, which Next returns as a message without
-  // anything.
-  void Poke();
-  // Whether it gives one in time. Another thread must call Next meanwhile.
+  // anything. Returns which one it is, for AwaitSign.
+  uint64_t Poke();
+  // Whether that sign comes in time; at once if the stream ends. Another thread must call Next
+  // meanwhile.
+  bool AwaitSign(uint64_t sign, base::MonotonicTime deadline);
+  // Both.
   bool Ping(base::MonotonicTime deadline);
 
   // The version of the server at the other end of an open stream, "3.6.5".

@@ -614,6 +614,19 @@ TEST_F(FaultyEtcd, ASilentWatchStallsNoReadWhereNothingOfOursIsWritten) {
   EXPECT_EQ(judge.lists, 1);
 }
 
+TEST_F(FaultyEtcd, ALongWayIsNoSilence) {
+  testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
+  Start(Patient(), {.endpoints = {one.url(), other.url()}});
+  ExpectFresh();
+  AwaitStandby();
+  for (auto* proxy : {&one, &other}) proxy->Delay(milliseconds(150));
+  one.CutAfter(0, 0);  // what is read then over a new connection has to be proven
+  for (int i = 0; i < 3; ++i) {
+    etcd.Put(Image("a"), std::to_string(i));
+    ExpectFresh();
+  }
+}
+
 // Frozen before there was another stream: all is listed from another member.
 TEST_F(FaultyEtcd, ASilentWatchThatNobodyCanTakeOverFromIsGivenUp) {
   testing_support::CuttingProxy one(etcd.url()), other(etcd.url());

@@ -7,6 +7,7 @@
 
 #include "storage/records/kinds.h"
 #include "storage/reflector/progress.h"
+#include "storage/reflector/signs.h"
 
 namespace strata::reflector {
 namespace {
@@ -311,6 +312,7 @@ base::StatusOr<client::RangeResult> Reflector::ReadDirectly(const client::RangeO
 }
 
 bool Reflector::Prove(base::MonotonicTime deadline) {
+  Signs signs;
   while (clock_.Now() < deadline) {
     const auto soon = std::min(deadline, clock_.Now() + kPingPatience);
     std::shared_ptr<client::Watch> watch;
@@ -323,8 +325,10 @@ bool Reflector::Prove(base::MonotonicTime deadline) {
       if (!following_ || stopping_) return false;
       watch = watch_;
     }
-    if (watch->Ping(soon) || standby_.Ping(clock_.Now() + kPingPatience)) return true;
-    // A ping ends early when the other stream takes over.
+    if (signs.Await(watch, soon) || signs.Await(standby_.stream(), clock_.Now() + kPingPatience)) {
+      return true;
+    }
+    // The first ends early when the other stream takes over.
     absl::MutexLock lock(&mu_);
     const auto replaced = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       return watch_ != watch || !following_ || stopping_;

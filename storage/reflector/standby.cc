@@ -97,13 +97,9 @@ void Standby::Race() {
   if (stream != nullptr) stream->RequestProgress();
 }
 
-bool Standby::Ping(base::MonotonicTime deadline) {
-  std::shared_ptr<client::Watch> stream;
-  {
-    absl::MutexLock lock(&mu_);
-    if (phase_ == Phase::kReady || phase_ == Phase::kBegun) stream = stream_;
-  }
-  return stream != nullptr && stream->Ping(deadline);
+std::shared_ptr<client::Watch> Standby::stream() const {
+  absl::MutexLock lock(&mu_);
+  return phase_ == Phase::kReady || phase_ == Phase::kBegun ? stream_ : nullptr;
 }
 
 std::optional<Standby::Taken> Standby::Take(base::Revision seen, base::MonotonicTime deadline) {

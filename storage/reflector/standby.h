@@ -55,8 +55,8 @@ class Standby {
   // no stream.
   void Race() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Whether the process of its stream shows in time that it lives, and has our history.
-  bool Ping(base::MonotonicTime deadline) ABSL_LOCKS_EXCLUDED(mu_);
+  // Its stream, if the process of that has our history, or null. For signs of life alone.
+  std::shared_ptr<client::Watch> stream() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // The watch is over: its stream, with the watch from the revision after `seen` or from before it,
   // and the first message of it that counts. Nothing if it has none that is known to have our

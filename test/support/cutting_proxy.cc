@@ -1,5 +1,6 @@
 #include "test/support/cutting_proxy.h"
 
+#include <absl/time/time.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -62,6 +63,11 @@ void CuttingProxy::CutAfter(int64_t bytes, int others) {
 void CuttingProxy::Freeze(bool frozen) {
   absl::MutexLock lock(&mu_);
   frozen_ = frozen;
+}
+
+void CuttingProxy::Delay(std::chrono::milliseconds time) {
+  absl::MutexLock lock(&mu_);
+  delay_ = time;
 }
 
 int CuttingProxy::connections() const {
@@ -130,6 +136,7 @@ void CuttingProxy::Pump(int from, int to, bool watched, int64_t limit) {
       const auto passes = [this]()
                               ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !frozen_ || stopping_; };
       mu_.Await(absl::Condition(&passes));
+      mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(delay_));
     }
     const int64_t may = limit == 0 ? got : std::min<int64_t>(got, limit - sent);
     if (send(to, buffer.data(), static_cast<size_t>(may), MSG_NOSIGNAL) != may) break;

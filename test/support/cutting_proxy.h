@@ -1,9 +1,11 @@
-// A TCP proxy that breaks connections after as many bytes as a test wants, or freezes them.
+// A TCP proxy that breaks connections after as many bytes as a test wants, or freezes or delays
+// them.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <thread>
@@ -27,6 +29,8 @@ class CuttingProxy {
   // While it is frozen, connections are taken, and nothing passes: as through a process that was
   // stopped.
   void Freeze(bool frozen) ABSL_LOCKS_EXCLUDED(mu_);
+  // From now on what passes takes so long at least, and twice that at most.
+  void Delay(std::chrono::milliseconds time) ABSL_LOCKS_EXCLUDED(mu_);
   // Connections that are open.
   int connections() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -46,6 +50,7 @@ class CuttingProxy {
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool frozen_ ABSL_GUARDED_BY(mu_) = false;
+  std::chrono::milliseconds delay_ ABSL_GUARDED_BY(mu_){0};
   int64_t limit_ ABSL_GUARDED_BY(mu_) = 0;
   int others_ ABSL_GUARDED_BY(mu_) = -1;  // that still come before it; -1: it has come
   int64_t passed_ ABSL_GUARDED_BY(mu_) = 0;
