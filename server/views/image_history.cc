@@ -20,6 +20,7 @@ using layers::Reading;
 using records::Change;
 
 constexpr auto kKind = records::Kind::kImage;
+
 base::Status Forgotten() {
   return base::OutOfRangeError("the revision is forgotten");
 }
