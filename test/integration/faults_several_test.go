@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -90,4 +91,31 @@ func TestReviewsGoOnPastOneOfSeveralAPIServersThatIsAway(t *testing.T) {
 		t.Logf("%s: %d of 5 in turn, everybody after %v", o.name, right, time.Since(begun))
 		away.Set(rig.Fault{})
 	}
+}
+
+// The way to each member of an etcd is long from some time on: who is slow isn't silent.
+func TestALongWayToSeveralMembersFailsNothing(t *testing.T) {
+	c := rig.StartCluster(t, 3)
+	var ways []*rig.Proxy
+	var urls []string
+	for _, m := range c.Members {
+		way := rig.NewProxy(t, m.URL)
+		ways, urls = append(ways, way), append(urls, way.URL)
+	}
+	h := startWriting(t, c.Members[0].Client(t))
+	s := startServer(t, "--etcd-servers="+strings.Join(urls, ","))
+	for _, way := range ways {
+		way.Set(rig.Fault{Delay: 150 * time.Millisecond})
+	}
+	var slowest time.Duration
+	for began := time.Now(); time.Since(began) < 8*time.Second; {
+		oldest, asked := h.newest(), time.Now()
+		code, body := s.get(rig.LayersPath("demo", "app"), adminToken)
+		if code != 200 {
+			t.Fatalf("%d %s after %.1fs", code, body, time.Since(asked).Seconds())
+		}
+		h.judge(t, oldest, body)
+		slowest = max(slowest, time.Since(asked))
+	}
+	t.Logf("the slowest answer took %.2fs", slowest.Seconds())
 }
