@@ -14,8 +14,11 @@
 namespace strata::x509 {
 namespace {
 
-constexpr int kMaxSignatureChecks = 100;  // verify.go maxChainSignatureChecks
-constexpr int kMaxRsaBits = 8192;         // crypto/tls handshake_client.go defaultMaxRSAKeySize
+constexpr int kMaxSteps = 100;  // verify.go maxChainSignatureChecks
+// Each takes up to a millisecond, and whoever connects chooses how many there are. A chain needs
+// one for each of its certificates, and some more where a CA has another key under its old name.
+constexpr size_t kMaxSignatures = 16;
+constexpr int kMaxRsaBits = 8192;  // crypto/tls handshake_client.go defaultMaxRSAKeySize
 
 using Path = std::vector<const Certificate*>;
 
@@ -57,17 +60,6 @@ base::Status CheckPlace(const Certificate& certificate, Place place, const Path&
   return base::OkStatus();
 }
 
-// x509.go CheckSignatureFrom.
-base::Status CheckSigned(const Certificate& child, const Certificate& parent) {
-  if (parent.has_basic_constraints ? !parent.is_ca : parent.version == 3)
-    return base::PermissionDeniedError("it is not a CA (basicConstraints)");
-  if (!parent.may_sign)
-    return base::PermissionDeniedError("it may not sign certificates (keyUsage)");
-  base::Status status =
-      CheckSignature(child.signature_algorithm, child.tbs, child.signature, parent.key);
-  return base::Annotate(status, child.Text());
-}
-
 // verify.go alreadyInChain: the same subject, key and names, whatever else differs.
 bool IsIn(const Path& path, const Certificate& candidate) {
   for (const Certificate* one : path) {
@@ -84,6 +76,17 @@ class Builder {
   Builder(const Pool& roots, const Pool& intermediates, base::WallTime now)
       : roots_(roots), intermediates_(intermediates), now_(now) {}
 
+  // Comes first. Where no root has signed any of `chain` that a path may lead over there is none:
+  // then nobody looks at other signatures, and Build finds out by names what is missing.
+  void LookForAnchor(const Chain& chain) {
+    hopeless_ = std::none_of(chain.begin(), chain.end(), [&](const CertificatePtr& one) {
+      if (one != chain[0] && !one->is_ca) return false;
+      const auto parents = roots_.ParentsOf(*one);
+      return std::any_of(parents.begin(), parents.end(),
+                         [&](const Certificate* root) { return CheckSigned(*one, *root).ok(); });
+    });
+  }
+
   // Goes on from the last of `path`.
   void Build(const Path& path) {
     const Certificate& last = *path.back();
@@ -97,10 +100,10 @@ class Builder {
 
   // Why there is none.
   base::Status Failure(const Path& path) const {
-    if (checks_ > kMaxSignatureChecks) {
-      return base::UnauthenticatedError(
-          fmt::format("{}: gave up after {} signatures that might lead to a trusted CA",
-                      path[0]->Text(), kMaxSignatureChecks));
+    if (gave_up_) {
+      return base::UnauthenticatedError(fmt::format(
+          "{}: gave up after {} signatures and {} certificates that might lead to a trusted CA",
+          path[0]->Text(), signatures_.size(), steps_));
     }
     const std::string unknown =
         fmt::format("{} is signed by an unknown authority: {} is none of the {} trusted",
@@ -117,9 +120,42 @@ class Builder {
     const Certificate* candidate;
     base::Status why;
   };
+  struct Signature {
+    const Certificate* child;
+    std::string_view raw_key;
+    base::Status status;
+  };
+
+  // Whether it is the key's. Checked once, however many certificates show that key: of a CA that is
+  // renewed, or signed by several others.
+  base::Status CheckKey(const Certificate& child, const Certificate& parent) {
+    for (const Signature& known : signatures_) {
+      if (known.child == &child && known.raw_key == parent.raw_key) return known.status;
+    }
+    if (hopeless_) return base::OkStatus();
+    if (signatures_.size() == kMaxSignatures) {
+      gave_up_ = true;
+      return base::UnauthenticatedError("nobody looked at its signature");
+    }
+    signatures_.push_back(
+        {&child, parent.raw_key,
+         CheckSignature(child.signature_algorithm, child.tbs, child.signature, parent.key)});
+    return signatures_.back().status;
+  }
+
+  // x509.go CheckSignatureFrom.
+  base::Status CheckSigned(const Certificate& child, const Certificate& parent) {
+    if (parent.has_basic_constraints ? !parent.is_ca : parent.version == 3)
+      return base::PermissionDeniedError("it is not a CA (basicConstraints)");
+    if (!parent.may_sign)
+      return base::PermissionDeniedError("it may not sign certificates (keyUsage)");
+    return base::Annotate(CheckKey(child, parent), child.Text());
+  }
 
   void Consider(const Path& path, const Certificate& candidate, Place place) {
-    if (++checks_ > kMaxSignatureChecks) return;
+    if (steps_ == kMaxSteps) gave_up_ = true;
+    if (gave_up_) return;
+    ++steps_;
     if (candidate.key.algorithm == KeyAlgorithm::kUnknown || IsIn(path, candidate)) return;
     base::Status status = CheckSigned(*path.back(), candidate);
     if (status.ok()) status = CheckPlace(candidate, place, path, now_);
@@ -139,7 +175,10 @@ class Builder {
   const Pool& roots_;
   const Pool& intermediates_;
   const base::WallTime now_;
-  int checks_ = 0;
+  std::vector<Signature> signatures_;  // that were checked
+  int steps_ = 0;                      // certificates that were considered
+  bool gave_up_ = false;
+  bool hopeless_ = false;  // no root has signed anything
   std::vector<Path> found_;
   std::optional<Hint> hint_;          // the first candidate that was refused
   const Certificate* end_ = nullptr;  // how far the last path led
@@ -221,6 +260,7 @@ base::Status Verify(const Chain& chain, const Pool& roots, const Options& option
   if (roots.Contains(*chain[0])) {
     paths.push_back(start);
   } else {
+    builder.LookForAnchor(chain);
     builder.Build(start);
     paths = builder.found();
     if (paths.empty()) return builder.Failure(start);

@@ -35,8 +35,8 @@ base::StatusOr<Chain> ParseChain(std::span<const std::string> der);
 base::StatusOr<Chain> ParseChain(std::string_view pem);
 
 // Certificate.Verify: whether a chain of valid certificates leads from the first to one of `roots`.
-// Intermediates may come in any order. At most a hundred signatures are checked. An error is one
-// line that names the certificate at fault, why, and since or until when:
+// Intermediates may come in any order. At most 16 signatures are checked (Go: 100), each once. An
+// error is one line that names the certificate at fault, why, and since or until when:
 //   kUnauthenticated    signed by none of `roots`
 //   kOutOfRange         expired, or not valid yet
 //   kPermissionDenied   for another usage, name or policy, or not understood

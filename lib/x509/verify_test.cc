@@ -22,9 +22,13 @@ class Refusals : public testing::Test {
  protected:
   static std::string Why(const Identity& leaf, const Identity& anchor, Usage usage = Usage::kClient,
                          const std::string& host = "") {
-    const auto pool = Pool::Parse(anchor.Pem());
+    return Why(leaf.Pem(), anchor.Pem(), usage, host);
+  }
+  static std::string Why(const std::string& presented, const std::string& anchors,
+                         Usage usage = Usage::kClient, const std::string& host = "") {
+    const auto pool = Pool::Parse(anchors);
     EXPECT_TRUE(pool.ok());
-    const auto chain = ParseChain(leaf.Pem());
+    const auto chain = ParseChain(presented);
     if (!chain.ok()) return std::string(base::Message(chain.status()));
     const base::Status status =
         Verify(*chain, *pool, {usage, host, base::WallTime(std::chrono::seconds(kNow))});
@@ -65,6 +69,47 @@ TEST_F(Refusals, NameTheUsageAndTheHost) {
             "CN=a (serial 07) is not for servers: serverAuth is missing (extendedKeyUsage)");
   EXPECT_THAT(Why(*client, *ca, Usage::kClient, "etcd-0"),
               HasSubstr("needs subject alternative names), not for etcd-0"));
+}
+
+TEST_F(Refusals, OfSomebodyWithManyWaysToACaComeAfterFewSignatures) {
+  // Each of its CAs is signed by the key that all of them have: seven, in thousands of orders.
+  const auto leaf = Issue(ca.get(), "a", {}, kNow - kDay, kNow + kDay, nullptr);
+  std::string presented = leaf->Pem();
+  for (int i = 0; i < 7; ++i) {
+    const auto one = Issue(ca.get(), "etcd-ca", {}, kNow - kDay, kNow + kDay, nullptr);
+    X509_set_pubkey(one->certificate, ca->key);
+    X509_EXTENSION_free(X509_delete_ext(one->certificate, 0));
+    testing_support::AddExtension(one->certificate, ca->certificate, NID_basic_constraints,
+                                  "critical,CA:TRUE");
+    testing_support::AddExtension(one->certificate, ca->certificate, NID_subject_alt_name,
+                                  ("DNS:" + std::to_string(i)).c_str());
+    X509_sign(one->certificate, ca->key, EVP_sha256());
+    presented += one->Pem();
+  }
+  const auto why = [&](const char* name) {
+    return Why(presented, Issue(nullptr, name, {}, kNow - kDay, kNow + kDay, nullptr)->Pem());
+  };
+  EXPECT_EQ(why("other"),
+            "CN=a (serial 07): gave up after 0 signatures and 100 certificates that might lead to "
+            "a trusted CA");
+  EXPECT_THAT(why("etcd-ca"), HasSubstr("gave up after 8 signatures and 100 certificates"));
+  EXPECT_EQ(Why(presented, ca->Pem()), "ok");
+}
+
+TEST_F(Refusals, ComeAfterSixteenKeysOfOneNameAndNotAfterOneKeysCertificates) {
+  std::string keys, renewals;
+  for (int i = 0; i < 15; ++i)
+    keys += Issue(nullptr, "etcd-ca", {}, kNow - kDay, kNow + kDay, nullptr)->Pem();
+  const auto old = Issue(nullptr, "etcd-ca", {}, kNow - kDay, kNow + kDay, nullptr);
+  for (int i = 0; i < 40; ++i) {
+    ASN1_INTEGER_set(X509_get_serialNumber(old->certificate), i + 1);
+    X509_sign(old->certificate, old->key, EVP_sha256());
+    renewals += old->Pem();
+  }
+  const std::string leaf = Issue(ca.get(), "a", {}, kNow - kDay, kNow + kDay, nullptr)->Pem();
+  EXPECT_EQ(Why(leaf, renewals + ca->Pem()), "ok");
+  EXPECT_EQ(Why(leaf, keys + ca->Pem()), "ok");
+  EXPECT_THAT(Why(leaf, keys + old->Pem() + ca->Pem()), HasSubstr("gave up after 16 signatures"));
 }
 
 TEST_F(Refusals, OfControlCharactersAreOneLine) {
