@@ -1,5 +1,6 @@
 #include "lib/x509/peer.h"
 
+#include <fmt/format.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
@@ -51,19 +52,27 @@ int CodeOf(const base::Status& status) {
   }
 }
 
-base::Status JudgeChain(const std::vector<std::string>& der, const PeerRules& rules) {
-  STRATA_ASSIGN_OR_RETURN(const Chain chain, ParseChain(der));
+base::Status JudgeChain(X509_STORE_CTX* context, const PeerRules& rules) {
+  STRATA_ASSIGN_OR_RETURN(const Chain chain, PresentedChain(context));
   return Verify(chain, *rules.roots, {rules.usage, rules.host, std::chrono::system_clock::now()});
 }
 
 int OnCertificates(X509_STORE_CTX* context, void* argument) {
   const auto& judge = *static_cast<const Judge*>(argument);
-  judge.verdict->status = JudgeChain(Presented(context), judge.rules);
+  judge.verdict->status = JudgeChain(context, judge.rules);
   X509_STORE_CTX_set_error(context, CodeOf(judge.verdict->status));
   return judge.verdict->status.ok() ? 1 : 0;
 }
 
 }  // namespace
+
+base::StatusOr<Chain> PresentedChain(X509_STORE_CTX* context) {
+  STRATA_ASSIGN_OR_RETURN(Chain chain, ParseChain(Presented(context)));
+  if (chain[0]->key.key != nullptr) return chain;
+  return base::InvalidArgumentError(fmt::format(
+      "{} has a key that nothing is verified with: RSA of {} bits, or with an unusual exponent",
+      chain[0]->Text(), chain[0]->key.rsa_bits));
+}
 
 std::shared_ptr<const PeerVerdict> JudgePeers(SSL_CTX* context, PeerRules rules) {
   delete static_cast<Judge*>(SSL_CTX_get_ex_data(context, Slot()));

@@ -12,6 +12,12 @@
 
 namespace strata::x509 {
 
+// What the peer of a handshake presents, within a callback of SSL_CTX_set_cert_verify_callback. An
+// error, and the handshake's end in Go, for what ParseChain refuses, and for a key of its own with
+// which Go verifies nothing (PublicKey::key): OpenSSL would, and an exponent of thousands of bits
+// takes it ten milliseconds.
+base::StatusOr<Chain> PresentedChain(X509_STORE_CTX* context);
+
 // Whom to trust at the other end of a connection.
 struct PeerRules {
   std::shared_ptr<const Pool> roots;

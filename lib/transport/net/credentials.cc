@@ -13,6 +13,7 @@
 #include "lib/transport/net/self_signed.h"
 #include "lib/transport/net/sni.h"
 #include "lib/x509/key_pair.h"
+#include "lib/x509/peer.h"
 
 namespace strata::net {
 namespace {
@@ -102,15 +103,18 @@ base::StatusOr<std::shared_ptr<SSL_CTX>> NewContext(const TlsOptions& options) {
       SSL_CTX_set1_sigalgs_list(c, kSignatures) != 1) {
     return SslError("cipher suites");
   }
-  // Ask for a certificate, take any or none of a length that is bearable: the authenticators verify
-  // what is handed up.
+  // Ask for a certificate, take any or none, of a length and with keys that are bearable, before
+  // anything is verified with them: the authenticators judge what is handed up.
   SSL_CTX_set_verify(c, SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_max_cert_list(c, kMaxCertificateBytes);
   SSL_CTX_set_cert_verify_callback(
       c,
       [](X509_STORE_CTX* presented, void*) {
-        if (sk_X509_num(X509_STORE_CTX_get0_untrusted(presented)) <= kMaxCertificates) return 1;
-        X509_STORE_CTX_set_error(presented, X509_V_ERR_CERT_CHAIN_TOO_LONG);
+        const bool long_chain =
+            sk_X509_num(X509_STORE_CTX_get0_untrusted(presented)) > kMaxCertificates;
+        if (!long_chain && x509::PresentedChain(presented).ok()) return 1;
+        X509_STORE_CTX_set_error(
+            presented, long_chain ? X509_V_ERR_CERT_CHAIN_TOO_LONG : X509_V_ERR_CERT_REJECTED);
         return 0;
       },
       nullptr);

@@ -31,8 +31,8 @@ struct TlsOptions {
   std::string cert_file, key_file;
   std::string cert_dir = "apiserver.local.config/certificates";
   std::vector<NamedPair> named_pairs;
-  // PEM. Whose certificates clients are told to present; any other, or none, is accepted as well:
-  // to verify is the authenticators' task (apiserver.md §2.1).
+  // PEM. Whose certificates clients are told to present; any other that Go parses, or none, is
+  // accepted as well: to verify is the authenticators' task (apiserver.md §2.1).
   std::vector<ClientCa> client_cas;
   // "VersionTLS12" or "VersionTLS13", as --tls-min-version.
   std::string min_version = "VersionTLS12";

@@ -3,6 +3,7 @@
 #include <absl/synchronization/notification.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/rsa.h>
 #include <sys/resource.h>
 
 #include <atomic>
@@ -306,6 +307,34 @@ TEST_F(ServerTest, ServesAndHandsUpTheKeysThatGoDoes) {
       TlsClient client(port_, {.certificate = &pair, .version = version});
       EXPECT_THAT(Ask(client, "who"), HasSubstr(" 1\n")) << version;
     }
+  }
+}
+
+TEST_F(ServerTest, RefusesKeysThatGoVerifiesNothingWith) {
+  // What OpenSSL does with a larger exponent takes it milliseconds.
+  const auto with_exponent = [](uint64_t exponent) {
+    const std::unique_ptr<BIGNUM, decltype(&BN_free)> number(BN_new(), BN_free);
+    BN_set_word(number.get(), exponent);
+    EVP_PKEY_CTX* making = EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr);
+    EVP_PKEY* key = nullptr;
+    EVP_PKEY_keygen_init(making);
+    EVP_PKEY_CTX_set_rsa_keygen_bits(making, 2048);
+    EVP_PKEY_CTX_set1_rsa_keygen_pubexp(making, number.get());
+    EVP_PKEY_generate(making, &key);
+    EVP_PKEY_CTX_free(making);
+    return PairOf(key, EVP_sha256());
+  };
+  const PemPair good = with_exponent((uint64_t{1} << 31) - 1);
+  const PemPair bad[] = {with_exponent((uint64_t{1} << 31) + 11),
+                         PairOf(EVP_RSA_gen(768), EVP_sha256())};
+  Start();
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const auto answer = [&](const PemPair& pair) {
+      TlsClient client(port_, {.certificate = &pair, .version = version});
+      return client.established() ? Ask(client, "who") : "";
+    };
+    EXPECT_THAT(answer(good), HasSubstr(" 1\n"));
+    for (const PemPair& pair : bad) EXPECT_EQ(answer(pair), "");
   }
 }
 
