@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "lib/base/owned.h"
+#include "lib/transport/net/hello_bound.h"
 
 namespace strata::rpc {
 namespace {
@@ -29,7 +30,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr size_t kMostWaiting = 256;
-constexpr int kFirst = 3;  // bytes that tell
+constexpr size_t kFirst = 3;  // bytes that tell
 constexpr auto kFirstBytes = std::chrono::seconds(10);
 constexpr auto kTellEvery = std::chrono::seconds(10);
 // As gRPC sets it for the sockets that it accepts itself: its keepalive's time for an answer.
@@ -108,14 +109,19 @@ void WakeAt(int socket, int bytes) {
 
 // HTTP/2 begins with "PRI", a handshake with its own type; of HTTP/1.1 what is answered here are
 // GET and HEAD.
-Listener::Speaks Listener::FirstBytes(int socket) {
+Listener::Speaks Listener::FirstBytes(int socket) const {
   constexpr char kHandshake = 22;
-  std::array<char, kFirst> first{};
+  std::array<char, net::HelloBound::kHeads> first{};
   const ssize_t got = recv(socket, first.data(), first.size(), MSG_PEEK | MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return Speaks::kNothingYet;
   if (got <= 0) return Speaks::kUnknown;
-  const std::string_view seen(first.data(), static_cast<size_t>(got));
-  if (seen[0] == kHandshake) return Speaks::kTls;
+  const std::string_view all(first.data(), static_cast<size_t>(got)), seen = all.substr(0, kFirst);
+  if (seen[0] == kHandshake) {
+    if (!address_.tls) return Speaks::kTls;
+    net::HelloBound hello;
+    if (all.size() < first.size()) return Speaks::kNothingYet;
+    return hello.Take(all) && hello.begun() ? Speaks::kTls : Speaks::kUnknown;
+  }
   if (seen == "PRI") return Speaks::kHttp2;
   if (seen == "GET" || seen == "HEA") return Speaks::kHttp1;
   return seen.size() < kFirst ? Speaks::kNothingYet : Speaks::kUnknown;
@@ -246,6 +252,10 @@ void Listener::HandOn(const Waiting& one, Speaks speaks) {
     return Refuse(one.socket, "TLS where it isn't spoken: its URL must begin with http://",
                   "Client sent a TLS handshake to an HTTP server.");
   }
+  if (address_.tls && speaks != Speaks::kTls) {
+    close(one.socket);
+    return;
+  }
   if (speaks != Speaks::kHttp1 || takers_.http == nullptr)
     return takers_.grpc(one.listener, one.socket);
   sockaddr_storage peer{};
@@ -300,7 +310,7 @@ void Listener::Accept(int listener, std::deque<Waiting>& waiting) {
       HandOn(waiting.front(), Speaks::kNothingYet);
       waiting.pop_front();
     }
-    WakeAt(socket, kFirst);
+    WakeAt(socket, static_cast<int>(address_.tls ? net::HelloBound::kHeads : kFirst));
     waiting.push_back(one);
   }
 }

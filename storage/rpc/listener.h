@@ -3,8 +3,9 @@
 //
 // gRPC's server would own the port, speaks nothing but HTTP/2 there, and doesn't say why it can't
 // listen. So the sockets are accepted here and handed on: by the first bytes of a connection, which
-// are looked at and left where they are. With TLS all go to gRPC, for what is said lies behind its
-// handshake. Who speaks TLS where it isn't spoken, or doesn't where it is, is told so, and the log.
+// are looked at and left where they are. With TLS all whose hello has a bearable length
+// (net::HelloBound) go to gRPC, for what is said lies behind its handshake. Who speaks TLS where it
+// isn't spoken, or HTTP where it is, is told so, and the log.
 #pragma once
 
 #include <sys/socket.h>
@@ -41,7 +42,8 @@ struct ListenAddress {
 };
 
 // Accepts on a thread of its own from Start until it ends. At most 256 connections wait for their
-// first bytes, each for ten seconds; who is silent for longer, or was before more came, is gRPC's.
+// first bytes, each for ten seconds; who is silent for longer, or was before more came, is gRPC's,
+// and is closed where TLS is spoken.
 class Listener {
  public:
   // Bound, so that clients may come; the error says why not. A socket file is its user's and its
@@ -79,7 +81,7 @@ class Listener {
   void LookAt(std::deque<Waiting>& waiting);
   void HandOn(const Waiting& one, Speaks speaks);
   void Refuse(int socket, const char* what, const char* answer);
-  static Speaks FirstBytes(int socket);
+  Speaks FirstBytes(int socket) const;
 
   const ListenAddress address_;
   const int wake_;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -109,6 +110,74 @@ TEST_F(SocketFile, HasAPathThatFits) {
   const auto opened = Listener::Open({.path = "/" + std::string(107, 'a')});
   EXPECT_EQ(base::Message(opened.status()), "a socket's path has at most 107 bytes");
   EXPECT_TRUE(absl::IsInvalidArgument(opened.status()));
+}
+
+// Where TLS is spoken, which the listener leaves to gRPC.
+class TlsPort : public testing::Test {
+ protected:
+  TlsPort() {
+    listener_->Start({.grpc =
+                          [this](int, int socket) {
+                            // Told apart from an end by a byte.
+                            (void)!send(socket, "g", 1, MSG_NOSIGNAL);
+                            close(socket);
+                          },
+                      .http = nullptr,
+                      .refused = nullptr});
+  }
+  // A client's socket, which waits ten seconds for an answer at most.
+  int Connect() const {
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const timeval patience{10, 0};
+    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(listener_->port()));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    return socket;
+  }
+  static std::string Answer(int socket) {
+    char byte = 0;
+    const ssize_t got = recv(socket, &byte, 1, 0);
+    const bool closed = got == 0 || (got < 0 && errno == ECONNRESET);
+    close(socket);
+    return got == 1 ? "gRPC" : closed ? "closed" : "nothing";
+  }
+  std::string AnswerTo(const std::string& said) const {
+    const int socket = Connect();
+    EXPECT_EQ(send(socket, said.data(), said.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(said.size()));
+    return Answer(socket);
+  }
+
+  const std::unique_ptr<Listener> listener_ =
+      *Listener::Open({.tls = true, .host = "127.0.0.1", .port = "0"});
+};
+
+TEST_F(TlsPort, HandsOnWhoseHelloHasABearableLength) {
+  EXPECT_EQ(AnswerTo({"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 9}), "gRPC");
+  EXPECT_EQ(AnswerTo({"\x16\x03\x01\x02\x00\x01\x00\x40\x00 and more", 18}), "gRPC");
+  EXPECT_EQ(AnswerTo({"\x16\x03\x01\x00\x04\x01\x00\x40\x01", 9}), "closed");
+  EXPECT_EQ(AnswerTo({"\x16\x03\x01\x00\x04\x01\x01\xff\xb8", 9}), "closed");
+}
+
+TEST_F(TlsPort, ClosesWhoDoesntBeginWithAHello) {
+  EXPECT_EQ(AnswerTo({"\x16\x03\x01\x00\x01\x01\x16\x03\x01\x00\x03\x01\xff\xb8", 14}), "closed")
+      << "its head is in two records";
+  EXPECT_EQ(AnswerTo({"\x15\x03\x01\x00\x02\x01\x5a\x16\x03\x01\x00\x04\x01\x01\xff\xb8", 16}),
+            "closed")
+      << "an alert is before it";
+  EXPECT_EQ(AnswerTo("SSH-2.0-"), "closed");
+}
+
+TEST_F(TlsPort, ClosesWhoWasSilentBeforeManyMoreWere) {
+  const int first = Connect();
+  std::vector<int> others;
+  for (int i = 0; i < 256; ++i) others.push_back(Connect());
+  EXPECT_EQ(Answer(first), "closed");
+  EXPECT_EQ(AnswerTo({"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 9}), "gRPC");
+  for (const int socket : others) close(socket);
 }
 
 }  // namespace

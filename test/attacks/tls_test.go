@@ -67,6 +67,32 @@ func TestHandshakesThatDoNotEndAreGivenUp(t *testing.T) {
 	}
 }
 
+// Nine bytes that announce a ClientHello of 128 KiB, for which OpenSSL takes as much memory at once.
+func TestHellosThatAreSaidToBeLongTakeNoMemory(t *testing.T) {
+	s := start(t)
+	s.attend(t, 64<<20)
+	errors := s.metric(t, "apiserver_tls_handshake_errors_total")
+	open := make([]net.Conn, rig.Times("STRATA_HELLOS", 2000))
+	for i := range open {
+		c, err := net.Dial("tcp", s.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "\x16\x03\x01\x00\x04\x01\x01\xff\xb8")
+		open[i] = c
+	}
+	for _, c := range open {
+		_ = c.SetReadDeadline(time.Now().Add(rig.Patience))
+		if _, err := io.Copy(io.Discard, c); isTimeout(err) {
+			t.Fatal("a connection is still open")
+		}
+	}
+	if now := s.metric(t, "apiserver_tls_handshake_errors_total"); now < errors+float64(len(open)) {
+		t.Errorf("%v handshakes of %d are counted as failed", now-errors, len(open))
+	}
+}
+
 // Renegotiation, which TLS 1.2 has, isn't there; what OpenSSL's client asks for is refused, and no request follows.
 func TestTLSIsNotNegotiatedAnew(t *testing.T) {
 	s := start(t)

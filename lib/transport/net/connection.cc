@@ -123,11 +123,7 @@ void Connection::CheckDeadline(MonotonicTime now) {
     return Close();
   }
   if (now < deadline_) return;
-  if (state_ == State::kHandshake) {
-    ++counts_.handshake_errors;
-    thread_.logger().Verbose(2, "TLS handshake error",
-                             {{"peer", peer_address_}, {"err", "timeout"}});
-  }
+  if (state_ == State::kHandshake) NoteFailedHandshake(2, "timeout");
   Close();
 }
 
@@ -191,11 +187,7 @@ void Connection::OnReadable() {
     if (state_ == State::kOpen) {
       protocol_->ReceiveEnd(now);
     } else {
-      if (state_ == State::kHandshake) {
-        ++counts_.handshake_errors;
-        thread_.logger().Verbose(4, "TLS handshake error",
-                                 {{"peer", peer_address_}, {"err", "EOF"}});
-      }
+      if (state_ == State::kHandshake) NoteFailedHandshake(4, "EOF");
       Close();
     }
   }
@@ -204,6 +196,10 @@ void Connection::OnReadable() {
 
 void Connection::Receive(std::string_view received, MonotonicTime now) {
   wire_bytes_ += received.size();
+  if (state_ == State::kHandshake && !hello_.Take(received)) {
+    NoteFailedHandshake(2, "the ClientHello is longer than 16 KiB");
+    return Close();
+  }
   tls_.Feed(received);
   if (state_ == State::kHandshake) Handshake(now);
   if (state_ != State::kOpen) return;
@@ -245,12 +241,16 @@ void Connection::Handshake(MonotonicTime now) {
       return;
     case TlsStream::Result::kClosed:
     case TlsStream::Result::kFailed:
-      ++counts_.handshake_errors;
-      thread_.logger().Verbose(2, "TLS handshake error",
-                               {{"peer", peer_address_}, {"err", tls_.Error()}});
+      NoteFailedHandshake(2, tls_.Error());
       if (tls_.was_plain_http()) thread_.records = options_.answer_to_plaintext;
       return Linger(now);
   }
+}
+
+void Connection::NoteFailedHandshake(int verbosity, std::string_view error) {
+  ++counts_.handshake_errors;
+  thread_.logger().Verbose(verbosity, "TLS handshake error",
+                           {{"peer", peer_address_}, {"err", error}});
 }
 
 void Connection::Open(MonotonicTime now) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "lib/base/clock.h"
+#include "lib/transport/net/hello_bound.h"
 #include "lib/transport/net/io_thread.h"
 #include "lib/transport/net/options.h"
 #include "lib/transport/net/protocol.h"
@@ -48,6 +49,7 @@ class Connection final : private Channel {
   void OnWritable();
   void Receive(std::string_view records, base::MonotonicTime now);
   void Handshake(base::MonotonicTime now);
+  void NoteFailedHandshake(int verbosity, std::string_view error);
   void Open(base::MonotonicTime now);
   bool Produce(base::MonotonicTime now);
   void Send(base::MonotonicTime now);
@@ -67,6 +69,7 @@ class Connection final : private Channel {
   const bool over_limit_;
   bool privileged_ = false;
   const base::MonotonicTime accepted_;
+  HelloBound hello_;
   TlsStream tls_;
   std::unique_ptr<Protocol> protocol_;
   State state_ = State::kHandshake;

@@ -505,6 +505,39 @@ TEST_F(ServerTest, GivesUpAHandshakeThatTakesTooLong) {
   WaitForMetric("apiserver_tls_handshake_errors_total", 1);
 }
 
+TEST_F(ServerTest, ClosesWhoAnnouncesALongHello) {
+  options_.connection.handshake_timeout = seconds(60);
+  Start();
+  const std::string head("\x16\x03\x03\x00\x04\x01\x01\xff\xb8", 9);
+  const auto send_to = [](const TlsClient& client, const std::string& bytes) {
+    EXPECT_EQ(send(client.fd(), bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+  };
+  const auto is_closed = [](const TlsClient& client) {
+    char answer[1024];
+    ssize_t n;
+    while ((n = recv(client.fd(), answer, sizeof answer, 0)) > 0) continue;
+    return n == 0 || errno == ECONNRESET;
+  };
+  TlsClient at_once(port_, {.handshake = false});
+  send_to(at_once, head);
+  EXPECT_TRUE(is_closed(at_once));
+  WaitForMetric("apiserver_tls_handshake_errors_total", 1);
+
+  // Of a group that isn't there, so that the server asks for another hello.
+  TlsClient again(port_, {.handshake = false});
+  SSL_set_bio(again.ssl(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+  ASSERT_EQ(SSL_set1_groups_list(again.ssl(), "X448:X25519"), 1);
+  EXPECT_FALSE(again.Handshake());
+  char* first = nullptr;
+  const auto size = static_cast<size_t>(BIO_get_mem_data(SSL_get_wbio(again.ssl()), &first));
+  send_to(again, std::string(first, size));
+  char answer = 0;
+  ASSERT_EQ(recv(again.fd(), &answer, 1, 0), 1);
+  EXPECT_EQ(answer, 22) << "no alert";
+  send_to(again, head);
+  EXPECT_TRUE(is_closed(again));
+}
+
 TEST_F(ServerTest, ToleratesConnectionsThatComeToNothing) {
   Start();
   for (int i = 0; i < 50; ++i) {
