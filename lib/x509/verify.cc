@@ -166,7 +166,8 @@ class Builder {
     Path longer = path;
     longer.push_back(&candidate);
     if (place == Place::kRoot) {
-      found_.push_back(std::move(longer));
+      // No path gets here where signatures weren't looked at; nor may one ever.
+      if (!hopeless_) found_.push_back(std::move(longer));
     } else {
       Build(longer);
     }
