@@ -105,6 +105,11 @@ void WakeAt(int socket, int bytes) {
   setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
+bool HasEnded(int socket) {
+  pollfd end{socket, POLLRDHUP, 0};
+  return poll(&end, 1, 0) > 0;
+}
+
 }  // namespace
 
 // HTTP/2 begins with "PRI", a handshake with its own type; of HTTP/1.1 what is answered here are
@@ -112,6 +117,7 @@ void WakeAt(int socket, int bytes) {
 Listener::Speaks Listener::FirstBytes(int socket) const {
   constexpr char kHandshake = 22;
   std::array<char, net::HelloBound::kHeads> first{};
+  const bool ended = HasEnded(socket);  // before, so that nothing comes in between
   const ssize_t got = recv(socket, first.data(), first.size(), MSG_PEEK | MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return Speaks::kNothingYet;
   if (got <= 0) return Speaks::kUnknown;
@@ -119,12 +125,12 @@ Listener::Speaks Listener::FirstBytes(int socket) const {
   if (seen[0] == kHandshake) {
     if (!address_.tls) return Speaks::kTls;
     net::HelloBound hello;
-    if (all.size() < first.size()) return Speaks::kNothingYet;
+    if (all.size() < first.size()) return ended ? Speaks::kUnknown : Speaks::kNothingYet;
     return hello.Take(all) && hello.begun() ? Speaks::kTls : Speaks::kUnknown;
   }
   if (seen == "PRI") return Speaks::kHttp2;
   if (seen == "GET" || seen == "HEA") return Speaks::kHttp1;
-  return seen.size() < kFirst ? Speaks::kNothingYet : Speaks::kUnknown;
+  return seen.size() < kFirst && !ended ? Speaks::kNothingYet : Speaks::kUnknown;
 }
 
 base::StatusOr<ListenAddress> ListenAddress::Parse(const std::string& url) {

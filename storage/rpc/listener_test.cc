@@ -9,8 +9,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -112,6 +115,31 @@ TEST_F(SocketFile, HasAPathThatFits) {
   EXPECT_TRUE(absl::IsInvalidArgument(opened.status()));
 }
 
+int ConnectTo(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  return client;
+}
+
+// Its socket is readable all the time, and the listener would look again and again.
+TEST(Listener, NobodyIsWaitedForWhoEndedWithinHisFirstBytes) {
+  std::promise<int> taken;
+  const auto listener = *Listener::Open({.host = "127.0.0.1", .port = "0"});
+  listener->Start({.grpc = [&](int, int socket) { taken.set_value(socket); }});
+  const int client = ConnectTo(listener->port());
+  ASSERT_EQ(send(client, "P", 1, 0), 1);
+  ASSERT_EQ(shutdown(client, SHUT_WR), 0);
+  auto socket = taken.get_future();
+  // As long as for the silent it would take ten.
+  ASSERT_EQ(socket.wait_for(std::chrono::seconds(8)), std::future_status::ready);
+  close(socket.get());
+  close(client);
+}
+
 // Where TLS is spoken, which the listener leaves to gRPC.
 class TlsPort : public testing::Test {
  protected:
@@ -127,14 +155,9 @@ class TlsPort : public testing::Test {
   }
   // A client's socket, which waits ten seconds for an answer at most.
   int Connect() const {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int socket = ConnectTo(listener_->port());
     const timeval patience{10, 0};
     setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(listener_->port()));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
     return socket;
   }
   static std::string Answer(int socket) {
