@@ -300,11 +300,18 @@ void Listener::LookAt(std::deque<Waiting>& waiting) {
 
 void Listener::Accept(int listener, std::deque<Waiting>& waiting) {
   for (;;) {
-    const int socket = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    sockaddr_storage peer{};
+    socklen_t size = sizeof(peer);
+    const int socket =
+        accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket < 0) {
       // Without descriptors, whoever comes waits until some are free again.
       if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) usleep(10'000);
       return;
+    }
+    if (takers_.admit != nullptr && !takers_.admit(socket, peer)) {
+      close(socket);
+      continue;
     }
     const Waiting one{listener, socket, steady_clock::now() + kFirstBytes};
     const Speaks speaks = FirstBytes(socket);

@@ -23,8 +23,10 @@
 
 namespace strata::rpc {
 
-// Called on the listener's thread; they own the socket, which doesn't block.
+// Called on the listener's thread; who takes a socket, which doesn't block, owns it.
 struct ConnectionTakers {
+  // Whether it may come; else it is closed. Null: whoever comes may.
+  std::function<bool(int socket, const sockaddr_storage& peer)> admit;
   std::function<void(int listener, int socket)> grpc;
   std::function<void(int socket, const sockaddr* peer, socklen_t size)> http;  // may be null
   // Somebody was refused who speaks something else. At most every ten seconds.

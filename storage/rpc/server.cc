@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "storage/rpc/call_metrics.h"
+#include "storage/rpc/connections.h"
 #include "storage/rpc/listener.h"
 #include "storage/rpc/maintenance.h"
 #include "storage/rpc/services.h"
@@ -62,7 +63,16 @@ Server::Server(engine::Store& store, Options options, const obs::Logger& log, ob
     : store_(store),
       options_(std::move(options)),
       log_(log),
-      services_(std::make_unique<Services>(store, *this, metrics)) {}
+      services_(std::make_unique<Services>(store, *this, metrics)),
+      connections_(std::make_shared<Connections>(options_.max_connections)) {
+  if (options_.listen_urls.empty()) return;
+  metrics.AddGaugeFunction("strata_store_connections", "Connections of clients that are open.", {},
+                           [connections = connections_] { return connections->open(); });
+  metrics.AddCounterFunction("strata_store_connections_rejected_total",
+                             "Connections closed at once because there are too many, or too many "
+                             "of one address.",
+                             {}, [connections = connections_] { return connections->refused(); });
+}
 
 Server::~Server() {
   Shutdown(absl::ZeroDuration());
@@ -96,6 +106,8 @@ base::Status Server::Start() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                             static_cast<int>(options_.handshake_timeout.count()));
 
   std::vector<std::unique_ptr<Listener>> listeners;
   std::vector<std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor>> acceptors;
@@ -138,7 +150,10 @@ base::Status Server::Start() {
     const auto tell = [this, url = urls_[i]](const char* what) {
       log_.Warning("Refused a client that speaks something else", {{"url", url}, {"what", what}});
     };
-    listeners[i]->Start({.grpc = to_grpc, .http = options_.http, .refused = tell});
+    const auto admit = [this](int socket, const sockaddr_storage& peer) {
+      return connections_->Admit(socket, peer);
+    };
+    listeners[i]->Start({.admit = admit, .grpc = to_grpc, .http = options_.http, .refused = tell});
   }
   listeners_ = std::move(listeners);
   return base::OkStatus();

@@ -4,6 +4,8 @@
 #include <absl/time/time.h>
 #include <sys/socket.h>
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,6 +30,7 @@ class Status;
 
 namespace strata::rpc {
 
+class Connections;
 class Listener;
 class ServerTls;
 struct ListenAddress;
@@ -45,6 +48,10 @@ struct Options {
   std::string client_ca_file{};
   // The greatest write, as etcd's --max-request-bytes.
   size_t max_request_bytes = 1536 * 1024;
+  // Open at a time, and fewer where there are too few descriptors.
+  size_t max_connections = 4096;
+  // Until a connection's client has said what HTTP/2 and TLS begin with, whole.
+  std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10);
   // Calls at a time on one connection.
   int max_concurrent_streams = 4096;
   std::string member_name = "default";
@@ -94,6 +101,7 @@ class Server {
   std::unique_ptr<ServerTls> tls_;  // null: no URL has TLS
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;
+  const std::shared_ptr<Connections> connections_;  // the metrics' too
   std::vector<std::unique_ptr<Listener>> listeners_;
 };
 

@@ -127,6 +127,12 @@ void AddFlags(CLI::App& command, Flags& flags) {
       ->check(CLI::Range(size_t{1}, size_t{1} << 30))
       ->capture_default_str();
   command
+      .add_option("--max-connections", flags.rpc.max_connections,
+                  "Connections open at a time, of which one address has three quarters at most; "
+                  "fewer where the system lets the process have few descriptors")
+      ->check(CLI::Range(size_t{1}, size_t{1} << 20))
+      ->capture_default_str();
+  command
       .add_option("--max-concurrent-streams", flags.rpc.max_concurrent_streams,
                   "Calls at a time on one connection")
       ->check(CLI::Range(1, INT_MAX))
