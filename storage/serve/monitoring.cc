@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <string_view>
 
 #include "lib/base/owned.h"
@@ -16,6 +18,8 @@ namespace strata::serve {
 namespace {
 
 constexpr unsigned kMaxConnections = 64;
+// With those that are closed and not yet gone.
+constexpr unsigned kMostWithEnding = 2 * kMaxConnections;
 constexpr unsigned kTimeoutSeconds = 10;
 constexpr size_t kConnectionBytes = 32 << 10;
 
@@ -104,6 +108,31 @@ MHD_Result Serve(void* self, MHD_Connection* connection, const char* url, const 
 
 }  // namespace
 
+// Its daemon's thread's alone.
+struct Monitoring::Crowd {
+  std::atomic<unsigned>* adopted = nullptr;  // null: the daemon accepts them itself
+  std::deque<MHD_Connection*> by_age{};      // without those that gave way
+
+  static void Note(void* crowd, MHD_Connection* connection, void** /*context*/,
+                   MHD_ConnectionNotificationCode code) {
+    auto& [adopted, by_age] = *static_cast<Crowd*>(crowd);
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+      std::erase(by_age, connection);
+      if (adopted != nullptr) --*adopted;
+      return;
+    }
+    by_age.push_back(connection);
+    if (by_age.size() <= kMaxConnections) return;
+    // libmicrohttpd has no call that ends one; it finds that its client has.
+    shutdown(MHD_get_connection_info(by_age.front(), MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+             SHUT_RDWR);
+    by_age.pop_front();
+  }
+};
+
+Monitoring::Monitoring(const engine::Store& store, const obs::Metrics& metrics)
+    : store_(store), metrics_(metrics) {}
+
 Monitoring::Answer Monitoring::AnswerTo(std::string_view path, bool verbose) const {
   if (path == "/metrics") return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_.Text()};
   if (path == "/health") return AnswerHealth(store_);
@@ -130,22 +159,20 @@ base::StatusOr<std::unique_ptr<Monitoring>> Monitoring::Start(const std::vector<
 // libmicrohttpd 0.9.75 stops for ever, holding a lock of its own, when one more is added than its
 // limit. So we count, and its limit is never reached.
 base::Status Monitoring::StartAdopting() {
-  const MHD_NotifyConnectionCallback ended = [](void* self, MHD_Connection*, void**,
-                                                MHD_ConnectionNotificationCode code) {
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) --static_cast<Monitoring*>(self)->adopted_;
-  };
+  crowds_.push_back(std::make_unique<Crowd>(Crowd{.adopted = &adopted_}));
   adopting_ = MHD_start_daemon(
       MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC, 0,
-      nullptr, nullptr, &Serve, this, MHD_OPTION_NOTIFY_CONNECTION, ended, this,
-      MHD_OPTION_CONNECTION_LIMIT, 2 * kMaxConnections, MHD_OPTION_CONNECTION_TIMEOUT,
-      kTimeoutSeconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionBytes, MHD_OPTION_END);
+      nullptr, nullptr, &Serve, this, MHD_OPTION_NOTIFY_CONNECTION, &Crowd::Note,
+      crowds_.back().get(), MHD_OPTION_CONNECTION_LIMIT, 2 * kMostWithEnding,
+      MHD_OPTION_CONNECTION_TIMEOUT, kTimeoutSeconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      kConnectionBytes, MHD_OPTION_END);
   if (adopting_ == nullptr) return base::InternalError("the HTTP server doesn't start");
   daemons_.push_back(adopting_);
   return base::OkStatus();
 }
 
 void Monitoring::Adopt(int socket, const sockaddr* peer, socklen_t size) const {
-  if (++adopted_ > kMaxConnections) {
+  if (++adopted_ > kMostWithEnding) {
     --adopted_;
     close(socket);
   } else if (MHD_add_connection(adopting_, socket, peer, size) != MHD_YES) {
@@ -173,10 +200,12 @@ base::Status Monitoring::Listen(const std::string& url) {
 
   unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
   if (address->ai_family == AF_INET6) flags |= MHD_USE_IPv6;
+  crowds_.push_back(std::make_unique<Crowd>());
   errno = 0;
   MHD_Daemon* daemon = MHD_start_daemon(
       flags, 0, nullptr, nullptr, &Serve, this, MHD_OPTION_SOCK_ADDR, address->ai_addr,
-      MHD_OPTION_CONNECTION_LIMIT, kMaxConnections, MHD_OPTION_CONNECTION_TIMEOUT, kTimeoutSeconds,
+      MHD_OPTION_NOTIFY_CONNECTION, &Crowd::Note, crowds_.back().get(), MHD_OPTION_CONNECTION_LIMIT,
+      kMostWithEnding, MHD_OPTION_CONNECTION_TIMEOUT, kTimeoutSeconds,
       MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionBytes, MHD_OPTION_END);
   if (daemon == nullptr) {
     return base::UnavailableError(

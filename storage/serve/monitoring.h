@@ -17,8 +17,9 @@ struct MHD_Daemon;
 
 namespace strata::serve {
 
-// Answers on a thread of its own as long as it lives. At most 64 connections at a time, each for
-// ten seconds of silence.
+// Answers on a thread of its own for each address, as long as it lives. Each has 64 connections at
+// a time, for ten seconds of silence, and the oldest gives way to who comes then: a probe takes
+// milliseconds, and who says a byte now and then would stay for ever.
 class Monitoring {
  public:
   // `urls` are http://HOST:PORT. The error names the URL.
@@ -42,13 +43,15 @@ class Monitoring {
   Answer AnswerTo(std::string_view path, bool verbose) const;
 
  private:
-  Monitoring(const engine::Store& store, const obs::Metrics& metrics)
-      : store_(store), metrics_(metrics) {}
+  Monitoring(const engine::Store& store, const obs::Metrics& metrics);
+  struct Crowd;  // the connections of a daemon
+
   base::Status Listen(const std::string& url);
   base::Status StartAdopting();
 
   const engine::Store& store_;
   const obs::Metrics& metrics_;
+  std::vector<std::unique_ptr<Crowd>> crowds_;
   std::vector<MHD_Daemon*> daemons_;
   MHD_Daemon* adopting_ = nullptr;  // one of them
   mutable std::atomic<unsigned> adopted_ = 0;

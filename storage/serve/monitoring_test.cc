@@ -1,6 +1,7 @@
 #include "storage/serve/monitoring.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -8,6 +9,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -24,23 +26,40 @@ class MonitoringTest : public testing::Test {
     for (const int socket : sockets) close(socket);
   }
 
-  // A client's end of a connection that was adopted, on which `said` has been said.
+  // A client's end of a connection, on which `said` has been said.
   int Connect(std::string_view said) {
+    const int socket = by_url ? Dial() : Adopted();
+    send(socket, said.data(), said.size(), MSG_NOSIGNAL);
+    sockets.push_back(socket);
+    return socket;
+  }
+  int Adopted() const {
     std::array<int, 2> ends{};
-    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);
-    EXPECT_EQ(write(ends[0], said.data(), said.size()), static_cast<ssize_t>(said.size()));
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
     const sockaddr_un peer{.sun_family = AF_UNIX, .sun_path = {}};
     monitoring->Adopt(ends[1], reinterpret_cast<const sockaddr*>(&peer), sizeof(peer));
-    sockets.push_back(ends[0]);
     return ends[0];
   }
+  int Dial() const {
+    const std::string url = monitoring->urls().front();
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    return socket;
+  }
 
+  static bool Hears(int socket) {
+    pollfd readable{.fd = socket, .events = POLLIN, .revents = 0};
+    return poll(&readable, 1, 8'000) == 1;
+  }
   // The first line of what is answered; empty: the connection was closed.
   std::string Ask() {
     const int socket = Connect("GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
-    pollfd readable{.fd = socket, .events = POLLIN, .revents = 0};
     std::string answer(1024, ' ');
-    if (poll(&readable, 1, 5'000) != 1) return "silence";
+    if (!Hears(socket)) return "silence";
     const ssize_t size = read(socket, answer.data(), answer.size());
     answer.resize(size > 0 ? static_cast<size_t>(size) : 0);
     return answer.substr(0, answer.find('\r'));
@@ -48,16 +67,31 @@ class MonitoringTest : public testing::Test {
 
   engine::StoreFixture store;
   obs::Metrics metrics;
-  const std::unique_ptr<Monitoring> monitoring = *Monitoring::Start({}, *store, metrics);
+  const std::unique_ptr<Monitoring> monitoring =
+      *Monitoring::Start({"http://127.0.0.1:0"}, *store, metrics);
+  bool by_url = false;  // or adopted
   std::vector<int> sockets;
 };
 
-TEST_F(MonitoringTest, ConnectionsBeyondItsNumberAreClosedAndItAnswersWhenTheyAreGone) {
+// Whether he is silent or says a byte now and then; he would be closed after ten seconds of
+// silence.
+TEST_F(MonitoringTest, WhoHoldsAConnectionLongestGivesWayToWhoComes) {
+  for (const bool way : {false, true}) {
+    by_url = way;
+    for (size_t i = 0; i < 64; ++i) Connect("GET /health HTTP/1.1\r\nX: ");
+    EXPECT_EQ(Ask(), "HTTP/1.1 200 OK") << way;
+    const size_t first = sockets.size() - 65;
+    for (size_t i = 0; i < 200; ++i) {
+      Connect("GET /health HTTP/1.1\r\nX: ");
+      ASSERT_TRUE(Hears(sockets[first + i])) << way << " " << i;
+    }
+    EXPECT_EQ(Ask(), "HTTP/1.1 200 OK") << way;
+  }
+}
+
+TEST_F(MonitoringTest, ItAnswersWhereMoreHaveComeAtOnceThanItTakes) {
   EXPECT_EQ(Ask(), "HTTP/1.1 200 OK");
   for (int i = 0; i < 300; ++i) Connect("GET /hea");
-  EXPECT_EQ(Ask(), "");
-  for (const int socket : sockets) close(socket);
-  sockets.clear();
   std::string answer;
   for (int i = 0; i < 200 && answer.empty(); ++i) {
     answer = Ask();
