@@ -113,17 +113,18 @@ void Connection::CheckDeadline(MonotonicTime now) {
       protocol_->OnDeadline(now);
       return Flush(now);
     }
-    if (now < deadline_) return;
+  }
+  if (now < deadline_) return;
+  if (state_ == State::kHandshake) {
+    NoteFailedHandshake(2, "timeout");
+  } else if (!unsent_.empty()) {
     if (TookEnough()) {
       taken_ = 0;
       deadline_ = now + options_.write_timeout;
       return;
     }
     ++counts_.write_timeouts;
-    return Close();
   }
-  if (now < deadline_) return;
-  if (state_ == State::kHandshake) NoteFailedHandshake(2, "timeout");
   Close();
 }
 
@@ -186,8 +187,8 @@ void Connection::OnReadable() {
     end_received_ = true;
     if (state_ == State::kOpen) {
       protocol_->ReceiveEnd(now);
-    } else {
-      if (state_ == State::kHandshake) NoteFailedHandshake(4, "EOF");
+    } else if (state_ == State::kHandshake) {
+      NoteFailedHandshake(4, "EOF");
       Close();
     }
   }
@@ -343,7 +344,7 @@ void Connection::Send(MonotonicTime now) {
   if (sent < records.size()) {
     unsent_ = records.substr(sent);
     unsent_from_ = taken_ = 0;
-    if (state_ == State::kOpen) deadline_ = now + options_.write_timeout;
+    if (state_ != State::kHandshake) deadline_ = now + options_.write_timeout;
   }
   records.clear();
 }

@@ -617,6 +617,39 @@ TEST_F(ServerTest, SaysGoodbyeAfterTheLastByte) {
   EXPECT_EQ(SSL_get_error(client.ssl(), n), SSL_ERROR_ZERO_RETURN);
 }
 
+// In these a turn makes the whole answer, and the socket doesn't take it.
+TEST_F(ServerTest, TheLastAnswerGoesOutWholeToAClientThatHasClosedItsSide) {
+  options_.connection.turn_bytes = 32 << 20;
+  Start();
+  TlsClient client(port_, {.receive_buffer = 8 << 10});
+  client.Write("big 16000000\nbye\n");
+  shutdown(client.fd(), SHUT_WR);
+  EXPECT_EQ(client.Read(16'000'000).size(), 16'000'000u);
+  EXPECT_TRUE(client.ReadEnd());
+}
+
+TEST_F(ServerTest, TheLastAnswerMayBeReadForAsLongAsOthers) {
+  options_.connection.turn_bytes = 32 << 20;
+  options_.connection.linger_timeout = milliseconds(1);
+  Start();
+  TlsClient client(port_, {.receive_buffer = 8 << 10});
+  client.Write("big 16000000\nbye\n");
+  // Some ticks, at which nothing may happen.
+  std::this_thread::sleep_for(milliseconds(100));
+  EXPECT_EQ(client.Read(16'000'000).size(), 16'000'000u);
+  EXPECT_TRUE(client.ReadEnd());
+}
+
+TEST_F(ServerTest, GivesUpAClientThatDoesNotReadItsLastAnswer) {
+  options_.connection.turn_bytes = 32 << 20;
+  options_.connection.write_timeout = milliseconds(100);
+  Start();
+  TlsClient slow(port_, {.receive_buffer = 8 << 10});
+  slow.Write("big 16000000\nbye\n");
+  WaitForMetric("strata_connections_rejected_total{reason=\"write_timeout\"}", 1);
+  WaitForMetric("strata_connections{protocol=\"http/1.1\"}", 0);
+}
+
 TEST_F(ServerTest, KeepsAReserveForThePrivileged) {
   const PemPair proxy = NewPair("front-proxy");
   options_.max_connections = 2;
