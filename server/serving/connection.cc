@@ -68,6 +68,7 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
     return session_->Produce(buffer, now);
   }
   bool wants_input() const override { return session_->wants_input(); }
+  bool wants_turn() const override { return session_->wants_turn(); }
   bool finished() const override { return session_->finished(); }
   void StartDrain(MonotonicTime now) override { session_->StartDrain(now); }
   MonotonicTime next_deadline() const override { return session_->next_deadline(); }

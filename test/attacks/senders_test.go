@@ -168,3 +168,56 @@ func TestBodiesOfStrangersAreNotHeld(t *testing.T) {
 		t.Errorf("%.0f bytes are held", held)
 	}
 }
+
+// Each gets all its answers, and nobody else waits until it has.
+func TestThousandsOfRequestsAtOnceTakeTurnsWithOthers(t *testing.T) {
+	const each, streams = 4_000, 900
+	s := start(t, "--io-threads=1")
+	s.attend(t, 64<<20)
+	pipelined := strings.Repeat("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", each)
+	var clients sync.WaitGroup
+	for i := 0; i < 10; i++ {
+		connection := s.dial(t, "http/1.1")
+		clients.Add(2)
+		go func() {
+			defer clients.Done()
+			_, _ = io.WriteString(connection, pipelined)
+		}()
+		go func() {
+			defer clients.Done()
+			answers := bufio.NewReader(connection)
+			for n := 0; n < each; n++ {
+				response, err := http.ReadResponse(answers, nil)
+				if err != nil {
+					t.Errorf("after %d answers: %v", n, err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, response.Body)
+				if response.StatusCode != 200 {
+					t.Errorf("%d", response.StatusCode)
+				}
+			}
+		}()
+	}
+	var connections []*h2
+	for i := 0; i < 10; i++ {
+		c := s.connect(t)
+		for n := 0; n < streams; n++ {
+			c.ask("/readyz", adminToken) // strangers have to connect anew
+		}
+		c.listen()
+		c.flush()
+		connections = append(connections, c)
+	}
+	for _, c := range connections {
+		c.await("all answers", func() bool { return len(c.status) == streams })
+		c.mu.Lock()
+		for id, status := range c.status {
+			if status != "200" {
+				t.Errorf("stream %d: %s", id, status)
+			}
+		}
+		c.mu.Unlock()
+	}
+	clients.Wait()
+}

@@ -10,6 +10,7 @@
 #include "lib/transport/http/header_names.h"
 #include "lib/transport/http/http1_output.h"
 #include "lib/transport/http/http1_parser.h"
+#include "lib/transport/http/kept_input.h"
 #include "lib/transport/http/response_head.h"
 #include "lib/transport/http/session.h"
 
@@ -32,13 +33,10 @@ class Http1Session final : public Session {
 
   void Receive(std::string_view bytes, MonotonicTime now) override {
     if (!reading_) return;
-    if (input_.empty()) {
-      bytes.remove_prefix(Consume(bytes, now));
-      if (reading_) input_ = bytes;
-    } else {
-      input_.append(bytes);
-      ConsumeInput(now);
-    }
+    bytes = input_.Join(bytes);
+    bytes.remove_prefix(Consume(bytes, now));
+    if (reading_) input_.Keep(bytes);
+    left_ = !input_.empty() && !may_take();
     if (!CountHeld()) RefuseForRoom();
   }
 
@@ -106,10 +104,8 @@ class Http1Session final : public Session {
     return filled;
   }
 
-  bool wants_input() const override {
-    return reading_ && slots_.size() < options_.max_pipelined &&
-           held_bytes_ < options_.max_held_bytes;
-  }
+  bool wants_input() const override { return may_take() && !left_; }
+  bool wants_turn() const override { return may_take() && left_; }
   bool finished() const override { return closing_ && !output_.pending(); }
 
   void StartDrain(MonotonicTime) override {
@@ -190,9 +186,15 @@ class Http1Session final : public Session {
   // Some of a request's head has come.
   bool in_head() const { return parser_ && parser_->state() == Http1Parser::State::kHead; }
 
+  // One more request.
+  bool may_take() const {
+    return reading_ && slots_.size() < options_.max_pipelined &&
+           held_bytes_ < options_.max_held_bytes;
+  }
+
   void StopReading() {
-    reading_ = false;
-    input_ = {};
+    reading_ = left_ = false;
+    input_.Drop();
   }
 
   // Counts what is held now with what all sessions hold; false, and nothing more is counted, if it
@@ -206,17 +208,11 @@ class Http1Session final : public Session {
     if (reason_.empty()) reason_ = reason;
   }
 
-  void ConsumeInput(MonotonicTime now) {
-    // Parsing calls the listener, which may answer, but nothing that comes back here.
-    std::string input = std::exchange(input_, {});
-    input.erase(0, Consume(input, now));
-    if (reading_) input_ = std::move(input);
-  }
-
-  // Parses as far as it gets; returns how many bytes are done with.
+  // Parses as far as it gets; returns how many bytes are done with. They may be gone once it has
+  // stopped reading. It calls the listener, which may answer, but nothing that comes back here.
   size_t Consume(std::string_view bytes, MonotonicTime now) {
     size_t used = 0;
-    while (wants_input() && used < bytes.size()) {
+    while (may_take() && used < bytes.size()) {
       if (!parser_)
         parser_.emplace(
             Http1Parser::Limits{options_.max_header_bytes, options_.max_dropped_body_bytes});
@@ -339,7 +335,7 @@ class Http1Session final : public Session {
         slot.answer->flow != nullptr && slot.version == Version::kHttp10;
     const bool keep_alive = slot.keep_alive && !slot.answer->close_connection &&
                             !ends_with_connection &&
-                            !(draining_ && slots_.size() == 1 && !in_head());
+                            !(draining_ && slots_.size() == 1 && !in_head() && !left_);
     output_.Begin(slot.id, *std::move(slot.answer), slot.version, slot.is_head,
                   keep_alive ? Http1Output::Then::kKeptAlive : Http1Output::Then::kCloses, now);
     if (output_.flows()) {
@@ -349,11 +345,7 @@ class Http1Session final : public Session {
     }
     slots_.pop_front();
     phase_start_ = parser_ ? phase_start_ : now;
-    if (!keep_alive) {
-      Finish({});
-    } else if (!input_.empty()) {
-      ConsumeInput(now);
-    }
+    if (!keep_alive) Finish({});
     CountHeld();
     return true;
   }
@@ -369,8 +361,8 @@ class Http1Session final : public Session {
   const std::shared_ptr<const Peer> peer_;
   SessionListener& listener_;
 
-  std::string
-      input_;  // received and not parsed: a part of a head, or requests beyond max_pipelined
+  KeptInput input_;    // not parsed: a part of a head, or requests for which a bound left no place
+  bool left_ = false;  // the latter
   std::optional<Http1Parser> parser_;
   std::deque<Slot> slots_;
   StreamId next_id_ = 1;

@@ -539,6 +539,25 @@ TEST_F(Http1SessionTest, AnswersInTheOrderAskedAndBoundsHowManyItTakes) {
   EXPECT_EQ(session_->in_progress(), 0u);
 }
 
+TEST_F(Http1SessionTest, TakesNoMoreInATurnThanItMayAnswerAtATime) {
+  std::string in, all, expected, buffer(16 << 10, '\0');
+  for (int i = 0; i < 40; ++i) in += "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+  for (int i = 1; i < 40; ++i) expected += Ok("GET /a");
+  expected += Ok("GET /a", "Connection: close\r\n");
+  Receive(in);
+  session_->StartDrain(clock_.Now());
+  for (const size_t requests : {16u, 32u, 40u}) {
+    EXPECT_EQ(recorder_.requests.size(), requests);
+    EXPECT_FALSE(session_->wants_turn()) << "before what it has is answered";
+    all.append(buffer, 0, session_->Produce(buffer, clock_.Now()));
+    EXPECT_EQ(session_->wants_turn(), requests < 40);
+    EXPECT_FALSE(session_->wants_input());
+    EXPECT_EQ(held_.used() > 0, requests < 40) << "what waits is counted";
+    if (session_->wants_turn()) Receive({});
+  }
+  EXPECT_EQ(all, expected);
+}
+
 TEST_F(Http1SessionTest, RefusesAHeaderOverTheLimit) {
   options_.max_header_bytes = 1000;
   const std::string large =

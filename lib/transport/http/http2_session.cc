@@ -17,12 +17,6 @@ using base::MonotonicTime;
 // after the other.
 constexpr size_t kInterleavedBody = 64 << 10;
 
-// Until it grows, a request's table.
-constexpr size_t kReservedHeaders = 12;
-// What a stream takes beside its headers' text, until its answer has been read: ours and nghttp2's
-// record of it (0.6 and 0.3 KB), that table (0.75), and what waits of its answer's head.
-constexpr size_t kStreamBytes = 2 << 10;
-
 template <size_t N>
 std::string_view View(const std::array<char, N>& text, size_t size = N) {
   return {text.data(), size};
@@ -60,34 +54,13 @@ Http2Session::~Http2Session() {
   nghttp2_session_del(session_);
 }
 
-void Http2Session::Receive(std::string_view bytes, MonotonicTime now) {
-  if (ended_) return;
-  now_ = now;
-  if (!meter_.Pass(bytes, now)) {
-    return End(meter_.error(), meter_.reason());
-  }
-  const ssize_t n = nghttp2_session_mem_recv(
-      session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-  // A header block whose rest may not come for a while.
-  if (receiving_ != nullptr && !HoldHeaders(*receiving_)) {
-    Reset(*std::exchange(receiving_, nullptr), NGHTTP2_REFUSED_STREAM);
-  }
-  if (n >= 0 || ended_) return;
-  if (n == NGHTTP2_ERR_FLOODED) return End(NGHTTP2_ENHANCE_YOUR_CALM, "frame_flood");
-  End(NGHTTP2_PROTOCOL_ERROR, "malformed");
-}
-
-void Http2Session::ReceiveEnd(MonotonicTime) {
-  ended_ = true;
-  broken_ = true;
-}
-
 Http2Session::Stream* Http2Session::Find(int32_t id) {
   const auto it = streams_.find(id);
   return it == streams_.end() ? nullptr : it->second.get();
 }
 
 Http2Session::Stream* Http2Session::Open(int32_t id) {
+  ++requests_in_turn_;
   // Streams that the client has reset count for as long as their handlers run.
   if (streams_.size() >= options_.max_concurrent_streams ||
       held_.bytes() >= options_.max_held_bytes || !held_.Set(held_.bytes() + kStreamBytes)) {
@@ -147,20 +120,6 @@ void Http2Session::EndHeaders(Stream& stream, bool end_stream) {
     return Submit(stream, std::move(response));
   }
   Dispatch(stream);
-}
-
-// Counts what has come of its headers; false if all sessions together hold too much.
-bool Http2Session::HoldHeaders(Stream& stream) {
-  const size_t headers = stream.request.headers.size();
-  return Hold(stream,
-              kStreamBytes + std::min(stream.header_bytes, options_.max_header_bytes) +
-                  (headers > kReservedHeaders ? TableBytes(headers - kReservedHeaders) : 0));
-}
-
-bool Http2Session::Hold(Stream& stream, size_t bytes) {
-  if (!held_.Set(held_.bytes() - stream.held_bytes + bytes)) return false;
-  stream.held_bytes = bytes;
-  return true;
 }
 
 void Http2Session::Dispatch(Stream& stream) {
@@ -272,7 +231,7 @@ void Http2Session::Cut(StreamId id, MonotonicTime now) {
 void Http2Session::Reset(Stream& stream, uint32_t error) {
   stream.phase = Phase::kResponse;
   stream.request = {};
-  Hold(stream, kStreamBytes);
+  Hold(stream.held_bytes, kStreamBytes);
   // The body goes now, for the reset itself may have to wait for the socket.
   if (pending_body_ != nullptr && pending_body_ == stream.response.body) {
     pending_head_.append(std::exchange(pending_body_rest_, {}));
@@ -300,7 +259,7 @@ void Http2Session::Closed(int32_t id) {
 }
 
 void Http2Session::Release(Stream& stream) {
-  Hold(stream, 0);
+  Hold(stream.held_bytes, 0);
   // Whoever hears of its end finds the streams in order.
   const std::unique_ptr<Body> flow = std::move(stream.response.flow);
   streams_.erase(stream.id);

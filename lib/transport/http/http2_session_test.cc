@@ -736,6 +736,32 @@ TEST_F(Http2SessionTest, RefusesWhatAllConnectionsTogetherHaveNoRoomFor) {
   EXPECT_EQ(held_.used(), held_.limit() - 6'854);
 }
 
+TEST_F(Http2SessionTest, TakesSoManyRequestsInATurn) {
+  recorder_.hold = true;
+  std::string in = Start();
+  for (uint32_t stream = 1; stream < 200; stream += 2) in += Headers(stream, Get());
+  session_->Receive(in, clock_.Now());
+  size_t turns = 1;
+  for (size_t before = 0; session_->wants_turn(); ++turns) {
+    EXPECT_GE(recorder_.requests.size(), before + 32);
+    EXPECT_LT(recorder_.requests.size(), before + 48);
+    EXPECT_FALSE(session_->wants_input());
+    before = recorder_.requests.size();
+    EXPECT_GT(held_.used(), before * (2 << 10) + 50 * (100 - before)) << "what waits is counted";
+    session_->Receive({}, clock_.Now());
+  }
+  EXPECT_EQ(turns, 3u);
+  EXPECT_EQ(recorder_.requests.size(), 100u);
+  EXPECT_TRUE(session_->wants_input());
+  // What there is no room for doesn't wait.
+  ASSERT_TRUE(held_.Take(held_.limit() - held_.used()));
+  in.clear();
+  for (uint32_t stream = 201; stream < 400; stream += 2) in += Headers(stream, Get());
+  session_->Receive(in, clock_.Now());
+  EXPECT_FALSE(session_->wants_turn());
+  EXPECT_EQ(recorder_.requests.size(), 100u);
+}
+
 TEST_F(Http2SessionTest, OthersTakeNoRoomFromTheFirstBytesOfAConnection) {
   const size_t others = held_.limit();
   ASSERT_TRUE(held_.Take(others));
@@ -1022,6 +1048,17 @@ TEST_F(Http2SessionTest, DrainsInTwoStepsWithoutLosingARequest) {
   EXPECT_EQ(Answer(1), "HEADERS 1, DATA 1.  ");
   EXPECT_FALSE(session_->finished());
   EXPECT_EQ(Answer(3), "HEADERS 3, DATA 3.  ");
+  EXPECT_TRUE(session_->finished());
+}
+
+TEST_F(Http2SessionTest, DrainsAfterWhatHasComeAndWaitsForItsTurn) {
+  std::string in = Start(), buffer(64 << 10, '\0');
+  for (uint32_t stream = 1; stream < 200; stream += 2) in += Headers(stream, Get());
+  session_->Receive(in, clock_.Now());
+  session_->StartDrain(clock_.Now());
+  EXPECT_GT(session_->Produce(buffer, clock_.Now()), 0u);
+  EXPECT_THAT(Pass(seconds(1)), ::testing::HasSubstr("GOAWAY 199 0"));
+  EXPECT_EQ(recorder_.requests.size(), 100u);
   EXPECT_TRUE(session_->finished());
 }
 

@@ -56,7 +56,8 @@ MonotonicTime Http2Session::next_deadline() const {
 void Http2Session::OnDeadline(MonotonicTime now) {
   now_ = now;
   if (now < next_deadline()) return;
-  if (now >= confirm_drain_at_) ConfirmDrain();
+  // What has come already is still served.
+  if (now >= confirm_drain_at_ && input_.empty()) ConfirmDrain();
   if (streams_.empty()) {
     if (now >= idle_since_ + (greeted_ ? options_.idle_timeout : options_.header_timeout)) {
       End(NGHTTP2_NO_ERROR, greeted_ ? "idle" : "header_timeout");

@@ -139,6 +139,9 @@ class Session {
   virtual size_t Produce(std::span<char> buffer, base::MonotonicTime now) = 0;
   // Whether Receive would get further. False holds the peer back through TCP.
   virtual bool wants_input() const = 0;
+  // What was received is too much for one turn of the thread, or waited for answers to go out:
+  // Receive, of nothing, goes on with it.
+  virtual bool wants_turn() const = 0;
   // True once nothing will come any more: send what was produced, then close.
   virtual bool finished() const = 0;
 

@@ -78,11 +78,14 @@ class Recorder final : public SessionListener {
   base::MonotonicTime now{};
 };
 
-// Everything the session has to send, taken in pieces of at most `piece` bytes.
+// Everything the session has to send, in all the turns that it wants, taken in pieces of at most
+// `piece` bytes.
 inline std::string Drain(Session& session, base::MonotonicTime now, size_t piece = 16 << 10) {
   std::string out, buffer(piece, '\0');
-  while (const size_t n = session.Produce(buffer, now)) out.append(buffer, 0, n);
-  return out;
+  for (;; session.Receive({}, now)) {
+    while (const size_t n = session.Produce(buffer, now)) out.append(buffer, 0, n);
+    if (!session.wants_turn()) return out;
+  }
 }
 
 // Feeds `bytes` in pieces, as far as the session takes them, and returns what it sends meanwhile.

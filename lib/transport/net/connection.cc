@@ -131,9 +131,7 @@ void Connection::CheckDeadline(MonotonicTime now) {
 // One wait each for readable and writable, whenever there is use for it.
 void Connection::Arm() {
   if (state_ == State::kClosed) return;
-  // What waits is a turn's at most, unless TLS itself has answered what was read meanwhile.
-  const bool wants_input = state_ != State::kOpen ||
-                           (protocol_->wants_input() && unsent_.size() <= 2 * options_.turn_bytes);
+  const bool wants_input = state_ != State::kOpen || (protocol_->wants_input() && MayTakeIn());
   if (wants_input && !end_received_ && !waits_readable_) {
     waits_readable_ = true;
     ++operations_;
@@ -289,8 +287,14 @@ void Connection::Flush(MonotonicTime now) {
     shutdown(socket_.native_handle(), SHUT_WR);
     if (end_received_) return Close();
   }
-  if (more && unsent_.empty()) Yield();
+  const bool left = state_ == State::kOpen && protocol_->wants_turn() && MayTakeIn();
+  if (left || (more && unsent_.empty())) Yield();
   Arm();
+}
+
+// What waits is a turn's at most, unless TLS itself has answered what was read meanwhile.
+bool Connection::MayTakeIn() const {
+  return unsent_.size() <= 2 * options_.turn_bytes;
 }
 
 // Fills the thread's records; true if there may be more than fit.
@@ -307,7 +311,7 @@ bool Connection::Produce(MonotonicTime now) {
   return true;
 }
 
-// The rest is sent after other connections had their turn.
+// The rest is taken in, and sent, after other connections had their turn.
 void Connection::Yield() {
   if (yielded_) return;
   yielded_ = true;
@@ -319,7 +323,10 @@ void Connection::Yield() {
     if (state_ == State::kClosed) {
       if (dead()) thread_.NoteDead(*this);
     } else {
-      Flush(thread_.now());
+      const MonotonicTime now = thread_.now();
+      in_turn_ = true;
+      if (state_ == State::kOpen && protocol_->wants_turn()) protocol_->Receive({}, now);
+      Flush(now);
     }
     thread.EndTurn();
   });

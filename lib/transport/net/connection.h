@@ -53,6 +53,7 @@ class Connection final : private Channel {
   void Open(base::MonotonicTime now);
   bool Produce(base::MonotonicTime now);
   void Send(base::MonotonicTime now);
+  bool MayTakeIn() const;
   void Yield();
   void Arm();
   void LookForPeer(base::MonotonicTime now);
@@ -80,7 +81,7 @@ class Connection final : private Channel {
   bool end_received_ = false;
   bool in_turn_ = false;  // its own turn ends with a flush
   bool flush_queued_ = false;
-  bool yielded_ = false;  // has more to send, after the others
+  bool yielded_ = false;  // has more to take in or to send, after the others
   bool draining_ = false;
   bool probed_ = false;  // since the peer has closed its side
   int idle_ticks_ = 0;

@@ -28,6 +28,7 @@ class GuardedProtocol final : public Protocol {
     return length;
   }
   bool wants_input() const override { return inner_ != nullptr && inner_->wants_input(); }
+  bool wants_turn() const override { return inner_ != nullptr && inner_->wants_turn(); }
   bool finished() const override { return inner_ == nullptr || inner_->finished(); }
   void StartDrain(MonotonicTime now) override {
     Call([&] { inner_->StartDrain(now); });

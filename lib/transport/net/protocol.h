@@ -27,6 +27,9 @@ class Protocol {
   virtual size_t Produce(std::span<char> buffer, base::MonotonicTime now) = 0;
   // False stops reading until the connection is flushed again.
   virtual bool wants_input() const = 0;
+  // What was received is too much for one turn: Receive, of nothing, goes on with it when others
+  // have had theirs.
+  virtual bool wants_turn() const = 0;
   // True once all is said: what was produced is sent, then the connection closes.
   virtual bool finished() const = 0;
   virtual void StartDrain(base::MonotonicTime now) = 0;

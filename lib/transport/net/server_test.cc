@@ -23,9 +23,9 @@ using std::chrono::seconds;
 using ::testing::HasSubstr;
 using testing_support::TlsClient;
 
-// Answers each line: "who", "big N", "hold" (until released, or drained), "bye",
-// "idle" (from then on, and long since); throws at "fault", and when it has to send what follows
-// "faulty"; echoes any other.
+// Answers each line: "who", "big N", "hold" (until released, or drained), "turns" (held, and wants
+// turns, of which it tells the third), "bye", "idle" (from then on, and long since); throws at
+// "fault", and when it has to send what follows "faulty"; echoes any other.
 class LineProtocol final : public Protocol {
  public:
   // `looks` counts how often somebody wants to know whether one is idle, `made` bytes that were
@@ -39,6 +39,7 @@ class LineProtocol final : public Protocol {
         on_hold_(std::move(on_hold)) {}
 
   void Receive(std::string_view bytes, base::MonotonicTime) override {
+    if (bytes.empty() && ++turns_ == 3) out_ += "three turns\n";
     in_ += bytes;
     for (size_t end; (end = in_.find('\n')) != std::string::npos; in_.erase(0, end + 1))
       Line(in_.substr(0, end));
@@ -53,6 +54,7 @@ class LineProtocol final : public Protocol {
     return n;
   }
   bool wants_input() const override { return true; }
+  bool wants_turn() const override { return wants_turns_ && held_; }
   bool finished() const override { return finished_ && sent_ == out_.size(); }
   void StartDrain(base::MonotonicTime) override {
     drained_ = true;
@@ -87,8 +89,9 @@ class LineProtocol final : public Protocol {
       std::string text = "abcdefghijklmnopqrstuvwxyz";
       while (text.size() < size) text += text;
       out_.append(text, 0, size);
-    } else if (line == "hold") {
+    } else if (line == "hold" || line == "turns") {
       held_ = true;
+      wants_turns_ = line == "turns";
       on_hold_(this);
     } else if (line == "fault") {
       throw std::out_of_range("while receiving");
@@ -109,7 +112,8 @@ class LineProtocol final : public Protocol {
   const std::function<void(LineProtocol*)> on_hold_;
   std::string in_, out_;
   size_t sent_ = 0;
-  bool held_ = false, drained_ = false, finished_ = false, idle_ = false;
+  int turns_ = 0;
+  bool held_ = false, wants_turns_ = false, drained_ = false, finished_ = false, idle_ = false;
 };
 
 class ServerTest : public ::testing::Test {
@@ -648,6 +652,19 @@ TEST_F(ServerTest, GivesUpAClientThatDoesNotReadItsLastAnswer) {
   slow.Write("big 16000000\nbye\n");
   WaitForMetric("strata_connections_rejected_total{reason=\"write_timeout\"}", 1);
   WaitForMetric("strata_connections{protocol=\"http/1.1\"}", 0);
+}
+
+TEST_F(ServerTest, WhatIsTooMuchForATurnWaitsForOthers) {
+  options_.io_threads = 1;
+  Start();
+  TlsClient busy(port_);
+  busy.Write("turns\n");
+  WaitForHeld(1);
+  TlsClient bystander(port_);
+  EXPECT_EQ(Ask(bystander, "hello"), "hello\n");
+  EXPECT_EQ(busy.ReadUntil("\n"), "three turns\n");
+  ReleaseAll();
+  EXPECT_EQ(busy.ReadUntil("\n"), "released\n");
 }
 
 TEST_F(ServerTest, KeepsAReserveForThePrivileged) {
