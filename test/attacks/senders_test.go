@@ -84,6 +84,37 @@ func drip(c net.Conn, drop string) bool {
 	}
 }
 
+// What there is of a field is kept until the field ends: of heads, of trailers, also behind a chunked body.
+func TestFieldsThatDoNotEndAreHeldWithinTheirBound(t *testing.T) {
+	const bound, each = 4 << 20, 30
+	s := start(t, fmt.Sprintf("--max-held-request-bytes=%d", bound))
+	s.attend(t, 32<<20)
+	// HPACK: a literal, whose name has 60,000 bytes.
+	field := append([]byte{0x00, 0xff, 0xe1, 0xd3, 0x03}, make([]byte, 48<<10)...)
+	for i := 0; i < each; i++ {
+		fmt.Fprintf(s.dial(t, "http/1.1"), "POST /readyz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\na: %s",
+			strings.Repeat("a", 48<<10))
+		for _, trailers := range []bool{false, true} {
+			c := s.connect(t)
+			if trailers {
+				c.begin("/readyz", "")
+			}
+			kind := http2.FrameHeaders
+			for rest := field; len(rest) > 0; kind = http2.FrameContinuation {
+				n := min(len(rest), 16<<10)
+				c.raw(kind, 0, 1, rest[:n])
+				rest = rest[n:]
+			}
+			c.flush()
+		}
+	}
+	s.awaitMetric(t, `strata_http_connection_closes_total{reason="header_flood"}`, func(ended float64) bool { return ended >= each/2 })
+	// The first bytes of each connection are let in.
+	if held := s.metric(t, "strata_http_held_request_bytes"); held < bound/2 || held > bound+3*each*(4<<10) {
+		t.Errorf("%v bytes are held", held)
+	}
+}
+
 // An answer comes at a request's head: nobody waits for a body. What comes of it is dropped, as much as is worth it for
 // the next request; how long that may take, a minute, Http1SessionTest shows.
 func TestSlowBodiesHoldNothing(t *testing.T) {

@@ -95,7 +95,9 @@ size_t ChunkedBody::Next(std::string_view bytes, std::string_view& content) {
     line_ += bytes.substr(0, length);
     if (feed != std::string_view::npos) {
       TakeLine(line_);
+      // With its memory, which may have been a trailer's.
       line_.clear();
+      line_.shrink_to_fit();
     }
   }
   return length;

@@ -21,6 +21,8 @@ class ChunkedBody {
   // left in `content`. May not be called when the body is done or refused.
   size_t Next(std::string_view bytes, std::string_view& content);
 
+  // Bytes that it keeps, of a line that hasn't come whole.
+  size_t held_bytes() const { return line_.size(); }
   bool done() const { return state_ == State::kDone; }
   // A status of HTTP if the body isn't one, and what was wrong; zero otherwise.
   int refusal() const { return refusal_; }

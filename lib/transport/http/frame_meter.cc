@@ -22,6 +22,8 @@ bool FrameMeter::Pass(std::string_view bytes, base::MonotonicTime now) {
       const size_t n = std::min<size_t>(skip_, bytes.size());
       skip_ -= static_cast<uint32_t>(n);
       bytes.remove_prefix(n);
+      if (block_) block_->bytes += n;
+      if (skip_ == 0) EndFrame();
       continue;
     }
     const size_t n =
@@ -32,8 +34,13 @@ bool FrameMeter::Pass(std::string_view bytes, base::MonotonicTime now) {
     if (header_bytes_ < static_cast<int>(sizeof header_)) return true;
     header_bytes_ = 0;
     if (!PassFrame(now)) return false;
+    if (skip_ == 0) EndFrame();
   }
   return true;
+}
+
+void FrameMeter::EndFrame() {
+  if (block_ && block_->in_last_frame) block_.reset();
 }
 
 bool FrameMeter::PassFrame(base::MonotonicTime now) {
@@ -46,6 +53,7 @@ bool FrameMeter::PassFrame(base::MonotonicTime now) {
       0x7fffffff;
   skip_ = length;
   const bool ends_stream = (flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  const bool ends_block = (flags & NGHTTP2_FLAG_END_HEADERS) != 0;
   const auto take = [&](TokenBucket& bucket, uint32_t tokens, std::string_view reason) {
     return bucket.Take(tokens, now) || Refuse(reason, NGHTTP2_ENHANCE_YOUR_CALM);
   };
@@ -61,6 +69,7 @@ bool FrameMeter::PassFrame(base::MonotonicTime now) {
     }
     case NGHTTP2_HEADERS:
       continuations_ = 0;
+      block_ = {now, ends_block};
       if (stream > highest_stream_) {
         highest_stream_ = stream;
         if (ends_stream) return true;
@@ -73,6 +82,7 @@ bool FrameMeter::PassFrame(base::MonotonicTime now) {
       if (ends_stream) open_streams_.erase(stream);
       return idle(1);
     case NGHTTP2_CONTINUATION:
+      if (block_) block_->in_last_frame = ends_block;
       if (++continuations_ > kMaxContinuations)
         return Refuse("header_flood", NGHTTP2_ENHANCE_YOUR_CALM);
       return idle(1);

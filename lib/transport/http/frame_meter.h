@@ -8,6 +8,7 @@
 #include <absl/container/flat_hash_set.h>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "lib/base/clock.h"
@@ -25,6 +26,13 @@ class FrameMeter {
   // header block has too many CONTINUATION frames (VU#421644), or a frame may not be (RFC 9113
   // §5.1).
   bool Pass(std::string_view bytes, base::MonotonicTime now);
+  // A header block whose end hasn't come: how much of it has, as it is on the wire, and since when.
+  struct Block {
+    base::MonotonicTime since;
+    bool in_last_frame = false;
+    size_t bytes = 0;
+  };
+  const std::optional<Block>& block() const { return block_; }
   // Once Pass has returned false: "frame_flood", "reset_flood", "header_flood" or "malformed", and
   // the HTTP/2 error.
   std::string_view reason() const { return reason_; }
@@ -33,6 +41,7 @@ class FrameMeter {
  private:
   bool Refuse(std::string_view reason, uint32_t error);
   bool PassFrame(base::MonotonicTime now);
+  void EndFrame();
 
   TokenBucket& idle_frames_;
   TokenBucket& resets_;
@@ -45,6 +54,7 @@ class FrameMeter {
   int header_bytes_ = 0;
   uint32_t highest_stream_ = 0;
   int continuations_ = 0;  // of the header block that is being sent
+  std::optional<Block> block_;
   std::string_view reason_;
   uint32_t error_ = 0;
 };

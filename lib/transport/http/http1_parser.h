@@ -29,6 +29,8 @@ class Http1Parser {
   size_t Parse(std::string_view bytes);
 
   State state() const { return state_; }
+  // Bytes that it keeps, of a body's line that hasn't come whole.
+  size_t held_bytes() const { return chunked_ ? chunked_->held_bytes() : 0; }
   // Some of a request has been seen.
   bool started() const { return started_; }
 

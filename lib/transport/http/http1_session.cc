@@ -199,7 +199,9 @@ class Http1Session final : public Session {
 
   // Counts what is held now with what all sessions hold; false, and nothing more is counted, if it
   // doesn't fit.
-  bool CountHeld() { return held_.Set(held_bytes_ + input_.size()); }
+  bool CountHeld() {
+    return held_.Set(held_bytes_ + input_.size() + (parser_ ? parser_->held_bytes() : 0));
+  }
 
   // Nothing more is sent than what has been begun.
   void Finish(std::string_view reason) {
@@ -303,8 +305,11 @@ class Http1Session final : public Session {
   }
 
   void RefuseForRoom() {
-    if (parser_ && !in_head()) return LeaveBody({});
-    RefuseNext(NoRoom(), {});
+    if (parser_ && !in_head()) {
+      LeaveBody({});
+    } else {
+      RefuseNext(NoRoom(), {});
+    }
     CountHeld();
   }
 
@@ -369,7 +374,7 @@ class Http1Session final : public Session {
   size_t unanswered_ = 0;
   size_t held_bytes_ = 0;       // of requests without an answer on its way, and
   size_t flow_held_bytes_ = 0;  // of that whose answer's body flows
-  ByteShare held_;              // those and input_
+  ByteShare held_;              // those, input_, and what the parser keeps
   MonotonicTime phase_start_;   // of the head or the body that is being read, or of idleness
   bool reading_ = true;
   bool draining_ = false;

@@ -622,6 +622,27 @@ TEST_F(Http1SessionTest, RefusesWhatAllConnectionsTogetherHaveNoRoomFor) {
   EXPECT_EQ(held_.used(), 0u);
 }
 
+TEST_F(Http1SessionTest, CountsALineOfABodyThatHasNotComeWhole) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  Receive(head + "0\r\nA: " + std::string(20'000, 'a'));
+  EXPECT_EQ(Drain(), Ok("POST /"));
+  EXPECT_GE(held_.used(), 20'000u);
+  Receive("\r\n");
+  EXPECT_EQ(held_.used(), 0u) << "what it says is dropped";
+  Receive("B: " + std::string(20'000, 'b'));
+  EXPECT_GE(held_.used(), 20'000u);
+  Receive("\r\n\r\n");
+  EXPECT_EQ(held_.used(), 0u);
+  EXPECT_TRUE(session_->wants_input());
+
+  const size_t others = held_.limit();
+  ASSERT_TRUE(held_.Take(others));
+  Receive(head + "0\r\nA: " + std::string(20'000, 'a'));
+  EXPECT_EQ(Drain(), Ok("POST /", "Connection: close\r\n"));
+  EXPECT_TRUE(session_->finished()) << "there is no room for it";
+  EXPECT_EQ(held_.used(), others);
+}
+
 TEST_F(Http1SessionTest, CountsTheTableOfManySmallHeaders) {
   recorder_.hold = true;
   std::string head = "GET /a HTTP/1.1\r\nHost: x\r\n";

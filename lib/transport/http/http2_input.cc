@@ -15,6 +15,10 @@ using base::MonotonicTime;
 constexpr size_t kRequestsPerTurn = 32;
 // What nghttp2 gets at a time. Requests take at least 13 bytes.
 constexpr size_t kSlice = 512;
+// nghttp2 keeps a field until it is whole, and what is Huffman coded may take 8 bits for 5.
+constexpr size_t kBytesPerBlockByte = 2;
+// So much of a header block isn't counted: every connection takes more than that.
+constexpr size_t kFreeBlockBytes = 1 << 10;
 
 }  // namespace
 
@@ -26,7 +30,7 @@ void Http2Session::Receive(std::string_view bytes, MonotonicTime now) {
   while (!bytes.empty() && !ended_) {
     // What there is no room for is taken at once: its requests are refused, which is cheap.
     if (requests_in_turn_ >= kRequestsPerTurn &&
-        Hold(held_input_, std::max(bytes.size(), input_.size()))) {
+        Hold(held_input_, HeldOfBlock() + std::max(bytes.size(), input_.size()))) {
       break;
     }
     Take(bytes.substr(0, kSlice));
@@ -35,10 +39,7 @@ void Http2Session::Receive(std::string_view bytes, MonotonicTime now) {
   if (ended_) return input_.Drop();
   input_.Keep(bytes);
   if (input_.empty() && now >= confirm_drain_at_) ConfirmDrain();
-  Hold(held_input_, input_.size());
-  // A header block whose rest may not come for a while.
-  if (receiving_ != nullptr && !HoldHeaders(*receiving_))
-    Reset(*std::exchange(receiving_, nullptr), NGHTTP2_REFUSED_STREAM);
+  if (!HoldInput()) End(NGHTTP2_ENHANCE_YOUR_CALM, "header_flood");
 }
 
 void Http2Session::Take(std::string_view slice) {
@@ -48,6 +49,22 @@ void Http2Session::Take(std::string_view slice) {
   if (n >= 0 || ended_) return;
   if (n == NGHTTP2_ERR_FLOODED) return End(NGHTTP2_ENHANCE_YOUR_CALM, "frame_flood");
   End(NGHTTP2_PROTOCOL_ERROR, "malformed");
+}
+
+size_t Http2Session::HeldOfBlock() const {
+  const size_t bytes = meter_.block() ? meter_.block()->bytes : 0;
+  return kBytesPerBlockByte * (bytes - std::min(bytes, kFreeBlockBytes));
+}
+
+// Counts what waits for its turn, and what has come of a header block whose rest may not come for a
+// while. False if all sessions together hold too much even without its request: nghttp2 has to
+// read the block to its end, whoever it is for.
+bool Http2Session::HoldInput() {
+  const size_t bytes = HeldOfBlock() + input_.size();
+  const bool held = Hold(held_input_, bytes) && (receiving_ == nullptr || HoldHeaders(*receiving_));
+  if (held || receiving_ == nullptr) return held;
+  Reset(*std::exchange(receiving_, nullptr), NGHTTP2_REFUSED_STREAM);
+  return Hold(held_input_, bytes);
 }
 
 // Counts what has come of its headers; false if all sessions together hold too much.

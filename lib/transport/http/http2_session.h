@@ -90,6 +90,8 @@ class Http2Session final : public Session {
 
   // Of what was received (http2_input.cc).
   void Take(std::string_view slice);
+  size_t HeldOfBlock() const;
+  bool HoldInput();
   bool HoldHeaders(Stream& stream);
   bool Hold(size_t& held, size_t bytes);
 
@@ -99,6 +101,7 @@ class Http2Session final : public Session {
   void EndHeaders(Stream& stream, bool end_stream);
   void StartMeasuring(Stream& stream);
   bool TookEnough(const Stream& stream) const;
+  base::MonotonicTime block_deadline() const;
   void Dispatch(Stream& stream);
   void Submit(Stream& stream, Response response);
   void Reset(Stream& stream, uint32_t error);
@@ -120,7 +123,7 @@ class Http2Session final : public Session {
 
   KeptInput input_;              // for turns to come
   size_t requests_in_turn_ = 0;  // that have begun
-  size_t held_input_ = 0;        // counted in held_, of input_
+  size_t held_input_ = 0;        // counted in held_, of input_ and the block that is being read
 
   std::vector<nghttp2_nv> fields_;  // of the response that is being submitted
   absl::flat_hash_map<int32_t, std::unique_ptr<Stream>> streams_;

@@ -762,6 +762,72 @@ TEST_F(Http2SessionTest, TakesSoManyRequestsInATurn) {
   EXPECT_EQ(recorder_.requests.size(), 100u);
 }
 
+// HEADERS and CONTINUATION of a block that isn't over: the first `size` bytes of a field whose name
+// is longer.
+std::string FieldBegun(uint32_t stream, size_t size) {
+  std::string block("\0\xff\xe1\xd3\3", 5);  // a literal, of 60,000 bytes of Huffman code
+  block.resize(size, '\0');
+  std::string frames;
+  for (size_t at = 0; at < size; at += 16 << 10) {
+    const std::string part = block.substr(at, 16 << 10);
+    frames += at == 0 ? Frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, stream, part)
+                      : Frame(NGHTTP2_CONTINUATION, 0, stream, part);
+  }
+  return frames;
+}
+
+TEST_F(Http2SessionTest, CountsAFieldThatHasNotComeWholeAndWaitsForItAsForAnyHead) {
+  options_.max_concurrent_streams = 1;
+  recorder_.hold = true;
+  const struct {
+    std::string_view name;
+    std::string before;
+    uint32_t stream;
+  } cases[] = {
+      {"of a request", "", 1},
+      {"of trailers", Headers(1, Get("/a", "POST"), false), 1},
+      {"of a request that is refused", Headers(1, Get()), 3},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.name);
+    Restart();
+    Receive(Start() + c.before);
+    const size_t before = held_.used();
+    Receive(FieldBegun(c.stream, 50'000));
+    EXPECT_GE(held_.used(), before + 95'000) << "what it is decoded to";
+    EXPECT_EQ(Pass(seconds(31)), "");
+    EXPECT_THAT(Pass(seconds(1)), ::testing::HasSubstr("GOAWAY"));
+    EXPECT_EQ(session_->close_reason(), "header_timeout");
+    session_.reset();
+    EXPECT_EQ(held_.used(), 0u);
+  }
+}
+
+TEST_F(Http2SessionTest, CountsNothingOfABlockThatHasComeWhole) {
+  recorder_.hold = true;
+  const std::string field = Literal("a", std::string(100, 'x'));
+  std::string block = Get();
+  for (int i = 0; i < 20; ++i) block += field;
+  Receive(Start() + Frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, 1, block));
+  const size_t begun = held_.used();
+  Receive(Frame(NGHTTP2_CONTINUATION, NGHTTP2_FLAG_END_HEADERS, 1, field));
+  EXPECT_LT(held_.used(), begun);
+  EXPECT_EQ(recorder_.requests.size(), 1u);
+  // The next has a time of its own.
+  clock_.Advance(seconds(31));
+  Receive(Frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, 3, block));
+  EXPECT_EQ(Pass(seconds(31)), "");
+}
+
+TEST_F(Http2SessionTest, EndsTheConnectionWhereThereIsNoRoomForAFieldThatGoesOn) {
+  const size_t others = held_.limit();
+  ASSERT_TRUE(held_.Take(others));
+  EXPECT_THAT(Summary(Receive(Start() + FieldBegun(1, 50'000))), ::testing::HasSubstr("GOAWAY"));
+  EXPECT_EQ(session_->close_reason(), "header_flood");
+  session_.reset();
+  EXPECT_EQ(held_.used(), others);
+}
+
 TEST_F(Http2SessionTest, OthersTakeNoRoomFromTheFirstBytesOfAConnection) {
   const size_t others = held_.limit();
   ASSERT_TRUE(held_.Take(others));

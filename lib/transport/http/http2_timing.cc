@@ -45,12 +45,16 @@ std::optional<SlowestAnswer> Http2Session::Slowest(MonotonicTime now) const {
   return slowest;
 }
 
+MonotonicTime Http2Session::block_deadline() const {
+  return meter_.block() ? meter_.block()->since + options_.header_timeout : kNever;
+}
+
 MonotonicTime Http2Session::next_deadline() const {
   if (ended_) return kNever;
   const MonotonicTime next =
       streams_.empty() ? idle_since_ + (greeted_ ? options_.idle_timeout : options_.header_timeout)
                        : next_check_;
-  return std::min(next, confirm_drain_at_);
+  return std::min({next, confirm_drain_at_, block_deadline()});
 }
 
 void Http2Session::OnDeadline(MonotonicTime now) {
@@ -58,6 +62,8 @@ void Http2Session::OnDeadline(MonotonicTime now) {
   if (now < next_deadline()) return;
   // What has come already is still served.
   if (now >= confirm_drain_at_ && input_.empty()) ConfirmDrain();
+  // Nothing else of the connection can be read either: header blocks don't interleave.
+  if (now >= block_deadline()) return End(NGHTTP2_ENHANCE_YOUR_CALM, "header_timeout");
   if (streams_.empty()) {
     if (now >= idle_since_ + (greeted_ ? options_.idle_timeout : options_.header_timeout)) {
       End(NGHTTP2_NO_ERROR, greeted_ ? "idle" : "header_timeout");
@@ -69,12 +75,6 @@ void Http2Session::OnDeadline(MonotonicTime now) {
   for (const auto& [id, stream] : streams_) {
     if (stream->closed) continue;
     switch (stream->phase) {
-      case Phase::kHeaders:
-        // The rest of the connection can't be read either: header blocks don't interleave.
-        if (now >= stream->since + options_.header_timeout) {
-          return End(NGHTTP2_ENHANCE_YOUR_CALM, "header_timeout");
-        }
-        break;
       case Phase::kResponse:
         if (stream->waits_for_body || now < stream->since + options_.stall_timeout) break;
         if (TookEnough(*stream)) {
@@ -88,6 +88,7 @@ void Http2Session::OnDeadline(MonotonicTime now) {
         // RFC 9113 §8.1: the client need not send the rest.
         if (now >= stream->since + kPatienceWithBody) Reset(*stream, NGHTTP2_NO_ERROR);
         break;
+      case Phase::kHeaders:
       case Phase::kHandler:
         break;
     }

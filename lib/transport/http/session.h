@@ -41,8 +41,9 @@ struct SessionOptions {
   // All requests that aren't answered yet: their headers, and in HTTP/2 what a stream takes until
   // its answer is read. Over it new HTTP/2 requests are refused.
   size_t max_held_bytes = 16 << 20;
-  // The same of all connections together, and heads that haven't come whole: what doesn't fit is
-  // refused, in HTTP/2 by REFUSED_STREAM, in HTTP/1.1 by 429.
+  // The same of all connections together, and what hasn't come whole: heads, trailers, lines of
+  // chunked bodies. What doesn't fit is refused, in HTTP/2 by REFUSED_STREAM, in HTTP/1.1 by 429;
+  // where HTTP/2 has to read on all the same, the connection ends.
   size_t max_held_bytes_in_all = 128 << 20;
   // So many of each connection are let in all the same, and all of a privileged peer's: a probe's,
   // or a client's that reads discovery.
