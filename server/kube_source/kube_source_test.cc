@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <map>
 #include <optional>
 
@@ -202,6 +203,25 @@ TEST_F(KubeSourceTest, WhatIsForgottenIsListedAnewAndServedMeanwhile) {
   EXPECT_EQ(holder.have, (Have{{"t", 13}}));
   EXPECT_EQ(holder.revision, 31);
   EXPECT_EQ(For(30), StatusCode::kOk);
+}
+
+TEST_F(KubeSourceTest, WhoWaitsForAListIsAnsweredOnceItsWatchesAreOpen) {
+  auto watches = Begin();
+  watches.images.done(Response{410, ""});
+  while (!kube->tasks.empty()) kube->RunTask();
+  AnswerList("images", "20", {});
+  std::promise<StatusCode> end;
+  source.barrier().WaitFresh(
+      clock.Now() + std::chrono::hours(1),
+      [&](const base::StatusOr<Revision>& fresh) { end.set_value(fresh.status().code()); });
+  EXPECT_EQ(Fresh(), StatusCode::kDeadlineExceeded);
+  auto told = end.get_future();
+  AnswerList("imagestreams", "30", {});
+  EXPECT_EQ(told.wait_for(std::chrono::seconds(0)), std::future_status::timeout)
+      << "an image of revision 21 may be there since";
+  Take("images?watch=1").data("");
+  Take("imagestreams?watch=1").data("");
+  EXPECT_EQ(told.get(), StatusCode::kOk);
 }
 
 TEST_F(KubeSourceTest, AListThatBringsSomethingElseIsAnotherRevision) {

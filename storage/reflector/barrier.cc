@@ -183,7 +183,6 @@ void Barrier::Publish(base::Revision revision, base::Revision change, int64_t ke
     newest_change_ = after_list ? change : std::max(newest_change_, change);
     keys_ = keys;
     published = published_;
-    if (after_list) attached_ = true;
     if (options_.disorder.count() > 0) NotePassed(after_list);
     reached = TakeReached();
     if (after_list) {

@@ -121,15 +121,16 @@ class Barrier {
 
   // The reflector's thread tells how far the index is. `keys` is the number of keys in our range,
   // `change` the revision of the newest change. After a list the revision may be lower than before:
-  // who waits then asks the backend again. Of a source that has several watches, one may be ahead
+  // who waits then asks the backend again. A list alone attaches nothing: what changed while it was
+  // made, only a watch behind it brings. Of a source that has several watches, one may be ahead
   // of another: up to `complete` nothing is still to come.
   void Publish(base::Revision revision, base::Revision change, int64_t keys, bool after_list,
                base::Revision complete = kNever) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // The watch broke, so the backend may have become one with another history: until Attach or a
-  // list, revisions can't be compared, and everybody waits.
+  // The watch broke, so the backend may have become one with another history: until Attach
+  // revisions can't be compared, and everybody waits.
   void Detach() ABSL_LOCKS_EXCLUDED(mu_);
-  // The backend was seen to have the index's history.
+  // The backend was seen to have the index's history, and a watch to go on in it.
   void Attach() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:

@@ -189,15 +189,18 @@ TEST_F(FreshnessBarrier, AfterAListOfAnOlderRevisionWhoWaitsAsksAgain) {
   EXPECT_EQ(*named.get(), 56);
 }
 
-TEST_F(FreshnessBarrier, WhileTheWatchIsBrokenNoReadCounts) {
+TEST_F(FreshnessBarrier, WhileTheWatchIsBrokenNeitherAReadNorAListCounts) {
   Sync(5);
   barrier.Detach();
   auto waiting = Fresh();
   backend.Answer(Barrier::Target{5, -1, -1});
   EXPECT_TRUE(Pending(waiting)) << "5 may be another store's";
   EXPECT_EQ(*For(5, std::chrono::seconds(20)).get(), 5) << "what is asked for by number is there";
+  barrier.Publish(9, 9, 0, /*after_list=*/true);
+  backend.Answer(Barrier::Target{9, -1, -1});
+  EXPECT_TRUE(Pending(waiting)) << "10 may have come since the list was begun";
   barrier.Attach();
-  EXPECT_EQ(*waiting.get(), 5);
+  EXPECT_EQ(*waiting.get(), 9);
 }
 
 // Fails so many times, then answers.
