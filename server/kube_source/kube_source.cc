@@ -31,8 +31,11 @@ obs::Counter Relists(obs::Metrics& metrics, const char* reason) {
                             {{"reason", reason}});
 }
 
-// How far the watches of the two resources may be apart while both are open.
-constexpr std::chrono::seconds kDisorder{10};
+// How far the watches of the two resources may be apart: longer than it takes to give up one that
+// hangs (Feed::Options::watch_time) and to open the next.
+constexpr std::chrono::seconds kMostApart{25};
+// And so two servers, with what events are on their way.
+constexpr std::chrono::seconds kDisorder{30};
 
 reflector::Barrier::Options WithDisorder(reflector::Barrier::Options options) {
   options.disorder = kDisorder;
@@ -150,7 +153,9 @@ void KubeSource::EndList() {
   for (Resource& resource : resources_) {
     newest = std::max(newest, resource.feed->position());
     resource.position = resource.feed->position();
+    resource.heard_ms = Milliseconds(began_.time_since_epoch());
     resource.ahead.clear();
+    resource.held.reset();
     resource.status = base::OkStatus();
   }
   // Something may be otherwise now: that is another revision, unless revisions begin anew.
@@ -171,7 +176,7 @@ void KubeSource::OnWatching(Kind kind) {
   Resource& resource = Of(kind);
   resource.watching = true;
   resource.status = base::OkStatus();
-  resource.heard_ms = Milliseconds(clock_.Now().time_since_epoch());
+  Hear(resource);
   Attach();
 }
 
@@ -190,21 +195,45 @@ void KubeSource::OnLost(Kind, const base::Status& why) {
   ListLater(why);
 }
 
+bool KubeSource::late() const {
+  const int64_t now = Milliseconds(clock_.Now().time_since_epoch());
+  return std::ranges::any_of(resources_, [&](const Resource& resource) {
+    return !resource.held && now - resource.heard_ms > Milliseconds(kMostApart);
+  });
+}
+
+void KubeSource::Hear(Resource& resource) {
+  resource.heard_ms = Milliseconds(clock_.Now().time_since_epoch());
+  for (Resource& other : resources_) {
+    if (!other.held || late()) continue;
+    Take(other, *std::exchange(other.held, std::nullopt));
+    other.feed->Watch();
+  }
+}
+
 void KubeSource::OnChanges(Kind kind, std::vector<records::Change> changes,
                            base::Revision position) {
   Resource& resource = Of(kind);
-  resource.heard_ms = Milliseconds(clock_.Now().time_since_epoch());
-  resource.position = position;
   resource.events->Increment(static_cast<double>(changes.size()));
   backoff_.Reset();
+  Hear(resource);
+  if (!late()) return Take(resource, {std::move(changes), position});
+  resource.held = {std::move(changes), position};
+  resource.feed->End();
+  resource.watching = false;
+  Attach();
+}
+
+void KubeSource::Take(Resource& resource, News news) {
+  resource.position = news.position;
   if (!resource.ahead.empty()) {
-    std::erase_if(changes, [&](const records::Change& change) {
+    std::erase_if(news.changes, [&](const records::Change& change) {
       const auto ahead = resource.ahead.find(KeyOf(change.id));
       return ahead != resource.ahead.end() && change.revision <= ahead->second;
     });
-    absl::erase_if(resource.ahead, [&](const auto& ahead) { return ahead.second < position; });
+    absl::erase_if(resource.ahead, [&](const auto& ahead) { return ahead.second < news.position; });
   }
-  Deliver(std::move(changes));
+  Deliver(std::move(news.changes));
 }
 
 void KubeSource::Deliver(std::vector<records::Change> changes) {
@@ -223,6 +252,7 @@ void KubeSource::Deliver(std::vector<records::Change> changes) {
 
 base::Status KubeSource::TakeFound(records::Change record) {
   if (!following_) return base::UnavailableError("the records are listed anew");
+  if (late()) return base::UnavailableError("a watch of the API server is away");
   Resource& resource = Of(record.id.kind);
   // What the watch has passed it has brought: this, or what came after it.
   if (record.revision < resource.position) return base::OkStatus();

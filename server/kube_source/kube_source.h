@@ -6,7 +6,9 @@
 // own revision, or where that is taken by a later one, at the next that is free. Objects keep the
 // resourceVersion that they came with. So of each resource all is told in its order, but of the two
 // together only what both have come to is known to be whole (Barrier::Publish), and another server
-// may tell them in another order (Barrier::StartOf).
+// may tell them in another order (Barrier::StartOf). Where one watch stays away the other waits for
+// it: otherwise watches of images that have been told a stream's revision would miss, at another
+// server, the images before it.
 //
 // An answer is as new as the watches: nothing asks the API server for each request, as the barrier
 // asks an etcd. A watch that is away, or an API server that doesn't answer for `silence_time`, has
@@ -21,6 +23,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -71,6 +74,11 @@ class KubeSource final : public reflector::Source,
   void Seek(const std::vector<records::Id>& ids, const Sought& done) override;
 
  private:
+  // What a watch brought.
+  struct News {
+    std::vector<records::Change> changes;
+    base::Revision position = 0;
+  };
   // What is known of one resource.
   struct Resource {
     std::unique_ptr<Feed> feed;
@@ -79,6 +87,9 @@ class KubeSource final : public reflector::Source,
     // Records that were read by name, by "namespace/name", at revisions that the watch hasn't come
     // passed: what it brings of them up to there is older.
     base::StringMap<base::Revision> ahead;
+    // What was brought last while the other's watch was late; this one is at an end until that is
+    // told.
+    std::optional<News> held;
     std::atomic<base::Revision> position = 0;  // as the feed's
     std::atomic<int64_t> heard_ms = 0;         // when the watch last brought something
     std::unique_ptr<const obs::Counter> events;
@@ -103,6 +114,11 @@ class KubeSource final : public reflector::Source,
 
   Resource& Of(records::Kind kind) { return resources_[static_cast<size_t>(kind)]; }
   base::Revision Complete() const;
+  // Whether a watch is so late that nothing may be told but what it brings.
+  bool late() const;
+  // The watch has brought something.
+  void Hear(Resource& resource);
+  void Take(Resource& resource, News news);
   bool silent() const { return clock_.Now() - alive_at_.load() > options_.silence_time; }
   void List();
   void ListLater(const base::Status& why);

@@ -190,6 +190,43 @@ TEST_F(KubeSourceTest, WhileAWatchIsAwayNothingIsSaidToBeFresh) {
   EXPECT_EQ(holder.revision, 12) << "nothing was listed anew";
 }
 
+// Clients would go on elsewhere behind what they were told last, and miss what came before it.
+TEST_F(KubeSourceTest, WhatComesWhileTheOtherWatchIsAwayForLongIsToldBehindIt) {
+  auto watches = Begin();
+  watches.images.done(base::UnavailableError("reset"));
+  clock.Advance(15'000);
+  watches.streams.data(Event("MODIFIED", {"n", "s", "20"}));
+  EXPECT_EQ(holder.revision, 20);
+  clock.Advance(15'000);
+  watches.streams.data(Event("MODIFIED", {"n", "s", "30"}));
+  EXPECT_EQ(holder.revision, 20);
+  EXPECT_FALSE(watches.streams.data(Event("MODIFIED", {"n", "s", "31"})));
+  clock.Advance(30'000);
+  kube->RunTask();
+  auto images = Take("images?watch=1&allowWatchBookmarks=true&resourceVersion=10&");
+  images.data("");
+  EXPECT_EQ(holder.have, (Have{{"i", 1}, {"s", 30}}));
+  auto streams = Take("imagestreams?watch=1&allowWatchBookmarks=true&resourceVersion=29&");
+  images.data(Event("ADDED", {"", "j", "19"}));
+  EXPECT_EQ(holder.revision, 30) << "now streams haven't come for long";
+  streams.data("");
+  streams.data(Event("MODIFIED", {"n", "s", "30"}) + Event("MODIFIED", {"n", "s", "31"}));
+  Take("images?watch=1&allowWatchBookmarks=true&resourceVersion=18&").data("");
+  EXPECT_EQ(holder.have, (Have{{"i", 1}, {"j", 19}, {"s", 31}}));
+  EXPECT_EQ(holder.revision, 32);
+}
+
+TEST_F(KubeSourceTest, AWatchBeginsBeforeWhatOneThatHungMayHaveBroughtLate) {
+  auto watches = Begin();
+  for (const char* revision : {"20", "30", "40"}) {
+    clock.Advance(20'000);
+    watches.images.data(Bookmark("Image", revision));
+    watches.streams.data(Bookmark("ImageStream", revision));
+  }
+  EXPECT_EQ(holder.revision, 40);
+  EXPECT_EQ(source.barrier().StartOf(40), 12) << "20 came 40 s ago, 30 within 30 s";
+}
+
 TEST_F(KubeSourceTest, WhatIsForgottenIsListedAnewAndServedMeanwhile) {
   auto watches = Begin();
   watches.images.data(testing_support::ErrorFrame(410, "too old resource version"));
@@ -339,6 +376,14 @@ TEST_F(Seeking, WhatIsOfARevisionThatTheWatchIsWithinIsTaken) {
   watches.images.data(Event("DELETED", {"", "i", "15"}) + Event("ADDED", {"", "j", "15"}));
   EXPECT_EQ(holder.have, (Have{{"j", 15}, {"k", 15}, {"s", 2}}));
   EXPECT_EQ(holder.revision, 17) << "it was told once";
+}
+
+TEST_F(Seeking, NothingIsTakenWhileAWatchHasBeenAwayForLong) {
+  auto watches = Begin();
+  kube->tasks.clear();
+  clock.Advance(26'000);
+  EXPECT_EQ(SeekAt("20"), StatusCode::kUnavailable);
+  EXPECT_EQ(holder.revision, 12);
 }
 
 TEST_F(Seeking, NothingIsTakenWhileAllIsListedAnew) {
