@@ -83,8 +83,13 @@ kube::Request Feed::RequestFor(const std::string& query) const {
   return request;
 }
 
-void Feed::List() {
+void Feed::End() {
   ++generation_;
+  waits_ = false;
+}
+
+void Feed::List() {
+  End();
   changes_.clear();
   listed_some_ = false;
   list_revision_ = 0;
@@ -234,7 +239,7 @@ bool Feed::Accept(std::string object, std::vector<records::Change>& to) {
 }
 
 void Feed::Watch() {
-  ++generation_;
+  End();
   events_.Clear();
   error_ = base::OkStatus();
   brought_ = false;
@@ -329,9 +334,14 @@ void Feed::OnEnd(const base::StatusOr<kube::Response>& end) {
 }
 
 void Feed::WatchLater() {
+  waits_ = true;
   api_.RunAfter(backoff_.Next(), [this, mine = generation_] {
     if (mine == generation_) Watch();
   });
+}
+
+void Feed::Hurry() {
+  if (waits_) Watch();
 }
 
 }  // namespace strata::kube_source

@@ -70,8 +70,10 @@ class Feed {
   void List();
   // From the list's revision.
   void Watch();
-  // Nothing is told any more, until List.
-  void End() { ++generation_; }
+  // Nothing is told any more, until List or Watch.
+  void End();
+  // The API server answers again: a watch that waits for its time begins.
+  void Hurry();
 
   // Everything before this has been told.
   base::Revision position() const { return position_; }
@@ -104,6 +106,7 @@ class Feed {
   const obs::Counter pages_, refused_objects_, breaks_;
 
   uint64_t generation_ = 0;  // of who listens to answers
+  bool waits_ = false;       // for the time of the next watch
   bool watch_list_refused_ = false;
   int64_t limit_;                         // of a page's objects
   std::vector<records::Change> changes_;  // of a page, or of what a watch has just brought

@@ -111,6 +111,8 @@ base::Revision KubeSource::Complete() const {
 }
 
 void KubeSource::List() {
+  ++lists_;
+  list_waits_ = false;
   for (Resource& resource : resources_) {
     resource.feed->End();
     resource.watching = false;
@@ -130,7 +132,15 @@ void KubeSource::ListLater(const base::Status& why) {
   if (std::exchange(listing_, false)) consumer_.AbortList();
   following_ = false;
   Attach();
-  api_->RunAfter(backoff_.Next(), [this] { List(); });
+  list_waits_ = true;
+  api_->RunAfter(backoff_.Next(), [this, next = lists_] {
+    if (next == lists_) List();
+  });
+}
+
+void KubeSource::Hurry() {
+  if (list_waits_) return List();
+  for (Resource& resource : resources_) resource.feed->Hurry();
 }
 
 void KubeSource::OnPage(const std::vector<records::Change>& page) {
@@ -327,7 +337,9 @@ void KubeSource::OnLife(base::Revision before, base::MonotonicTime asked,
   if (status.ok()) alive_at_ = asked;
   health_.Set(reflector::Health::Part::kReads, status);
   Attach();
+  const bool again = std::exchange(probe_failed_, !status.ok());
   if (!status.ok()) return;
+  if (again) Hurry();
   backend_revision_.Set(static_cast<double>(now));
   if (!following_) return;
   if (now < before) {

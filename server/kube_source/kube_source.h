@@ -122,6 +122,8 @@ class KubeSource final : public reflector::Source,
   bool silent() const { return clock_.Now() - alive_at_.load() > options_.silence_time; }
   void List();
   void ListLater(const base::Status& why);
+  // What waits for its time is tried now.
+  void Hurry();
   void EndList();
   // Tells the consumer, each change as one revision.
   void Deliver(std::vector<records::Change> changes);
@@ -146,8 +148,11 @@ class KubeSource final : public reflector::Source,
 
   // The Api's thread's own.
   std::array<Resource, records::kKinds.size()> resources_;
-  bool listing_ = false;    // the consumer gathers a list
-  bool following_ = false;  // it has one, and is told what changes
+  bool listing_ = false;       // the consumer gathers a list
+  bool following_ = false;     // it has one, and is told what changes
+  uint64_t lists_ = 0;         // so many were begun
+  bool list_waits_ = false;    // for its time
+  bool probe_failed_ = false;  // the last one
   const obs::Counter* reason_ = nullptr;
   bool restored_ = false;        // the next list is of another history
   base::Revision revision_ = 0;  // the consumer's

@@ -307,6 +307,34 @@ TEST_F(KubeSourceTest, AnApiServerThatGivesNoSignOfLifeIsNotBelievedToTellAll) {
   EXPECT_EQ(Fresh(), StatusCode::kOk);
 }
 
+TEST_F(KubeSourceTest, AnApiServerThatIsBackIsWatchedAtOnce) {
+  auto watches = Begin();
+  watches.images.done(base::UnavailableError("refused"));
+  auto in_time = std::move(kube->tasks.front().second);
+  kube->tasks.clear();
+  AnswerProbe(base::UnavailableError("refused"));
+  kube->RunTask();
+  AnswerProbe(ListOf("ImageStream", {}, "12"));
+  Take("images?watch=1&allowWatchBookmarks=true&resourceVersion=10&").data("");
+  EXPECT_EQ(Fresh(), StatusCode::kOk);
+  in_time();
+  EXPECT_TRUE(kube->pending.empty()) << "it is open";
+}
+
+TEST_F(KubeSourceTest, AnApiServerThatIsBackIsListedAtOnce) {
+  kube->RunTask();
+  Take("images?").done(base::UnavailableError("refused"));
+  auto in_time = std::move(kube->tasks.front().second);
+  kube->tasks.clear();
+  AnswerProbe(base::UnavailableError("refused"));
+  kube->RunTask();
+  AnswerProbe(ListOf("ImageStream", {}, "12"));
+  Listed("10", "12");
+  in_time();
+  EXPECT_TRUE(kube->pending.empty());
+  EXPECT_TRUE(source.synced());
+}
+
 TEST_F(KubeSourceTest, NothingIsBelievedToBeNewWhileTheThreadThatWouldHearOfItIsHeldUp) {
   auto watches = Begin();
   EXPECT_EQ(Fresh(), StatusCode::kOk);
