@@ -19,6 +19,11 @@ using ::k8s::io::apimachinery::pkg::runtime::Unknown;
 constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
 constexpr std::chrono::seconds kWatchGrace{10};
 
+// Whether an API server that answers so is to be asked again for the same.
+bool IsBusy(int status) {
+  return status == 429 || status >= 500;
+}
+
 bool Parse(google::protobuf::Message& message, std::string_view bytes) {
   return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
 }
@@ -67,8 +72,8 @@ void Informer::List() {
   if (!continue_.empty()) request.path += "&continue=" + EscapeForUrl(continue_);
   request.accept = kProtobuf;
   api_.Send(std::move(request), [this](base::StatusOr<Response> page) {
-    if (!page.ok()) return Retry(page.status());
-    if (const base::Status status = ErrorOf(*page); !status.ok()) return Retry(status);
+    if (!page.ok()) return ListLater(page.status());
+    if (const base::Status status = ErrorOf(*page); !status.ok()) return ListLater(status);
     OnPage(*page);
   });
 }
@@ -77,15 +82,16 @@ void Informer::OnPage(const Response& page) {
   Unknown unknown;
   meta::RawList list;
   if (!OpenEnvelope(page.body, unknown) || !Parse(list, unknown.raw()))
-    return Retry(base::DataLossError("the answer isn't a list in Kubernetes protobuf"));
+    return ListLater(base::DataLossError("the answer isn't a list in Kubernetes protobuf"));
   for (const std::string& item : list.items()) {
     meta::AnyObject object;
-    if (!Parse(object, item)) return Retry(base::DataLossError("an item of the list is malformed"));
+    if (!Parse(object, item))
+      return ListLater(base::DataLossError("an item of the list is malformed"));
     listing_[KeyOf(object.metadata())] = item;
   }
   const std::string before = std::exchange(continue_, list.metadata().continue_());
   if (!continue_.empty() && continue_ == before)
-    return Retry(base::DataLossError("a list has no end"));
+    return ListLater(base::DataLossError("a list has no end"));
   if (!continue_.empty()) return List();
   revision_ = list.metadata().resource_version();
   objects_ = std::exchange(listing_, {});
@@ -109,18 +115,23 @@ void Informer::Watch() {
 }
 
 bool Informer::OnData(std::string_view bytes) {
+  if (bytes.empty()) {
+    told_.clear();
+    SetStatus(taken_);
+    return true;
+  }
   watch_error_ = events_.Add(
       bytes, [this](std::string_view type, const auto& object) { return Change(type, object); });
-  if (!watch_error_.ok()) return false;
-  // Once for all that came together.
+  // Once for all that came together, and before something that can't be read.
   if (std::exchange(changed_, false)) Deliver();
-  return true;
+  return watch_error_.ok();
 }
 
 base::Status Informer::Change(std::string_view type, const WatchEvents::Object& bytes) {
   meta::AnyObject object;
   if (!Parse(object, bytes.raw())) return base::DataLossError("a malformed object");
   brought_ = true;
+  backoff_ = options_.first_backoff;
   revision_ = object.metadata().resource_version();
   if (type == "BOOKMARK") return base::OkStatus();
   changed_ = true;
@@ -133,14 +144,12 @@ base::Status Informer::Change(std::string_view type, const WatchEvents::Object& 
 }
 
 void Informer::OnWatchEnd(const base::StatusOr<Response>& end) {
-  base::Status why = watch_error_;
-  if (!end.ok()) {
-    if (end.status().code() == base::StatusCode::kCancelled) return;
-    why = end.status();
-  } else if (why.ok() && end->status != 200) {
-    why = ErrorOf(*end);
-  }
-  if (!why.ok()) return Retry(why);
+  if (end.status().code() == base::StatusCode::kCancelled) return;
+  if (!end.ok()) return ListLater(end.status());
+  if (!watch_error_.ok()) return ListLater(watch_error_);
+  if (IsBusy(end->status)) return RetryAfter(ErrorOf(*end), &Informer::Watch);
+  if (end->status != 200) return ListLater(ErrorOf(*end));
+  backoff_ = options_.first_backoff;
   // The end of its time: go on where it stood. One that brought nothing may have ended as soon as
   // it began, as the next would.
   if (brought_) return Watch();
@@ -148,31 +157,38 @@ void Informer::OnWatchEnd(const base::StatusOr<Response>& end) {
 }
 
 void Informer::Deliver() {
-  backoff_ = options_.first_backoff;
-  const base::Status taken = update_(objects_);
-  if (!taken.ok())
-    log_.Warning("What kube-apiserver has can't be used", {{"path", source_.path}, {"err", taken}});
+  taken_ = update_(objects_);
+  if (!taken_.ok()) {
+    log_.Warning("What kube-apiserver has can't be used",
+                 {{"path", source_.path}, {"err", taken_}});
+  }
+  SetStatus(taken_);
   absl::MutexLock lock(&mu_);
-  synced_ = synced_ || taken.ok();
-  status_ = taken;
+  synced_ = synced_ || taken_.ok();
 }
 
-// Lists anew, which also ends what a broken watch may have missed.
-void Informer::Retry(const base::Status& why) {
-  if (why.code() == base::StatusCode::kCancelled) return;
-  bool first;
-  {
-    absl::MutexLock lock(&mu_);
-    first = base::Message(status_) != base::Message(why);
-    status_ = why;
-  }
-  // Once for each reason, however long it lasts.
-  if (first)
-    log_.Warning("kube-apiserver can't be watched; trying again",
-                 {{"path", source_.path}, {"err", why}});
+void Informer::SetStatus(base::Status status) {
+  absl::MutexLock lock(&mu_);
+  status_ = std::move(status);
+}
+
+// Which also ends what a broken watch may have missed, of another history perhaps.
+void Informer::ListLater(const base::Status& why) {
   listing_.clear();
   continue_.clear();
-  api_.RunAfter(backoff_, [this] { List(); });
+  RetryAfter(why, &Informer::List);
+}
+
+void Informer::RetryAfter(const base::Status& why, void (Informer::*next)()) {
+  if (why.code() == base::StatusCode::kCancelled) return;
+  SetStatus(why);
+  // Once for each reason, however long it lasts.
+  if (told_ != base::Message(why)) {
+    told_ = base::Message(why);
+    log_.Warning("kube-apiserver can't be watched; trying again",
+                 {{"path", source_.path}, {"err", why}});
+  }
+  api_.RunAfter(backoff_, [this, next] { (this->*next)(); });
   backoff_ = std::min(backoff_ * 2, options_.max_backoff);
 }
 

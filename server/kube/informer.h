@@ -56,7 +56,10 @@ class Informer {
   base::Status Change(std::string_view type, const WatchEvents::Object& object);
   void OnWatchEnd(const base::StatusOr<Response>& end);
   void Deliver();
-  void Retry(const base::Status& why);
+  void SetStatus(base::Status status) ABSL_LOCKS_EXCLUDED(mu_);
+  void ListLater(const base::Status& why);
+  // After the backoff, which begins anew with a watch that brings something or lasts its time.
+  void RetryAfter(const base::Status& why, void (Informer::*next)());
   std::string Url(const std::string& query) const;
 
   Api& api_;
@@ -71,6 +74,8 @@ class Informer {
   std::string continue_, revision_;
   WatchEvents events_;
   base::Status watch_error_;
+  base::Status taken_;    // what the last update said
+  std::string told_;      // why there was none, since the last watch began
   bool brought_ = false;  // something came by this watch
   bool changed_ = false;
   std::chrono::milliseconds backoff_;

@@ -34,6 +34,9 @@ class KubeInformer : public testing::Test {
     informer.Start();
     kube.RunTask();
   }
+  const base::SystemClock clock;
+  int logged = 0;  // lines
+  const obs::Logger log{obs::LogFormat::kText, 0, clock, [this](std::string_view) { ++logged; }};
   testing_support::FakeKube kube;
   std::map<std::string, std::string> seen;  // value of each map
   int updates = 0;
@@ -51,7 +54,7 @@ class KubeInformer : public testing::Test {
                       }
                       return verdict;
                     },
-                    obs::NullLogger()};
+                    log};
 };
 
 TEST_F(KubeInformer, ListsInPagesAndFollowsChanges) {
@@ -104,6 +107,37 @@ TEST_F(KubeInformer, BacksOffWhileKubeApiserverIsAway) {
   }
   EXPECT_THAT(delays, testing::ElementsAre(1000, 2000, 4000, 8000, 16000, 30000, 30000));
   EXPECT_FALSE(informer.synced());
+}
+
+TEST_F(KubeInformer, WatchesAgainWhereKubeApiserverIsBusyAndListsNothing) {
+  kube.Answer(Page({Map("a", "1", 3)}, "7"));
+  std::vector<int64_t> delays;
+  for (const int status : {429, 503, 500, 504, 429, 429}) {
+    kube.Answer(Response{status, ""});
+    EXPECT_FALSE(informer.status().ok());
+    delays.push_back(kube.RunTask().count());
+    EXPECT_THAT(kube.pending[0].request.path, HasSubstr("watch=1&allowWatchBookmarks=true"
+                                                        "&resourceVersion=7&"));
+  }
+  EXPECT_THAT(delays, testing::ElementsAre(1000, 2000, 4000, 8000, 16000, 30000));
+  auto watch = kube.Take();
+  watch.data("");
+  EXPECT_TRUE(informer.status().ok());
+  watch.data(Frame("MODIFIED", Map("a", "2", 8)) + ErrorFrame(500, "oops"));
+  EXPECT_THAT(seen, UnorderedElementsAre(Pair("ns/a", "2"))) << "it came before the error";
+  watch.done(Response{200, ""});
+  EXPECT_EQ(kube.RunTask().count(), 1000) << "a watch had begun";
+}
+
+TEST_F(KubeInformer, ListsLessOftenWhereAWatchIsRefusedAndSaysSoOnce) {
+  std::vector<int64_t> delays;
+  for (int i = 0; i < 6; ++i) {
+    kube.Answer(Page({Map("a", "1", 3)}, "7"));
+    kube.Answer(Response{403, ""});
+    delays.push_back(kube.RunTask().count());
+  }
+  EXPECT_THAT(delays, testing::ElementsAre(1000, 2000, 4000, 8000, 16000, 30000));
+  EXPECT_EQ(logged, 1);
 }
 
 TEST_F(KubeInformer, PausesAfterAWatchThatBroughtNothing) {
