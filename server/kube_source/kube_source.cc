@@ -297,7 +297,11 @@ void KubeSource::Attach() {
 // The watches show whether it is so. They come on the Api's thread, as signs of life do: what holds
 // it up is seen from here.
 base::StatusOr<reflector::Barrier::Target> KubeSource::Read(base::MonotonicTime) {
-  if (silent()) barrier_.Detach();
+  if (silent()) {
+    barrier_.Detach();
+    // A sign of life that came meanwhile attached before.
+    if (!silent()) api_->RunAfter({}, [this] { Attach(); });
+  }
   return reflector::Barrier::Target{barrier_.current(), -1, -1};
 }
 

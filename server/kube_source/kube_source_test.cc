@@ -128,12 +128,15 @@ class KubeSourceTest : public testing::Test {
   class RunningClock final : public base::Clock {
    public:
     base::MonotonicTime Now() const override {
-      return system.Now() + std::chrono::milliseconds(ms);
+      thread_local bool early = false;
+      const bool late = wavers && std::exchange(early, !early);
+      return system.Now() + std::chrono::milliseconds(ms + (late ? 16'000 : 0));
     }
     base::WallTime WallNow() const override { return system.WallNow(); }
     void Advance(int64_t by) { ms += by; }
     base::SystemClock system;
     std::atomic<int64_t> ms = 0;
+    std::atomic<bool> wavers = false;  // each thread's every other time is late
   } clock;
   obs::Metrics metrics;
   std::shared_ptr<testing_support::FakeKube> kube = std::make_shared<testing_support::FakeKube>();
@@ -304,6 +307,16 @@ TEST_F(KubeSourceTest, AnApiServerThatGivesNoSignOfLifeIsNotBelievedToTellAll) {
   EXPECT_EQ(Fresh(), StatusCode::kDeadlineExceeded);
   AnswerProbe(ListOf("ImageStream", {}, "12"));
   EXPECT_TRUE(source.connection().ok());
+  EXPECT_EQ(Fresh(), StatusCode::kOk);
+}
+
+TEST_F(KubeSourceTest, WhoFindsItSilentJustWhenASignOfLifeComesHoldsNobodyUp) {
+  auto watches = Begin();
+  clock.wavers = true;
+  for (int i = 0; i < 20 && !kube->has_task(); ++i) Fresh();
+  clock.wavers = false;
+  ASSERT_TRUE(kube->has_task());
+  kube->RunTask();
   EXPECT_EQ(Fresh(), StatusCode::kOk);
 }
 

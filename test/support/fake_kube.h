@@ -1,6 +1,8 @@
 // A kube-apiserver that answers by hand: requests wait until the test answers them, in its thread.
 #pragma once
 
+#include <absl/synchronization/mutex.h>
+
 #include <deque>
 #include <string>
 #include <string_view>
@@ -10,7 +12,7 @@
 
 namespace strata::testing_support {
 
-// For one thread.
+// For one thread, but for RunAfter.
 class FakeKube final : public kube::Api {
  public:
   struct Pending {
@@ -26,7 +28,12 @@ class FakeKube final : public kube::Api {
     pending.push_back({std::move(request), std::move(data), std::move(done)});
   }
   void RunAfter(std::chrono::milliseconds delay, std::function<void()> task) override {
+    absl::MutexLock lock(&mu_);
     tasks.emplace_back(delay, std::move(task));
+  }
+  bool has_task() const {
+    absl::MutexLock lock(&mu_);
+    return !tasks.empty();
   }
 
   // The oldest request, which is then the caller's to answer.
@@ -46,14 +53,21 @@ class FakeKube final : public kube::Api {
   }
   // Runs the oldest task, however long it was to wait; that time.
   std::chrono::milliseconds RunTask() {
-    auto [delay, task] = std::move(tasks.front());
-    tasks.pop_front();
-    task();
-    return delay;
+    std::pair<std::chrono::milliseconds, std::function<void()>> next;
+    {
+      absl::MutexLock lock(&mu_);
+      next = std::move(tasks.front());
+      tasks.pop_front();
+    }
+    next.second();
+    return next.first;
   }
 
   std::deque<Pending> pending;
   std::deque<std::pair<std::chrono::milliseconds, std::function<void()>>> tasks;
+
+ private:
+  mutable absl::Mutex mu_;
 };
 
 }  // namespace strata::testing_support
