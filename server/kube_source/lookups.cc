@@ -15,7 +15,7 @@ namespace {
 using ::k8s::io::apimachinery::pkg::runtime::Unknown;
 
 constexpr int kNotFound = 404;
-constexpr size_t kMostAbsent = 100'000;  // names
+constexpr size_t kNameOverhead = 64;
 
 obs::Counter Answers(obs::Metrics& metrics, const char* result) {
   return metrics.AddCounter("strata_source_lookups_total",
@@ -43,19 +43,42 @@ Lookups::Lookups(kube::Api& api, const Options& options, Found found, const base
       clock_(clock),
       answers_{Answers(metrics, "found"), Answers(metrics, "absent"), Answers(metrics, "error")},
       names_in_all_(metrics.AddGauge("strata_source_lookups_waiting",
-                                     "Names that are read at the API server, or wait for it.")) {}
+                                     "Names that are read at the API server, or wait for it.")),
+      absent_names_(metrics.AddGauge("strata_source_absent_names",
+                                     "Names that the API server is known not to have.")) {}
 
 // Neither kinds nor namespaces have a slash in them.
 std::string Lookups::KeyOf(const records::Id& id) {
   return fmt::format("{}/{}/{}", records::NamesOf(id.kind).name, id.ns, id.name);
 }
 
-bool Lookups::IsAbsent(const std::string& key) {
-  const auto found = absent_.find(key);
-  if (found == absent_.end()) return false;
-  if (clock_.Now() < found->second) return true;
-  absent_.erase(found);
+bool Lookups::IsAbsent(const std::string& key) const {
+  for (const auto* some : {&absent_, &absent_before_}) {
+    const auto found = some->find(key);
+    if (found != some->end() && clock_.Now() < found->second) return true;
+  }
   return false;
+}
+
+void Lookups::KeepAbsent(const std::string& key, base::MonotonicTime until) {
+  const size_t bytes = key.size() + kNameOverhead;
+  if (absent_bytes_ + bytes > options_.most_absent_bytes / 2) ForgetAbsent();
+  if (absent_.empty() && absent_before_.empty()) SweepLater();
+  if (absent_.insert_or_assign(key, until).second) absent_bytes_ += bytes;
+  absent_names_.Set(static_cast<double>(absent_.size() + absent_before_.size()));
+}
+
+void Lookups::ForgetAbsent() {
+  absent_before_ = std::exchange(absent_, {});
+  absent_bytes_ = 0;
+  absent_names_.Set(static_cast<double>(absent_before_.size()));
+}
+
+void Lookups::SweepLater() {
+  api_.RunAfter(options_.absent_time, [this] {
+    ForgetAbsent();
+    if (!absent_before_.empty()) SweepLater();
+  });
 }
 
 void Lookups::Seek(const std::vector<records::Id>& ids, const Done& done) {
@@ -117,10 +140,7 @@ void Lookups::OnAnswer(const std::string& key, const base::StatusOr<kube::Respon
   const Name& name = names_.find(key)->second;
   const base::MonotonicTime until = name.since + options_.absent_time;
   const base::Status status = Judge(name.id, answer);
-  if (status.code() == base::StatusCode::kNotFound) {
-    if (absent_.size() >= kMostAbsent) absent_.clear();
-    absent_.insert_or_assign(key, until);
-  }
+  if (status.code() == base::StatusCode::kNotFound) KeepAbsent(key, until);
   Settle(key, status);
   SendMore();
 }

@@ -28,6 +28,7 @@ class Lookups {
     std::chrono::milliseconds timeout{3'000};  // of a request, and before it is made
     // How long it is believed that there is no such record, from when that was asked.
     std::chrono::milliseconds absent_time{1'000};
+    size_t most_absent_bytes = 16 << 20;  // of such names
   };
   using Done = std::function<void(base::StatusOr<bool> found)>;
   // Takes a record that was found, so that it is with the consumer when this returns; or says why
@@ -59,7 +60,11 @@ class Lookups {
   };
 
   static std::string KeyOf(const records::Id& id);
-  bool IsAbsent(const std::string& key);
+  bool IsAbsent(const std::string& key) const;
+  void KeepAbsent(const std::string& key, base::MonotonicTime until);
+  // Forgets what was known before the last time.
+  void ForgetAbsent();
+  void SweepLater();
   void SendMore();
   void OnAnswer(const std::string& key, const base::StatusOr<kube::Response>& answer);
   void Settle(const std::string& key, const base::Status& status);
@@ -73,13 +78,16 @@ class Lookups {
   const struct {
     obs::Counter found, absent, error;
   } answers_;
-  const obs::Gauge names_in_all_;
+  const obs::Gauge names_in_all_, absent_names_;
 
   base::StringMap<Name> names_;      // in flight or waiting
   std::deque<std::string> waiting_;  // the keys of those that wait
   size_t in_flight_ = 0;
   bool sending_ = false;
-  base::StringMap<base::MonotonicTime> absent_;  // until when that counts
+  // Until when it counts that there is no such record. What one absent_time brought, and the one
+  // before; each in at most half the bytes that there are for them.
+  base::StringMap<base::MonotonicTime> absent_, absent_before_;
+  size_t absent_bytes_ = 0;  // of absent_
 };
 
 }  // namespace strata::kube_source

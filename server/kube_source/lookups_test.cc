@@ -39,7 +39,7 @@ class LookupsTest : public testing::Test {
   std::vector<std::string> found;
   base::Status verdict;
   Lookups lookups{kube,
-                  {.most_in_flight = 2, .most_waiting = 4},
+                  {.most_in_flight = 2, .most_waiting = 4, .most_absent_bytes = 20'000},
                   [this](const records::Change& record) {
                     found.push_back(record.id.name + "@" + std::to_string(record.revision));
                     return verdict;
@@ -76,6 +76,33 @@ TEST_F(LookupsTest, ThatThereIsNoneIsBelievedForASecondFromWhenItWasAsked) {
   clock.Advance(std::chrono::milliseconds(1));
   EXPECT_TRUE(Seek({Image("a")})->empty());
   EXPECT_EQ(kube.pending.size(), 1u);
+}
+
+TEST_F(LookupsTest, NamesThatThereAreNotAreForgottenInTime) {
+  const auto known = [this] {
+    const std::string text = metrics.Text(), name = "\nstrata_source_absent_names ";
+    return text.substr(text.find(name) + name.size(), 2);
+  };
+  Seek({Image("a"), Image("b")});
+  kube.Answer(Absent("a"));
+  kube.Answer(Absent("b"));
+  EXPECT_EQ(known(), "2\n");
+  EXPECT_EQ(kube.RunTask(), std::chrono::seconds(1));
+  EXPECT_EQ(known(), "2\n") << "they may have come just before";
+  kube.RunTask();
+  EXPECT_EQ(known(), "0\n");
+  EXPECT_TRUE(kube.tasks.empty());
+}
+
+TEST_F(LookupsTest, NamesThatThereAreNotTakeSoManyBytes) {
+  const auto name = [](int i) { return std::to_string(i) + std::string(900, 'x'); };
+  const auto is_known = [&](int i) { return Seek({Image(name(i))})->size() == 1; };
+  for (int i = 0; i < 30; ++i) {
+    Seek({Image(name(i))});
+    kube.Answer(Absent(name(i)));
+  }
+  for (int i = 20; i < 30; ++i) EXPECT_TRUE(is_known(i)) << i;
+  EXPECT_FALSE(is_known(0));
 }
 
 TEST_F(LookupsTest, AnAnswerThatIsTooOldForASeekerIsNotTakenForHim) {
