@@ -63,7 +63,7 @@ KubeSource::KubeSource(std::shared_ptr<kube::Api> api, reflector::Consumer& cons
       barrier_(WithDisorder(options.barrier), *this, clock, metrics),
       lookups_(
           *api_, options.lookups, [this](records::Change r) { return TakeFound(std::move(r)); },
-          clock, metrics) {
+          clock, log, metrics) {
   for (const records::KindNames& names : records::kKinds) {
     Resource& resource = Of(names.kind);
     Feed::Sink& sink = *this;

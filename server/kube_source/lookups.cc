@@ -16,6 +16,7 @@ using ::k8s::io::apimachinery::pkg::runtime::Unknown;
 
 constexpr int kNotFound = 404;
 constexpr size_t kNameOverhead = 64;
+constexpr std::chrono::minutes kToldAgain{10};
 
 obs::Counter Answers(obs::Metrics& metrics, const char* result) {
   return metrics.AddCounter("strata_source_lookups_total",
@@ -36,11 +37,12 @@ base::Status JudgeAbsence(const records::Id& id, const kube::Response& answer) {
 }  // namespace
 
 Lookups::Lookups(kube::Api& api, const Options& options, Found found, const base::Clock& clock,
-                 obs::Metrics& metrics)
+                 const obs::Logger& log, obs::Metrics& metrics)
     : api_(api),
       options_(options),
       found_(std::move(found)),
       clock_(clock),
+      log_(log),
       answers_{Answers(metrics, "found"), Answers(metrics, "absent"), Answers(metrics, "error")},
       names_in_all_(metrics.AddGauge("strata_source_lookups_waiting",
                                      "Names that are read at the API server, or wait for it.")),
@@ -158,8 +160,25 @@ void Lookups::Settle(const std::string& key, const base::Status& status) {
   const bool absent = status.code() == base::StatusCode::kNotFound;
   (status.ok() ? answers_.found : absent ? answers_.absent : answers_.error).Increment();
   base::StatusOr<bool> found = !absent;
-  if (!status.ok() && !absent) found = status;
+  if (!status.ok() && !absent) {
+    found = status;
+    TellWhy(name.id, status);
+  }
   for (const auto& seeking : name.seekers) Settle(*seeking, found);
+}
+
+// Once for all names that fail alike: of each the message is another.
+void Lookups::TellWhy(const records::Id& id, const base::Status& status) {
+  if (status.code() == base::StatusCode::kCancelled) return;
+  const auto [told, first] = told_.try_emplace(status.code(), clock_.Now());
+  if (!first && clock_.Now() - told->second < kToldAgain) return;
+  told->second = clock_.Now();
+  const bool denied = status.code() == base::StatusCode::kPermissionDenied;
+  log_.Warning(denied ? fmt::format("The account at the API server may not read records by their "
+                                    "names: it needs get of {}",
+                                    records::NamesOf(id.kind).resource)
+                      : "A record couldn't be read by its name at the API server, as others may be",
+               {{"path", PathOf(id)}, {"err", status}});
 }
 
 base::Status Lookups::Judge(const records::Id& id, const base::StatusOr<kube::Response>& answer) {

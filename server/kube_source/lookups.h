@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/status.h"
 #include "lib/base/string_map.h"
+#include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
 #include "server/kube/api.h"
 #include "storage/records/record.h"
@@ -36,7 +38,7 @@ class Lookups {
   using Found = std::function<base::Status(records::Change record)>;
 
   Lookups(kube::Api& api, const Options& options, Found found, const base::Clock& clock,
-          obs::Metrics& metrics);
+          const obs::Logger& log, obs::Metrics& metrics);
 
   // Calls `done` when each of `ids` has been found or is known not to be, with whether one was. One
   // request a name is in flight, whoever asks; who comes later than `absent_time` after it waits
@@ -69,12 +71,14 @@ class Lookups {
   void OnAnswer(const std::string& key, const base::StatusOr<kube::Response>& answer);
   void Settle(const std::string& key, const base::Status& status);
   base::Status Judge(const records::Id& id, const base::StatusOr<kube::Response>& answer);
+  void TellWhy(const records::Id& id, const base::Status& status);
   static void Settle(Seeking& seeking, const base::StatusOr<bool>& found);
 
   kube::Api& api_;
   const Options options_;
   const Found found_;
   const base::Clock& clock_;
+  const obs::Logger& log_;
   const struct {
     obs::Counter found, absent, error;
   } answers_;
@@ -84,6 +88,7 @@ class Lookups {
   std::deque<std::string> waiting_;  // the keys of those that wait
   size_t in_flight_ = 0;
   bool sending_ = false;
+  std::map<base::StatusCode, base::MonotonicTime> told_;  // when the log last said that of one
   // Until when it counts that there is no such record. What one absent_time brought, and the one
   // before; each in at most half the bytes that there are for them.
   base::StringMap<base::MonotonicTime> absent_, absent_before_;

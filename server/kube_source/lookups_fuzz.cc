@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (record.id.ns != "n" || record.id.name.empty() || record.revision <= 0) std::abort();
     return record.id.name == "c" ? base::UnavailableError("no room") : base::OkStatus();
   };
-  Lookups lookups(api, kOptions, taken, clock, metrics);
+  Lookups lookups(api, kOptions, taken, clock, obs::NullLogger(), metrics);
   while (!input.empty()) {
     switch (input.Byte() % 4) {
       case 0:

@@ -34,6 +34,9 @@ class LookupsTest : public testing::Test {
   using Codes = std::vector<StatusCode>;
 
   base::FakeClock clock;
+  std::vector<std::string> lines;
+  const obs::Logger log{obs::LogFormat::kText, 0, clock,
+                        [this](std::string_view line) { lines.emplace_back(line); }};
   obs::Metrics metrics;
   testing_support::FakeKube kube;
   std::vector<std::string> found;
@@ -45,6 +48,7 @@ class LookupsTest : public testing::Test {
                     return verdict;
                   },
                   clock,
+                  log,
                   metrics};
 };
 
@@ -154,7 +158,8 @@ class StoppedKube final : public kube::Api {
 TEST_F(LookupsTest, AnswersThatComeAtOnceAreNotNested) {
   constexpr size_t kMany = 100'000;
   StoppedKube stopped;
-  Lookups many{stopped, {.most_in_flight = 2, .most_waiting = kMany}, {}, clock, metrics};
+  Lookups many{stopped, {.most_in_flight = 2, .most_waiting = kMany}, {}, clock, obs::NullLogger(),
+               metrics};
   std::vector<records::Id> ids;
   for (size_t i = 0; i < kMany; ++i) ids.push_back(Image(std::to_string(i)));
   StatusCode end = StatusCode::kOk;
@@ -166,6 +171,27 @@ TEST_F(LookupsTest, WhatCannotBeANameIsNotAskedFor) {
   EXPECT_EQ(*Seek({Image(".."), Image(""), Image("a/b"), {Kind::kImageStream, "", "s"}}),
             Codes{StatusCode::kOk});
   EXPECT_TRUE(kube.pending.empty());
+}
+
+TEST_F(LookupsTest, WhyNothingCanBeReadIsSaidOnceAndAgainAfterAWhile) {
+  const auto fail = [&](const std::string& name, const base::StatusOr<Response>& answer) {
+    Seek({Image(name)});
+    kube.Answer(answer);
+  };
+  fail("sha256:a", Response{403, ""});
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_THAT(lines[0], testing::HasSubstr("needs get of images"));
+  EXPECT_THAT(lines[0], testing::HasSubstr("/images/sha256%3Aa"));
+  fail("b", Response{403, ""});
+  EXPECT_EQ(lines.size(), 1u);
+  fail("b", base::UnavailableError("connection refused"));
+  EXPECT_EQ(lines.size(), 2u);
+  clock.Advance(std::chrono::minutes(10));
+  fail("b", Response{403, ""});
+  EXPECT_EQ(lines.size(), 3u);
+  fail("c", base::CancelledError("stopping"));
+  fail("c", Absent("c"));
+  EXPECT_EQ(lines.size(), 3u);
 }
 
 TEST_F(LookupsTest, AnAnswerThatTellsNeitherIsAnError) {
