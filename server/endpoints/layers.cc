@@ -63,7 +63,7 @@ void LayersHandler::ServeFresh(const std::shared_ptr<Call>& call) {
 void LayersHandler::Answer(const std::shared_ptr<Call>& call, const Builds::Result& built,
                            const layers::Form& form) {
   if (built.ok()) {
-    if ((*built)->missing.empty() || !seeker_.needed())
+    if ((*built)->missing.empty() || !seeker_.NeededFor(*call))
       return call->Respond(ToResponse(*built, form));
     std::vector<records::Id> missing;
     for (const std::string& image : (*built)->missing)
@@ -74,7 +74,7 @@ void LayersHandler::Answer(const std::shared_ptr<Call>& call, const Builds::Resu
   switch (built.status().code()) {
     case base::StatusCode::kNotFound: {
       const auto fail = [call] { call->Fail(api::NotFound(*call->resource, call->info->name)); };
-      if (!seeker_.needed()) return fail();
+      if (!seeker_.NeededFor(*call)) return fail();
       return seeker_.Seek(call, {{records::Kind::kImageStream, call->info->ns, call->info->name}},
                           *this, fail);
     }

@@ -30,10 +30,10 @@ class LayersOfWhatMayBeMissing : public testing::Test {
     Apply(Changes().At(3).Stream("gap", layers::StreamBytes("gap", {"i", "j", "k"})));
   }
   void Apply(const Changes& changes) { index.Apply(changes.all()); }
-  std::shared_ptr<TestCall> Ask(const std::string& stream) {
+  std::shared_ptr<TestCall> Ask(const std::string& stream, const std::string& revision = "9") {
     auto call = std::make_shared<TestCall>(
         registry::ImageV1(), "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/" + stream +
-                                 "/layers?resourceVersion=0");
+                                 "/layers?resourceVersion=" + revision);
     handler.Serve(call);
     return call;
   }
@@ -49,6 +49,12 @@ class LayersOfWhatMayBeMissing : public testing::Test {
 
 TEST_F(LayersOfWhatMayBeMissing, WhatIsThereIsAnsweredAtOnce) {
   EXPECT_THAT(Ask("whole")->answer, StartsWith("200"));
+  EXPECT_TRUE(source.sought.empty());
+}
+
+TEST_F(LayersOfWhatMayBeMissing, NothingIsSoughtForWhoTakesWhatIsKnown) {
+  EXPECT_THAT(Ask("gap", "0")->answer, StartsWith("200"));
+  EXPECT_THAT(Ask("absent", "00")->answer, StartsWith("404"));
   EXPECT_TRUE(source.sought.empty());
 }
 

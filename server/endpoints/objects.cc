@@ -48,7 +48,7 @@ void ObjectHandler::ServeFresh(const std::shared_ptr<Call>& call) {
 void ObjectHandler::Read(const std::shared_ptr<Call>& call, base::Revision revision) {
   RecordReader records(source_, revision, call->deadline);
   Made made = make_(records, *call);
-  if (records.absent().empty() || !seeker_.needed()) return Answer(*call, made);
+  if (records.absent().empty() || !seeker_.NeededFor(*call)) return Answer(*call, made);
   seeker_.Seek(
       call, records.absent(), *this,
       [this, call, made = std::make_shared<Made>(std::move(made))] { Answer(*call, *made); });

@@ -24,7 +24,7 @@ class ObjectsOfASource : public testing::Test {
     handlers.push_back(std::make_unique<ObjectHandler>(records, freshness, seeker, AtOnce(), clock,
                                                        std::move(make)));
     auto call = std::make_shared<TestCall>(
-        registry::ImageV1(), "/apis/image.openshift.io/v1/" + path + "?resourceVersion=0");
+        registry::ImageV1(), "/apis/image.openshift.io/v1/" + path + "?resourceVersion=9");
     handlers.back()->Serve(call);
     return call;
   }

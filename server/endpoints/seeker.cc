@@ -1,6 +1,9 @@
 #include "server/endpoints/seeker.h"
 
+#include <string_view>
 #include <utility>
+
+#include "server/api/number.h"
 
 namespace strata::endpoints {
 namespace {
@@ -14,6 +17,12 @@ api::Error Unknown() {
 }
 
 }  // namespace
+
+bool Seeker::NeededFor(const Call& call) const {
+  if (!source_.may_miss()) return false;
+  const std::string_view asked = call.info->query.Get("resourceVersion");
+  return asked.empty() || api::ParseResourceVersion(asked).value_or(0) != 0;
+}
 
 void Seeker::Seek(const std::shared_ptr<Call>& call, const std::vector<records::Id>& ids,
                   FreshHandler& handler, std::function<void()> then) const {

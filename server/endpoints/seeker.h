@@ -18,8 +18,8 @@ class Seeker {
  public:
   explicit Seeker(reflector::Source& source) : source_(source) {}
 
-  // Whether what is missing has to be sought.
-  bool needed() const { return source_.may_miss(); }
+  // Whether what is missing has to be sought: not for whoever takes what is known, however old.
+  bool NeededFor(const Call& call) const;
 
   // Goes on, on the connection's thread, when it is known of all `ids` whether they exist: with
   // `handler` once more if one of them does, else with `then`. Where that can't be known, or what

@@ -145,7 +145,7 @@ void ViewHandler::Show(Work& work, const Audiences::Answer& seen) {
 void ViewHandler::Conclude(Work& work, const Reading& reading, ViewQuery::Object object,
                            std::vector<std::string> warnings) {
   std::vector<records::Id> absent;
-  if (seeker_.needed() && query_.absent != nullptr &&
+  if (seeker_.NeededFor(work.call()) && query_.absent != nullptr &&
       (object.ok() || object.status().code() == base::StatusCode::kNotFound))
     absent = query_.absent(reading, work.call(), object.ok() ? object->get() : nullptr);
   if (absent.empty()) return work.Answer([&](Call& call) { Answer(call, object, warnings); });

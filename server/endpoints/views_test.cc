@@ -82,7 +82,7 @@ class ViewHandlers : public testing::Test {
   std::shared_ptr<TestCall> Begin(const std::string& path, const std::string& accept = "") {
     auto call =
         std::make_shared<TestCall>(registry::LayersV1Alpha1(), "/apis/layers.strata.dev/v1alpha1/" +
-                                                                   path + "?resourceVersion=0");
+                                                                   path + "?resourceVersion=9");
     if (!accept.empty()) call->request.headers.Add("accept", accept);
     handler.emplace(index, freshness, seeker, audiences, Queue(), clock, QueryOf(call->resource));
     handler->Serve(call);
