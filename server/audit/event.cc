@@ -26,7 +26,8 @@ constexpr size_t kMaxList = 8 << 10;
 // k8s.io/apiserver pkg/audit/request.go maxUserAgentLength, userAgentTruncateSuffix.
 constexpr size_t kMaxUserAgent = 1024;
 constexpr std::string_view kCut = "...TRUNCATED";
-// Descriptions, of each thread, and bytes of one.
+// Descriptions, of each thread, and bytes of one, and of what it was asked by: a target has more
+// than its description where a token stands in it.
 constexpr size_t kRemembered = 512;
 constexpr size_t kMaxRemembered = 2048;
 
@@ -247,7 +248,7 @@ std::shared_ptr<const std::string> RecallDescription(
   auto made = std::make_shared<const std::string>(Describe(request, *info, user.get(), nullptr));
   // One that is traced is no other request's.
   if (made->size() <= kMaxRemembered &&
-      agent.size() + forwarded.size() + real.size() <= kMaxRemembered &&
+      request.target.size() + agent.size() + forwarded.size() + real.size() <= kMaxRemembered &&
       info->traceparent.empty()) {
     memo.Keep(hash,
               {info, user, request.target, std::string(agent), std::string(forwarded),

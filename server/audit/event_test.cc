@@ -179,5 +179,15 @@ TEST(AuditEvent, ARememberedDescriptionIsTheRequestsOwn) {
   }
 }
 
+TEST(AuditEvent, NoLongTargetIsRememberedHoweverShortItsDescription) {
+  const auto user = std::make_shared<auth::UserInfo>(auth::UserInfo{"alice", "1", {}, {}});
+  http::Request request;
+  request.target = "/apis?access_token=" + std::string(3000, 'x');
+  const auto info = api::RecallRequestInfo("GET", request.target);
+  const auto first = RecallDescription(request, info, user);
+  EXPECT_LT(first->size(), 500u);
+  EXPECT_NE(RecallDescription(request, info, user), first);
+}
+
 }  // namespace
 }  // namespace strata::audit
