@@ -103,12 +103,14 @@ void Feed::List() {
 void Feed::ListByWatch() {
   events_.Clear();
   error_ = base::OkStatus();
+  brought_ = false;
   api_.Stream(
       RequestFor(fmt::format("watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
                              "&allowWatchBookmarks=true&timeoutSeconds={}",
                              kMostListTime.count())),
       [this, mine = generation_](std::string_view bytes) {
         if (mine != generation_) return false;
+        brought_ = true;
         error_ = events_.Add(bytes, [this](std::string_view type, const Object& object) {
           return TakeInitial(type, object);
         });
@@ -157,8 +159,8 @@ void Feed::OnInitialEnd(const base::StatusOr<kube::Response>& end) {
   base::Status why = error_;
   if (!end.ok()) {
     why = end.status();
-    // One that doesn't know the parameter says nothing more.
-    watch_list_refused_ = why.code() == base::StatusCode::kDeadlineExceeded;
+    // One that doesn't know the parameter begins to answer, and says nothing more.
+    watch_list_refused_ = brought_ && why.code() == base::StatusCode::kDeadlineExceeded;
   } else if (end->status != 200) {
     why = kube::ErrorOf(*end);
     watch_list_refused_ = RefusesWatchLists(end->status);

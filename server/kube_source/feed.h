@@ -119,7 +119,7 @@ class Feed {
   kube::WatchEvents events_;
   base::Status error_;  // why the receiver ended the watch
   base::MonotonicTime began_;
-  bool brought_ = false;  // something came by this watch
+  bool brought_ = false;  // something came by this watch; of a list, that it has begun
   int failures_ = 0;      // in a row, by what came and not for lack of an answer
   client::Backoff backoff_;
   std::minstd_rand random_{std::random_device()()};

@@ -126,6 +126,7 @@ TEST_F(FeedTest, WhereThatIsRefusedItIsPages) {
   for (const auto& refusal : refusals) {
     Feed one{kube, Kind::kImageStream, {}, notes, clock, obs::NullLogger(), metrics};
     one.List();
+    if (!refusal.ok()) kube.pending[0].data("");
     kube.Answer(refusal);
     EXPECT_THAT(kube.pending[0].request.path, testing::EndsWith("/imagestreams?limit=500"));
     kube.Answer(ListOf("ImageStream", {{"n", "a", "3"}}, "9", "x+y"));
@@ -138,9 +139,13 @@ TEST_F(FeedTest, WhereThatIsRefusedItIsPages) {
 }
 
 TEST_F(FeedTest, WhatSaysNothingOfListsByWatchesIsTriedAgain) {
-  const base::StatusOr<Response> answers[] = {
-      Response{401, ""}, Response{403, ""}, Response{410, ""},
-      Response{429, ""}, Response{503, ""}, base::UnavailableError("connection refused")};
+  const base::StatusOr<Response> answers[] = {Response{401, ""},
+                                              Response{403, ""},
+                                              Response{410, ""},
+                                              Response{429, ""},
+                                              Response{503, ""},
+                                              base::UnavailableError("connection refused"),
+                                              base::DeadlineExceededError("no connection in time")};
   for (const auto& answer : answers) {
     feed.List();
     kube.Answer(answer);
