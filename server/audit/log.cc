@@ -38,9 +38,14 @@ std::string BackupName(const fs::path& path, base::WallTime now) {
 }
 
 bool IsBackup(const fs::path& path, const std::string& name) {
+  constexpr std::string_view kTime = "0000-00-00T00-00-00.000";
   const std::string stem = path.stem().string() + "-", extension = path.extension().string();
-  return name.starts_with(stem) && name.ends_with(extension) &&
-         name.size() == stem.size() + std::strlen("2026-11-23T08-41-09.123") + extension.size();
+  if (!name.starts_with(stem) || !name.ends_with(extension) ||
+      name.size() != stem.size() + kTime.size() + extension.size())
+    return false;
+  return std::equal(
+      kTime.begin(), kTime.end(), name.begin() + static_cast<ptrdiff_t>(stem.size()),
+      [](char form, char c) { return form == '0' ? c >= '0' && c <= '9' : c == form; });
 }
 
 }  // namespace

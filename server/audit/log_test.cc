@@ -102,12 +102,14 @@ TEST_F(AuditLog, IsTurnedOverBySizeAndKeepsTheNewestBackups) {
 
 TEST_F(AuditLog, OldBackupsGo) {
   std::ofstream(folder / "audit-2001-01-01T00-00-00.000.log") << "{}\n";
-  std::ofstream(folder / "audit-notes.log") << "{}\n";
+  for (const char* others : {"audit-notes.log", "audit-1st-notes-of-november-9.log"})
+    std::ofstream(folder / others) << "{}\n";
   auto log = Open({.max_size_mb = 1, .max_age_days = 7});
   for (int i = 0; i < 300; ++i) Write(*log, std::to_string(i), 4000);
   log.reset();
   EXPECT_FALSE(fs::exists(folder / "audit-2001-01-01T00-00-00.000.log"));
   EXPECT_TRUE(fs::exists(folder / "audit-notes.log")) << "somebody else's";
+  EXPECT_TRUE(fs::exists(folder / "audit-1st-notes-of-november-9.log")) << "as long as a time";
 }
 
 TEST_F(AuditLog, WhatDoesNotFitIntoTheQueueIsCounted) {
