@@ -284,6 +284,52 @@ TEST_F(MisbehavingEtcd, AWatchThatIsNotAnsweredIsOverAtItsDeadlineAndTheNextEndp
             unanswered);
 }
 
+// Its greeting is of five bytes, and the watch's creation of more.
+TEST_F(MisbehavingEtcd, AnEndpointThatTakesNoWatchIsOverAtTheDeadlineAndTheNextOneIsAsked) {
+  FakeEtcd other;
+  testing_support::CuttingProxy proxy(etcd.url());
+  proxy.Grant({.bytes = 5});
+  auto client = Connect({.endpoints = {proxy.url(), other.url()}});
+  auto stream = client->OpenStream("a.");
+  auto opened = std::async(std::launch::async,
+                           [&] { return stream->AwaitOpen(In(milliseconds(50))).status(); });
+  EXPECT_EQ(opened.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  stream->Cancel();
+  EXPECT_EQ(base::Message(opened.get()), "etcd " + proxy.url() + ": a watch isn't answered");
+  EXPECT_TRUE(client->OpenStream("a.")->AwaitOpen(In(milliseconds(20'000))).ok());
+}
+
+// The stream's window is for its probe alone.
+TEST_F(MisbehavingEtcd, AStreamThatTakesNothingHoldsUpNobodyWhoAsks) {
+  testing_support::CuttingProxy proxy(etcd.url());
+  proxy.Grant({.bytes = 16});
+  auto client = Connect({.endpoints = {proxy.url()}});
+  auto stream = client->OpenStream("a.");
+  ASSERT_TRUE(stream->AwaitOpen(In(milliseconds(20'000))).ok());
+  auto asked = std::async(std::launch::async, [&] {
+    auto begun = stream->Begin({"a", "b", 1}, In(milliseconds(50))).status();
+    for (int i = 0; i < 1000; ++i) stream->RequestProgress();
+    EXPECT_FALSE(stream->Ping(In(milliseconds(20'000)))) << "at once: the stream is over";
+    return begun;
+  });
+  EXPECT_EQ(asked.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  stream->Cancel();
+  EXPECT_EQ(base::Message(asked.get()), "etcd " + proxy.url() + ": a watch isn't answered");
+
+  auto silent = client->OpenStream("a.");
+  ASSERT_TRUE(silent->AwaitOpen(In(milliseconds(20'000))).ok());
+  auto poked = std::async(std::launch::async, [&] {
+    silent->Ask({"a", "b", 1});
+    for (int i = 0; i < 1000; ++i) silent->RequestProgress();
+    const uint64_t sign = silent->Poke();
+    EXPECT_EQ(silent->Poke(), sign) << "it isn't written yet";
+    return silent->AwaitSign(sign, In(milliseconds(50)));
+  });
+  EXPECT_EQ(poked.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  silent->Cancel();
+  EXPECT_FALSE(poked.get());
+}
+
 TEST_F(MisbehavingEtcd, AStreamTellsWhetherItsProcessStillLives) {
   FakeEtcd::Changes many;
   for (int i = 0; i < 1000; ++i) many.emplace_back("k" + std::to_string(i), "v");

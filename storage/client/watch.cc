@@ -1,23 +1,18 @@
 #include "storage/client/watch.h"
 
-#include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
-#include <absl/time/time.h>
 #include <fmt/format.h>
 #include <grpcpp/alarm.h>
-#include <grpcpp/support/sync_stream.h>
 
-#include <deque>
 #include <utility>
 
 #include "lib/base/bytes.h"
 #include "storage/client/channel.h"
 #include "storage/client/endpoint.h"
+#include "storage/client/watch_writer.h"
 
 namespace strata::client {
 namespace {
 
-using etcdserverpb::WatchRequest;
 using etcdserverpb::WatchResponse;
 using std::chrono::steady_clock;
 
@@ -27,38 +22,6 @@ constexpr size_t kMaxFragmentBytes = 1u << 30;
 constexpr std::chrono::milliseconds kStatusPatience(1000);
 // What isn't a watch's has this id (etcd clientv3 InvalidWatchID).
 constexpr int64_t kNoWatch = -1;
-
-// How often a sign of life was asked for, and came. Thread-safe.
-class SignsOfLife {
- public:
-  uint64_t Ask() {
-    absl::MutexLock lock(&mu_);
-    return ++asked_;
-  }
-  void Come() {
-    absl::MutexLock lock(&mu_);
-    ++come_;
-  }
-  void End() {
-    absl::MutexLock lock(&mu_);
-    over_ = true;
-  }
-  // Whether that many have come by then. At once if none will.
-  bool Await(uint64_t number, base::MonotonicTime deadline) {
-    absl::MutexLock lock(&mu_);
-    const auto decided = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-      return come_ >= number || over_;
-    };
-    mu_.AwaitWithTimeout(absl::Condition(&decided), absl::FromChrono(net::Left(deadline)));
-    return come_ >= number;
-  }
-
- private:
-  absl::Mutex mu_;
-  uint64_t asked_ ABSL_GUARDED_BY(mu_) = 0;
-  uint64_t come_ ABSL_GUARDED_BY(mu_) = 0;
-  bool over_ ABSL_GUARDED_BY(mu_) = false;
-};
 
 // Cancels a call that isn't over in time. Lives no longer than the call's context.
 class Limit {
@@ -83,29 +46,22 @@ class Limit {
 
 // Opened by the first AwaitOpen or Next, so that Cancel ends whatever it waits for.
 struct Watch::Stream {
-  enum class Phase { kNew, kOpen, kOver };
   // Over the endpoint's connection, or one of its own.
   enum class Where { kShared, kApart };
-  // What a creation is asked for. Answers come in the order of the questions (but kine 0.13's to
-  // several that wait: no stream of a kine has more than signs of life among them).
-  enum class Asked { kProbe, kWatch, kSign };
+  using Asked = WatchWriter::Asked;
 
   Stream(Client& c, Client::Endpoint& e, Where w, Asked f, const WatchOptions& o)
-      : client(c), endpoint(e), where(w), first(f), options(o) {}
+      : client(c), endpoint(e), where(w), first(f), options(o), writer(o.key) {}
 
   // Called by the reading thread.
-  base::Status Open() ABSL_LOCKS_EXCLUDED(write_mu);
+  base::Status Open();
   // The next response that is about the watch, or gives a sign of life.
-  base::StatusOr<WatchResponse> Read() ABSL_LOCKS_EXCLUDED(write_mu);
+  base::StatusOr<WatchResponse> Read();
   // Adds what it brings.
   base::Status Take(WatchResponse& response, WatchMessage& message) const;
 
-  void Create(Asked what, const WatchOptions& wanted) ABSL_LOCKS_EXCLUDED(write_mu);
-  void Cancel(int64_t id) ABSL_LOCKS_EXCLUDED(write_mu);
   // What a creation that got no answer in time comes to.
   base::Status Unanswered() const;
-  // Returns what it was.
-  Phase SetOver() ABSL_LOCKS_EXCLUDED(write_mu);
 
   // Members in the order of their construction: the context outlives the stream.
   Client& client;
@@ -116,40 +72,33 @@ struct Watch::Stream {
   CallEnd end;
   std::shared_ptr<const Connection> connection;
   grpc::ClientContext context;
-  std::unique_ptr<grpc::ClientReaderWriter<WatchRequest, WatchResponse>> stream;
-  SignsOfLife signs;
+  std::unique_ptr<WatchWriter::Stream> stream;  // null: not yet, or over
+  WatchWriter writer;
 
   // The reading thread's own.
+  bool over = false;
   bool heard = false;
   int64_t watch_id = kNoWatch;
   int64_t probe_id = kNoWatch;
   uint64_t cluster_id = 0;
 
-  absl::Mutex write_mu;  // gRPC allows one write at a time
-  Phase phase ABSL_GUARDED_BY(write_mu) = Phase::kNew;
-  bool begun ABSL_GUARDED_BY(write_mu) = false;
-  std::deque<Asked> asked ABSL_GUARDED_BY(write_mu);
-
  private:
-  base::Status TryOpen() ABSL_LOCKS_EXCLUDED(write_mu);
-  void Write(Asked what, const WatchOptions& wanted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mu);
+  base::Status TryOpen();
   // Whether Read returns it.
-  base::StatusOr<bool> Concerns(const WatchResponse& response) ABSL_LOCKS_EXCLUDED(write_mu);
-  bool Created(const WatchResponse& response) ABSL_LOCKS_EXCLUDED(write_mu);
-  base::Status Broken() ABSL_LOCKS_EXCLUDED(write_mu);
+  base::StatusOr<bool> Concerns(const WatchResponse& response);
+  bool Created(const WatchResponse& response);
+  base::Status Broken();
   base::Status AwaitStatus();
   base::Status Leave(base::Status status);
 };
 
 base::Status Watch::Stream::Open() {
-  {
-    absl::MutexLock lock(&write_mu);
-    if (phase == Phase::kOver) return base::CancelledError("the watch is over");
-    if (phase == Phase::kOpen) return base::OkStatus();
-  }
+  if (over) return base::CancelledError("the watch is over");
+  if (stream != nullptr) return base::OkStatus();
   base::Status status = TryOpen();
   if (status.ok()) return status;
-  SetOver();
+  over = true;
+  writer.Stop();
   return Leave(std::move(status));
 }
 
@@ -166,42 +115,9 @@ base::Status Watch::Stream::TryOpen() {
   STRATA_ASSIGN_OR_RETURN(const std::string token,
                           client.Token(endpoint, steady_clock::now() + patience, end));
   if (!token.empty()) context.AddMetadata("token", token);
+  // Blocks while the peer takes no call; one that was cancelled before is over at once.
   stream = connection->watch->Watch(&context);
-  absl::MutexLock lock(&write_mu);
-  phase = Phase::kOpen;
-  Write(first, options);
-  return base::OkStatus();
-}
-
-void Watch::Stream::Write(Asked what, const WatchOptions& wanted) {
-  WatchRequest request;
-  auto* create = request.mutable_create_request();
-  create->set_key(wanted.key);
-  create->set_range_end(wanted.end);
-  create->set_start_revision(wanted.start);
-  create->set_fragment(true);
-  create->set_progress_notify(true);
-  asked.push_back(what);
-  if (what == Asked::kWatch) begun = true;
-  stream->Write(request);
-}
-
-void Watch::Stream::Create(Asked what, const WatchOptions& wanted) {
-  absl::MutexLock lock(&write_mu);
-  if (phase == Phase::kOpen) Write(what, wanted);
-}
-
-void Watch::Stream::Cancel(int64_t id) {
-  WatchRequest request;
-  request.mutable_cancel_request()->set_watch_id(id);
-  absl::MutexLock lock(&write_mu);
-  if (phase == Phase::kOpen) stream->Write(request);
-}
-
-Watch::Stream::Phase Watch::Stream::SetOver() {
-  signs.End();
-  absl::MutexLock lock(&write_mu);
-  return std::exchange(phase, Phase::kOver);
+  return At(endpoint.url, writer.Start(*stream, first, options));
 }
 
 base::Status Watch::Stream::Leave(base::Status status) {
@@ -214,7 +130,9 @@ base::Status Watch::Stream::Leave(base::Status status) {
 // which knows nothing of it, would have to end it.
 base::Status Watch::Stream::AwaitStatus() {
   const Limit limit(context, steady_clock::now() + kStatusPatience);
+  writer.End();
   const grpc::Status said = stream->Finish();
+  stream.reset();
   if (limit.over())
     return base::UnavailableError("a message of the watch stream is none of etcd's");
   const base::Status status = connection->Explain(FromGrpc(said));
@@ -226,7 +144,7 @@ base::Status Watch::Stream::Unanswered() const {
 }
 
 base::Status Watch::Stream::Broken() {
-  SetOver();
+  over = true;
   const base::Status status = AwaitStatus();
   // A server that ends a stream which has been of use may well keep the connection.
   if (IsConnectionsFault(status) && (!heard || connection->over())) endpoint.Drop(connection);
@@ -262,26 +180,13 @@ base::StatusOr<bool> Watch::Stream::Concerns(const WatchResponse& response) {
 }
 
 bool Watch::Stream::Created(const WatchResponse& response) {
-  Asked what = Asked::kProbe;
-  {
-    absl::MutexLock lock(&write_mu);
-    if (asked.empty()) return false;
-    what = asked.front();
-    asked.pop_front();
+  const auto what = writer.Created(response.watch_id());
+  if (!what) return false;
+  if (*what == Asked::kProbe) {
+    probe_id = response.watch_id();
+    cluster_id = response.header().cluster_id();
   }
-  switch (what) {
-    case Asked::kProbe:
-      probe_id = response.watch_id();
-      cluster_id = response.header().cluster_id();
-      break;
-    case Asked::kWatch:
-      watch_id = response.watch_id();
-      break;
-    case Asked::kSign:
-      signs.Come();
-      Cancel(response.watch_id());
-      break;
-  }
+  if (*what == Asked::kWatch) watch_id = response.watch_id();
   return true;
 }
 
@@ -337,7 +242,8 @@ Watch::Watch(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
 
 Watch::~Watch() {
   Cancel();
-  if (stream_->SetOver() == Stream::Phase::kOpen) stream_->stream->Finish();
+  stream_->writer.End();
+  if (stream_->stream != nullptr) stream_->stream->Finish();
 }
 
 base::StatusOr<uint64_t> Watch::AwaitOpen(base::MonotonicTime deadline) {
@@ -359,7 +265,7 @@ base::StatusOr<WatchMessage> Watch::Begin(const WatchOptions& options,
 }
 
 void Watch::Ask(const WatchOptions& options) {
-  stream_->Create(Stream::Asked::kWatch, options);
+  stream_->writer.Create(Stream::Asked::kWatch, options);
 }
 
 base::StatusOr<WatchMessage> Watch::Next() {
@@ -380,22 +286,15 @@ base::StatusOr<WatchMessage> Watch::Next() {
 }
 
 void Watch::RequestProgress() {
-  WatchRequest request;
-  request.mutable_progress_request();
-  // A write blocks while the peer takes nothing: one thread is enough to wait for it.
-  if (!stream_->write_mu.TryLock()) return;
-  if (stream_->phase == Stream::Phase::kOpen && stream_->begun) stream_->stream->Write(request);
-  stream_->write_mu.Unlock();
+  stream_->writer.RequestProgress();
 }
 
 uint64_t Watch::Poke() {
-  const uint64_t sign = stream_->signs.Ask();
-  stream_->Create(Stream::Asked::kSign, {.key = stream_->options.key});
-  return sign;
+  return stream_->writer.AskForSign();
 }
 
 bool Watch::AwaitSign(uint64_t sign, base::MonotonicTime deadline) {
-  return stream_->signs.Await(sign, deadline);
+  return stream_->writer.AwaitSign(sign, deadline);
 }
 
 bool Watch::Ping(base::MonotonicTime deadline) {
@@ -421,7 +320,7 @@ base::StatusOr<std::string> Watch::Version(base::MonotonicTime deadline,
 void Watch::Cancel() {
   stream_->end.Set();
   stream_->context.TryCancel();
-  stream_->signs.End();
+  stream_->writer.Stop();
 }
 
 }  // namespace strata::client

@@ -650,6 +650,37 @@ TEST_F(FaultyEtcd, ASilentWatchThatNobodyCanTakeOverFromIsGivenUp) {
   one.Freeze(false);
 }
 
+// A few requests fit into the window of a stream, and then none.
+TEST_F(FaultyEtcd, AWatchThatTakesNothingIsOvertakenByAnother) {
+  testing_support::CuttingProxy one(etcd.url());
+  one.Grant({.bytes = 400});
+  Start(Patient(), {.endpoints = {one.url(), etcd.url()}});
+  AwaitStandby();
+  for (int i = 0; i < 100; ++i) {
+    etcd.Put("/elsewhere", "x");
+    auto asked = Ask();
+    ASSERT_EQ(asked.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+    EXPECT_TRUE(asked.get().ok());
+  }
+  EXPECT_EQ(judge.lists, 1);
+}
+
+// Reads are answered all the while.
+TEST_F(FaultyEtcd, StreamsOfWhichNoneIsAnsweredAreGivenUp) {
+  Start({.barrier = {.read_timeout = std::chrono::seconds(1)}});
+  ExpectFresh();
+  AwaitStandby();
+  etcd.Behave([](auto& b) { b.mute_watches = true, b.progress = FakeEtcd::Progress::kNever; });
+  etcd.Put("/elsewhere", "x");
+  auto until = clock.Now() + std::chrono::seconds(20);
+  while (reflector->connection().ok() && clock.Now() < until) EXPECT_FALSE(Ask().get().ok());
+  EXPECT_FALSE(reflector->connection().ok());
+  etcd.Behave([](auto& b) { b.mute_watches = false, b.progress = FakeEtcd::Progress::kHonest; });
+  until = clock.Now() + std::chrono::seconds(20);
+  while (!Ask().get().ok() && clock.Now() < until) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_TRUE(reflector->connection().ok());
+}
+
 TEST_F(FaultyEtcd, AWatchThatMovesAgainFirstIsKept) {
   testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
   Start(Patient(), {.endpoints = {one.url(), other.url()}});

@@ -393,11 +393,9 @@ void Reflector::RequestProgress() {
 }
 
 void Reflector::WatchLags() {
-  if (standby_.ready()) {
-    standby_.Race();
-  } else {
-    unproven_ = true;
-  }
+  standby_.Race();
+  // Nobody overtakes it: the next read asks whether it lives.
+  if (!standby_.ready()) unproven_ = true;
 }
 
 void Reflector::GiveWatchUp() {

@@ -15,6 +15,8 @@ namespace {
 constexpr std::chrono::seconds kPatience(5);
 // How long a race goes on after the watch was last seen to lag.
 constexpr std::chrono::seconds kRace(1);
+// How long a stream that was asked for something may be silent.
+constexpr std::chrono::seconds kSilence(1);
 // A member that has come back stands by again within a second.
 constexpr std::chrono::milliseconds kMostPause(500);
 
@@ -77,11 +79,16 @@ void Standby::Dismiss() {
 void Standby::Begin(base::Revision seen) {
   stream_->Ask({range_.begin, range_.end, seen + 1});
   phase_ = Phase::kBegun;
+  ExpectAnswer();
+}
+
+void Standby::ExpectAnswer() {
+  silent_from_ = std::min(silent_from_, clock_.Now() + kSilence);
 }
 
 bool Standby::ready() const {
   absl::MutexLock lock(&mu_);
-  return phase_ != Phase::kNone;
+  return phase_ != Phase::kNone && clock_.Now() < silent_from_;
 }
 
 void Standby::Race() {
@@ -92,6 +99,7 @@ void Standby::Race() {
     race_until_ = clock_.Now() + kRace;
     if (phase_ == Phase::kReady) Begin(seen);
     if (phase_ == Phase::kBegun && trust_progress_) stream = stream_;
+    if (stream != nullptr) ExpectAnswer();
   }
   // What reads have told may be the revision of others' records.
   if (stream != nullptr) stream->RequestProgress();
@@ -172,6 +180,7 @@ void Standby::StandByOnce(size_t turn) {
     trust_progress_ = !ProgressIsKnownWrong(version);
     version_ = std::move(version);
     phase_ = Phase::kReady;
+    silent_from_ = base::MonotonicTime::max();
   }
   backoff_.Reset();
   Listen(*stream, *watch);
@@ -195,6 +204,7 @@ void Standby::Listen(client::Watch& stream, client::Watch& watch) {
       const base::Revision current = current_();
       absl::MutexLock lock(&mu_);
       if (stream_.get() != &stream) return;
+      silent_from_ = base::MonotonicTime::max();
       if (!message.ok()) {
         phase_ = Phase::kNone;
         stream_ = nullptr;

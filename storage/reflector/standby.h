@@ -47,7 +47,8 @@ class Standby {
   // What it has is of no use any more: all is listed anew.
   void Dismiss() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Whether Take would get something, if it had to be now.
+  // Whether Take would get something, if it had to be now. Not of a stream that was asked for
+  // something and has been silent for a while.
   bool ready() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // The watch lags: if this one has what comes after the index's revision first, the watch is
@@ -86,6 +87,7 @@ class Standby {
              std::string* version);
   void Listen(client::Watch& stream, client::Watch& watch) ABSL_LOCKS_EXCLUDED(mu_);
   void Begin(base::Revision seen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ExpectAnswer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   client::Client& client_;
   const std::string probe_;
@@ -105,6 +107,8 @@ class Standby {
   bool trust_progress_ ABSL_GUARDED_BY(mu_) = true;  // see progress.h
   Phase phase_ ABSL_GUARDED_BY(mu_) = Phase::kNone;
   base::MonotonicTime race_until_ ABSL_GUARDED_BY(mu_);
+  // When the stream, which was asked for something and has said nothing since, counts as silent.
+  base::MonotonicTime silent_from_ ABSL_GUARDED_BY(mu_) = base::MonotonicTime::max();
   bool wanted_ ABSL_GUARDED_BY(mu_) = false;  // by Take: whatever it says is an answer
   client::WatchMessage first_ ABSL_GUARDED_BY(mu_);
 

@@ -8,7 +8,10 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
+
+#include "test/support/http2_bytes.h"
 
 namespace strata::testing_support {
 namespace {
@@ -21,7 +24,51 @@ sockaddr_in Loopback(int port) {
   return address;
 }
 
+uint32_t Number(std::string_view bytes) {
+  uint32_t number = 0;
+  for (const char c : bytes) number = number << 8 | static_cast<uint8_t>(c);
+  return number;
+}
+
 }  // namespace
+
+// What a server sends, with other bounds in its settings and no window for streams (RFC 9113
+// §6.5.2, §6.9).
+class CuttingProxy::Miser {
+ public:
+  explicit Miser(Granted granted) : granted_(granted) {}
+  std::string Pass(std::string_view bytes) {
+    in_ += bytes;
+    std::string out;
+    while (in_.size() >= kHead) {
+      const size_t size = kHead + Number(std::string_view(in_).substr(0, 3));
+      if (in_.size() < size) break;
+      const std::string_view payload = std::string_view(in_).substr(kHead, size - kHead);
+      const auto type = static_cast<uint8_t>(in_[3]), flags = static_cast<uint8_t>(in_[4]);
+      const uint32_t stream = Number(std::string_view(in_).substr(5, 4));
+      constexpr uint8_t kWindowUpdate = 8, kAck = 1;
+      if (type == kSettings && (flags & kAck) == 0) {
+        std::string settings(payload);
+        const std::pair<char, uint32_t> ours[] = {{3, granted_.streams}, {4, granted_.bytes}};
+        for (const auto& [identifier, value] : ours) {
+          settings.append(1, '\0').append(1, identifier);
+          for (const uint32_t shift : {24U, 16U, 8U, 0U})
+            settings += static_cast<char>(value >> shift);
+        }
+        out += Frame(type, flags, stream, settings);
+      } else if (type != kWindowUpdate || stream == 0) {
+        out.append(in_, 0, size);
+      }
+      in_.erase(0, size);
+    }
+    return out;
+  }
+
+ private:
+  static constexpr size_t kHead = 9;
+  const Granted granted_;
+  std::string in_;
+};
 
 CuttingProxy::CuttingProxy(const std::string& target)
     : target_port_(std::stoi(target.substr(target.rfind(':') + 1))),
@@ -70,6 +117,11 @@ void CuttingProxy::Delay(std::chrono::milliseconds time) {
   delay_ = time;
 }
 
+void CuttingProxy::Grant(Granted granted) {
+  absl::MutexLock lock(&mu_);
+  granted_ = granted;
+}
+
 int CuttingProxy::connections() const {
   absl::MutexLock lock(&mu_);
   return static_cast<int>(open_.size() / 2);
@@ -104,8 +156,10 @@ void CuttingProxy::Serve(int client) {
       connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   int64_t limit = 0;
   bool watched = false;
+  std::optional<Miser> miser;
   {
     absl::MutexLock lock(&mu_);
+    if (granted_) miser.emplace(*granted_);
     watched = others_ == 0;
     if (watched) limit = limit_;
     if (others_ >= 0) --others_;
@@ -113,8 +167,8 @@ void CuttingProxy::Serve(int client) {
     if (stopping_) shutdown(client, SHUT_RDWR);
   }
   if (connected) {
-    std::thread up([&] { Pump(client, server, false, 0); });
-    Pump(server, client, watched, limit);
+    std::thread up([&] { Pump(client, server, false, 0, nullptr); });
+    Pump(server, client, watched, limit, miser ? &*miser : nullptr);
     up.join();
   }
   absl::MutexLock lock(&mu_);
@@ -125,7 +179,7 @@ void CuttingProxy::Serve(int client) {
   close(server);
 }
 
-void CuttingProxy::Pump(int from, int to, bool watched, int64_t limit) {
+void CuttingProxy::Pump(int from, int to, bool watched, int64_t limit, Miser* miser) {
   std::array<char, 16'384> buffer;
   int64_t sent = 0;
   for (;;) {
@@ -138,8 +192,11 @@ void CuttingProxy::Pump(int from, int to, bool watched, int64_t limit) {
       mu_.Await(absl::Condition(&passes));
       mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(delay_));
     }
-    const int64_t may = limit == 0 ? got : std::min<int64_t>(got, limit - sent);
-    if (send(to, buffer.data(), static_cast<size_t>(may), MSG_NOSIGNAL) != may) break;
+    std::string bytes(buffer.data(), static_cast<size_t>(got));
+    if (miser != nullptr) bytes = miser->Pass(bytes);
+    const auto all = static_cast<int64_t>(bytes.size());
+    const int64_t may = limit == 0 ? all : std::min<int64_t>(all, limit - sent);
+    if (send(to, bytes.data(), static_cast<size_t>(may), MSG_NOSIGNAL) != may) break;
     sent += may;
     if (!watched) continue;
     absl::MutexLock lock(&mu_);

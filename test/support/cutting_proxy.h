@@ -1,5 +1,5 @@
 // A TCP proxy that breaks connections after as many bytes as a test wants, or freezes or delays
-// them.
+// them, or takes little on each stream of their HTTP/2.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,6 +32,12 @@ class CuttingProxy {
   void Freeze(bool frozen) ABSL_LOCKS_EXCLUDED(mu_);
   // From now on what passes takes so long at least, and twice that at most.
   void Delay(std::chrono::milliseconds time) ABSL_LOCKS_EXCLUDED(mu_);
+  // Of connections that come from now on: each has so many streams at a time, and each of these may
+  // send the target so many bytes and is never granted more.
+  struct Granted {
+    uint32_t bytes = 65'535, streams = 100;
+  };
+  void Grant(Granted granted) ABSL_LOCKS_EXCLUDED(mu_);
   // Connections that are open.
   int connections() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -40,9 +47,10 @@ class CuttingProxy {
   int cut() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  class Miser;
   void Accept();
   void Serve(int client);
-  void Pump(int from, int to, bool watched, int64_t limit);
+  void Pump(int from, int to, bool watched, int64_t limit, Miser* miser);
 
   const int target_port_;
   int listener_ = -1;
@@ -51,6 +59,7 @@ class CuttingProxy {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool frozen_ ABSL_GUARDED_BY(mu_) = false;
   std::chrono::milliseconds delay_ ABSL_GUARDED_BY(mu_){0};
+  std::optional<Granted> granted_ ABSL_GUARDED_BY(mu_);
   int64_t limit_ ABSL_GUARDED_BY(mu_) = 0;
   int others_ ABSL_GUARDED_BY(mu_) = -1;  // that still come before it; -1: it has come
   int64_t passed_ ABSL_GUARDED_BY(mu_) = 0;
