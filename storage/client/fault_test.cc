@@ -299,6 +299,21 @@ TEST_F(MisbehavingEtcd, AnEndpointThatTakesNoWatchIsOverAtTheDeadlineAndTheNextO
   EXPECT_TRUE(client->OpenStream("a.")->AwaitOpen(In(milliseconds(20'000))).ok());
 }
 
+// The only one that it takes at a time is in use.
+TEST_F(MisbehavingEtcd, AStreamThatCannotBeginIsOverAtItsDeadline) {
+  testing_support::CuttingProxy proxy(etcd.url());
+  proxy.Grant({.streams = 1});
+  auto client = Connect({.endpoints = {proxy.url()}});
+  auto one = client->OpenStream("a.");
+  ASSERT_TRUE(one->AwaitOpen(In(milliseconds(20'000))).ok());
+  auto stream = client->OpenStream("a.");
+  auto opened = std::async(std::launch::async,
+                           [&] { return stream->AwaitOpen(In(milliseconds(50))).status(); });
+  EXPECT_EQ(opened.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  stream->Cancel();
+  EXPECT_EQ(base::Message(opened.get()), "etcd " + proxy.url() + ": a watch isn't answered");
+}
+
 // The stream's window is for its probe alone.
 TEST_F(MisbehavingEtcd, AStreamThatTakesNothingHoldsUpNobodyWhoAsks) {
   testing_support::CuttingProxy proxy(etcd.url());

@@ -247,8 +247,8 @@ Watch::~Watch() {
 }
 
 base::StatusOr<uint64_t> Watch::AwaitOpen(base::MonotonicTime deadline) {
-  STRATA_RETURN_IF_ERROR(stream_->Open());
   const Limit limit(stream_->context, deadline);
+  STRATA_RETURN_IF_ERROR(stream_->Open());
   while (stream_->probe_id == kNoWatch) {
     const auto read = stream_->Read();
     if (!read.ok()) return limit.over() ? stream_->Unanswered() : read.status();
