@@ -45,8 +45,13 @@ struct Options {
   std::chrono::milliseconds keepalive_time{
       10'000};  // etcd refuses pings that come more often than every 5 s
   std::chrono::milliseconds keepalive_timeout{5'000};
-  int max_receive_bytes =
-      1 << 30;  // of one message: gRPC's own 4 MiB is less than a page of large records
+  // Of one message. gRPC's own 4 MiB is less than a page of large records, which is 16 MiB or so;
+  // etcd divides what a watch brings by its --max-request-bytes (1.5 MiB; more than 10 is warned
+  // of). What a message becomes in memory may be thirty times its bytes.
+  int max_receive_bytes = 64 << 20;
+  // Of the events of one revision, in memory. What a transaction puts is within
+  // --max-request-bytes, but it may delete any number of keys: these are a million records.
+  size_t max_revision_bytes = size_t{256} << 20;
 };
 
 // Ends calls early: those in flight that were given it, and all that come later. Thread-safe.

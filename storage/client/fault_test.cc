@@ -197,6 +197,43 @@ TEST_F(MisbehavingEtcd, FragmentsAreJoinedToWholeRevisions) {
   EXPECT_FALSE(second->events[0].created);
 }
 
+TEST_F(MisbehavingEtcd, WholeRevisionsDoNotWaitForTheFragmentsOfOthers) {
+  FakeEtcd::Changes ten;
+  for (int i = 0; i < 10; ++i) ten.emplace_back("k" + std::to_string(i), "v");
+  const auto first = etcd.Commit(ten);
+  for (int i = 1; i < 30; ++i) etcd.Commit(ten);
+  etcd.Behave([](auto& b) { b.events_per_fragment = 7; });
+  // Less than all of them, and more than two.
+  auto client = Connect({.max_revision_bytes = 2500});
+  auto watch = client->OpenWatch({"k", "l", first});
+  for (auto next = first; next < first + 30;) {
+    const auto message = NextNews(*watch);
+    ASSERT_TRUE(message.ok()) << message.status();
+    ASSERT_EQ(message->events.size() % 10, 0u);
+    for (size_t i = 0; i < message->events.size(); ++i)
+      ASSERT_EQ(message->events[i].revision, next + static_cast<base::Revision>(i / 10));
+    next += static_cast<base::Revision>(message->events.size() / 10);
+    EXPECT_EQ(message->revision, next - 1);
+  }
+}
+
+TEST_F(MisbehavingEtcd, ARevisionOfTooManyEventsEndsItsWatchHoweverSmallTheyAre) {
+  FakeEtcd::Changes many;
+  for (int i = 0; i < 1000; ++i) many.emplace_back("k" + std::to_string(i), "");
+  const auto at = etcd.Commit(many);
+  etcd.Behave([](auto& b) { b.events_per_fragment = 10; });
+  auto client = Connect({.max_revision_bytes = 50'000});
+  EXPECT_EQ(base::Message(NextNews(*client->OpenWatch({"k", "l", at})).status()),
+            "etcd " + etcd.url() + ": a revision of more than 50000 bytes of events");
+}
+
+TEST_F(MisbehavingEtcd, AMessageOfMoreThanAnyEtcdSendsEndsItsWatch) {
+  const auto at = etcd.Put("a", std::string(size_t{65} << 20, 'x'));
+  auto client = Connect();
+  EXPECT_EQ(NextNews(*client->OpenWatch({"a", "b", at})).status().code(),
+            StatusCode::kResourceExhausted);
+}
+
 TEST_F(MisbehavingEtcd, AStreamThatEndsBetweenFragmentsGivesNothingOfThem) {
   FakeEtcd::Changes many;
   for (int i = 0; i < 100; ++i) many.emplace_back("k" + std::to_string(i), "v");

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <grpcpp/alarm.h>
 
+#include <iterator>
 #include <utility>
+#include <vector>
 
 #include "lib/base/bytes.h"
 #include "storage/client/channel.h"
@@ -16,12 +18,14 @@ namespace {
 using etcdserverpb::WatchResponse;
 using std::chrono::steady_clock;
 
-// Joined fragments of one message: more than any transaction can hold.
-constexpr size_t kMaxFragmentBytes = 1u << 30;
 // A stream that is over has its status with its end.
 constexpr std::chrono::milliseconds kStatusPatience(1000);
 // What isn't a watch's has this id (etcd clientv3 InvalidWatchID).
 constexpr int64_t kNoWatch = -1;
+
+size_t BytesOf(const Event& event) {
+  return sizeof event + event.key.size() + event.value.size();
+}
 
 // Cancels a call that isn't over in time. Lives no longer than the call's context.
 class Limit {
@@ -59,6 +63,8 @@ struct Watch::Stream {
   base::StatusOr<WatchResponse> Read();
   // Adds what it brings.
   base::Status Take(WatchResponse& response, WatchMessage& message) const;
+  // Keeps what may be a part of a revision's for the next message. Whether something is left.
+  bool KeepLastRevision(WatchMessage& message);
 
   // What a creation that got no answer in time comes to.
   base::Status Unanswered() const;
@@ -81,6 +87,7 @@ struct Watch::Stream {
   int64_t watch_id = kNoWatch;
   int64_t probe_id = kNoWatch;
   uint64_t cluster_id = 0;
+  std::vector<Event> begun;  // of a revision of which more may come
 
  private:
   base::Status TryOpen();
@@ -211,6 +218,17 @@ base::Status Watch::Stream::Take(WatchResponse& response, WatchMessage& message)
   return base::OkStatus();
 }
 
+bool Watch::Stream::KeepLastRevision(WatchMessage& message) {
+  auto& events = message.events;
+  if (events.empty() || events.front().revision == events.back().revision) return false;
+  auto last = events.end();
+  while (std::prev(last)->revision == message.revision) --last;
+  begun.assign(std::make_move_iterator(last), std::make_move_iterator(events.end()));
+  events.erase(last, events.end());
+  message.revision = events.back().revision;
+  return true;
+}
+
 std::unique_ptr<Watch> Client::OpenWatch(const WatchOptions& options) {
   using Stream = Watch::Stream;
   return std::unique_ptr<Watch>(new Watch(std::make_unique<Stream>(
@@ -268,21 +286,24 @@ void Watch::Ask(const WatchOptions& options) {
   stream_->writer.Create(Stream::Asked::kWatch, options);
 }
 
+// A response may be of a thousand revisions: each fragment gives those that are whole.
 base::StatusOr<WatchMessage> Watch::Next() {
   STRATA_RETURN_IF_ERROR(stream_->Open());
-  WatchMessage message;
-  size_t bytes = 0;
-  for (bool complete = false; !complete;) {
+  WatchMessage message{.events = std::exchange(stream_->begun, {})};
+  size_t bytes = 0, counted = 0;
+  while (true) {
     STRATA_ASSIGN_OR_RETURN(WatchResponse response, stream_->Read());
-    bytes += response.ByteSizeLong();
-    if (bytes > kMaxFragmentBytes)
-      return base::ResourceExhaustedError("fragments of one watch message exceed 1 GiB");
     // What comes between fragments isn't theirs.
     if (response.events_size() == 0 && !message.events.empty()) continue;
     STRATA_RETURN_IF_ERROR(stream_->Take(response, message));
-    complete = !response.fragment();
+    if (!response.fragment() || stream_->KeepLastRevision(message)) return message;
+    for (; counted < message.events.size(); ++counted) bytes += BytesOf(message.events[counted]);
+    const size_t most = stream_->endpoint.options.max_revision_bytes;
+    if (bytes > most) {
+      return base::ResourceExhaustedError(fmt::format(
+          "etcd {}: a revision of more than {} bytes of events", stream_->endpoint.url, most));
+    }
   }
-  return message;
 }
 
 void Watch::RequestProgress() {
