@@ -33,8 +33,8 @@ struct WatchMessage {
 // A stream belongs to one process of the backend for all its life: whoever has it open knows that
 // this process has neither ended nor been replaced meanwhile.
 //
-// AwaitOpen, Begin and Next are called by one thread at a time; the others by any, and what they ask
-// for is written by a thread of the stream's: none of them waits for a peer that takes nothing.
+// AwaitOpen, Begin and Next are called by one thread at a time; the others by any, and what they
+// ask for is written by a thread of the stream's: none of them waits for a peer that takes nothing.
 class Watch {
  public:
   ~Watch();
