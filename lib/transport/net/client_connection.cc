@@ -50,6 +50,8 @@ bool IsAboutCertificates(int alert) {
 constexpr size_t kReceivedBytes = size_t{32} << 10;
 // Encrypted at once.
 constexpr size_t kWriteBytes = size_t{64} << 10;
+// In one attempt to read: records without data, new session's tickets say, may come without end.
+constexpr int kMostFills = 8;
 // Of records that the socket doesn't take; a peer that makes them more isn't listened to.
 constexpr size_t kMostUnsent = 2 * kWriteBytes;
 
@@ -201,7 +203,7 @@ base::StatusOr<size_t> ClientConnection::TryRead(char* bytes, size_t size, short
 }
 
 base::StatusOr<size_t> ClientConnection::TryReadTls(char* bytes, size_t size, short& events) {
-  for (;;) {
+  for (int fills = 0;; ++fills) {
     size_t got = 0;
     switch (stream_->Read({bytes, size}, got)) {
       case TlsStream::Result::kOk:
@@ -221,6 +223,7 @@ base::StatusOr<size_t> ClientConnection::TryReadTls(char* bytes, size_t size, sh
       events = POLLOUT;
       return 0;
     }
+    if (fills == kMostFills) return 0;
     STRATA_ASSIGN_OR_RETURN(const bool came, Fill("reading"));
     if (!came) return 0;
   }

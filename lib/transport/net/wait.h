@@ -39,7 +39,8 @@ class Interruption {
 // Not negative, and rounded up: a wait of so long isn't short of the deadline.
 std::chrono::milliseconds Left(base::MonotonicTime deadline);
 
-// Until `socket` has one of `events`. DeadlineExceeded, or Cancelled by `interruption`.
+// Until `socket` has one of `events`. DeadlineExceeded, whatever it has by then, or Cancelled by
+// `interruption`.
 base::Status AwaitSocket(int socket, short events, const Interruption& interruption,
                          base::MonotonicTime deadline);
 
