@@ -36,6 +36,9 @@ obs::Counter Relists(obs::Metrics& metrics, const char* reason) {
 constexpr std::chrono::seconds kMostApart{25};
 // And so two servers, with what events are on their way.
 constexpr std::chrono::seconds kDisorder{30};
+// How long a watch that was away is open before what changed meanwhile has come: an API server has
+// it in memory, and writes it behind the head of its answer.
+constexpr std::chrono::milliseconds kCatchUp{500};
 
 reflector::Barrier::Options WithDisorder(reflector::Barrier::Options options) {
   options.disorder = kDisorder;
@@ -115,7 +118,7 @@ void KubeSource::List() {
   list_waits_ = false;
   for (Resource& resource : resources_) {
     resource.feed->End();
-    resource.watching = false;
+    Leave(resource);
   }
   following_ = false;
   Attach();
@@ -128,7 +131,10 @@ void KubeSource::List() {
 
 void KubeSource::ListLater(const base::Status& why) {
   health_.Set(reflector::Health::Part::kWatch, why);
-  for (Resource& resource : resources_) resource.feed->End();
+  for (Resource& resource : resources_) {
+    resource.feed->End();
+    Leave(resource);
+  }
   if (std::exchange(listing_, false)) consumer_.AbortList();
   following_ = false;
   Attach();
@@ -166,6 +172,7 @@ void KubeSource::EndList() {
     resource.heard_ms = Milliseconds(began_.time_since_epoch());
     resource.ahead.clear();
     resource.held.reset();
+    resource.behind = true;
     resource.status = base::OkStatus();
   }
   // Something may be otherwise now: that is another revision, unless revisions begin anew.
@@ -182,17 +189,34 @@ void KubeSource::EndList() {
   for (Resource& resource : resources_) resource.feed->Watch();
 }
 
+// The head of an answer says nothing of what comes behind it.
 void KubeSource::OnWatching(Kind kind) {
   Resource& resource = Of(kind);
+  if (!resource.behind && clock_.Now() - resource.away_since < kCatchUp)
+    return OnCaughtUp(resource);
+  api_->RunAfter(kCatchUp, [this, &resource, turn = resource.turn] {
+    if (turn == resource.turn) OnCaughtUp(resource);
+  });
+}
+
+void KubeSource::OnCaughtUp(Resource& resource) {
+  resource.behind = false;
   resource.watching = true;
   resource.status = base::OkStatus();
-  Hear(resource);
+  resource.heard_ms = Milliseconds(clock_.Now().time_since_epoch());
+  Release();
   Attach();
+}
+
+void KubeSource::Leave(Resource& resource) {
+  if (std::exchange(resource.watching, false)) resource.away_since = clock_.Now();
+  ++resource.turn;
 }
 
 void KubeSource::OnWatchEnd(Kind kind, const base::Status& why) {
   Resource& resource = Of(kind);
-  resource.watching = false;
+  Leave(resource);
+  resource.behind = resource.behind || !why.ok();
   resource.status = why;
   Attach();
 }
@@ -212,12 +236,13 @@ bool KubeSource::late() const {
   });
 }
 
-void KubeSource::Hear(Resource& resource) {
-  resource.heard_ms = Milliseconds(clock_.Now().time_since_epoch());
-  for (Resource& other : resources_) {
-    if (!other.held || late()) continue;
-    Take(other, *std::exchange(other.held, std::nullopt));
-    other.feed->Watch();
+// Behind what it was held for, and then it is as late as that no more.
+void KubeSource::Release() {
+  for (Resource& resource : resources_) {
+    if (!resource.held || late()) continue;
+    resource.heard_ms = Milliseconds(clock_.Now().time_since_epoch());
+    Take(resource, *std::exchange(resource.held, std::nullopt));
+    resource.feed->Watch();
   }
 }
 
@@ -226,11 +251,15 @@ void KubeSource::OnChanges(Kind kind, std::vector<records::Change> changes,
   Resource& resource = Of(kind);
   resource.events->Increment(static_cast<double>(changes.size()));
   backoff_.Reset();
-  Hear(resource);
-  if (!late()) return Take(resource, {std::move(changes), position});
+  resource.heard_ms = Milliseconds(clock_.Now().time_since_epoch());
+  if (!late()) {
+    Take(resource, {std::move(changes), position});
+    if (resource.watching) Release();
+    return;
+  }
   resource.held = {std::move(changes), position};
   resource.feed->End();
-  resource.watching = false;
+  Leave(resource);
   Attach();
 }
 

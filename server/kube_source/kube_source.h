@@ -82,8 +82,11 @@ class KubeSource final : public reflector::Source,
   // What is known of one resource.
   struct Resource {
     std::unique_ptr<Feed> feed;
-    bool watching = false;
-    base::Status status;  // of its watch
+    bool watching = false;  // and has brought what changed while none was open
+    bool behind = true;     // it has been away, or there is none since the list
+    base::MonotonicTime away_since;
+    uint64_t turn = 0;    // counts the ends of watches
+    base::Status status;  // of the watch
     // Records that were read by name, by "namespace/name", at revisions that the watch hasn't come
     // passed: what it brings of them up to there is older.
     base::StringMap<base::Revision> ahead;
@@ -116,8 +119,10 @@ class KubeSource final : public reflector::Source,
   base::Revision Complete() const;
   // Whether a watch is so late that nothing may be told but what it brings.
   bool late() const;
-  // The watch has brought something.
-  void Hear(Resource& resource);
+  void OnCaughtUp(Resource& resource);
+  void Leave(Resource& resource);
+  // Takes what was held for a watch that was late, if none is any more.
+  void Release();
   void Take(Resource& resource, News news);
   bool silent() const { return clock_.Now() - alive_at_.load() > options_.silence_time; }
   void List();

@@ -88,6 +88,12 @@ class KubeSourceTest : public testing::Test {
     list.data(bytes + Bookmark(kind, revision, true));
     list.done(Response{200, ""});
   }
+  // Time goes on until what a watch that was away has missed would have come.
+  void CatchUp() { EXPECT_TRUE(kube->RunTaskOf(std::chrono::milliseconds(500))); }
+  void Open(Pending& watch) {
+    watch.data("");
+    CatchUp();
+  }
   // Answers the list that is asked for, at those revisions, and opens the watches.
   Watches Listed(const std::string& images, const std::string& streams) {
     AnswerList("images", images, {{"", "i", "1"}});
@@ -95,8 +101,8 @@ class KubeSourceTest : public testing::Test {
     Watches watches{
         Take("images?watch=1&allowWatchBookmarks=true&resourceVersion=" + images),
         Take("imagestreams?watch=1&allowWatchBookmarks=true&resourceVersion=" + streams)};
-    watches.images.data("");
-    watches.streams.data("");
+    Open(watches.images);
+    Open(watches.streams);
     return watches;
   }
   Watches Begin() {
@@ -188,9 +194,14 @@ TEST_F(KubeSourceTest, WhileAWatchIsAwayNothingIsSaidToBeFresh) {
   while (!kube->tasks.empty()) kube->RunTask();
   auto again = Take("images?watch=1&allowWatchBookmarks=true&resourceVersion=10");
   again.data("");
+  EXPECT_EQ(Fresh(), StatusCode::kDeadlineExceeded) << "what it missed comes behind the head";
+  again.data(Event("MODIFIED", {"", "i", "11"}));
+  EXPECT_EQ(Fresh(), StatusCode::kDeadlineExceeded) << "and so may more";
+  CatchUp();
   EXPECT_TRUE(source.connection().ok());
   EXPECT_EQ(Fresh(), StatusCode::kOk);
-  EXPECT_EQ(holder.revision, 12) << "nothing was listed anew";
+  EXPECT_EQ(holder.have, (Have{{"i", 11}, {"s", 2}}));
+  EXPECT_EQ(kube->pending.size(), 1u) << "the probe: nothing is listed anew";
 }
 
 // Clients would go on elsewhere behind what they were told last, and miss what came before it.
@@ -208,15 +219,17 @@ TEST_F(KubeSourceTest, WhatComesWhileTheOtherWatchIsAwayForLongIsToldBehindIt) {
   kube->RunTask();
   auto images = Take("images?watch=1&allowWatchBookmarks=true&resourceVersion=10&");
   images.data("");
-  EXPECT_EQ(holder.have, (Have{{"i", 1}, {"s", 30}}));
-  auto streams = Take("imagestreams?watch=1&allowWatchBookmarks=true&resourceVersion=29&");
+  EXPECT_EQ(holder.revision, 20) << "what the watch has missed comes behind the head";
   images.data(Event("ADDED", {"", "j", "19"}));
-  EXPECT_EQ(holder.revision, 30) << "now streams haven't come for long";
-  streams.data("");
+  EXPECT_EQ(holder.have, (Have{{"i", 1}, {"j", 19}, {"s", 20}}));
+  CatchUp();
+  EXPECT_EQ(holder.have, (Have{{"i", 1}, {"j", 19}, {"s", 30}}));
+  images.data(Event("ADDED", {"", "k", "32"}));
+  EXPECT_EQ(holder.revision, 32) << "streams aren't late: they were held";
+  auto streams = Take("imagestreams?watch=1&allowWatchBookmarks=true&resourceVersion=29&");
+  Open(streams);
   streams.data(Event("MODIFIED", {"n", "s", "30"}) + Event("MODIFIED", {"n", "s", "31"}));
-  Take("images?watch=1&allowWatchBookmarks=true&resourceVersion=18&").data("");
-  EXPECT_EQ(holder.have, (Have{{"i", 1}, {"j", 19}, {"s", 31}}));
-  EXPECT_EQ(holder.revision, 32);
+  EXPECT_EQ(holder.have, (Have{{"i", 1}, {"j", 19}, {"k", 32}, {"s", 31}}));
 }
 
 TEST_F(KubeSourceTest, AWatchBeginsBeforeWhatOneThatHungMayHaveBroughtLate) {
@@ -245,7 +258,7 @@ TEST_F(KubeSourceTest, WhatIsForgottenIsListedAnewAndServedMeanwhile) {
   EXPECT_EQ(For(30), StatusCode::kOk);
 }
 
-TEST_F(KubeSourceTest, WhoWaitsForAListIsAnsweredOnceItsWatchesAreOpen) {
+TEST_F(KubeSourceTest, WhoWaitsForAListIsAnsweredOnceItsWatchesHaveCaughtUp) {
   auto watches = Begin();
   watches.images.done(Response{410, ""});
   while (!kube->tasks.empty()) kube->RunTask();
@@ -259,9 +272,16 @@ TEST_F(KubeSourceTest, WhoWaitsForAListIsAnsweredOnceItsWatchesAreOpen) {
   AnswerList("imagestreams", "30", {});
   EXPECT_EQ(told.wait_for(std::chrono::seconds(0)), std::future_status::timeout)
       << "an image of revision 21 may be there since";
-  Take("images?watch=1").data("");
-  Take("imagestreams?watch=1").data("");
+  auto images = Take("images?watch=1"), streams = Take("imagestreams?watch=1");
+  images.data("");
+  streams.data("");
+  EXPECT_EQ(told.wait_for(std::chrono::seconds(0)), std::future_status::timeout)
+      << "it comes behind the head";
+  images.data(Event("ADDED", {"", "j", "21"}));
+  CatchUp();
+  CatchUp();
   EXPECT_EQ(told.get(), StatusCode::kOk);
+  EXPECT_EQ(holder.have, (Have{{"j", 21}}));
 }
 
 TEST_F(KubeSourceTest, AListThatBringsSomethingElseIsAnotherRevision) {
@@ -328,7 +348,8 @@ TEST_F(KubeSourceTest, AnApiServerThatIsBackIsWatchedAtOnce) {
   AnswerProbe(base::UnavailableError("refused"));
   kube->RunTask();
   AnswerProbe(ListOf("ImageStream", {}, "12"));
-  Take("images?watch=1&allowWatchBookmarks=true&resourceVersion=10&").data("");
+  auto again = Take("images?watch=1&allowWatchBookmarks=true&resourceVersion=10&");
+  Open(again);
   EXPECT_EQ(Fresh(), StatusCode::kOk);
   in_time();
   EXPECT_TRUE(kube->pending.empty()) << "it is open";

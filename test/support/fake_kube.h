@@ -3,6 +3,7 @@
 
 #include <absl/synchronization/mutex.h>
 
+#include <algorithm>
 #include <deque>
 #include <string>
 #include <string_view>
@@ -61,6 +62,21 @@ class FakeKube final : public kube::Api {
     }
     next.second();
     return next.first;
+  }
+
+  // The oldest one that was to wait so long; false if there is none.
+  bool RunTaskOf(std::chrono::milliseconds delay) {
+    std::function<void()> task;
+    {
+      absl::MutexLock lock(&mu_);
+      const auto found = std::find_if(tasks.begin(), tasks.end(),
+                                      [&](const auto& one) { return one.first == delay; });
+      if (found == tasks.end()) return false;
+      task = std::move(found->second);
+      tasks.erase(found);
+    }
+    task();
+    return true;
   }
 
   std::deque<Pending> pending;
