@@ -19,10 +19,9 @@ using ::k8s::io::apimachinery::pkg::runtime::Unknown;
 constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
 constexpr std::chrono::seconds kWatchGrace{10};
 
-// Whether an API server that answers so is to be asked again for the same.
-bool IsBusy(int status) {
-  return status == 429 || status >= 500;
-}
+// An API server that is busy: it is to be asked again for the same. Others, 5xx, may stand before
+// one that is put back to another history meanwhile.
+constexpr int kTooManyRequests = 429;
 
 bool Parse(google::protobuf::Message& message, std::string_view bytes) {
   return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
@@ -147,7 +146,7 @@ void Informer::OnWatchEnd(const base::StatusOr<Response>& end) {
   if (end.status().code() == base::StatusCode::kCancelled) return;
   if (!end.ok()) return ListLater(end.status());
   if (!watch_error_.ok()) return ListLater(watch_error_);
-  if (IsBusy(end->status)) return RetryAfter(ErrorOf(*end), &Informer::Watch);
+  if (end->status == kTooManyRequests) return RetryAfter(ErrorOf(*end), &Informer::Watch);
   if (end->status != 200) return ListLater(ErrorOf(*end));
   backoff_ = options_.first_backoff;
   // The end of its time: go on where it stood. One that brought nothing may have ended as soon as
