@@ -119,7 +119,7 @@ void UsageMemory::Remember(const layers::Snapshot& records, std::shared_ptr<cons
   if (FindLocked(records) != nullptr) return;  // somebody else has counted meanwhile
   namespaces_ += usages->size();
   known_.push_back({records.list, records.changed, std::move(usages)});
-  while (known_.size() > 1 && namespaces_ > most_) {
+  while (known_.size() > kMostKnown || (known_.size() > 1 && namespaces_ > most_)) {
     namespaces_ -= known_.front().usages->size();
     forgotten.push_back(std::move(known_.front()));
     known_.pop_front();

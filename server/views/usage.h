@@ -77,6 +77,9 @@ const v1alpha1::LayerUsage* Find(const Usages& usages, std::string_view ns);
 // asked for newer ones. Thread-safe.
 class UsageMemory {
  public:
+  // Revisions.
+  static constexpr size_t kMostKnown = 16;
+
   // `most` namespaces of all that it remembers together, but the last one whatever it has.
   explicit UsageMemory(size_t most = 1 << 16) : most_(most) {}
 

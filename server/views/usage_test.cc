@@ -109,5 +109,16 @@ TEST_F(AUsage, IsRememberedWhileOthersAskForNewerOnes) {
   EXPECT_FALSE(third.expired());
 }
 
+TEST_F(AUsage, OfNoNamespacesIsRememberedForSoManyRevisionsAlone) {
+  UsageMemory memory;
+  std::vector<std::weak_ptr<const Usages>> known;
+  for (size_t i = 0; i <= UsageMemory::kMostKnown; ++i) {
+    Apply(Changes().At(7 + static_cast<base::Revision>(i)).Image("i", ImageBytes({"a"})));
+    known.push_back(*memory.Of(index.Read()));
+  }
+  EXPECT_TRUE(known[0].expired());
+  EXPECT_FALSE(known[1].expired());
+}
+
 }  // namespace
 }  // namespace strata::views
