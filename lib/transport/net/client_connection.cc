@@ -124,8 +124,9 @@ base::Status ClientConnection::Secure(const std::string& host, base::MonotonicTi
     if (result == TlsStream::Result::kClosed) return Ended("TLS", 0);
     STRATA_RETURN_IF_ERROR(sent);
     if (result == TlsStream::Result::kOk) break;
-    STRATA_ASSIGN_OR_RETURN(const bool came, Fill("TLS"));
-    if (!came) STRATA_RETURN_IF_ERROR(AwaitSocket(socket_, POLLIN, interruption_, deadline));
+    // Also where more is there already: OpenSSL skips what says nothing, however much it is.
+    STRATA_RETURN_IF_ERROR(AwaitSocket(socket_, POLLIN, interruption_, deadline));
+    STRATA_RETURN_IF_ERROR(Fill("TLS").status());
   }
   if (stream_->Alpn() == wanted) return base::OkStatus();
   return base::UnavailableError(

@@ -127,5 +127,43 @@ TEST(ClientConnection, AServerThatSendsRecordsWithoutDataHoldsUpNoDeadline) {
   }
 }
 
+// Sends HelloRequests, which a client skips, until nobody takes them.
+class FloodingServer {
+ public:
+  ~FloodingServer() { thread_.join(); }
+  std::string port() const { return listener_.address().substr(listener_.address().find(':') + 1); }
+
+ private:
+  void Run() {
+    const int peer = listener_.Accept();
+    std::string records;
+    while (records.size() < (1 << 20)) {
+      records += std::string("\x16\x03\x03\x10\x00", 5);
+      records.append(0x1000, '\0');
+    }
+    while (send(peer, records.data(), records.size(), MSG_NOSIGNAL) > 0) continue;
+    close(peer);
+  }
+
+  testing_support::SilentListener listener_;
+  std::thread thread_{[this] { Run(); }};
+};
+
+TEST(ClientConnection, AServerThatSaysNothingWithManyBytesHoldsUpNoDeadline) {
+  const auto pair =
+      *MakeSelfSigned({"localhost"}, std::chrono::hours(24), base::SystemClock().WallNow());
+  const fs::path ca = fs::temp_directory_path() / ("strata-flood-" + std::to_string(getpid()));
+  std::ofstream(ca) << pair.certificate;
+  const auto files = *ClientCredentials::Load(
+      {.server = "server", .protocol = "h2", .ca = {"--ca", ca}}, obs::NullLogger(), std::nullopt);
+  fs::remove(ca);
+  const Interruption never;
+  FloodingServer server;
+  const auto dialled =
+      ClientConnection::Dial({.host = "localhost", .port = server.port()}, files.get(), never,
+                             steady_clock::now() + std::chrono::milliseconds(500));
+  EXPECT_EQ(dialled.status().code(), base::StatusCode::kDeadlineExceeded) << dialled.status();
+}
+
 }  // namespace
 }  // namespace strata::net
