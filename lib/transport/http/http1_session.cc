@@ -37,6 +37,7 @@ class Http1Session final : public Session {
     bytes.remove_prefix(Consume(bytes, now));
     if (reading_) input_.Keep(bytes);
     left_ = !input_.empty() && !may_take();
+    EndIfDrained();
     if (!CountHeld()) RefuseForRoom();
   }
 
@@ -110,7 +111,7 @@ class Http1Session final : public Session {
 
   void StartDrain(MonotonicTime) override {
     draining_ = true;
-    if (slots_.empty() && !in_head() && input_.empty()) Finish({});
+    EndIfDrained();
   }
 
   MonotonicTime next_deadline() const override {
@@ -204,6 +205,11 @@ class Http1Session final : public Session {
   }
 
   // Nothing more is sent than what has been begun.
+  // What was left of the last request may be all that a draining connection had to wait for.
+  void EndIfDrained() {
+    if (draining_ && reading_ && slots_.empty() && !in_head() && input_.empty()) Finish({});
+  }
+
   void Finish(std::string_view reason) {
     StopReading();
     closing_ = true;

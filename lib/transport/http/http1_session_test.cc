@@ -558,6 +558,21 @@ TEST_F(Http1SessionTest, TakesNoMoreInATurnThanItMayAnswerAtATime) {
   EXPECT_EQ(all, expected);
 }
 
+TEST_F(Http1SessionTest, EndsWhenDrainedThoughSomethingIsLeftOfTheLastRequest) {
+  for (const std::string left : {"abc", "abc\r\n"}) {
+    Restart();
+    std::string in, buffer(16 << 10, '\0');
+    for (int i = 0; i < 15; ++i) in += "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+    in += "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n" + left;
+    Receive(in);
+    session_->StartDrain(clock_.Now());
+    EXPECT_THAT(buffer.substr(0, session_->Produce(buffer, clock_.Now())), HasSubstr("POST /a"));
+    ASSERT_TRUE(session_->wants_turn());
+    Receive({});
+    EXPECT_TRUE(session_->finished()) << left;
+  }
+}
+
 TEST_F(Http1SessionTest, RefusesAHeaderOverTheLimit) {
   options_.max_header_bytes = 1000;
   const std::string large =
