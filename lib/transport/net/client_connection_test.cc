@@ -21,6 +21,19 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::steady_clock;
 
+PemPair ForLocalhost() {
+  return *MakeSelfSigned({"localhost"}, std::chrono::hours(24), base::SystemClock().WallNow());
+}
+
+auto Trusting(const PemPair& pair) {
+  const fs::path ca = fs::temp_directory_path() / ("strata-client-" + std::to_string(getpid()));
+  std::ofstream(ca) << pair.certificate;
+  auto files = *ClientCredentials::Load({.server = "server", .protocol = "h2", .ca = {"--ca", ca}},
+                                        obs::NullLogger(), std::nullopt);
+  fs::remove(ca);
+  return files;
+}
+
 // A server that sends session tickets before it says anything: RFC 8446 §4.6.1 bounds them by
 // nothing.
 class TicketServer {
@@ -92,13 +105,8 @@ class TicketServer {
 };
 
 TEST(ClientConnection, AServerThatSendsRecordsWithoutDataHoldsUpNoDeadline) {
-  const auto pair =
-      *MakeSelfSigned({"localhost"}, std::chrono::hours(24), base::SystemClock().WallNow());
-  const fs::path ca = fs::temp_directory_path() / ("strata-tickets-" + std::to_string(getpid()));
-  std::ofstream(ca) << pair.certificate;
-  const auto files = *ClientCredentials::Load(
-      {.server = "server", .protocol = "h2", .ca = {"--ca", ca}}, obs::NullLogger(), std::nullopt);
-  fs::remove(ca);
+  const PemPair pair = ForLocalhost();
+  const auto files = Trusting(pair);
   const Interruption never;
   {
     TicketServer server(pair);
@@ -150,13 +158,7 @@ class FloodingServer {
 };
 
 TEST(ClientConnection, AServerThatSaysNothingWithManyBytesHoldsUpNoDeadline) {
-  const auto pair =
-      *MakeSelfSigned({"localhost"}, std::chrono::hours(24), base::SystemClock().WallNow());
-  const fs::path ca = fs::temp_directory_path() / ("strata-flood-" + std::to_string(getpid()));
-  std::ofstream(ca) << pair.certificate;
-  const auto files = *ClientCredentials::Load(
-      {.server = "server", .protocol = "h2", .ca = {"--ca", ca}}, obs::NullLogger(), std::nullopt);
-  fs::remove(ca);
+  const auto files = Trusting(ForLocalhost());
   const Interruption never;
   FloodingServer server;
   const auto dialled =
