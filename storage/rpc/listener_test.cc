@@ -145,7 +145,7 @@ class TlsPort : public testing::Test {
  protected:
   TlsPort() {
     listener_->Start({.grpc =
-                          [this](int, int socket) {
+                          [](int, int socket) {
                             // Told apart from an end by a byte.
                             (void)!send(socket, "g", 1, MSG_NOSIGNAL);
                             close(socket);
