@@ -44,7 +44,7 @@ bool HelloBound::Take(std::string_view bytes) {
 
 // A record may have several messages, and a message several records.
 bool HelloBound::TakeMessages(std::string_view bytes) {
-  while (!bytes.empty()) {
+  while (!bytes.empty() && !encrypted_) {
     const size_t rest = std::min(message_left_, bytes.size());
     bytes.remove_prefix(rest);
     message_left_ -= rest;

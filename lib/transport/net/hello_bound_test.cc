@@ -61,6 +61,8 @@ TEST(AHello, IsRefusedByItsHeadWhereverThatStands) {
        first + Record(kHandshake, Message(kKeyExchange, 30, 30)) + Record(kChange, "\x01") +
            Record(kHandshake, head),
        true},
+      {"behind the key exchange, in its record",
+       first + Record(kHandshake, Message(kKeyExchange, 30, 30) + head), true},
       {"what TLS 1.3 encrypts", first + Record(kData, head), true},
   };
   for (const auto& row : rows) {
