@@ -84,7 +84,7 @@ KubeSource::KubeSource(std::shared_ptr<kube::Api> api, reflector::Consumer& cons
         [this, &resource] {
           const int64_t heard = resource.heard_ms;
           if (heard == 0) return 0.0;
-          return static_cast<double>(Milliseconds(clock_.Now().time_since_epoch()) - heard) / 1000;
+          return static_cast<double>(now_ms() - heard) / 1000;
         });
   }
 }
@@ -116,10 +116,7 @@ base::Revision KubeSource::Complete() const {
 void KubeSource::List() {
   ++lists_;
   list_waits_ = false;
-  for (Resource& resource : resources_) {
-    resource.feed->End();
-    Leave(resource);
-  }
+  for (Resource& resource : resources_) End(resource);
   following_ = false;
   Attach();
   began_ = clock_.Now();
@@ -131,10 +128,7 @@ void KubeSource::List() {
 
 void KubeSource::ListLater(const base::Status& why) {
   health_.Set(reflector::Health::Part::kWatch, why);
-  for (Resource& resource : resources_) {
-    resource.feed->End();
-    Leave(resource);
-  }
+  for (Resource& resource : resources_) End(resource);
   if (std::exchange(listing_, false)) consumer_.AbortList();
   following_ = false;
   Attach();
@@ -172,7 +166,7 @@ void KubeSource::EndList() {
     resource.heard_ms = Milliseconds(began_.time_since_epoch());
     resource.ahead.clear();
     resource.held.reset();
-    resource.behind = true;
+    resource.away_since = {};
     resource.status = base::OkStatus();
   }
   // Something may be otherwise now: that is another revision, unless revisions begin anew.
@@ -192,18 +186,16 @@ void KubeSource::EndList() {
 // The head of an answer says nothing of what comes behind it.
 void KubeSource::OnWatching(Kind kind) {
   Resource& resource = Of(kind);
-  if (!resource.behind && clock_.Now() - resource.away_since < kCatchUp)
-    return OnCaughtUp(resource);
+  if (clock_.Now() - resource.away_since < kCatchUp) return OnCaughtUp(resource);
   api_->RunAfter(kCatchUp, [this, &resource, turn = resource.turn] {
     if (turn == resource.turn) OnCaughtUp(resource);
   });
 }
 
 void KubeSource::OnCaughtUp(Resource& resource) {
-  resource.behind = false;
   resource.watching = true;
   resource.status = base::OkStatus();
-  resource.heard_ms = Milliseconds(clock_.Now().time_since_epoch());
+  resource.heard_ms = now_ms();
   Release();
   Attach();
 }
@@ -213,10 +205,15 @@ void KubeSource::Leave(Resource& resource) {
   ++resource.turn;
 }
 
+void KubeSource::End(Resource& resource) {
+  resource.feed->End();
+  Leave(resource);
+}
+
 void KubeSource::OnWatchEnd(Kind kind, const base::Status& why) {
   Resource& resource = Of(kind);
   Leave(resource);
-  resource.behind = resource.behind || !why.ok();
+  if (!why.ok()) resource.away_since = {};
   resource.status = why;
   Attach();
 }
@@ -229,8 +226,12 @@ void KubeSource::OnLost(Kind, const base::Status& why) {
   ListLater(why);
 }
 
+int64_t KubeSource::now_ms() const {
+  return Milliseconds(clock_.Now().time_since_epoch());
+}
+
 bool KubeSource::late() const {
-  const int64_t now = Milliseconds(clock_.Now().time_since_epoch());
+  const int64_t now = now_ms();
   return std::ranges::any_of(resources_, [&](const Resource& resource) {
     return !resource.held && now - resource.heard_ms > Milliseconds(kMostApart);
   });
@@ -240,7 +241,7 @@ bool KubeSource::late() const {
 void KubeSource::Release() {
   for (Resource& resource : resources_) {
     if (!resource.held || late()) continue;
-    resource.heard_ms = Milliseconds(clock_.Now().time_since_epoch());
+    resource.heard_ms = now_ms();
     Take(resource, *std::exchange(resource.held, std::nullopt));
     resource.feed->Watch();
   }
@@ -251,15 +252,14 @@ void KubeSource::OnChanges(Kind kind, std::vector<records::Change> changes,
   Resource& resource = Of(kind);
   resource.events->Increment(static_cast<double>(changes.size()));
   backoff_.Reset();
-  resource.heard_ms = Milliseconds(clock_.Now().time_since_epoch());
+  resource.heard_ms = now_ms();
   if (!late()) {
     Take(resource, {std::move(changes), position});
     if (resource.watching) Release();
     return;
   }
   resource.held = {std::move(changes), position};
-  resource.feed->End();
-  Leave(resource);
+  End(resource);
   Attach();
 }
 

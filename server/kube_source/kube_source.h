@@ -83,7 +83,7 @@ class KubeSource final : public reflector::Source,
   struct Resource {
     std::unique_ptr<Feed> feed;
     bool watching = false;  // and has brought what changed while none was open
-    bool behind = true;     // it has been away, or there is none since the list
+    // When it ended in its time; long ago: otherwise, or there is none since the list.
     base::MonotonicTime away_since;
     uint64_t turn = 0;    // counts the ends of watches
     base::Status status;  // of the watch
@@ -120,7 +120,11 @@ class KubeSource final : public reflector::Source,
   // Whether a watch is so late that nothing may be told but what it brings.
   bool late() const;
   void OnCaughtUp(Resource& resource);
+  // The watch is over; or ended by us.
   void Leave(Resource& resource);
+  void End(Resource& resource);
+  // By the clock that counts for heard_ms.
+  int64_t now_ms() const;
   // Takes what was held for a watch that was late, if none is any more.
   void Release();
   void Take(Resource& resource, News news);
