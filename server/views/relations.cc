@@ -4,6 +4,7 @@
 #include <absl/hash/hash.h>
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -27,9 +28,10 @@ std::vector<uint64_t> ChainsOf(std::span<const NameId> layers) {
   return chains;
 }
 
-void AddChain(const ImagePointer& image, std::vector<ImageUse>& bases) {
-  if (!image->layer_names().empty())
-    bases.push_back({ChainsOf(image->layer_names()).back(), image});
+// Of all its layers; nothing if it has none.
+std::optional<uint64_t> ChainOf(const ImageEntry& image) {
+  if (image.layer_names().empty()) return std::nullopt;
+  return ChainsOf(image.layer_names()).back();
 }
 
 // Those of one thing stay in the order in which they came. A list may name a child twice.
@@ -61,7 +63,7 @@ base::StatusOr<Relations> Relations::Of(const Reading& reading) {
     });
     reading.records.orders->images.VisitFrom("", [&](const ImagePointer& image) {
       for (const NameId child : image->manifests()) lists.push_back({child, image});
-      AddChain(image, bases);
+      if (const auto chain = ChainOf(*image)) bases.push_back({*chain, image});
       return !pulse.IsOver();
     });
   }
@@ -93,17 +95,13 @@ void Relations::Follow(const layers::StreamStep& step) {
 }
 
 void Relations::Follow(const layers::ImageStep& step) {
-  std::vector<ImageUse> chains;
   if (step.before != nullptr) {
     for (const NameId child : step.before->manifests()) lists_.Take({child, step.name});
-    AddChain(step.before, chains);
-    for (const ImageUse& chain : chains) bases_.Take({chain.of, step.name});
+    if (const auto chain = ChainOf(*step.before)) bases_.Take({*chain, step.name});
   }
   if (step.now == nullptr) return;
-  chains.clear();
   for (const NameId child : step.now->manifests()) lists_.Put({child, step.now});
-  AddChain(step.now, chains);
-  for (const ImageUse& chain : chains) bases_.Put(chain);
+  if (const auto chain = ChainOf(*step.now)) bases_.Put({*chain, step.now});
 }
 
 v1alpha1::ImageLayers Relations::Show(const Reading& reading, const ImageEntry& image) const {
