@@ -36,7 +36,7 @@ class WatchBody final : public http::Body {
   Piece Next(std::span<char> buffer) override {
     if (at_ == frames_.size()) {
       if (making_->busy.load(std::memory_order_acquire)) return {0, Rest::kLater};
-      std::exchange(frames_, {});  // an assignment would keep its memory
+      std::string().swap(frames_);  // an assignment would keep its memory
       room_.reset();
       at_ = 0;
       switch (making_->watch->Take(frames_)) {

@@ -176,7 +176,7 @@ void Watch::Work() {
   room_ = hub_.buffers().Take(request_.user, base::Shares::Claim::kFair,
                               static_cast<int64_t>(made_.capacity()));
   if (room_) return;
-  std::exchange(made_, {});  // an assignment would keep its memory
+  std::string().swap(made_);  // an assignment would keep its memory
   phase_ = Phase::kOver;
 }
 

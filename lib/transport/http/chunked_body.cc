@@ -95,9 +95,7 @@ size_t ChunkedBody::Next(std::string_view bytes, std::string_view& content) {
     line_ += bytes.substr(0, length);
     if (feed != std::string_view::npos) {
       TakeLine(line_);
-      // With its memory, which may have been a trailer's.
-      line_.clear();
-      line_.shrink_to_fit();
+      std::string().swap(line_);  // its memory may be a trailer's
     }
   }
   return length;

@@ -368,7 +368,7 @@ void Connection::OnWritable() {
       taken_ += static_cast<size_t>(n);
     }
     if (unsent_from_ < unsent_.size()) return Arm();
-    std::exchange(unsent_, {});  // an assignment would keep its memory
+    std::string().swap(unsent_);  // an assignment would keep its memory
     if (state_ == State::kLingering) deadline_ = now + options_.linger_timeout;
   }
   Flush(now);
