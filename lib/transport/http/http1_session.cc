@@ -204,12 +204,12 @@ class Http1Session final : public Session {
     return held_.Set(held_bytes_ + input_.size() + (parser_ ? parser_->held_bytes() : 0));
   }
 
-  // Nothing more is sent than what has been begun.
   // What was left of the last request may be all that a draining connection had to wait for.
   void EndIfDrained() {
     if (draining_ && reading_ && slots_.empty() && !in_head() && input_.empty()) Finish({});
   }
 
+  // Nothing more is sent than what has been begun.
   void Finish(std::string_view reason) {
     StopReading();
     closing_ = true;
