@@ -614,6 +614,21 @@ TEST_F(FaultyEtcd, ASilentWatchStallsNoReadWhereNothingOfOursIsWritten) {
   EXPECT_EQ(judge.lists, 1);
 }
 
+// After an election nobody may write for a while, and what was asked of the other stream is long ago.
+TEST_F(FaultyEtcd, ASilentWatchIsOvertakenHoweverLateSomethingIsWritten) {
+  testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
+  Start(Patient(), {.endpoints = {one.url(), other.url()}});
+  ExpectFresh();
+  AwaitStandby();
+  one.Freeze(true);
+  ExpectFresh();
+  std::this_thread::sleep_for(milliseconds(2'500));
+  etcd.Put(Image("a"), "x");
+  ExpectFresh();
+  EXPECT_EQ(judge.lists, 1);
+  one.Freeze(false);
+}
+
 TEST_F(FaultyEtcd, ALongWayIsNoSilence) {
   testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
   Start(Patient(), {.endpoints = {one.url(), other.url()}});

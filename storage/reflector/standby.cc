@@ -13,8 +13,6 @@ namespace {
 
 // How long a member may take to answer when the stream is opened.
 constexpr std::chrono::seconds kPatience(5);
-// How long a race goes on after the watch was last seen to lag.
-constexpr std::chrono::seconds kRace(1);
 // How long a stream that was asked for something may be silent.
 constexpr std::chrono::seconds kSilence(1);
 // A member that has come back stands by again within a second.
@@ -96,7 +94,6 @@ void Standby::Race() {
   std::shared_ptr<client::Watch> stream;
   {
     absl::MutexLock lock(&mu_);
-    race_until_ = clock_.Now() + kRace;
     if (phase_ == Phase::kReady) Begin(seen);
     if (phase_ == Phase::kBegun && trust_progress_) stream = stream_;
     if (stream != nullptr) ExpectAnswer();
@@ -214,10 +211,8 @@ void Standby::Listen(client::Watch& stream, client::Watch& watch) {
       if (!wanted_) {
         const bool progress = message->events.empty();
         if (message->revision == 0 || (progress && !trust_progress_)) continue;
-        const bool first = message->revision > current;
-        const bool racing = clock_.Now() < race_until_;
-        if (racing && !first && progress) continue;  // its member lags too
-        if (!racing || !first) {
+        if (message->revision <= current) {
+          if (progress) continue;  // nothing has come since, or its member lags too
           // The watch was there first: another stream, which isn't told everything, stands by.
           phase_ = Phase::kNone;
           std::exchange(stream_, nullptr)->Cancel();

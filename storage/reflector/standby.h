@@ -51,9 +51,9 @@ class Standby {
   // something and has been silent for a while.
   bool ready() const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // The watch lags: if this one has what comes after the index's revision first, the watch is
-  // cancelled, and Take gets it at once. Called again while that is so. Nothing happens if there is
-  // no stream.
+  // The watch lags, or its member may be silent: if this one has what comes after the index's
+  // revision first, however late that is, the watch is cancelled, and Take gets it at once. Called
+  // again while it lags. Nothing happens if there is no stream.
   void Race() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Its stream, if the process of that has our history, or null. For signs of life alone.
@@ -106,7 +106,6 @@ class Standby {
   std::string version_ ABSL_GUARDED_BY(mu_);
   bool trust_progress_ ABSL_GUARDED_BY(mu_) = true;  // see progress.h
   Phase phase_ ABSL_GUARDED_BY(mu_) = Phase::kNone;
-  base::MonotonicTime race_until_ ABSL_GUARDED_BY(mu_);
   // When the stream, which was asked for something and has said nothing since, counts as silent.
   base::MonotonicTime silent_from_ ABSL_GUARDED_BY(mu_) = base::MonotonicTime::max();
   bool wanted_ ABSL_GUARDED_BY(mu_) = false;  // by Take: whatever it says is an answer
