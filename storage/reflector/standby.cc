@@ -90,11 +90,11 @@ bool Standby::ready() const {
 }
 
 void Standby::Race() {
-  const base::Revision seen = current_();
   std::shared_ptr<client::Watch> stream;
   {
     absl::MutexLock lock(&mu_);
-    if (phase_ == Phase::kReady) Begin(seen);
+    // Read now: a stream that is ready has the history of what the index shows since its list.
+    if (phase_ == Phase::kReady) Begin(current_());
     if (phase_ == Phase::kBegun && trust_progress_) stream = stream_;
     if (stream != nullptr) ExpectAnswer();
   }
@@ -198,7 +198,6 @@ void Standby::Listen(client::Watch& stream, client::Watch& watch) {
     auto message = stream.Next();
     bool won = false;
     {
-      const base::Revision current = current_();
       absl::MutexLock lock(&mu_);
       if (stream_.get() != &stream) return;
       silent_from_ = base::MonotonicTime::max();
@@ -211,7 +210,7 @@ void Standby::Listen(client::Watch& stream, client::Watch& watch) {
       if (!wanted_) {
         const bool progress = message->events.empty();
         if (message->revision == 0 || (progress && !trust_progress_)) continue;
-        if (message->revision <= current) {
+        if (message->revision <= current_()) {
           if (progress) continue;  // nothing has come since, or its member lags too
           // The watch was there first: another stream, which isn't told everything, stands by.
           phase_ = Phase::kNone;

@@ -33,7 +33,7 @@ namespace strata::reflector {
 // calls may come from any thread.
 class Standby {
  public:
-  // `current` tells the index's revision.
+  // `current` tells the index's revision; called with a lock held.
   Standby(client::Client& client, std::string probe, const client::Backoff::Options& backoff,
           const base::Clock& clock, std::function<base::Revision()> current, obs::Metrics& metrics);
   ~Standby();
