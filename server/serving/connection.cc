@@ -78,6 +78,7 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
   }
 
   std::optional<MonotonicTime> idle_since() const override { return session_->idle_since(); }
+  std::optional<MonotonicTime> stalled_since() const override { return session_->stalled_since(); }
 
   // On the connection's thread: no response abandons the request.
   void Answer(StreamId stream, std::optional<http::Response> response) {

@@ -9,6 +9,34 @@ import (
 	"strata/test/rig"
 )
 
+// One unread answer on each connection would keep everybody else out for as long as --read-stall-timeout says.
+func TestStrangersWhoTakeNoAnswerGiveWayToOthers(t *testing.T) {
+	const limit = 20
+	s := start(t, fmt.Sprint("--max-connections=", limit))
+	s.admin.CloseIdleConnections()
+	for range limit {
+		c := s.connect(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		defer c.connection.Close()
+		c.listen()
+		id := c.ask("/readyz", "")
+		c.flush()
+		c.await("an answer is there", func() bool { return c.status[id] != "" || c.end != "" })
+	}
+	for range limit / 2 {
+		rig.Eventually(t, "who comes is answered", func() error {
+			c := s.connect(t)
+			defer c.connection.Close()
+			c.listen()
+			id := c.ask("/readyz", "")
+			c.flush()
+			if status := c.statusOf(id); status != "200" {
+				return fmt.Errorf("%s", status)
+			}
+			return nil
+		})
+	}
+}
+
 // Lists of some megabytes, and watches that begin with as much, for clients that take nothing of them, or a byte now
 // and then. Each costs a piece that was made ahead, and ends when --read-stall-timeout is over.
 func TestListsAndWatchesThatAreNotReadAreGivenUp(t *testing.T) {

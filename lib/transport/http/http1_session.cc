@@ -162,6 +162,8 @@ class Http1Session final : public Session {
     if (!slots_.empty() || output_.pending()) return std::nullopt;
     return phase_start_;
   }
+  // Whatever there is of an answer is produced: the socket holds it up, or nobody.
+  std::optional<MonotonicTime> stalled_since() const override { return std::nullopt; }
   size_t in_progress() const override { return unanswered_; }
   std::string_view close_reason() const override { return reason_; }
 

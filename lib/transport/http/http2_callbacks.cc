@@ -243,6 +243,7 @@ nghttp2_data_provider Http2Session::BodyOf(Stream& stream) {
 void Http2Session::CountSent(Stream& stream, size_t bytes) {
   stream.body_sent += bytes;
   body_bytes_sent_ += bytes;
+  moved_ = now_;
   idle_frames_.Earn(1 + static_cast<double>(bytes) / kBytesPerEarnedFrame);
 }
 

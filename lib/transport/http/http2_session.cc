@@ -179,6 +179,7 @@ void Http2Session::TellGone() {
 
 void Http2Session::Submit(Stream& stream, Response response) {
   stream.phase = Phase::kResponse;
+  moved_ = now_;
   StartMeasuring(stream);
   stream.response = std::move(response);
   stream.close_connection = stream.response.close_connection;
@@ -313,6 +314,15 @@ std::optional<MonotonicTime> Http2Session::idle_since() const {
   const size_t heads = receiving_ == nullptr ? 0 : 1;
   if (streams_.size() > heads || pending()) return std::nullopt;
   return idle_since_;
+}
+
+std::optional<MonotonicTime> Http2Session::stalled_since() const {
+  if (pending()) return std::nullopt;
+  for (const auto& [id, stream] : streams_) {
+    const bool worked_on = stream->phase == Phase::kHandler || stream->waits_for_body;
+    if (worked_on) return std::nullopt;
+  }
+  return std::max(moved_, idle_since_);
 }
 
 void Http2Session::StartDrain(MonotonicTime now) {

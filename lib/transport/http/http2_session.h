@@ -42,6 +42,7 @@ class Http2Session final : public Session {
   std::optional<SlowestAnswer> Slowest(base::MonotonicTime now) const override;
   void Cut(StreamId stream, base::MonotonicTime now) override;
   std::optional<base::MonotonicTime> idle_since() const override;
+  std::optional<base::MonotonicTime> stalled_since() const override;
   size_t in_progress() const override { return in_progress_; }
   std::string_view close_reason() const override { return reason_; }
 
@@ -139,6 +140,7 @@ class Http2Session final : public Session {
 
   base::MonotonicTime now_;  // of the call that is running
   base::MonotonicTime idle_since_;
+  base::MonotonicTime moved_;                // when an answer, or some of a body, came to be sent
   base::MonotonicTime next_check_ = kNever;  // of the streams' deadlines
   base::MonotonicTime confirm_drain_at_ = kNever;
   bool greeted_ = false;  // a request has come

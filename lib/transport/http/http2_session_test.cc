@@ -1021,6 +1021,36 @@ TEST_F(Http2SessionTest, GivesUpAnAnswerThatTheClientDoesNotLetOut) {
   EXPECT_EQ(totals_.slow_readers, 1u);
 }
 
+TEST_F(Http2SessionTest, TellsSinceWhenOnlyItsClientHoldsItUp) {
+  using Rest = Body::Rest;
+  recorder_.answer = [](const Request& request) {
+    if (request.target == "/flow") return Script::In({{"", Rest::kLater}, {"abc", Rest::kNone}});
+    Response response;
+    response.body = std::make_shared<const std::string>("abc");
+    return response;
+  };
+  Receive(std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\4\0\0\0\0", 6)));
+  const auto window = [](uint32_t stream) {
+    return Frame(NGHTTP2_WINDOW_UPDATE, 0, stream, std::string("\0\0\0\1", 4));
+  };
+  const auto asked = clock_.Now();
+  Receive(Headers(1, Get()));
+  Pass(seconds(3));
+  EXPECT_EQ(session_->idle_since(), std::nullopt);
+  EXPECT_EQ(session_->stalled_since(), asked);
+  Receive(window(1));
+  EXPECT_EQ(session_->stalled_since(), clock_.Now()) << "a byte was taken";
+  Pass(seconds(3));
+  recorder_.hold = true;
+  Receive(Headers(3, Get()));
+  EXPECT_EQ(session_->stalled_since(), std::nullopt) << "a handler works";
+  Answer(3);
+  recorder_.hold = false;
+  EXPECT_EQ(session_->stalled_since(), clock_.Now());
+  Receive(Headers(5, Get("/flow")) + window(5));
+  EXPECT_EQ(session_->stalled_since(), std::nullopt) << "there is nothing to take yet";
+}
+
 TEST_F(Http2SessionTest, GivesUpAClientThatReadsSlowerThanTheLeastRate) {
   recorder_.answer = [](const Request&) {
     Response response;

@@ -161,6 +161,9 @@ class Session {
   // Since when there has been no request whose head has come, and nothing to send; nothing while
   // there is.
   virtual std::optional<base::MonotonicTime> idle_since() const = 0;
+  // Since when nothing of its answers has been produced, though there was room, and nothing else
+  // is done; nothing while a request is answered, or a body that flows has nothing to say.
+  virtual std::optional<base::MonotonicTime> stalled_since() const = 0;
   // Requests handed out and not answered.
   virtual size_t in_progress() const = 0;
   // Why the session ended other than in the ordinary way ("idle", "header_timeout", "frame_flood",

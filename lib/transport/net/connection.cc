@@ -21,8 +21,16 @@ constexpr int kRoundsPerTurn = 16;
 // Before that nobody is idle: a handshake that is on its way, a client that is about to ask again.
 constexpr std::chrono::milliseconds kHandshakeGrace{100};
 constexpr std::chrono::milliseconds kIdleGrace{1'000};
+// A packet that was lost comes again within it.
+constexpr std::chrono::milliseconds kStallGrace{2'000};
 // Without a turn, until it gives back what TLS keeps for it.
 constexpr int kIdleTicks = 4;
+
+// `since`, unless that is less than `grace` ago.
+std::optional<MonotonicTime> Before(MonotonicTime now, std::optional<MonotonicTime> since,
+                                    std::chrono::milliseconds grace) {
+  return since && now >= *since + grace ? since : std::nullopt;
+}
 
 void SetOption(int fd, int level, int name, int value) {
   setsockopt(fd, level, name, &value, sizeof value);
@@ -77,23 +85,27 @@ void Connection::StartDrain(MonotonicTime now) {
 }
 
 std::optional<MonotonicTime> Connection::idle_since(MonotonicTime now) const {
-  const auto after = [&](MonotonicTime since, std::chrono::milliseconds grace) {
-    return now >= since + grace ? std::optional(since) : std::nullopt;
-  };
   switch (state_) {
     case State::kHandshake:
-      return after(accepted_, kHandshakeGrace);
-    case State::kOpen: {
+      return Before(now, accepted_, kHandshakeGrace);
+    case State::kOpen:
       if ((privileged_ && !draining_) || !unsent_.empty()) return std::nullopt;
-      const auto since = protocol_->idle_since();
-      return since ? after(*since, kIdleGrace) : std::nullopt;
-    }
+      return Before(now, protocol_->idle_since(), kIdleGrace);
     case State::kLingering:
-      return unsent_.empty() ? after(accepted_, kHandshakeGrace) : std::nullopt;
+      if (!unsent_.empty()) return std::nullopt;
+      return Before(now, accepted_, kHandshakeGrace);
     case State::kClosed:
       return std::nullopt;
   }
   return std::nullopt;
+}
+
+std::optional<MonotonicTime> Connection::useless_since(MonotonicTime now) const {
+  if (const auto idle = idle_since(now)) return idle;
+  if (privileged_ || state_ == State::kClosed) return std::nullopt;
+  if (!unsent_.empty()) return Before(now, moved_, kStallGrace);
+  if (state_ != State::kOpen) return std::nullopt;
+  return Before(now, protocol_->stalled_since(), kStallGrace);
 }
 
 void Connection::Evict() {
@@ -351,6 +363,7 @@ void Connection::Send(MonotonicTime now) {
   if (sent < records.size()) {
     unsent_ = records.substr(sent);
     unsent_from_ = taken_ = 0;
+    moved_ = now;
     if (state_ != State::kHandshake) deadline_ = now + options_.write_timeout;
   }
   records.clear();
@@ -366,6 +379,7 @@ void Connection::OnWritable() {
       counts_.bytes_sent.fetch_add(static_cast<uint64_t>(n), std::memory_order_relaxed);
       unsent_from_ += static_cast<size_t>(n);
       taken_ += static_cast<size_t>(n);
+      moved_ = now;
     }
     if (unsent_from_ < unsent_.size()) return Arm();
     std::string().swap(unsent_);  // an assignment would keep its memory

@@ -32,6 +32,9 @@ class Connection final : private Channel {
   // Since when it has been of no use to anybody but a stranger who keeps it; nothing while a
   // request is answered, for the privileged, and before it had a chance to be of use.
   std::optional<base::MonotonicTime> idle_since(base::MonotonicTime now) const;
+  // The same, or since when a stranger hasn't taken what is his: whoever has one unread answer on
+  // each of all connections would keep everybody else out.
+  std::optional<base::MonotonicTime> useless_since(base::MonotonicTime now) const;
   void Evict();
 
   // Closed, and nothing of the io_context refers to it any more.
@@ -89,6 +92,7 @@ class Connection final : private Channel {
   std::string unsent_;  // what the socket didn't take
   size_t unsent_from_ = 0;
   size_t taken_ = 0;              // of it, in the time that ends at deadline_
+  base::MonotonicTime moved_;     // when the socket last took some of it, or it came to be
   base::MonotonicTime deadline_;  // of the handshake, of lingering, or for the peer to take unsent_
   uint64_t wire_bytes_ = 0;       // received
 };

@@ -42,6 +42,9 @@ class GuardedProtocol final : public Protocol {
   std::optional<MonotonicTime> idle_since() const override {
     return inner_ == nullptr ? MonotonicTime::min() : inner_->idle_since();
   }
+  std::optional<MonotonicTime> stalled_since() const override {
+    return inner_ == nullptr ? MonotonicTime::min() : inner_->stalled_since();
+  }
 
  private:
   template <typename Function>

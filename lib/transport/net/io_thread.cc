@@ -106,18 +106,18 @@ void IoThread::Drain() {
 void IoThread::EvictIdle(std::function<void(bool)> done) {
   executor_->Post([this, done = std::move(done)] {
     const base::MonotonicTime at = now();
-    Connection* idlest = nullptr;
+    Connection* longest = nullptr;
     std::optional<base::MonotonicTime> since;
     const size_t looked_at = std::min(connections_.size(), options_.eviction_sample);
     for (size_t i = 0; i < looked_at; ++i) {
       Connection& connection = *connections_[next_looked_at_++ % connections_.size()];
-      const auto idle = connection.idle_since(at);
-      if (!idle || (since && *idle >= *since)) continue;
-      since = idle;
-      idlest = &connection;
+      const auto useless = connection.useless_since(at);
+      if (!useless || (since && *useless >= *since)) continue;
+      since = useless;
+      longest = &connection;
     }
-    if (idlest != nullptr) idlest->Evict();
-    done(idlest != nullptr);
+    if (longest != nullptr) longest->Evict();
+    done(longest != nullptr);
   });
 }
 

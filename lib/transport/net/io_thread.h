@@ -37,8 +37,8 @@ class IoThread {
   // From any thread.
   void Adopt(int fd, std::string peer_address, bool is_ipv6, bool over_limit);
   void Drain();
-  // Of some connections, others each time, closes the one that has been idle longest
-  // (Connection::idle_since). Then `done` is told, on the thread, whether there was such.
+  // Of some connections, others each time, closes the one that has been useless longest
+  // (Connection::useless_since). Then `done` is told, on the thread, whether there was such.
   void EvictIdle(std::function<void(bool evicted)> done);
   // Closes all that are idle.
   void CloseIdle();

@@ -38,6 +38,9 @@ class Protocol {
   // Since when nothing has been asked; nothing while something is. Closed then, the connection
   // takes no answer with it.
   virtual std::optional<base::MonotonicTime> idle_since() const = 0;
+  // Since when all that is left to do is the peer's, who lets nothing of his answers come, although
+  // the socket would take it; nothing while a request is worked on.
+  virtual std::optional<base::MonotonicTime> stalled_since() const = 0;
 };
 
 // What a connection is to its protocol. Valid as long as the protocol.

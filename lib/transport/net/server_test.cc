@@ -24,8 +24,8 @@ using ::testing::HasSubstr;
 using testing_support::TlsClient;
 
 // Answers each line: "who", "big N", "hold" (until released, or drained), "turns" (held, and wants
-// turns, of which it tells the third), "bye", "idle" (from then on, and long since); throws at
-// "fault", and when it has to send what follows "faulty"; echoes any other.
+// turns, of which it tells the third), "bye", "idle" and "stall" (from then on, and long since);
+// throws at "fault", and when it has to send what follows "faulty"; echoes any other.
 class LineProtocol final : public Protocol {
  public:
   // `looks` counts how often somebody wants to know whether one is idle, `made` bytes that were
@@ -66,6 +66,9 @@ class LineProtocol final : public Protocol {
     ++looks_;
     return idle_ ? std::optional(base::MonotonicTime{}) : std::nullopt;
   }
+  std::optional<base::MonotonicTime> stalled_since() const override {
+    return stalled_ ? std::optional(base::MonotonicTime{}) : std::nullopt;
+  }
 
   void Answer(const std::string& line) {
     Line(line);
@@ -95,8 +98,8 @@ class LineProtocol final : public Protocol {
       on_hold_(this);
     } else if (line == "fault") {
       throw std::out_of_range("while receiving");
-    } else if (line == "idle") {
-      idle_ = true;
+    } else if (line == "idle" || line == "stall") {
+      (line == "idle" ? idle_ : stalled_) = true;
       out_ += "so be it\n";
     } else if (line == "bye") {
       finished_ = true;
@@ -113,7 +116,8 @@ class LineProtocol final : public Protocol {
   std::string in_, out_;
   size_t sent_ = 0;
   int turns_ = 0;
-  bool held_ = false, wants_turns_ = false, drained_ = false, finished_ = false, idle_ = false;
+  bool held_ = false, wants_turns_ = false, drained_ = false, finished_ = false, idle_ = false,
+       stalled_ = false;
 };
 
 class ServerTest : public ::testing::Test {
@@ -711,6 +715,31 @@ TEST_F(ServerTest, ClosesIdleStrangersWhenConnectionsAreFull) {
   }
   EXPECT_EQ(Ask(busy, "4"), "4\n");
   EXPECT_EQ(Ask(privileged, "5"), "5\n");
+}
+
+TEST_F(ServerTest, WhoDoesNotTakeHisAnswersGivesWayToOthers) {
+  options_.io_threads = 1;
+  options_.max_connections = 3;
+  Start();
+  TlsClient busy(port_), stalled(port_);
+  // Nothing fits into its socket, so that the protocol isn't even asked.
+  TlsClient deaf(port_, {.receive_buffer = 8 << 10});
+  EXPECT_EQ(Ask(busy, "1"), "1\n");
+  EXPECT_EQ(Ask(stalled, "stall"), "so be it\n");
+  deaf.Write("big 16000000\n");
+  const auto comes = [&] {
+    TlsClient next(port_);
+    return Ask(next, "2") == "2\n";
+  };
+  EXPECT_TRUE(comes());
+  EXPECT_TRUE(stalled.ReadEnd());
+  TlsClient third(port_);
+  EXPECT_EQ(Ask(third, "3"), "3\n");
+  bool in = false;
+  for (const auto until = clock_.Now() + seconds(20); !in && clock_.Now() < until;) in = comes();
+  EXPECT_TRUE(in) << "the one that doesn't read made place";
+  EXPECT_EQ(Ask(busy, "4"), "4\n");
+  EXPECT_EQ(Ask(third, "5"), "5\n");
 }
 
 TEST_F(ServerTest, LooksAtAFewConnectionsForOneThatIsIdle) {
