@@ -1,7 +1,7 @@
 #include "lib/transport/net/worker_pool.h"
 
-#include <algorithm>
 #include <atomic>
+#include <optional>
 #include <utility>
 
 namespace strata::net {
@@ -15,7 +15,10 @@ struct WorkerPool::Counts {
 };
 
 WorkerPool::WorkerPool(WorkerPoolOptions options, const std::string& name, obs::Metrics& metrics)
-    : options_(options), counts_(std::make_shared<Counts>()) {
+    : counts_(std::make_shared<Counts>()),
+      turns_({.places = static_cast<size_t>(options.threads),
+              .max_waiting = options.max_queued,
+              .max_bytes = options.max_bytes}) {
   const auto counts = counts_;
   metrics.AddGaugeFunction("strata_worker_queue_length", "Tasks that wait for a worker.",
                            {{"pool", name}},
@@ -33,7 +36,7 @@ WorkerPool::WorkerPool(WorkerPoolOptions options, const std::string& name, obs::
   count("accepted", &Counts::accepted);
   count("rejected", &Counts::rejected);
   count("withdrawn", &Counts::withdrawn);
-  for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });
+  for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
 void WorkerPool::Stop() {
@@ -43,100 +46,50 @@ void WorkerPool::Stop() {
   }
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
-  base::StringMap<std::unique_ptr<User>> dropped;  // after the lock
+  std::optional<Turns> dropped;  // ends after the lock does
   absl::MutexLock lock(&mu_);
-  dropped.swap(users_);
-  turns_.clear();
-  places_.clear();
+  dropped = std::move(turns_);
 }
 
-bool WorkerPool::HasRoom(const User* user, size_t bytes) const {
-  if (stopping_ || places_.size() >= options_.max_queued) return false;
-  if (bytes > 0 && bytes_ > 0 && bytes_ + bytes > options_.max_bytes) return false;
-  if (user == nullptr) return true;
-  if (user->queue.size() >= options_.max_queued - places_.size()) return false;
-  return user->bytes == 0 || bytes == 0 || user->bytes + bytes <= options_.max_bytes - bytes_;
+void WorkerPool::Count() {
+  counts_->queued = turns_.waiting();
+  counts_->bytes = turns_.bytes();
 }
 
 WorkerPool::Ticket WorkerPool::TrySubmit(Task&& task, const Order& order) {
   absl::MutexLock lock(&mu_);
-  auto found = users_.find(order.user);
-  if (!HasRoom(found == users_.end() ? nullptr : found->second.get(), order.bytes)) {
-    ++counts_->rejected;
-    return 0;
-  }
-  if (found == users_.end()) {
-    found = users_.emplace(std::string(order.user), std::make_unique<User>()).first;
-    found->second->name = found->first;
-  }
-  User& user = *found->second;
-  if (user.queue.empty()) user.turn = turns_.insert(turns_.end(), &user);
-  const Ticket ticket = ++last_;
-  user.queue.push_back({ticket, std::move(task), order.bytes});
-  places_[ticket] = {&user, std::prev(user.queue.end())};
-  user.bytes += order.bytes;
-  counts_->bytes = bytes_ += order.bytes;
-  counts_->queued = places_.size();
-  ++counts_->accepted;
+  const Ticket ticket = stopping_ ? 0 : turns_.TryAdd(std::move(task), order.user, order.bytes);
+  ++(ticket == 0 ? counts_->rejected : counts_->accepted);
+  Count();
   return ticket;
 }
 
-// Those who have all but one of the threads are passed over, fewer than there are threads.
-WorkerPool::User* WorkerPool::NextTurn() const {
-  const int most = std::max(1, options_.threads - 1);
-  const auto next =
-      std::ranges::find_if(turns_, [&](const User* user) { return user->running < most; });
-  return next == turns_.end() ? nullptr : *next;
-}
-
-WorkerPool::Queued WorkerPool::Remove(const Place& place) {
-  User& user = *place.user;
-  Queued taken = std::move(*place.queued);
-  user.queue.erase(place.queued);
-  if (user.queue.empty()) turns_.erase(user.turn);
-  places_.erase(taken.ticket);
-  counts_->queued = places_.size();
-  return taken;
-}
-
-void WorkerPool::Forget(User& user, size_t bytes) {
-  user.bytes -= bytes;
-  counts_->bytes = bytes_ -= bytes;
-  if (user.queue.empty() && user.running == 0) users_.erase(users_.find(user.name));
-}
-
 void WorkerPool::Withdraw(Ticket ticket) {
-  Queued withdrawn;  // ends after the lock does
+  std::optional<Task> withdrawn;  // ends after the lock does
   absl::MutexLock lock(&mu_);
-  const auto found = places_.find(ticket);
-  if (found == places_.end()) return;
-  User& user = *found->second.user;
-  withdrawn = Remove(Place(found->second));
-  Forget(user, withdrawn.bytes);
-  ++counts_->withdrawn;
+  withdrawn = turns_.Withdraw(ticket);
+  if (withdrawn) ++counts_->withdrawn;
+  Count();
 }
 
 void WorkerPool::Run() {
   const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return stopping_ || NextTurn() != nullptr;
+    return stopping_ || turns_.HasNext();
   };
   for (;;) {
-    Queued next;
-    User* user = nullptr;
+    std::optional<Turns::Turn> turn;
     {
       absl::MutexLock lock(&mu_);
       mu_.Await(absl::Condition(&ready));
       if (stopping_) return;
-      user = NextTurn();
-      next = Remove({user, user->queue.begin()});
-      ++user->running;
-      if (!user->queue.empty()) turns_.splice(turns_.end(), turns_, user->turn);
+      turn = turns_.Next();
+      Count();
     }
-    next.task();
-    next.task = nullptr;
+    turn->what();
+    turn->what = nullptr;
     absl::MutexLock lock(&mu_);
-    --user->running;
-    Forget(*user, next.bytes);
+    turns_.End(*turn);
+    Count();
   }
 }
 
