@@ -62,7 +62,9 @@ class TestSource final : public reflector::Source, private reflector::Barrier::B
   bool synced() const override { return true; }
   base::Status connection() const override { return base::OkStatus(); }
   bool may_miss() const override { return misses; }
-  void Seek(const std::vector<records::Id>& ids, const Sought& done) override {
+  void Seek(const std::vector<records::Id>& ids, std::string_view user,
+            const Sought& done) override {
+    EXPECT_EQ(user, "alice");
     std::string line;
     for (const records::Id& id : ids) line += id.ns + "/" + id.name + " ";
     sought.emplace_back(line, done);

@@ -27,7 +27,7 @@ bool Seeker::NeededFor(const Call& call) const {
 void Seeker::Seek(const std::shared_ptr<Call>& call, const std::vector<records::Id>& ids,
                   FreshHandler& handler, std::function<void()> then) const {
   if (call->searches++ == kMostSearches) return call->Fail(Unknown());
-  source_.Seek(ids, [call, &handler, then = std::move(then)](const base::StatusOr<bool>& found) {
+  const auto sought = [call, &handler, then = std::move(then)](const base::StatusOr<bool>& found) {
     call->Post([call, &handler, then, found] {
       call->Guard([&] {
         if (found.ok()) return *found ? handler.ServeFresh(call) : then();
@@ -36,7 +36,8 @@ void Seeker::Seek(const std::shared_ptr<Call>& call, const std::vector<records::
                        : Unknown());
       });
     });
-  });
+  };
+  source_.Seek(ids, call->user->name, sought);
 }
 
 }  // namespace strata::endpoints

@@ -334,8 +334,9 @@ base::StatusOr<reflector::Barrier::Target> KubeSource::Read(base::MonotonicTime)
   return reflector::Barrier::Target{barrier_.current(), -1, -1};
 }
 
-void KubeSource::Seek(const std::vector<records::Id>& ids, const Sought& done) {
-  api_->RunAfter({}, [this, ids, done] { lookups_.Seek(ids, done); });
+void KubeSource::Seek(const std::vector<records::Id>& ids, std::string_view user,
+                      const Sought& done) {
+  api_->RunAfter({}, [this, ids, of = std::string(user), done] { lookups_.Seek(ids, of, done); });
 }
 
 void KubeSource::Ask() {

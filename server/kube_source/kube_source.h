@@ -25,6 +25,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/clock.h"
@@ -71,7 +72,8 @@ class KubeSource final : public reflector::Source,
   bool synced() const override { return barrier_.current() != 0; }
   base::Status connection() const override { return health_.status(); }
   bool may_miss() const override { return true; }
-  void Seek(const std::vector<records::Id>& ids, const Sought& done) override;
+  void Seek(const std::vector<records::Id>& ids, std::string_view user,
+            const Sought& done) override;
 
  private:
   // What a watch brought.

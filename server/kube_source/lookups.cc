@@ -20,7 +20,8 @@ constexpr std::chrono::minutes kToldAgain{10};
 
 obs::Counter Answers(obs::Metrics& metrics, const char* result) {
   return metrics.AddCounter("strata_source_lookups_total",
-                            "Records that were read by name since the watch hadn't brought them.",
+                            "Names that were sought since the watch hadn't brought them, by what "
+                            "came of it.",
                             {{"result", result}});
 }
 
@@ -43,11 +44,13 @@ Lookups::Lookups(kube::Api& api, const Options& options, Found found, const base
       found_(std::move(found)),
       clock_(clock),
       log_(log),
-      answers_{Answers(metrics, "found"), Answers(metrics, "absent"), Answers(metrics, "error")},
+      answers_{Answers(metrics, "found"), Answers(metrics, "absent"), Answers(metrics, "error"),
+               Answers(metrics, "rejected")},
       names_in_all_(metrics.AddGauge("strata_source_lookups_waiting",
                                      "Names that are read at the API server, or wait for it.")),
       absent_names_(metrics.AddGauge("strata_source_absent_names",
-                                     "Names that the API server is known not to have.")) {}
+                                     "Names that the API server is known not to have.")),
+      turns_({.places = options.most_in_flight, .max_waiting = options.most_waiting}) {}
 
 // Neither kinds nor namespaces have a slash in them.
 std::string Lookups::KeyOf(const records::Id& id) {
@@ -83,29 +86,41 @@ void Lookups::SweepLater() {
   });
 }
 
-void Lookups::Seek(const std::vector<records::Id>& ids, const Done& done) {
-  const auto seeking = std::make_shared<Seeking>(Seeking{done, 1});
+void Lookups::Seek(const std::vector<records::Id>& ids, std::string_view user, const Done& done) {
+  const auto seeking = std::make_shared<Seeking>(Seeking{std::string(user), done, 1});
   base::StatusOr<bool> known = false;
   for (const records::Id& id : ids) {
     const std::string key = KeyOf(id);
     if (!CanExist(id) || IsAbsent(key)) continue;
-    auto at = names_.find(key);
-    if (at == names_.end()) {
-      if (names_.size() >= options_.most_waiting) {
-        known = base::ResourceExhaustedError("too many records are read by name already");
-        break;
-      }
-      at = names_.emplace(key, Name{.id = id, .since = clock_.Now()}).first;
-      waiting_.push_back(key);
+    if (const base::Status room = Await(id, key, seeking); !room.ok()) {
+      known = room;
+      break;
     }
     ++seeking->left;
-    Name& name = at->second;
-    const bool too_old = name.asked && clock_.Now() - name.since >= options_.absent_time;
-    (too_old ? name.behind : name.seekers).push_back(seeking);
   }
   names_in_all_.Set(static_cast<double>(names_.size()));
   Settle(*seeking, known);
   SendMore();
+}
+
+base::Status Lookups::Await(const records::Id& id, const std::string& key,
+                            const std::shared_ptr<Seeking>& seeking) {
+  const auto [at, first] = names_.try_emplace(key, Name{.id = id});
+  Name& name = at->second;
+  if (!name.turn && !name.tickets.contains(seeking->user)) {
+    const Turns::Ticket ticket = turns_.TryAdd(std::string(key), seeking->user);
+    if (ticket != 0) {
+      name.tickets.emplace(seeking->user, ticket);
+      name.since = clock_.Now();
+    } else if (first) {
+      names_.erase(at);
+      answers_.rejected.Increment();
+      return base::ResourceExhaustedError("too many records are read by name already");
+    }
+  }
+  const bool too_old = name.turn && clock_.Now() - name.since >= options_.absent_time;
+  (too_old ? name.behind : name.seekers).push_back(seeking);
+  return base::OkStatus();
 }
 
 void Lookups::Settle(Seeking& seeking, const base::StatusOr<bool>& found) {
@@ -116,17 +131,17 @@ void Lookups::Settle(Seeking& seeking, const base::StatusOr<bool>& found) {
 void Lookups::SendMore() {
   // An Api that is stopping answers at once, and the answer sends more.
   if (std::exchange(sending_, true)) return;
-  while (in_flight_ < options_.most_in_flight && !waiting_.empty()) {
-    const std::string key = std::move(waiting_.front());
-    waiting_.pop_front();
+  while (auto turn = turns_.Next()) {
+    const std::string key = turn->what;
     Name& name = names_.find(key)->second;
+    for (const auto& [user, ticket] : name.tickets) turns_.Withdraw(ticket);
+    name.tickets.clear();
+    name.turn = std::move(turn);
     if (clock_.Now() - name.since > options_.timeout) {
       Settle(key, base::DeadlineExceededError("the API server answers too slowly"));
       continue;
     }
     name.since = clock_.Now();
-    name.asked = true;
-    ++in_flight_;
     kube::Request request;
     request.path = PathOf(name.id);
     request.accept = "application/vnd.kubernetes.protobuf";
@@ -138,7 +153,6 @@ void Lookups::SendMore() {
 }
 
 void Lookups::OnAnswer(const std::string& key, const base::StatusOr<kube::Response>& answer) {
-  --in_flight_;
   const Name& name = names_.find(key)->second;
   const base::MonotonicTime until = name.since + options_.absent_time;
   const base::Status status = Judge(name.id, answer);
@@ -150,12 +164,10 @@ void Lookups::OnAnswer(const std::string& key, const base::StatusOr<kube::Respon
 void Lookups::Settle(const std::string& key, const base::Status& status) {
   const auto at = names_.find(key);
   Name name = std::move(at->second);
-  if (name.behind.empty()) {
-    names_.erase(at);
-  } else {
-    at->second = {.id = name.id, .seekers = std::move(name.behind), .since = clock_.Now()};
-    waiting_.push_back(key);
-  }
+  names_.erase(at);
+  turns_.End(*name.turn);
+  for (const auto& seeking : name.behind)
+    if (const base::Status room = Await(name.id, key, seeking); !room.ok()) Settle(*seeking, room);
   names_in_all_.Set(static_cast<double>(names_.size()));
   const bool absent = status.code() == base::StatusCode::kNotFound;
   (status.ok() ? answers_.found : absent ? answers_.absent : answers_.error).Increment();

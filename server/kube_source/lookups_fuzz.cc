@@ -15,7 +15,7 @@ using namespace strata;
 using kube_source::Lookups;
 using records::Kind;
 
-constexpr Lookups::Options kOptions{.most_in_flight = 2, .most_waiting = 4};
+constexpr Lookups::Options kOptions{.most_in_flight = 3, .most_waiting = 6};
 
 std::string NameOf(fuzz::Input& input) {
   const uint8_t name = input.Byte();
@@ -56,10 +56,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       case 0:
       case 1: {
         std::vector<records::Id> ids;
-        for (int i = input.Byte() % 4; i > 0; --i)
-          ids.push_back({Kind::kImageStream, "n", NameOf(input)});
+        const uint8_t how = input.Byte();
+        for (int i = how % 4; i > 0; --i) ids.push_back({Kind::kImageStream, "n", NameOf(input)});
         ++asked;
-        lookups.Seek(ids, [&](const base::StatusOr<bool>&) { ++answered; });
+        lookups.Seek(ids, (how & 4) != 0 ? "a" : "b",
+                     [&](const base::StatusOr<bool>&) { ++answered; });
         break;
       }
       case 2:

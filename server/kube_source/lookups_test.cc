@@ -20,18 +20,37 @@ Response Found(const Named& object) {
   return {200, testing_support::Envelope(Bytes(object), KindOf(object))};
 }
 
+// Of one letter each.
+std::vector<records::Id> Images(const std::string& names) {
+  std::vector<records::Id> ids;
+  for (const char name : names) ids.push_back(Image(std::string(1, name)));
+  return ids;
+}
+
 class LookupsTest : public testing::Test {
  protected:
   // What became of it; nothing yet if that is empty.
-  std::shared_ptr<std::vector<StatusCode>> Seek(const std::vector<records::Id>& ids) {
+  std::shared_ptr<std::vector<StatusCode>> Seek(const std::vector<records::Id>& ids,
+                                                const std::string& user = "many") {
     auto ends = std::make_shared<std::vector<StatusCode>>();
-    lookups.Seek(ids, [ends, this](const base::StatusOr<bool>& result) {
+    lookups.Seek(ids, user, [ends, this](const base::StatusOr<bool>& result) {
       ends->push_back(result.status().code());
       EXPECT_TRUE(!result.ok() || *result == !found.empty());
     });
     return ends;
   }
   using Codes = std::vector<StatusCode>;
+  // The names that are asked for, the oldest first.
+  std::string Asked() const {
+    std::string names;
+    for (const auto& one : kube.pending)
+      names += one.request.path.substr(one.request.path.rfind('/') + 1);
+    return names;
+  }
+  void AnswerAbsent() {
+    const std::string path = kube.pending.front().request.path;
+    kube.Answer(Absent(path.substr(path.rfind('/') + 1)));
+  }
 
   base::FakeClock clock;
   std::vector<std::string> lines;
@@ -42,7 +61,7 @@ class LookupsTest : public testing::Test {
   std::vector<std::string> found;
   base::Status verdict;
   Lookups lookups{kube,
-                  {.most_in_flight = 2, .most_waiting = 4, .most_absent_bytes = 20'000},
+                  {.most_in_flight = 3, .most_waiting = 8, .most_absent_bytes = 20'000},
                   [this](const records::Change& record) {
                     found.push_back(record.id.name + "@" + std::to_string(record.revision));
                     return verdict;
@@ -128,13 +147,64 @@ TEST_F(LookupsTest, AnAnswerThatIsTooOldForASeekerIsNotTakenForHim) {
   EXPECT_TRUE(kube.pending.empty());
 }
 
-TEST_F(LookupsTest, SoManyAreAskedForAtATimeAndSoManyWait) {
-  const auto all = Seek({Image("a"), Image("b"), Image("c"), Image("d")});
-  EXPECT_EQ(kube.pending.size(), 2u);
-  EXPECT_EQ(*Seek({Image("e")}), Codes{StatusCode::kResourceExhausted});
-  EXPECT_TRUE(Seek({Image("d")})->empty()) << "which is asked for already";
-  for (const char* name : {"a", "b", "c", "d"}) kube.Answer(Absent(name));
-  EXPECT_EQ(*all, Codes{StatusCode::kOk});
+TEST_F(LookupsTest, WhoSeeksMuchLeavesAPlaceAndRoomForOthers) {
+  const auto all = Seek(Images("abcd")), more = Seek(Images("ef"));
+  EXPECT_EQ(Asked(), "ab");
+  EXPECT_EQ(*Seek(Images("g")), Codes{StatusCode::kResourceExhausted});
+  EXPECT_THAT(metrics.Text(),
+              testing::HasSubstr("strata_source_lookups_total{result=\"rejected\"} 1\n"));
+  EXPECT_TRUE(Seek(Images("f"))->empty()) << "which waits already";
+  const auto one = Seek(Images("x"), "few");
+  EXPECT_EQ(Asked(), "abx");
+  while (!kube.pending.empty()) AnswerAbsent();
+  for (const auto& end : {all, more, one}) EXPECT_EQ(*end, Codes{StatusCode::kOk});
+}
+
+TEST_F(LookupsTest, UsersTakeTurns) {
+  Seek(Images("abcd"));
+  Seek(Images("xyz"), "few");
+  EXPECT_EQ(Asked(), "abx");
+  AnswerAbsent();
+  EXPECT_EQ(Asked(), "bxc");
+  AnswerAbsent();
+  EXPECT_EQ(Asked(), "xcy");
+  AnswerAbsent();
+  EXPECT_EQ(Asked(), "cyd");
+}
+
+TEST_F(LookupsTest, ANameThatSeveralSeekGoesInTheFirstTurnOfOneOfThem) {
+  const auto many = Seek(Images("abcd"));
+  clock.Advance(std::chrono::milliseconds(2'999));
+  const auto few = Seek(Images("d"), "few");
+  EXPECT_EQ(Asked(), "abd");
+  while (!kube.pending.empty()) AnswerAbsent();
+  EXPECT_EQ(*few, Codes{StatusCode::kOk});
+  EXPECT_EQ(*many, Codes{StatusCode::kOk});
+}
+
+// All that may wait does then.
+TEST_F(LookupsTest, WhoFindsNoRoomGoesWithWhoHadIt) {
+  Seek(Images("abcd"));
+  Seek(Images("ef"));
+  Seek(Images("uvw"), "some");
+  Seek(Images("x"), "few");
+  Seek(Images("y"), "one");
+  const auto with = Seek(Images("f"), "another");
+  EXPECT_TRUE(with->empty());
+  EXPECT_EQ(*Seek(Images("z"), "another"), Codes{StatusCode::kResourceExhausted});
+  while (!kube.pending.empty()) AnswerAbsent();
+  EXPECT_EQ(*with, Codes{StatusCode::kOk});
+}
+
+TEST_F(LookupsTest, WhoWaitsForTheNextAnswerFindsRoomOrIsRefused) {
+  Seek(Images("a"));
+  clock.Advance(std::chrono::seconds(1));
+  const auto later = Seek(Images("a"));
+  Seek(Images("bcd"));
+  Seek(Images("ef"));
+  EXPECT_TRUE(later->empty());
+  AnswerAbsent();
+  EXPECT_EQ(*later, Codes{StatusCode::kResourceExhausted});
 }
 
 TEST_F(LookupsTest, WhatHasWaitedTooLongIsNotAskedFor) {
@@ -158,12 +228,13 @@ class StoppedKube final : public kube::Api {
 TEST_F(LookupsTest, AnswersThatComeAtOnceAreNotNested) {
   constexpr size_t kMany = 100'000;
   StoppedKube stopped;
-  Lookups many{stopped, {.most_in_flight = 2, .most_waiting = kMany}, {}, clock, obs::NullLogger(),
-               metrics};
+  Lookups many{
+      stopped, {.most_in_flight = 2, .most_waiting = 2 * kMany}, {}, clock, obs::NullLogger(),
+      metrics};
   std::vector<records::Id> ids;
   for (size_t i = 0; i < kMany; ++i) ids.push_back(Image(std::to_string(i)));
   StatusCode end = StatusCode::kOk;
-  many.Seek(ids, [&](const base::StatusOr<bool>& result) { end = result.status().code(); });
+  many.Seek(ids, "many", [&](const base::StatusOr<bool>& result) { end = result.status().code(); });
   EXPECT_EQ(end, StatusCode::kCancelled);
 }
 

@@ -11,7 +11,7 @@ class Seeking : public KubeSourceTest {
   // Seeks image j and answers with it as it is at `revision`.
   StatusCode SeekAt(const std::string& revision) {
     StatusCode code = StatusCode::kUnknown;
-    source.Seek({{Kind::kImage, "", "j"}},
+    source.Seek({{Kind::kImage, "", "j"}}, "a",
                 [&](const base::StatusOr<bool>& found) { code = found.status().code(); });
     kube->RunTask();
     Take("images/j")

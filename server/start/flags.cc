@@ -341,7 +341,7 @@ void AddSourceFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   group
       .add_option("--source-lookup-queue", lookups.most_waiting,
-                  "Names that are read or may wait for it; what needs more gets 429")
+                  "Names that may wait for that, half of them one user's; what needs more gets 429")
       ->check(CLI::Range(size_t{1}, size_t{1} << 20))
       ->capture_default_str();
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/status.h"
@@ -34,10 +35,13 @@ class Source {
   virtual bool may_miss() const { return false; }
 
   // Calls `done`, on any thread and perhaps inline, when the consumer has those of `ids` that
-  // exist, with whether one of them does. An error: that can't be known of all. Thread-safe; `done`
-  // must not block.
+  // exist, with whether one of them does. An error: that can't be known of all; kResourceExhausted:
+  // since too much is sought, of all or of `user`'s share. Thread-safe; `done` must not block.
   using Sought = std::function<void(base::StatusOr<bool> found)>;
-  virtual void Seek(const std::vector<records::Id>& /*ids*/, const Sought& done) { done(false); }
+  virtual void Seek(const std::vector<records::Id>& /*ids*/, std::string_view /*user*/,
+                    const Sought& done) {
+    done(false);
+  }
 };
 
 }  // namespace strata::reflector

@@ -117,7 +117,7 @@ func TestAsManyWaitForAnAPIServerAsAFlagSaysAndNoFewer(t *testing.T) {
 			[]string{`strata_review_cache_waiting{cache="token_review"}`}},
 		{"--secrets-queue=4", besideEtcd, always(strings.Replace(layers, "/layers", "/secrets", 1)), always(pullerToken), 429,
 			[]string{`strata_worker_queue_length{pool="secrets"}`, `strata_kube_requests_in_flight{for="secrets"}`}},
-		{"--source-lookup-queue=3", besideSlowSource(t), func(i int) string { return rig.LayersPath("demo", fmt.Sprint("missing-", i)) },
+		{"--source-lookup-queue=3 --source-lookups-inflight=1", besideSlowSource(t), func(i int) string { return rig.LayersPath("demo", fmt.Sprint("missing-", i)) },
 			always(pullerToken), 429, []string{"strata_source_lookups_waiting"}},
 	} {
 		for _, bound := range []string{o.bound, ""} {
@@ -142,6 +142,22 @@ func TestAsManyWaitForAnAPIServerAsAFlagSaysAndNoFewer(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// One user's names neither fill what waits for an API server nor what it is asked for at a time.
+func TestOneUsersNamesLeaveRoomForOthersAtAnAPIServer(t *testing.T) {
+	s := besideSlowSource(t)(t, "--source-lookup-queue=3 --source-lookups-inflight=2")
+	refused := s.comeAtOnce(t, 8, func(i int) string { return rig.LayersPath("demo", fmt.Sprint("missing-", i)) },
+		func(int) string { return pullerToken }, 429)
+	rig.Eventually(t, "he has his share", func() error {
+		if n := refused.Load(); n < 5 {
+			return fmt.Errorf("%d are refused", n)
+		}
+		return nil
+	})
+	if code, body := s.get(rig.LayersPath("demo", "absent"), adminToken); code != 404 {
+		t.Errorf("%d %s", code, body)
 	}
 }
 
