@@ -290,8 +290,7 @@ void Barrier::ReadOnce() {
   // In parallel where it will be needed: in a backend whose revision hardly moves it would only
   // cost both sides.
   if (watch_lags_) backend_.RequestProgress();
-  const auto start = clock_.Now();
-  const auto target = backend_.Read(start + options_.read_timeout);
+  const auto target = backend_.Read(clock_.Now() + options_.read_timeout);
 
   Waiters finished;
   base::StatusOr<base::Revision> result = 0;
@@ -301,8 +300,10 @@ void Barrier::ReadOnce() {
     backend_fails_ = !target.ok();
     if (!target.ok()) {
       read_errors_.Increment();
-      failing_since_ = std::min(failing_since_, start);
-      retry = clock_.Now() - failing_since_ < options_.patience;
+      // Not since the read began: what ends an election fails what waited for it.
+      const auto now = clock_.Now();
+      failing_since_ = std::min(failing_since_, now);
+      retry = now - failing_since_ < options_.patience;
       if (!retry) {
         result = base::UnavailableError(base::Message(target.status()));
         finished = std::exchange(in_flight_, {});

@@ -203,47 +203,6 @@ TEST_F(FreshnessBarrier, WhileTheWatchIsBrokenNeitherAReadNorAListCounts) {
   EXPECT_EQ(*waiting.get(), 9);
 }
 
-// Fails so many times, then answers.
-struct Flaky : Barrier::Backend {
-  std::atomic<int> failures = 0;
-  StatusOr<Barrier::Target> Read(base::MonotonicTime) override {
-    if (failures-- > 0) return base::UnavailableError("leader changed");
-    return Barrier::Target{5, -1, -1};
-  }
-  base::Status Probe(base::MonotonicTime) override { return base::OkStatus(); }
-  void RequestProgress() override {}
-  void WatchLags() override {}
-  void Restored() override {}
-};
-
-TEST(FreshnessPatience, AShortElectionIsNotSeenAndALongOneIs) {
-  Flaky backend;
-  base::SystemClock clock;
-  obs::Metrics metrics;
-  Barrier barrier({.patience = std::chrono::milliseconds(2000),
-                   .progress_interval = std::chrono::milliseconds(1),
-                   .failure_interval = std::chrono::milliseconds(1)},
-                  backend, clock, metrics);
-  barrier.Publish(5, 5, 0, true);
-  barrier.Start();
-  const auto ask = [&] {
-    std::promise<StatusOr<Revision>> promise;
-    barrier.WaitFresh(clock.Now() + std::chrono::seconds(20),
-                      [&](StatusOr<Revision> r) { promise.set_value(std::move(r)); });
-    return promise.get_future().get();
-  };
-  backend.failures = 3;
-  EXPECT_TRUE(ask().ok());
-  backend.failures = 1'000'000'000;
-  EXPECT_EQ(ask().status().code(), StatusCode::kUnavailable);
-  const auto start = clock.Now();
-  EXPECT_EQ(ask().status().code(), StatusCode::kUnavailable);
-  EXPECT_LT(clock.Now() - start, std::chrono::milliseconds(1500)) << "it is known by then";
-  backend.failures = 0;
-  EXPECT_TRUE(ask().ok());
-  barrier.Stop();
-}
-
 TEST_F(FreshnessBarrier, DeadlinesHoldWhileTheReadHangsAndWhileTheWatchLags) {
   Sync(5);
   auto hanging = Fresh(std::chrono::milliseconds(300));
