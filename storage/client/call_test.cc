@@ -93,7 +93,7 @@ TEST_F(StartedCall, GoesOnToTheEndpointThatAnswers) {
   const auto client =
       Connect({.endpoints = {down.url(), "http://" + silent.address(), other.url()}});
   Answer answer;
-  client->StartRange({.key = "a"}, In(milliseconds(6000)), nullptr, answer.Taker());
+  client->StartRange({.key = "a"}, In(milliseconds(10'000)), nullptr, answer.Taker());
   const auto& found = answer.Await();
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_EQ(found->kvs.at(0).value, "other");

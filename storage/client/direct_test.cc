@@ -107,7 +107,7 @@ TEST(DirectConnection, KeepsToItsDeadline) {
   Dialled connection(etcd.url());
   const auto start = steady_clock::now();
   EXPECT_THAT(Ask(connection, milliseconds(100)), HasSubstr("DEADLINE_EXCEEDED"));
-  EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(3));
+  EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(10));
   etcd.Behave([](auto& b) { b.hang_reads = false; });
   EXPECT_EQ(Ask(connection), std::to_string(etcd.revision()));
 }
@@ -161,7 +161,7 @@ TEST(DirectConnection, RefusesAServerOfSomethingElse) {
     return testing_support::HttpPeer::Answer{"HTTP/1.1 400 Bad Request\r\n\r\n", false};
   });
   Dialled connection(peer.url());
-  EXPECT_THAT(Ask(connection, milliseconds(1000)), HasSubstr("UNAVAILABLE: "));
+  EXPECT_THAT(Ask(connection), HasSubstr("UNAVAILABLE: "));
 }
 
 // The embedded store behind TLS, or on a unix socket.

@@ -71,10 +71,10 @@ TEST_F(MisbehavingEtcd, AnEndpointThatHangsUsesItsShareOfTheTimeOnce) {
   FakeEtcd other;
   etcd.Behave([](auto& b) { b.hang_reads = true; });
   auto client = Connect({.endpoints = {etcd.url(), other.url()}});
-  EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(2000))).ok());
+  EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(8000))).ok());
   const auto start = steady_clock::now();
-  EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(10'000))).ok());
-  EXPECT_LT(steady_clock::now() - start, milliseconds(4000)) << "it is known by now";
+  EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(20'000))).ok());
+  EXPECT_LT(steady_clock::now() - start, milliseconds(8000)) << "it is known by now";
   etcd.Behave([](auto& b) { b.hang_reads = false; });
 }
 
@@ -105,7 +105,7 @@ TEST_F(MisbehavingEtcd, DeadlinesHold) {
   const auto start = steady_clock::now();
   EXPECT_EQ(client->Range({.key = "a"}, In(milliseconds(100))).status().code(),
             StatusCode::kDeadlineExceeded);
-  EXPECT_LT(steady_clock::now() - start, milliseconds(2000));
+  EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(10));
   etcd.Behave([](auto& b) { b.hang_reads = false; });
   EXPECT_TRUE(client->Range({.key = "a"}, base::MonotonicTime::max()).ok())
       << "no deadline is one far away";
@@ -122,9 +122,9 @@ TEST_F(MisbehavingEtcd, CancellationEndsWhatHangsAndWhatComesLater) {
   cancellation.Cancel();
   EXPECT_EQ(hanging.get(), StatusCode::kCancelled);
   etcd.Behave([](auto& b) { b.hang_reads = false; });
-  EXPECT_EQ(client->Range({.key = "a"}, In(milliseconds(1000)), &cancellation).status().code(),
+  EXPECT_EQ(client->Range({.key = "a"}, In(milliseconds(20'000)), &cancellation).status().code(),
             StatusCode::kCancelled);
-  EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(1000))).ok());
+  EXPECT_TRUE(client->Range({.key = "a"}, In(milliseconds(20'000))).ok());
 }
 
 TEST_F(MisbehavingEtcd, ATokenIsAskedForOnceAndAgainWhenItIsForgotten) {

@@ -491,7 +491,7 @@ TEST_F(FaultyEtcd, ABackendThatIsAwayIsAnErrorSoonAndIsFoundAgainSoon) {
   const auto start = clock.Now();
   while (!at.ok() && clock.Now() - start < std::chrono::seconds(20)) at = Ask().get();
   ASSERT_TRUE(at.ok()) << at.status();
-  EXPECT_LT(clock.Now() - start, std::chrono::seconds(5));
+  EXPECT_LT(clock.Now() - start, std::chrono::seconds(10));
   EXPECT_EQ(judge.lists, 2);
 }
 
@@ -614,7 +614,8 @@ TEST_F(FaultyEtcd, ASilentWatchStallsNoReadWhereNothingOfOursIsWritten) {
   EXPECT_EQ(judge.lists, 1);
 }
 
-// After an election nobody may write for a while, and what was asked of the other stream is long ago.
+// After an election nobody may write for a while, and what was asked of the other stream is long
+// ago.
 TEST_F(FaultyEtcd, ASilentWatchIsOvertakenHoweverLateSomethingIsWritten) {
   testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
   Start(Patient(), {.endpoints = {one.url(), other.url()}});
@@ -654,14 +655,12 @@ TEST_F(FaultyEtcd, ASilentWatchThatNobodyCanTakeOverFromIsGivenUp) {
   other.Freeze(false);
   etcd.Put(Image("a"), "x");
   auto waiting = Ask();
-  while (reflector->connection().ok() && clock.Now() - start < std::chrono::seconds(20))
-    std::this_thread::sleep_for(milliseconds(1));
-  EXPECT_FALSE(reflector->connection().ok());
   EXPECT_TRUE(waiting.get().ok());
   EXPECT_LT(clock.Now() - start, std::chrono::seconds(12));
   while (!reflector->connection().ok() && clock.Now() - start < std::chrono::seconds(20))
     std::this_thread::sleep_for(milliseconds(1));
   EXPECT_TRUE(reflector->connection().ok());
+  EXPECT_EQ(judge.lists, 2);
   one.Freeze(false);
 }
 
