@@ -32,18 +32,24 @@ type disturbed struct {
 	holder  int // of the watch
 	server  *server
 
-	since    atomic.Int64 // when the disturbance began; 0 before it
-	there    atomic.Int64 // when it was there; 0 before it
-	written  atomic.Int64 // when a write that began then was acknowledged
-	stall    time.Duration
+	begun    atomic.Bool   // the disturbance, so that figures count
+	there    atomic.Int64  // when it was there; 0 before it
+	written  atomic.Int64  // when a write that began then was acknowledged
+	seen     atomic.Bool   // a read that began after that was answered
+	election time.Duration // the longest that no write was acknowledged
+	stall    time.Duration // of a read
 	failures []string
 }
+
+// How much longer reads may stall than writes. It is wide, since machines differ: with one watch alone it took 12.7 s,
+// until the keepalive gave the connection up.
+const behindWrites = 6 * time.Second
 
 func startDisturbed(t *testing.T, c *rig.Cluster, holder int) *disturbed {
 	d := &disturbed{cluster: c, holder: holder}
 	urls := c.URLs(holder)
-	rig.Put(t, c.ClientOf(t, urls...), rig.ImageKey(rig.Digest(1)), rig.ImageValue(t, rig.Digest(1), rig.Digest(500_001)))
-	rig.Put(t, c.ClientOf(t, urls...), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(1)))
+	c.Put(t, c.ClientOf(t, urls...), rig.ImageKey(rig.Digest(1)), rig.ImageValue(t, rig.Digest(1), rig.Digest(500_001)))
+	c.Put(t, c.ClientOf(t, urls...), rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(1)))
 	d.server = startServer(t, "--etcd-servers="+strings.Join(urls, ","), waitsForElections)
 	d.server.layers(t, "demo", "app")
 	d.server.awaitStandby(t)
@@ -53,6 +59,7 @@ func startDisturbed(t *testing.T, c *rig.Cluster, holder int) *disturbed {
 // write goes on until stop, by the members that aren't disturbed; each image has one layer, by which answers are judged.
 func (d *disturbed) write(t *testing.T, stop *atomic.Bool, h *history) {
 	writer := d.cluster.ClientOf(t, d.cluster.URLs(d.holder)[1:]...)
+	acknowledged := time.Now()
 	for i := 1; !stop.Load(); i++ {
 		layer := rig.Digest(500_000 + i)
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -68,8 +75,15 @@ func (d *disturbed) write(t *testing.T, stop *atomic.Bool, h *history) {
 				h.mu.Unlock()
 			}
 		}
+		now := time.Now()
+		if d.begun.Load() {
+			d.election = max(d.election, now.Sub(acknowledged))
+		}
+		if err == nil {
+			acknowledged = now
+		}
 		if there := d.there.Load(); err == nil && there != 0 && begun > there {
-			d.written.CompareAndSwap(0, time.Now().UnixNano())
+			d.written.CompareAndSwap(0, now.UnixNano())
 		}
 		cancel()
 		time.Sleep(5 * time.Millisecond)
@@ -92,8 +106,11 @@ func (d *disturbed) read(t *testing.T, stop *atomic.Bool, h *history, written <-
 		took := time.Since(begun)
 		if code == 200 {
 			answers = append(answers, answer{before, body})
+			if written := d.written.Load(); written != 0 && begun.UnixNano() > written {
+				d.seen.Store(true)
+			}
 		}
-		if d.since.Load() == 0 {
+		if !d.begun.Load() {
 			continue
 		}
 		d.stall = max(d.stall, took)
@@ -108,7 +125,8 @@ func (d *disturbed) read(t *testing.T, stop *atomic.Bool, h *history, written <-
 	t.Logf("%d answers were judged", len(answers))
 }
 
-// while does something to the holder of the watch, and undoes it when writes have gone on for some time.
+// while does something to the holder of the watch, and undoes it when writes and reads have gone on for some time. Reads
+// may stall a little longer than writes.
 func (d *disturbed) while(t *testing.T, do, undo func()) {
 	h := &history{image: map[int64]string{}}
 	var stop atomic.Bool
@@ -116,12 +134,12 @@ func (d *disturbed) while(t *testing.T, do, undo func()) {
 	go func() { defer close(written); d.write(t, &stop, h) }()
 	go func() { defer close(read); d.read(t, &stop, h, written) }()
 	time.Sleep(500 * time.Millisecond)
-	d.since.Store(time.Now().UnixNano())
+	d.begun.Store(true)
 	do()
 	d.there.Store(time.Now().UnixNano())
-	rig.Eventually(t, "writes go on", func() error {
-		if d.written.Load() == 0 {
-			return fmt.Errorf("not yet")
+	rig.Eventually(t, "writes and reads go on", func() error {
+		if !d.seen.Load() {
+			return fmt.Errorf("a write is acknowledged: %v; no read was answered since", d.written.Load() != 0)
 		}
 		return nil
 	})
@@ -133,7 +151,10 @@ func (d *disturbed) while(t *testing.T, do, undo func()) {
 	for _, failure := range d.failures {
 		t.Error(failure)
 	}
-	t.Logf("the longest read took %v; the first write %v", d.stall, d.election())
+	t.Logf("the longest read took %v; no write was acknowledged for %v", d.stall, d.election)
+	if d.stall > d.election+behindWrites {
+		t.Errorf("the longest read took %v, and the election %v", d.stall, d.election)
+	}
 	if d.server.metric(t, "strata_watch_takeovers_total") < 1 {
 		t.Error("no other stream has taken over")
 	}
@@ -146,30 +167,19 @@ func (d *disturbed) while(t *testing.T, do, undo func()) {
 	}
 }
 
-// election is how long no write was acknowledged.
-func (d *disturbed) election() time.Duration { return time.Duration(d.written.Load() - d.since.Load()) }
-
 func (d *disturbed) freeze() { d.cluster.Members[d.holder].Signal(syscall.SIGSTOP) }
 func (d *disturbed) thaw()   { d.cluster.Members[d.holder].Signal(syscall.SIGCONT) }
 
-// The bounds are wide, since machines differ: with one watch alone it took 12.7 s, until the keepalive gave the
-// connection up.
 func TestAFrozenFollowerThatHoldsTheWatchStallsNoReadForLong(t *testing.T) {
 	c := rig.StartCluster(t, 3)
 	d := startDisturbed(t, c, (c.Leader(t)+1)%3)
 	d.while(t, d.freeze, d.thaw)
-	if d.stall > 5*time.Second {
-		t.Errorf("the longest read took %v", d.stall)
-	}
 }
 
 func TestAFrozenLeaderThatHoldsTheWatchStallsReadsForAnElection(t *testing.T) {
 	c := rig.StartCluster(t, 3)
 	d := startDisturbed(t, c, c.Leader(t))
 	d.while(t, d.freeze, d.thaw)
-	if d.stall > d.election()+4*time.Second {
-		t.Errorf("the longest read took %v, and the election %v", d.stall, d.election())
-	}
 }
 
 // One that is parted from the others answers its clients' pings, and has no news.
@@ -191,9 +201,6 @@ func TestAMemberThatIsPartedFromTheOthersStallsNoReadForLong(t *testing.T) {
 			}
 			d := startDisturbed(t, c, holder)
 			d.while(t, func() { one.part(c, holder) }, c.Join)
-			if d.stall > d.election()+4*time.Second {
-				t.Errorf("the longest read took %v, and the election %v", d.stall, d.election())
-			}
 		})
 	}
 }
@@ -214,9 +221,6 @@ func TestAMemberWhoseNetworkIsGoneStallsNoReadForLong(t *testing.T) {
 			}
 			d := startDisturbed(t, c, holder)
 			d.while(t, nodes[holder].Unplug, nodes[holder].Plug)
-			if d.stall > d.election()+4*time.Second {
-				t.Errorf("the longest read took %v, and the election %v", d.stall, d.election())
-			}
 		})
 	}
 }
@@ -229,8 +233,8 @@ func TestAServerStartsWhileTheNetworkOfTheFirstMemberIsGone(t *testing.T) {
 	nodes := []*rig.Node{s.Node(), s.Node(), s.Node()}
 	c := rig.StartClusterOn(t, nodes)
 	writer := c.ClientOf(t, c.URLs(1)...)
-	rig.Put(t, writer, rig.ImageKey(rig.Digest(1)), rig.ImageValue(t, rig.Digest(1), rig.Digest(11)))
-	rig.Put(t, writer, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(1)))
+	c.Put(t, writer, rig.ImageKey(rig.Digest(1)), rig.ImageValue(t, rig.Digest(1), rig.Digest(11)))
+	c.Put(t, writer, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(1)))
 	nodes[0].Unplug()
 	begun := time.Now()
 	rig.Contains(t, startServer(t, "--etcd-servers="+strings.Join(c.URLs(0), ",")).layers(t, "demo", "app"), rig.Digest(11))
@@ -248,7 +252,7 @@ func TestAFrozenMemberStallsNoReadWhereNothingIsWritten(t *testing.T) {
 	d.freeze()
 	begun := time.Now()
 	d.server.layers(t, "demo", "app")
-	if took := time.Since(begun); took > 5*time.Second {
+	if took := time.Since(begun); took > behindWrites {
 		t.Errorf("the read took %v", took)
 	}
 	d.thaw()
@@ -293,14 +297,14 @@ func TestMembersThatRestartInTurnCostNoList(t *testing.T) {
 	c := rig.StartCluster(t, 3)
 	urls := c.URLs(0)
 	writer := c.ClientOf(t, urls...)
-	rig.Put(t, writer, rig.ImageKey(rig.Digest(1)), rig.ImageValue(t, rig.Digest(1), rig.Digest(11)))
+	c.Put(t, writer, rig.ImageKey(rig.Digest(1)), rig.ImageValue(t, rig.Digest(1), rig.Digest(11)))
 	s := startServer(t, "--etcd-servers="+strings.Join(urls, ","))
 	for i, m := range c.Members {
 		s.awaitStandby(t)
 		m.Stop(syscall.SIGTERM)
 		m.Launch()
 		m.Client(t)
-		rig.Put(t, m.Client(t), rig.StreamKey("demo", fmt.Sprint("app-", i)), rig.StreamValue(t, "demo", "app", rig.Digest(1)))
+		c.Put(t, m.Client(t), rig.StreamKey("demo", fmt.Sprint("app-", i)), rig.StreamValue(t, "demo", "app", rig.Digest(1)))
 		rig.Eventually(t, "what was written is read", func() error {
 			code, body := s.get(rig.LayersPath("demo", fmt.Sprint("app-", i)), adminToken)
 			if code != 200 || !strings.Contains(body, rig.Digest(11)) {

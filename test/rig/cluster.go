@@ -225,3 +225,14 @@ func (c *Cluster) ClientOf(t *testing.T, urls ...string) *clientv3.Client {
 	t.Cleanup(func() { client.Close() })
 	return client
 }
+
+// Put is Put to members of a cluster: in an election a write is refused, and whoever wants it tries again.
+func (c *Cluster) Put(t *testing.T, client *clientv3.Client, key, value string) {
+	t.Helper()
+	Eventually(t, "a write is taken", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_, err := client.Put(ctx, key, value)
+		return err
+	})
+}
