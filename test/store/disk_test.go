@@ -147,7 +147,7 @@ func writeAll(t *testing.T, b *rig.Backend, writes int) (acknowledged map[string
 	}
 	defer c.Close()
 	for i := range writes {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), rig.Patience)
 		key := fmt.Sprintf("k%03d", i)
 		_, err := c.Txn(ctx).Then(clientv3.OpPut(key, strings.Repeat("v", 3000)), clientv3.OpPut(key+"'", "v")).Commit()
 		cancel()
@@ -329,7 +329,7 @@ func TestADirectoryThatIsReadOnlyIsSaidAtTheStart(t *testing.T) {
 
 // Writes wait for their sync, and share it; nobody else waits.
 func TestADiskThatSyncsSlowlyHoldsUpWritesAlone(t *testing.T) {
-	const syncTakes = 300 * time.Millisecond
+	const syncTakes = time.Second
 	monitoring := fmt.Sprintf("http://127.0.0.1:%d", rig.FreePort(t))
 	b := rig.StartBackend(t, "strata-storage", "--listen-metrics-urls="+monitoring)
 	b.Stop(syscall.SIGTERM)
@@ -348,11 +348,11 @@ func TestADiskThatSyncsSlowlyHoldsUpWritesAlone(t *testing.T) {
 	put("k")
 
 	var alone []time.Duration
-	for range 7 {
+	for range 5 {
 		alone = append(alone, put("k"))
 	}
 	slices.Sort(alone)
-	if alone[0] < syncTakes || alone[3] > 3*syncTakes {
+	if alone[0] < syncTakes || alone[2] > 3*syncTakes {
 		t.Errorf("a write takes %v", alone)
 	}
 
@@ -417,6 +417,6 @@ func TestADiskThatSyncsSlowlyHoldsUpWritesAlone(t *testing.T) {
 		t.Error("it has ended")
 	default:
 	}
-	t.Logf("a write %v; 200 at a time %v; of %d reads beside them half took %v, the slowest %v; of watches half %v, the slowest %v", alone[3],
+	t.Logf("a write %v; 200 at a time %v; of %d reads beside them half took %v, the slowest %v; of watches half %v, the slowest %v", alone[2],
 		together, len(reads), reads[len(reads)/2], reads[len(reads)-1], watches[len(watches)/2], watches[len(watches)-1])
 }

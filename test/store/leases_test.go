@@ -84,8 +84,8 @@ func TestTenThousandLeasesEnd(t *testing.T) {
 
 	grant(revoked, all, ttl)
 	b.Stop(syscall.SIGKILL)
-	b.Launch()
 	restarted := time.Now()
+	b.Launch()
 	c = b.Client(t)
 	gone := map[string]bool{}
 	for response := range c.Watch(ctx, "/leased/", clientv3.WithPrefix(), clientv3.WithFilterPut(), clientv3.WithRev(2)) {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"strata/test/rig"
 )
@@ -43,7 +42,7 @@ func TestStrangersConnectionsLeaveTheStoreToOthers(t *testing.T) {
 	if _, err := b.Client(t).Put(ctx, "a", "2"); err != nil {
 		t.Errorf("who comes: %v", err)
 	}
-	probe := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	probe := http.Client{Timeout: rig.Patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, place := range []string{address, monitoring} {
 		response, err := probe.Get("http://" + place + "/health")
 		if err != nil {
