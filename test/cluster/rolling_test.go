@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -68,6 +69,18 @@ func (s *service) serve(in net.Conn) {
 	}
 }
 
+// awaitUse waits until connections are led to a port, as a rollout waits for the new pod to be among the Service's.
+func (s *service) awaitUse(port int) {
+	s.c.t.Helper()
+	i := slices.Index(s.ports, port)
+	rig.Eventually(s.c.t, "the service leads to a server that is ready", func() error {
+		if !s.ready[i].Load() {
+			return fmt.Errorf("not yet")
+		}
+		return nil
+	})
+}
+
 // deploy/components/ha: two servers, one restarted after the other. Nobody notices.
 func TestARollingRestartIsNotNoticed(t *testing.T) {
 	c := newCluster(t)
@@ -117,8 +130,7 @@ func TestARollingRestartIsNotNoticed(t *testing.T) {
 			}
 			process.Launch()
 			awaitReady(port)
-			// As long as a rollout waits for the new pod to be among the Service's.
-			time.Sleep(300 * time.Millisecond)
+			pods.awaitUse(port)
 		}
 	}
 	cancel()
