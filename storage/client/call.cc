@@ -8,6 +8,13 @@ namespace strata::client {
 using std::chrono::duration;
 using std::chrono::steady_clock;
 
+namespace {
+
+// A wait of whole milliseconds may end so much too soon.
+constexpr std::chrono::milliseconds kRounding(2);
+
+}  // namespace
+
 Client::Attempts::Attempts(Client& client, const CallKind& kind, base::MonotonicTime deadline,
                            base::MonotonicTime::duration patience)
     : client_(client),
@@ -22,8 +29,9 @@ Client::Attempts::Attempt Client::Attempts::Next() {
   // doesn't use it all.
   const auto now = steady_clock::now();
   const auto untried = static_cast<int64_t>(client_.endpoints_.size() - tried_);
-  const auto share = (deadline_ - now) / untried;
-  return {*endpoint_, now + (untried == 1 ? share : std::min(share, patience_))};
+  const base::MonotonicTime::duration share = (deadline_ - now) / untried;
+  until_ = now + (client_.endpoints_.size() == 1 ? share : std::min(share, patience_));
+  return {*endpoint_, until_};
 }
 
 bool Client::Attempts::Over(const base::Status& status) {
@@ -35,6 +43,13 @@ bool Client::Attempts::Over(const base::Status& status) {
   if (IsEndpointsFault(status)) {
     client_.Leave(*endpoint_);
     if (++tried_ < client_.endpoints_.size()) return false;
+    const auto now = steady_clock::now();
+    const bool silent = absl::IsDeadlineExceeded(status) && now > until_ - kRounding;
+    if (silent && now < deadline_ - kRounding) {
+      tried_ = 0;
+      patience_ *= 2;
+      return false;
+    }
   }
   kind_.requests.Increment();
   kind_.seconds.Observe(duration<double>(steady_clock::now() - start_).count());

@@ -19,7 +19,8 @@ namespace strata::client {
 // one thread at a time.
 class Client::Attempts {
  public:
-  // No endpoint but the last one gets more than `patience`.
+  // Of several endpoints none gets more than `patience`. Where the last one is silent for so long,
+  // all are asked again, each for twice as long: one that was there for nobody may have come back.
   Attempts(Client& client, const CallKind& kind, base::MonotonicTime deadline,
            base::MonotonicTime::duration patience = base::MonotonicTime::duration::max());
 
@@ -35,8 +36,9 @@ class Client::Attempts {
   Client& client_;
   const CallKind& kind_;
   const base::MonotonicTime start_, deadline_;
-  const base::MonotonicTime::duration patience_;
+  base::MonotonicTime::duration patience_;
   Endpoint* endpoint_ = nullptr;
+  base::MonotonicTime until_;  // of the attempt
   size_t tried_ = 0;
   bool fresh_token_ = false;
 };

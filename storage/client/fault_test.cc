@@ -166,6 +166,21 @@ TEST_F(MisbehavingEtcd, ALittleReadLeavesAnEndpointThatSaysNothing) {
   etcd.Behave([](auto& b) { b.hang_reads = false; });
 }
 
+// As a member that has no leader for a while, beside one that is frozen.
+TEST_F(MisbehavingEtcd, ALittleReadComesBackToAnEndpointThatSpeaksAgain) {
+  FakeEtcd other;
+  for (FakeEtcd* one : {&etcd, &other}) one->Behave([](auto& b) { b.hang_reads = true; });
+  auto client = Connect({.endpoints = {etcd.url(), other.url()}});
+  auto read = std::async(std::launch::async, [&] {
+    return client->RangeDirectly({.key = "a"}, In(milliseconds(60'000))).status();
+  });
+  while (other.reads() == 0) std::this_thread::yield();
+  etcd.Behave([](auto& b) { b.hang_reads = false; });
+  EXPECT_EQ(read.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  other.Behave([](auto& b) { b.hang_reads = false; });
+  EXPECT_TRUE(read.get().ok());
+}
+
 TEST_F(MisbehavingEtcd, AConnectionWhoseFirstAnswerIsAnErrorIsStillANewOne) {
   etcd.Behave([](auto& b) { b.fail_reads = 1; });
   auto client = Connect();
