@@ -51,9 +51,9 @@ func on(servers, kinds []string) map[string][]string {
 // How long a read may be held up, on a machine that is busy with other things: where others answer in the place of who
 // is away, where they have to find that out, and where a read waits for as long as it may (--freshness-read-timeout, 5 s).
 const (
-	byOthers      = 3 * time.Second
-	whileLooking  = 5 * time.Second
-	atItsDeadline = 8 * time.Second
+	byOthers      = 5 * time.Second
+	whileLooking  = 6 * time.Second
+	atItsDeadline = 10 * time.Second
 )
 
 // faults are all that there are. One at a time: with two of three members away nothing can be right.

@@ -7,7 +7,7 @@ import (
 )
 
 // rightWithin is how long a server may take to answer right when a fault has ended.
-const rightWithin = 10 * time.Second
+const rightWithin = 20 * time.Second
 
 // suffer lets a fault begin, last and end, and waits until all it hits answers right again.
 func (w *world) suffer(f fault, r *rand.Rand) {

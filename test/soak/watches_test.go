@@ -107,6 +107,10 @@ func (c *client) watch(path, form string, p pace, lasts time.Duration) *answer {
 	}
 	defer response.Body.Close()
 	a.code, a.contentType = response.StatusCode, response.Header.Get("Content-Type")
+	if a.code != http.StatusOK { // however late it comes, what it says is short
+		a.body, a.err = io.ReadAll(response.Body)
+		return a
+	}
 	if p.bytes == 0 {
 		time.Sleep(lasts)
 		return a
