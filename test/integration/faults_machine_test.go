@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -96,9 +97,25 @@ func TestWithAHundredDescriptorsThoseWhoAreInAreServed(t *testing.T) {
 	}
 }
 
+// giveWay puts the process at the lowest priority, which at its start would cost whatever others beside the test take.
+func (s *server) giveWay(t *testing.T) {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", s.Pid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, thread := range threads {
+		id, _ := strconv.Atoi(filepath.Base(thread))
+		if err := syscall.Setpriority(syscall.PRIO_PROCESS, id, 19); err != nil && err != syscall.ESRCH {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Under four busy processes for each core, at the lowest priority: nothing fails.
 func TestWhereOthersTakeTheCPUNothingFails(t *testing.T) {
-	s := startLimited(t, "renice -n 19 $$ >/dev/null")
+	s := startLimited(t, "")
+	s.giveWay(t)
 	for range 4 * runtime.NumCPU() {
 		busy := exec.Command("nice", "-n", "10", "sh", "-c", "while :; do :; done")
 		if err := busy.Start(); err != nil {
