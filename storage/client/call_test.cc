@@ -198,7 +198,8 @@ TEST_F(StartedCall, IsEndedWithItsClientInWhicheverPhaseItIs) {
   Hang(etcd, false);
 }
 
-// An etcd that answers no read, and has no callbacks itself: whoever calls it is alone with gRPC's.
+// An etcd that answers no transaction and no read, or says that there was no time for it, and has
+// no callbacks itself: whoever calls it is alone with gRPC's.
 class MuteEtcd : etcdserverpb::KV::Service {
  public:
   MuteEtcd() {
@@ -209,16 +210,35 @@ class MuteEtcd : etcdserverpb::KV::Service {
   }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
+  std::atomic<bool> hasty = false;
+  std::atomic<int> calls = 0;
+
  private:
   grpc::Status Range(grpc::ServerContext* context, const etcdserverpb::RangeRequest*,
                      etcdserverpb::RangeResponse*) override {
-    while (!context->IsCancelled()) std::this_thread::yield();
-    return grpc::Status::CANCELLED;
+    return Take(*context);
+  }
+  grpc::Status Txn(grpc::ServerContext* context, const etcdserverpb::TxnRequest*,
+                   etcdserverpb::TxnResponse*) override {
+    return Take(*context);
+  }
+  grpc::Status Take(const grpc::ServerContext& context) {
+    ++calls;
+    while (!hasty && !context.IsCancelled()) std::this_thread::yield();
+    return {grpc::StatusCode::DEADLINE_EXCEEDED, "etcdserver: no time"};
   }
 
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
+
+TEST_F(StartedCall, OfAWriteIsCountedAsOne) {
+  MuteEtcd etcd;
+  etcd.hasty = true;
+  const auto client = Connect({.endpoints = {etcd.url()}});
+  EXPECT_FALSE(client->Commit(IfUnchanged({{.key = "a", .value = "1"}}), In(kLong)).ok());
+  EXPECT_THAT(metrics.Text(), testing::HasSubstr("etcd_requests_total{operation=\"txn\"} 1"));
+}
 
 TEST_F(StartedCall, MayBeTheLastThatHoldsAConnection) {
   const MuteEtcd etcd;

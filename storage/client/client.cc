@@ -279,8 +279,9 @@ void Client::StartCommit(Txn txn, base::MonotonicTime deadline, Cancellation* ca
   const auto messages =
       std::make_shared<Messages<etcdserverpb::TxnRequest, etcdserverpb::TxnResponse>>();
   messages->request = Encode(txn);
+  const CallKind& kind = OnlyReads(txn) ? get_ : txn_;  // before `txn` is moved from
   Call::Start(
-      *this, OnlyReads(txn) ? get_ : txn_, deadline, cancellation,
+      *this, kind, deadline, cancellation,
       [messages](const Connection& connection, grpc::ClientContext& context,
                  EndpointCall::Said said) {
         connection.kv->async()->Txn(&context, &messages->request, &messages->response,
