@@ -8,30 +8,26 @@ namespace strata::client {
 using std::chrono::duration;
 using std::chrono::steady_clock;
 
-namespace {
+// Who answers sooner isn't asked again for want of time.
+constexpr std::chrono::milliseconds kLeastTurn(250);
 
-// A wait of whole milliseconds may end so much too soon.
-constexpr std::chrono::milliseconds kRounding(2);
-
-}  // namespace
-
-Client::Attempts::Attempts(Client& client, const CallKind& kind, base::MonotonicTime deadline,
-                           base::MonotonicTime::duration patience)
+Client::Attempts::Attempts(Client& client, const CallKind& kind, base::MonotonicTime deadline)
     : client_(client),
       kind_(kind),
       start_(steady_clock::now()),
       deadline_(deadline),
-      patience_(patience) {}
+      again_(kind.repeatable && client.endpoints_.size() > 1),
+      patience_(again_ ? kind.patience : base::MonotonicTime::duration::max()) {}
 
-Client::Attempts::Attempt Client::Attempts::Next() {
+Client::Attempt Client::Attempts::Next() {
   endpoint_ = &client_.current();
   // A share of what is left for each endpoint that hasn't been tried, so that one that hangs
   // doesn't use it all.
-  const auto now = steady_clock::now();
+  since_ = steady_clock::now();
   const auto untried = static_cast<int64_t>(client_.endpoints_.size() - tried_);
-  const base::MonotonicTime::duration share = (deadline_ - now) / untried;
-  until_ = now + (client_.endpoints_.size() == 1 ? share : std::min(share, patience_));
-  return {*endpoint_, until_};
+  const auto share = (deadline_ - since_) / untried;
+  // All of it where that is too little for a longer round after this one.
+  return {*endpoint_, since_ + share, share / 2 < patience_ ? share : patience_};
 }
 
 bool Client::Attempts::Over(const base::Status& status) {
@@ -41,13 +37,15 @@ bool Client::Attempts::Over(const base::Status& status) {
     return false;
   }
   if (IsEndpointsFault(status)) {
-    client_.Leave(*endpoint_);
-    if (++tried_ < client_.endpoints_.size()) return false;
     const auto now = steady_clock::now();
-    const bool silent = absl::IsDeadlineExceeded(status) && now > until_ - kRounding;
-    if (silent && now < deadline_ - kRounding) {
+    client_.Leave(*endpoint_);
+    // One that says at once that its time is over has had it.
+    cut_ = cut_ || (absl::IsDeadlineExceeded(status) && now - since_ > kLeastTurn);
+    if (++tried_ < client_.endpoints_.size()) return false;
+    if (again_ && cut_ && deadline_ - now > kLeastTurn) {
       tried_ = 0;
-      patience_ *= 2;
+      cut_ = false;
+      patience_ = 2 * std::min(patience_, base::MonotonicTime::duration::max() / 2);
       return false;
     }
   }
@@ -57,17 +55,16 @@ bool Client::Attempts::Over(const base::Status& status) {
   return true;
 }
 
-void Client::EndpointCall::Start(Endpoint& endpoint, base::MonotonicTime until, bool repeatable,
-                                 std::string token, Begin begin, CallEnd& end, Then then) {
+void Client::EndpointCall::Start(const Attempt& attempt, bool repeatable, std::string token,
+                                 Begin begin, CallEnd& end, Then then) {
   const std::shared_ptr<EndpointCall> call(new EndpointCall(
-      endpoint, until, repeatable, std::move(token), std::move(begin), end, std::move(then)));
+      attempt, repeatable, std::move(token), std::move(begin), end, std::move(then)));
   call->Connect();
 }
 
-Client::EndpointCall::EndpointCall(Endpoint& endpoint, base::MonotonicTime until, bool repeatable,
-                                   std::string token, Begin begin, CallEnd& end, Then then)
-    : endpoint_(endpoint),
-      until_(until),
+Client::EndpointCall::EndpointCall(const Attempt& attempt, bool repeatable, std::string token,
+                                   Begin begin, CallEnd& end, Then then)
+    : attempt_(attempt),
       repeatable_(repeatable),
       token_(std::move(token)),
       begin_(std::move(begin)),
@@ -75,23 +72,25 @@ Client::EndpointCall::EndpointCall(Endpoint& endpoint, base::MonotonicTime until
       then_(std::move(then)) {}
 
 void Client::EndpointCall::Connect() {
-  if (auto ready = endpoint_.Ready(); ready != nullptr) return Send(std::move(ready), false);
+  if (auto ready = attempt_.endpoint.Ready(); ready != nullptr)
+    return Send(std::move(ready), false);
   const auto wait =
       std::make_shared<Endpoint::Wait>([self = shared_from_this()](const auto& made, bool fresh) {
         self->end_.Disarm();
         if (!made.ok()) return self->Finish(made.status());
         self->Send(*made, fresh);
       });
-  if (!end_.Arm([this, wait] { endpoint_.Cancel(wait); }))
+  if (!end_.Arm([this, wait] { attempt_.endpoint.Cancel(wait); }))
     return Finish(base::CancelledError("interrupted"));
-  endpoint_.Connect(wait, until_);
+  attempt_.endpoint.Connect(wait, attempt_.until);
 }
 
 void Client::EndpointCall::Send(std::shared_ptr<const Connection> connection, bool fresh) {
   connection_ = std::move(connection);
   fresh_ = fresh;
   context_ = std::make_unique<grpc::ClientContext>();
-  context_->set_deadline(WallDeadline(until_));
+  const auto now = steady_clock::now();
+  context_->set_deadline(WallDeadline(now + std::min(attempt_.patience, attempt_.until - now)));
   if (!token_.empty()) context_->AddMetadata("token", token_);
   if (!end_.Arm([context = context_.get()] { context->TryCancel(); }))
     return Finish(base::CancelledError("cancelled"));
@@ -103,7 +102,7 @@ void Client::EndpointCall::Judge(const grpc::Status& said) {
   end_.Disarm();
   const base::Status status = connection_->Explain(FromGrpc(said));
   if (!IsConnectionsFault(status)) return Finish(status);
-  endpoint_.Drop(connection_);
+  attempt_.endpoint.Drop(connection_);
   // Once more, and no more often: a server in this process has one connection, whatever it answers.
   const bool again = std::exchange(repeatable_, false);
   if (fresh_ || !again || !absl::IsUnavailable(status)) return Finish(status);
@@ -113,7 +112,7 @@ void Client::EndpointCall::Judge(const grpc::Status& said) {
 void Client::EndpointCall::Finish(const base::Status& status) {
   context_.reset();
   connection_.reset();
-  std::move(then_)(At(endpoint_.url, status));
+  std::move(then_)(At(attempt_.endpoint.url, status));
 }
 
 void Client::Call::Start(Client& client, const CallKind& kind, base::MonotonicTime deadline,
@@ -141,17 +140,17 @@ Client::Call::Call(Client& client, const CallKind& kind, base::MonotonicTime dea
       attempts_(client, kind, deadline) {}
 
 void Client::Call::Try() {
-  const Attempts::Attempt attempt = attempts_.Next();
+  const Attempt attempt = attempts_.Next();
   client_.StartToken(attempt.endpoint, attempt.until, end_,
                      [self = shared_from_this(), attempt](base::StatusOr<std::string> token) {
                        self->Send(attempt, std::move(token));
                      });
 }
 
-void Client::Call::Send(const Attempts::Attempt& attempt, base::StatusOr<std::string> token) {
+void Client::Call::Send(const Attempt& attempt, base::StatusOr<std::string> token) {
   if (!token.ok()) return Judge(token.status());
   EndpointCall::Start(
-      attempt.endpoint, attempt.until, kind_.repeatable, *std::move(token), begin_, end_,
+      attempt, kind_.repeatable, *std::move(token), begin_, end_,
       [self = shared_from_this()](const base::Status& status) { self->Judge(status); });
 }
 

@@ -15,19 +15,21 @@
 
 namespace strata::client {
 
-// Once on each endpoint, beginning with the current one; once more if the token has expired. For
-// one thread at a time.
+// At one endpoint.
+struct Client::Attempt {
+  Endpoint& endpoint;
+  base::MonotonicTime until;
+  // For the answer, once there is a connection.
+  base::MonotonicTime::duration patience = base::MonotonicTime::duration::max();
+};
+
+// Once on each endpoint, beginning with the current one; once more if the token has expired. What
+// may be repeated goes round again where one of them might have done it in more time. For one
+// thread at a time.
 class Client::Attempts {
  public:
-  // Of several endpoints none gets more than `patience`. Where the last one is silent for so long,
-  // all are asked again, each for twice as long: one that was there for nobody may have come back.
-  Attempts(Client& client, const CallKind& kind, base::MonotonicTime deadline,
-           base::MonotonicTime::duration patience = base::MonotonicTime::duration::max());
+  Attempts(Client& client, const CallKind& kind, base::MonotonicTime deadline);
 
-  struct Attempt {
-    Endpoint& endpoint;
-    base::MonotonicTime until;
-  };
   Attempt Next();
   // Whether the call is over with what came of the attempt. It is counted then.
   bool Over(const base::Status& status);
@@ -36,10 +38,12 @@ class Client::Attempts {
   Client& client_;
   const CallKind& kind_;
   const base::MonotonicTime start_, deadline_;
+  const bool again_;  // there may be another round
   base::MonotonicTime::duration patience_;
   Endpoint* endpoint_ = nullptr;
-  base::MonotonicTime until_;  // of the attempt
-  size_t tried_ = 0;
+  base::MonotonicTime since_;
+  size_t tried_ = 0;  // in this round
+  bool cut_ = false;  // one of those ran out of its time
   bool fresh_token_ = false;
 };
 
@@ -54,19 +58,18 @@ class Client::EndpointCall : public std::enable_shared_from_this<Client::Endpoin
   using Then = absl::AnyInvocable<void(base::Status) &&>;
 
   // `then` gets what came of it, on any thread. `end`, which lives until then, ends it early.
-  static void Start(Endpoint& endpoint, base::MonotonicTime until, bool repeatable,
-                    std::string token, Begin begin, CallEnd& end, Then then);
+  static void Start(const Attempt& attempt, bool repeatable, std::string token, Begin begin,
+                    CallEnd& end, Then then);
 
  private:
-  EndpointCall(Endpoint& endpoint, base::MonotonicTime until, bool repeatable, std::string token,
-               Begin begin, CallEnd& end, Then then);
+  EndpointCall(const Attempt& attempt, bool repeatable, std::string token, Begin begin,
+               CallEnd& end, Then then);
   void Connect();
   void Send(std::shared_ptr<const Connection> connection, bool fresh);
   void Judge(const grpc::Status& said);
   void Finish(const base::Status& status);
 
-  Endpoint& endpoint_;
-  const base::MonotonicTime until_;
+  const Attempt attempt_;
   bool repeatable_;          // once more
   const std::string token_;  // of etcd's users; empty: none
   const Begin begin_;
@@ -88,7 +91,7 @@ class Client::Call : public std::enable_shared_from_this<Client::Call> {
   Call(Client& client, const CallKind& kind, base::MonotonicTime deadline,
        Cancellation* cancellation, EndpointCall::Begin begin, EndpointCall::Then then);
   void Try();
-  void Send(const Attempts::Attempt& attempt, base::StatusOr<std::string> token);
+  void Send(const Attempt& attempt, base::StatusOr<std::string> token);
   void Judge(const base::Status& status);
   void Finish(const base::Status& status);
 

@@ -240,6 +240,25 @@ TEST_F(StartedCall, OfAWriteIsCountedAsOne) {
   EXPECT_THAT(metrics.Text(), testing::HasSubstr("etcd_requests_total{operation=\"txn\"} 1"));
 }
 
+// The second one's turn to be opened is cut short, and there would be time for another round.
+TEST_F(StartedCall, OfAWriteIsSentToNoEndpointTwice) {
+  const MuteEtcd etcd;
+  const SilentListener silent;
+  const auto client = Connect({.endpoints = {etcd.url(), "http://" + silent.address()}});
+  const auto written =
+      client->Commit(IfUnchanged({{.key = "a", .value = "1"}}), In(milliseconds(4000)));
+  EXPECT_FALSE(written.ok());
+  EXPECT_LE(etcd.calls, 1);
+}
+
+TEST_F(StartedCall, IsNotRepeatedWhereAllSayAtOnceThatTheirTimeIsOver) {
+  MuteEtcd one, other;
+  one.hasty = other.hasty = true;
+  const auto client = Connect({.endpoints = {one.url(), other.url()}});
+  EXPECT_EQ(client->Range({.key = "a"}, In(kLong)).status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_LT(one.calls + other.calls, 100);
+}
+
 TEST_F(StartedCall, MayBeTheLastThatHoldsAConnection) {
   const MuteEtcd etcd;
   const auto client = Connect({.endpoints = {etcd.url()}});

@@ -38,7 +38,7 @@ base::StatusOr<Result> Await(const Start& start) {
 }  // namespace
 
 // An endpoint that takes longer for a little read may be frozen, or parted from the others.
-constexpr std::chrono::milliseconds kDirectPatience(500);
+constexpr std::chrono::milliseconds kLittlePatience(500);
 
 void Cancellation::Cancel() {
   absl::MutexLock lock(&mu_);
@@ -57,7 +57,7 @@ void Cancellation::Leave(const Canceller& cancel) {
   std::erase(calls_, &cancel);
 }
 
-Client::CallKind::CallKind(obs::Metrics& metrics, const char* name, bool may_be_repeated)
+Client::CallKind::CallKind(obs::Metrics& metrics, const char* name, bool may_be_repeated, Size size)
     : seconds(metrics.AddHistogram(
           "etcd_request_duration_seconds", "Duration of requests to the storage backend.",
           {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
@@ -67,7 +67,8 @@ Client::CallKind::CallKind(obs::Metrics& metrics, const char* name, bool may_be_
       errors(metrics.AddCounter("etcd_request_errors_total",
                                 "Requests to the storage backend that failed.",
                                 {{"operation", name}})),
-      repeatable(may_be_repeated) {}
+      repeatable(may_be_repeated),
+      patience(size == Size::kLittle ? kLittlePatience : base::MonotonicTime::duration::max()) {}
 
 base::StatusOr<std::unique_ptr<net::ClientCredentials>> LoadTlsFiles(const Options& options,
                                                                      const obs::Logger& log,
@@ -123,11 +124,11 @@ Client::Client(std::unique_ptr<net::ClientCredentials> tls,
       options_(options),
       tls_(std::move(tls)),
       endpoints_(std::move(endpoints)),
-      get_(metrics, "get", true),
-      list_(metrics, "list", true),
-      txn_(metrics, "txn", false),
-      delete_(metrics, "delete", false),
-      status_(metrics, "status", true) {}
+      get_(metrics, "get", true, CallKind::Size::kLittle),
+      list_(metrics, "list", true, CallKind::Size::kAny),
+      txn_(metrics, "txn", false, CallKind::Size::kAny),
+      delete_(metrics, "delete", false, CallKind::Size::kAny),
+      status_(metrics, "status", true, CallKind::Size::kLittle) {}
 
 Client::~Client() {
   absl::MutexLock lock(&calls_mu_);
@@ -160,7 +161,7 @@ void Client::StartToken(Endpoint& endpoint, base::MonotonicTime deadline, CallEn
   messages->request.set_name(options_.username);
   messages->request.set_password(options_.password);
   EndpointCall::Start(
-      endpoint, deadline, /*repeatable=*/true, /*token=*/"",
+      {endpoint, deadline}, /*repeatable=*/true, /*token=*/"",
       [messages](const Connection& connection, grpc::ClientContext& context,
                  EndpointCall::Said said) {
         connection.auth->async()->Authenticate(&context, &messages->request, &messages->response,
@@ -241,8 +242,8 @@ base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
   bool dialled = false;
   const Endpoint* const first = &current();
   const Endpoint* last = first;
-  const auto call = [&](Endpoint& endpoint, base::MonotonicTime until,
-                        const std::string& token) -> base::Status {
+  const auto call = [&](const Attempt& attempt, const std::string& token) -> base::Status {
+    Endpoint& endpoint = attempt.endpoint;
     last = &endpoint;
     if (endpoint.in_process != nullptr)
       return At(endpoint.url, FromGrpc(endpoint.in_process(request, &response)));
@@ -251,7 +252,7 @@ base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
       const auto answer = endpoint.direct->Call({.path = "/etcdserverpb.KV/Range",
                                                  .message = request.SerializeAsString(),
                                                  .token = token},
-                                                until);
+                                                attempt.until, attempt.patience);
       if (!answer.ok()) return At(endpoint.url, answer.status());
       if (!response.ParseFromString(*answer))
         return At(endpoint.url, base::InternalError("that is no answer to a Range"));
@@ -260,12 +261,12 @@ base::StatusOr<RangeResult> Client::RangeDirectly(const RangeOptions& options,
     });
   };
   CallEnd never;  // the token's: direct calls are interrupted otherwise
-  Attempts attempts(*this, get_, deadline, kDirectPatience);
+  Attempts attempts(*this, get_, deadline);
   base::Status status;
   do {
-    const auto [endpoint, until] = attempts.Next();
-    const auto token = Token(endpoint, until, never);
-    status = token.ok() ? call(endpoint, until, *token) : token.status();
+    const Attempt attempt = attempts.Next();
+    const auto token = Token(attempt.endpoint, attempt.until, never);
+    status = token.ok() ? call(attempt, *token) : token.status();
   } while (!attempts.Over(status));
   STRATA_RETURN_IF_ERROR(status);
   RangeResult result = Decode(std::move(response));

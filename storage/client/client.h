@@ -1,7 +1,9 @@
 // A client of the etcd v3 API: etcd, the embedded store, or whatever else speaks it.
 //
-// Calls have deadlines; a call that an endpoint can't take goes to the next one. Those that are
-// started call back; the others wait for it.
+// Calls have deadlines; a call that an endpoint can't take goes to the next one. A little read, of
+// one key, waits half a second for an endpoint's answer and then goes on too; where none of them
+// has been so quick they are all asked again, and get twice as long. Calls that are started call
+// back; the others wait for it.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -41,7 +43,9 @@ struct Options {
   std::vector<std::string> endpoints{};            // as ParseAddress takes them
   std::string ca_file{}, cert_file{}, key_file{};  // PEM; for https
   std::string username{}, password{};
-  std::chrono::milliseconds dial_timeout{5'000};  // of one attempt: TCP and TLS
+  std::chrono::milliseconds dial_timeout{5'000};  // of one attempt: TCP, TLS, a first answer
+  // The same where other endpoints could be tried, until that hasn't been enough.
+  std::chrono::milliseconds dial_patience{1'000};
   std::chrono::milliseconds keepalive_time{
       10'000};  // etcd refuses pings that come more often than every 5 s
   std::chrono::milliseconds keepalive_timeout{5'000};
@@ -108,7 +112,7 @@ class Client {
                   Cancellation* cancellation, Callback<RangeResult> done);
   // Range for whoever asks all the time and for little: over a connection that no other call
   // uses, at a fifth of the CPU. One such call runs at a time; others wait for it. Answers of up to
-  // 4 MiB. An endpoint that hasn't answered within half a second is left for the next one.
+  // 4 MiB.
   base::StatusOr<RangeResult> RangeDirectly(const RangeOptions& options,
                                             base::MonotonicTime deadline,
                                             Cancellation* cancellation = nullptr)
@@ -148,16 +152,19 @@ class Client {
  private:
   friend class Watch;
   struct Endpoint;
+  struct Attempt;
   class Attempts;
   class EndpointCall;
   class Call;
   // One kind of call, as /metrics shows it.
   struct CallKind {
-    CallKind(obs::Metrics& metrics, const char* name, bool may_be_repeated);
+    enum class Size { kLittle, kAny };
+    CallKind(obs::Metrics& metrics, const char* name, bool may_be_repeated, Size size);
     const obs::Histogram seconds;
     const obs::Counter requests;
     const obs::Counter errors;
     const bool repeatable;  // a call that may have been done can be made once more
+    const base::MonotonicTime::duration patience;  // for an answer, where others may be asked
   };
   Client(std::unique_ptr<net::ClientCredentials> tls,
          std::vector<std::unique_ptr<Endpoint>> endpoints, const Options& options,

@@ -5,33 +5,44 @@
 
 namespace strata::client {
 
+using std::chrono::steady_clock;
+
 DirectConnection::DirectConnection(net::Address address, net::ClientCredentials* files,
-                                   std::chrono::milliseconds dial_timeout)
-    : address_(std::move(address)), files_(files), dial_timeout_(dial_timeout) {}
+                                   Patience::Bounds patience)
+    : address_(std::move(address)), files_(files), patience_(patience) {}
 
 void DirectConnection::Interrupt() {
   interruption_.Set();
 }
 
 base::Status DirectConnection::Dial(base::MonotonicTime deadline) {
-  const auto until = std::min(deadline, std::chrono::steady_clock::now() + dial_timeout_);
+  const auto start = steady_clock::now();
+  const auto patient = start + patience_.time();
   session_.reset();
   dialled_ = true;
-  STRATA_ASSIGN_OR_RETURN(transport_,
-                          net::ClientConnection::Dial(address_, files_, interruption_, until));
+  auto made =
+      net::ClientConnection::Dial(address_, files_, interruption_, std::min(deadline, patient));
+  const auto now = steady_clock::now();
+  if (made.ok() || now >= patient) patience_.Note(now - start);
+  STRATA_ASSIGN_OR_RETURN(transport_, std::move(made));
   session_ = std::make_unique<UnarySession>(address_.tls ? "https" : "http", address_.authority);
   return base::OkStatus();
 }
 
 base::StatusOr<std::string> DirectConnection::Call(const UnaryRequest& request,
-                                                   base::MonotonicTime deadline) {
+                                                   base::MonotonicTime deadline,
+                                                   Patience::Duration answer_within) {
+  const auto patient = [&] {
+    const auto now = steady_clock::now();
+    return now + std::min(answer_within, deadline - now);
+  };
   const bool reused = session_ != nullptr && session_->reusable();
   if (!reused) STRATA_RETURN_IF_ERROR(Dial(deadline));
-  auto answer = TryCall(request, deadline);
+  auto answer = TryCall(request, patient());
   // A connection that has been quiet may have ended meanwhile.
   if (!reused || session_->answering() || !absl::IsUnavailable(answer.status())) return answer;
   STRATA_RETURN_IF_ERROR(Dial(deadline));
-  return TryCall(request, deadline);
+  return TryCall(request, patient());
 }
 
 base::StatusOr<std::string> DirectConnection::TryCall(const UnaryRequest& request,
@@ -50,8 +61,7 @@ base::Status DirectConnection::Exchange(base::MonotonicTime deadline) {
     // With it goes what the bytes before asked for, acknowledgements of pings mostly: a peer that
     // never pauses would have them pile up, and is waited for no longer than another.
     STRATA_RETURN_IF_ERROR(transport_->Write(session_->Produce(), deadline));
-    if (std::chrono::steady_clock::now() >= deadline)
-      return base::DeadlineExceededError("no answer in time");
+    if (steady_clock::now() >= deadline) return base::DeadlineExceededError("no answer in time");
     STRATA_ASSIGN_OR_RETURN(const std::string_view bytes, transport_->Read(deadline));
     if (bytes.empty()) {
       session_->ReceiveEnd();

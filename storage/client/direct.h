@@ -3,7 +3,6 @@
 // of CPU and three wake-ups; this takes a fifth of that (docs/performance.md).
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "lib/transport/net/client_connection.h"
 #include "lib/transport/net/client_credentials.h"
 #include "storage/client/address.h"
+#include "storage/client/patience.h"
 #include "storage/client/unary_session.h"
 
 namespace strata::client {
@@ -21,15 +21,16 @@ namespace strata::client {
 class DirectConnection {
  public:
   // `files`: for an address with TLS; otherwise null. Nothing is dialled yet.
-  DirectConnection(net::Address address, net::ClientCredentials* files,
-                   std::chrono::milliseconds dial_timeout);
+  DirectConnection(net::Address address, net::ClientCredentials* files, Patience::Bounds patience);
   DirectConnection(const DirectConnection&) = delete;
   DirectConnection& operator=(const DirectConnection&) = delete;
 
   // The answer's message. Dials if there is no connection; where the one there is turns out to be
   // dead before anything came back, once more on a new one: so only for calls that may be made
   // twice. Unavailable, DeadlineExceeded, Cancelled by Interrupt, or what the server says.
-  base::StatusOr<std::string> Call(const UnaryRequest& request, base::MonotonicTime deadline);
+  // On a connection it waits no longer than `answer_within`.
+  base::StatusOr<std::string> Call(const UnaryRequest& request, base::MonotonicTime deadline,
+                                   Patience::Duration answer_within = Patience::Duration::max());
 
   // Whether a connection was made since this was asked before.
   bool TakeDialled() { return std::exchange(dialled_, false); }
@@ -44,7 +45,7 @@ class DirectConnection {
 
   const net::Address address_;
   net::ClientCredentials* const files_;
-  const std::chrono::milliseconds dial_timeout_;
+  Patience patience_;  // for dialling
   const net::Interruption interruption_;
   bool dialled_ = false;
   std::unique_ptr<net::ClientConnection> transport_;

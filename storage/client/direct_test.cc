@@ -51,7 +51,8 @@ class Dialled : Files, public DirectConnection {
  public:
   explicit Dialled(const std::string& url, const Options& options = {})
       : Files(url, options),
-        DirectConnection(*ParseAddress(url), files.get(), options.dial_timeout) {}
+        DirectConnection(*ParseAddress(url), files.get(),
+                         {options.dial_timeout, options.dial_timeout}) {}
 };
 
 UnaryRequest RangeOf(const std::string& key) {

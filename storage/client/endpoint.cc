@@ -37,6 +37,12 @@ grpc::ChannelArguments Arguments(const net::Address& address, const Options& opt
   return arguments;
 }
 
+// Of an endpoint that is alone nothing is gained by giving it up sooner.
+Patience::Bounds PatienceOf(const Options& options) {
+  const bool alone = options.endpoints.size() < 2;
+  return {alone ? options.dial_timeout : options.dial_patience, options.dial_timeout};
+}
+
 }  // namespace
 
 Client::Endpoint::Endpoint(std::string u, net::Address a, net::ClientCredentials* files,
@@ -46,7 +52,8 @@ Client::Endpoint::Endpoint(std::string u, net::Address a, net::ClientCredentials
       tls(address.tls ? files : nullptr),
       options(o),
       dialled(true),
-      direct(std::make_unique<DirectConnection>(address, tls, o.dial_timeout)) {}
+      patience(PatienceOf(o)),
+      direct(std::make_unique<DirectConnection>(address, tls, PatienceOf(o))) {}
 
 Client::Endpoint::Endpoint(std::string u, std::shared_ptr<const Connection> fixed,
                            InProcessRange range)
@@ -54,6 +61,7 @@ Client::Endpoint::Endpoint(std::string u, std::shared_ptr<const Connection> fixe
       tls(nullptr),
       dialled(false),
       in_process(std::move(range)),
+      patience(PatienceOf(options)),
       connection(std::move(fixed)) {}
 
 Client::Endpoint::~Endpoint() {
@@ -139,7 +147,7 @@ void Client::Endpoint::RunDialler() {
       end = dial_end.get();
     }
     const auto since = steady_clock::now();
-    const auto made = Dial(*end, since + options.dial_timeout);
+    const auto made = Dial(*end);
     Waits told;
     {
       absl::MutexLock lock(&mu);
@@ -187,7 +195,14 @@ void Client::Endpoint::Drop(const std::shared_ptr<const Connection>& broken) {
   if (dialled && connection == broken) connection = nullptr;
 }
 
-base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::Dial(
+base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::Dial(CallEnd& end) {
+  const auto start = steady_clock::now();
+  auto made = TryDial(end, start + patience.time());
+  if (!absl::IsCancelled(made.status())) patience.Note(steady_clock::now() - start);
+  return made;
+}
+
+base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::TryDial(
     CallEnd& end, base::MonotonicTime deadline) const {
   const net::Interruption interruption;
   if (!end.Arm([&] { interruption.Set(); })) return base::CancelledError("interrupted");
@@ -195,9 +210,10 @@ base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::Dial(
   end.Disarm();
   if (!transport.ok()) return transport.status();
   // Bytes that nobody acknowledges end it as soon as a ping without an answer does.
-  const auto patience = static_cast<unsigned>(options.keepalive_timeout.count());
+  const auto unacknowledged = static_cast<unsigned>(options.keepalive_timeout.count());
   if (!address.unix_socket) {
-    setsockopt((*transport)->socket(), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof(patience));
+    setsockopt((*transport)->socket(), IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged,
+               sizeof(unacknowledged));
   }
   std::unique_ptr<net::Tunnel> tunnel;
   int socket = -1;

@@ -19,6 +19,7 @@
 #include "storage/client/channel.h"
 #include "storage/client/client.h"
 #include "storage/client/direct.h"
+#include "storage/client/patience.h"
 
 namespace strata::client {
 
@@ -59,8 +60,7 @@ struct Client::Endpoint {
   // The next call dials anew. Calls on it go on.
   void Drop(const std::shared_ptr<const Connection>& connection) ABSL_LOCKS_EXCLUDED(mu);
   // A connection of the caller's own, to an endpoint that is dialled. Blocks.
-  base::StatusOr<std::shared_ptr<const Connection>> Dial(CallEnd& end,
-                                                         base::MonotonicTime deadline) const;
+  base::StatusOr<std::shared_ptr<const Connection>> Dial(CallEnd& end);
 
   const std::string url;
   const net::Address address;
@@ -68,11 +68,14 @@ struct Client::Endpoint {
   const Options options;
   const bool dialled;
   const InProcessRange in_process;
+  Patience patience;                         // for dialling, and for the first answer on a stream
   std::unique_ptr<DirectConnection> direct;  // null: in this process
 
  private:
   using Waits = std::vector<std::shared_ptr<Wait>>;
 
+  base::StatusOr<std::shared_ptr<const Connection>> TryDial(CallEnd& end,
+                                                            base::MonotonicTime deadline) const;
   base::Status Greet(const Connection& connection, CallEnd& end,
                      base::MonotonicTime deadline) const;
   std::shared_ptr<const Connection> Usable() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);

@@ -113,14 +113,13 @@ base::Status Watch::Stream::TryOpen() {
   // A member that lost its leader ends the stream instead of staying silent (etcd v3rpc
   // interceptor). One that stands by may stay: its process goes on.
   if (where == Where::kShared) context.AddMetadata("hasleader", "true");
-  const auto patience = endpoint.options.dial_timeout;
-  const auto connected = where == Where::kShared
-                             ? endpoint.AwaitConnection(end)
-                             : endpoint.Dial(end, steady_clock::now() + patience);
+  const auto connected =
+      where == Where::kShared ? endpoint.AwaitConnection(end) : endpoint.Dial(end);
   if (!connected.ok()) return At(endpoint.url, connected.status());
   connection = *connected;
-  STRATA_ASSIGN_OR_RETURN(const std::string token,
-                          client.Token(endpoint, steady_clock::now() + patience, end));
+  STRATA_ASSIGN_OR_RETURN(
+      const std::string token,
+      client.Token(endpoint, steady_clock::now() + endpoint.options.dial_timeout, end));
   if (!token.empty()) context.AddMetadata("token", token);
   // Blocks while the peer takes no call; one that was cancelled before is over at once.
   stream = connection->watch->Watch(&context);
@@ -267,9 +266,14 @@ Watch::~Watch() {
 base::StatusOr<uint64_t> Watch::AwaitOpen(base::MonotonicTime deadline) {
   const Limit limit(stream_->context, deadline);
   STRATA_RETURN_IF_ERROR(stream_->Open());
+  Patience& patience = stream_->endpoint.patience;
+  const auto time = patience.time();
+  const Limit patient(stream_->context, steady_clock::now() + time);
   while (stream_->probe_id == kNoWatch) {
     const auto read = stream_->Read();
-    if (!read.ok()) return limit.over() ? stream_->Unanswered() : read.status();
+    if (read.ok()) continue;
+    if (patient.over()) patience.Note(time);
+    return limit.over() || patient.over() ? stream_->Unanswered() : read.status();
   }
   return stream_->cluster_id;
 }

@@ -630,6 +630,15 @@ TEST_F(FaultyEtcd, ASilentWatchIsOvertakenHoweverLateSomethingIsWritten) {
   one.Freeze(false);
 }
 
+TEST_F(FaultyEtcd, AStartPassesAMemberByThatSaysNothing) {
+  testing_support::CuttingProxy silent(etcd.url());
+  silent.Freeze(true);
+  const auto start = clock.Now();
+  Start(Patient(), {.endpoints = {silent.url(), etcd.url()}, .dial_timeout = milliseconds(60'000)});
+  ExpectFresh();
+  EXPECT_LT(clock.Now() - start, std::chrono::seconds(10)) << "a keepalive takes 15";
+}
+
 TEST_F(FaultyEtcd, ALongWayIsNoSilence) {
   testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
   Start(Patient(), {.endpoints = {one.url(), other.url()}});
