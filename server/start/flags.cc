@@ -286,6 +286,13 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group
+      .add_option("--layers-usage-bytes", flags.views.usage_bytes,
+                  "Bytes of usages of namespaces that were counted and are kept for whoever asks "
+                  "before anything changes, but for the last ones, however large; others are "
+                  "counted anew")
+      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
+      ->capture_default_str();
+  group
       .add_option("--list-buffer-bytes", flags.objects.list_buffer_bytes,
                   "Bytes of all lists that are made before their heads are known; beyond them they "
                   "are made a second time")

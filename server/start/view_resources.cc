@@ -32,6 +32,7 @@ ViewResources::ViewResources(const Parts& parts, const Options& options, const b
     : parts_(parts),
       clock_(clock),
       timeline_(options.history, clock),
+      usages_(options.usage_bytes),
       stream_history_(parts.index, timeline_, parts.keys),
       image_history_(parts.index, timeline_, parts.keys),
       usage_history_(parts.index, timeline_, parts.keys, usages_),
@@ -54,6 +55,9 @@ ViewResources::ViewResources(const Parts& parts, const Options& options, const b
   metrics.AddGaugeFunction("strata_layers_history_revisions",
                            "Revisions whose changes of layers are kept.", {},
                            [this] { return static_cast<double>(timeline_.stats().steps); });
+  metrics.AddGaugeFunction("strata_layers_usage_bytes",
+                           "Bytes of usages that were counted and are kept.", {},
+                           [this] { return static_cast<double>(usages_.bytes()); });
 }
 
 void ViewResources::BindTo(endpoints::Router& router, endpoints::Freshness& freshness,

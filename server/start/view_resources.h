@@ -31,6 +31,7 @@ class ViewResources {
  public:
   struct Options {
     views::Timeline::Options history;
+    size_t usage_bytes = views::UsageMemory::kMaxBytes;
     endpoints::Audiences::Options audiences;
   };
   // What it stands on; all outlive it.

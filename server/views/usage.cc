@@ -4,6 +4,15 @@
 #include <utility>
 
 namespace strata::views {
+namespace {
+
+size_t BytesOf(const Usages& usages) {
+  size_t bytes = sizeof usages + (usages.capacity() - usages.size()) * sizeof(v1alpha1::LayerUsage);
+  for (const v1alpha1::LayerUsage& usage : usages) bytes += usage.SpaceUsedLong();
+  return bytes;
+}
+
+}  // namespace
 
 using layers::ImageEntry;
 using layers::ImagePointer;
@@ -114,16 +123,22 @@ std::shared_ptr<const Usages> UsageMemory::FindLocked(const layers::Snapshot& re
 }
 
 void UsageMemory::Remember(const layers::Snapshot& records, std::shared_ptr<const Usages> usages) {
+  const size_t bytes = BytesOf(*usages);
   std::vector<Known> forgotten;  // freed outside of the lock
   base::MutexLock lock(&mu_);
   if (FindLocked(records) != nullptr) return;  // somebody else has counted meanwhile
-  namespaces_ += usages->size();
-  known_.push_back({records.list, records.changed, std::move(usages)});
-  while (known_.size() > kMostKnown || (known_.size() > 1 && namespaces_ > most_)) {
-    namespaces_ -= known_.front().usages->size();
+  bytes_ += bytes;
+  known_.push_back({records.list, records.changed, std::move(usages), bytes});
+  while (known_.size() > kMostKnown || (known_.size() > 1 && bytes_ > max_bytes_)) {
+    bytes_ -= known_.front().bytes;
     forgotten.push_back(std::move(known_.front()));
     known_.pop_front();
   }
+}
+
+size_t UsageMemory::bytes() const {
+  base::MutexLock lock(&mu_);
+  return bytes_;
 }
 
 }  // namespace strata::views

@@ -80,18 +80,23 @@ class UsageMemory {
   // Revisions.
   static constexpr size_t kMostKnown = 16;
 
-  // `most` namespaces of all that it remembers together, but the last one whatever it has.
-  explicit UsageMemory(size_t most = 1 << 16) : most_(most) {}
+  // All that it remembers together takes `max_bytes`, but the last one is kept whatever it takes.
+  static constexpr size_t kMaxBytes = size_t{32} << 20;
+  explicit UsageMemory(size_t max_bytes = kMaxBytes) : max_bytes_(max_bytes) {}
 
   // As they are in the reading.
   base::StatusOr<std::shared_ptr<const Usages>> Of(const layers::Reading& reading)
       ABSL_LOCKS_EXCLUDED(mu_);
+
+  // What it remembers, about.
+  size_t bytes() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   struct Known {
     uint64_t list;
     base::Revision changed;
     std::shared_ptr<const Usages> usages;
+    size_t bytes;
   };
   // Null if they aren't known.
   std::shared_ptr<const Usages> FindLocked(const layers::Snapshot& records)
@@ -99,10 +104,10 @@ class UsageMemory {
   void Remember(const layers::Snapshot& records, std::shared_ptr<const Usages> usages)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  const size_t most_;
-  base::Mutex mu_;
+  const size_t max_bytes_;
+  mutable base::Mutex mu_;
   std::deque<Known> known_ ABSL_GUARDED_BY(mu_);  // those last that were asked for last
-  size_t namespaces_ ABSL_GUARDED_BY(mu_) = 0;    // of them all
+  size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;         // of them all
 };
 
 }  // namespace strata::views

@@ -93,20 +93,25 @@ TEST_F(AUsage, IsRememberedUntilSomethingChanges) {
 }
 
 TEST_F(AUsage, IsRememberedWhileOthersAskForNewerOnes) {
-  UsageMemory memory(/*most=*/2);
   std::vector<layers::Reading> readings;
   for (const base::Revision revision : {7, 8, 9}) {
     Apply(Changes().At(revision).Stream("a/one", StreamBytes("one", {})));
     readings.push_back(index.Read());
   }
+  UsageMemory one;
+  EXPECT_EQ(one.bytes(), 0u);
+  ASSERT_TRUE(one.Of(readings[0]).ok());
+  ASSERT_GT(one.bytes(), 0u);
+  UsageMemory memory(2 * one.bytes());
   const auto first = *memory.Of(readings[0]);
   const std::weak_ptr<const Usages> second = *memory.Of(readings[1]);
   EXPECT_EQ(*memory.Of(readings[0]), first);
   EXPECT_EQ(second.use_count(), 1);
   const std::weak_ptr<const Usages> third = *memory.Of(readings[2]);
   EXPECT_EQ(*memory.Of(readings[0]), first);
-  EXPECT_TRUE(second.expired()) << "there is room for two namespaces";
+  EXPECT_TRUE(second.expired()) << "there is room for two";
   EXPECT_FALSE(third.expired());
+  EXPECT_EQ(memory.bytes(), 2 * one.bytes());
 }
 
 TEST_F(AUsage, OfNoNamespacesIsRememberedForSoManyRevisionsAlone) {

@@ -210,7 +210,7 @@ func (w *world) start(name string, asks []ask, probed ask, flags ...string) {
 		"--requestheader-client-ca-file="+w.path("clients.crt"), "--authorization-mode=RBAC", "--rbac-file="+w.path("rbac.yaml"),
 		"--audit-policy-file="+w.path("policy.yaml"), "--audit-log-path="+w.path("audit-"+name), "--audit-log-maxsize=1",
 		"--audit-log-maxbackup=2", "--watch-history-age=60s", "--watch-history-bytes=4194304", "--watch-cache-bytes=1048576",
-		"--layers-history-bytes=1048576", "--response-cache-bytes=4194304")
+		"--layers-history-bytes=1048576", "--layers-usage-bytes=1048576", "--response-cache-bytes=4194304")
 	s.log = w.log.writer
 	if name != "direct" {
 		s.log = w.create(name + ".log")
