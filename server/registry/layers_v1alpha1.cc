@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "lib/base/sizes.h"
 #include "proto/layers/v1alpha1/layers.pb.h"
 
 namespace strata::registry {
@@ -56,7 +57,7 @@ image::Cells CellsOf(const v1alpha1::ImageStreamLayers& stream) {
   for (const auto& [digest, blob] : stream.blobs()) {
     if (!blob.has_size()) continue;  // a config or a manifest
     ++layers;
-    size += blob.size();
+    size = base::AddSize(size, blob.size());
   }
   for (const auto& [digest, image] : stream.images()) missing += image.image_missing() ? 1 : 0;
   const auto images = static_cast<int64_t>(stream.images().size());

@@ -63,6 +63,15 @@ TEST(LayersTables, AStreamCountsWhatIsThere) {
             "web|1|2|1.5KiB|1");
 }
 
+TEST(LayersTables, AStreamsSizeEndsAtTheMostThatCanBeSaid) {
+  EXPECT_EQ(Row<v1alpha1::ImageStreamLayers>(LayersOfImageStreams(), R"(
+              metadata { name: 'web' }
+              blobs { key: 'a' value { size: 9223372036854775807 } }
+              blobs { key: 'b' value { size: 9223372036854775807 } }
+              blobs { key: 'c' value { size: -5 } })"),
+            "web|0|3|8.0EiB|0");
+}
+
 TEST(LayersTables, AnImageShowsItsFirstTagAndHowManyMoreThereAre) {
   EXPECT_EQ(Row<v1alpha1::ImageLayers>(LayersOfImages(), R"(
               metadata { name: 'sha256:1' } media_type: 'm' size: 2048

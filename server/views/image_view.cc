@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/base/sizes.h"
 #include "server/layers/maps.h"
 #include "server/layers/tags.h"
 
@@ -24,7 +25,7 @@ int64_t SizeOf(const ImageEntry& image, size_t count) {
   int64_t size = 0;
   for (size_t i = 0; i < count; ++i) {
     const ImageEntry::Layer layer = image.layer(i);
-    if (seen.insert(layer.name).second) size += layer.size;
+    if (seen.insert(layer.name).second) size = base::AddSize(size, layer.size);
   }
   return size;
 }

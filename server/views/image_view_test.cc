@@ -80,6 +80,17 @@ TEST_F(AnImagesView, TellsWhatItIsBuiltOn) {
   EXPECT_EQ(base("empty"), "none");
 }
 
+TEST_F(AnImagesView, HasNoSumBelowNothingOrBeyondTheMostThatCanBeSaid) {
+  Apply(Changes()
+            .Image("low", ImageBytes({"a", "b"}))
+            .Image("i", SizedBytes({{"a", INT64_MAX}, {"b", INT64_MAX}, {"c", -5}}))
+            .Image("j", SizedBytes({{"a", -5}, {"b", INT64_MIN}, {"c", 1}})));
+  EXPECT_THAT(Show("i"), testing::HasSubstr(R"("size":9223372036854775807,"layers":)"));
+  EXPECT_THAT(Show("i"), testing::HasSubstr(R"("base":{"layers":2,"size":9223372036854775807,)"));
+  EXPECT_THAT(Show("j"), testing::HasSubstr(R"("size":1,"layers":[{"name":"a","size":-5,)"));
+  EXPECT_THAT(Show("j"), testing::HasSubstr(R"("base":{"layers":2,"size":0,)"));
+}
+
 TEST_F(AnImagesView, ShowsNobodyMoreThanHeMaySee) {
   Apply(Changes()
             .Image("base", ImageBytes({"a"}))

@@ -1,7 +1,10 @@
 #include "server/views/usage.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
+
+#include "lib/base/sizes.h"
 
 namespace strata::views {
 namespace {
@@ -20,6 +23,16 @@ using layers::NameId;
 using layers::Reading;
 using layers::StreamPointer;
 
+namespace {
+
+// Names that are still to be looked at, and whose they are.
+struct Frame {
+  ImagePointer owner;  // null: the stream
+  std::span<const NameId> rest;
+};
+
+}  // namespace
+
 void UsageCounter::Add(const layers::StreamEntry& stream) {
   const std::string_view ns = layers::NamespaceOf(stream);
   if (usages_.empty() || usages_.back().metadata().name() != ns) {
@@ -31,21 +44,26 @@ void UsageCounter::Add(const layers::StreamEntry& stream) {
   v1alpha1::LayerUsage& usage = usages_.back();
   usage.set_image_streams(usage.image_streams() + 1);
   if (!stream.usable()) usage.set_unreadable_image_streams(usage.unreadable_image_streams() + 1);
-  Visit(stream.images());
-  while (!lists_.empty()) {
-    const ImagePointer list = std::move(lists_.back());
-    lists_.pop_back();
-    Visit(list->manifests());
-  }
+  Visit(stream);
 }
 
-void UsageCounter::Visit(std::span<const NameId> images) {
-  for (const NameId name : images) {
-    if (pulse_.IsOver()) return;
+// In the order of imagestreamlayers, so that the same image's word counts where some disagree.
+void UsageCounter::Visit(const layers::StreamEntry& stream) {
+  std::vector<Frame> frames = {{nullptr, stream.images()}};
+  while (!frames.empty() && !pulse_.IsOver()) {
+    std::span<const NameId>& rest = frames.back().rest;
+    if (rest.empty()) {
+      frames.pop_back();
+      continue;
+    }
+    const NameId name = rest.front();
+    rest = rest.subspan(1);
     if (!seen_.insert(name).second) continue;
     ImagePointer image = reading_.records.images.Find(name);
     CountImage(image.get());
-    if (image != nullptr && !image->manifests().empty()) lists_.push_back(std::move(image));
+    if (image == nullptr) continue;
+    const auto children = image->manifests();
+    frames.push_back({std::move(image), children});
   }
 }
 
@@ -60,22 +78,27 @@ void UsageCounter::CountImage(const ImageEntry* image) {
   }
 }
 
-// What turns out to be shared isn't its first owner's own any more.
+// By the namespace's own images alone: others may say of a layer what they like. What turns out to
+// be shared isn't its first owner's own any more.
 void UsageCounter::CountLayer(const ImageEntry::Layer& layer) {
   const auto own = static_cast<uint32_t>(usages_.size() - 1);
-  const auto [found, is_new] = layers_.try_emplace(layer.name, Layer{layer.size, own, own});
+  const auto [found, is_new] = layers_.try_emplace(layer.name, Layer{0, own, own});
   Layer& known = found->second;
   if (!is_new && known.last == own) return;
   known.last = own;
   v1alpha1::LayerUsage& usage = usages_.back();
   usage.set_layers(usage.layers() + 1);
-  usage.set_size(usage.size() + known.size);
-  if (is_new) return usage.set_unique_size(usage.unique_size() + known.size);
-  usage.set_shared_size(usage.shared_size() + known.size);
+  const int64_t added = base::AddSize(usage.size(), layer.size) - usage.size();
+  usage.set_size(usage.size() + added);
+  if (is_new) {
+    known.added = added;
+    return usage.set_unique_size(usage.unique_size() + added);
+  }
+  usage.set_shared_size(usage.shared_size() + added);
   if (known.owner == kMany) return;
   v1alpha1::LayerUsage& first = usages_[std::exchange(known.owner, kMany)];
-  first.set_unique_size(first.unique_size() - known.size);
-  first.set_shared_size(first.shared_size() + known.size);
+  first.set_unique_size(first.unique_size() - known.added);
+  first.set_shared_size(first.shared_size() + known.added);
 }
 
 base::StatusOr<Usages> UsagesOf(const Reading& reading) {

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,12 +46,12 @@ class UsageCounter {
   static constexpr uint32_t kMany = UINT32_MAX;
   // Who reaches a layer, by their places among the usages.
   struct Layer {
-    int64_t size;
+    int64_t added;   // to the first one's sums
     uint32_t owner;  // who alone does, or kMany
     uint32_t last;   // who was the last that was seen to
   };
 
-  void Visit(std::span<const layers::NameId> images);
+  void Visit(const layers::StreamEntry& stream);
   void CountImage(const layers::ImageEntry* image);
   void CountLayer(const layers::ImageEntry::Layer& layer);
 
@@ -61,7 +60,6 @@ class UsageCounter {
   Usages usages_;
   absl::flat_hash_map<layers::NameId, Layer> layers_;
   absl::flat_hash_set<layers::NameId> seen_;  // of the last namespace
-  std::vector<layers::ImagePointer> lists_;   // whose children are still to be visited
 };
 
 // kCancelled.

@@ -1,6 +1,9 @@
 #include "server/views/usage.h"
 
+#include <algorithm>
+
 #include "server/views/fixture_test.h"
+#include "server/views/stream_view.h"
 
 namespace strata::views {
 namespace {
@@ -41,6 +44,53 @@ TEST_F(AUsage, CountsEachImageAndLayerOnce) {
             R"("missingImages":0,"unreadableImages":0,"unreadableImageStreams":0})");
   EXPECT_EQ(Of("c"), "none");
   EXPECT_EQ(UsagesOf(index.Read())->size(), 3u);
+}
+
+TEST_F(AUsage, IsOfTheSizesThatTheNamespacesOwnImagesSay) {
+  for (const int64_t said : {int64_t{0}, int64_t{-5}, int64_t{1} << 62, INT64_MAX}) {
+    Apply(Changes()
+              .Image("honest", SizedBytes({{"base", 100}, {"own", 7}}))
+              .Image("odd", SizedBytes({{"base", said}}))
+              .Stream("a/one", StreamBytes("one", {"odd"}))
+              .Stream("b/one", StreamBytes("one", {"honest"}))
+              .Stream("c/one", StreamBytes("one", {"odd"})));
+    EXPECT_THAT(Of("b"), testing::HasSubstr(R"("size":107,"uniqueSize":7,"sharedSize":100,)"));
+    for (const char* other : {"a", "c"}) {
+      const std::string shared = std::to_string(std::max<int64_t>(said, 0));
+      EXPECT_THAT(Of(other), testing::HasSubstr(R"("layers":1,"size":)" + shared +
+                                                R"(,"uniqueSize":0,"sharedSize":)" + shared + ","));
+    }
+  }
+}
+
+TEST_F(AUsage, IsOfTheSizesThatImageStreamLayersSayWhereImagesDisagree) {
+  Apply(Changes()
+            .Image("outer", ListBytes({"inner", "second"}))
+            .Image("inner", ListBytes({"first"}))
+            .Image("first", SizedBytes({{"base", 1}, {"base", 3}}))
+            .Image("second", SizedBytes({{"base", 30}, {"own", 2}}))
+            .Image("third", SizedBytes({{"base", 300}, {"own", 20}}))
+            .Stream("a/one", StreamBytes("one", {"outer", "third"}))
+            .Stream("a/two", StreamBytes("two", {"third"})));
+  EXPECT_THAT(Of("a"), testing::HasSubstr(R"("layers":2,"size":3,"uniqueSize":3,"sharedSize":0,)"));
+  const layers::Reading reading = index.Read();
+  const auto view = ViewOf(reading, reading.records.streams.Find("a/one"));
+  EXPECT_EQ(view->object.blobs().at("base").size(), 1);
+  EXPECT_EQ(view->object.blobs().at("own").size(), 2);
+}
+
+TEST_F(AUsage, EndsAtTheMostThatCanBeSaid) {
+  constexpr int64_t kHuge = int64_t{1} << 62;
+  Apply(Changes()
+            .Image("i", SizedBytes({{"less than nothing", -5}, {"x", kHuge}, {"y", kHuge}}))
+            .Image("j", SizedBytes({{"z", kHuge}, {"small", 7}}))
+            .Image("y's", SizedBytes({{"y", 10}}))
+            .Stream("a/one", StreamBytes("one", {"i", "j"}))
+            .Stream("b/one", StreamBytes("one", {"y's"})));
+  EXPECT_THAT(Of("a"), testing::HasSubstr(R"("layers":5,"size":9223372036854775807,)"
+                                          R"("uniqueSize":4611686018427387904,)"
+                                          R"("sharedSize":4611686018427387903,)"));
+  EXPECT_THAT(Of("b"), testing::HasSubstr(R"("size":10,"uniqueSize":0,"sharedSize":10,)"));
 }
 
 TEST_F(AUsage, CountsStreamsThatCantBeRead) {

@@ -133,7 +133,7 @@ func headline(name string, image *model.Image, shared map[string]sharing) string
 	var own int64
 	for _, layer := range image.Distinct() {
 		if shared[layer.Digest].images <= 1 {
-			own += layer.Size
+			own = model.AddSize(own, layer.Size)
 		}
 	}
 	text := fmt.Sprintf("%s  %s", name, model.Short(image.Digest))

@@ -74,7 +74,7 @@ func ownOf(image *model.Image, owners map[string][]*model.Image, names map[strin
 	var order []*model.Image
 	for _, layer := range image.Distinct() {
 		if len(owners[layer.Digest]) <= 1 {
-			own += layer.Size
+			own = model.AddSize(own, layer.Size)
 		}
 		for _, other := range owners[layer.Digest] {
 			if other != image {

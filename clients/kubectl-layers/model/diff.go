@@ -65,7 +65,7 @@ func ToPull(changes []Changed) int64 {
 	for _, c := range changes {
 		if c.Change == Added && !c.Here && !seen[c.Digest] {
 			seen[c.Digest] = true
-			size += c.Size
+			size = AddSize(size, c.Size)
 		}
 	}
 	return size

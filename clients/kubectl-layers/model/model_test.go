@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -52,6 +53,33 @@ func TestADiffKeepsWhatBothHave(t *testing.T) {
 func TestALayerCountsOnceInAnImage(t *testing.T) {
 	if size := image("1", "aba").Size(); size != 3 {
 		t.Error(size)
+	}
+}
+
+func TestSumsEndAtTheMostThatCanBeSaidAndNeverBelowNothing(t *testing.T) {
+	old, huge := image("1", ""), &Image{Digest: "2", Layers: []Layer{{Digest: "a", Size: math.MaxInt64},
+		{Digest: "b", Size: math.MaxInt64}, {Digest: "c", Size: -5}}}
+	if size, pull := huge.Size(), ToPull(Diff(old, huge)); size != math.MaxInt64 || pull != math.MaxInt64 {
+		t.Error(size, pull)
+	}
+	less := &Image{Digest: "3", Layers: []Layer{{Digest: "c", Size: -5}, {Digest: "d", Size: math.MinInt64}, {Digest: "e", Size: 1}}}
+	if size := less.Size(); size != 1 {
+		t.Error(size)
+	}
+	for _, u := range Measure([]*Stream{stream("app", huge), stream("less", less)}, ByStream) {
+		want := map[string]string{"app": "9223372036854775807 9223372036854775807 0", "less": "1 1 0"}[u.Name]
+		if got := fmt.Sprint(u.Size, u.Unique, u.Shared); got != want {
+			t.Errorf("%s: %s", u.Name, got)
+		}
+	}
+}
+
+func TestOfANamespacesStreamsThatDisagreeAboutALayerTheFirstCounts(t *testing.T) {
+	one, two := stream("one", image("1", "a")), stream("two", &Image{Digest: "2", Layers: []Layer{{Digest: "a", Size: 30}}})
+	for _, u := range Measure([]*Stream{one, two}, ByNamespace) {
+		if u.Layers != 1 || u.Size != 1 {
+			t.Errorf("%+v", u)
+		}
 	}
 }
 

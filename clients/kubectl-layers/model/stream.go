@@ -3,6 +3,7 @@ package model
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"strconv"
@@ -48,10 +49,14 @@ func (i *Image) Size() int64 { return SizeOf(i.Distinct()) }
 func SizeOf(layers []Layer) int64 {
 	var size int64
 	for _, layer := range layers {
-		size += layer.Size
+		size = AddSize(size, layer.Size)
 	}
 	return size
 }
+
+// AddSize is the sum and a size more, as servers add what records say: less than nothing is nothing, and a sum ends at the
+// most that can be said.
+func AddSize(sum, size int64) int64 { return sum + min(max(size, 0), math.MaxInt64-sum) }
 
 // Tag of a stream, with the images that it has pointed at, newest first.
 type Tag struct {

@@ -98,7 +98,9 @@ func (m *meter) addImage(r *row, image *Image) {
 	}
 	r.usage.Images++
 	for _, layer := range image.Layers {
-		r.layers[layer.Digest] = layer.Size
+		if _, known := r.layers[layer.Digest]; !known { // Where streams disagree, the first counts.
+			r.layers[layer.Digest] = layer.Size
+		}
 		if m.owners[layer.Digest] == nil {
 			m.owners[layer.Digest] = map[*row]bool{}
 		}
@@ -111,11 +113,11 @@ func (m *meter) usages() []Usage {
 	for _, r := range m.rows {
 		r.usage.Layers = int64(len(r.layers))
 		for digest, size := range r.layers {
-			r.usage.Size += size
+			r.usage.Size = AddSize(r.usage.Size, size)
 			if len(m.owners[digest]) == 1 {
-				r.usage.Unique += size
+				r.usage.Unique = AddSize(r.usage.Unique, size)
 			} else {
-				r.usage.Shared += size
+				r.usage.Shared = AddSize(r.usage.Shared, size)
 			}
 		}
 		for tag := range r.tags {

@@ -3,6 +3,8 @@ package page
 import (
 	"fmt"
 	"html/template"
+
+	"strata/clients/kubectl-layers/model"
 )
 
 // Kind of a box, and its colour.
@@ -33,7 +35,7 @@ type Box struct {
 
 func (b *Box) add(child *Box) {
 	b.Children = append(b.Children, child)
-	b.Bytes += child.Bytes
+	b.Bytes = model.AddSize(b.Bytes, child.Bytes)
 }
 
 // arrange gives all boxes below this one their places. `width` and `height` are this one's own, of the map's height.

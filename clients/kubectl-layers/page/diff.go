@@ -21,7 +21,7 @@ func Diffs(from, to string, diffs []Diff) []byte {
 	var rows [][]string
 	var pull int64
 	for _, diff := range diffs {
-		pull += model.ToPull(diff.Changes)
+		pull = model.AddSize(pull, model.ToPull(diff.Changes))
 		group := &Box{Kind: Group, Label: diff.Platform}
 		if len(diffs) == 1 {
 			group = all
