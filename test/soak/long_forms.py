@@ -21,7 +21,7 @@ Form = collections.namedtuple("Form", "name variable number room tests")
 # The tests are as their program takes them. Of a step between faults, and of bits, 1 is all.
 FORMS = [
     Form("kills", "STRATA_KILLS", 10_000, "store", "^TestNothingIsLostOrHalfDoneWhenTheStoreIsKilled$"),
-    Form("cuts", "STRATA_CUTS", 1_000, "store", "^TestNothingIsLostOrHalfDoneWhenThePowerFails$"),
+    Form("cuts", "STRATA_CUTS", 1_000, "store", "^(TestNothingIsLostOrHalfDoneWhenThePowerFails|TestADefragmentationThatLosesItsPower.*)$"),
     Form("backups", "STRATA_BACKUPS", 1_000, "store", "^TestABackupTakenWhileWritingIsAMomentOfTheStore$"),
     Form("calls", "STRATA_FAULT_STEP", 1, "store", "^(TestADiskThatFailsCostsNoAnsweredWrite|TestACallThatFails.*)$"),
     Form("bits", "STRATA_EVERY_BIT", 1, "storage/engine", "Damage.OfAnyBit*:Recover.HidesNoLossWhicheverPageIsDamaged"),

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net/http"
@@ -23,118 +22,9 @@ import (
 // What a store keeps its records in.
 var files = []string{"records.mdb", "records.mdb-wal"}
 
-func copyFiles(t *testing.T, from, to string) {
-	t.Helper()
-	for _, file := range files {
-		bytes, err := os.ReadFile(filepath.Join(from, file))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(to, file), bytes, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // throughFaults is the environment of a program whose disk fails as test/support/disk_faults says.
 func throughFaults(t *testing.T, settings ...string) []string {
-	return append(settings, "LD_PRELOAD="+rig.Peer(t, "libdisk_faults.so"), "DISK_FILES="+strings.Join(files, ","))
-}
-
-// cutPower runs an episode on a disk that loses its power at some write, and goes on with what was synced and, of what
-// wasn't, some sectors.
-func (s *tormented) cutPower(settings ...string) error {
-	shadow := s.t.TempDir()
-	s.backend.Stop(syscall.SIGKILL)
-	copyFiles(s.t, s.backend.Dir, shadow)
-	s.start(throughFaults(s.t, append(settings, "DISK_SHADOW="+shadow, fmt.Sprint("DISK_SEED=", s.random.Int63()),
-		fmt.Sprint("DISK_CUT_AT=", 1+s.random.Intn(400)))...)...)
-	process := s.backend.Process
-	limit := time.AfterFunc(5*time.Second, func() { process.Stop(syscall.SIGKILL) })
-	operations, heard := s.work(process.Ended(), func() {})
-	limit.Stop()
-	copyFiles(s.t, shadow, s.backend.Dir)
-	s.start()
-	return s.judge(operations, heard)
-}
-
-func TestNothingIsLostOrHalfDoneWhenThePowerFails(t *testing.T) {
-	s := newTormented(t)
-	cuts := rig.Times("STRATA_CUTS", 40)
-	for s.serial = 0; s.serial < cuts; s.serial++ {
-		if err := s.cutPower(); err != nil {
-			t.Fatalf("cut %d: %v", s.serial, err)
-		}
-	}
-	t.Logf("%d cuts, revision %d", cuts, s.state.revision)
-}
-
-// The power fails at each write of a first start: what is left is no store yet, or a whole one.
-func TestAFirstStartThatLosesItsPowerIsBegunAgain(t *testing.T) {
-	made := append([]string{"records.mdb.new", "records.mdb-wal.new"}, files...)
-	whole := false
-	for cut := 1; !whole; cut++ {
-		for seed := range 3 {
-			dir, shadow, left := t.TempDir(), t.TempDir(), t.TempDir()
-			for _, name := range made[:2] {
-				if err := os.WriteFile(filepath.Join(shadow, name), nil, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			args := func(dir string) []string {
-				return []string{"serve", "--data-dir=" + dir, fmt.Sprintf("--listen-client-urls=http://127.0.0.1:%d", rig.FreePort(t))}
-			}
-			first := exec.Command(rig.Strata(t, "strata-storage"), args(dir)...)
-			first.Env = append(os.Environ(), "LD_PRELOAD="+rig.Peer(t, "libdisk_faults.so"), "DISK_FILES="+strings.Join(made, ","),
-				"DISK_SHADOW="+shadow, fmt.Sprint("DISK_SEED=", seed), fmt.Sprint("DISK_CUT_AT=", cut))
-			stderr, err := first.StderrPipe()
-			if err == nil {
-				err = first.Start()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			// Until it is cut, or serves.
-			for lines := bufio.NewScanner(stderr); lines.Scan(); {
-				if strings.Contains(lines.Text(), "Serving the etcd v3 API") {
-					whole = true
-					break
-				}
-			}
-			first.Process.Kill()
-			first.Wait()
-			for _, name := range made {
-				if bytes, err := os.ReadFile(filepath.Join(shadow, name)); err == nil {
-					if err := os.WriteFile(filepath.Join(left, name), bytes, 0o600); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			b := rig.StartBackendIn(t, "strata-storage", left, rig.FreePort(t))
-			if _, err := b.Client(t).Put(context.Background(), "k", "v"); err != nil {
-				t.Fatalf("cut at write %d, seed %d: %v", cut, seed, err)
-			}
-			b.Stop(syscall.SIGKILL)
-		}
-		if cut > 200 {
-			t.Fatal("it never serves")
-		}
-		if whole {
-			t.Logf("%d writes of a first start", cut-1)
-		}
-	}
-}
-
-// The judge is worth its trust: a disk that doesn't keep what it has synced is found out.
-func TestADiskThatLiesIsFoundOut(t *testing.T) {
-	s := newTormented(t)
-	for s.serial = 0; s.serial < 20; s.serial++ {
-		if err := s.cutPower("DISK_LIES=1"); err != nil {
-			t.Logf("found at cut %d: %.200v", s.serial, err)
-			return
-		}
-	}
-	t.Error("nothing was noticed")
+	return append([]string{"LD_PRELOAD=" + rig.Peer(t, "libdisk_faults.so"), "DISK_FILES=" + strings.Join(files, ",")}, settings...)
 }
 
 // One write after another, each of its own key; who was answered, and whether the last one was.

@@ -1,10 +1,14 @@
 // A disk that fails as disks do, between a program and some of its files (LD_PRELOAD):
 //
 //   DISK_FILES     their names, with commas between
-//   DISK_SHADOW    a directory with copies of them that get only what was synced; the caller makes
-//                  them
-//   DISK_CUT_AT    the power fails at this write: of what wasn't synced each sector of 512 bytes is
-//                  there or isn't, as DISK_SEED decides, and the program is killed
+//   DISK_SHADOW    a directory with copies of those that there are, which the caller makes: it gets
+//                  only what was synced, and a name's making, renaming and removal with the sync of
+//                  its directory
+//   DISK_CUT_AT    the power fails at this step, which is a write, a sync, or what becomes of a
+//                  name: of what wasn't synced each sector of 512 bytes is there or isn't, and the
+//                  names are as some of these steps left them, as DISK_SEED decides; the program is
+//                  killed
+//   DISK_CUTS      a file that gets a line for each step, until the cut: what it was, and the file
 //   DISK_FAIL      write:N:ERRNO or sync:N:ERRNO, the N-th of its kind fails; +N: and all that
 //                  follow
 //   DISK_LIES      syncs do nothing
@@ -19,13 +23,9 @@
 //   DISK_FAIL      step:N:ERRNO, as above
 //   DISK_READ_ONLY what would change something there fails, as on a file system that is read-only
 //
-// A file that is renamed to another of these names takes its place in the shadow at once: the worst
-// that a journal of names alone can do to who renames before he syncs.
-//
 // Writes to descriptors with O_DSYNC are synced by themselves, and nothing else with them.
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -33,173 +33,16 @@
 
 #include <cerrno>
 #include <cstdarg>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <map>
-#include <mutex>
-#include <random>
-#include <sstream>
 #include <string>
-#include <utility>
-#include <vector>
 
+#include "test/support/disk_faults/disk.h"
 #include "test/support/disk_faults/steps.h"
 
 namespace {
 
+using strata::disk_faults::Disk;
 using strata::disk_faults::Real;
-using strata::disk_faults::Setting;
 using strata::disk_faults::Steps;
-
-constexpr size_t kSector = 512;
-
-// A file that the disk holds.
-struct File {
-  int shadow = -1;
-  struct Write {
-    off_t offset;
-    std::string bytes;
-  };
-  std::vector<Write> pending;
-};
-
-class Disk {
- public:
-  Disk() {
-    std::istringstream names(Setting("DISK_FILES"));
-    const std::string shadow = Setting("DISK_SHADOW");
-    for (std::string name; std::getline(names, name, ',');) {
-      File& file = *(files_[name] = new File);  // for good: descriptors refer to it
-      if (shadow.empty()) continue;
-      file.shadow = Real<int(const char*, int, ...)>("open")((shadow + "/" + name).c_str(),
-                                                             O_RDWR | O_CLOEXEC);
-    }
-    ParseFail(Setting("DISK_FAIL"));
-  }
-
-  void Opened(const char* path, int fd, int flags) {
-    const std::lock_guard lock(mu_);
-    if (fd < 0) return;
-    const std::string name(path);
-    const auto found = files_.find(name.substr(name.rfind('/') + 1));
-    if (found == files_.end()) return;
-    fds_[fd] = {found->second, (flags & O_DSYNC) != 0};
-  }
-  void Renamed(const std::string& from, const std::string& to) {
-    const std::lock_guard lock(mu_);
-    const auto found = files_.find(from.substr(from.rfind('/') + 1));
-    const auto target = files_.find(to.substr(to.rfind('/') + 1));
-    if (found == files_.end() || target == files_.end()) return;
-    const std::string shadow = Setting("DISK_SHADOW") + "/";
-    Real<int(const char*, const char*)>("rename")((shadow + found->first).c_str(),
-                                                  (shadow + target->first).c_str());
-    target->second = std::exchange(found->second, new File);
-  }
-  void Closed(int fd) {
-    const std::lock_guard lock(mu_);
-    fds_.erase(fd);
-  }
-
-  // The error number that the write has to fail with; 0: none. -1: it isn't ours.
-  int BeforeWrite(int fd, off_t offset, const std::string& bytes) {
-    const std::lock_guard lock(mu_);
-    const auto found = fds_.find(fd);
-    if (found == fds_.end()) return -1;
-    ++writes_;
-    if (Fails(fail_write_, writes_)) return error_;
-    auto& [file, syncing] = found->second;
-    if (syncing && writes_ != cut_at_) {
-      Keep(*file, {offset, bytes});
-    } else {
-      file->pending.push_back({offset, bytes});
-    }
-    if (writes_ == cut_at_) Cut();
-    return 0;
-  }
-
-  void AwaitSync(int fd) {
-    {
-      const std::lock_guard lock(mu_);
-      if (slow_ == 0 || fds_.find(fd) == fds_.end()) return;
-    }
-    usleep(slow_ * 1000);
-  }
-
-  int BeforeSync(int fd) {
-    AwaitSync(fd);
-    const std::lock_guard lock(mu_);
-    const auto found = fds_.find(fd);
-    if (found == fds_.end()) return -1;
-    ++syncs_;
-    File& file = *found->second.first;
-    if (Fails(fail_sync_, syncs_)) {
-      file.pending.clear();  // as Linux does: nothing writes these pages any more
-      return error_;
-    }
-    if (!lies_) {
-      for (const File::Write& write : file.pending) Keep(file, write);
-      file.pending.clear();
-    }
-    Count();
-    return 0;
-  }
-
- private:
-  bool Fails(long first, long now) const {
-    return first > 0 && (lasting_ ? now >= first : now == first);
-  }
-
-  static void Keep(const File& file, const File::Write& write) {
-    static auto* real = Real<ssize_t(int, const void*, size_t, off_t)>("pwrite");
-    if (file.shadow >= 0)
-      (void)!real(file.shadow, write.bytes.data(), write.bytes.size(), write.offset);
-  }
-
-  void Cut() {
-    std::mt19937_64 random(strtoull(Setting("DISK_SEED").c_str(), nullptr, 10));
-    for (const auto& [name, file] : files_) {
-      for (const File::Write& write : file->pending) {
-        for (size_t at = 0; at < write.bytes.size();) {
-          const size_t end =
-              std::min(write.bytes.size(), at + kSector - (write.offset + at) % kSector);
-          if (random() % 2 == 0)
-            Keep(*file, {write.offset + static_cast<off_t>(at), write.bytes.substr(at, end - at)});
-          at = end;
-        }
-      }
-    }
-    kill(getpid(), SIGKILL);
-  }
-
-  void Count() {
-    const std::string name = Setting("DISK_COUNTS");
-    if (name.empty()) return;
-    if (FILE* file = fopen(name.c_str(), "w")) {
-      fprintf(file, "%ld %ld\n", writes_, syncs_);
-      fclose(file);
-    }
-  }
-
-  void ParseFail(const std::string& text) {
-    char kind[8];
-    char number[16];
-    if (sscanf(text.c_str(), "%5[a-z]:%15[+0-9]:%d", kind, number, &error_) != 3) return;
-    lasting_ = number[0] == '+';
-    (strcmp(kind, "write") == 0 ? fail_write_ : fail_sync_) = strtol(number, nullptr, 10);
-  }
-
-  std::mutex mu_;
-  std::map<std::string, File*> files_;
-  const long cut_at_ = strtol(Setting("DISK_CUT_AT").c_str(), nullptr, 10);
-  const bool lies_ = !Setting("DISK_LIES").empty();
-  const unsigned slow_ =
-      static_cast<unsigned>(strtoul(Setting("DISK_SLOW").c_str(), nullptr, 10));  // ms
-  bool lasting_ = false;
-  long fail_write_ = 0, fail_sync_ = 0, writes_ = 0, syncs_ = 0;
-  int error_ = 0;
-  std::map<int, std::pair<File*, bool>> fds_;  // true: O_DSYNC
-};
 
 Steps& TheSteps() {
   static Steps& steps = *new Steps;
@@ -304,7 +147,9 @@ int rename(const char* from, const char* to) {
 }
 int unlink(const char* path) {
   if (TheSteps().Fails("remove", path) || TheSteps().RefusesChanges(path)) return -1;
-  return Real<int(const char*)>("unlink")(path);
+  const int code = Real<int(const char*)>("unlink")(path);
+  if (code == 0) TheDisk().Removed(path);
+  return code;
 }
 int mkdir(const char* path, mode_t mode) {
   if (TheSteps().Fails("make", path)) return -1;
