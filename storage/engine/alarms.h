@@ -1,12 +1,16 @@
 // Which alarms are on, as everybody sees them; what outlives a restart is in the meta table.
 #pragma once
 
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
 #include <atomic>
 #include <cstdint>
 #include <utility>
 
 #include "lib/base/status.h"
 #include "lib/obs/log.h"
+#include "lib/obs/metrics.h"
 #include "storage/engine/tree/txn.h"
 #include "storage/engine/types.h"
 
@@ -15,20 +19,20 @@ namespace strata::engine {
 // Thread-safe. The writing thread sets what it has committed; whoever meets damage adds kCorrupt.
 class Alarms {
  public:
-  explicit Alarms(const obs::Logger& log) : log_(log) {}
+  Alarms(const obs::Logger& log, obs::Metrics& metrics);
 
   bool on(Alarm alarm) const {
     return (bits_.load(std::memory_order_relaxed) & static_cast<uint32_t>(alarm)) != 0;
   }
 
   // As a store that is opened has them.
-  void Restore(int64_t bits) { bits_ = static_cast<uint32_t>(bits); }
+  void Restore(int64_t bits) ABSL_LOCKS_EXCLUDED(mu_);
   // Whether it was the other way.
-  bool Set(Alarm alarm, bool on);
+  bool Set(Alarm alarm, bool on) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Raises kCorrupt until somebody ends it or the store is opened anew, and logs why if it wasn't
   // on.
-  void NoteDamage(const base::Status& why);
+  void NoteDamage(const base::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Passes a result of reading on, and notes the damage that it tells of.
   template <typename Result>
@@ -44,7 +48,11 @@ class Alarms {
   }
 
  private:
+  void Write(uint32_t bits) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   const obs::Logger& log_;
+  const obs::Gauge no_space_, corrupt_;
+  absl::Mutex mu_;  // held by who writes, so that the gauges say the same
   std::atomic<uint32_t> bits_ = 0;
 };
 

@@ -147,6 +147,7 @@ TEST(Damage, OfARecordIsNamedAndTheOthersAreRead) {
   EXPECT_THAT(store.Read({.key = "bad"}),
               testing::HasSubstr("the store is damaged: the checksum of history"));
   EXPECT_TRUE(store->has_alarm(Alarm::kCorrupt)) << "who reads it finds it";
+  EXPECT_THAT(store.Metrics(), testing::HasSubstr("\nstrata_store_alarm{alarm=\"CORRUPT\"} 1\n"));
   EXPECT_TRUE(EndAlarm(store)) << "nothing is written meanwhile";
   EXPECT_FALSE(store->has_alarm(Alarm::kCorrupt));
   EXPECT_FALSE(EndAlarm(store)) << "it has ended";

@@ -25,7 +25,9 @@ class Quota {
  public:
   // 0: no limit.
   Quota(int64_t most_bytes, const StoreMetrics& metrics)
-      : most_bytes_(most_bytes), metrics_(metrics) {}
+      : most_bytes_(most_bytes), metrics_(metrics) {
+    metrics_.quota_bytes.Set(static_cast<double>(most_bytes));
+  }
 
   bool Fits(size_t cost) const {
     return most_bytes_ <= 0 || used_bytes() + static_cast<int64_t>(cost) <= most_bytes_;

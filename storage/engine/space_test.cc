@@ -58,6 +58,9 @@ TEST(Quota, AWriteOverItRaisesTheAlarmAndOnlyWhatNeedsRoomIsRefusedUntilItEnds) 
   StoreFixture store({.quota_bytes = 1 << 20});
   Fill(store);
   ASSERT_TRUE(Becomes(*store, true));
+  EXPECT_THAT(store.Metrics(),
+              testing::AllOf(testing::HasSubstr("\nstrata_store_alarm{alarm=\"NOSPACE\"} 1\n"),
+                             testing::HasSubstr("\netcd_server_quota_backend_bytes 1048576\n")));
   EXPECT_EQ(PutSays(*store, "small", 1), kNoSpace);
   EXPECT_EQ(base::Message(store->Grant({.ttl = 10}).status()), kNoSpace);
   TxnRequest puts;
@@ -74,6 +77,7 @@ TEST(Quota, AWriteOverItRaisesTheAlarmAndOnlyWhatNeedsRoomIsRefusedUntilItEnds) 
   store.Reopen();
   EXPECT_TRUE(store->has_alarm(Alarm::kNoSpace)) << "it outlives a restart";
   End(*store, Alarm::kNoSpace);
+  EXPECT_THAT(store.Metrics(), testing::HasSubstr("\nstrata_store_alarm{alarm=\"NOSPACE\"} 0\n"));
   EXPECT_EQ(PutSays(*store, "small", 1), "ok");
 }
 

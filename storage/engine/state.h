@@ -18,7 +18,7 @@ struct State {
   State(const Options& options, const base::Clock& clock, const obs::Logger& log,
         obs::Metrics& registry)
       : metrics(registry),
-        alarms(log),
+        alarms(log, registry),
         health(log),
         published(metrics),
         quota(options.quota_bytes, metrics),

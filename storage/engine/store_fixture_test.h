@@ -35,6 +35,7 @@ class StoreFixture {
   Store* operator->() { return store_.get(); }
   const std::string& path() const { return dir_.path(); }
   base::FakeClock& clock() { return clock_; }
+  std::string Metrics() const { return metrics_.Text(); }
 
   Revision Put(const std::string& key, const std::string& value, int64_t lease = 0) {
     auto result = store_->Put({.key = key, .value = value, .lease = lease});

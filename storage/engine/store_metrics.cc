@@ -33,6 +33,8 @@ StoreMetrics::StoreMetrics(obs::Metrics& metrics)
       file_bytes(metrics.AddGauge("etcd_mvcc_db_total_size_in_bytes", "Size of the file.")),
       used_bytes(metrics.AddGauge("etcd_mvcc_db_total_size_in_use_in_bytes",
                                   "Bytes of the file that hold something.")),
+      quota_bytes(metrics.AddGauge("etcd_server_quota_backend_bytes",
+                                   "Bytes that records may take; 0: no limit.")),
       wal_pending_bytes(
           metrics.AddGauge("strata_store_wal_pending_bytes",
                            "Bytes of the write-ahead log that the file may lack; at most "

@@ -12,7 +12,7 @@ struct StoreMetrics {
   const obs::Counter writes, applied, commits;
   const obs::Histogram commit_seconds, fsync_seconds;
   const obs::Gauge revision, compacted;
-  const obs::Gauge file_bytes, used_bytes, wal_pending_bytes;
+  const obs::Gauge file_bytes, used_bytes, quota_bytes, wal_pending_bytes;
   const obs::Gauge pending_writes;
   const obs::Counter refused_writes;
 };

@@ -50,7 +50,7 @@ class TreeFixture {
   testing_support::TempDir dir_;
   obs::Metrics metrics_;
   AnswerBudget budget_;
-  Alarms alarms_{obs::NullLogger()};
+  Alarms alarms_{obs::NullLogger(), metrics_};
   std::unique_ptr<tree::Environment> env_;
 };
 

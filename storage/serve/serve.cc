@@ -176,12 +176,10 @@ int Fail(const std::string& message) {
 }
 
 // etcd's names for what is the same of a cluster of one.
-void AddServerMetrics(const engine::Store& store, obs::Metrics& metrics) {
+void AddServerMetrics(obs::Metrics& metrics) {
   metrics.AddGauge("etcd_server_has_leader", "Whether writes are taken.").Set(1);
   metrics.AddGauge("etcd_server_is_leader", "Whether this member leads.").Set(1);
   metrics.AddCounter("etcd_server_leader_changes_seen_total", "A cluster of one has none.");
-  metrics.AddGauge("etcd_server_quota_backend_bytes", "Bytes that records may take; 0: no limit.")
-      .Set(static_cast<double>(store.options().quota_bytes));
   metrics
       .AddGauge("etcd_server_version", "The etcd whose API this is.",
                 {{"server_version", rpc::kApiVersion}})
@@ -189,12 +187,6 @@ void AddServerMetrics(const engine::Store& store, obs::Metrics& metrics) {
   metrics
       .AddGauge("strata_build_info", "Which build this is.", {{"version", base::Build().version}})
       .Set(1);
-  for (const auto& [alarm, name] : {std::pair{engine::Alarm::kNoSpace, "NOSPACE"},
-                                    std::pair{engine::Alarm::kCorrupt, "CORRUPT"}}) {
-    metrics.AddGaugeFunction(
-        "strata_store_alarm", "Whether the alarm is on.", {{"alarm", name}},
-        [&store, alarm = alarm] { return store.has_alarm(alarm) ? 1.0 : 0.0; });
-  }
 }
 
 // What the command line lacks, whatever the files hold.
@@ -239,7 +231,7 @@ int Serve(const Flags& flags) {
   auto store = engine::Store::Open(flags.data_dir, engine, clock, log, metrics);
   if (!store.ok()) return Fail(fmt::format("--data-dir: {}", base::Message(store.status())));
 
-  AddServerMetrics(**store, metrics);
+  AddServerMetrics(metrics);
   auto monitoring = Monitoring::Start(flags.metrics_urls, **store, metrics);
   if (!monitoring.ok())
     return Fail(fmt::format("--listen-metrics-urls: {}", base::Message(monitoring.status())));

@@ -136,6 +136,8 @@ func TestTheEmbeddedStoreServesWithoutAnotherProcess(t *testing.T) {
 	}
 	s := startServer(t, "--data-dir="+dir)
 	rig.Contains(t, s.layers(t, "demo", "app"), `"imageMissing":true`)
+	_, metrics := s.get("/metrics", adminToken)
+	rig.Contains(t, metrics, `strata_store_alarm{alarm="CORRUPT"} 0`, "etcd_server_quota_backend_bytes 0")
 	if code := s.Stop(syscall.SIGTERM); code != 0 {
 		t.Errorf("strata-apiserver ended with %d", code)
 	}
