@@ -25,6 +25,13 @@ def store(metric, value, more=""):
     return {f"{metric}{{{STORE}{more}}}": value}
 
 
+def used_of(used, quota):
+    return {
+        **store("etcd_mvcc_db_total_size_in_use_in_bytes", f"{used}x60"),
+        **store("etcd_server_quota_backend_bytes", f"{quota}x60"),
+    }
+
+
 def waits(fast, slow):
     """Requests in 30 seconds that waited up to 10 ms, and up to 100 ms."""
     bucket = "strata_freshness_wait_seconds_bucket"
@@ -70,6 +77,9 @@ CASES = [
      "StrataUnreadableRecords", {"warning": "1 images at a."}),
     ("all can be read", server("strata_unreadable_records", "0x60", ',resource="images"'), "20m",
      "StrataUnreadableRecords", QUIET),
+    ("its disk stays full", server("strata_replica_ready", "0x60"), "20m", "StrataReplicaNotReady",
+     {"critical": "At a; layers are served on."}),
+    ("it lists all anew", server("strata_replica_ready", "1x4 0x20 1x60"), "20m", "StrataReplicaNotReady", QUIET),
     ("the limit is reached", server("strata_connections_rejected_total", "0+30x60", ',reason="limit"'), "20m",
      "StrataRejectsConnections", {"warning": "1 in a second at a, for limit."}),
     ("a client is cut now and then", server("strata_connections_rejected_total", "0+1x60", ',reason="write_timeout"'),
@@ -89,7 +99,13 @@ CASES = [
     ("it restarts", store("up", "1x10 0x4 1x60"), "9m", "StrataStoreDown", QUIET),
     ("it is full", store("strata_store_alarm", "1x60", ',alarm="NOSPACE"'), "2m", "StrataStoreAlarm",
      {"critical": "NOSPACE at s."}),
+    ("a server's own store is damaged", server("strata_store_alarm", "1x60", ',alarm="CORRUPT"'), "2m", "StrataStoreAlarm",
+     {"critical": "CORRUPT at a."}),
     ("no alarm", store("strata_store_alarm", "0x60", ',alarm="NOSPACE"'), "2m", "StrataStoreAlarm", QUIET),
+    ("nine tenths are used", used_of(90, 100), "15m", "StrataStoreNearlyFull",
+     {"warning": "90% of it are used at s; at all of it writes are refused."}),
+    ("half is used", used_of(50, 100), "15m", "StrataStoreNearlyFull", QUIET),
+    ("there is no quota", used_of(90, 0), "15m", "StrataStoreNearlyFull", QUIET),
     ("the file lags behind", store("strata_store_wal_pending_bytes", f"{48 << 20}x60"), "15m", "StrataStoreWalBehind",
      {"warning": "48MiB at s; at 64 MiB writes wait."}),
     ("it catches up", store("strata_store_wal_pending_bytes", f"{48 << 20}x4 0x60"), "15m", "StrataStoreWalBehind", QUIET),

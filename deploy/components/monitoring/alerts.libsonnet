@@ -73,6 +73,15 @@
             'Some records cannot be read.',
             '{{ $value }} {{ $labels.resource }} at {{ $labels.instance }}.'
           ),
+          // Longer than the first list takes, and than a disk that is made room on.
+          alert(
+            'critical',
+            'StrataReplicaNotReady',
+            '15m',
+            'strata_replica_ready{%(serverSelector)s} == 0',
+            'Whole records are not kept, so lists and watches of them are refused.',
+            'At {{ $labels.instance }}; layers are served on.'
+          ),
           alert(
             'warning',
             'StrataRejectsConnections',
@@ -131,15 +140,23 @@
             'critical',
             'StrataStoreAlarm',
             '1m',
-            'strata_store_alarm{%(storeSelector)s} == 1',
+            'strata_store_alarm{%(anyStoreSelector)s} == 1',
             'The store has raised an alarm.',
             '{{ $labels.alarm }} at {{ $labels.instance }}.'
           ),
           alert(
             'warning',
+            'StrataStoreNearlyFull',
+            '10m',
+            'etcd_mvcc_db_total_size_in_use_in_bytes{%(storeSelector)s} / (etcd_server_quota_backend_bytes{%(storeSelector)s} > 0) > %(storeQuotaWarningRatio)g',
+            'The store comes to its quota.',
+            '{{ $value | humanizePercentage }} of it are used at {{ $labels.instance }}; at all of it writes are refused.'
+          ),
+          alert(
+            'warning',
             'StrataStoreWalBehind',
             '10m',
-            'strata_store_wal_pending_bytes{%(storeSelector)s} > %(storeWalWarningBytes)d',
+            'strata_store_wal_pending_bytes{%(anyStoreSelector)s} > %(storeWalWarningBytes)d',
             'The file of the store lags behind its log.',
             '{{ $value | humanize1024 }}B at {{ $labels.instance }}; at 64 MiB writes wait.'
           ),

@@ -3,6 +3,8 @@
     // The jobs that servicemonitors.yaml names. The store's is found by etcd's own mixin too, which looks for etcd in it.
     serverSelector: 'job="strata-apiserver"',
     storeSelector: 'job="strata-etcd"',
+    // A server with --data-dir has a store, too.
+    anyStoreSelector: 'job=~"strata-etcd|strata-apiserver"',
 
     // Where docs/operations.md is read. Nobody publishes this tree: give the address of your copy.
     runbooks: 'docs/operations.md',
@@ -16,6 +18,9 @@
 
     // At 64 MiB writes wait for the file.
     storeWalWarningBytes: 32 * 1024 * 1024,
+
+    // At the whole quota writes are refused.
+    storeQuotaWarningRatio: 0.8,
 
     dashboardTags: ['strata'],
     dashboardPrefix: 'Strata / ',
