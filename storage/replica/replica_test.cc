@@ -198,6 +198,7 @@ TEST_F(ReplicaTest, AFullDiskCostsListsAndWatchesUntilThereIsRoom) {
   EXPECT_EQ(kept_.metric("strata_replica_ready"), 0);
   EXPECT_EQ(kept_.counted("strata_replica_errors_total"), 1);
   EXPECT_EQ(kept_.metric("strata_replica_file_bytes"), 0);
+  EXPECT_EQ(kept_.metric("strata_replica_used_bytes"), 0);
   last = Put("c", "3");
   EXPECT_FALSE(kept_.replica().needs_list()) << "not at once";
   kept_.clock().Advance(seconds(60));
@@ -215,6 +216,8 @@ TEST_F(ReplicaTest, AFullDiskCostsListsAndWatchesUntilThereIsRoom) {
   kept_.List();
   EXPECT_FALSE(kept_.replica().needs_list());
   EXPECT_EQ(kept_.metric("strata_replica_ready"), 1);
+  EXPECT_GT(kept_.metric("strata_replica_used_bytes"), 1 << 20);
+  EXPECT_LE(kept_.metric("strata_replica_used_bytes"), kept_.metric("strata_replica_file_bytes"));
   EXPECT_EQ(FindText(kept_.history(), Image("c"), last), "c=3@4");
   last = Put("a", "4");
   EXPECT_EQ(Changes(last, last), "a=4@5(a=1@2) then 6");

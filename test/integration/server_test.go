@@ -211,3 +211,28 @@ func TestAServerStartsWithoutItsBackendAndBecomesReady(t *testing.T) {
 	s := startServer(t, fmt.Sprintf("--etcd-servers=http://127.0.0.1:%d", port))
 	s.layers(t, "demo", "app")
 }
+
+// What is kept for watches of layers is counted.
+func TestTheHistoryOfLayersIsMeasured(t *testing.T) {
+	b := rig.StartBackend(t, "strata-storage")
+	c := b.Client(t)
+	s := startServer(t, "--etcd-servers="+b.URL)
+	measured := func() (revisions, bytes float64) {
+		s.layers(t, "demo", "app") // then all that was written has come
+		return s.metric(t, "strata_layers_history_revisions"), s.metric(t, "strata_layers_history_bytes")
+	}
+	const changes = 5
+	rig.Put(t, c, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app"))
+	before, begun := measured()
+	for i := range changes {
+		rig.Put(t, c, rig.StreamKey("demo", "app"), rig.StreamValue(t, "demo", "app", rig.Digest(1+i)))
+	}
+	after, kept := measured()
+	if after != before+changes {
+		t.Errorf("%v revisions, after %d changes to %v", after, changes, before)
+	}
+	// A few kilobytes each.
+	if more := (kept - begun) / changes; more < 2000 || more > 20_000 {
+		t.Errorf("a change takes %v bytes", more)
+	}
+}
