@@ -21,9 +21,8 @@ ViewQuery QueryOf() {
   const auto show = [](const Reading& reading, const Call& call,
                        const views::Audience& audience) -> ViewQuery::Object {
     STRATA_ASSIGN_OR_RETURN(const View view, View::Of(reading, call.info->name));
-    auto object = view.Show(reading, audience);
-    if (!object) return base::NotFoundError(kNothing);
-    return std::make_unique<typename View::Object>(*std::move(object));
+    STRATA_ASSIGN_OR_RETURN(typename View::Object object, view.Show(reading, audience));
+    return std::make_unique<typename View::Object>(std::move(object));
   };
   const auto namespaces = [](const Reading& reading,
                              const Call& call) -> base::StatusOr<std::vector<std::string>> {

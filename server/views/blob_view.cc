@@ -1,7 +1,6 @@
 #include "server/views/blob_view.h"
 
 #include <algorithm>
-#include <set>
 
 #include "server/layers/maps.h"
 
@@ -60,32 +59,31 @@ base::StatusOr<BlobView> BlobView::Of(const Reading& reading, std::string_view d
   return BlobView(blob, std::move(users), std::move(reach));
 }
 
-std::optional<BlobView::Object> BlobView::Show(const Reading& reading,
-                                               const Audience& audience) const {
+base::StatusOr<BlobView::Object> BlobView::Show(const Reading& reading,
+                                                const Audience& audience) const {
+  const SeenImages seen = reach_.SeenBy(audience);
   Object object;
   const User* best = nullptr;  // a layer, of which the size is known
-  std::set<std::string_view> streams;
-  for (size_t i = 0; i < users_.size(); ++i) {
-    if (!reach_.IsSeen(i, audience)) continue;
-    const User& user = users_[i];
+  for (const User& user : users_) {
+    if (!seen.contains(user.image->name())) continue;
     if (best == nullptr || user.as < best->as) best = &user;
     v1alpha1::BlobUser& shown = *object.add_images();
     shown.set_name(reading.Text(user.image->name()));
     shown.set_as(WordOf(user.as));
-    for (const StreamPointer& stream : reach_.streams(i)) {
-      if (audience.Sees(*stream)) streams.insert(stream->key());
-    }
   }
-  if (best == nullptr) return std::nullopt;
+  if (best == nullptr) return base::NotFoundError("it may not be seen");
   object.mutable_metadata()->set_name(reading.Text(name_));
   object.mutable_metadata()->set_resource_version(std::to_string(reading.records.revision));
   object.set_media_type(reading.Text(best->media_type));
   if (best->as == As::kLayer) object.set_size(best->size);
-  for (const std::string_view key : streams) {
-    v1alpha1::ImageStreamReference& stream = *object.add_streams();
-    stream.set_namespace_(std::string(key.substr(0, key.find('/'))));
-    stream.set_name(std::string(key.substr(key.find('/') + 1)));
+  for (const StreamPointer& stream : reach_.streams()) {
+    if (!audience.Sees(*stream)) continue;
+    v1alpha1::ImageStreamReference& shown = *object.add_streams();
+    shown.set_namespace_(std::string(layers::NamespaceOf(*stream)));
+    shown.set_name(std::string(layers::NameOf(*stream)));
   }
+  const int shown = object.images_size() + object.streams_size();
+  STRATA_RETURN_IF_ERROR(CheckUsers(reading, static_cast<size_t>(shown)));
   return object;
 }
 

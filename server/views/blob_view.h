@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,14 +21,14 @@ class BlobView {
  public:
   using Object = v1alpha1::Blob;
 
-  // kNotFound: no image refers to such a blob. kDataLoss: it is too much. kCancelled.
+  // kNotFound: no image refers to such a blob. kCancelled.
   static base::StatusOr<BlobView> Of(const layers::Reading& reading, std::string_view digest);
 
   // Of which it depends what is shown.
   std::vector<std::string> Namespaces() const { return reach_.Namespaces(); }
 
-  // Nothing: he may not know that there is such a blob.
-  std::optional<Object> Show(const layers::Reading& reading, const Audience& audience) const;
+  // kNotFound: he may not know that there is such a blob. kDataLoss: it is too much.
+  base::StatusOr<Object> Show(const layers::Reading& reading, const Audience& audience) const;
 
  private:
   enum class As { kLayer, kConfig, kManifest };

@@ -14,7 +14,7 @@ class ABlobsView : public Views {
     const auto view = BlobView::Of(reading, name);
     if (!view.ok()) return std::string(base::Message(view.status()));
     const auto object = view->Show(reading, audience);
-    return object ? Json(*object) : "<hidden>";
+    return object.ok() ? Json(*object) : "<hidden>";
   }
 };
 

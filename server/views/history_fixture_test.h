@@ -21,7 +21,9 @@ inline const records::Keys kKeys("openshift.io");
 
 template <typename History, records::Kind kKind>
 struct HistoryServer {
-  explicit HistoryServer(const Timeline::Options& options = {}) : timeline(options, clock) {
+  explicit HistoryServer(const Timeline::Options& options = {}, size_t max_entries = 1 << 18)
+      : index({.max_entries_per_answer = max_entries, .for_views = true}, {}),
+        timeline(options, clock) {
     index.Observe(&timeline);
     List(1, {});
   }
@@ -60,7 +62,7 @@ struct HistoryServer {
   }
 
   base::FakeClock clock;
-  layers::Index index{{.for_views = true}, {}};
+  layers::Index index;
   Timeline timeline;
   History history{index, timeline, kKeys};
 };

@@ -119,32 +119,36 @@ base::StatusOr<ImageView> ImageView::Of(const Reading& reading, std::string_view
   return ImageView(std::move(image), std::move(lists), std::move(bases), std::move(reach));
 }
 
-std::optional<ImageView::Object> ImageView::Show(const Reading& reading,
-                                                 const Audience& audience) const {
-  if (!reach_.IsSeen(0, audience)) return std::nullopt;
+base::StatusOr<ImageView::Object> ImageView::Show(const Reading& reading,
+                                                  const Audience& audience) const {
+  const SeenImages seen = reach_.SeenBy(audience);
+  if (!seen.contains(image_->name())) return base::NotFoundError("it may not be seen");
+  std::vector<ImagePointer> lists;
+  for (const ImagePointer& list : lists_) {
+    if (seen.contains(list->name())) lists.push_back(list);
+  }
+  std::vector<std::pair<StreamPointer, uint32_t>> streams;
+  for (const StreamPointer& stream : reach_.streams()) {
+    const uint32_t place = audience.Sees(*stream) ? PlaceOf(*stream, image_->name()) : 0;
+    if (place != 0) streams.emplace_back(stream, place);
+  }
+  STRATA_RETURN_IF_ERROR(CheckUsers(reading, lists.size() + streams.size()));
   Object object;
   FillOwn(reading, *image_, object);
-  std::vector<ImagePointer> lists;
-  for (size_t i = 0; i < lists_.size(); ++i) {
-    if (reach_.IsSeen(1 + i, audience)) lists.push_back(lists_[i]);
-  }
   FillLists(reading, lists, object);
-  ShowBase(reading, audience, object);
-  for (const StreamPointer& stream : reach_.streams(0)) {
-    const uint32_t place = PlaceOf(*stream, image_->name());
-    if (place != 0 && audience.Sees(*stream)) AddTags(*stream, place, object);
-  }
+  ShowBase(reading, seen, object);
+  for (const auto& [stream, place] : streams) AddTags(*stream, place, object);
   return object;
 }
 
-void ImageView::ShowBase(const Reading& reading, const Audience& audience, Object& object) const {
+void ImageView::ShowBase(const Reading& reading, const SeenImages& seen, Object& object) const {
   std::vector<ImagePointer> longest;
-  for (size_t i = 0; i < bases_.size(); ++i) {
-    if (!reach_.IsSeen(1 + lists_.size() + i, audience)) continue;
-    const size_t count = bases_[i]->layer_names().size();
+  for (const ImagePointer& base : bases_) {
+    if (!seen.contains(base->name())) continue;
+    const size_t count = base->layer_names().size();
     const size_t most = longest.empty() ? 0 : longest.front()->layer_names().size();
     if (count > most) longest.clear();
-    if (count >= most) longest.push_back(bases_[i]);
+    if (count >= most) longest.push_back(base);
   }
   if (!longest.empty()) FillBase(reading, *image_, longest, object);
 }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,14 +20,14 @@ class ImageView {
  public:
   using Object = v1alpha1::ImageLayers;
 
-  // kNotFound: there is no such image. kDataLoss: it is too much. kCancelled.
+  // kNotFound: there is no such image. kCancelled.
   static base::StatusOr<ImageView> Of(const layers::Reading& reading, std::string_view name);
 
   // Of which it depends what is shown.
   std::vector<std::string> Namespaces() const { return reach_.Namespaces(); }
 
-  // Nothing: he may not know that there is such an image.
-  std::optional<Object> Show(const layers::Reading& reading, const Audience& audience) const;
+  // kNotFound: he may not know that there is such an image. kDataLoss: it is too much.
+  base::StatusOr<Object> Show(const layers::Reading& reading, const Audience& audience) const;
 
  private:
   ImageView(layers::ImagePointer image, std::vector<layers::ImagePointer> lists,
@@ -38,12 +37,12 @@ class ImageView {
         bases_(std::move(bases)),
         reach_(std::move(reach)) {}
 
-  void ShowBase(const layers::Reading& reading, const Audience& audience, Object& object) const;
+  void ShowBase(const layers::Reading& reading, const SeenImages& seen, Object& object) const;
 
   const layers::ImagePointer image_;
   const std::vector<layers::ImagePointer> lists_;  // that it is in
   const std::vector<layers::ImagePointer> bases_;  // all whose layers its own begin with
-  const Reach reach_;  // of the image, then of the lists, then of the bases
+  const Reach reach_;                              // of the image, the lists and the bases
 };
 
 // What of an image's object is in its record alone.

@@ -1,5 +1,6 @@
 #include "server/views/image_view.h"
 
+#include "server/views/blob_view.h"
 #include "server/views/fixture_test.h"
 
 namespace strata::views {
@@ -17,7 +18,7 @@ class AnImagesView : public Views {
     const auto view = ImageView::Of(reading, name);
     if (!view.ok()) return std::string(base::Message(view.status()));
     const auto object = view->Show(reading, audience);
-    return object ? Json(*object) : "<hidden>";
+    return object.ok() ? Json(*object) : "<hidden>";
   }
   std::vector<std::string> Namespaces(const std::string& name) {
     return ImageView::Of(index.Read(), name)->Namespaces();
@@ -132,11 +133,30 @@ TEST_F(AnImagesView, IsGivenUpWhereItIsTooMuch) {
   small.BeginList();
   small.EndList(1);
   Changes changes;
-  changes.Image("i", ImageBytes({"a"}));
+  changes.Image("i", ImageBytes({"a"})).Stream("mine/app", StreamBytes("app", {"i"}));
+  // Lists and streams of others, each of which leads to it by many ways.
+  std::vector<std::string> lists;
+  for (int n = 0; n < 4; ++n) {
+    lists.push_back("list" + std::to_string(n));
+    changes.Image(lists.back(), ListBytes({"i"}));
+  }
   for (int n = 0; n < 4; ++n)
-    changes.Stream("ns/app" + std::to_string(n), StreamBytes("app", {"i"}));
+    changes.Stream("ns/app" + std::to_string(n), StreamBytes("app", lists));
   small.Apply(changes.all());
-  EXPECT_EQ(ImageView::Of(small.Read(), "i").status().code(), base::StatusCode::kDataLoss);
+  const layers::Reading reading = small.Read();
+  const auto code = [&](const auto& view, const Audience& audience) {
+    return view->Show(reading, audience).status().code();
+  };
+  const auto image = ImageView::Of(reading, "i");
+  ASSERT_TRUE(image.ok());
+  EXPECT_THAT(image->Namespaces(), ElementsAre("mine", "ns"));
+  EXPECT_EQ(code(image, {.namespaces = {"mine"}}), base::StatusCode::kOk)
+      << "what others have is not his";
+  EXPECT_EQ(code(image, kEverybody), base::StatusCode::kDataLoss);
+  const auto blob = BlobView::Of(reading, "a");
+  ASSERT_TRUE(blob.ok());
+  EXPECT_EQ(code(blob, {.namespaces = {"mine"}}), base::StatusCode::kOk);
+  EXPECT_EQ(code(blob, kEverybody), base::StatusCode::kDataLoss);
   std::stop_source stop;
   stop.request_stop();
   EXPECT_EQ(ImageView::Of(small.Read(stop.get_token()), "i").status().code(),

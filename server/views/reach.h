@@ -1,10 +1,12 @@
-// Which image streams reach an image: those that name it, or a list that it is in.
+// Which image streams reach images: those that name one, or a list that it is in.
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
 #include <cstddef>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "lib/base/status.h"
@@ -23,21 +25,35 @@ struct Audience {
   }
 };
 
+// What it may see of some images: those that are reached from where it sees something.
+struct SeenImages {
+  bool all = false;
+  absl::flat_hash_set<layers::NameId> names = {};
+
+  bool contains(layers::NameId image) const { return all || names.contains(image); }
+};
+
+// It costs a look at each list and each stream, however many ways lead from one to the other: a
+// bound of those would let whoever makes ways decide what others may get.
 class Reach {
  public:
-  // Of each of `images`. kDataLoss: it is more than reading.max_entries. kCancelled.
+  // Of all `images` together. kCancelled.
   static base::StatusOr<Reach> Of(const layers::Reading& reading,
                                   std::span<const layers::NameId> images);
 
-  // Those that reach the i-th image, sorted.
-  std::span<const layers::StreamPointer> streams(size_t i) const { return streams_[i]; }
-  // Whether it may be seen: it is reached from where something may be.
-  bool IsSeen(size_t i, const Audience& audience) const;
+  // Each once, sorted.
+  std::span<const layers::StreamPointer> streams() const { return streams_; }
   // Of all these streams, each once, sorted.
   std::vector<std::string> Namespaces() const;
+  SeenImages SeenBy(const Audience& audience) const;
 
  private:
-  std::vector<std::vector<layers::StreamPointer>> streams_;
+  // The images and the lists above them; null: there is no such image.
+  absl::flat_hash_map<layers::NameId, layers::ImagePointer> leading_;
+  std::vector<layers::StreamPointer> streams_;
 };
+
+// kDataLoss: more users of something would be shown than an answer may hold.
+base::Status CheckUsers(const layers::Reading& reading, size_t users);
 
 }  // namespace strata::views

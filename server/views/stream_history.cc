@@ -39,12 +39,10 @@ base::Status AddReaching(const Reading& reading, const layers::Step& step, Affec
   }
   if (images.empty()) return base::OkStatus();
   STRATA_ASSIGN_OR_RETURN(const Reach reach, Reach::Of(reading, images));
-  for (size_t i = 0; i < images.size(); ++i) {
-    for (const StreamPointer& stream : reach.streams(i)) {
-      const std::string_view key = stream->key();
-      if (affected.contains(key)) continue;
-      affected[key] = {step.before.streams.Find(key), step.now.streams.Find(key)};
-    }
+  for (const StreamPointer& stream : reach.streams()) {
+    const std::string_view key = stream->key();
+    if (affected.contains(key)) continue;
+    affected[key] = {step.before.streams.Find(key), step.now.streams.Find(key)};
   }
   return base::OkStatus();
 }

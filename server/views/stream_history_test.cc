@@ -71,6 +71,22 @@ TEST(StreamHistory, TellsWhoseLayersAreOthers) {
   EXPECT_THAT(server.Told(11), ElementsAre("far"));
 }
 
+TEST(StreamHistory, TellsOfAnImageThatIsReachedByMoreWaysThanAnAnswerMayHold) {
+  Server server({}, /*max_entries=*/20);
+  Changes changes;
+  changes.At(2);
+  std::vector<std::string> lists;
+  for (int n = 0; n < 8; ++n) {
+    lists.push_back("list" + std::to_string(n));
+    changes.Image(lists.back(), ListBytes({"i"}));
+  }
+  for (const char* name : {"one", "other", "third"}) changes.Stream(name, StreamBytes(name, lists));
+  changes.Stream("app", StreamBytes("app", {"i"}));
+  server.Apply(changes);
+  server.Apply(Changes().At(3).Image("i", ImageBytes({"a"})));
+  EXPECT_THAT(server.Told(3), ElementsAre("app", "one", "other", "third"));
+}
+
 TEST(StreamHistory, ReadsPagesInTheOrderOfKeys) {
   Server server;
   Changes changes;
