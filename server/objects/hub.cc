@@ -64,7 +64,7 @@ void Hub::Start() {
 void Hub::Stop() {
   {
     absl::MutexLock lock(&mu_);
-    stopping_ = true;
+    stop_.request_stop();
   }
   if (thread_.joinable()) thread_.join();
 }
@@ -126,7 +126,8 @@ void Hub::CallAt(base::MonotonicTime time, const std::shared_ptr<Watch>& watch) 
 
 void Hub::Run() {
   const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return stopping_ || replaced_ || known_ > told_ ||
+    return stop_.stop_requested() || replaced_ || known_ > told_ ||
+           (scopes_.empty() && kept_bytes_ > 0) ||
            (!times_.empty() && times_.begin()->first.first < asleep_until_);
   };
   for (;;) {
@@ -138,13 +139,14 @@ void Hub::Run() {
       asleep_until_ = now + kLongestSleep;
       if (!times_.empty()) asleep_until_ = std::min(asleep_until_, times_.begin()->first.first);
       mu_.AwaitWithTimeout(absl::Condition(&due), absl::FromChrono(asleep_until_ - now));
-      if (stopping_) return;
+      if (stop_.stop_requested()) return;
       to = known_;
       replaced = std::exchange(replaced_, false);
       reading_ = to;
     }
     if (replaced) BreakOff("everything was listed anew");
     if (to > told_) Advance(to);
+    DropUnwatched();
     CallDue();
   }
 }
@@ -156,8 +158,12 @@ void Hub::Advance(base::Revision to) {
       absl::MutexLock lock(&mu_);
       if (scopes_.empty()) break;
     }
-    const auto next = history_.Changes(from, to, kReadBytes,
+    const auto wants = [this](base::Revision revision, const records::Id& id) {
+      return Wants(revision, id);
+    };
+    const auto next = history_.Changes({from, to, kReadBytes, wants, stop_.get_token()},
                                        [this](const replica::Event& change) { Take(change); });
+    if (stop_.stop_requested()) return;
     if (!next.ok()) {
       log_.Warning("Watches end: the history can't be read",
                    {{"reason", std::string(base::Message(next.status()))}});
@@ -177,20 +183,38 @@ void Hub::WakeAll() {
   woken_.clear();
 }
 
+std::vector<Hub::ScopePointer> Hub::ScopesOf(const Kind& kind, const records::Id& id) const {
+  std::vector<ScopePointer> scopes;
+  if (kind.record != id.kind) return scopes;
+  std::vector<ScopeKey> keys = {{&kind.resource, "", ""}, {&kind.resource, id.ns, id.name}};
+  if (!id.ns.empty()) keys.push_back({&kind.resource, id.ns, ""});
+  absl::MutexLock lock(&mu_);
+  for (const ScopeKey& key : keys) {
+    const auto found = scopes_.find(key);
+    if (found != scopes_.end()) scopes.push_back(found->second.scope);
+  }
+  return scopes;
+}
+
+// What one write changes has no bound, and others wait for what follows: once the room is full,
+// those who would get more of it read for themselves.
+bool Hub::Wants(base::Revision revision, const records::Id& id) {
+  if (revision != coming_.revision) Keep();
+  coming_.revision = revision;
+  const bool is_full = coming_.bytes > options_.cache_bytes;
+  bool wanted = false;
+  for (const Kind* kind : kinds_) {
+    std::vector<ScopePointer> scopes = ScopesOf(*kind, id);
+    if (!is_full) wanted = wanted || !scopes.empty();
+    if (is_full) std::ranges::move(scopes, std::inserter(coming_.behind, coming_.behind.end()));
+  }
+  return wanted;
+}
+
 void Hub::Take(const replica::Event& change) {
   for (const Kind* kind : kinds_) {
-    if (kind->record != change.now.id.kind) continue;
-    const records::Id& id = change.now.id;
-    std::vector<ScopeKey> keys = {{&kind->resource, "", ""}, {&kind->resource, id.ns, id.name}};
-    if (!id.ns.empty()) keys.push_back({&kind->resource, id.ns, ""});
     Kept kept;
-    {
-      absl::MutexLock lock(&mu_);
-      for (const ScopeKey& key : keys) {
-        const auto found = scopes_.find(key);
-        if (found != scopes_.end()) kept.scopes.push_back(found->second.scope);
-      }
-    }
+    kept.scopes = ScopesOf(*kind, change.now.id);
     if (kept.scopes.empty()) continue;
     kept.event = EventOf(*kind, change);
     if (kept.event == nullptr) continue;
@@ -201,32 +225,44 @@ void Hub::Take(const replica::Event& change) {
     }
     kept.bytes =
         kEventBytes + kept.event->record_bytes() * kObjectFactor + kept.event->encoded_bytes();
-    coming_.push_back(std::move(kept));
+    coming_.bytes += kept.bytes;
+    coming_.events.push_back(std::move(kept));
   }
+  while (!kept_.empty() && kept_bytes_ + coming_.bytes > options_.cache_bytes) DropOldest();
 }
 
 void Hub::Keep() {
   std::map<ScopePointer, Scope::Events> added;
-  for (Kept& kept : coming_) {
+  const auto woken = std::back_inserter(woken_);
+  for (Kept& kept : coming_.events) {
     events_.Increment();
+    std::erase_if(kept.scopes, [&](const auto& scope) { return coming_.behind.contains(scope); });
+    if (kept.scopes.empty()) continue;
     kept_bytes_ += kept.bytes;
     for (const ScopePointer& scope : kept.scopes) added[scope].push_back(kept.event);
     kept_.push_back(std::move(kept));
   }
-  coming_.clear();
-  for (auto& [scope, events] : added) {
-    std::vector<std::shared_ptr<Watch>> waiting = scope->Add(std::move(events));
-    std::move(waiting.begin(), waiting.end(), std::back_inserter(woken_));
+  for (auto& [scope, events] : added) std::ranges::move(scope->Add(std::move(events)), woken);
+  for (const ScopePointer& scope : coming_.behind)
+    std::ranges::move(scope->Skip(coming_.revision), woken);
+  coming_ = {};
+}
+
+void Hub::DropOldest() {
+  const base::Revision oldest = kept_.front().event->revision();
+  for (; !kept_.empty() && kept_.front().event->revision() == oldest; kept_.pop_front()) {
+    for (const ScopePointer& scope : kept_.front().scopes) scope->Drop(oldest);
+    kept_bytes_ -= kept_.front().bytes;
   }
-  while (kept_bytes_ > options_.cache_bytes) {
-    const base::Revision oldest = kept_.front().event->revision();
-    // Of the newest revision all is kept, whatever that is.
-    if (oldest == kept_.back().event->revision()) break;
-    for (; kept_.front().event->revision() == oldest; kept_.pop_front()) {
-      for (const ScopePointer& scope : kept_.front().scopes) scope->Drop(oldest);
-      kept_bytes_ -= kept_.front().bytes;
-    }
+}
+
+void Hub::DropUnwatched() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (!scopes_.empty()) return;
   }
+  kept_.clear();
+  kept_bytes_ = 0;
 }
 
 void Hub::BreakOff(const char* why) {
@@ -234,7 +270,7 @@ void Hub::BreakOff(const char* why) {
   ends_.Increment();
   EndScopes();
   woken_.clear();
-  coming_.clear();
+  coming_ = {};
   kept_.clear();
   kept_bytes_ = 0;
   absl::MutexLock lock(&mu_);

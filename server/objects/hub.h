@@ -14,6 +14,8 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -88,13 +90,27 @@ class Hub final : public reflector::Consumer {
     ScopePointer scope;
     int watches = 0;
   };
+  // The revision that is being read.
+  struct Coming {
+    base::Revision revision = 0;
+    std::vector<Kept> events;
+    size_t bytes = 0;
+    std::set<ScopePointer> behind;  // for whose events there was no room
+  };
 
   void Run();
   // Brings the scopes to `to`.
   void Advance(base::Revision to) ABSL_LOCKS_EXCLUDED(mu_);
+  // Where an event of the record would go.
+  std::vector<ScopePointer> ScopesOf(const Kind& kind, const records::Id& id) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether somebody waits for it. For whom there is no room falls behind.
+  bool Wants(base::Revision revision, const records::Id& id) ABSL_LOCKS_EXCLUDED(mu_);
   void Take(const replica::Event& change) ABSL_LOCKS_EXCLUDED(mu_);
-  // What has come is in the scopes, all at once.
+  // What has come of a revision is in the scopes, all at once.
   void Keep();
+  void DropOldest();
+  void DropUnwatched() ABSL_LOCKS_EXCLUDED(mu_);
   void WakeAll();
   // All that is kept is of another history, or has a gap behind it.
   void BreakOff(const char* why) ABSL_LOCKS_EXCLUDED(mu_);
@@ -115,12 +131,13 @@ class Hub final : public reflector::Consumer {
   std::atomic<size_t> watches_ = 0, kept_bytes_ = 0;
 
   // The thread's own.
-  std::vector<Kept> coming_;                   // whole revisions, once they are read
+  Coming coming_;
   std::deque<Kept> kept_;                      // whole revisions
   std::vector<std::shared_ptr<Watch>> woken_;  // by what is being read
 
+  std::stop_source stop_;  // under the lock, by which its thread wakes
+
   mutable absl::Mutex mu_;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   uint64_t epoch_ ABSL_GUARDED_BY(mu_) = 0;     // of the history, as of the last list
   bool replaced_ ABSL_GUARDED_BY(mu_) = false;  // by another one

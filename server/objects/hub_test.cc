@@ -25,6 +25,11 @@ class HubMetrics : public WatchTest {
     Await([&] { return Metric(name) == value; });
     return Metric(name);
   }
+  WatchRequest In(const std::string& ns) {
+    WatchRequest request = From(history_.revision());
+    request.query.ns = ns;
+    return request;
+  }
   // Until the hub has told the watches, and counted.
   void PutAndTell(int times, size_t size) {
     for (int i = 0; i < times; ++i) history_.Put("a", "x", {}, size);
@@ -83,6 +88,49 @@ TEST_F(HubMetrics, WhoIsTooSlowForTheSharedEventsIsCounted) {
     EXPECT_EQ(TakeAll(*slow).size(), 20u);
     EXPECT_EQ(Metric("strata_watches_behind_total"), times);
   }
+}
+
+TEST_F(HubMetrics, NothingIsMadeForWhomNobodyWatches) {
+  StartHub();
+  const auto client = Open(In("b"));
+  for (int i = 0; i < 5; ++i) history_.Put("a", "x");
+  history_.Put("b", "x");
+  Tell();
+  EXPECT_EQ(client->Await(1), (Frames{"ADDED b/x@7"}));
+  EXPECT_EQ(history_.told(), 1u);
+}
+
+TEST_F(HubMetrics, OfARevisionThatIsTooLargeNoMoreIsMadeThanThereIsRoomFor) {
+  StartHub(/*cache_bytes=*/40'000);
+  const auto one = Open(In("a")), other = Open(In("b"));
+  std::vector<std::string> names;
+  Frames expected;
+  for (int i = 0; i < 100; ++i) {
+    names.push_back("x" + std::to_string(i));
+    expected.push_back("ADDED a/" + names.back() + "@2");
+  }
+  history_.PutAll("a", names, {}, 1'000);
+  history_.Put("b", "x");
+  PutAndTell(1, 0);
+  expected.push_back("ADDED a/x@4");
+  EXPECT_EQ(other->Await(1), (Frames{"ADDED b/x@3"}));
+  EXPECT_EQ(one->Await(101), expected);
+  EXPECT_LT(Metric("strata_watch_cache_events_total"), 20);
+  EXPECT_LE(Metric("strata_watch_cache_bytes"), 50'000);
+  EXPECT_EQ(Metric("strata_watches_behind_total"), 1) << "nobody else reads for himself";
+}
+
+TEST_F(HubMetrics, WhatWatchesShareGoesWithTheLastOfThem) {
+  StartHub();
+  auto one = Open(From(history_.revision())), other = Open(In("a"));
+  PutAndTell(10, 1'000);
+  const double bytes = Metric("strata_watch_cache_bytes");
+  EXPECT_GT(bytes, 10'000);
+  one.reset();
+  PutAndTell(1, 0);
+  EXPECT_GT(Metric("strata_watch_cache_bytes"), bytes);
+  other.reset();
+  EXPECT_EQ(AwaitMetric("strata_watch_cache_bytes", 0), 0);
 }
 
 }  // namespace

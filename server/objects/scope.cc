@@ -23,6 +23,15 @@ void Scope::Drop(base::Revision revision) {
   }
 }
 
+std::vector<std::shared_ptr<Watch>> Scope::Skip(base::Revision revision) {
+  decltype(events_) dropped;  // freed outside of the lock
+  base::MutexLock lock(&mu);
+  dropped.swap(events_);
+  from_ = revision;
+  first_ += dropped.size() + 1;  // nobody stands there
+  return TakeWaiting();
+}
+
 void Scope::End() {
   std::vector<std::shared_ptr<Watch>> waiting;
   {

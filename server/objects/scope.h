@@ -43,6 +43,9 @@ class Scope {
   std::vector<std::shared_ptr<Watch>> Add(Events events) ABSL_LOCKS_EXCLUDED(mu);
   // What there is of the revision, the oldest one, goes.
   void Drop(base::Revision revision) ABSL_LOCKS_EXCLUDED(mu);
+  // What there is goes, and so does the revision, which is to come: who watches reads it from the
+  // history. Returns who has to be woken.
+  std::vector<std::shared_ptr<Watch>> Skip(base::Revision revision) ABSL_LOCKS_EXCLUDED(mu);
   // Every watch ends, soon.
   void End() ABSL_LOCKS_EXCLUDED(mu);
   // The forms that somebody watches in, and whether somebody selects, who may want an object as it

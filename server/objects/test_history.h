@@ -43,11 +43,12 @@ class TestHistory final : public replica::History {
         stream.SerializeAsString());
   }
   // All of them are one.
-  base::Revision PutAll(const std::string& ns, const std::vector<std::string>& names) {
+  base::Revision PutAll(const std::string& ns, const std::vector<std::string>& names,
+                        const Labels& labels = {}, size_t size = 0) {
     return Locked([&] {
       ++revision_;
       for (const std::string& name : names)
-        AddPresent({records::Kind::kImageStream, ns, name}, Stream(ns, name, {}, 0));
+        AddPresent({records::Kind::kImageStream, ns, name}, Stream(ns, name, labels, size));
       return revision_;
     });
   }
@@ -94,6 +95,9 @@ class TestHistory final : public replica::History {
     before_ = {number, std::move(done)};
   }
 
+  // How many changes were told to whoever has read them.
+  size_t told() const { return told_; }
+
   base::Revision oldest() const override {
     return Locked([&] { return oldest_; });
   }
@@ -133,15 +137,18 @@ class TestHistory final : public replica::History {
   }
 
   base::StatusOr<base::Revision> Changes(
-      base::Revision from, base::Revision to, size_t max_bytes,
+      const replica::Interval& interval,
       absl::FunctionRef<void(replica::Event event)> visit) const override {
+    const base::Revision from = interval.from;
+    base::Revision to = interval.to;
     std::vector<replica::Event> events;
     {
       std::lock_guard lock(mu_);
       if (from <= oldest_) return base::OutOfRangeError("compacted");
       size_t bytes = 0;
       for (auto at = log_.lower_bound(from); at != log_.end() && at->first <= to; ++at) {
-        if (bytes >= max_bytes && !events.empty() && events.back().now.revision != at->first) {
+        if (bytes >= interval.max_bytes && !events.empty() &&
+            events.back().now.revision != at->first) {
           to = at->first - 1;
           break;
         }
@@ -156,6 +163,9 @@ class TestHistory final : public replica::History {
     }
     for (size_t i = 0; i < events.size(); ++i) {
       CallBefore(i);
+      if (interval.stop.stop_requested()) return base::CancelledError("it is enough");
+      if (!interval.Wants(events[i].now.revision, events[i].now.id)) continue;
+      ++told_;
       visit(std::move(events[i]));
     }
     return std::max(from, to + 1);
@@ -198,6 +208,7 @@ class TestHistory final : public replica::History {
   mutable std::mutex mu_;
   base::Revision revision_ = 1, oldest_ = 1;
   std::atomic<uint64_t> epoch_ = 0;
+  mutable std::atomic<size_t> told_ = 0;
   std::map<std::string, Versions> versions_;
   std::multimap<base::Revision, records::Change> log_;
   mutable std::pair<size_t, std::function<void()>> before_;

@@ -218,7 +218,7 @@ bool Watch::Join() {
 void Watch::ReadHistory() {
   floor_ = Behind();
   const auto next = hub_.history().Changes(
-      floor_ + 1, hub_.known(), kPieceBytes, [&](const replica::Event& change) {
+      {floor_ + 1, hub_.known(), kPieceBytes}, [&](const replica::Event& change) {
         if (change.now.id.kind != kind_.record) return;
         if (!request_.query.ns.empty() && change.now.id.ns != request_.query.ns) return;
         if (auto event = EventOf(kind_, change)) pending_.push_back(std::move(event));

@@ -223,7 +223,7 @@ Frames Expected(const TestHistory& history, base::Revision from, const std::stri
                 const Selector& selector, const Kind& kind) {
   Frames frames;
   const auto told =
-      history.Changes(from + 1, history.revision(), SIZE_MAX, [&](const replica::Event& change) {
+      history.Changes({from + 1, history.revision()}, [&](const replica::Event& change) {
         if (!ns.empty() && change.now.id.ns != ns) return;
         const auto event = EventOf(kind, change);
         const std::string_view type = event == nullptr ? "" : event->MeaningTo(selector).type;
@@ -253,7 +253,9 @@ TEST_F(WatchTest, NobodyMissesSeesTwiceOrOutOfOrder) {
     for (int i = below(8); i >= 0; --i) {
       const std::string ns(1, static_cast<char>('a' + below(3)));
       const std::string name(1, static_cast<char>('x' + below(3)));
-      if (below(4) == 0) {
+      if (below(6) == 0) {
+        history_.PutAll(ns, {"x", "y", "z"}, {{"sel", "yes"}}, below(2) == 0 ? 6'000 : 0);
+      } else if (below(4) == 0) {
         if (*history_.Find({records::Kind::kImageStream, ns, name}, history_.revision(), {}))
           history_.Delete(ns, name);
       } else {
@@ -277,7 +279,13 @@ TEST_F(WatchTest, NobodyMissesSeesTwiceOrOutOfOrder) {
   }
   ASSERT_GT(all.size(), 5u);
   for (const Watching& one : all) {
-    const Frames expected = Expected(history_, one.from, one.ns, one.selector, kinds_.streams);
+    const auto behind = [&](base::Revision from) {
+      return Expected(history_, from, one.ns, one.selector, kinds_.streams);
+    };
+    Frames expected = behind(one.from);
+    // Those who have named a revision of several events are told them again.
+    const Frames again = one.from > 1 ? behind(one.from - 1) : expected;
+    if (again.size() > expected.size() + 1) expected = again;
     EXPECT_EQ(one.client->Await(expected.size()), expected);
   }
 }

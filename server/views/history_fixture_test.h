@@ -40,7 +40,7 @@ struct HistoryServer {
   std::vector<replica::Event> Events(base::Revision from, base::Revision to) const {
     std::vector<replica::Event> events;
     const auto next = history.Changes(
-        from, to, SIZE_MAX, [&](replica::Event event) { events.push_back(std::move(event)); });
+        {from, to}, [&](replica::Event event) { events.push_back(std::move(event)); });
     EXPECT_TRUE(next.ok() && *next == to + 1);
     return events;
   }

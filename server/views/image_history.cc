@@ -159,24 +159,25 @@ base::StatusOr<std::optional<Change>> ImageHistory::Find(const records::Id& id,
 }
 
 base::StatusOr<base::Revision> ImageHistory::Changes(
-    base::Revision from, base::Revision to, size_t max_bytes,
-    absl::FunctionRef<void(replica::Event event)> visit) const {
-  const auto steps = timeline_.Steps(from, to);
+    const replica::Interval& interval, absl::FunctionRef<void(replica::Event event)> visit) const {
+  const auto steps = timeline_.Steps(interval.from, interval.to);
   if (!steps) return Forgotten();
   size_t bytes = 0;
   for (const Timeline::StepPointer& step : *steps) {
-    if (bytes >= max_bytes) return step->revision;
-    STRATA_ASSIGN_OR_RETURN(const size_t more, VisitStep(*step, visit));
+    if (bytes >= interval.max_bytes) return step->revision;
+    STRATA_ASSIGN_OR_RETURN(const size_t more, VisitStep(*step, interval, visit));
     bytes += more;
   }
-  return to + 1;
+  return interval.to + 1;
 }
 
 base::StatusOr<size_t> ImageHistory::VisitStep(
-    const layers::Step& step, absl::FunctionRef<void(replica::Event event)> visit) const {
+    const layers::Step& step, const replica::Interval& interval,
+    absl::FunctionRef<void(replica::Event event)> visit) const {
   const Affected affected(step);
   if (affected.names().empty()) return 0;
-  const Reading before = index_.Of(step.before), now = index_.Of(step.now);
+  const Reading before = index_.Of(step.before, interval.stop);
+  const Reading now = index_.Of(step.now, interval.stop);
   STRATA_ASSIGN_OR_RETURN(const Relations relations_before, RelationsOf(before));
   STRATA_ASSIGN_OR_RETURN(const Relations relations_now, RelationsOf(now));
   std::vector<std::pair<std::string, NameId>> images;
@@ -184,7 +185,10 @@ base::StatusOr<size_t> ImageHistory::VisitStep(
   std::sort(images.begin(), images.end());
   size_t bytes = 0;
   for (const auto& [text, name] : images) {
-    replica::Event event{.now = {{kKind, "", text}, Change::State::kDeleted, step.revision, {}, {}},
+    if (interval.stop.stop_requested()) return base::CancelledError("it is enough");
+    records::Id id{kKind, "", text};
+    if (!interval.Wants(step.revision, id)) continue;
+    replica::Event event{.now = {std::move(id), Change::State::kDeleted, step.revision, {}, {}},
                          .before = ChangeOf(before, relations_before, name)};
     if (auto change = ChangeOf(now, relations_now, name)) event.now = *std::move(change);
     // Nothing before and nothing now, as of what is named alone, is the same too.

@@ -33,7 +33,7 @@ class ImageHistory final : public replica::History {
                                                       base::Revision revision,
                                                       base::MonotonicTime deadline) const override;
   base::StatusOr<base::Revision> Changes(
-      base::Revision from, base::Revision to, size_t max_bytes,
+      const replica::Interval& interval,
       absl::FunctionRef<void(replica::Event event)> visit) const override;
 
   // How often everything was looked at.
@@ -42,7 +42,7 @@ class ImageHistory final : public replica::History {
  private:
   base::StatusOr<Relations> RelationsOf(const layers::Reading& reading) const;
   // Returns the bytes of what was visited.
-  base::StatusOr<size_t> VisitStep(const layers::Step& step,
+  base::StatusOr<size_t> VisitStep(const layers::Step& step, const replica::Interval& interval,
                                    absl::FunctionRef<void(replica::Event event)> visit) const;
 
   const layers::Index& index_;

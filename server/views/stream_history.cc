@@ -100,22 +100,23 @@ base::StatusOr<std::optional<Change>> StreamHistory::Find(const records::Id& id,
 }
 
 base::StatusOr<base::Revision> StreamHistory::Changes(
-    base::Revision from, base::Revision to, size_t max_bytes,
-    absl::FunctionRef<void(replica::Event event)> visit) const {
-  const auto steps = timeline_.Steps(from, to);
+    const replica::Interval& interval, absl::FunctionRef<void(replica::Event event)> visit) const {
+  const auto steps = timeline_.Steps(interval.from, interval.to);
   if (!steps) return Forgotten();
   size_t bytes = 0;
   for (const Timeline::StepPointer& step : *steps) {
-    if (bytes >= max_bytes) return step->revision;
-    STRATA_ASSIGN_OR_RETURN(const size_t more, VisitStep(*step, visit));
+    if (bytes >= interval.max_bytes) return step->revision;
+    STRATA_ASSIGN_OR_RETURN(const size_t more, VisitStep(*step, interval, visit));
     bytes += more;
   }
-  return to + 1;
+  return interval.to + 1;
 }
 
 base::StatusOr<size_t> StreamHistory::VisitStep(
-    const layers::Step& step, absl::FunctionRef<void(replica::Event event)> visit) const {
-  const Reading before = index_.Of(step.before), now = index_.Of(step.now);
+    const layers::Step& step, const replica::Interval& interval,
+    absl::FunctionRef<void(replica::Event event)> visit) const {
+  const Reading before = index_.Of(step.before, interval.stop);
+  const Reading now = index_.Of(step.now, interval.stop);
   Affected affected;
   for (const layers::StreamStep& stream : step.streams) {
     const auto& known = stream.now == nullptr ? stream.before : stream.now;
@@ -127,11 +128,14 @@ base::StatusOr<size_t> StreamHistory::VisitStep(
     STRATA_RETURN_IF_ERROR(AddReaching(before, step, affected));
   size_t bytes = 0;
   for (const auto& [key, stream] : affected) {
-    replica::Event event{.now = {IdOf(key), Change::State::kDeleted, step.revision, {}, {}},
+    records::Id id = IdOf(key);
+    if (!interval.Wants(step.revision, id)) continue;
+    replica::Event event{.now = {std::move(id), Change::State::kDeleted, step.revision, {}, {}},
                          .before = std::nullopt};
     if (stream.now != nullptr) event.now = ViewOf(now, stream.now);
     event.now.revision = step.revision;
     if (stream.before != nullptr) event.before = ViewOf(before, stream.before);
+    if (interval.stop.stop_requested()) return base::CancelledError("it is enough");
     bytes += event.now.object.size() + (event.before ? event.before->object.size() : 0);
     visit(std::move(event));
   }

@@ -29,13 +29,13 @@ class StreamHistory final : public replica::History {
                                                       base::Revision revision,
                                                       base::MonotonicTime deadline) const override;
   base::StatusOr<base::Revision> Changes(
-      base::Revision from, base::Revision to, size_t max_bytes,
+      const replica::Interval& interval,
       absl::FunctionRef<void(replica::Event event)> visit) const override;
 
  private:
   records::Change ViewOf(const layers::Reading& reading, const layers::StreamPointer& stream) const;
   // Returns the bytes of what was visited.
-  base::StatusOr<size_t> VisitStep(const layers::Step& step,
+  base::StatusOr<size_t> VisitStep(const layers::Step& step, const replica::Interval& interval,
                                    absl::FunctionRef<void(replica::Event event)> visit) const;
 
   const layers::Index& index_;

@@ -87,6 +87,32 @@ TEST(StreamHistory, TellsOfAnImageThatIsReachedByMoreWaysThanAnAnswerMayHold) {
   EXPECT_THAT(server.Told(3), ElementsAre("app", "one", "other", "third"));
 }
 
+TEST(StreamHistory, MakesOnlyWhatIsWantedAndNoMoreOnceItIsEnough) {
+  Server server;
+  Changes changes;
+  changes.At(2);
+  for (const char* name : {"a/app", "b/app", "c/app"})
+    changes.Stream(name, StreamBytes("x", {"i"}));
+  server.Apply(changes);
+  server.Apply(Changes().At(3).Image("i", ImageBytes({"a"})));
+  std::vector<std::string> asked, told;
+  std::stop_source stop;
+  replica::Interval interval{2, 3};
+  interval.wants = [&](base::Revision revision, const Id& id) {
+    asked.push_back(id.ns + std::to_string(revision));
+    return id.ns != "a";
+  };
+  interval.stop = stop.get_token();
+  const auto visit = [&](const replica::Event& event) {
+    told.push_back(event.now.id.ns);
+    if (told.size() == 3) stop.request_stop();
+  };
+  const auto next = server.history.Changes(interval, visit);
+  EXPECT_EQ(next.status().code(), base::StatusCode::kCancelled);
+  EXPECT_THAT(asked, ElementsAre("a2", "b2", "c2", "a3", "b3", "c3"));
+  EXPECT_THAT(told, ElementsAre("b", "c", "b"));
+}
+
 TEST(StreamHistory, ReadsPagesInTheOrderOfKeys) {
   Server server;
   Changes changes;
@@ -142,7 +168,8 @@ TEST(StreamHistory, ForgetsWhatIsTooMuchOrTooOldOrOfAnotherHistory) {
   Server server({.max_bytes = 100'000, .max_age = std::chrono::seconds(60)});
   const auto status = [&](base::Revision revision) {
     const auto read = server.history.Read(server.All(revision)).status().code();
-    const auto changes = server.history.Changes(revision + 1, revision + 1, 1, [](const auto&) {});
+    const auto changes =
+        server.history.Changes({revision + 1, revision + 1, 1}, [](const auto&) {});
     EXPECT_EQ(read, changes.status().code());
     return read;
   };
@@ -174,7 +201,7 @@ TEST(StreamHistory, GoesOnWhereItStopped) {
   std::vector<base::Revision> told;
   while (from <= 11) {
     const auto next = server.history.Changes(
-        from, 11, 1, [&](const replica::Event& event) { told.push_back(event.now.revision); });
+        {from, 11, 1}, [&](const replica::Event& event) { told.push_back(event.now.revision); });
     ASSERT_GT(*next, from);
     from = *next;
   }

@@ -64,7 +64,7 @@ base::StatusOr<std::optional<records::Change>> UsageHistory::Find(const records:
 }
 
 base::StatusOr<base::Revision> UsageHistory::Changes(
-    base::Revision, base::Revision, size_t, absl::FunctionRef<void(replica::Event event)>) const {
+    const replica::Interval&, absl::FunctionRef<void(replica::Event event)>) const {
   return base::OutOfRangeError("nobody watches what namespaces take");
 }
 

@@ -29,7 +29,7 @@ class UsageHistory final : public replica::History {
                                                       base::Revision revision,
                                                       base::MonotonicTime deadline) const override;
   base::StatusOr<base::Revision> Changes(
-      base::Revision from, base::Revision to, size_t max_bytes,
+      const replica::Interval& interval,
       absl::FunctionRef<void(replica::Event event)> visit) const override;
 
  private:

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -42,6 +43,20 @@ struct Page {
   int64_t count = 0;
 };
 
+// Changes from revision `from` up to `to`, both of them too.
+struct Interval {
+  base::Revision from = 0, to = 0;
+  size_t max_bytes = SIZE_MAX;  // of records, after which it ends, with a whole revision
+  // Whether a change is to be told, which is asked in their order before what it takes is made;
+  // null: all are.
+  std::function<bool(base::Revision revision, const records::Id& id)> wants{};
+  std::stop_token stop{};  // it is enough, within a revision too: kCancelled
+
+  bool Wants(base::Revision revision, const records::Id& id) const {
+    return wants == nullptr || wants(revision, id);
+  }
+};
+
 // One change of a record.
 struct Event {
   records::Change now;                    // deleted, present or unreadable
@@ -70,13 +85,11 @@ class History {
   virtual base::StatusOr<std::optional<records::Change>> Find(
       const records::Id& id, base::Revision revision, base::MonotonicTime deadline) const = 0;
 
-  // Visits the changes from revision `from` up to `to`, whole revisions in order, until their
-  // records' bytes reach `max_bytes`. Returns the revision to go on from. kOutOfRange if what was
-  // there is forgotten, `from` not being greater than oldest(), or if `to` isn't there: the backend
-  // was put back.
+  // Visits changes, whole revisions in order. Returns the revision to go on from. kOutOfRange if
+  // what was there is forgotten, `from` not being greater than oldest(), or if `to` isn't there:
+  // the backend was put back. kCancelled.
   virtual base::StatusOr<base::Revision> Changes(
-      base::Revision from, base::Revision to, size_t max_bytes,
-      absl::FunctionRef<void(Event event)> visit) const = 0;
+      const Interval& interval, absl::FunctionRef<void(Event event)> visit) const = 0;
 };
 
 }  // namespace strata::replica

@@ -184,7 +184,7 @@ inline std::string FindText(const History& history, const records::Id& id, Revis
 inline std::string ChangesText(const History& history, Revision from, Revision to,
                                size_t max_bytes = SIZE_MAX) {
   std::string text;
-  const auto next = history.Changes(from, to, max_bytes, [&](const Event& event) {
+  const auto next = history.Changes({from, to, max_bytes}, [&](const Event& event) {
     text += Text(event.now) + "(" + (event.before ? Text(*event.before) : "") + ") ";
   });
   if (!next.ok()) return std::string(absl::StatusCodeToString(next.status().code()));

@@ -106,6 +106,23 @@ TYPED_TEST(HistoryTest, TellsChangesWithWhatWasThereBefore) {
   EXPECT_EQ(ChangesText(this->history(), 8, 8), "OUT_OF_RANGE") << "what isn't there yet";
 }
 
+TYPED_TEST(HistoryTest, TellsOnlyWhatIsWantedAndNoMoreOnceItIsEnough) {
+  for (const char* name : {"a", "b", "a", "b"}) this->Put(Image(name), std::string(100, *name));
+  std::vector<Revision> told;
+  const auto visit = [&](const Event& event) { told.push_back(event.now.revision); };
+  Interval interval{2, 5};
+  interval.wants = [](Revision, const records::Id& id) { return id.name == "b"; };
+  EXPECT_EQ(*this->history().Changes(interval, visit), 6);
+  EXPECT_EQ(told, (std::vector<Revision>{3, 5}));
+  interval.max_bytes = 1;
+  EXPECT_EQ(*this->history().Changes(interval, visit), 3) << "it was looked at";
+  std::stop_source stop;
+  stop.request_stop();
+  interval.stop = stop.get_token();
+  EXPECT_EQ(this->history().Changes(interval, visit).status().code(), base::StatusCode::kCancelled);
+  EXPECT_EQ(told.size(), 2u);
+}
+
 TYPED_TEST(HistoryTest, ChangesEndAfterTheirBytesWithAWholeRevision) {
   for (const char* name : {"a", "b"}) this->Put(Image(name), std::string(100, *name));
   this->kept_.Commit({{KeyOf(Image("a")), std::nullopt}, {KeyOf(Image("b")), std::nullopt}});

@@ -77,9 +77,9 @@ base::StatusOr<Event> Reading::EventOf(const engine::View& view, records::Id id,
   return event;
 }
 
-base::StatusOr<base::Revision> Reading::Changes(base::Revision from, base::Revision to,
-                                                size_t max_bytes,
+base::StatusOr<base::Revision> Reading::Changes(const Interval& interval,
                                                 absl::FunctionRef<void(Event)> visit) const {
+  const base::Revision from = interval.from, to = interval.to;
   base::Revision next = from;
   STRATA_RETURN_IF_ERROR(look_([&](const engine::View& view) {
     if (from <= view.compacted()) return base::OutOfRangeError("these changes are forgotten");
@@ -89,13 +89,17 @@ base::StatusOr<base::Revision> Reading::Changes(base::Revision from, base::Revis
     return view.History(
         from, [&](const engine::ChangeRef& change, bool last) -> base::StatusOr<bool> {
           if (change.at.revision > to) return false;
-          if (auto id = keys_.Parse(change.record.key)) {
+          if (interval.stop.stop_requested()) return base::CancelledError("it is enough");
+          if (auto id = keys_.Parse(change.record.key);
+              id && !interval.Wants(change.at.revision, *id)) {
+            bytes += change.record.value.size();  // it was looked at, while others wait
+          } else if (id) {
             STRATA_ASSIGN_OR_RETURN(Event event, EventOf(view, *std::move(id), change));
             bytes += BytesOf(event.now);
             if (event.before) bytes += BytesOf(*event.before);
             visit(std::move(event));
           }
-          if (!last || bytes < max_bytes) return true;
+          if (!last || bytes < interval.max_bytes) return true;
           next = change.at.revision + 1;
           return false;
         });

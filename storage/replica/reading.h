@@ -31,7 +31,7 @@ class Reading {
   base::StatusOr<Page> Read(const Selection& selection) const;
   base::StatusOr<std::optional<records::Change>> Find(const records::Id& id,
                                                       base::Revision revision) const;
-  base::StatusOr<base::Revision> Changes(base::Revision from, base::Revision to, size_t max_bytes,
+  base::StatusOr<base::Revision> Changes(const Interval& interval,
                                          absl::FunctionRef<void(Event event)> visit) const;
 
  private:

@@ -248,8 +248,7 @@ base::StatusOr<std::optional<records::Change>> Replica::Find(const records::Id& 
   return backend_->Find(id, revision, deadline);
 }
 
-base::StatusOr<base::Revision> Replica::Changes(base::Revision from, base::Revision to,
-                                                size_t max_bytes,
+base::StatusOr<base::Revision> Replica::Changes(const Interval& interval,
                                                 absl::FunctionRef<void(Event)> visit) const {
   Held current;
   {
@@ -258,7 +257,7 @@ base::StatusOr<base::Revision> Replica::Changes(base::Revision from, base::Revis
     current = current_;
   }
   if (current == nullptr) return base::UnavailableError("the records aren't listed yet");
-  return Noted(*current, current->reading().Changes(from, to, max_bytes, visit));
+  return Noted(*current, current->reading().Changes(interval, visit));
 }
 
 }  // namespace strata::replica

@@ -69,7 +69,7 @@ class Replica final : public reflector::Consumer, public History {
   base::StatusOr<std::optional<records::Change>> Find(const records::Id& id,
                                                       base::Revision revision,
                                                       base::MonotonicTime deadline) const override;
-  base::StatusOr<base::Revision> Changes(base::Revision from, base::Revision to, size_t max_bytes,
+  base::StatusOr<base::Revision> Changes(const Interval& interval,
                                          absl::FunctionRef<void(Event event)> visit) const override;
 
  private:

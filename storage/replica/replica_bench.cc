@@ -188,7 +188,7 @@ void ReadAChange(benchmark::State& state) {
   int64_t changes = 0;
   for (auto _ : state) {
     if (next >= bench.revision()) next = bench.revision() - 999;
-    next = *bench.replica().Changes(next, next, SIZE_MAX, [&](const Event& event) {
+    next = *bench.replica().Changes({next, next}, [&](const Event& event) {
       benchmark::DoNotOptimize(event);
       ++changes;
     });

@@ -26,9 +26,8 @@ class StoreHistory final : public History {
     return reading_.Find(id, revision);
   }
   base::StatusOr<base::Revision> Changes(
-      base::Revision from, base::Revision to, size_t max_bytes,
-      absl::FunctionRef<void(Event event)> visit) const override {
-    return reading_.Changes(from, to, max_bytes, visit);
+      const Interval& interval, absl::FunctionRef<void(Event event)> visit) const override {
+    return reading_.Changes(interval, visit);
   }
 
  private:
