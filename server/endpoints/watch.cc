@@ -31,7 +31,7 @@ class WatchBody final : public http::Body {
       : making_(std::make_shared<Making>(std::move(watch), std::move(call))),
         workers_(workers),
         buffers_(buffers) {}
-  ~WatchBody() override { making_->gone = true; }
+  ~WatchBody() override { making_->watch->Stop(); }
 
   Piece Next(std::span<char> buffer) override {
     if (at_ == frames_.size()) {
@@ -67,14 +67,13 @@ class WatchBody final : public http::Body {
     const std::shared_ptr<Watch> watch;
     const std::shared_ptr<Call> call;
     std::atomic<bool> busy = false;  // a worker has the watch
-    std::atomic<bool> gone = false;
   };
 
   // False if there is none: then the watch ends, and its client begins another one.
   bool Order() {
     making_->busy = true;
     std::function<void()> task = [making = making_] {
-      if (!making->gone) making->call->Guard([&] { making->watch->Work(); });
+      making->call->Guard([&] { making->watch->Work(); });
       making->busy.store(false, std::memory_order_release);
       making->call->Resume();
     };

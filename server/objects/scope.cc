@@ -37,6 +37,7 @@ void Scope::End() {
   {
     base::MutexLock lock(&mu);
     ended_ = true;
+    for (Watch* watch : watches_) watch->Stop();
     waiting = TakeWaiting();
   }
   for (const auto& watch : waiting) watch->Wake();

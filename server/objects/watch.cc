@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kPieceBytes = 16 << 10;  // of frames in one turn, or of records for them
 constexpr int kMostTurns = 4;             // on an io thread
 constexpr size_t kMostGathered = 64;      // events in one turn, but for those of one revision
+// Frames of one revision that ask for room before there are more of them.
+constexpr size_t kManyBytes = 1 << 20;
 // Bytes of a record that costs an io thread little to encode.
 constexpr size_t kSmallRecord = 4 << 10;
 
@@ -35,6 +37,7 @@ Watch::Watch(Hub& hub, const Kind& kind, WatchRequest request, std::function<voi
       resumes_(request_.resumes) {
   form_.columns = form_.transform == wire::Transform::kTable;
   base::MutexLock lock(&scope_->mu);
+  if (scope_->ended_) Stop();
   scope_->watches_.insert(this);
   ++scope_->forms_[request_.form];
 }
@@ -65,7 +68,11 @@ base::MonotonicTime Watch::OnTime(base::MonotonicTime now) {
   bool wake = false;
   {
     base::MutexLock lock(&scope_->mu);
-    (now >= request_.end ? time_is_over_ : bookmark_due_) = true;
+    if (now >= request_.end) {
+      Stop();
+    } else {
+      bookmark_due_ = true;
+    }
     wake = std::exchange(waiting_, false);
   }
   if (wake) wake_();
@@ -98,7 +105,7 @@ std::optional<Watch::Next> Watch::Gather(base::Revision& bookmark) {
   base::MutexLock lock(&scope_->mu);
   // Before it is seen that nothing is left: what is told of later may not be here yet.
   const base::Revision told = hub_.told();
-  if (time_is_over_ || scope_->ended_) return Next::kEnd;
+  if (stop_.stop_requested()) return Next::kEnd;
   if (next_ < scope_->first_) {
     phase_ = Phase::kHistory;
     hub_.NoteBehind();
@@ -147,6 +154,15 @@ bool Watch::Send(bool may_encode, std::string& out) {
   return true;
 }
 
+void Watch::SendAll() {
+  SkipSeen();
+  while (!pending_.empty()) {
+    std::string piece;
+    Send(/*may_encode=*/true, piece);
+    made_ += piece;
+  }
+}
+
 void Watch::SendFrame(std::string_view type, std::string_view object, std::string& out) {
   AppendFrame(type, object, form_, out);
   form_.columns = false;
@@ -159,10 +175,7 @@ void Watch::SendBookmark(base::Revision revision, bool ends_initial_events, std:
 
 void Watch::Work() {
   while (made_.empty() && phase_ != Phase::kOver) {
-    {
-      base::MutexLock lock(&scope_->mu);
-      if (time_is_over_ || scope_->ended_) phase_ = Phase::kOver;
-    }
+    if (stop_.stop_requested()) phase_ = Phase::kOver;
     if (phase_ == Phase::kInitial) {
       ReadInitial();
     } else if (phase_ == Phase::kHistory) {
@@ -172,18 +185,32 @@ void Watch::Work() {
       break;
     }
   }
-  if (made_.empty()) return;
-  room_ = hub_.buffers().Take(request_.user, base::Shares::Claim::kFair,
-                              static_cast<int64_t>(made_.capacity()));
-  if (room_) return;
-  std::string().swap(made_);  // an assignment would keep its memory
+  if (made_.empty() || TakeRoom()) return;
+  DropMade();
   phase_ = Phase::kOver;
+}
+
+bool Watch::TakeRoom() {
+  const auto bytes = static_cast<int64_t>(made_.capacity());
+  if (room_ && room_->amount() >= bytes) return true;
+  // Beside what it has: while it grows it is there twice.
+  auto more = hub_.buffers().Take(request_.user, base::Shares::Claim::kFair, bytes);
+  if (!more) return false;
+  room_ = std::move(more);
+  return true;
+}
+
+void Watch::DropMade() {
+  pending_.clear();
+  std::string().swap(made_);  // an assignment would keep its memory
+  room_.reset();
 }
 
 void Watch::ReadInitial() {
   if (reader_ == nullptr) {
     ListQuery query = request_.query;
     query.page_bytes = kPieceBytes;
+    query.stop = stop_.get_token();
     reader_ = std::make_unique<ListReader>(hub_.history(), hub_.keys(), kind_, std::move(query));
   }
   const base::Status read = reader_->ReadPage([&](const google::protobuf::Message& object) {
@@ -217,23 +244,35 @@ bool Watch::Join() {
 
 void Watch::ReadHistory() {
   floor_ = Behind();
-  const auto next = hub_.history().Changes(
-      {floor_ + 1, hub_.known(), kPieceBytes}, [&](const replica::Event& change) {
-        if (change.now.id.kind != kind_.record) return;
-        if (!request_.query.ns.empty() && change.now.id.ns != request_.query.ns) return;
-        if (auto event = EventOf(kind_, change)) pending_.push_back(std::move(event));
-      });
-  if (!next.ok()) return Fail(next.status());
-  const base::Revision before = *next - 1;
-  SkipSeen();
-  resumes_ = false;
-  // All of it, whatever that is: it is whole revisions.
-  while (!pending_.empty()) {
-    std::string piece;
-    Send(/*may_encode=*/true, piece);
-    made_ += piece;
+  const auto wants = [&query = request_.query, kind = kind_.record](base::Revision,
+                                                                    const records::Id& id) {
+    return id.kind == kind && (query.ns.empty() || id.ns == query.ns) &&
+           (!query.name || id.name == *query.name);
+  };
+  const base::Revision delivered = delivered_;
+  const auto next =
+      hub_.history().Changes({floor_ + 1, hub_.known(), kPieceBytes, wants, stop_.get_token()},
+                             [this](const replica::Event& change) { Hear(change); });
+  if (lacks_room_ || !next.ok()) {
+    DropMade();
+    delivered_ = delivered;
+    return Fail(lacks_room_ ? base::OutOfRangeError("a revision has no room") : next.status());
   }
-  delivered_ = std::max(delivered_, before);
+  SendAll();
+  resumes_ = false;
+  delivered_ = std::max(delivered_, *next - 1);
+}
+
+void Watch::Hear(const replica::Event& change) {
+  auto event = EventOf(kind_, change);
+  if (event == nullptr || event->MeaningTo(request_.query.selector).type.empty()) return;
+  pending_.push_back(std::move(event));
+  // Whether it was seen, the next one tells.
+  if (resumes_ && pending_.size() == 1 && pending_.front()->revision() == delivered_) return;
+  SendAll();
+  if (made_.capacity() <= kManyBytes || TakeRoom()) return;
+  lacks_room_ = true;
+  Stop();
 }
 
 void Watch::Fail(const base::Status& status) {

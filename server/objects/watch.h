@@ -2,14 +2,15 @@
 //
 // It begins with the records as of a revision, if that is asked, goes on with the history behind
 // it, and then lives from the events that its scope keeps for all. Whoever is so slow that its next
-// event is gone there reads on from the history, and is ended when that is gone too. So nothing is
-// queued for a watch: it costs where it stands.
+// event is gone there reads on from the history, and is ended when that is gone too, or when there
+// is no room for one revision of it. So nothing is queued for a watch: it costs where it stands.
 #pragma once
 
 #include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "lib/base/clock.h"
@@ -36,7 +37,8 @@ struct WatchRequest {
   std::string user;         // whose room it takes
 };
 
-// Take on its connection's thread, Work on a worker, never both at a time. Others only wake it.
+// Take on its connection's thread, Work on a worker, never both at a time. Others only wake it, or
+// stop it.
 class Watch : public std::enable_shared_from_this<Watch> {
  public:
   // `wake` is called, from any thread, when Take has something to say again.
@@ -59,6 +61,8 @@ class Watch : public std::enable_shared_from_this<Watch> {
   void Work();
 
   void Wake() const { wake_(); }
+  // It is over: nobody takes any more, or is to. A worker who works ends.
+  void Stop() { stop_.request_stop(); }
   // The hub's: it is so late. When it wants to be told next.
   base::MonotonicTime OnTime(base::MonotonicTime now) ABSL_LOCKS_EXCLUDED(scope_->mu);
   base::MonotonicTime NextTime(base::MonotonicTime now) const;
@@ -70,6 +74,11 @@ class Watch : public std::enable_shared_from_this<Watch> {
 
   void ReadInitial();
   void ReadHistory();
+  // Of what it reads. Where many frames of one revision have no room, it stops.
+  void Hear(const replica::Event& change);
+  // Whether there is some for what is made.
+  bool TakeRoom();
+  void DropMade();
   // Whether what comes next is in the scope by now.
   bool Join() ABSL_LOCKS_EXCLUDED(scope_->mu);
   // Behind which revision it goes on.
@@ -82,6 +91,7 @@ class Watch : public std::enable_shared_from_this<Watch> {
   std::optional<Next> Gather(base::Revision& bookmark) ABSL_LOCKS_EXCLUDED(scope_->mu);
   // Appends pending_'s frames. False: one has to be encoded, which is more than may be done here.
   bool Send(bool may_encode, std::string& out);
+  void SendAll();
   void SendFrame(std::string_view type, std::string_view object, std::string& out);
   void SendBookmark(base::Revision revision, bool ends_initial_events, std::string& out);
   void Fail(const base::Status& status);
@@ -92,6 +102,7 @@ class Watch : public std::enable_shared_from_this<Watch> {
   const std::function<void()> wake_;
   const std::shared_ptr<Scope> scope_;
   const base::MonotonicTime begun_;
+  std::stop_source stop_;
 
   // Of who takes or works.
   Phase phase_;
@@ -102,13 +113,13 @@ class Watch : public std::enable_shared_from_this<Watch> {
   std::unique_ptr<ListReader> reader_;
   std::string made_;                         // by a worker, for Take
   std::optional<base::Shares::Share> room_;  // of it
+  bool lacks_room_ = false;
   std::deque<std::shared_ptr<Event>> pending_;
   uint64_t next_ = 0;  // the number of the scope's event that comes next
 
   base::MonotonicTime due_;  // the hub's, under its lock
   bool waiting_ ABSL_GUARDED_BY(scope_->mu) = false;
   bool bookmark_due_ ABSL_GUARDED_BY(scope_->mu) = false;
-  bool time_is_over_ ABSL_GUARDED_BY(scope_->mu) = false;
 };
 
 }  // namespace strata::objects

@@ -132,9 +132,9 @@ class Client {
 
 class WatchTest : public testing::Test {
  protected:
-  void StartHub(size_t cache_bytes = 64 << 20) {
+  void StartHub(size_t cache_bytes = 64 << 20, size_t buffer_bytes = 256 << 20) {
     hub_ = std::make_unique<Hub>(history_, history_.keys(), std::vector{&kinds_.streams},
-                                 Hub::Options{cache_bytes}, clock_, log_, metrics_);
+                                 Hub::Options{cache_bytes, buffer_bytes}, clock_, log_, metrics_);
     hub_->EndList(history_.revision());
     hub_->Start();
   }

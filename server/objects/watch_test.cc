@@ -218,6 +218,32 @@ TEST_F(WatchTest, WhoBeginsNowIsNotToldWhatWas) {
   EXPECT_EQ(client->Await(1), (Frames{"MODIFIED a/y@3"}));
 }
 
+TEST_F(WatchTest, ARevisionThatHasNoRoomIsTooOldAndNotMadeToItsEnd) {
+  std::vector<std::string> names;
+  for (int i = 0; i < 200; ++i) names.push_back("x" + std::to_string(i));
+  history_.PutAll("a", names, {}, 100'000);
+  StartHub(/*cache_bytes=*/64 << 20, /*buffer_bytes=*/8 << 20);
+  const auto client = Open(From(1));
+  EXPECT_TRUE(client->AwaitEnd());
+  EXPECT_EQ(client->Await(1), (Frames{"ERROR too old resource version: 1 (1)"}));
+  EXPECT_LT(history_.told(), 100u);
+  EXPECT_EQ(hub_->buffers().taken(), 0);
+}
+
+TEST_F(WatchTest, WhoIsGoneReadsNoFurther) {
+  history_.PutAll("a", {"x", "y", "z"});
+  StartHub();
+  const auto watch = std::make_shared<Watch>(*hub_, kinds_.streams, From(1), [] {});
+  watch->Begin();
+  std::string out;
+  ASSERT_EQ(watch->Take(out), Watch::Next::kWork);
+  history_.Before(1, [&] { watch->Stop(); });
+  watch->Work();
+  EXPECT_EQ(history_.told(), 1u);
+  EXPECT_EQ(watch->Take(out), Watch::Next::kEnd);
+  EXPECT_EQ(out, "");
+}
+
 // What a client must have seen that began behind `from`.
 Frames Expected(const TestHistory& history, base::Revision from, const std::string& ns,
                 const Selector& selector, const Kind& kind) {
