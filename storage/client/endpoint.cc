@@ -52,7 +52,8 @@ Client::Endpoint::Endpoint(std::string u, net::Address a, net::ClientCredentials
       tls(address.tls ? files : nullptr),
       options(o),
       dialled(true),
-      patience(PatienceOf(o)),
+      dialling(PatienceOf(o)),
+      answering(PatienceOf(o)),
       direct(std::make_unique<DirectConnection>(address, tls, PatienceOf(o))) {}
 
 Client::Endpoint::Endpoint(std::string u, std::shared_ptr<const Connection> fixed,
@@ -61,7 +62,8 @@ Client::Endpoint::Endpoint(std::string u, std::shared_ptr<const Connection> fixe
       tls(nullptr),
       dialled(false),
       in_process(std::move(range)),
-      patience(PatienceOf(options)),
+      dialling(PatienceOf(options)),
+      answering(PatienceOf(options)),
       connection(std::move(fixed)) {}
 
 Client::Endpoint::~Endpoint() {
@@ -197,8 +199,10 @@ void Client::Endpoint::Drop(const std::shared_ptr<const Connection>& broken) {
 
 base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::Dial(CallEnd& end) {
   const auto start = steady_clock::now();
-  auto made = TryDial(end, start + patience.time());
-  if (!absl::IsCancelled(made.status())) patience.Note(steady_clock::now() - start);
+  const auto patient = start + dialling.time();
+  auto made = TryDial(end, patient);
+  const auto now = steady_clock::now();
+  if (made.ok() || now >= patient) dialling.Note(now - start);
   return made;
 }
 

@@ -68,7 +68,7 @@ struct Client::Endpoint {
   const Options options;
   const bool dialled;
   const InProcessRange in_process;
-  Patience patience;                         // for dialling, and for the first answer on a stream
+  Patience dialling, answering;              // the latter: the first answer on a stream
   std::unique_ptr<DirectConnection> direct;  // null: in this process
 
  private:
