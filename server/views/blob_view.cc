@@ -62,6 +62,11 @@ base::StatusOr<BlobView> BlobView::Of(const Reading& reading, std::string_view d
 base::StatusOr<BlobView::Object> BlobView::Show(const Reading& reading,
                                                 const Audience& audience) const {
   const SeenImages seen = reach_.SeenBy(audience);
+  const auto images = std::ranges::count_if(
+      users_, [&](const User& user) { return seen.contains(user.image->name()); });
+  const auto streams = std::ranges::count_if(
+      reach_.streams(), [&](const StreamPointer& stream) { return audience.Sees(*stream); });
+  STRATA_RETURN_IF_ERROR(CheckUsers(reading, static_cast<size_t>(images + streams)));
   Object object;
   const User* best = nullptr;  // a layer, of which the size is known
   for (const User& user : users_) {
@@ -82,8 +87,6 @@ base::StatusOr<BlobView::Object> BlobView::Show(const Reading& reading,
     shown.set_namespace_(std::string(layers::NamespaceOf(*stream)));
     shown.set_name(std::string(layers::NameOf(*stream)));
   }
-  const int shown = object.images_size() + object.streams_size();
-  STRATA_RETURN_IF_ERROR(CheckUsers(reading, static_cast<size_t>(shown)));
   return object;
 }
 

@@ -183,9 +183,10 @@ base::StatusOr<size_t> ImageHistory::VisitStep(
   std::vector<std::pair<std::string, NameId>> images;
   for (const NameId name : affected.names()) images.emplace_back(now.Text(name), name);
   std::sort(images.begin(), images.end());
-  size_t bytes = 0;
+  size_t bytes = Timeline::kStepBytes;
   for (const auto& [text, name] : images) {
     if (interval.stop.stop_requested()) return base::CancelledError("it is enough");
+    bytes += text.size();
     records::Id id{kKind, "", text};
     if (!interval.Wants(step.revision, id)) continue;
     replica::Event event{.now = {std::move(id), Change::State::kDeleted, step.revision, {}, {}},

@@ -126,8 +126,9 @@ base::StatusOr<size_t> StreamHistory::VisitStep(
   STRATA_RETURN_IF_ERROR(AddReaching(now, step, affected));
   if (step.images.size() + step.streams.size() > 1)
     STRATA_RETURN_IF_ERROR(AddReaching(before, step, affected));
-  size_t bytes = 0;
+  size_t bytes = Timeline::kStepBytes;
   for (const auto& [key, stream] : affected) {
+    bytes += key.size();
     records::Id id = IdOf(key);
     if (!interval.Wants(step.revision, id)) continue;
     replica::Event event{.now = {std::move(id), Change::State::kDeleted, step.revision, {}, {}},

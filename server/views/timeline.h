@@ -24,6 +24,9 @@ namespace strata::views {
 class Timeline final : public layers::Observer {
  public:
   using StepPointer = std::shared_ptr<const layers::Step>;
+  // What a step costs who reads changes, as bytes of records: what leads to an image is looked for
+  // among all lists and streams, also for who wants none of what is found, and others wait.
+  static constexpr size_t kStepBytes = 1 << 10;
   struct Options {
     // Of what the steps alone keep, about.
     size_t max_bytes = size_t{64} << 20;

@@ -92,7 +92,8 @@ base::StatusOr<base::Revision> Reading::Changes(const Interval& interval,
           if (interval.stop.stop_requested()) return base::CancelledError("it is enough");
           if (auto id = keys_.Parse(change.record.key);
               id && !interval.Wants(change.at.revision, *id)) {
-            bytes += change.record.value.size();  // it was looked at, while others wait
+            bytes += change.record.key.size() +
+                     change.record.value.size();  // it was looked at, while others wait
           } else if (id) {
             STRATA_ASSIGN_OR_RETURN(Event event, EventOf(view, *std::move(id), change));
             bytes += BytesOf(event.now);
