@@ -47,7 +47,8 @@ class Lookups {
 
   // Calls `done` when each of `ids` has been found or is known not to be, with whether one was. One
   // request a name is in flight, whoever asks; who comes later than `absent_time` after it waits
-  // for the next. kResourceExhausted if too many names wait, or too many of `user`.
+  // for the next. kResourceExhausted if too many names wait, or too many of `user`, who goes along
+  // all the same where somebody else waits for one.
   void Seek(const std::vector<records::Id>& ids, std::string_view user, const Done& done);
 
  private:
