@@ -55,8 +55,6 @@ class Shares {
       for (auto* place : places_) place->fetch_sub(amount_, std::memory_order_relaxed);
     }
 
-    int64_t amount() const { return amount_; }
-
    private:
     friend class Shares;
     using Places = std::array<std::atomic<int64_t>*, 2>;

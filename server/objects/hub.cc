@@ -269,7 +269,7 @@ void Hub::BreakOff(const char* why) {
   log_.Info("Watches end, and their clients begin anew", {{"reason", why}});
   ends_.Increment();
   EndScopes();
-  woken_.clear();
+  WakeAll();  // who was told something of it already waits no more for its scope
   coming_ = {};
   kept_.clear();
   kept_bytes_ = 0;

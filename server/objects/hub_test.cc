@@ -120,6 +120,20 @@ TEST_F(HubMetrics, OfARevisionThatIsTooLargeNoMoreIsMadeThanThereIsRoomFor) {
   EXPECT_EQ(Metric("strata_watches_behind_total"), 1) << "nobody else reads for himself";
 }
 
+// Also those who had been told a part of what was read by then.
+TEST_F(HubMetrics, WhereTheHistoryCantBeReadOnAllWatchesEnd) {
+  StartHub();
+  const auto one = Open(In("a")), other = Open(In("b"));
+  history_.Put("a", "x");
+  Tell();
+  EXPECT_EQ(one->Await(1), (Frames{"ADDED a/x@2"}));
+  for (const char* name : {"x", "y", "z"}) history_.Put("a", name);
+  history_.FailBefore(2);
+  Tell();
+  EXPECT_TRUE(one->AwaitEnd());
+  EXPECT_TRUE(other->AwaitEnd());
+}
+
 TEST_F(HubMetrics, WhatWatchesShareGoesWithTheLastOfThem) {
   StartHub();
   auto one = Open(From(history_.revision())), other = Open(In("a"));

@@ -30,6 +30,11 @@ struct ListQuery {
   base::MonotonicTime deadline;
   std::stop_token stop{};  // nobody waits for it any more
   std::string traceparent{};
+
+  // Whether it is asked for, whatever the record says.
+  bool Covers(const records::Id& id) const {
+    return (ns.empty() || id.ns == ns) && (!name || id.name == *name);
+  }
 };
 
 // For one thread at a time, which waits.

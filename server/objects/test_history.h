@@ -95,6 +95,12 @@ class TestHistory final : public replica::History {
     before_ = {number, std::move(done)};
   }
 
+  // Somebody reads changes, and once he doesn't get as far as the one with that number.
+  void FailBefore(size_t number) {
+    std::lock_guard lock(mu_);
+    fails_before_ = number;
+  }
+
   // How many changes were told to whoever has read them.
   size_t told() const { return told_; }
 
@@ -163,6 +169,7 @@ class TestHistory final : public replica::History {
     }
     for (size_t i = 0; i < events.size(); ++i) {
       CallBefore(i);
+      if (FailsBefore(i)) return base::DataLossError("damaged");
       if (interval.stop.stop_requested()) return base::CancelledError("it is enough");
       if (!interval.Wants(events[i].now.revision, events[i].now.id)) continue;
       ++told_;
@@ -191,6 +198,12 @@ class TestHistory final : public replica::History {
     log_.emplace(change.revision, change);
     versions_[keys_.KeyOf(change.id)][change.revision] = std::move(change);
   }
+  bool FailsBefore(size_t number) const {
+    std::lock_guard lock(mu_);
+    if (fails_before_ != number) return false;
+    fails_before_.reset();
+    return true;
+  }
   void CallBefore(size_t number) const {
     std::function<void()> done;
     {
@@ -212,6 +225,7 @@ class TestHistory final : public replica::History {
   std::map<std::string, Versions> versions_;
   std::multimap<base::Revision, records::Change> log_;
   mutable std::pair<size_t, std::function<void()>> before_;
+  mutable std::optional<size_t> fails_before_;
 };
 
 }  // namespace strata::objects

@@ -13,8 +13,7 @@ namespace {
 constexpr size_t kPieceBytes = 16 << 10;  // of frames in one turn, or of records for them
 constexpr int kMostTurns = 4;             // on an io thread
 constexpr size_t kMostGathered = 64;      // events in one turn, but for those of one revision
-// Frames of one revision that ask for room before there are more of them.
-constexpr size_t kManyBytes = 1 << 20;
+constexpr size_t kManyBytes = 1 << 20;    // of frames that are made before they are taken
 // Bytes of a record that costs an io thread little to encode.
 constexpr size_t kSmallRecord = 4 << 10;
 
@@ -121,7 +120,7 @@ std::optional<Watch::Next> Watch::Gather(base::Revision& bookmark) {
   SkipSeen();
   if (!pending_.empty()) return std::nullopt;
   // A watch that begins with a revision to come has nothing to say before that.
-  if (std::exchange(bookmark_due_, false) && request_.bookmarks && told >= delivered_) {
+  if (told >= delivered_ && std::exchange(bookmark_due_, false) && request_.bookmarks) {
     bookmark = told;
     return std::nullopt;
   }
@@ -185,25 +184,12 @@ void Watch::Work() {
       break;
     }
   }
-  if (made_.empty() || TakeRoom()) return;
-  DropMade();
-  phase_ = Phase::kOver;
-}
-
-bool Watch::TakeRoom() {
-  const auto bytes = static_cast<int64_t>(made_.capacity());
-  if (room_ && room_->amount() >= bytes) return true;
-  // Beside what it has: while it grows it is there twice.
-  auto more = hub_.buffers().Take(request_.user, base::Shares::Claim::kFair, bytes);
-  if (!more) return false;
-  room_ = std::move(more);
-  return true;
-}
-
-void Watch::DropMade() {
-  pending_.clear();
+  if (made_.empty()) return;
+  room_ = hub_.buffers().Take(request_.user, base::Shares::Claim::kFair,
+                              static_cast<int64_t>(made_.capacity()));
+  if (room_) return;
   std::string().swap(made_);  // an assignment would keep its memory
-  room_.reset();
+  phase_ = Phase::kOver;
 }
 
 void Watch::ReadInitial() {
@@ -230,6 +216,7 @@ base::Revision Watch::Behind() const {
 }
 
 bool Watch::Join() {
+  if (part_.told > 0) return false;
   const base::Revision behind = Behind();
   base::MutexLock lock(&scope_->mu);
   if (behind < scope_->from_) return false;
@@ -243,36 +230,39 @@ bool Watch::Join() {
 }
 
 void Watch::ReadHistory() {
-  floor_ = Behind();
-  const auto wants = [&query = request_.query, kind = kind_.record](base::Revision,
-                                                                    const records::Id& id) {
-    return id.kind == kind && (query.ns.empty() || id.ns == query.ns) &&
-           (!query.name || id.name == *query.name);
+  floor_ = part_.told > 0 ? part_.revision - 1 : Behind();
+  Part asked;
+  const auto wants = [&](base::Revision revision, const records::Id& id) {
+    if (id.kind != kind_.record || !request_.query.Covers(id)) return false;
+    if (revision != asked.revision) asked = {revision, 0};
+    return ++asked.told > (revision == part_.revision ? part_.told : 0);
   };
-  const base::Revision delivered = delivered_;
+  std::stop_source enough;
+  const std::stop_callback over(stop_.get_token(), [&] { enough.request_stop(); });
+  std::optional<Part> part;
   const auto next =
-      hub_.history().Changes({floor_ + 1, hub_.known(), kPieceBytes, wants, stop_.get_token()},
-                             [this](const replica::Event& change) { Hear(change); });
-  if (lacks_room_ || !next.ok()) {
-    DropMade();
-    delivered_ = delivered;
-    return Fail(lacks_room_ ? base::OutOfRangeError("a revision has no room") : next.status());
-  }
+      hub_.history().Changes({floor_ + 1, hub_.known(), kPieceBytes, wants, enough.get_token()},
+                             [&](const replica::Event& change) {
+                               if (part || !Hear(change)) return;
+                               part = asked;
+                               enough.request_stop();
+                             });
+  part_ = part.value_or(Part());
+  if (part) return;
+  if (!next.ok()) return Fail(next.status());
   SendAll();
   resumes_ = false;
   delivered_ = std::max(delivered_, *next - 1);
 }
 
-void Watch::Hear(const replica::Event& change) {
+bool Watch::Hear(const replica::Event& change) {
   auto event = EventOf(kind_, change);
-  if (event == nullptr || event->MeaningTo(request_.query.selector).type.empty()) return;
+  if (event == nullptr || event->MeaningTo(request_.query.selector).type.empty()) return false;
   pending_.push_back(std::move(event));
   // Whether it was seen, the next one tells.
-  if (resumes_ && pending_.size() == 1 && pending_.front()->revision() == delivered_) return;
+  if (resumes_ && pending_.size() == 1 && pending_.front()->revision() == delivered_) return false;
   SendAll();
-  if (made_.capacity() <= kManyBytes || TakeRoom()) return;
-  lacks_room_ = true;
-  Stop();
+  return made_.size() >= kManyBytes;
 }
 
 void Watch::Fail(const base::Status& status) {

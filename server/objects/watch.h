@@ -2,8 +2,8 @@
 //
 // It begins with the records as of a revision, if that is asked, goes on with the history behind
 // it, and then lives from the events that its scope keeps for all. Whoever is so slow that its next
-// event is gone there reads on from the history, and is ended when that is gone too, or when there
-// is no room for one revision of it. So nothing is queued for a watch: it costs where it stands.
+// event is gone there reads on from the history, and is ended when that is gone too. So nothing is
+// queued for a watch: it costs where it stands.
 #pragma once
 
 #include <deque>
@@ -74,11 +74,10 @@ class Watch : public std::enable_shared_from_this<Watch> {
 
   void ReadInitial();
   void ReadHistory();
-  // Of what it reads. Where many frames of one revision have no room, it stops.
-  void Hear(const replica::Event& change);
-  // Whether there is some for what is made.
-  bool TakeRoom();
-  void DropMade();
+  // Of what it reads: whether that is enough for once. Frames of one revision may go out in parts:
+  // who is told one of them, and then no more, names that revision when he begins again, and is
+  // told all of it.
+  bool Hear(const replica::Event& change);
   // Whether what comes next is in the scope by now.
   bool Join() ABSL_LOCKS_EXCLUDED(scope_->mu);
   // Behind which revision it goes on.
@@ -110,10 +109,15 @@ class Watch : public std::enable_shared_from_this<Watch> {
   base::Revision delivered_;  // everything up to it
   bool resumes_;              // what pending_ begins with may be of the revision that was named
   base::Revision floor_ = 0;  // what is pending of up to it was delivered in another way
+  // Of which revision of the history how many changes were told, if that may not be all.
+  struct Part {
+    base::Revision revision = 0;
+    size_t told = 0;
+  };
+  Part part_;
   std::unique_ptr<ListReader> reader_;
   std::string made_;                         // by a worker, for Take
   std::optional<base::Shares::Share> room_;  // of it
-  bool lacks_room_ = false;
   std::deque<std::shared_ptr<Event>> pending_;
   uint64_t next_ = 0;  // the number of the scope's event that comes next
 
