@@ -16,15 +16,12 @@ void DirectConnection::Interrupt() {
 }
 
 base::Status DirectConnection::Dial(base::MonotonicTime deadline) {
-  const auto start = steady_clock::now();
-  const auto patient = start + patience_.time();
   session_.reset();
   dialled_ = true;
-  auto made =
-      net::ClientConnection::Dial(address_, files_, interruption_, std::min(deadline, patient));
-  const auto now = steady_clock::now();
-  if (made.ok() || now >= patient) patience_.Note(now - start);
-  STRATA_ASSIGN_OR_RETURN(transport_, std::move(made));
+  STRATA_ASSIGN_OR_RETURN(transport_, patience_.Try([&](base::MonotonicTime patient) {
+    return net::ClientConnection::Dial(address_, files_, interruption_,
+                                       std::min(deadline, patient));
+  }));
   session_ = std::make_unique<UnarySession>(address_.tls ? "https" : "http", address_.authority);
   return base::OkStatus();
 }

@@ -198,12 +198,7 @@ void Client::Endpoint::Drop(const std::shared_ptr<const Connection>& broken) {
 }
 
 base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::Dial(CallEnd& end) {
-  const auto start = steady_clock::now();
-  const auto patient = start + dialling.time();
-  auto made = TryDial(end, patient);
-  const auto now = steady_clock::now();
-  if (made.ok() || now >= patient) dialling.Note(now - start);
-  return made;
+  return dialling.Try([&](base::MonotonicTime deadline) { return TryDial(end, deadline); });
 }
 
 base::StatusOr<std::shared_ptr<const Connection>> Client::Endpoint::TryDial(

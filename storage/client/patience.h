@@ -22,6 +22,18 @@ class Patience {
   Duration time() const { return time_; }
   void Note(Duration took) { time_ = std::clamp(2 * took, least_, most_); }
 
+  // What `open` makes of the moment at which the patience ends, and notes how long that took: not
+  // of what failed before.
+  template <typename Open>
+  auto Try(const Open& open) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto end = start + time();
+    auto made = open(end);
+    const auto now = std::chrono::steady_clock::now();
+    if (made.ok() || now >= end) Note(now - start);
+    return made;
+  }
+
  private:
   const Duration least_, most_;
   std::atomic<Duration> time_;

@@ -266,17 +266,15 @@ Watch::~Watch() {
 base::StatusOr<uint64_t> Watch::AwaitOpen(base::MonotonicTime deadline) {
   const Limit limit(stream_->context, deadline);
   STRATA_RETURN_IF_ERROR(stream_->Open());
-  Patience& answering = stream_->endpoint.answering;
-  const auto start = steady_clock::now();
-  const Limit patient(stream_->context, start + answering.time());
-  while (stream_->probe_id == kNoWatch) {
-    const auto read = stream_->Read();
-    if (read.ok()) continue;
-    if (patient.over()) answering.Note(steady_clock::now() - start);
-    return limit.over() || patient.over() ? stream_->Unanswered() : read.status();
-  }
-  answering.Note(steady_clock::now() - start);
-  return stream_->cluster_id;
+  const auto answer = [&](base::MonotonicTime end) -> base::StatusOr<uint64_t> {
+    const Limit patient(stream_->context, end);
+    while (stream_->probe_id == kNoWatch) {
+      const auto read = stream_->Read();
+      if (!read.ok()) return limit.over() || patient.over() ? stream_->Unanswered() : read.status();
+    }
+    return stream_->cluster_id;
+  };
+  return stream_->endpoint.answering.Try(answer);
 }
 
 base::StatusOr<WatchMessage> Watch::Begin(const WatchOptions& options,
