@@ -21,10 +21,6 @@ using records::Change;
 
 constexpr auto kKind = records::Kind::kImage;
 
-base::Status Forgotten() {
-  return base::OutOfRangeError("the revision is forgotten");
-}
-
 Change ChangeOf(v1alpha1::ImageLayers object, base::Revision revision) {
   object.mutable_metadata()->clear_resource_version();
   return {{kKind, "", object.metadata().name()},
@@ -122,7 +118,7 @@ base::StatusOr<Relations> ImageHistory::RelationsOf(const Reading& reading) cons
 
 base::StatusOr<replica::Page> ImageHistory::Read(const replica::Selection& selection) const {
   const auto snapshot = timeline_.At(selection.revision);
-  if (!snapshot) return Forgotten();
+  if (!snapshot) return RevisionForgotten();
   replica::Page page;
   const KeyRange range(keys_, kKind, selection);
   if (range.is_empty() || !snapshot->orders) return page;
@@ -149,7 +145,7 @@ base::StatusOr<std::optional<Change>> ImageHistory::Find(const records::Id& id,
                                                          base::Revision revision,
                                                          base::MonotonicTime) const {
   const auto snapshot = timeline_.At(revision);
-  if (!snapshot) return Forgotten();
+  if (!snapshot) return RevisionForgotten();
   const Reading reading = index_.Of(*snapshot);
   const ImagePointer image =
       id.kind == kKind ? snapshot->images.Find(reading.names.Find(id.name)) : nullptr;
@@ -160,15 +156,8 @@ base::StatusOr<std::optional<Change>> ImageHistory::Find(const records::Id& id,
 
 base::StatusOr<base::Revision> ImageHistory::Changes(
     const replica::Interval& interval, absl::FunctionRef<void(replica::Event event)> visit) const {
-  const auto steps = timeline_.Steps(interval.from, interval.to);
-  if (!steps) return Forgotten();
-  size_t bytes = 0;
-  for (const Timeline::StepPointer& step : *steps) {
-    if (bytes >= interval.max_bytes) return step->revision;
-    STRATA_ASSIGN_OR_RETURN(const size_t more, VisitStep(*step, interval, visit));
-    bytes += more;
-  }
-  return interval.to + 1;
+  return timeline_.VisitSteps(
+      interval, [&](const layers::Step& step) { return VisitStep(step, interval, visit); });
 }
 
 base::StatusOr<size_t> ImageHistory::VisitStep(

@@ -19,10 +19,6 @@ using records::Change;
 
 constexpr auto kKind = records::Kind::kImageStream;
 
-base::Status Forgotten() {
-  return base::OutOfRangeError("the revision is forgotten");
-}
-
 records::Id IdOf(std::string_view key) {
   const size_t slash = key.find('/');
   return {kKind, std::string(key.substr(0, slash)), std::string(key.substr(slash + 1))};
@@ -67,7 +63,7 @@ Change StreamHistory::ViewOf(const Reading& reading, const StreamPointer& stream
 
 base::StatusOr<replica::Page> StreamHistory::Read(const replica::Selection& selection) const {
   const auto snapshot = timeline_.At(selection.revision);
-  if (!snapshot) return Forgotten();
+  if (!snapshot) return RevisionForgotten();
   replica::Page page;
   const KeyRange range(keys_, kKind, selection);
   if (range.is_empty() || !snapshot->orders) return page;
@@ -92,7 +88,7 @@ base::StatusOr<std::optional<Change>> StreamHistory::Find(const records::Id& id,
                                                           base::Revision revision,
                                                           base::MonotonicTime) const {
   const auto snapshot = timeline_.At(revision);
-  if (!snapshot) return Forgotten();
+  if (!snapshot) return RevisionForgotten();
   if (id.kind != kKind) return std::nullopt;
   const StreamPointer stream = snapshot->streams.Find(id.ns + "/" + id.name);
   if (stream == nullptr) return std::nullopt;
@@ -101,15 +97,8 @@ base::StatusOr<std::optional<Change>> StreamHistory::Find(const records::Id& id,
 
 base::StatusOr<base::Revision> StreamHistory::Changes(
     const replica::Interval& interval, absl::FunctionRef<void(replica::Event event)> visit) const {
-  const auto steps = timeline_.Steps(interval.from, interval.to);
-  if (!steps) return Forgotten();
-  size_t bytes = 0;
-  for (const Timeline::StepPointer& step : *steps) {
-    if (bytes >= interval.max_bytes) return step->revision;
-    STRATA_ASSIGN_OR_RETURN(const size_t more, VisitStep(*step, interval, visit));
-    bytes += more;
-  }
-  return interval.to + 1;
+  return timeline_.VisitSteps(
+      interval, [&](const layers::Step& step) { return VisitStep(step, interval, visit); });
 }
 
 base::StatusOr<size_t> StreamHistory::VisitStep(

@@ -107,11 +107,22 @@ std::optional<layers::Snapshot> Timeline::At(base::Revision revision) const {
   return AsOf(after == kept_.begin() ? oldest_ : std::prev(after)->step->now, revision);
 }
 
-std::optional<std::vector<Timeline::StepPointer>> Timeline::Steps(base::Revision from,
-                                                                  base::Revision to) const {
-  base::MutexLock lock(&mu_);
-  if (from <= oldest_.revision) return std::nullopt;
-  return StepsBetween(from, to);
+base::StatusOr<base::Revision> Timeline::VisitSteps(
+    const replica::Interval& interval,
+    absl::FunctionRef<base::StatusOr<size_t>(const layers::Step&)> visit) const {
+  std::vector<StepPointer> steps;
+  {
+    base::MutexLock lock(&mu_);
+    if (interval.from <= oldest_.revision) return RevisionForgotten();
+    steps = StepsBetween(interval.from, interval.to);
+  }
+  size_t bytes = 0;
+  for (const StepPointer& step : steps) {
+    if (bytes >= interval.max_bytes) return step->revision;
+    STRATA_ASSIGN_OR_RETURN(const size_t more, visit(*step));
+    bytes += more;
+  }
+  return interval.to + 1;
 }
 
 std::vector<Timeline::StepPointer> Timeline::StepsBetween(base::Revision from,

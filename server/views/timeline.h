@@ -3,6 +3,7 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
+#include <absl/functional/function_ref.h>
 
 #include <chrono>
 #include <cstddef>
@@ -15,10 +16,17 @@
 #include "lib/base/clock.h"
 #include "lib/base/mutex.h"
 #include "lib/base/revision.h"
+#include "lib/base/status.h"
 #include "server/layers/changes.h"
 #include "server/views/relations.h"
+#include "storage/replica/history.h"
 
 namespace strata::views {
+
+// The answer to who asks for a revision that is known no more.
+inline base::Status RevisionForgotten() {
+  return base::OutOfRangeError("the revision is forgotten");
+}
 
 // Written by the index's writer; all else from any thread.
 class Timeline final : public layers::Observer {
@@ -47,9 +55,12 @@ class Timeline final : public layers::Observer {
   // Nothing if it is older. A newer one than any that was told of is the newest.
   std::optional<layers::Snapshot> At(base::Revision revision) const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Those of the revisions from `from` up to `to`, in order. Nothing if some are forgotten: `from`
-  // isn't greater than oldest().
-  std::optional<std::vector<StepPointer>> Steps(base::Revision from, base::Revision to) const
+  // Those of the interval, in order, until what `visit` says that they took comes to its bytes.
+  // Returns the revision to go on from, or what a visit fails with. RevisionForgotten if some are:
+  // the first isn't greater than oldest().
+  base::StatusOr<base::Revision> VisitSteps(
+      const replica::Interval& interval,
+      absl::FunctionRef<base::StatusOr<size_t>(const layers::Step&)> visit) const
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // What a revision's relations can be made of: those of an earlier one, and the steps that follow
