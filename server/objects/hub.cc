@@ -205,8 +205,11 @@ bool Hub::Wants(base::Revision revision, const records::Id& id) {
   bool wanted = false;
   for (const Kind* kind : kinds_) {
     std::vector<ScopePointer> scopes = ScopesOf(*kind, id);
-    if (!is_full) wanted = wanted || !scopes.empty();
-    if (is_full) std::ranges::move(scopes, std::inserter(coming_.behind, coming_.behind.end()));
+    if (is_full) {
+      std::ranges::move(scopes, std::inserter(coming_.behind, coming_.behind.end()));
+    } else {
+      wanted = wanted || !scopes.empty();
+    }
   }
   return wanted;
 }

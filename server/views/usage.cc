@@ -7,15 +7,6 @@
 #include "lib/base/sizes.h"
 
 namespace strata::views {
-namespace {
-
-size_t BytesOf(const Usages& usages) {
-  size_t bytes = sizeof usages + (usages.capacity() - usages.size()) * sizeof(v1alpha1::LayerUsage);
-  for (const v1alpha1::LayerUsage& usage : usages) bytes += usage.SpaceUsedLong();
-  return bytes;
-}
-
-}  // namespace
 
 using layers::ImageEntry;
 using layers::ImagePointer;
@@ -24,6 +15,12 @@ using layers::Reading;
 using layers::StreamPointer;
 
 namespace {
+
+size_t BytesOf(const Usages& usages) {
+  size_t bytes = sizeof usages + (usages.capacity() - usages.size()) * sizeof(v1alpha1::LayerUsage);
+  for (const v1alpha1::LayerUsage& usage : usages) bytes += usage.SpaceUsedLong();
+  return bytes;
+}
 
 // Names that are still to be looked at, and whose they are.
 struct Frame {

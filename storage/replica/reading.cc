@@ -90,15 +90,15 @@ base::StatusOr<base::Revision> Reading::Changes(const Interval& interval,
         from, [&](const engine::ChangeRef& change, bool last) -> base::StatusOr<bool> {
           if (change.at.revision > to) return false;
           if (interval.stop.stop_requested()) return base::CancelledError("it is enough");
-          if (auto id = keys_.Parse(change.record.key);
-              id && !interval.Wants(change.at.revision, *id)) {
-            bytes += change.record.key.size() +
-                     change.record.value.size();  // it was looked at, while others wait
-          } else if (id) {
+          auto id = keys_.Parse(change.record.key);
+          if (id && interval.Wants(change.at.revision, *id)) {
             STRATA_ASSIGN_OR_RETURN(Event event, EventOf(view, *std::move(id), change));
             bytes += BytesOf(event.now);
             if (event.before) bytes += BytesOf(*event.before);
             visit(std::move(event));
+          } else if (id) {
+            // It was looked at, while others wait.
+            bytes += change.record.key.size() + change.record.value.size();
           }
           if (!last || bytes < interval.max_bytes) return true;
           next = change.at.revision + 1;
