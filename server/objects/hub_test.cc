@@ -103,13 +103,7 @@ TEST_F(HubMetrics, NothingIsMadeForWhomNobodyWatches) {
 TEST_F(HubMetrics, OfARevisionThatIsTooLargeNoMoreIsMadeThanThereIsRoomFor) {
   StartHub(/*cache_bytes=*/40'000);
   const auto one = Open(In("a")), other = Open(In("b"));
-  std::vector<std::string> names;
-  Frames expected;
-  for (int i = 0; i < 100; ++i) {
-    names.push_back("x" + std::to_string(i));
-    expected.push_back("ADDED a/" + names.back() + "@2");
-  }
-  history_.PutAll("a", names, {}, 1'000);
+  Frames expected = PutMany(100, 1'000);
   history_.Put("b", "x");
   PutAndTell(1, 0);
   expected.push_back("ADDED a/x@4");

@@ -140,6 +140,16 @@ class WatchTest : public testing::Test {
   }
   // What was done to the history since is told.
   void Tell() { hub_->Apply({}, history_.revision()); }
+  // Puts so many of namespace a, at one revision; what watches are told of them.
+  Frames PutMany(int count, size_t size) {
+    std::vector<std::string> names;
+    for (int i = 0; i < count; ++i) names.push_back("x" + std::to_string(i));
+    const base::Revision revision = history_.PutAll("a", names, {}, size);
+    Frames frames;
+    for (const std::string& name : names)
+      frames.push_back("ADDED a/" + name + "@" + std::to_string(revision));
+    return frames;
+  }
   WatchRequest From(base::Revision revision, bool initial = false) {
     WatchRequest request;
     request.query.revision = revision;

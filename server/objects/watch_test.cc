@@ -219,13 +219,7 @@ TEST_F(WatchTest, WhoBeginsNowIsNotToldWhatWas) {
 }
 
 TEST_F(WatchTest, ARevisionOfTheHistoryGoesOutInPartsHoweverLargeItIs) {
-  std::vector<std::string> names;
-  Frames expected;
-  for (int i = 0; i < 200; ++i) {
-    names.push_back("x" + std::to_string(i));
-    expected.push_back("ADDED a/" + names.back() + "@2");
-  }
-  history_.PutAll("a", names, {}, 100'000);
+  Frames expected = PutMany(200, 100'000);
   history_.Put("a", "y");
   expected.push_back("ADDED a/y@3");
   StartHub(/*cache_bytes=*/64 << 20, /*buffer_bytes=*/8 << 20);
