@@ -120,6 +120,32 @@ class LineProtocol final : public Protocol {
        stalled_ = false;
 };
 
+// Of a key that it takes over.
+PemPair PairOf(EVP_PKEY* key, const EVP_MD* hash) {
+  X509* certificate = X509_new();
+  X509_set_version(certificate, X509_VERSION_3);
+  X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+  X509_set_pubkey(certificate, key);
+  X509_sign(certificate, key, hash);
+  const auto text = [](const auto& write) {
+    BIO* bio = BIO_new(BIO_s_mem());
+    write(bio);
+    char* data = nullptr;
+    const auto size = static_cast<size_t>(BIO_get_mem_data(bio, &data));
+    std::string pem(data, size);
+    BIO_free(bio);
+    return pem;
+  };
+  const PemPair pair = {text([&](BIO* bio) { PEM_write_bio_X509(bio, certificate); }),
+                        text([&](BIO* bio) {
+                          PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
+                        })};
+  X509_free(certificate);
+  EVP_PKEY_free(key);
+  return pair;
+}
+
 class ServerTest : public ::testing::Test {
  protected:
   ServerTest() {
@@ -178,31 +204,6 @@ class ServerTest : public ::testing::Test {
   }
   static PemPair NewPair(const std::string& name) {
     return *MakeSelfSigned({name}, std::chrono::hours(24), std::chrono::system_clock::now());
-  }
-  // Of a key that it takes over.
-  static PemPair PairOf(EVP_PKEY* key, const EVP_MD* hash) {
-    X509* certificate = X509_new();
-    X509_set_version(certificate, X509_VERSION_3);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_pubkey(certificate, key);
-    X509_sign(certificate, key, hash);
-    const auto text = [](const auto& write) {
-      BIO* bio = BIO_new(BIO_s_mem());
-      write(bio);
-      char* data = nullptr;
-      const auto size = static_cast<size_t>(BIO_get_mem_data(bio, &data));
-      std::string pem(data, size);
-      BIO_free(bio);
-      return pem;
-    };
-    const PemPair pair = {
-        text([&](BIO* bio) { PEM_write_bio_X509(bio, certificate); }), text([&](BIO* bio) {
-          PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
-        })};
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-    return pair;
   }
   void WritePair(const PemPair& pair) {
     std::ofstream(folder_ + "/tls.crt") << pair.certificate;
@@ -625,7 +626,7 @@ TEST_F(ServerTest, SaysGoodbyeAfterTheLastByte) {
   EXPECT_EQ(SSL_get_error(client.ssl(), n), SSL_ERROR_ZERO_RETURN);
 }
 
-// In these a turn makes the whole answer, and the socket doesn't take it.
+// A turn makes the whole answer, and the socket doesn't take it.
 TEST_F(ServerTest, TheLastAnswerGoesOutWholeToAClientThatHasClosedItsSide) {
   options_.connection.turn_bytes = 32 << 20;
   Start();
@@ -636,6 +637,7 @@ TEST_F(ServerTest, TheLastAnswerGoesOutWholeToAClientThatHasClosedItsSide) {
   EXPECT_TRUE(client.ReadEnd());
 }
 
+// A turn makes the whole answer, and the socket doesn't take it.
 TEST_F(ServerTest, TheLastAnswerMayBeReadForAsLongAsOthers) {
   options_.connection.turn_bytes = 32 << 20;
   options_.connection.linger_timeout = milliseconds(1);
@@ -648,6 +650,7 @@ TEST_F(ServerTest, TheLastAnswerMayBeReadForAsLongAsOthers) {
   EXPECT_TRUE(client.ReadEnd());
 }
 
+// A turn makes the whole answer, and the socket doesn't take it.
 TEST_F(ServerTest, GivesUpAClientThatDoesNotReadItsLastAnswer) {
   options_.connection.turn_bytes = 32 << 20;
   options_.connection.write_timeout = milliseconds(100);
