@@ -1,0 +1,237 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "lib/transport/net/server_fixture_test.h"
+
+namespace strata::net {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST_F(ServerTest, GivesUpAClientThatDoesNotRead) {
+  options_.connection.write_timeout = milliseconds(100);
+  Start();
+  TlsClient slow(port_, {.receive_buffer = 8 << 10});
+  slow.Write("big 50000000\n");
+  WaitForMetric("strata_connections_rejected_total{reason=\"write_timeout\"}", 1);
+  WaitForMetric("strata_connections{protocol=\"http/1.1\"}", 0);
+}
+
+TEST_F(ServerTest, GivesUpAClientThatReadsSlowerThanTheLeastRate) {
+  options_.connection.write_timeout = milliseconds(500);
+  options_.connection.min_read_rate = 4'000'000;
+  Start();
+  TlsClient slow(port_, {.receive_buffer = 8 << 10});
+  slow.Write("big 50000000\n");
+  // Never without progress for long, and never as fast as it should.
+  const auto until = std::chrono::steady_clock::now() + seconds(20);
+  while (slow.Read(4000).size() == 4000 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(milliseconds(20));
+  WaitForMetric("strata_connections_rejected_total{reason=\"write_timeout\"}", 1);
+
+  options_.connection.write_timeout = seconds(5);
+  options_.connection.min_read_rate = 1000;
+  server_.reset();
+  Start();
+  TlsClient honest(port_, {.receive_buffer = 8 << 10});
+  honest.Write("big 2000000\n");
+  size_t got = 0;
+  for (size_t n; got < 2'000'000 && (n = honest.Read(20'000).size()) > 0; got += n)
+    std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(got, 2'000'000u);
+}
+
+TEST_F(ServerTest, GivesUpAHandshakeThatTakesTooLong) {
+  options_.connection.handshake_timeout = milliseconds(50);
+  Start();
+  TlsClient client(port_, {.handshake = false});
+  char c;
+  EXPECT_LE(recv(client.fd(), &c, 1, 0), 0);
+  WaitForMetric("apiserver_tls_handshake_errors_total", 1);
+}
+
+// A turn makes the whole answer, and the socket doesn't take it.
+TEST_F(ServerTest, TheLastAnswerMayBeReadForAsLongAsOthers) {
+  options_.connection.turn_bytes = 32 << 20;
+  options_.connection.linger_timeout = milliseconds(1);
+  Start();
+  TlsClient client(port_, {.receive_buffer = 8 << 10});
+  client.Write("big 16000000\nbye\n");
+  // Some ticks, at which nothing may happen.
+  std::this_thread::sleep_for(milliseconds(100));
+  EXPECT_EQ(client.Read(16'000'000).size(), 16'000'000u);
+  EXPECT_TRUE(client.ReadEnd());
+}
+
+// A turn makes the whole answer, and the socket doesn't take it.
+TEST_F(ServerTest, GivesUpAClientThatDoesNotReadItsLastAnswer) {
+  options_.connection.turn_bytes = 32 << 20;
+  options_.connection.write_timeout = milliseconds(100);
+  Start();
+  TlsClient slow(port_, {.receive_buffer = 8 << 10});
+  slow.Write("big 16000000\nbye\n");
+  WaitForMetric("strata_connections_rejected_total{reason=\"write_timeout\"}", 1);
+  WaitForMetric("strata_connections{protocol=\"http/1.1\"}", 0);
+}
+
+TEST_F(ServerTest, KeepsAReserveForThePrivileged) {
+  const PemPair proxy = NewPair("front-proxy");
+  options_.max_connections = 2;
+  options_.reserved_connections = 2;
+  options_.connection.is_privileged = [](const ConnectionInfo& info) {
+    return !info.certificate_chain.empty();
+  };
+  Start();
+  TlsClient one(port_), two(port_);
+  EXPECT_EQ(Ask(one, "1"), "1\n");
+  EXPECT_EQ(Ask(two, "2"), "2\n");
+  // However long those stay that are refused, they hold no place of it.
+  TlsClient three(port_), four(port_), five(port_);
+  EXPECT_EQ(Ask(three, "3"), "");
+  EXPECT_EQ(Ask(four, "3"), "");
+  EXPECT_EQ(Ask(five, "3"), "");
+  WaitForMetric("strata_connections{protocol=\"handshake\"}", 0);
+  TlsClient privileged(port_, {.certificate = &proxy});
+  EXPECT_THAT(Ask(privileged, "who"), HasSubstr(" privileged\n"));
+}
+
+TEST_F(ServerTest, ClosesIdleStrangersWhenConnectionsAreFull) {
+  const PemPair proxy = NewPair("front-proxy");
+  const std::string evicted = "strata_connections_rejected_total{reason=\"idle\"}";
+  options_.max_connections = 3;
+  options_.reserved_connections = 1;
+  options_.connection.is_privileged = [](const ConnectionInfo& info) {
+    return !info.certificate_chain.empty();
+  };
+  Start();
+  TlsClient privileged(port_, {.certificate = &proxy}), busy(port_), idle(port_);
+  EXPECT_EQ(Ask(privileged, "idle"), "so be it\n");
+  EXPECT_EQ(Ask(busy, "1"), "1\n");
+  EXPECT_EQ(Ask(idle, "idle"), "so be it\n");
+  TlsClient next(port_);
+  EXPECT_EQ(Ask(next, "2"), "2\n") << "the idle stranger made place";
+  EXPECT_TRUE(idle.ReadEnd());
+  EXPECT_EQ(Metric(evicted), 1);
+  {
+    TlsClient stranger(port_);
+    EXPECT_EQ(Ask(stranger, "3"), "") << "nobody is idle any more";
+  }
+  EXPECT_EQ(Ask(busy, "4"), "4\n");
+  EXPECT_EQ(Ask(privileged, "5"), "5\n");
+}
+
+TEST_F(ServerTest, WhoDoesNotTakeHisAnswersGivesWayToOthers) {
+  options_.io_threads = 1;
+  options_.max_connections = 3;
+  Start();
+  TlsClient busy(port_), stalled(port_);
+  // Nothing fits into its socket, so that the protocol isn't even asked.
+  TlsClient deaf(port_, {.receive_buffer = 8 << 10});
+  EXPECT_EQ(Ask(busy, "1"), "1\n");
+  EXPECT_EQ(Ask(stalled, "stall"), "so be it\n");
+  deaf.Write("big 16000000\n");
+  const auto comes = [&] {
+    TlsClient next(port_);
+    return Ask(next, "2") == "2\n";
+  };
+  EXPECT_TRUE(comes());
+  EXPECT_TRUE(stalled.ReadEnd());
+  TlsClient third(port_);
+  EXPECT_EQ(Ask(third, "3"), "3\n");
+  bool in = false;
+  for (const auto until = clock_.Now() + seconds(20); !in && clock_.Now() < until;) in = comes();
+  EXPECT_TRUE(in) << "the one that doesn't read made place";
+  EXPECT_EQ(Ask(busy, "4"), "4\n");
+  EXPECT_EQ(Ask(third, "5"), "5\n");
+}
+
+TEST_F(ServerTest, LooksAtAFewConnectionsForOneThatIsIdle) {
+  options_.io_threads = 1;
+  options_.max_connections = 10;
+  options_.reserved_connections = 4;
+  options_.connection.eviction_sample = 2;
+  Start();
+  std::vector<std::unique_ptr<TlsClient>> busy;
+  for (int i = 0; i < 10; ++i) {
+    busy.push_back(std::make_unique<TlsClient>(port_));
+    EXPECT_EQ(Ask(*busy.back(), "1"), "1\n");
+  }
+  for (int i = 0; i < 10; ++i) {
+    TlsClient stranger(port_);
+    EXPECT_EQ(Ask(stranger, "2"), "");
+  }
+  EXPECT_LE(looks_, 20);
+  EXPECT_EQ(Ask(*busy[7], "idle"), "so be it\n");
+  bool in = false;
+  for (int i = 0; i < 30 && !in; ++i) {
+    TlsClient next(port_);
+    in = Ask(next, "3") == "3\n";
+  }
+  EXPECT_TRUE(in) << "those that are looked at aren't always the same";
+}
+
+TEST_F(ServerTest, TheReserveIsNotForStrangersWhoSayNothing) {
+  const PemPair proxy = NewPair("front-proxy");
+  options_.max_connections = 4;
+  options_.reserved_connections = 2;
+  options_.connection.is_privileged = [](const ConnectionInfo& info) {
+    return !info.certificate_chain.empty();
+  };
+  Start();
+  // Far more than there is room for, silent and half-way into TLS.
+  std::vector<std::unique_ptr<TlsClient>> silent;
+  for (int i = 0; i < 20; ++i) {
+    silent.push_back(std::make_unique<TlsClient>(port_, TlsClient::Options{.handshake = false}));
+    send(silent.back()->fd(), "\x16\x03\x01\x02\0", 5, MSG_NOSIGNAL);
+  }
+  const auto until = std::chrono::steady_clock::now() + seconds(20);
+  bool in = false;
+  while (!in && std::chrono::steady_clock::now() < until) {
+    TlsClient client(port_, {.certificate = &proxy});
+    in = client.established() && Ask(client, "1") == "1\n";
+  }
+  EXPECT_TRUE(in);
+}
+
+TEST_F(ServerTest, RestsWhenThereAreNoDescriptorsAndGoesOn) {
+#if defined(__has_feature)
+#if __has_feature(undefined_behavior_sanitizer)
+  GTEST_SKIP() << "UBSan wants descriptors to learn of a type";
+#endif
+#endif
+  options_.accept_pause = milliseconds(5);
+  Start();
+  TlsClient warm(port_);
+  EXPECT_EQ(Ask(warm, "1"), "1\n");
+  const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const rlimit lowered{static_cast<rlim_t>(client) + 1, limit.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &lowered);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port_);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  const std::string errors = "strata_connections_rejected_total{reason=\"accept_error\"}";
+  const auto until = std::chrono::steady_clock::now() + seconds(10);
+  while (Metric(errors) < 1 && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(milliseconds(2));
+  }
+  EXPECT_GE(Metric(errors), 1);
+  EXPECT_EQ(Ask(warm, "still"), "still\n");
+  setrlimit(RLIMIT_NOFILE, &limit);
+  TlsClient later(port_);
+  EXPECT_EQ(Ask(later, "2"), "2\n");
+  close(client);
+}
+
+}  // namespace
+}  // namespace strata::net
