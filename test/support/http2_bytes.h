@@ -10,6 +10,9 @@ namespace strata::testing_support {
 inline constexpr uint8_t kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6, kGoAway = 7;
 inline constexpr uint8_t kEndStream = 1, kEndHeaders = 4;
 
+// RFC 9113 §3.4.
+inline constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 // RFC 9113 §4.1.
 inline std::string Frame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload) {
   std::string frame;

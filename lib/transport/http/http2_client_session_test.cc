@@ -13,7 +13,6 @@ namespace {
 using std::string_literals::operator""s;
 using namespace testing_support;  // NOLINT(google-build-using-namespace): a frame's constants
 
-constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const std::string kHello = Frame(kSettings, 0, 0, "");
 const std::string kOk = Literal(":status", "200");
 

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "lib/transport/http/session_fixture.h"
+#include "test/support/http2_bytes.h"
 
 namespace strata::http {
 namespace {
@@ -12,29 +13,12 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
-
-constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-std::string Frame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload) {
-  std::string out;
-  for (const int shift : {16, 8, 0}) out.push_back(static_cast<char>(payload.size() >> shift));
-  out.push_back(static_cast<char>(type));
-  out.push_back(static_cast<char>(flags));
-  for (const int shift : {24, 16, 8, 0}) out.push_back(static_cast<char>(stream >> shift));
-  return out.append(payload);
-}
+using testing_support::Frame;
+using testing_support::kPreface;
+using testing_support::Literal;
 
 std::string Start() {
   return std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, "");
-}
-
-// A literal without indexing and without Huffman coding (RFC 7541 §6.2.2); lengths below 127.
-std::string Literal(std::string_view name, std::string_view value) {
-  std::string out(1, '\0');
-  out.push_back(static_cast<char>(name.size()));
-  out += name;
-  out.push_back(static_cast<char>(value.size()));
-  return out.append(value);
 }
 
 std::string Get(std::string_view path = "/a", std::string_view method = "GET") {
@@ -42,7 +26,7 @@ std::string Get(std::string_view path = "/a", std::string_view method = "GET") {
          Literal(":authority", "x:443");
 }
 
-std::string Headers(uint32_t stream, std::string_view block, bool end_stream = true) {
+std::string Head(uint32_t stream, std::string_view block, bool end_stream = true) {
   return Frame(NGHTTP2_HEADERS,
                NGHTTP2_FLAG_END_HEADERS | (end_stream ? NGHTTP2_FLAG_END_STREAM : 0), stream,
                block);
@@ -162,76 +146,76 @@ TEST_F(Http2SessionTest, AnswersAsTheTableSays) {
     std::string in;
     std::string out;
   } cases[] = {
-      {"get", Headers(1, Get()), "HEADERS 1, DATA 1. GET /a"},
+      {"get", Head(1, Get()), "HEADERS 1, DATA 1. GET /a"},
       {"padded", Frame(NGHTTP2_HEADERS, 0xd, 1, "\x02" + Get() + "xx"),
        "HEADERS 1, DATA 1. GET /a"},
       {"continued",
        Frame(NGHTTP2_HEADERS, 1, 1, Get().substr(0, 20)) +
            Frame(NGHTTP2_CONTINUATION, 4, 1, Get().substr(20)),
        "HEADERS 1, DATA 1. GET /a"},
-      {"two", Headers(1, Get("/a")) + Headers(3, Get("/b")),
+      {"two", Head(1, Get("/a")) + Head(3, Get("/b")),
        "HEADERS 1, HEADERS 3, DATA 1. GET /a, DATA 3. GET /b"},
-      {"head", Headers(1, Get("/a", "HEAD")), "HEADERS 1."},
-      {"unknown method", Headers(1, Get("/a", "FOO")), "HEADERS 1, DATA 1. FOO /a"},
+      {"head", Head(1, Get("/a", "HEAD")), "HEADERS 1."},
+      {"unknown method", Head(1, Get("/a", "FOO")), "HEADERS 1, DATA 1. FOO /a"},
       {"body",
-       Headers(1, Get("/a", "POST"), false) + Frame(NGHTTP2_DATA, 0, 1, "he") +
+       Head(1, Get("/a", "POST"), false) + Frame(NGHTTP2_DATA, 0, 1, "he") +
            Frame(NGHTTP2_DATA, 1, 1, "llo"),
        "HEADERS 1, DATA 1. POST /a"},
       {"body and trailers",
-       Headers(1, Get("/a", "POST"), false) + Frame(NGHTTP2_DATA, 0, 1, "hello") +
-           Headers(1, Literal("x-t", "1")),
+       Head(1, Get("/a", "POST"), false) + Frame(NGHTTP2_DATA, 0, 1, "hello") +
+           Head(1, Literal("x-t", "1")),
        "HEADERS 1, DATA 1. POST /a"},
       {"nobody asks for a body",
-       Headers(1, Get("/a", "POST") + Literal("expect", "100-continue"), false),
+       Head(1, Get("/a", "POST") + Literal("expect", "100-continue"), false),
        "HEADERS 1, DATA 1. POST /a"},
-      {"white space around a value", Headers(1, Get() + Literal("authorization", "Bearer ")),
+      {"white space around a value", Head(1, Get() + Literal("authorization", "Bearer ")),
        "HEADERS 1, DATA 1. GET /a"},
-      {"asterisk", Headers(1, Get("*", "OPTIONS")), "HEADERS 1, DATA 1. OPTIONS *"},
+      {"asterisk", Head(1, Get("*", "OPTIONS")), "HEADERS 1, DATA 1. OPTIONS *"},
       {"ping", Frame(NGHTTP2_PING, 0, 0, "12345678"), "PING 1 12345678"},
       {"priority and unknown frames",
        Frame(NGHTTP2_PRIORITY, 0, 1, std::string(5, '\0')) + Frame(0xbe, 0, 0, "xyz") +
-           Headers(1, Get()),
+           Head(1, Get()),
        "HEADERS 1, DATA 1. GET /a"},
 
-      {"connect", Headers(1, Literal(":method", "CONNECT") + Literal(":authority", "x:443")),
+      {"connect", Head(1, Literal(":method", "CONNECT") + Literal(":authority", "x:443")),
        "HEADERS 1, DATA 1. 405 Method Not Allowed"},
       {"no path",
-       Headers(
-           1, Literal(":method", "GET") + Literal(":scheme", "https") + Literal(":authority", "x")),
+       Head(1,
+            Literal(":method", "GET") + Literal(":scheme", "https") + Literal(":authority", "x")),
        "RST_STREAM 1 1"},
-      {"path without slash", Headers(1, Get("a")), "RST_STREAM 1 1"},
-      {"two paths", Headers(1, Get() + Literal(":path", "/b")), "RST_STREAM 1 1"},
-      {"unknown pseudo-header", Headers(1, Get() + Literal(":protocol", "websocket")),
+      {"path without slash", Head(1, Get("a")), "RST_STREAM 1 1"},
+      {"two paths", Head(1, Get() + Literal(":path", "/b")), "RST_STREAM 1 1"},
+      {"unknown pseudo-header", Head(1, Get() + Literal(":protocol", "websocket")),
        "RST_STREAM 1 1"},
       {"pseudo-header after a header",
-       Headers(1, Literal(":method", "GET") + Literal("a", "b") + Literal(":path", "/")),
+       Head(1, Literal(":method", "GET") + Literal("a", "b") + Literal(":path", "/")),
        "RST_STREAM 1 1"},
-      {"upper case", Headers(1, Get() + Literal("X-Remote-User", "admin")), "RST_STREAM 1 1"},
-      {"connection header", Headers(1, Get() + Literal("connection", "close")), "RST_STREAM 1 1"},
-      {"transfer-encoding", Headers(1, Get() + Literal("transfer-encoding", "chunked")),
+      {"upper case", Head(1, Get() + Literal("X-Remote-User", "admin")), "RST_STREAM 1 1"},
+      {"connection header", Head(1, Get() + Literal("connection", "close")), "RST_STREAM 1 1"},
+      {"transfer-encoding", Head(1, Get() + Literal("transfer-encoding", "chunked")),
        "RST_STREAM 1 1"},
-      {"line break in a value", Headers(1, Get() + Literal("a", "b\r\nc")), "RST_STREAM 1 1"},
+      {"line break in a value", Head(1, Get() + Literal("a", "b\r\nc")), "RST_STREAM 1 1"},
       {"white space around a length",
-       Headers(1, Get() + Literal("content-length", "1 "), false) + Frame(NGHTTP2_DATA, 1, 1, "x"),
+       Head(1, Get() + Literal("content-length", "1 "), false) + Frame(NGHTTP2_DATA, 1, 1, "x"),
        "RST_STREAM 1 1"},
-      {"white space around a path", Headers(1, Get("/a ")), "RST_STREAM 1 1"},
-      {"null in a value", Headers(1, Get() + Literal("a", std::string_view("b\0c", 3))),
+      {"white space around a path", Head(1, Get("/a ")), "RST_STREAM 1 1"},
+      {"null in a value", Head(1, Get() + Literal("a", std::string_view("b\0c", 3))),
        "RST_STREAM 1 1"},
-      {"space in a name", Headers(1, Get() + Literal("a ", "b")), "RST_STREAM 1 1"},
+      {"space in a name", Head(1, Get() + Literal("a ", "b")), "RST_STREAM 1 1"},
       {"two lengths",
-       Headers(1, Get() + Literal("content-length", "1") + Literal("content-length", "1"), false),
+       Head(1, Get() + Literal("content-length", "1") + Literal("content-length", "1"), false),
        "RST_STREAM 1 1"},
 
-      {"data after the end", Headers(1, Get()) + Frame(NGHTTP2_DATA, 1, 1, "x"), "GOAWAY 0 5"},
-      {"headers after the end", Headers(1, Get()) + Headers(1, Get()), "GOAWAY 0 5"},
+      {"data after the end", Head(1, Get()) + Frame(NGHTTP2_DATA, 1, 1, "x"), "GOAWAY 0 5"},
+      {"headers after the end", Head(1, Get()) + Head(1, Get()), "GOAWAY 0 5"},
       {"priority of nothing", Frame(NGHTTP2_PRIORITY, 0, 0, std::string(5, '\0')), "GOAWAY 0 1"},
       {"data without a stream", Frame(NGHTTP2_DATA, 1, 1, "x"), "GOAWAY 0 1"},
-      {"even stream", Headers(2, Get()), "GOAWAY 0 1"},
+      {"even stream", Head(2, Get()), "GOAWAY 0 1"},
       {"frame too large", Frame(NGHTTP2_DATA, 1, 1, std::string(16385, 'x')), "GOAWAY 0 6"},
-      {"broken header block", Headers(1, "\xff\xff\xff\xff\xff\xff"), "GOAWAY 1 9"},
+      {"broken header block", Head(1, "\xff\xff\xff\xff\xff\xff"), "GOAWAY 1 9"},
       {"push promise", Frame(NGHTTP2_PUSH_PROMISE, 4, 1, std::string(4, '\0') + Get()),
        "GOAWAY 0 1"},
-      {"headers inside headers", Frame(NGHTTP2_HEADERS, 1, 1, Get()) + Headers(3, Get()),
+      {"headers inside headers", Frame(NGHTTP2_HEADERS, 1, 1, Get()) + Head(3, Get()),
        "GOAWAY 1 1"},
   };
   for (const auto& c : cases) {
@@ -258,32 +242,32 @@ TEST_F(Http2SessionTest, SendsABodyThatFlowsAsTheTableSays) {
     std::string out;
     int status = 200;
   } cases[] = {
-      {"one piece", Headers(1, Get()), {{"hello", Rest::kNone}}, "HEADERS 1, DATA 1. hello"},
+      {"one piece", Head(1, Get()), {{"hello", Rest::kNone}}, "HEADERS 1, DATA 1. hello"},
       {"two pieces",
-       Headers(1, Get()),
+       Head(1, Get()),
        {{"he"}, {"llo", Rest::kNone}},
        "HEADERS 1, DATA 1 he, DATA 1. llo"},
-      {"nothing", Headers(1, Get()), {{"", Rest::kNone}}, "HEADERS 1, DATA 1. "},
+      {"nothing", Head(1, Get()), {{"", Rest::kNone}}, "HEADERS 1, DATA 1. "},
       {"an end by itself",
-       Headers(1, Get()),
+       Head(1, Get()),
        {{"hello"}, {"", Rest::kNone}},
        "HEADERS 1, DATA 1 hello, DATA 1. "},
       {"more than a frame takes",
-       Headers(1, Get()),
+       Head(1, Get()),
        {{large, Rest::kNone}},
        "HEADERS 1, DATA 1 " + large.substr(0, 0x4000) + ", DATA 1. " + large.substr(0x4000)},
       {"two at a time",
-       Headers(1, Get()) + Headers(3, Get()),
+       Head(1, Get()) + Head(3, Get()),
        {{"he"}, {"llo", Rest::kNone}},
        "HEADERS 1, HEADERS 3, DATA 1 he, DATA 3 he, DATA 1. llo, DATA 3. llo"},
-      {"head", Headers(1, Get("/a", "HEAD")), {{"hello", Rest::kNone}}, "HEADERS 1."},
-      {"no content", Headers(1, Get()), {{"hello", Rest::kNone}}, "HEADERS 1.", 204},
+      {"head", Head(1, Get("/a", "HEAD")), {{"hello", Rest::kNone}}, "HEADERS 1."},
+      {"no content", Head(1, Get()), {{"hello", Rest::kNone}}, "HEADERS 1.", 204},
       {"one that breaks",
-       Headers(1, Get()),
+       Head(1, Get()),
        {{"he"}, {"", Rest::kBroken}},
        "HEADERS 1, DATA 1 he, RST_STREAM 1 2"},
       {"one that breaks at once",
-       Headers(1, Get()),
+       Head(1, Get()),
        {{"", Rest::kBroken}},
        "HEADERS 1, RST_STREAM 1 2"},
   };
@@ -321,7 +305,7 @@ TEST_F(Http2SessionTest, ABodyThatFlowsWaitsForWhatComesLater) {
                : Script::In({{"he", Rest::kLater}, {"", Rest::kLater}, {"llo", Rest::kNone}},
                             &ends);
   };
-  EXPECT_EQ(Summary(Receive(Start() + Headers(1, Get()) + Headers(3, Get("/b")))),
+  EXPECT_EQ(Summary(Receive(Start() + Head(1, Get()) + Head(3, Get("/b")))),
             "HEADERS 1, HEADERS 3, DATA 1 he, DATA 3. GET /b");
   for (int i = 0; i < 200; ++i)
     EXPECT_EQ(Pass(seconds(1)), "") << "its client isn't slow: there is nothing to take";
@@ -339,7 +323,7 @@ TEST_F(Http2SessionTest, ABodyThatFlowsIsAskedForWhatTheWindowTakes) {
   recorder_.answer = [&](const Request&) {
     return Script::In({{std::string(100'000, 'x')}, {"", Rest::kNone}}, &ends);
   };
-  const std::string got = Receive(Start() + Headers(1, Get()));
+  const std::string got = Receive(Start() + Head(1, Get()));
   EXPECT_EQ(std::count(got.begin(), got.end(), 'x'), 65'535);
   std::string slow;
   for (int i = 0; i < 130 && slow.empty(); ++i) slow = Pass(seconds(1));
@@ -366,7 +350,7 @@ TEST_F(Http2SessionTest, ABodyEndsWithItsStream) {
       recorder_.answer = [&](const Request&) {
         return Script::In({{std::string(70'000, 'x'), rest}, {"", Rest::kLater}}, &ends);
       };
-      Receive(Start() + Headers(1, Get()));
+      Receive(Start() + Head(1, Get()));
       EXPECT_EQ(ends, 0u);
       c.end();
       EXPECT_EQ(ends, 1u) << c.name;
@@ -386,7 +370,7 @@ TEST_F(Http2SessionTest, AConnectionThatClosesDoesNotWaitForABodyThatFlows) {
     response.close_connection = true;
     return response;
   };
-  EXPECT_THAT(Summary(Receive(Start() + Headers(1, Get()))),
+  EXPECT_THAT(Summary(Receive(Start() + Head(1, Get()))),
               ::testing::HasSubstr("GOAWAY 2147483647 0"));
   EXPECT_EQ(Summary(Receive(Frame(NGHTTP2_PING, 1, 0, "draining"))), "GOAWAY 1 0");
   EXPECT_FALSE(session_->finished());
@@ -401,9 +385,9 @@ TEST_F(Http2SessionTest, NothingIsReadBehindAnErrorOfTheConnection) {
   const std::string errors[] = {
       Frame(NGHTTP2_DATA, 1, 0, "x"),
       Frame(NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 1, "\xff"),
-      Headers(0, Get()),
-      Headers(2, Get()),
-      Headers(1, "\xff\xff\xff\xff\xff\xff"),
+      Head(0, Get()),
+      Head(2, Get()),
+      Head(1, "\xff\xff\xff\xff\xff\xff"),
       Frame(NGHTTP2_HEADERS, 0xd, 1, "\xff" + Get()),
       Frame(NGHTTP2_PRIORITY, 0, 0, std::string(5, '\0')),
       Frame(NGHTTP2_RST_STREAM, 0, 0, std::string(4, '\0')),
@@ -439,9 +423,9 @@ TEST_F(Http2SessionTest, RefusesWhatIsNotHttp2) {
 
 TEST_F(Http2SessionTest, GivesTheRequestWithItsHeaders) {
   Receive(Start() +
-          Headers(1, Get() + Literal("x-remote-group", "a") + Literal("x-remote-group", "b") +
-                         Literal("x-remote-user", "\tadmin ") + Literal("te", "trailers") +
-                         Literal("host", "other")));
+          Head(1, Get() + Literal("x-remote-group", "a") + Literal("x-remote-group", "b") +
+                      Literal("x-remote-user", "\tadmin ") + Literal("te", "trailers") +
+                      Literal("host", "other")));
   ASSERT_EQ(recorder_.requests.size(), 1u);
   const Request& request = recorder_.requests[0].second;
   EXPECT_EQ(request.authority, "x:443");
@@ -583,8 +567,8 @@ TEST_F(Http2SessionTest, ASmallAnswerOvertakesALargeOne) {
   };
   const std::string window = std::string("\x00\x7f\x00\x00", 4);
   session_->Receive(Start() + Frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\4", 2) + window) +
-                        Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, window) + Headers(1, Get("/large")) +
-                        Headers(3, Get("/small")),
+                        Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, window) + Head(1, Get("/large")) +
+                        Head(3, Get("/small")),
                     clock_.Now());
   std::string buffer(100'000, '\0');
   buffer.resize(session_->Produce(buffer, clock_.Now()));
@@ -596,7 +580,7 @@ TEST_F(Http2SessionTest, RefusesAHeaderOverTheLimitAndGoesOn) {
   Restart();
   std::string block = Get();
   for (int i = 0; i < 15; ++i) block += Literal("a", std::string(100, 'x'));
-  EXPECT_EQ(Summary(Receive(Start() + Headers(1, block) + Headers(3, Get()))),
+  EXPECT_EQ(Summary(Receive(Start() + Head(1, block) + Head(3, Get()))),
             "HEADERS 1, HEADERS 3, DATA 1. 431 Request Header Fields Too Large, DATA 3. GET /a");
 }
 
@@ -605,7 +589,7 @@ TEST_F(Http2SessionTest, EndsTheConnectionOnAHeaderBomb) {
   std::string block = Get() + std::string("\x40\x01", 2) + "a" + std::string("\x7f\x81\x1e", 3) +
                       std::string(3968, 'x');
   block += std::string(10'000, '\xbe');
-  EXPECT_EQ(Summary(Receive(Start() + Headers(1, block))), "GOAWAY 1 11");
+  EXPECT_EQ(Summary(Receive(Start() + Head(1, block))), "GOAWAY 1 11");
   EXPECT_EQ(session_->close_reason(), "header_flood");
   EXPECT_TRUE(session_->finished());
 }
@@ -622,8 +606,8 @@ TEST_F(Http2SessionTest, AnswersAtTheHeadersAndNeverOpensAWindowForABody) {
   recorder_.hold = true;
   options_.max_dropped_body_bytes = 100'000;
   Restart();
-  Receive(Start() + Frame(NGHTTP2_SETTINGS, 1, 0, "") + Headers(1, Get("/a", "POST"), false) +
-          Headers(3, Get("/b", "POST"), false));
+  Receive(Start() + Frame(NGHTTP2_SETTINGS, 1, 0, "") + Head(1, Get("/a", "POST"), false) +
+          Head(3, Get("/b", "POST"), false));
   ASSERT_EQ(recorder_.requests.size(), 2u);
   const size_t held = held_.used();
   std::string body;
@@ -654,7 +638,7 @@ TEST_F(Http2SessionTest, AnswersAtTheHeadersAndNeverOpensAWindowForABody) {
 
 TEST_F(Http2SessionTest, ABodyThatIsNotAsLongAsAnnouncedIsAnErrorOfItsStream) {
   recorder_.hold = recorder_.watch = true;
-  const std::string head = Headers(1, Get() + Literal("content-length", "1"), false);
+  const std::string head = Head(1, Get() + Literal("content-length", "1"), false);
   for (const std::string& body : {Frame(NGHTTP2_DATA, 1, 1, "xx"), Frame(NGHTTP2_DATA, 1, 1, "")}) {
     Restart();
     recorder_.gone = 0;
@@ -673,7 +657,7 @@ TEST_F(Http2SessionTest, ABodyThatComesSoonAfterItsAnswerIsNotReset) {
   Restart();
   Receive(Start());
   for (uint32_t stream = 1; stream < 6'000; stream += 2) {
-    EXPECT_EQ(Summary(Receive(Headers(stream, Get("/a", "POST"), false))),
+    EXPECT_EQ(Summary(Receive(Head(stream, Get("/a", "POST"), false))),
               fmt::format("HEADERS {0}, DATA {0}. POST /a", stream));
     EXPECT_EQ(Summary(Receive(Frame(NGHTTP2_DATA, 1, stream, "hello"))), "");
   }
@@ -686,13 +670,13 @@ TEST_F(Http2SessionTest, BoundsWhatAllRequestsHoldTogether) {
   recorder_.hold = true;
   std::string in = Start();
   for (uint32_t stream = 1; stream <= 11; stream += 2) {
-    in += Headers(stream, Get() + Literal("a", std::string(100, 'x')));
+    in += Head(stream, Get() + Literal("a", std::string(100, 'x')));
   }
   EXPECT_EQ(Summary(Receive(in)), "RST_STREAM 9 7, RST_STREAM 11 7");
   EXPECT_EQ(recorder_.requests.size(), 4u);
   // Handed to the handler, but still ours to answer for.
   EXPECT_EQ(Answer(1), "HEADERS 1, DATA 1.  ");
-  EXPECT_EQ(Summary(Receive(Headers(13, Get()))), "");
+  EXPECT_EQ(Summary(Receive(Head(13, Get()))), "");
   EXPECT_EQ(recorder_.requests.size(), 5u);
 }
 
@@ -701,7 +685,7 @@ TEST_F(Http2SessionTest, CountsWhatStreamsTakeUntilTheirAnswersAreRead) {
   const std::string no_window("\0\4\0\0\0\0", 6);
   const std::string open("\0\4\0\1\0\0", 6);
   std::string in = std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, no_window);
-  for (uint32_t stream = 1; stream < 2'000; stream += 2) in += Headers(stream, Get());
+  for (uint32_t stream = 1; stream < 2'000; stream += 2) in += Head(stream, Get());
   Receive(in);
   EXPECT_EQ(recorder_.requests.size(), 1'000u) << "what a proxy asks for at a time fits";
   EXPECT_GT(held_.used(), 1'000u * 2'048);
@@ -711,7 +695,7 @@ TEST_F(Http2SessionTest, CountsWhatStreamsTakeUntilTheirAnswersAreRead) {
   recorder_.hold = true;
   std::string block = Get();
   for (int i = 0; i < 1'000; ++i) block += Literal("a", "");
-  Receive(Headers(2'001, block));
+  Receive(Head(2'001, block));
   EXPECT_EQ(recorder_.requests.size(), 1'001u);
   EXPECT_GT(held_.used(), 1'000 * sizeof(Header));
 }
@@ -722,7 +706,7 @@ TEST_F(Http2SessionTest, RefusesWhatAllConnectionsTogetherHaveNoRoomFor) {
   ASSERT_TRUE(held_.Take(held_.limit() - 6'854));
   recorder_.hold = true;
   const std::string block = Get() + Literal("a", std::string(100, 'x'));
-  EXPECT_EQ(Summary(Receive(Start() + Headers(1, block) + Headers(3, block) + Headers(5, block))),
+  EXPECT_EQ(Summary(Receive(Start() + Head(1, block) + Head(3, block) + Head(5, block))),
             "RST_STREAM 5 7");
   EXPECT_EQ(recorder_.requests.size(), 2u);
   // A block that hasn't come whole takes room as well.
@@ -730,7 +714,7 @@ TEST_F(Http2SessionTest, RefusesWhatAllConnectionsTogetherHaveNoRoomFor) {
   EXPECT_EQ(Summary(Receive(Frame(NGHTTP2_CONTINUATION, 4, 7, Literal("b", "c")))), "");
   EXPECT_EQ(recorder_.requests.size(), 2u);
   Answer(1);
-  EXPECT_EQ(Summary(Receive(Headers(9, block))), "");
+  EXPECT_EQ(Summary(Receive(Head(9, block))), "");
   EXPECT_EQ(recorder_.requests.size(), 3u);
   session_.reset();
   EXPECT_EQ(held_.used(), held_.limit() - 6'854);
@@ -739,7 +723,7 @@ TEST_F(Http2SessionTest, RefusesWhatAllConnectionsTogetherHaveNoRoomFor) {
 TEST_F(Http2SessionTest, TakesSoManyRequestsInATurn) {
   recorder_.hold = true;
   std::string in = Start();
-  for (uint32_t stream = 1; stream < 200; stream += 2) in += Headers(stream, Get());
+  for (uint32_t stream = 1; stream < 200; stream += 2) in += Head(stream, Get());
   session_->Receive(in, clock_.Now());
   size_t turns = 1;
   for (size_t before = 0; session_->wants_turn(); ++turns) {
@@ -756,7 +740,7 @@ TEST_F(Http2SessionTest, TakesSoManyRequestsInATurn) {
   // What there is no room for doesn't wait.
   ASSERT_TRUE(held_.Take(held_.limit() - held_.used()));
   in.clear();
-  for (uint32_t stream = 201; stream < 400; stream += 2) in += Headers(stream, Get());
+  for (uint32_t stream = 201; stream < 400; stream += 2) in += Head(stream, Get());
   session_->Receive(in, clock_.Now());
   EXPECT_FALSE(session_->wants_turn());
   EXPECT_EQ(recorder_.requests.size(), 100u);
@@ -785,8 +769,8 @@ TEST_F(Http2SessionTest, CountsAFieldThatHasNotComeWholeAndWaitsForItAsForAnyHea
     uint32_t stream;
   } cases[] = {
       {"of a request", "", 1},
-      {"of trailers", Headers(1, Get("/a", "POST"), false), 1},
-      {"of a request that is refused", Headers(1, Get()), 3},
+      {"of trailers", Head(1, Get("/a", "POST"), false), 1},
+      {"of a request that is refused", Head(1, Get()), 3},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.name);
@@ -832,12 +816,12 @@ TEST_F(Http2SessionTest, OthersTakeNoRoomFromTheFirstBytesOfAConnection) {
   const size_t others = held_.limit();
   ASSERT_TRUE(held_.Take(others));
   recorder_.hold = true;
-  EXPECT_EQ(Summary(Receive(Start() + Headers(1, Get()))), "");
+  EXPECT_EQ(Summary(Receive(Start() + Head(1, Get()))), "");
   EXPECT_EQ(recorder_.requests.size(), 1u);
   EXPECT_GT(held_.used(), others) << "counted all the same";
   std::string block = Get();
   for (int i = 0; i < 40; ++i) block += Literal("a", std::string(100, 'x'));
-  EXPECT_EQ(Summary(Receive(Headers(3, block))), "RST_STREAM 3 7") << "more than those";
+  EXPECT_EQ(Summary(Receive(Head(3, block))), "RST_STREAM 3 7") << "more than those";
   EXPECT_EQ(Answer(1), "HEADERS 1, DATA 1.  ");
   EXPECT_EQ(held_.used(), others);
 }
@@ -850,7 +834,7 @@ TEST_F(Http2SessionTest, OthersTakeNoRoomFromThePrivileged) {
   recorder_.hold = true;
   std::string block = Get();
   for (int i = 0; i < 40; ++i) block += Literal("a", std::string(100, 'x'));
-  EXPECT_EQ(Summary(Receive(Start() + Headers(1, block) + Headers(3, block) + Headers(5, block))),
+  EXPECT_EQ(Summary(Receive(Start() + Head(1, block) + Head(3, block) + Head(5, block))),
             "RST_STREAM 5 7")
       << "what one connection may hold it has";
   EXPECT_EQ(recorder_.requests.size(), 2u);
@@ -861,13 +845,13 @@ TEST_F(Http2SessionTest, ARequestThatWasResetCountsUntilItsHandlerIsDone) {
   Restart();
   recorder_.hold = true;
   const std::string cancel("\0\0\0\x08", 4);
-  EXPECT_EQ(Summary(Receive(Start() + Headers(1, Get()) + Headers(3, Get()) +
+  EXPECT_EQ(Summary(Receive(Start() + Head(1, Get()) + Head(3, Get()) +
                             Frame(NGHTTP2_RST_STREAM, 0, 1, cancel) +
-                            Frame(NGHTTP2_RST_STREAM, 0, 3, cancel) + Headers(5, Get()))),
+                            Frame(NGHTTP2_RST_STREAM, 0, 3, cancel) + Head(5, Get()))),
             "RST_STREAM 5 7");
   EXPECT_EQ(session_->in_progress(), 2u);
   EXPECT_EQ(Answer(1), "");
-  Receive(Headers(7, Get()));
+  Receive(Head(7, Get()));
   EXPECT_EQ(recorder_.requests.size(), 3u);
   EXPECT_EQ(Answer(7), "HEADERS 7, DATA 7.  ");
 }
@@ -881,7 +865,7 @@ TEST_F(Http2SessionTest, QueuesOnlySoManyResetsForAClientThatReadsNothing) {
     const std::string cancel("\0\0\0\x08", 4);
     size_t asked = 0;
     for (uint32_t stream = 1; session_->wants_input() && asked < 1'000; stream += 2, ++asked) {
-      std::string in = Headers(stream, Get());
+      std::string in = Head(stream, Get());
       // Those that were reset count while their handlers run: the client may open more.
       if (acknowledged) in += Frame(NGHTTP2_RST_STREAM, 0, stream, cancel);
       session_->Receive(in, clock_.Now());
@@ -900,11 +884,11 @@ TEST_F(Http2SessionTest, CutsFloodsOfFramesThatDoNothing) {
     std::string frame;
     std::string_view reason;
   } cases[] = {
-      {"empty data", Headers(1, Get("/a", "POST"), false), Frame(NGHTTP2_DATA, 0, 1, ""),
+      {"empty data", Head(1, Get("/a", "POST"), false), Frame(NGHTTP2_DATA, 0, 1, ""),
        "frame_flood"},
-      {"padding only", Headers(1, Get("/a", "POST"), false),
+      {"padding only", Head(1, Get("/a", "POST"), false),
        Frame(NGHTTP2_DATA, 8, 1, "\x0a" + std::string(10, '\0')), "frame_flood"},
-      {"a byte at a time", Headers(1, Get("/a", "POST"), false), Frame(NGHTTP2_DATA, 0, 1, "x"),
+      {"a byte at a time", Head(1, Get("/a", "POST"), false), Frame(NGHTTP2_DATA, 0, 1, "x"),
        "frame_flood"},
       {"priority", "", Frame(NGHTTP2_PRIORITY, 0, 1, std::string(5, '\0')), "frame_flood"},
       {"unknown", "", Frame(0xee, 0, 0, ""), "frame_flood"},
@@ -912,7 +896,7 @@ TEST_F(Http2SessionTest, CutsFloodsOfFramesThatDoNothing) {
       {"ping ack", "", Frame(NGHTTP2_PING, 1, 0, "12345678"), "frame_flood"},
       {"settings", "", Frame(NGHTTP2_SETTINGS, 0, 0, ""), "frame_flood"},
       {"window update", "", Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, one), "frame_flood"},
-      {"reset of streams that never were", Headers(1, Get()), Frame(NGHTTP2_RST_STREAM, 0, 1, zero),
+      {"reset of streams that never were", Head(1, Get()), Frame(NGHTTP2_RST_STREAM, 0, 1, zero),
        "reset_flood"},
   };
   for (const auto& c : cases) {
@@ -936,7 +920,7 @@ TEST_F(Http2SessionTest, CutsRapidResetsButNotProbesThatAreAborted) {
   Receive(Start());
   uint32_t stream = 1;
   const auto probe = [&] {
-    Receive(Headers(stream, Get()) + Frame(NGHTTP2_RST_STREAM, 0, stream, cancel));
+    Receive(Head(stream, Get()) + Frame(NGHTTP2_RST_STREAM, 0, stream, cancel));
     Answer(stream);
     stream += 2;
   };
@@ -957,7 +941,7 @@ TEST_F(Http2SessionTest, CutsResetsThatTheClientMakesUsSend) {
   int requests = 0;
   for (uint32_t stream = 1; !session_->finished() && requests < 3'000; stream += 2, ++requests) {
     // CVE-2025-8671: a window that overflows is an error of the stream, which we have to reset.
-    Receive(Headers(stream, Get(), false) +
+    Receive(Head(stream, Get(), false) +
             Frame(NGHTTP2_WINDOW_UPDATE, 0, stream, "\x7f\xff\xff\xff"));
   }
   EXPECT_LE(requests, 1'005);
@@ -973,7 +957,7 @@ TEST_F(Http2SessionTest, WindowUpdatesThatPayForWhatWasSentAreFree) {
   Receive(Start());
   const std::string update = std::string("\0\0\x10\0", 4);
   for (uint32_t stream = 1; stream < 40'000; stream += 2) {
-    Receive(Headers(stream, Get()));
+    Receive(Head(stream, Get()));
     // As Go's client: each 4 KiB, for the stream and for the connection.
     for (int i = 0; i < 3; ++i) {
       Receive(Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, update) +
@@ -986,7 +970,7 @@ TEST_F(Http2SessionTest, WindowUpdatesThatPayForWhatWasSentAreFree) {
 TEST_F(Http2SessionTest, ClosesWhenIdle) {
   Receive(Start());
   EXPECT_EQ(Pass(seconds(31)), "");
-  Receive(Headers(1, Get()));
+  Receive(Head(1, Get()));
   EXPECT_EQ(Pass(seconds(60)), "");
   Receive(Frame(NGHTTP2_PING, 0, 0, "12345678"));
   EXPECT_EQ(Pass(seconds(29)), "");
@@ -1015,7 +999,7 @@ TEST_F(Http2SessionTest, GivesUpAnAnswerThatTheClientDoesNotLetOut) {
     return response;
   };
   Receive(std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\4\0\0\0\0", 6)) +
-          Headers(1, Get()));
+          Head(1, Get()));
   EXPECT_EQ(Pass(seconds(59)), "");
   EXPECT_EQ(Pass(seconds(1)), "RST_STREAM 1 8");
   EXPECT_EQ(totals_.slow_readers, 1u);
@@ -1034,7 +1018,7 @@ TEST_F(Http2SessionTest, TellsSinceWhenOnlyItsClientHoldsItUp) {
     return Frame(NGHTTP2_WINDOW_UPDATE, 0, stream, std::string("\0\0\0\1", 4));
   };
   const auto asked = clock_.Now();
-  Receive(Headers(1, Get()));
+  Receive(Head(1, Get()));
   Pass(seconds(3));
   EXPECT_EQ(session_->idle_since(), std::nullopt);
   EXPECT_EQ(session_->stalled_since(), asked);
@@ -1042,12 +1026,12 @@ TEST_F(Http2SessionTest, TellsSinceWhenOnlyItsClientHoldsItUp) {
   EXPECT_EQ(session_->stalled_since(), clock_.Now()) << "a byte was taken";
   Pass(seconds(3));
   recorder_.hold = true;
-  Receive(Headers(3, Get()));
+  Receive(Head(3, Get()));
   EXPECT_EQ(session_->stalled_since(), std::nullopt) << "a handler works";
   Answer(3);
   recorder_.hold = false;
   EXPECT_EQ(session_->stalled_since(), clock_.Now());
-  Receive(Headers(5, Get("/flow")) + window(5));
+  Receive(Head(5, Get("/flow")) + window(5));
   EXPECT_EQ(session_->stalled_since(), std::nullopt) << "there is nothing to take yet";
 }
 
@@ -1077,8 +1061,8 @@ TEST_F(Http2SessionTest, GivesUpAClientThatReadsSlowerThanTheLeastRate) {
   for (const auto& c : cases) {
     Restart();
     const bool two = c.name.starts_with("two");
-    Receive(std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, c.settings) + Headers(1, Get()) +
-            (two ? Headers(3, Get()) : std::string()) +
+    Receive(std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, c.settings) + Head(1, Get()) +
+            (two ? Head(3, Get()) : std::string()) +
             (c.windows[0] == 0 ? std::string()
                                : Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, std::string("\x7f\0\0\0", 4))));
     int reset_after = 0;
@@ -1104,7 +1088,7 @@ TEST_F(Http2SessionTest, GivesUpTheAnswerThatIsReadSlowestAndItsBodyAtOnce) {
   const std::string window("\0\0\x40\0", 4);
   session_->Receive(
       std::string(kPreface) + Frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\4\0\0\x20\0", 6)) +
-          Headers(1, Get("/a")) + Headers(3, Get("/b")) + Headers(5, Get("/c")) +
+          Head(1, Get("/a")) + Head(3, Get("/b")) + Head(5, Get("/c")) +
           Frame(NGHTTP2_WINDOW_UPDATE, 0, 1, window) + Frame(NGHTTP2_WINDOW_UPDATE, 0, 5, window),
       clock_.Now());
   std::string buffer(20'000, '\0');
@@ -1126,20 +1110,20 @@ TEST_F(Http2SessionTest, GivesUpTheAnswerThatIsReadSlowestAndItsBodyAtOnce) {
 
 TEST_F(Http2SessionTest, HasNoDeadlineWhileAHandlerRuns) {
   recorder_.hold = true;
-  Receive(Start() + Headers(1, Get()));
+  Receive(Start() + Head(1, Get()));
   for (int i = 0; i < 100; ++i) EXPECT_EQ(Pass(seconds(10)), "");
   EXPECT_EQ(Answer(1), "HEADERS 1, DATA 1.  ");
 }
 
 TEST_F(Http2SessionTest, DrainsInTwoStepsWithoutLosingARequest) {
   recorder_.hold = true;
-  Receive(Start() + Headers(1, Get()));
+  Receive(Start() + Head(1, Get()));
   session_->StartDrain(clock_.Now());
   EXPECT_EQ(Summary(Drain(*session_, clock_.Now())), "GOAWAY 2147483647 0, PING 0 draining");
   // On its way when the client heard of it.
-  Receive(Headers(3, Get()));
+  Receive(Head(3, Get()));
   EXPECT_EQ(Summary(Receive(Frame(NGHTTP2_PING, 1, 0, "draining"))), "GOAWAY 3 0");
-  Receive(Headers(5, Get()));
+  Receive(Head(5, Get()));
   EXPECT_EQ(recorder_.requests.size(), 2u);
   EXPECT_EQ(Answer(1), "HEADERS 1, DATA 1.  ");
   EXPECT_FALSE(session_->finished());
@@ -1149,7 +1133,7 @@ TEST_F(Http2SessionTest, DrainsInTwoStepsWithoutLosingARequest) {
 
 TEST_F(Http2SessionTest, DrainsAfterWhatHasComeAndWaitsForItsTurn) {
   std::string in = Start(), buffer(64 << 10, '\0');
-  for (uint32_t stream = 1; stream < 200; stream += 2) in += Headers(stream, Get());
+  for (uint32_t stream = 1; stream < 200; stream += 2) in += Head(stream, Get());
   session_->Receive(in, clock_.Now());
   session_->StartDrain(clock_.Now());
   EXPECT_GT(session_->Produce(buffer, clock_.Now()), 0u);
@@ -1173,7 +1157,7 @@ TEST_F(Http2SessionTest, AResponseMayCloseTheConnectionAfterItsStream) {
     response.close_connection = true;
     return response;
   };
-  EXPECT_EQ(Summary(Receive(Start() + Headers(1, Get()))),
+  EXPECT_EQ(Summary(Receive(Start() + Head(1, Get()))),
             "HEADERS 1., GOAWAY 2147483647 0, PING 0 draining");
   EXPECT_EQ(Summary(Receive(Frame(NGHTTP2_PING, 1, 0, "draining"))), "GOAWAY 1 0");
   EXPECT_TRUE(session_->finished());
@@ -1181,7 +1165,7 @@ TEST_F(Http2SessionTest, AResponseMayCloseTheConnectionAfterItsStream) {
 
 TEST_F(Http2SessionTest, AnAbandonedRequestIsReset) {
   recorder_.hold = true;
-  Receive(Start() + Headers(1, Get()));
+  Receive(Start() + Head(1, Get()));
   session_->Abandon(1, clock_.Now());
   session_->Respond(1, Response{}, clock_.Now());
   session_->Respond(99, Response{}, clock_.Now());
@@ -1199,7 +1183,7 @@ TEST_F(Http2SessionTest, TellsWhoeverStillWorksForAStreamThatIsReset) {
       session_->Abandon(id, clock_.Now());
     });
   };
-  Receive(Start() + Headers(1, Get()) + Headers(3, Get()) + Headers(5, Get()) + Headers(7, Get()));
+  Receive(Start() + Head(1, Get()) + Head(3, Get()) + Head(5, Get()) + Head(7, Get()));
   for (const StreamId id : {1, 3, 5, 7}) tell(id);
   Receive(Frame(NGHTTP2_RST_STREAM, 0, 3, cancel));
   EXPECT_EQ(told, "3 ");
@@ -1220,7 +1204,7 @@ TEST_F(Http2SessionTest, TellsWhoeverStillWorksForAStreamThatIsReset) {
 
 TEST_F(Http2SessionTest, EndsWithItsClient) {
   recorder_.hold = true;
-  Receive(Start() + Headers(1, Get()));
+  Receive(Start() + Head(1, Get()));
   session_->ReceiveEnd(clock_.Now());
   EXPECT_TRUE(session_->finished());
   session_->Respond(1, Response{}, clock_.Now());
