@@ -14,7 +14,6 @@ namespace strata::engine {
 namespace {
 
 constexpr size_t kMost = 100'000;
-const std::string kAll("\0", 1);
 
 std::string Says(const base::Status& status) {
   return status.ok() ? "ok"

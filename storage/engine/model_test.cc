@@ -16,8 +16,6 @@
 namespace strata::engine {
 namespace {
 
-const std::string kAll("\0", 1);
-
 struct ModelChange {
   bool deleted = false;
   KeyValue kv;

@@ -16,6 +16,9 @@
 
 namespace strata::engine {
 
+// As a key and as an end: every key (etcd rpc.proto RangeRequest.range_end).
+inline const std::string kAll("\0", 1);
+
 class StoreFixture {
  public:
   explicit StoreFixture(Options options = {}) : options_(std::move(options)) { Open(); }

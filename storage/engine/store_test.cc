@@ -26,8 +26,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kAll("\0", 1);
-
 base::StatusOr<LeaseTimeToLive> TimeToLive(const Store& store, int64_t lease, bool with_keys) {
   AnswerBytes answer = store.NewAnswer();
   return store.TimeToLive(lease, with_keys, answer);
