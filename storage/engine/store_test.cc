@@ -1,40 +1,18 @@
 #include "storage/engine/store.h"
 
-#include <absl/synchronization/notification.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <filesystem>
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "lib/base/process.h"
-#include "storage/engine/errors.h"
 #include "storage/engine/store_fixture_test.h"
 
 namespace strata::engine {
 namespace {
-
-namespace fs = std::filesystem;
-
-base::StatusOr<LeaseTimeToLive> TimeToLive(const Store& store, int64_t lease, bool with_keys) {
-  AnswerBytes answer = store.NewAnswer();
-  return store.TimeToLive(lease, with_keys, answer);
-}
-
-base::StatusOr<LeaseList> ListLeases(const Store& store) {
-  AnswerBytes answer = store.NewAnswer();
-  return store.ListLeases(answer);
-}
 
 TEST(Store, StartsAtRevisionOneAndCountsEachWriteOnce) {
   StoreFixture store;
@@ -317,69 +295,6 @@ TEST(Store, LeavesNothingOfATransactionThatFails) {
   EXPECT_EQ(store->revision(), 1);
 }
 
-TEST(Store, PutsKeepTheValueOrTheLeaseOnRequest) {
-  StoreFixture store;
-  const int64_t lease = store->Grant({.ttl = 100})->id;
-  store.Put("a", "1", lease);
-  EXPECT_EQ(
-      store->Put({.key = "a", .lease = 0, .prev_kv = true, .ignore_value = true})->prev->lease,
-      lease);
-  EXPECT_EQ(store.Read({.key = "a"}), "a=1");
-  EXPECT_TRUE(TimeToLive(*store, lease, true)->keys.empty());
-  store.Put("a", "2", lease);
-  ASSERT_TRUE(store->Put({.key = "a", .value = "3", .ignore_lease = true}).ok());
-  EXPECT_EQ(TimeToLive(*store, lease, true)->keys, std::vector<std::string>{"a"});
-}
-
-TEST(Store, ForgetsWhatACompactionCoversAndNothingElse) {
-  StoreFixture store;
-  store.Put("a", "1");  // 2
-  store.Put("a", "2");  // 3
-  store.Delete("a");    // 4
-  store.Put("b", "1");  // 5
-  const auto used = store->Hash(5)->hash;
-  store.Compact(4);
-  EXPECT_EQ(store.ReadAll(3), "etcdserver: mvcc: required revision has been compacted");
-  EXPECT_EQ(store.ReadAll(4), "");
-  EXPECT_EQ(store.ReadAll(5), "b=1");
-  EXPECT_NE(store->Hash(5)->hash, used);
-  EXPECT_TRUE(absl::IsOutOfRange(store->Compact({.revision = 4}).status()));
-  EXPECT_TRUE(absl::IsOutOfRange(store->Changes(3, 1, [](const Change&) { return 0; }).status()));
-  std::string seen;
-  const auto end = store->Changes(4, 1000, [&](const Change& change) {
-    seen += std::string(change.deleted() ? "-" : "+") + std::string(change.key());
-    return 1;
-  });
-  EXPECT_EQ(seen, "-a+b") << "a watch may start at the compacted revision itself";
-  EXPECT_EQ(end->next, 6);
-}
-
-TEST(Store, HashesTheSameBeforeAndAfterTheCleanUpAndARestart) {
-  StoreFixture store({.scrub_changes = 1});
-  for (int i = 0; i < 50; ++i) {
-    store.Put("k" + std::to_string(i % 7), std::to_string(i));
-    if (i % 5 == 0) store.Delete("k" + std::to_string(i % 3));
-  }
-  ASSERT_TRUE(store->Compact({.revision = 30}).ok());
-  const auto before = *store->Hash(0);
-  store.Compact(31);
-  const auto at_31 = *store->Hash(0);
-  store.Reopen();
-  EXPECT_EQ(store->Hash(0)->hash, at_31.hash);
-  EXPECT_EQ(at_31.compact_revision, 31);
-  EXPECT_EQ(before.compact_revision, 30);
-  EXPECT_EQ(store->compacted(), 31);
-}
-
-TEST(Store, FinishesACleanUpThatARestartInterrupted) {
-  StoreFixture store({.scrub_changes = 1});
-  for (int i = 0; i < 300; ++i) store.Put("k", std::string(1000, 'v'));
-  ASSERT_TRUE(store->Compact({.revision = 300}).ok());
-  store.Reopen();
-  store.Compact(301);  // answered when all is clean
-  EXPECT_LT(store->Status()->size_in_use, 40'000);
-}
-
 TEST(Store, ReopensWithEverythingItHad) {
   StoreFixture store;
   store.Put("a", "1");
@@ -392,42 +307,6 @@ TEST(Store, ReopensWithEverythingItHad) {
   EXPECT_EQ(store.ReadAll(3), "a=1 b=2");
   EXPECT_EQ(store->cluster_id(), cluster);
   EXPECT_EQ(store.Put("c", "3"), 5);
-}
-
-TEST(Store, LeasesEndWithTheirKeysInOneRevision) {
-  StoreFixture store;
-  const auto lease = *store->Grant({.ttl = 1});
-  EXPECT_EQ(lease.ttl, 2) << "etcd's shortest";
-  store.Put("a", "1", lease.id);
-  store.Put("b", "1", lease.id);
-  store.Put("c", "1");
-  EXPECT_TRUE(absl::IsFailedPrecondition(store->Grant({.id = lease.id, .ttl = 9}).status()));
-  store.clock().Advance(std::chrono::milliseconds(1500));
-  EXPECT_EQ(TimeToLive(*store, lease.id, false)->ttl, 1);
-  EXPECT_EQ(store->KeepAlive(lease.id), 2);
-  store.clock().Advance(std::chrono::milliseconds(1500));
-  EXPECT_EQ(store.ReadAll(), "a=1 b=1 c=1");
-  store.clock().Advance(std::chrono::seconds(2));
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (store->revision() == 4 && std::chrono::steady_clock::now() < deadline)
-    std::this_thread::yield();
-  EXPECT_EQ(store->revision(), 5);
-  EXPECT_EQ(store.ReadAll(), "c=1");
-  EXPECT_EQ(TimeToLive(*store, lease.id, false)->ttl, -1);
-  EXPECT_EQ(store->KeepAlive(lease.id), std::nullopt);
-}
-
-TEST(Store, LeasesSurviveARestartAndARevocationDoesNot) {
-  StoreFixture store;
-  const int64_t kept = store->Grant({.ttl = 100})->id;
-  const int64_t revoked = store->Grant({.ttl = 100})->id;
-  store.Put("a", "1", kept);
-  store.Put("b", "1", revoked);
-  EXPECT_EQ(store->Revoke({.id = revoked})->revision, 4);
-  store.Reopen();
-  EXPECT_EQ(ListLeases(*store)->ids, std::vector<int64_t>{kept});
-  EXPECT_EQ(TimeToLive(*store, kept, true)->keys, std::vector<std::string>{"a"});
-  EXPECT_EQ(store->KeepAlive(kept), 100);
 }
 
 TEST(Store, SharesACommitAmongWritesThatWaitTogether) {
@@ -469,215 +348,6 @@ TEST(Store, RefusesWritesBeyondTheQueuesBound) {
   EXPECT_EQ(done, 500);
   EXPECT_GT(refused, 0);
   EXPECT_EQ(store->revision(), 1 + 500 - refused);
-}
-
-TEST(Store, IsHeldByOneProcessAndSaysByWhich) {
-  StoreFixture store;
-  obs::Metrics metrics;
-  const base::SystemClock clock;
-  const auto second = Store::Open(store.path(), {}, clock, obs::NullLogger(), metrics);
-  EXPECT_EQ(base::Message(second.status()),
-            store.path() + " is in use by process " + std::to_string(getpid()));
-}
-
-TEST(Store, KeepsItsFilesPrivate) {
-  const mode_t before = umask(0);  // so that each file's mode is the one that it is made with
-  testing_support::TempDir dir;
-  const std::string path = dir.path() + "/made";
-  obs::Metrics metrics;
-  const base::SystemClock clock;
-  const auto store = Store::Open(path, {}, clock, obs::NullLogger(), metrics);
-  ASSERT_TRUE(store.ok()) << store.status();
-  const auto look = [&] {
-    EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_all);
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(path)) {
-      names.push_back(entry.path().filename());
-      EXPECT_EQ(entry.status().permissions(), fs::perms::owner_read | fs::perms::owner_write)
-          << names.back();
-    }
-    EXPECT_THAT(names, testing::UnorderedElementsAre("lock", "records.mdb", "records.mdb-lock",
-                                                     "records.mdb-wal"));
-  };
-  look();
-  absl::Notification defragmented;
-  (*store)->Submit(DefragmentRequest{}, [&](const base::StatusOr<DefragmentResult>& result) {
-    EXPECT_TRUE(result.ok()) << result.status();
-    defragmented.Notify();
-  });
-  defragmented.WaitForNotification();
-  look();
-  umask(before);
-}
-
-TEST(Store, RefusesAFormatThatItDoesNotKnow) {
-  StoreFixture store;
-  store.Close();
-  {
-    auto env = tree::Environment::Open(store.path() + "/records.mdb", {});
-    auto txn = (*env)->Begin();
-    ASSERT_TRUE(txn->PutBare(tree::Table::kMeta, kMetaFormat, EncodeNumber(4)).ok());
-    ASSERT_TRUE(txn->Commit().ok());
-  }
-  obs::Metrics metrics;
-  const base::SystemClock clock;
-  const auto opened = Store::Open(store.path(), {}, clock, obs::NullLogger(), metrics);
-  EXPECT_EQ(
-      base::Message(opened.status()),
-      store.path() +
-          ": the store has format 4, and this program knows format 3: use the version of Strata "
-          "that wrote it, there `dump` it, and `load` that here");
-}
-
-TEST(Store, RefusesAFileThatIsSomethingElse) {
-  testing_support::TempDir dir;
-  FILE* file = fopen((dir.path() + "/records.mdb").c_str(), "w");
-  for (int i = 0; i < 10'000; ++i) fputs("not a database ", file);
-  fclose(file);
-  obs::Metrics metrics;
-  const base::SystemClock clock;
-  const auto opened = Store::Open(dir.path(), {}, clock, obs::NullLogger(), metrics);
-  EXPECT_TRUE(absl::IsDataLoss(opened.status())) << opened.status();
-}
-
-TEST(Store, GrowsItsMapUnderReadersAndRefusesAtTheLimitWithoutHarm) {
-  StoreFixture store({.map = {.initial_map_bytes = 1 << 18, .max_map_bytes = 1 << 22}});
-  std::atomic<bool> stop = false;
-  std::thread reader([&] {
-    while (!stop) store.ReadAll();
-  });
-  int written = 0;
-  base::Status refusal;
-  while (written < 10'000) {
-    const auto result =
-        store->Put({.key = "k" + std::to_string(written), .value = std::string(8000, 'v')});
-    if (!result.ok()) {
-      refusal = result.status();
-      break;
-    }
-    ++written;
-  }
-  stop = true;
-  reader.join();
-  EXPECT_EQ(base::Message(refusal), "etcdserver: mvcc: database space exceeded");
-  EXPECT_GT(written, 100);
-  EXPECT_EQ(store->Range({.key = kAll, .range_end = kAll, .count_only = true})->count, written);
-  EXPECT_EQ(store->revision(), written + 1);
-  store.Reopen();
-  EXPECT_EQ(store->Range({.key = kAll, .range_end = kAll, .count_only = true})->count, written);
-}
-
-// Runs `child` in a process of its own; it tells through the pipe.
-template <typename Child>
-pid_t Spawn(int (&pipe_ends)[2], Child child) {
-  if (pipe(pipe_ends) != 0) return -1;
-  const pid_t pid = fork();
-  if (pid != 0) {
-    close(pipe_ends[1]);
-    return pid;
-  }
-  close(pipe_ends[0]);
-  child(pipe_ends[1]);
-  _exit(0);
-}
-
-// Opens the store and puts "k<i>" = "<i>" for i from `next` on, telling each i once it is
-// acknowledged, until an error.
-void WriteAndTell(const std::string& path, int next, int fd) {
-  obs::Metrics metrics;
-  const base::SystemClock clock;
-  auto store = Store::Open(path, {.scrub_changes = 3}, clock, obs::NullLogger(), metrics);
-  if (!store.ok()) return;
-  for (int i = next;; ++i) {
-    if (!(*store)->Put({.key = "k" + std::to_string(i), .value = std::to_string(i)}).ok()) return;
-    if (write(fd, &i, sizeof(i)) != sizeof(i)) return;
-    if (i % 10 == 0) (void)(*store)->Compact({.revision = (*store)->revision() - 5});
-  }
-}
-
-TEST(Store, KeepsEveryAcknowledgedWriteWhenItIsKilled) {
-  testing_support::TempDir dir;
-  int next = 0;
-  for (int round = 0; round < 20; ++round) {
-    int ends[2];
-    const pid_t pid = Spawn(ends, [&](int fd) { WriteAndTell(dir.path(), next, fd); });
-    ASSERT_GT(pid, 0);
-    int acknowledged = -1;
-    for (int i = 0; i < 10 + round * 7; ++i) {
-      ASSERT_EQ(read(ends[0], &acknowledged, sizeof(acknowledged)),
-                static_cast<ssize_t>(sizeof(acknowledged)));
-    }
-    kill(pid, SIGKILL);
-    while (read(ends[0], &acknowledged, sizeof(acknowledged)) == sizeof(acknowledged)) {
-    }
-    close(ends[0]);
-    waitpid(pid, nullptr, 0);
-
-    obs::Metrics metrics;
-    const base::SystemClock clock;
-    auto store = Store::Open(dir.path(), {}, clock, obs::NullLogger(), metrics);
-    ASSERT_TRUE(store.ok()) << store.status();
-    const int64_t count =
-        (*store)->Range({.key = "k", .range_end = "l", .count_only = true})->count;
-    EXPECT_GE(count, acknowledged + 1);
-    EXPECT_LE(count, acknowledged + 2) << "one write may have been done without an answer";
-    for (int i = 0; i <= acknowledged; ++i) {
-      const auto found = (*store)->Range({.key = "k" + std::to_string(i)});
-      ASSERT_EQ(found->kvs.size(), 1u) << i;
-      ASSERT_EQ(found->kvs[0].value, std::to_string(i));
-    }
-    next = static_cast<int>(count);
-  }
-}
-
-TEST(Store, RefusesWritesOnAFullDiskAndLosesNothing) {
-  testing_support::TempDir dir;
-  int ends[2];
-  const pid_t pid = Spawn(ends, [&](int fd) {
-    // A limit on the file's size fails as a full disk does: in the middle of a commit.
-    base::RefuseWhatIsTooLarge();
-    const rlimit limit{4 << 20, 4 << 20};
-    setrlimit(RLIMIT_FSIZE, &limit);
-    obs::Metrics metrics;
-    const base::SystemClock clock;
-    auto store = Store::Open(dir.path(), {}, clock, obs::NullLogger(), metrics);
-    int refused = 0;
-    for (int i = 0; i < 2000 && refused < 5; ++i) {
-      const auto result =
-          (*store)->Put({.key = "k" + std::to_string(i), .value = std::string(4000, 'v')});
-      if (result.ok()) {
-        if (write(fd, &i, sizeof(i)) != sizeof(i)) _exit(1);
-      } else if (absl::IsResourceExhausted(result.status())) {
-        ++refused;
-      } else {
-        fprintf(stderr, "%s\n", result.status().ToString().c_str());
-        _exit(2);
-      }
-    }
-    // It still answers, and takes what fits.
-    const auto read = (*store)->Range({.key = "k0"});
-    _exit(refused == 5 && read.ok() && read->kvs.size() == 1 ? 0 : 3);
-  });
-  ASSERT_GT(pid, 0);
-  std::vector<int> acknowledged;
-  int i = 0;
-  while (read(ends[0], &i, sizeof(i)) == sizeof(i)) acknowledged.push_back(i);
-  close(ends[0]);
-  int status = 0;
-  waitpid(pid, &status, 0);
-  EXPECT_EQ(status, 0);
-  EXPECT_GT(acknowledged.size(), 50u);
-
-  obs::Metrics metrics;
-  const base::SystemClock clock;
-  auto store = Store::Open(dir.path(), {}, clock, obs::NullLogger(), metrics);
-  ASSERT_TRUE(store.ok()) << store.status();
-  for (const int key : acknowledged) {
-    EXPECT_EQ((*store)->Range({.key = "k" + std::to_string(key)})->kvs.size(), 1u) << key;
-  }
-  EXPECT_EQ((*store)->Range({.key = "k", .range_end = "l", .count_only = true})->count,
-            static_cast<int64_t>(acknowledged.size()));
-  EXPECT_TRUE((*store)->Put({.key = "again"}).ok());
 }
 
 }  // namespace
