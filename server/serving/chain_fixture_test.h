@@ -4,11 +4,14 @@
 
 #include <absl/synchronization/notification.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <deque>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -136,6 +139,41 @@ class ChainFixture {
               clock,
               obs::NullLogger(),
               metrics};
+};
+
+class FilterChain : public testing::Test, protected ChainFixture {
+ protected:
+  FilterChain() {
+    router.AddPath("/echo", [](const std::shared_ptr<endpoints::Call>& call) {
+      EXPECT_EQ(call->request.headers.Find("authorization"), nullptr)
+          << "credentials go no further";
+      http::Response response;
+      response.headers.Add("content-type", "text/plain");
+      response.body = std::make_shared<const std::string>("hello " + call->user->name);
+      call->Respond(std::move(response));
+    });
+    router.AddPath("/hold",
+                   [this](const std::shared_ptr<endpoints::Call>& call) { held.push_back(call); });
+    router.AddPath("/throw", [](const std::shared_ptr<endpoints::Call>&) {
+      throw std::runtime_error("oops");
+    });
+  }
+
+  ~FilterChain() override { std::filesystem::remove(audit_path); }
+
+  // To audit_path, by a policy with these rules.
+  std::unique_ptr<audit::Log> OpenAudit(const std::string& rules) {
+    auto policy = audit::Policy::Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\n" + rules);
+    EXPECT_TRUE(policy.ok()) << policy.status();
+    auto log = audit::Log::Open({.path = audit_path}, *std::move(policy), clock, obs::NullLogger(),
+                                metrics);
+    EXPECT_TRUE(log.ok()) << log.status();
+    return *std::move(log);
+  }
+
+  const std::string audit_path =
+      (std::filesystem::temp_directory_path() / ("strata-chain-" + std::to_string(getpid())))
+          .string();
 };
 
 }  // namespace strata::serving
