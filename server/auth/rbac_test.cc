@@ -1,49 +1,19 @@
 #include "server/auth/rbac.h"
 
 #include <fmt/format.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <string>
 
+#include "server/auth/rbac_fixture_test.h"
 #include "test/support/verdicts.h"
 
 namespace strata::auth {
 namespace {
-
-using testing::HasSubstr;
-
-constexpr const char* kLayers = "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app/layers";
-
-class RbacPolicy : public testing::Test {
- protected:
-  void Add(std::string_view yaml) {
-    const base::Status status = AddRbacObjects(yaml, "test.yaml", objects);
-    EXPECT_TRUE(status.ok()) << status;
-  }
-  // Binds user `u` to a cluster role of one rule, everywhere or in a namespace.
-  void Grant(const std::string& rule, const std::string& ns = "") {
-    Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\nrules: "
-        "[" +
-        rule + "]\n");
-    Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: " +
-        std::string(ns.empty() ? "Cluster" : "") + "RoleBinding\nmetadata: {name: b" +
-        (ns.empty() ? "" : ", namespace: " + ns) +
-        "}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: r}\nsubjects: "
-        "[{kind: User, name: u}]\n");
-  }
-  bool May(const UserInfo& user, const std::string& target, const char* method = "GET") {
-    return Policy(objects).Decide(user, *api::ParseRequestInfo(method, target)).verdict ==
-           Decision::Verdict::kAllow;
-  }
-  bool May(const std::string& target, const char* method = "GET") {
-    return May({"u", "", {}, {}}, target, method);
-  }
-
-  RbacObjects objects;
-};
 
 TEST_F(RbacPolicy, RulesMatchAsKubernetesMatchesThem) {
   const std::string group = "apiGroups: [image.openshift.io], ";
@@ -357,42 +327,6 @@ TEST_F(RbacPolicy, NamesSoManyMissingRolesAtMost) {
   EXPECT_EQ(named, Policy::kMaxMissing);
 }
 
-TEST_F(RbacPolicy, WhatNoClusterAcceptsGrantsNothing) {
-  Add("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\nrules: "
-      "[{apiGroups: ['*'], resources: ['*'], verbs: ['*']}]\n");
-  const struct {
-    const char *ns, *ref, *subject;
-    bool may;
-  } kCases[] = {
-      {"ns", "ClusterRole", "User", true}, {"", "ClusterRole", "User", false},
-      {"ns", "", "User", false},           {"ns", "clusterrole", "User", false},
-      {"ns", "ClusterRole", "", false},    {"ns", "ClusterRole", "user", false},
-  };
-  for (const auto& c : kCases) {
-    objects.role_bindings.clear();
-    auto& binding = objects.role_bindings.emplace_back();
-    binding.mutable_metadata()->set_namespace_(c.ns);
-    binding.mutable_role_ref()->set_kind(c.ref);
-    binding.mutable_role_ref()->set_name("r");
-    binding.add_subjects()->set_kind(c.subject);
-    binding.mutable_subjects(0)->set_name("u");
-    EXPECT_EQ(May(kLayers), c.may) << c.ns << " " << c.ref << " " << c.subject;
-  }
-  // A role of that name stands in no namespace, and an account without one is nobody's.
-  objects.role_bindings.clear();
-  auto& binding = objects.cluster_role_bindings.emplace_back();
-  binding.mutable_role_ref()->set_name("r");
-  binding.mutable_role_ref()->set_kind("Role");
-  binding.add_subjects()->set_kind("ServiceAccount");
-  binding.mutable_subjects(0)->set_name("a");
-  binding.add_subjects()->set_kind("User");
-  binding.mutable_subjects(1)->set_name("u");
-  EXPECT_FALSE(May(kLayers));
-  binding.mutable_role_ref()->set_kind("ClusterRole");
-  EXPECT_TRUE(May(kLayers));
-  EXPECT_FALSE(May({"system:serviceaccount::a", "", {}, {}}, kLayers));
-}
-
 TEST_F(RbacPolicy, BuiltInRolesServeDiscoveryHealthAndNothingMore) {
   Add(BuiltinRoles());
   const UserInfo anonymous{kAnonymous, "", {kUnauthenticated}, {}},
@@ -412,84 +346,6 @@ TEST_F(RbacPolicy, SaysWhichBindingAllowed) {
   EXPECT_EQ(
       Policy(objects).Decide({"u", "", {}, {}}, *api::ParseRequestInfo("GET", kLayers)).reason,
       "RBAC: allowed by RoleBinding \"b/ns\" of ClusterRole \"r\" to User \"u\"");
-}
-
-TEST_F(RbacPolicy, BadObjectsAreErrorsThatNameFileLineAndField) {
-  const std::string head = "# a comment\napiVersion: rbac.authorization.k8s.io/v1\nkind: ";
-  const struct {
-    std::string yaml, error;
-  } kCases[] = {
-      {head + "Pod\nmetadata: {name: x}\n", "test.yaml:2: kind \"Pod\" isn't one of"},
-      {head + "ClusterRole\n", "test.yaml:2: metadata.name: Required value"},
-      {head + "ClusterRole\nmetadata: {name: x}\nrules: {}\n",
-       "test.yaml:2: rules: expected a list"},
-      {head + "RoleBinding\nmetadata: {name: x, namespace: ns}\n",
-       "roleRef.kind: Unsupported value: \"\""},
-      {head + "RoleBinding\nmetadata: {name: x, namespace: ns}\nroleRef: {kind: Role}\n",
-       "roleRef.name: Required value"},
-      {head + "RoleBinding\nmetadata: {name: x}\nroleRef: {apiGroup: rbac.authorization.k8s.io, "
-              "kind: Role, name: r}\n",
-       "metadata.namespace: Required value"},
-      {head + "ClusterRoleBinding\nmetadata: {name: x}\nroleRef: {apiGroup: "
-              "rbac.authorization.k8s.io, kind: Role, name: r}\n",
-       "roleRef.kind: Unsupported value: \"Role\""},
-      {head + "ClusterRoleBinding\nmetadata: {name: x}\nroleRef: {apiGroup: "
-              "rbac.authorization.k8s.io, kind: ClusterRole, "
-              "name: r}\nsubjects: [{kind: Robot, name: x}]\n",
-       "subjects[0].kind: Unsupported value: \"Robot\""},
-      {head + "ClusterRole\nmetadata: {name: x}\nrules: [{apiGroups: [g], resources: [r]}]\n",
-       "rules[0].verbs: Required value"},
-      {head + "ClusterRole\nmetadata: {name: x}\nrules: [{apiGroups: [g], verbs: [get]}]\n",
-       "rules[0].resources: Required value"},
-      {head + "ClusterRole\nmetadata: {name: x}\nrules: [{resources: [r], verbs: [get]}]\n",
-       "rules[0].apiGroups: Required value"},
-      {head + "ClusterRole\nmetadata: {name: x}\nrules: [{apiGroups: [g], resources: [r], verbs: "
-              "[get], resourceName: [a]}]\n",
-       "test.yaml:2: unknown field \"rules[0].resourceName\""},
-      {head + "ClusterRole\nmetadata: {name: x}\nrules: [{nonResourceURLs: [/a], resources: [r], "
-              "verbs: [get]}]\n",
-       "rules[0].nonResourceURLs: rules cannot apply to both"},
-      {head + "Role\nmetadata: {name: x, namespace: ns}\nrules: [{nonResourceURLs: [/a], verbs: "
-              "[get]}]\n",
-       "rules[0].nonResourceURLs: namespaced rules cannot apply"},
-      {head + "Role\nmetadata: {name: x}\n", "metadata.namespace: Required value"},
-      {head + "ClusterRole\nmetadata: {name: x}\naggregationRule: {}\n",
-       "clusterRoleSelectors: Required value"},
-      {head + "ClusterRole\nmetadata: {name: x}\naggregationRule: {clusterRoleSelectors: "
-              "[{matchExpressions: [{key: k, "
-              "operator: Is}]}]}\n",
-       "operator: Unsupported value: \"Is\""},
-      {head + "ClusterRoleBinding\nmetadata: {name: x}\nroleRef: {kind: ClusterRole, name: r}\n"
-              "subjects: [{kind: ServiceAccount, name: x}]\n",
-       "subjects[0].namespace: Required value"},
-      {head + "ClusterRoleBinding\nmetadata: {name: x}\nroleRef: {kind: ClusterRole, name: r}\n"
-              "subjects: [{kind: User, name: x, apiGroup: user.openshift.io}]\n",
-       "subjects[0].apiGroup: Unsupported value: \"user.openshift.io\""},
-      {"apiVersion: rbac.authorization.k8s.io/v1beta1\nkind: Role\nmetadata: {name: x, namespace: "
-       "ns}\n",
-       "test.yaml:1: apiVersion: Unsupported value: \"rbac.authorization.k8s.io/v1beta1\""},
-      {"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret}\n- " +
-           std::string("{apiVersion: "
-                       "rbac.authorization.k8s.io/v1, kind: Role}\n"),
-       "test.yaml:1: items[1]: metadata.name: Required value"},
-      {"a: [", "test.yaml: line"},
-      {"a: b\n", "test.yaml:1: kind: Required value"},
-  };
-  for (const auto& c : kCases) {
-    const base::Status status = AddRbacObjects(c.yaml, "test.yaml", objects);
-    EXPECT_THAT(std::string(base::Message(status)), HasSubstr(c.error)) << c.yaml;
-  }
-  EXPECT_TRUE(AddRbacObjects("apiVersion: v1\nkind: ConfigMap\n", "test.yaml", objects).ok());
-}
-
-TEST_F(RbacPolicy, ReadsWhatToolsWrite) {
-  Add(R"({"kind": "RoleBindingList", "apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"resourceVersion": "1"},
-          "items": [{"metadata": {"name": "b", "namespace": "ns", "clusterName": "", "selfLink": "/x", "uid": "u",
-                                  "managedFields": [{"manager": "m", "fieldsV1": {"f:roleRef": {}}}]},
-                     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"},
-                     "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "u"}]}]})");
-  ASSERT_EQ(objects.role_bindings.size(), 1u);
-  EXPECT_EQ(objects.role_bindings[0].metadata().name(), "b");
 }
 
 TEST(Rbac, SeesFilesOfItsFoldersComeChangeAndGo) {
@@ -536,69 +392,6 @@ TEST(Rbac, SeesFilesOfItsFoldersComeChangeAndGo) {
   EXPECT_TRUE(may("bob"));
   EXPECT_FALSE(Rbac().Follow({(folder / "none").string()}, watcher).ok());
   std::filesystem::remove_all(folder);
-}
-
-TEST(AuthorizerChain, MastersAndAlwaysAllowedPathsAreNotAsked) {
-  const AuthorizerChain chain({"/healthz", "/pub*"}, {});
-  const auto verdict = [&](const UserInfo& user, const char* target) {
-    Decision::Verdict out{};
-    const auto info = api::ParseRequestInfo("GET", target);
-    test::Authorize(chain, user, *info, [&](const Decision& d) { out = d.verdict; });
-    return out;
-  };
-  EXPECT_EQ(verdict({"m", "", {kMasters}, {}}, kLayers), Decision::Verdict::kAllow);
-  EXPECT_EQ(verdict({"u", "", {}, {}}, "/healthz"), Decision::Verdict::kAllow);
-  EXPECT_EQ(verdict({"u", "", {}, {}}, "/healthz/etcd"), Decision::Verdict::kNoOpinion);
-  EXPECT_EQ(verdict({"u", "", {}, {}}, "/public"), Decision::Verdict::kAllow);
-  EXPECT_EQ(verdict({"u", "", {}, {}}, kLayers), Decision::Verdict::kNoOpinion);
-}
-
-class Says final : public Authorizer {
- public:
-  // With `asks` somebody has to be asked.
-  explicit Says(Decision decision, bool asks = false)
-      : decision_(std::move(decision)), asks_(asks) {}
-  std::optional<Decision> Authorize(const UserInfo&, const api::RequestInfo&,
-                                    Later later) const override {
-    if (!asks_) return decision_;
-    later()(decision_);
-    return std::nullopt;
-  }
-
- private:
-  const Decision decision_;
-  const bool asks_;
-};
-
-TEST(AuthorizerChain, TheFirstOpinionCountsAndReasonsOfTheOthersAreTold) {
-  using Verdict = Decision::Verdict;
-  // The same, whoever of them has to ask.
-  const auto ask = [](const std::vector<Decision>& decisions) {
-    const auto info = api::ParseRequestInfo("GET", kLayers);
-    std::vector<Decision> said;
-    for (unsigned who_asks = 0; who_asks < 1u << decisions.size(); ++who_asks) {
-      std::vector<std::unique_ptr<Authorizer>> authorizers;
-      for (size_t i = 0; i < decisions.size(); ++i)
-        authorizers.push_back(std::make_unique<Says>(decisions[i], (who_asks >> i & 1) != 0));
-      const AuthorizerChain chain({}, std::move(authorizers));
-      test::Authorize(chain, {"u", "", {}, {}}, *info,
-                      [&](Decision d) { said.push_back(std::move(d)); });
-      EXPECT_EQ(said.size(), who_asks + 1);
-      EXPECT_EQ(said.back().verdict, said[0].verdict);
-      EXPECT_EQ(said.back().reason, said[0].reason);
-      EXPECT_EQ(said.back().error, said[0].error);
-    }
-    return said[0];
-  };
-  EXPECT_EQ(
-      ask({{Verdict::kNoOpinion, "x"}, {Verdict::kAllow, "yes"}, {Verdict::kDeny, "no"}}).reason,
-      "yes");
-  EXPECT_EQ(ask({{Verdict::kDeny, "no"}, {Verdict::kAllow, "yes"}}).verdict, Verdict::kDeny);
-  const Decision none =
-      ask({{Verdict::kNoOpinion, "x", "e"}, {Verdict::kNoOpinion, ""}, {Verdict::kNoOpinion, "y"}});
-  EXPECT_EQ(none.verdict, Verdict::kNoOpinion);
-  EXPECT_EQ(none.reason, "x\ny");
-  EXPECT_EQ(none.error, "e");
 }
 
 }  // namespace
