@@ -5,6 +5,7 @@
 
 #include "lib/transport/net/server.h"
 #include "lib/transport/net/worker_pool.h"
+#include "test/support/http2_bytes.h"
 #include "test/support/temp_dir.h"
 #include "test/support/tls_client.h"
 
@@ -14,6 +15,7 @@ namespace {
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
+using namespace testing_support;  // NOLINT(google-build-using-namespace): a frame's constants
 
 // A body of kPieces pieces, most of which come later.
 class Countdown final : public http::Body {
@@ -146,30 +148,19 @@ class HttpConnectionTest : public ::testing::Test {
   }
   // A request over HTTP/2, with the preface if it is the first.
   static std::string Get2(const std::string& path, uint8_t stream = 1) {
-    const auto literal = [](std::string_view name, std::string_view value) {
-      std::string out(1, '\0');
-      out.push_back(static_cast<char>(name.size()));
-      out += name;
-      out.push_back(static_cast<char>(value.size()));
-      return out.append(value);
-    };
-    const std::string block = literal(":method", "GET") + literal(":scheme", "https") +
-                              literal(":path", path) + literal(":authority", "x");
-    const auto length = static_cast<char>(block.size());
-    std::string out = stream == 1
-                          ? std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 33)
-                          : std::string();
-    return out + std::string("\0\0", 2) + length + "\x01\x05" + std::string(3, '\0') +
-           static_cast<char>(stream) + block;
+    const std::string greeting = std::string(kPreface) + Frame(kSettings, 0, 0, "");
+    return (stream == 1 ? greeting : "") +
+           Frame(kHeaders, kEndHeaders | kEndStream, stream,
+                 Literal(":method", "GET") + Literal(":scheme", "https") + Literal(":path", path) +
+                     Literal(":authority", "x"));
   }
 
   // WINDOW_UPDATE: all that it wants.
   static std::string Window(uint8_t stream) {
-    return std::string("\0\0\x04\x08\0\0\0\0", 8) + static_cast<char>(stream) + "\x3f" +
-           std::string(3, '\0');
+    return Frame(kWindowUpdate, 0, stream, std::string("\x3f\0\0\0", 4));
   }
   // The DATA of stream 1, until it ends or is reset.
-  static std::string ReadData(testing_support::TlsClient& client) {
+  static std::string ReadData(TlsClient& client) {
     std::string data;
     for (;;) {
       const std::string head = client.Read(9);
@@ -178,8 +169,8 @@ class HttpConnectionTest : public ::testing::Test {
       for (int i = 0; i < 3; ++i) size = size << 8 | static_cast<uint8_t>(head[i]);
       const std::string payload = client.Read(size);
       if (head[8] != 1) continue;
-      if (head[3] == 0) data += payload;
-      if (head[3] == 3 || (head[3] == 0 && (head[4] & 1) != 0)) return data;
+      if (head[3] == kData) data += payload;
+      if (head[3] == kReset || (head[3] == kData && (head[4] & kEndStream) != 0)) return data;
     }
   }
 
@@ -191,7 +182,7 @@ class HttpConnectionTest : public ::testing::Test {
   // Two large answers may be unread.
   static constexpr size_t kLarge = 4'000'000, kRoom = 10'000'000;
 
-  const testing_support::TempDir dir_;
+  const TempDir dir_;
   base::SystemClock clock_;
   obs::Metrics metrics_;
   files::FileWatcher watcher_{
@@ -207,7 +198,7 @@ class HttpConnectionTest : public ::testing::Test {
 };
 
 TEST_F(HttpConnectionTest, AnswersAtOnceFromAWorkerAndFromATask) {
-  testing_support::TlsClient client(port_);
+  TlsClient client(port_);
   client.Write(Get("/now") + Get("/later") + Get("/posted"));
   EXPECT_THAT(client.ReadUntil("now 127.0.0.1:"),
               StartsWith("HTTP/1.1 200 OK\r\nAudit-Id: 7\r\nDate: "));
@@ -218,7 +209,7 @@ TEST_F(HttpConnectionTest, AnswersAtOnceFromAWorkerAndFromATask) {
 }
 
 TEST_F(HttpConnectionTest, SpeaksHttp2WhereItWasAgreed) {
-  testing_support::TlsClient client(port_, {.alpn = "\x02h2"});
+  TlsClient client(port_, {.alpn = "\x02h2"});
   client.Write(Get2("/now"));
   EXPECT_THAT(client.ReadUntil("now 127.0.0.1:"), HasSubstr("\x04\0\0\0\0\0"));
   for (uint8_t stream = 3; stream < 99; stream = static_cast<uint8_t>(stream + 4)) {
@@ -235,11 +226,11 @@ TEST_F(HttpConnectionTest, SpeaksHttp2WhereItWasAgreed) {
 }
 
 TEST_F(HttpConnectionTest, DroppingAnExchangeEndsTheRequest) {
-  testing_support::TlsClient client(port_);
+  TlsClient client(port_);
   client.Write(Get("/dropped"));
   EXPECT_TRUE(client.ReadEnd());
 
-  testing_support::TlsClient client2(port_, {.alpn = "\x02h2"});
+  TlsClient client2(port_, {.alpn = "\x02h2"});
   client2.Write(Get2("/dropped"));
   // RST_STREAM, INTERNAL_ERROR.
   const std::string reset("\0\0\x04\x03\0\0\0\0\x01\0\0\0\x02", 13);
@@ -251,7 +242,7 @@ TEST_F(HttpConnectionTest, DroppingAnExchangeEndsTheRequest) {
 TEST_F(HttpConnectionTest, ABodyFlowsAsItIsMade) {
   const std::string whole = Countdown::Whole();
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
-    testing_support::TlsClient client(port_, {.version = version});
+    TlsClient client(port_, {.version = version});
     client.Write(Get("/flow") + Get("/now"));
     EXPECT_THAT(client.ReadUntil("\r\n\r\n"), HasSubstr("\r\nTransfer-Encoding: chunked\r\n"));
     std::string body;
@@ -261,7 +252,7 @@ TEST_F(HttpConnectionTest, ABodyFlowsAsItIsMade) {
     EXPECT_EQ(client.Read(2), "\r\n");
     EXPECT_THAT(client.ReadUntil("now 127.0.0.1:"), StartsWith("HTTP/1.1 200 OK\r\n"));
 
-    testing_support::TlsClient client2(port_, {.alpn = "\x02h2", .version = version});
+    TlsClient client2(port_, {.alpn = "\x02h2", .version = version});
     client2.Write(Get2("/flow") + Window(0) + Window(1));
     EXPECT_EQ(ReadData(client2), whole);
   }
@@ -269,12 +260,12 @@ TEST_F(HttpConnectionTest, ABodyFlowsAsItIsMade) {
 }
 
 TEST_F(HttpConnectionTest, ABodyThatBreaksIsNotTakenForTheWhole) {
-  testing_support::TlsClient client(port_);
+  TlsClient client(port_);
   client.Write(Get("/broken") + Get("/now"));
   const std::string all = client.Read(4'000'000);
   EXPECT_GT(all.size(), Countdown::kPiece * Countdown::kPieces / 2);
   EXPECT_THAT(all, ::testing::Not(EndsWith("\r\n0\r\n\r\n")));
-  testing_support::TlsClient client2(port_, {.alpn = "\x02h2"});
+  TlsClient client2(port_, {.alpn = "\x02h2"});
   client2.Write(Get2("/broken") + Window(0) + Window(1));
   EXPECT_THAT(ReadData(client2), ::testing::SizeIs(::testing::Gt(Countdown::kPiece)));
   WaitForGone(2);
@@ -283,7 +274,7 @@ TEST_F(HttpConnectionTest, ABodyThatBreaksIsNotTakenForTheWhole) {
 // The window of a stream that nobody opens holds that stream up, and its client's leaving ends it.
 TEST_F(HttpConnectionTest, AReaderThatTakesNothingHoldsUpItsOwnBodyAlone) {
   {
-    testing_support::TlsClient client(port_, {.alpn = "\x02h2"});
+    TlsClient client(port_, {.alpn = "\x02h2"});
     client.Write(Get2("/flow") + Window(0) + Get2("/now", 3) + Get2("/flow", 5) + Window(5));
     std::string seen;
     for (ptrdiff_t last = 0; last < 100'000;) {
@@ -302,13 +293,13 @@ TEST_F(HttpConnectionTest, AReaderThatTakesNothingHoldsUpItsOwnBodyAlone) {
 
 TEST_F(HttpConnectionTest, AnExchangeOutlivesItsClientAndTheServer) {
   {
-    testing_support::TlsClient client(port_);
+    TlsClient client(port_);
     client.Write(Get("/keep"));
     WaitForKept(1);
   }
   TakeKept()[0]->Respond(Text("nobody is there"));
 
-  testing_support::TlsClient client(port_, {.alpn = "\x02h2"});
+  TlsClient client(port_, {.alpn = "\x02h2"});
   client.Write(Get2("/keep") + Get2("/keep", 3) + Get2("/keep", 5));
   WaitForKept(3);
   server_->Stop();
@@ -318,7 +309,7 @@ TEST_F(HttpConnectionTest, AnExchangeOutlivesItsClientAndTheServer) {
 }
 
 TEST_F(HttpConnectionTest, TellsWhoeverWorksForAStreamThatIsReset) {
-  testing_support::TlsClient client(port_, {.alpn = "\x02h2"});
+  TlsClient client(port_, {.alpn = "\x02h2"});
   client.Write(Get2("/watched") + Get2("/watched", 3));
   WaitForKept(2);
   // RST_STREAM, CANCEL.
@@ -333,7 +324,7 @@ TEST_F(HttpConnectionTest, TellsWhoeverWorksForAClientThatHasClosed) {
     for (const std::string alpn : {"\x08http/1.1", "\x02h2"}) {
       for (const bool says_so : {true, false}) {
         {
-          testing_support::TlsClient client(port_, {.alpn = alpn, .version = version});
+          TlsClient client(port_, {.alpn = alpn, .version = version});
           const bool http2 = alpn == "\x02h2";
           client.Write(http2 ? Get2("/now") : Get("/now"));
           client.ReadUntil("now 127.0.0.1:");
@@ -352,7 +343,7 @@ TEST_F(HttpConnectionTest, TellsWhoeverWorksForAClientThatHasClosed) {
 }
 
 TEST_F(HttpConnectionTest, AClientThatHasClosedItsSideIsStillThere) {
-  testing_support::TlsClient client(port_, {.version = TLS1_3_VERSION});
+  TlsClient client(port_, {.version = TLS1_3_VERSION});
   client.Write(Get("/now"));
   client.ReadUntil("now 127.0.0.1:");
   client.Write(Get("/watched"));
@@ -368,7 +359,7 @@ TEST_F(HttpConnectionTest, AClientThatHasClosedItsSideIsStillThere) {
 }
 
 TEST_F(HttpConnectionTest, TellsWhenTheServerStops) {
-  testing_support::TlsClient client(port_), client2(port_, {.alpn = "\x02h2"});
+  TlsClient client(port_), client2(port_, {.alpn = "\x02h2"});
   client.Write(Get("/watched"));
   client2.Write(Get2("/watched"));
   WaitForKept(2);
@@ -380,7 +371,7 @@ TEST_F(HttpConnectionTest, TellsWhenTheServerStops) {
 }
 
 TEST_F(HttpConnectionTest, AnswersAtMostOnce) {
-  testing_support::TlsClient client(port_);
+  TlsClient client(port_);
   client.Write(Get("/keep"));
   WaitForKept(1);
   const auto kept = TakeKept();
@@ -391,7 +382,7 @@ TEST_F(HttpConnectionTest, AnswersAtMostOnce) {
 }
 
 TEST_F(HttpConnectionTest, DrainsAfterTheAnswersInProgress) {
-  testing_support::TlsClient client(port_, {.alpn = "\x02h2"}), old(port_);
+  TlsClient client(port_, {.alpn = "\x02h2"}), old(port_);
   client.Write(Get2("/keep"));
   old.Write(Get("/keep"));
   WaitForKept(2);
@@ -409,9 +400,9 @@ TEST_F(HttpConnectionTest, BoundsWhatClientsDoNotReadAndGivesUpTheSlowest) {
     return Metric(unread);
   };
   // Nobody opens a window or reads: HTTP/2 and HTTP/1.1.
-  testing_support::TlsClient stuck(port_, {.alpn = "\x02h2"});
+  TlsClient stuck(port_, {.alpn = "\x02h2"});
   stuck.Write(Get2("/large"));
-  testing_support::TlsClient deaf(port_, {.receive_buffer = 8 << 10});
+  TlsClient deaf(port_, {.receive_buffer = 8 << 10});
   deaf.Write(Get("/large"));
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (Metric(unread) < 2 * kLarge && std::chrono::steady_clock::now() < until)
@@ -421,7 +412,7 @@ TEST_F(HttpConnectionTest, BoundsWhatClientsDoNotReadAndGivesUpTheSlowest) {
   // Others are refused until the slowest have had time to show it, and then served.
   int refused = 0;
   for (bool served = false; !served && std::chrono::steady_clock::now() < until;) {
-    testing_support::TlsClient client(port_);
+    TlsClient client(port_);
     client.Write(Get("/large"));
     client.ReadUntil("Content-Length: ");
     const std::string length = client.ReadUntil("\r\n");
@@ -443,7 +434,7 @@ TEST_F(HttpConnectionTest, BoundsWhatClientsDoNotReadAndGivesUpTheSlowest) {
 }
 
 TEST_F(HttpConnectionTest, CountsWhyConnectionsEnd) {
-  testing_support::TlsClient client(port_);
+  TlsClient client(port_);
   client.Write("GET / HTTP/1.1\r\n\r\n");
   EXPECT_THAT(client.ReadUntil("Host header"), StartsWith("HTTP/1.1 400 "));
   EXPECT_TRUE(client.ReadEnd());

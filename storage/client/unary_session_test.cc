@@ -102,12 +102,11 @@ TEST(UnarySession, AsksAsGrpcDoes) {
   session.Start({.path = "/etcdserverpb.KV/Range", .message = "question", .token = "secret"},
                 std::chrono::milliseconds(5000));
   std::string bytes = session.Produce();
-  const std::string preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-  ASSERT_TRUE(bytes.starts_with(preface));
+  ASSERT_TRUE(bytes.starts_with(kPreface));
   EXPECT_EQ(bytes.substr(bytes.size() - 22), Frame(kData, kEndStream, 1, Message("question")));
 
   // What a server makes of the headers.
-  bytes = bytes.substr(preface.size() + 9 + 6, bytes.size() - preface.size() - 15 - 22);
+  bytes = bytes.substr(kPreface.size() + 9 + 6, bytes.size() - kPreface.size() - 15 - 22);
   ASSERT_EQ(bytes[3], kHeaders);
   nghttp2_hd_inflater* inflater = nullptr;
   nghttp2_hd_inflate_new(&inflater);

@@ -7,7 +7,8 @@
 
 namespace strata::testing_support {
 
-inline constexpr uint8_t kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6, kGoAway = 7;
+inline constexpr uint8_t kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6, kGoAway = 7,
+                         kWindowUpdate = 8;
 inline constexpr uint8_t kEndStream = 1, kEndHeaders = 4;
 
 // RFC 9113 §3.4.

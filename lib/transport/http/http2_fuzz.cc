@@ -3,6 +3,7 @@
 
 #include "lib/transport/http/session_fuzz.h"
 #include "test/fuzz/http2_frames.h"
+#include "test/support/http2_bytes.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace strata;
@@ -10,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   std::string framed(input.substr(0, 1));
-  framed += std::string_view("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
+  framed.append(testing_support::kPreface);
+  framed += testing_support::Frame(testing_support::kSettings, 0, 0, "");
   framed += fuzz::Http2Frames(input.substr(1));
   http::FuzzSession(reinterpret_cast<const uint8_t*>(framed.data()), framed.size(),
                     http::MakeHttp2Session);
