@@ -12,6 +12,7 @@
 #include <iterator>
 #include <thread>
 
+#include "test/support/metric.h"
 #include "test/support/temp_dir.h"
 
 namespace strata::audit {
@@ -56,11 +57,7 @@ class AuditLog : public testing::Test {
     base::MutexLock lock(&mu);
     return said;
   }
-  double Metric(const std::string& name) const {
-    const std::string text = metrics.Text(), line = "\n" + name + " ";
-    const size_t at = text.find(line);
-    return at == std::string::npos ? -1 : std::stod(text.substr(at + line.size()));
-  }
+  double Metric(const std::string& name) const { return testing_support::MetricOf(metrics, name); }
 
   mutable base::Mutex mu;
   std::vector<std::string> said ABSL_GUARDED_BY(mu);

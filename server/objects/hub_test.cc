@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "server/objects/watch_fixture_test.h"
+#include "test/support/metric.h"
 
 namespace strata::objects {
 namespace {
@@ -16,9 +17,7 @@ namespace {
 class HubMetrics : public WatchTest {
  protected:
   double Metric(const std::string& name) const {
-    const std::string text = metrics_.Text(), line = "\n" + name + "{resources=\"imagestreams\"} ";
-    const size_t at = text.find(line);
-    return at == text.npos ? -1 : std::stod(text.substr(at + line.size()));
+    return testing_support::MetricOf(metrics_, name + "{resources=\"imagestreams\"}");
   }
   // What `name` shows once that is `value`, or after twenty seconds.
   double AwaitMetric(const std::string& name, double value) const {

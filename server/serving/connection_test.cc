@@ -6,6 +6,7 @@
 #include "lib/transport/net/server.h"
 #include "lib/transport/net/worker_pool.h"
 #include "test/support/http2_bytes.h"
+#include "test/support/metric.h"
 #include "test/support/temp_dir.h"
 #include "test/support/tls_client.h"
 
@@ -174,10 +175,7 @@ class HttpConnectionTest : public ::testing::Test {
     }
   }
 
-  double Metric(const std::string& name) {
-    const std::string text = metrics_.Text();
-    return std::stod(text.substr(text.find("\n" + name + " ") + name.size() + 2));
-  }
+  double Metric(const std::string& name) { return MetricOf(metrics_, name); }
 
   // Two large answers may be unread.
   static constexpr size_t kLarge = 4'000'000, kRoom = 10'000'000;

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "test/support/metric.h"
+
 namespace strata::serving {
 namespace {
 
@@ -20,9 +22,7 @@ class UnreadAnswersTest : public ::testing::Test {
     return unread_.Admit(std::move(body), user, claim);
   }
   double Bytes() const {
-    const std::string name = "\nstrata_http_unread_response_bytes ";
-    const std::string text = metrics_.Text();
-    return std::stod(text.substr(text.find(name) + name.size()));
+    return testing_support::MetricOf(metrics_, "strata_http_unread_response_bytes");
   }
 
   base::FakeClock clock_;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "storage/rpc/server_fixture_test.h"
+#include "test/support/metric.h"
 
 namespace strata::rpc {
 namespace {
@@ -138,8 +139,8 @@ TEST_F(ServerTest, CountsCallsAndTheBytesOfTheirMessages) {
   range.set_key("a");
   pb::RangeResponse response;
   ASSERT_TRUE(kv_->Range(&context, range, &response).ok());
-  const std::string text = metrics_.Text(), name = "\netcd_network_client_grpc_sent_bytes_total ";
-  const double sent = std::stod(text.substr(text.find(name) + name.size()));
+  const double sent =
+      testing_support::MetricOf(metrics_, "etcd_network_client_grpc_sent_bytes_total");
   EXPECT_GT(sent, response.ByteSizeLong()) << "that of the write too";
   EXPECT_LT(sent, response.ByteSizeLong() + 100);
 }

@@ -22,6 +22,7 @@
 
 #include "lib/transport/net/self_signed.h"
 #include "lib/transport/net/server.h"
+#include "test/support/metric.h"
 #include "test/support/temp_dir.h"
 #include "test/support/tls_client.h"
 
@@ -172,11 +173,7 @@ class ServerTest : public ::testing::Test {
     absl::MutexLock lock(&mu_);
     for (auto& [protocol, executor] : held_) executor->Post([p = protocol] { p->Release(); });
   }
-  double Metric(const std::string& name) {
-    const std::string text = metrics_.Text();
-    const size_t at = text.find("\n" + name + " ");
-    return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
-  }
+  double Metric(const std::string& name) { return testing_support::MetricOf(metrics_, name); }
   void WaitForMetric(const std::string& name, double value) {
     const auto until = std::chrono::steady_clock::now() + seconds(10);
     while (Metric(name) != value && std::chrono::steady_clock::now() < until) {
