@@ -3,13 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "server/objects/watch_fixture_test.h"
 #include "test/support/metric.h"
+#include "test/support/waiting.h"
 
 namespace strata::objects {
 namespace {
@@ -21,7 +20,7 @@ class HubMetrics : public WatchTest {
   }
   // What `name` shows once that is `value`, or after twenty seconds.
   double AwaitMetric(const std::string& name, double value) const {
-    Await([&] { return Metric(name) == value; });
+    testing_support::Eventually([&] { return Metric(name) == value; });
     return Metric(name);
   }
   WatchRequest In(const std::string& ns) {
@@ -33,13 +32,7 @@ class HubMetrics : public WatchTest {
   void PutAndTell(int times, size_t size) {
     for (int i = 0; i < times; ++i) history_.Put("a", "x", {}, size);
     Tell();
-    Await([this] { return hub_->told() == history_.revision(); });
-  }
-
- private:
-  void Await(const std::function<bool()>& done) const {
-    const auto deadline = clock_.Now() + 20s;
-    while (!done() && clock_.Now() < deadline) std::this_thread::yield();
+    testing_support::Eventually([this] { return hub_->told() == history_.revision(); });
   }
 };
 

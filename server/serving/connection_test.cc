@@ -9,6 +9,7 @@
 #include "test/support/metric.h"
 #include "test/support/temp_dir.h"
 #include "test/support/tls_client.h"
+#include "test/support/waiting.h"
 
 namespace strata::serving {
 namespace {
@@ -402,13 +403,11 @@ TEST_F(HttpConnectionTest, BoundsWhatClientsDoNotReadAndGivesUpTheSlowest) {
   stuck.Write(Get2("/large"));
   TlsClient deaf(port_, {.receive_buffer = 8 << 10});
   deaf.Write(Get("/large"));
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (Metric(unread) < 2 * kLarge && std::chrono::steady_clock::now() < until)
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  EXPECT_EQ(Metric(unread), 2 * kLarge);
+  EXPECT_TRUE(Eventually([&] { return Metric(unread) == 2 * kLarge; }));
 
   // Others are refused until the slowest have had time to show it, and then served.
   int refused = 0;
+  const auto until = In(std::chrono::seconds(20));
   for (bool served = false; !served && std::chrono::steady_clock::now() < until;) {
     TlsClient client(port_);
     client.Write(Get("/large"));

@@ -18,19 +18,17 @@
 #include "storage/client/client.h"
 #include "test/support/fake_etcd.h"
 #include "test/support/silent_listener.h"
+#include "test/support/waiting.h"
 
 namespace strata::client {
 namespace {
 
 using base::StatusCode;
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 using testing_support::FakeEtcd;
+using testing_support::In;
 using testing_support::SilentListener;
 
-base::MonotonicTime In(milliseconds time) {
-  return steady_clock::now() + time;
-}
 constexpr milliseconds kLong{60'000};
 
 // What a call came to, once it has.

@@ -22,6 +22,7 @@
 #include "test/support/http2_bytes.h"
 #include "test/support/http_peer.h"
 #include "test/support/silent_listener.h"
+#include "test/support/waiting.h"
 
 namespace strata::client {
 namespace {
@@ -32,11 +33,8 @@ using std::chrono::steady_clock;
 using testing::HasSubstr;
 using testing_support::FakeEtcd;
 using testing_support::Identity;
+using testing_support::In;
 using testing_support::Issue;
-
-base::MonotonicTime In(milliseconds time) {
-  return steady_clock::now() + time;
-}
 
 struct Files {
   Files(const std::string& url, const Options& options) {

@@ -13,6 +13,7 @@
 #include "test/support/cutting_proxy.h"
 #include "test/support/fake_etcd.h"
 #include "test/support/no_threads.h"
+#include "test/support/waiting.h"
 
 namespace strata::client {
 namespace {
@@ -22,10 +23,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using testing::HasSubstr;
 using testing_support::FakeEtcd;
-
-base::MonotonicTime In(milliseconds time) {
-  return steady_clock::now() + time;
-}
+using testing_support::In;
 
 // Of tests in which an endpoint isn't to be left for the machine's sake.
 constexpr milliseconds kLong(20'000);
@@ -63,10 +61,10 @@ TEST_F(MisbehavingEtcd, FailsOverAndStaysWithTheEndpointThatAnswers) {
   other.Down();
   // The first channel may still be in its back-off.
   base::StatusOr<RangeResult> back = base::UnavailableError("");
-  for (const auto until = In(milliseconds(10'000)); !back.ok() && steady_clock::now() < until;) {
+  ASSERT_TRUE(testing_support::Eventually([&] {
     back = client->Range({.key = "a", .end = "b"}, In(milliseconds(5000)));
-  }
-  ASSERT_TRUE(back.ok()) << back.status();
+    return back.ok();
+  })) << back.status();
   EXPECT_TRUE(back->kvs.empty());
 }
 

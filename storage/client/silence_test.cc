@@ -11,6 +11,7 @@
 #include "test/support/cutting_proxy.h"
 #include "test/support/fake_etcd.h"
 #include "test/support/silent_listener.h"
+#include "test/support/waiting.h"
 
 namespace strata::client {
 namespace {
@@ -18,10 +19,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using testing_support::FakeEtcd;
-
-base::MonotonicTime In(milliseconds time) {
-  return steady_clock::now() + time;
-}
+using testing_support::In;
 
 class SilentEndpoint : public testing::Test {
  protected:

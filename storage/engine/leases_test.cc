@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "storage/engine/store_fixture_test.h"
+#include "test/support/waiting.h"
 
 namespace strata::engine {
 namespace {
@@ -50,9 +50,7 @@ TEST(Store, LeasesEndWithTheirKeysInOneRevision) {
   store.clock().Advance(std::chrono::milliseconds(1500));
   EXPECT_EQ(store.ReadAll(), "a=1 b=1 c=1");
   store.clock().Advance(std::chrono::seconds(2));
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (store->revision() == 4 && std::chrono::steady_clock::now() < deadline)
-    std::this_thread::yield();
+  testing_support::Eventually([&] { return store->revision() == 5; });
   EXPECT_EQ(store->revision(), 5);
   EXPECT_EQ(store.ReadAll(), "c=1");
   EXPECT_EQ(TimeToLive(*store, lease.id, false)->ttl, -1);

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "storage/engine/store_fixture_test.h"
+#include "test/support/waiting.h"
 
 static std::atomic<bool> maps_are_denied = false;
 
@@ -40,11 +41,7 @@ void Fill(StoreFixture& store) {
 }
 
 bool Becomes(const Store& store, bool alarm) {
-  for (int i = 0; i < 5000; ++i) {
-    if (store.has_alarm(Alarm::kNoSpace) == alarm) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return false;
+  return testing_support::Eventually([&] { return store.has_alarm(Alarm::kNoSpace) == alarm; });
 }
 
 void End(Store& store, Alarm alarm) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "storage/engine/store_fixture_test.h"
+#include "test/support/waiting.h"
 
 namespace strata::engine {
 namespace {
@@ -343,8 +344,7 @@ TEST(Store, RefusesWritesBeyondTheQueuesBound) {
       ++done;
     });
   }
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (done < 500 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  testing_support::Eventually([&] { return done == 500; });
   EXPECT_EQ(done, 500);
   EXPECT_GT(refused, 0);
   EXPECT_EQ(store->revision(), 1 + 500 - refused);

@@ -7,6 +7,8 @@
 #include <optional>
 #include <thread>
 
+#include "test/support/waiting.h"
+
 namespace strata::reflector {
 namespace {
 
@@ -137,9 +139,7 @@ TEST_F(FreshnessBarrier, AWatchThatDoesNotReachWhatAReadToldIsSaidToLag) {
   const auto start = clock.Now();
   auto waiting = Fresh();
   backend.Answer(Barrier::Target{7, -1, -1});
-  while (backend.lags == 0 && clock.Now() - start < std::chrono::seconds(20))
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  EXPECT_GT(backend.lags, 0);
+  EXPECT_TRUE(testing_support::Eventually([&] { return backend.lags > 0; }));
   EXPECT_GE(clock.Now() - start, std::chrono::milliseconds(400));
   barrier.Publish(7, 7, 0, false);
   EXPECT_EQ(*waiting.get(), 7);
@@ -403,9 +403,7 @@ TEST(FreshnessProperty, NoRequestPassesBeforeTheIndexHasWhatWasCommittedWhenItCa
                       });
     if (i % 50 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  const auto until = clock.Now() + std::chrono::seconds(20);
-  while (answered < 2000 && clock.Now() < until)
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  testing_support::Eventually([&] { return answered == 2000; });
   EXPECT_EQ(answered, 2000);
   stop = true;
   writer.join();

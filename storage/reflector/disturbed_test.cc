@@ -122,10 +122,7 @@ TEST_P(EverythingAtOnce, TheIndexIsAlwaysTrueAndNeverBehindARequest) {
         });
     if (i % 10 == 0) std::this_thread::sleep_for(milliseconds(2));
   }
-  for (const auto until = clock.Now() + std::chrono::seconds(80);
-       answered < kRequests && clock.Now() < until;) {
-    std::this_thread::sleep_for(milliseconds(1));
-  }
+  Eventually([&] { return answered == kRequests; }, std::chrono::seconds(80));
   stop = true;
   writer.join();
   disturber.join();

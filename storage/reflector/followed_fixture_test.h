@@ -13,7 +13,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,11 +23,13 @@
 #include "storage/records/keys.h"
 #include "storage/reflector/reflector.h"
 #include "test/support/fake_etcd.h"
+#include "test/support/waiting.h"
 
 namespace strata::reflector {
 
 using base::Revision;
 using std::chrono::milliseconds;
+using testing_support::Eventually;
 using testing_support::FakeEtcd;
 
 // Holds keys and revisions, and compares them with the backend's history at each step.
@@ -138,18 +139,10 @@ struct Followed {
     AwaitSync();
   }
   void AwaitSync() {
-    for (const auto until = clock.Now() + std::chrono::seconds(20);
-         !reflector->synced() && clock.Now() < until;) {
-      std::this_thread::sleep_for(milliseconds(1));
-    }
-    ASSERT_TRUE(reflector->synced());
+    ASSERT_TRUE(Eventually([this] { return reflector->synced(); }));
   }
   void AwaitStandby() {
-    for (const auto until = clock.Now() + std::chrono::seconds(20);
-         !reflector->has_standby() && clock.Now() < until;) {
-      std::this_thread::sleep_for(milliseconds(1));
-    }
-    ASSERT_TRUE(reflector->has_standby());
+    ASSERT_TRUE(Eventually([this] { return reflector->has_standby(); }));
   }
   std::future<base::StatusOr<Revision>> Ask(milliseconds timeout = std::chrono::seconds(20)) {
     auto promise = std::make_shared<std::promise<base::StatusOr<Revision>>>();

@@ -11,6 +11,7 @@
 #include "storage/engine/store.h"
 #include "storage/reflector/progress.h"
 #include "storage/rpc/server.h"
+#include "test/support/waiting.h"
 
 namespace strata::reflector {
 namespace {
@@ -192,11 +193,10 @@ TEST_F(ReflectorOnStore, ListsAnewForAConsumerThatLostWhatItHeldThoughNothingIsW
     SCOPED_TRACE(asked ? "while somebody asks all the time" : "while nobody asks");
     const int before = mirror.Lists();
     mirror.Lose();
-    const auto until = clock.Now() + std::chrono::seconds(20);
-    while (mirror.Lists() == before && clock.Now() < until) {
+    testing_support::Eventually([&] {
       if (asked) ExpectFresh();
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+      return mirror.Lists() != before;
+    });
     EXPECT_EQ(mirror.Lists(), before + 1);
     ExpectEqualWhenFresh();
   }

@@ -1,12 +1,10 @@
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstdint>
 #include <future>
 #include <map>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -120,10 +118,7 @@ TEST_F(FaultyEtcd, WhereverHistoriesPartTheIndexIsTheBackends) {
       expected[key] = records::Decode(*std::move(id), value.value, value.modified).object;
     }
     // A read that was answered before the cut may have let the request pass.
-    for (const auto until = clock.Now() + std::chrono::seconds(20);
-         judge.Objects() != expected && clock.Now() < until;) {
-      std::this_thread::sleep_for(milliseconds(1));
-    }
+    Eventually([&] { return judge.Objects() == expected; });
     ASSERT_EQ(judge.Objects(), expected) << "round " << round << " of seed " << kSeed;
   }
   EXPECT_GT(same_revisions, 10) << "else this says little";

@@ -145,9 +145,7 @@ TEST_F(ServerTest, WhoDoesNotTakeHisAnswersGivesWayToOthers) {
   EXPECT_TRUE(stalled.ReadEnd());
   TlsClient third(port_);
   EXPECT_EQ(Ask(third, "3"), "3\n");
-  bool in = false;
-  for (const auto until = clock_.Now() + seconds(20); !in && clock_.Now() < until;) in = comes();
-  EXPECT_TRUE(in) << "the one that doesn't read made place";
+  EXPECT_TRUE(Eventually(comes)) << "the one that doesn't read made place";
   EXPECT_EQ(Ask(busy, "4"), "4\n");
   EXPECT_EQ(Ask(third, "5"), "5\n");
 }
@@ -191,13 +189,10 @@ TEST_F(ServerTest, TheReserveIsNotForStrangersWhoSayNothing) {
     silent.push_back(std::make_unique<TlsClient>(port_, TlsClient::Options{.handshake = false}));
     send(silent.back()->fd(), "\x16\x03\x01\x02\0", 5, MSG_NOSIGNAL);
   }
-  const auto until = std::chrono::steady_clock::now() + seconds(20);
-  bool in = false;
-  while (!in && std::chrono::steady_clock::now() < until) {
+  EXPECT_TRUE(Eventually([&] {
     TlsClient client(port_, {.certificate = &proxy});
-    in = client.established() && Ask(client, "1") == "1\n";
-  }
-  EXPECT_TRUE(in);
+    return client.established() && Ask(client, "1") == "1\n";
+  }));
 }
 
 TEST_F(ServerTest, RestsWhenThereAreNoDescriptorsAndGoesOn) {
@@ -221,11 +216,7 @@ TEST_F(ServerTest, RestsWhenThereAreNoDescriptorsAndGoesOn) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   EXPECT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   const std::string errors = "strata_connections_rejected_total{reason=\"accept_error\"}";
-  const auto until = std::chrono::steady_clock::now() + seconds(10);
-  while (Metric(errors) < 1 && std::chrono::steady_clock::now() < until) {
-    std::this_thread::sleep_for(milliseconds(2));
-  }
-  EXPECT_GE(Metric(errors), 1);
+  EXPECT_TRUE(Eventually([&] { return Metric(errors) >= 1; }));
   EXPECT_EQ(Ask(warm, "still"), "still\n");
   setrlimit(RLIMIT_NOFILE, &limit);
   TlsClient later(port_);

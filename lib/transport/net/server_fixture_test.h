@@ -16,7 +16,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -25,11 +24,13 @@
 #include "test/support/metric.h"
 #include "test/support/temp_dir.h"
 #include "test/support/tls_client.h"
+#include "test/support/waiting.h"
 
 namespace strata::net {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing_support::Eventually;
 using testing_support::TlsClient;
 
 // Answers each line: "who", "big N", "hold" (until released, or drained), "turns" (held, and wants
@@ -175,10 +176,7 @@ class ServerTest : public ::testing::Test {
   }
   double Metric(const std::string& name) { return testing_support::MetricOf(metrics_, name); }
   void WaitForMetric(const std::string& name, double value) {
-    const auto until = std::chrono::steady_clock::now() + seconds(10);
-    while (Metric(name) != value && std::chrono::steady_clock::now() < until) {
-      std::this_thread::sleep_for(milliseconds(2));
-    }
+    Eventually([&] { return Metric(name) == value; });
     EXPECT_EQ(Metric(name), value) << name;
   }
   static PemPair NewPair(const std::string& name) {
