@@ -7,7 +7,7 @@
 #include <map>
 #include <utility>
 
-#include "server/layers/test_records.h"
+#include "server/layers/records_fixture_test.h"
 
 namespace strata::endpoints {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "server/endpoints/handler_fixture_test.h"
-#include "server/layers/test_records.h"
+#include "server/layers/records_fixture_test.h"
 #include "server/registry/image_v1.h"
 
 namespace strata::endpoints {

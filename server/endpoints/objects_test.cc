@@ -9,7 +9,7 @@
 
 #include "server/endpoints/handler_fixture_test.h"
 #include "server/endpoints/image_objects.h"
-#include "server/objects/test_history.h"
+#include "server/objects/history_fixture_test.h"
 #include "server/registry/image_v1.h"
 
 namespace strata::endpoints {

@@ -5,7 +5,7 @@
 
 #include <ostream>
 
-#include "server/layers/test_records.h"
+#include "server/layers/records_fixture_test.h"
 
 namespace strata::layers {
 namespace {

@@ -17,7 +17,7 @@
 #include "lib/codec/yaml.h"
 #include "proto/k8s/list.pb.h"
 #include "proto/k8s/runtime.pb.h"
-#include "server/layers/test_records.h"
+#include "server/layers/records_fixture_test.h"
 
 namespace strata::layers {
 namespace {

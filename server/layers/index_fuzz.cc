@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/layers/test_records.h"
+#include "server/layers/records_fixture_test.h"
 #include "test/fuzz/input.h"
 
 namespace {

@@ -7,7 +7,7 @@
 #include <atomic>
 #include <thread>
 
-#include "server/layers/test_records.h"
+#include "server/layers/records_fixture_test.h"
 
 namespace strata::layers {
 namespace {

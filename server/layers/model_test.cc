@@ -11,7 +11,7 @@
 #include <random>
 #include <thread>
 
-#include "server/layers/test_records.h"
+#include "server/layers/records_fixture_test.h"
 #include "server/wire/encode.h"
 
 namespace strata::layers {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "server/api/continue_token.h"
+#include "server/objects/history_fixture_test.h"
 #include "server/objects/image_kinds.h"
-#include "server/objects/test_history.h"
 #include "server/registry/image_v1.h"
 
 namespace strata::objects {

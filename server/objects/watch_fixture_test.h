@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "server/objects/history_fixture_test.h"
 #include "server/objects/hub.h"
 #include "server/objects/image_kinds.h"
-#include "server/objects/test_history.h"
 #include "server/objects/watch.h"
 #include "server/registry/image_v1.h"
 

@@ -13,7 +13,7 @@
 #include "lib/codec/encode_json.h"
 #include "lib/codec/encode_protobuf.h"
 #include "server/layers/index.h"
-#include "server/layers/test_records.h"
+#include "server/layers/records_fixture_test.h"
 
 namespace strata::views {
 

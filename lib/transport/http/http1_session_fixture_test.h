@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "lib/base/clock.h"
-#include "lib/transport/http/session_fixture.h"
+#include "lib/transport/http/session_fixture_test.h"
 
 namespace strata::http {
 

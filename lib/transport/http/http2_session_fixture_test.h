@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "lib/base/clock.h"
-#include "lib/transport/http/session_fixture.h"
+#include "lib/transport/http/session_fixture_test.h"
 #include "test/support/http2_bytes.h"
 
 namespace strata::http {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "lib/transport/http/session_fixture.h"
+#include "lib/transport/http/session_fixture_test.h"
 
 namespace strata::http {
 
