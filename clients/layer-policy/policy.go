@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
+	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
@@ -27,7 +29,7 @@ func newWebhook(rules *rules, maxImages, atATime int, deadline time.Duration) *b
 }
 
 func (p *policy) Handle(ctx context.Context, request admission.Request) admission.Response {
-	references, err := imagesOf(request.Object.Raw)
+	references, err := broughtBy(request)
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
@@ -48,6 +50,20 @@ func (p *policy) Handle(ctx context.Context, request admission.Request) admissio
 		}
 	}
 	return admission.Allowed("")
+}
+
+// broughtBy are the images that the pod hasn't got already. What runs isn't asked about again, since it may be denied by
+// now: its labels and finalizers go on being changed, or it could never be deleted.
+func broughtBy(request admission.Request) ([]string, error) {
+	images, err := imagesOf(request.Object.Raw)
+	if err != nil || request.Operation != admissionv1.Update {
+		return images, err
+	}
+	before, err := imagesOf(request.OldObject.Raw)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(images, func(image string) bool { return slices.Contains(before, image) }), nil
 }
 
 // pod is what is read of one. As a corev1.Pod it could take some hundred times the memory of its text.

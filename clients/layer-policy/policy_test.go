@@ -41,6 +41,13 @@ func reviewOf(containers string) string {
 		`{"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [` + containers + `]}}}}`
 }
 
+// updateOf asks that a pod with the containers becomes one with others.
+func updateOf(before, after string) string {
+	of := func(containers string) string { return `{"spec": {"containers": [` + containers + `]}}` }
+	return `{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "u", ` +
+		`"operation": "UPDATE", "oldObject": ` + of(before) + `, "object": ` + of(after) + `}}`
+}
+
 // running are containers with an image each.
 func running(images ...string) string {
 	var containers []string
@@ -61,7 +68,12 @@ func post(handler http.Handler, body string) *httptest.ResponseRecorder {
 // review is whether the pod is allowed, and what is said.
 func review(t *testing.T, handler http.Handler, containers string) (bool, string) {
 	t.Helper()
-	recorder := post(handler, reviewOf(containers))
+	return answerTo(t, handler, reviewOf(containers))
+}
+
+func answerTo(t *testing.T, handler http.Handler, body string) (bool, string) {
+	t.Helper()
+	recorder := post(handler, body)
 	var got admissionv1.AdmissionReview
 	if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil || got.Response == nil || got.Response.UID != "u" {
 		t.Fatalf("%v: %d %s", err, recorder.Code, recorder.Body)
@@ -80,6 +92,29 @@ func TestPodsAreReviewedAsTheRulesDecide(t *testing.T) {
 		if allowed, got := review(t, newWebhook(rules, 2, 1, time.Minute), running(images...)); allowed != (said == "") || got != said {
 			t.Errorf("%q: allowed %v, said %q", images, allowed, got)
 		}
+	}
+}
+
+func TestAnUpdateIsRefusedForWhatItBringsAlone(t *testing.T) {
+	rules, cluster := testRules(t)
+	app := testRegistry + "/shop/app@"
+	good, denied, unknowable := app+digest("1"), app+digest("2"), app+digest("4")
+	webhook := newWebhook(rules, 2, 1, time.Minute)
+	for name, before := range map[string]string{
+		"a denied image": running(denied, good), "one that can't be looked at": running(unknowable),
+		"too many": running("a", "b", "c"),
+	} {
+		cluster.asked = nil
+		if allowed, said := answerTo(t, webhook, updateOf(before, before)); !allowed || len(cluster.asked) != 0 {
+			t.Errorf("%s, as before: allowed %v, said %q, asked %q", name, allowed, said, cluster.asked)
+		}
+	}
+	if allowed, said := answerTo(t, webhook, updateOf(running(denied, denied), running(good, denied))); !allowed {
+		t.Errorf("one of two denied images goes: %s", said)
+	}
+	if allowed, said := answerTo(t, webhook, updateOf(running(good), running(good, denied))); allowed ||
+		said != "image "+denied+" contains the denied layer "+digest("d") {
+		t.Errorf("a denied image comes: allowed %v, said %q", allowed, said)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/open-policy-agent/frameworks/constraint/pkg/core/templates"
 	"github.com/open-policy-agent/frameworks/constraint/pkg/externaldata"
 	"github.com/open-policy-agent/gatekeeper/v3/pkg/target"
+	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -105,10 +106,14 @@ func (e *engine) require(t *testing.T, known bool) {
 // violations are what is said against a pod of the namespace, sorted.
 func (e *engine) violations(t *testing.T, namespace string, spec corev1.PodSpec) []string {
 	t.Helper()
-	request := shop.Created(t, namespace, spec)
+	return e.violationsOf(t, shop.Created(t, namespace, spec))
+}
+
+func (e *engine) violationsOf(t *testing.T, request admissionv1.AdmissionRequest) []string {
+	t.Helper()
 	responses, err := e.Review(context.Background(), &target.AugmentedReview{IsAdmission: true,
 		Namespace: &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
-			ObjectMeta: metav1.ObjectMeta{Name: namespace}},
+			ObjectMeta: metav1.ObjectMeta{Name: request.Namespace}},
 		AdmissionRequest: &request}, reviews.EnforcementPoint(webhook))
 	if err != nil {
 		t.Fatal(err)
@@ -181,6 +186,21 @@ func TestPodsAreRefusedAsTheProviderSays(t *testing.T) {
 			if said := e.violations(t, test.namespace, test.spec); !slices.Equal(said, want) {
 				t.Errorf("%s, requireKnown %v: said\n%q, want\n%q", test.name, requireKnown, said, want)
 			}
+		}
+	}
+
+	for _, test := range []struct {
+		name          string
+		before, after corev1.PodSpec
+		want          []string
+	}{
+		{"a denied image stays", shop.Running(shop.Bad), shop.Running(shop.Bad), nil},
+		{"one of two goes", shop.Running(shop.Bad, shop.BadList), shop.Running(shop.Good, shop.BadList), nil},
+		{"one comes", shop.Running(shop.Good), shop.WithEphemeral(shop.Running(shop.Good), shop.Bad),
+			[]string{contains(shop.Bad)}},
+	} {
+		if said := e.violationsOf(t, shop.Updated(t, "shop", "", test.before, test.after)); !slices.Equal(said, test.want) {
+			t.Errorf("%s: said %q, want %q", test.name, said, test.want)
 		}
 	}
 

@@ -19,6 +19,14 @@ func Created(t *testing.T, namespace string, spec corev1.PodSpec) admissionv1.Ad
 		Operation: admissionv1.Create, Namespace: namespace, Name: "pod", Object: Pod(t, namespace, spec)}
 }
 
+// Updated asks that a pod of the namespace becomes another, by a subresource if it has a name.
+func Updated(t *testing.T, namespace, subresource string, before, after corev1.PodSpec) admissionv1.AdmissionRequest {
+	t.Helper()
+	request := Created(t, namespace, after)
+	request.Operation, request.SubResource, request.OldObject = admissionv1.Update, subresource, Pod(t, namespace, before)
+	return request
+}
+
 // Pod is one as JSON.
 func Pod(t *testing.T, namespace string, spec corev1.PodSpec) runtime.RawExtension {
 	t.Helper()
