@@ -2,9 +2,11 @@ package cluster
 
 import (
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -58,6 +60,35 @@ func TestAStoreThatIsNotReadyIsStillFound(t *testing.T) {
 		}
 	})
 	if stores < 3 {
+		t.Errorf("%d stores", stores)
+	}
+}
+
+// Answers take up to twice what they are counted as, and the rest of the store has its room beside them.
+func TestAStoresAnswersFitIntoItsMemory(t *testing.T) {
+	stores := 0
+	eachInstallation(t, func(t *testing.T, manifests string) {
+		store, found := of[appsv1.StatefulSet](t, manifests, "StatefulSet")["strata-storage"]
+		if !found {
+			return
+		}
+		stores++
+		container := store.Spec.Template.Spec.Containers[0]
+		limit := container.Resources.Limits.Memory().Value()
+		answers := int64(2 << 30)
+		for _, arg := range container.Args {
+			if value, is := strings.CutPrefix(arg, "--max-response-bytes-inflight="); is {
+				var err error
+				if answers, err = strconv.ParseInt(value, 10, 64); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if free := container.Resources.Requests.Memory().Value(); 2*answers+free > limit {
+			t.Errorf("answers take %d bytes, and the rest of it %d, of %d", 2*answers, free, limit)
+		}
+	})
+	if stores < 2 {
 		t.Errorf("%d stores", stores)
 	}
 }
