@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
@@ -129,6 +131,73 @@ func podsOf(t *testing.T, manifests string) []corev1.PodSpec {
 		}
 	}
 	return pods
+}
+
+// eachInstallation shows the manifests of each overlay, and of components that none of them has.
+func eachInstallation(t *testing.T, show func(t *testing.T, manifests string)) {
+	t.Helper()
+	overlays, err := filepath.Glob("../../deploy/overlays/*")
+	if err != nil || overlays == nil {
+		t.Fatal(err, overlays)
+	}
+	for _, folder := range overlays {
+		t.Run(filepath.Base(folder), func(t *testing.T) { show(t, kustomize(t, folder)) })
+	}
+	t.Run("others", func(t *testing.T) {
+		show(t, kustomize(t, withComponents(t, "base", append([]string{"etcd"}, asked...)...)))
+	})
+}
+
+// of are the objects of a kind, by name.
+func of[T any](t *testing.T, manifests, kind string) map[string]T {
+	t.Helper()
+	found := map[string]T{}
+	for _, document := range strings.Split("\n"+manifests, "\n---\n") {
+		var object struct {
+			Kind     string
+			Metadata struct{ Name string }
+		}
+		var typed T
+		if err := yaml.Unmarshal([]byte(document), &object); err != nil || object.Kind != kind {
+			continue
+		}
+		if err := yaml.Unmarshal([]byte(document), &typed); err != nil {
+			t.Fatal(err)
+		}
+		found[object.Metadata.Name] = typed
+	}
+	return found
+}
+
+// A rollout ends on one node too: each pod finds a place, beside those that it replaces, and each rollout's pods look for
+// nodes of their own among themselves.
+func TestServersThatStandOnTheirOwnNodesStartOnOneToo(t *testing.T) {
+	several := 0
+	eachInstallation(t, func(t *testing.T, manifests string) {
+		for name, deployment := range of[appsv1.Deployment](t, manifests, "Deployment") {
+			if replicas := deployment.Spec.Replicas; replicas == nil || *replicas < 2 {
+				continue
+			}
+			several++
+			pod := deployment.Spec.Template.Spec
+			if pod.Affinity != nil && pod.Affinity.PodAntiAffinity != nil &&
+				pod.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil {
+				t.Errorf("%s: a pod may find no place", name)
+			}
+			if len(pod.TopologySpreadConstraints) != 1 {
+				t.Fatalf("%s: its pods are spread by %d constraints", name, len(pod.TopologySpreadConstraints))
+			}
+			got := pod.TopologySpreadConstraints[0]
+			if got.TopologyKey != corev1.LabelHostname || got.WhenUnsatisfiable != corev1.ScheduleAnyway ||
+				!slices.Equal(got.MatchLabelKeys, []string{appsv1.DefaultDeploymentUniqueLabelKey}) ||
+				!reflect.DeepEqual(got.LabelSelector, deployment.Spec.Selector) {
+				t.Errorf("%s: %+v", name, got)
+			}
+		}
+	})
+	if several < 5 {
+		t.Errorf("%d Deployments have several pods", several)
+	}
 }
 
 const policyComponent = "../../deploy/components/layer-policy/"
