@@ -1,12 +1,14 @@
 package cluster
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 )
 
 // A store with an alarm, or that refuses writes, isn't ready, and serves what it can: there is no other one to ask.
@@ -53,6 +55,35 @@ func TestAStoresAnswersFitIntoItsMemory(t *testing.T) {
 		}
 	})
 	if stores < 2 {
+		t.Errorf("%d stores", stores)
+	}
+}
+
+// Of the pods of an installation no others than servers and backups may ask a store for its records.
+func TestAStoreIsReachedByItsClientsAlone(t *testing.T) {
+	stores := 0
+	eachInstallation(t, func(t *testing.T, manifests string) {
+		for name := range of[appsv1.StatefulSet](t, manifests, "StatefulSet") {
+			stores++
+			policy, found := of[networkingv1.NetworkPolicy](t, manifests, "NetworkPolicy")[name]
+			if !found {
+				t.Fatalf("%s has no policy", name)
+			}
+			var may []string
+			for _, rule := range policy.Spec.Ingress {
+				if rule.Ports[0].Port.StrVal != "client" {
+					continue
+				}
+				for _, from := range rule.From {
+					may = append(may, from.PodSelector.MatchLabels["app.kubernetes.io/component"])
+				}
+			}
+			if !slices.Equal(may, []string{"apiserver", "backup"}) {
+				t.Errorf("%s is reached by %q", name, may)
+			}
+		}
+	})
+	if stores < 3 {
 		t.Errorf("%d stores", stores)
 	}
 }
