@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "server/api/duration.h"
+#include "lib/base/duration.h"
 #include "server/api/request_info.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto info = strata::api::ParseRequestInfo(method, text);
     if (!info) continue;
     if (info->is_resource && info->parts.size() < 3) std::abort();
-    (void)strata::api::ParseDuration(info->query.Get("timeout"));
+    (void)strata::base::ParseDuration(info->query.Get("timeout"));
   }
   return 0;
 }

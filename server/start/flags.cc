@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "lib/base/ascii.h"
-#include "server/api/duration.h"
+#include "lib/base/duration.h"
 #include "server/registry/image_v1.h"
 #include "storage/command_line/etcd_flags.h"
 
@@ -24,7 +24,7 @@ template <typename Duration>
 void AddDuration(CLI::App& app, const std::string& name, Duration& to, const std::string& help,
                  Zero zero = Zero::kRefused) {
   const auto check = [zero](const std::string& text) {
-    const auto parsed = api::ParseDuration(text);
+    const auto parsed = base::ParseDuration(text);
     if (!parsed.ok()) return std::string(base::Message(parsed.status()));
     if (parsed->count() < 0) return fmt::format("{} is negative", text);
     if (parsed->count() == 0 && zero == Zero::kRefused)
@@ -32,7 +32,7 @@ void AddDuration(CLI::App& app, const std::string& name, Duration& to, const std
     return std::string();
   };
   const auto parse = [&to](const CLI::results_t& results) {
-    to = std::chrono::duration_cast<Duration>(*api::ParseDuration(results[0]));
+    to = std::chrono::duration_cast<Duration>(*base::ParseDuration(results[0]));
     return true;
   };
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(to).count();

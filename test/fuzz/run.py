@@ -23,7 +23,7 @@ HEAD = f"{'target':40}{'executions':>14}{'a second':>10}{'edges':>8}{'features':
 
 # What a line of text can do wrong it does in a short one, and ten times as many of those are tried.
 MAX_LENGTHS = {
-    "server/api/duration": 64, "server/api/label_selector": 256, "server/api/list_options": 384,
+    "lib/base/duration": 64, "server/api/label_selector": 256, "server/api/list_options": 384,
     "server/api/request_info": 384, "server/api/continue_token": 384, "server/wire/negotiate": 256,
     "server/auth/csv": 384, "storage/reflector/key_range": 256,
 }

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/api/duration.h"
+#include "lib/base/duration.h"
 #include "server/serving/served_call.h"
 
 namespace strata::serving::filters {
@@ -15,7 +15,7 @@ Step Deadline::Apply(ServedCall& call) {
   if (api::IsLongRunning(*call.info)) return Step::kGoOn;
   const std::string_view asked = call.info->query.Get("timeout");
   if (asked.empty()) return Step::kGoOn;
-  const auto timeout = api::ParseDuration(asked);
+  const auto timeout = base::ParseDuration(asked);
   if (!timeout.ok()) {
     return call.Refuse(api::BadRequest("invalid timeout specified in the request URL - " +
                                        std::string(base::Message(timeout.status()))));

@@ -1,12 +1,12 @@
 // Go's time/format.go ParseDuration, with its arithmetic: what overflows there overflows here.
-#include "server/api/duration.h"
+#include "lib/base/duration.h"
 
 #include <fmt/format.h>
 
 #include <cstdint>
 #include <string>
 
-namespace strata::api {
+namespace strata::base {
 namespace {
 
 constexpr uint64_t kMax = uint64_t{1} << 63;  // the magnitude of the least int64
@@ -70,9 +70,9 @@ const Unit* FindUnit(std::string_view name) {
 
 }  // namespace
 
-base::StatusOr<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
+StatusOr<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
   const auto invalid = [&](std::string_view what = "invalid duration ") {
-    return base::InvalidArgumentError(fmt::format("time: {}{}", what, Quoted(text)));
+    return InvalidArgumentError(fmt::format("time: {}{}", what, Quoted(text)));
   };
   std::string_view rest = text;
   const bool negative = rest.starts_with('-');
@@ -111,4 +111,4 @@ base::StatusOr<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
   return std::chrono::nanoseconds(static_cast<int64_t>(negative ? 0 - total : total));
 }
 
-}  // namespace strata::api
+}  // namespace strata::base

@@ -1,8 +1,8 @@
-#include "server/api/duration.h"
+#include "lib/base/duration.h"
 
 #include <gtest/gtest.h>
 
-namespace strata::api {
+namespace strata::base {
 namespace {
 
 TEST(Duration, ReadsWhatGoReads) {
@@ -49,9 +49,9 @@ TEST(Duration, ErrorsHaveGosText) {
                 {"1s\n", "time: unknown unit \"s\\x0a\" in duration \"1s\\x0a\""}};
   for (const auto& c : kCases) {
     const auto parsed = ParseDuration(c.text);
-    EXPECT_EQ(base::Message(parsed.status()), c.error);
+    EXPECT_EQ(Message(parsed.status()), c.error);
   }
 }
 
 }  // namespace
-}  // namespace strata::api
+}  // namespace strata::base

@@ -6,9 +6,9 @@
 
 #include "lib/base/status.h"
 
-namespace strata::api {
+namespace strata::base {
 
 // An error has Go's text: time: invalid duration "xyz".
-base::StatusOr<std::chrono::nanoseconds> ParseDuration(std::string_view text);
+StatusOr<std::chrono::nanoseconds> ParseDuration(std::string_view text);
 
-}  // namespace strata::api
+}  // namespace strata::base

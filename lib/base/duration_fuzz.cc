@@ -3,11 +3,11 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "server/api/duration.h"
+#include "lib/base/duration.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const auto parsed = strata::api::ParseDuration(text);
+  const auto parsed = strata::base::ParseDuration(text);
   if (parsed.ok()) {
     // The sign is the text's.
     if ((parsed->count() < 0) && !text.starts_with('-')) std::abort();
