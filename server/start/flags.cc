@@ -8,39 +8,17 @@
 #include <utility>
 
 #include "lib/base/ascii.h"
-#include "lib/base/duration.h"
 #include "server/registry/image_v1.h"
+#include "storage/command_line/duration_flag.h"
 #include "storage/command_line/etcd_flags.h"
 
 namespace strata {
 namespace {
 
-enum class Zero { kRefused, kAllowed };
+using command_line::AddDuration;
+using command_line::Zero;
 
 constexpr std::chrono::milliseconds kMostAbsentTime{1'000};
-
-// Durations as Go writes them.
-template <typename Duration>
-void AddDuration(CLI::App& app, const std::string& name, Duration& to, const std::string& help,
-                 Zero zero = Zero::kRefused) {
-  const auto check = [zero](const std::string& text) {
-    const auto parsed = base::ParseDuration(text);
-    if (!parsed.ok()) return std::string(base::Message(parsed.status()));
-    if (parsed->count() < 0) return fmt::format("{} is negative", text);
-    if (parsed->count() == 0 && zero == Zero::kRefused)
-      return fmt::format("{}: it must be longer than nothing", text);
-    return std::string();
-  };
-  const auto parse = [&to](const CLI::results_t& results) {
-    to = std::chrono::duration_cast<Duration>(*base::ParseDuration(results[0]));
-    return true;
-  };
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(to).count();
-  app.add_option(name, parse, help)
-      ->type_name("DURATION")
-      ->default_str(ms % 1000 == 0 ? fmt::format("{}s", ms / 1000) : fmt::format("{}ms", ms))
-      ->check(CLI::Validator(check, ""));
-}
 
 // As pflag's: `--name` is `--name=true`, and `--name false` isn't `--name=false`.
 void AddSwitch(CLI::App& app, const std::string& name, bool& to, const std::string& help) {
