@@ -8,6 +8,7 @@
 namespace CLI {
 class App;
 class Option;
+class Validator;
 }  // namespace CLI
 
 namespace strata::command_line {
@@ -19,14 +20,16 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, std::chrono::na
                          std::function<void(std::chrono::nanoseconds)> set, const std::string& help,
                          Zero zero = Zero::kRefused);
 
-// The same of a variable, which holds what it is otherwise.
+// The same of a variable, which holds what it is otherwise. Rounded up: what isn't zero doesn't
+// become it.
 template <typename Duration>
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& to,
                          const std::string& help, Zero zero = Zero::kRefused) {
-  const auto set = [&to](std::chrono::nanoseconds time) {
-    to = std::chrono::duration_cast<Duration>(time);
-  };
+  const auto set = [&to](std::chrono::nanoseconds time) { to = std::chrono::ceil<Duration>(time); };
   return AddDuration(app, name, to, set, help, zero);
 }
+
+// A further check of one: both ends are allowed.
+CLI::Validator DurationRange(std::chrono::milliseconds least, std::chrono::milliseconds most);
 
 }  // namespace strata::command_line

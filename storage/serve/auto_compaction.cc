@@ -1,11 +1,12 @@
 #include "storage/serve/auto_compaction.h"
 
-#include <absl/time/time.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 #include <string>
+
+#include "lib/base/duration.h"
 
 namespace strata::serve {
 namespace {
@@ -41,14 +42,13 @@ base::StatusOr<CompactionPolicy> CompactionPolicy::Parse(std::string_view mode,
   }
   // A day of history would take a year to count in hours beyond this.
   constexpr int64_t kMostHours = 24 * 366 * 10;
-  absl::Duration period;
   if (number && *number <= kMostHours) return CompactionPolicy{.period = kHour * *number};
-  if (number || !absl::ParseDuration(std::string(retention), &period) ||
-      period < absl::ZeroDuration() || period > absl::Hours(kMostHours)) {
+  const auto period = base::ParseDuration(retention);
+  if (number || !period.ok() || period->count() < 0 || *period > kHour * kMostHours) {
     return base::InvalidArgumentError(
         fmt::format("{} is no time: a number of hours, or such as 30m or 1h30m", retention));
   }
-  return CompactionPolicy{.period = absl::ToChronoMilliseconds(period)};
+  return CompactionPolicy{.period = std::chrono::ceil<milliseconds>(*period)};
 }
 
 CompactionPlan::CompactionPlan(const CompactionPolicy& policy, base::MonotonicTime now)

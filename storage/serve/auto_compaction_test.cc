@@ -18,6 +18,7 @@ TEST(CompactionPolicies, AreWrittenAsEtcdsAre) {
   } kCases[] = {
       {"periodic", "0", milliseconds(0), 0},       {"periodic", "1", kHour, 0},
       {"periodic", "30m", 30 * kMinute, 0},        {"periodic", "1h30m", 90 * kMinute, 0},
+      {"periodic", "1.5h", 90 * kMinute, 0},       {"periodic", "+1h0m0s", kHour, 0},
       {"revision", "1000", milliseconds(0), 1000}, {"revision", "0", milliseconds(0), 0},
   };
   for (const auto& c : kCases) {
@@ -28,6 +29,10 @@ TEST(CompactionPolicies, AreWrittenAsEtcdsAre) {
   }
   for (const auto& [mode, bad] : {std::pair{"periodic", "-1h"},
                                   {"periodic", "soon"},
+                                  {"periodic", "1.5"},
+                                  {"periodic", "1d"},
+                                  {"periodic", " 1h"},
+                                  {"periodic", "inf"},
                                   {"periodic", "999999999999999999999"},
                                   {"periodic", ""},
                                   {"revision", "1h"},

@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +25,7 @@
 #include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
 #include "lib/obs/process.h"
+#include "storage/command_line/duration_flag.h"
 #include "storage/engine/store.h"
 #include "storage/rpc/maintenance.h"
 #include "storage/rpc/server.h"
@@ -44,9 +44,6 @@ constexpr int kBadUsage = 2;
 // etcd's (storage/quota.go DefaultQuotaBytes).
 constexpr int64_t kDefaultQuota = int64_t{2} << 30;
 
-const std::map<std::string, int64_t> kUnits = {
-    {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
-
 struct Flags {
   std::string data_dir;
   engine::Options engine;
@@ -55,9 +52,8 @@ struct Flags {
   std::string compaction_mode = "periodic";
   std::string compaction_retention = "0";
   int64_t quota_bytes = 0;
-  int64_t progress_ms = 600'000;
   bool client_cert_auth = false;
-  int64_t corrupt_check_ms = 12 * 3'600'000;
+  std::chrono::milliseconds corrupt_check = std::chrono::hours(12);
   int verbosity = 0;
   std::string log_format = "text";
   size_t log_buffer_bytes = 8 << 20;
@@ -143,20 +139,14 @@ void AddFlags(CLI::App& command, Flags& flags) {
                   "refused. One answer ends at 2 GiB")
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
-  command
-      .add_option("--watch-progress-notify-interval,--experimental-watch-progress-notify-interval",
-                  flags.progress_ms, "How often quiet watches hear of progress, if they ask for it")
-      ->transform(CLI::AsNumberWithUnit(kUnits))
-      ->check(CLI::Range(int64_t{100}, int64_t{24} * 3'600'000))
-      ->type_name("DURATION")
-      ->default_str("10m");
-  command
-      .add_option("--corrupt-check-time,--experimental-corrupt-check-time", flags.corrupt_check_ms,
-                  "How often everything is read, to find damage; 0: never")
-      ->transform(CLI::AsNumberWithUnit(kUnits))
-      ->check(CLI::NonNegativeNumber)
-      ->type_name("DURATION")
-      ->default_str("12h");
+  command_line::AddDuration(
+      command, "--watch-progress-notify-interval,--experimental-watch-progress-notify-interval",
+      flags.rpc.watch.progress_interval,
+      "How often quiet watches hear of progress, if they ask for it")
+      ->check(command_line::DurationRange(std::chrono::milliseconds(100), std::chrono::hours(24)));
+  command_line::AddDuration(
+      command, "--corrupt-check-time,--experimental-corrupt-check-time", flags.corrupt_check,
+      "How often everything is read, to find damage; 0: never", command_line::Zero::kAllowed);
   command.add_option("-v", flags.verbosity, "Verbosity of the log")->capture_default_str();
   command.add_option("--log-format", flags.log_format, "Form of the log")
       ->check(CLI::IsMember({"text", "console", "json"}))
@@ -239,7 +229,6 @@ int Serve(const Flags& flags) {
 
   rpc::Options options = flags.rpc;
   if (options.listen_urls.empty()) options.listen_urls = {"http://127.0.0.1:2379"};
-  options.watch.progress_interval = std::chrono::milliseconds(flags.progress_ms);
   options.http = [&http = **monitoring](int socket, const sockaddr* peer, socklen_t size) {
     http.Adopt(socket, peer, size);
   };
@@ -256,8 +245,8 @@ int Serve(const Flags& flags) {
   std::optional<Periodic> compacting, checking;  // end before what they use
   if (compaction->enabled())
     compacting.emplace(plan.interval(), [&] { CompactIfDue(plan, **store, clock.Now(), log); });
-  if (flags.corrupt_check_ms > 0) {
-    checking.emplace(std::chrono::milliseconds(flags.corrupt_check_ms), [&] {
+  if (flags.corrupt_check.count() > 0) {
+    checking.emplace(flags.corrupt_check, [&] {
       if (const auto found = (*store)->Verify(); found.ok())
         log.Verbose(1, "Read everything, and found no damage", {{"changes", found->changes}});
     });
