@@ -1,9 +1,7 @@
 // strata-apiserver: from the command line to a running server, top to bottom.
 #include <google/protobuf/stubs/logging.h>
 #include <malloc.h>
-#include <stdlib.h>
 
-#include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
@@ -127,14 +125,11 @@ void PrintRawVersion() {
 }
 
 int Run(Flags flags) {
-  base::HoldSignals();
-  base::RaiseFileLimit();
+  base::BeginServing();
   // Of the eight arenas a core that glibc would make for gRPC's and our threads, each keeps holes.
   mallopt(M_ARENA_MAX, static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
-  // Both would write to stderr by themselves: of hostile records, and of backends that are away,
-  // which we report.
+  // protobuf would write to stderr by itself of hostile records, which we report.
   google::protobuf::SetLogHandler(nullptr);
-  setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
 
   if (const base::Status status = Complete(flags); !status.ok()) return Fail<kBadUsage>(status);
   const base::SystemClock clock;
@@ -283,15 +278,7 @@ int Run(Flags flags) {
 }  // namespace strata
 
 int main(int argc, char** argv) {
-  strata::base::HoldStandardFiles();
-  strata::base::EndWhereTheSystemDenies();
-  strata::base::RefuseWhatIsTooLarge();
-  strata::base::ForbidCoreFiles();
-#ifdef NDEBUG
-  // As Debian builds it, abseil looks for cycles of locks each time that one is taken, gRPC's too,
-  // with a lock of its own that all threads share: for debugging, not for serving.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-#endif
+  strata::base::BeginProcess();
   CLI::App app{fmt::format("An aggregated API server for {}: the layers of image streams.",
                            strata::registry::ImageV1().group_version()),
                "strata-apiserver"};

@@ -1,6 +1,5 @@
 // strata-storage: the embedded store as a daemon, and the tools for its records. Each subcommand
 // registers itself with one call below; what it does stands in its own room.
-#include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
@@ -23,15 +22,7 @@ constexpr int kBadUsage = 2;
 }  // namespace
 
 int main(int argc, char** argv) {
-  strata::base::HoldStandardFiles();
-  strata::base::EndWhereTheSystemDenies();
-  strata::base::RefuseWhatIsTooLarge();
-  strata::base::ForbidCoreFiles();
-#ifdef NDEBUG
-  // As Debian builds it, abseil looks for cycles of locks each time that one is taken, gRPC's too,
-  // with a lock of its own that all threads share: for debugging, not for serving.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-#endif
+  strata::base::BeginProcess();
   CLI::App app{"The store of Strata's records, and tools to fill and read it.", "strata-storage"};
   app.set_version_flag("--version", "strata-storage " STRATA_VERSION);
   app.require_subcommand(1);

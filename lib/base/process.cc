@@ -1,5 +1,6 @@
 #include "lib/base/process.h"
 
+#include <absl/synchronization/mutex.h>
 #include <cxxabi.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -86,6 +87,22 @@ void RefuseWhatIsTooLarge() {
 
 void EndWhereTheSystemDenies() {
   std::set_terminate(OnTerminate);
+}
+
+void BeginProcess() {
+  HoldStandardFiles();
+  EndWhereTheSystemDenies();
+  RefuseWhatIsTooLarge();
+  ForbidCoreFiles();
+#ifdef NDEBUG
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+#endif
+}
+
+void BeginServing() {
+  HoldSignals();
+  RaiseFileLimit();
+  setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
 }
 
 int AwaitEnd() {

@@ -36,6 +36,15 @@ int AwaitEnd();
 // else nobody catches aborts it.
 void EndWhereTheSystemDenies();
 
+// The above that every program of ours does, before all else. abseil no longer looks for cycles of
+// locks, as it does where Debian builds it, with a lock of its own that all threads share: gRPC's
+// locks cost that too.
+void BeginProcess();
+
+// The above that one that serves does before it starts a thread. gRPC is silent from there on,
+// unless the environment asks: it would write to stderr by itself of what we report, in one line.
+void BeginServing();
+
 // The process ends with `kCode` after that time, in whole seconds, whatever still holds it up: a
 // log that nobody reads, a disk that hangs. What mustn't be lost survives that as it survives a
 // crash. The last call counts.

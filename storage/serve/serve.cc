@@ -3,7 +3,6 @@
 #include <absl/time/time.h>
 #include <fmt/format.h>
 #include <google/protobuf/stubs/logging.h>
-#include <stdlib.h>
 
 #include <CLI/CLI.hpp>
 
@@ -196,12 +195,9 @@ int Serve(const Flags& flags) {
   if (const base::Status complete = Check(flags); !complete.ok()) {
     return Fail<kBadUsage>(std::string(base::Message(complete)));
   }
-  base::HoldSignals();
-  base::RaiseFileLimit();
-  // gRPC has a log of its own, on stderr; what it says of a taken port we say ourselves, in one
-  // line. protobuf would write a line there of each text of a client's that is no UTF-8, and wait
-  // for it.
-  setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
+  base::BeginServing();
+  // protobuf would write a line to stderr of each text of a client's that is no UTF-8, and wait for
+  // it.
   google::protobuf::SetLogHandler(nullptr);
   const base::SystemClock clock;
   obs::Metrics metrics;
