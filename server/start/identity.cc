@@ -9,6 +9,7 @@
 #include "server/auth/subject_access_review.h"
 #include "server/auth/token_file.h"
 #include "server/auth/token_review.h"
+#include "server/start/kube.h"
 
 namespace strata {
 namespace {
@@ -36,27 +37,15 @@ base::StatusOr<std::unique_ptr<Identity>> Identity::Create(
     const Flags& flags, files::FileWatcher& watcher, net::Credentials& credentials,
     const base::Clock& clock, const obs::Logger& log, obs::Metrics& metrics) {
   std::unique_ptr<Identity> identity(new Identity());
-  const auto flag_of = [&](const std::string& kubeconfig, const char* own_flag) {
-    return kubeconfig == flags.kubeconfig ? "--kubeconfig" : own_flag;
-  };
-  kube::Client::Options options = flags.kube;
-  options.name = "authentication";
-  auto api = kube::Client::Connect(flags.authentication_kubeconfig, options, metrics);
-  if (!api.ok()) {
-    return base::Annotate(api.status(),
-                          flag_of(flags.authentication_kubeconfig, "--authentication-kubeconfig"));
-  }
-  identity->authentication_api_ = *api;
+  STRATA_ASSIGN_OR_RETURN(identity->authentication_api_,
+                          ConnectKube(flags, flags.authentication_kubeconfig,
+                                      "--authentication-kubeconfig", "authentication", metrics));
   if (flags.authorization_kubeconfig == flags.authentication_kubeconfig) {
-    identity->authorization_api_ = *std::move(api);
+    identity->authorization_api_ = identity->authentication_api_;
   } else {
-    options.name = "authorization";
-    api = kube::Client::Connect(flags.authorization_kubeconfig, options, metrics);
-    if (!api.ok()) {
-      return base::Annotate(api.status(),
-                            flag_of(flags.authorization_kubeconfig, "--authorization-kubeconfig"));
-    }
-    identity->authorization_api_ = *std::move(api);
+    STRATA_ASSIGN_OR_RETURN(identity->authorization_api_,
+                            ConnectKube(flags, flags.authorization_kubeconfig,
+                                        "--authorization-kubeconfig", "authorization", metrics));
   }
   const Parts parts{flags, watcher, credentials, clock, log, metrics};
   STRATA_RETURN_IF_ERROR(identity->MakeAuthenticator(parts));

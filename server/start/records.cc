@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/kube_source/kube_source.h"
+#include "server/start/kube.h"
 #include "storage/reflector/reflector.h"
 
 namespace strata {
@@ -33,20 +34,13 @@ Records::~Records() {
 base::Status Records::OpenBackend(const Flags& flags, const base::Clock& clock,
                                   const obs::Logger& log, obs::Metrics& metrics) {
   if (flags.source == Flags::kKubeSource) {
-    kube::Client::Options options = flags.kube;
-    options.name = "records";
-    auto kube = kube::Client::Connect(flags.source_kubeconfig, options, metrics);
-    if (!kube.ok()) {
-      return base::Annotate(kube.status(), flags.source_kubeconfig == flags.kubeconfig
-                                               ? "--kubeconfig"
-                                               : "--source-kubeconfig");
-    }
-    if (*kube == nullptr) {
+    STRATA_ASSIGN_OR_RETURN(kube_, ConnectKube(flags, flags.source_kubeconfig,
+                                               "--source-kubeconfig", "records", metrics));
+    if (kube_ == nullptr) {
       return base::InvalidArgumentError(
           "--source=kube reads the records at an API server: give --kubeconfig or "
           "--source-kubeconfig where this is no pod");
     }
-    kube_ = *std::move(kube);
     return base::OkStatus();
   }
   if (flags.data_dir.empty()) {

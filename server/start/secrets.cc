@@ -1,6 +1,7 @@
 #include "server/start/secrets.h"
 
 #include "server/registry/image_v1.h"
+#include "server/start/kube.h"
 #include "server/start/lane.h"
 
 namespace strata {
@@ -9,20 +10,14 @@ base::StatusOr<std::unique_ptr<Secrets>> Secrets::Create(const Flags& flags,
                                                          const base::Clock& clock,
                                                          obs::Metrics& metrics) {
   if (!flags.enable_secrets) return std::unique_ptr<Secrets>();
-  kube::Client::Options options = flags.kube;
-  options.name = "secrets";
-  auto kube = kube::Client::Connect(flags.secrets_kubeconfig, options, metrics);
-  if (!kube.ok()) {
-    return base::Annotate(kube.status(), flags.secrets_kubeconfig == flags.kubeconfig
-                                             ? "--kubeconfig"
-                                             : "--secrets-kubeconfig");
-  }
-  if (*kube == nullptr) {
+  STRATA_ASSIGN_OR_RETURN(auto kube, ConnectKube(flags, flags.secrets_kubeconfig,
+                                                 "--secrets-kubeconfig", "secrets", metrics));
+  if (kube == nullptr) {
     return base::InvalidArgumentError(
         "--enable-secrets asks kube-apiserver: give --kubeconfig or --secrets-kubeconfig where "
         "this is no pod");
   }
-  return std::unique_ptr<Secrets>(new Secrets(*std::move(kube), flags, clock, metrics));
+  return std::unique_ptr<Secrets>(new Secrets(std::move(kube), flags, clock, metrics));
 }
 
 Secrets::Secrets(std::shared_ptr<kube::Client> kube, const Flags& flags, const base::Clock& clock,
