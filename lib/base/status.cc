@@ -14,9 +14,6 @@ Status InvalidArgumentError(std::string_view message) {
 Status NotFoundError(std::string_view message) {
   return Error(StatusCode::kNotFound, message);
 }
-Status AlreadyExistsError(std::string_view message) {
-  return Error(StatusCode::kAlreadyExists, message);
-}
 Status FailedPreconditionError(std::string_view message) {
   return Error(StatusCode::kFailedPrecondition, message);
 }

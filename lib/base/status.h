@@ -19,7 +19,6 @@ using absl::StatusOr;
 Status Error(StatusCode code, std::string_view message);
 Status InvalidArgumentError(std::string_view message);
 Status NotFoundError(std::string_view message);
-Status AlreadyExistsError(std::string_view message);
 Status FailedPreconditionError(std::string_view message);
 Status OutOfRangeError(std::string_view message);
 Status ResourceExhaustedError(std::string_view message);
