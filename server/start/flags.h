@@ -51,6 +51,7 @@ struct Flags {
   serving::Chain::Options chain;
   bool disable_http2 = false;
   std::chrono::milliseconds shutdown_delay{0};
+  image::RegistryHostnames registry;
   files::FileWatcherOptions files;
 
   // Storage.
@@ -66,7 +67,6 @@ struct Flags {
   std::string serve = "all";
   replica::Replica::Options replica;
   layers::Index::Options index;
-  image::RegistryHostnames registry;
   ImageResources::Options objects;
   ViewResources::Options views;
 
@@ -88,11 +88,12 @@ struct Flags {
   auth::SubjectAccessReview::Options subject_access_review;
   auth::ReviewCacheOptions review_cache;  // of tokens and of rights, each
   kube::Client::Options kube;
+  std::vector<std::string> always_allow_paths = {"/healthz", "/readyz", "/livez"};
+
   // Secrets of a namespace, by the rights of this server.
   bool enable_secrets = false;
   std::string secrets_kubeconfig;  // empty: kubeconfig
   net::WorkerPoolOptions secret_askers{.threads = 4, .max_queued = 256};
-  std::vector<std::string> always_allow_paths = {"/healthz", "/readyz", "/livez"};
 
   // Audit.
   std::string audit_policy_file;
