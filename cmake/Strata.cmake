@@ -1,5 +1,6 @@
-# The three kinds of target the project has. A module is a folder; its library is named after it:
-# storage/engine is strata::storage_engine, and its headers are included from the repository's root.
+# The kinds of target that the project has in C++: modules, their tests, fuzz targets and benches, and programs. A module
+# is a folder; its library is named after it: storage/engine is strata::storage_engine, and its headers are included from
+# the repository's root.
 
 # strata_module(storage/engine SOURCES a.cc b.cc DEPS strata::lib_base PkgConfig::LMDB)
 # DEPS are public: what a header needs, its includer gets.
@@ -82,6 +83,19 @@ function(strata_fuzz TARGET)
     add_test(NAME fuzz:${TARGET} COMMAND ${NAME}_fuzz ${CMAKE_SOURCE_DIR}/test/fuzz/corpus/${NAME})
     set_tests_properties(fuzz:${TARGET} PROPERTIES TIMEOUT ${STRATA_TEST_TIMEOUT})
   endif()
+endfunction()
+
+# strata_bench(storage/replica SOURCE replica_bench.cc DEPS ...): one binary a folder, which nothing runs by itself.
+function(strata_bench FOLDER)
+  if(NOT STRATA_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "SOURCE" "DEPS" ${ARGN})
+  string(REPLACE "/" "_" NAME ${FOLDER})
+  find_package(benchmark REQUIRED)
+  add_executable(${NAME}_bench ${ARG_SOURCE})
+  target_compile_options(${NAME}_bench PRIVATE ${STRATA_WARNINGS})
+  target_link_libraries(${NAME}_bench PRIVATE ${ARG_DEPS} benchmark::benchmark)
 endfunction()
 
 # strata_program(strata-storage SOURCE main.cc DEPS ...)
