@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/base/limit.h"
 #include "lib/base/string_map.h"
 
 namespace strata::base {
@@ -28,7 +29,7 @@ class Shares {
 
   static constexpr int64_t kEndless = int64_t{1} << 60;
 
-  explicit Shares(int64_t limit) : limit_(limit) {}
+  explicit Shares(const Limit& limit) : limit_(limit) {}
 
   // In each table; what falls together in one doesn't in the other.
   static std::array<size_t, 2> PlacesOf(std::string_view user) {
@@ -73,7 +74,8 @@ class Shares {
     const Share::Places places = {&by_user_[0][first], &by_user_[1][second]};
     const int64_t own = std::min(places[0]->fetch_add(amount, std::memory_order_relaxed),
                                  places[1]->fetch_add(amount, std::memory_order_relaxed));
-    const int64_t left = limit_ - amount - taken_.fetch_add(amount, std::memory_order_relaxed);
+    const int64_t held = taken_.fetch_add(amount, std::memory_order_relaxed);
+    const int64_t left = static_cast<int64_t>(limit_.Of(static_cast<size_t>(held))) - held - amount;
     Share share(*this, places, amount);
     const bool fits = left >= 0 && (own == 0 || own + amount <= kFactor * (left + 1));
     if (claim == Claim::kExempt || fits) return share;
@@ -81,12 +83,12 @@ class Shares {
   }
 
   int64_t taken() const { return taken_.load(std::memory_order_relaxed); }
-  int64_t limit() const { return limit_; }
+  int64_t limit() const { return static_cast<int64_t>(limit_.most()); }
 
  private:
   static constexpr size_t kPlaces = 4096;  // of a table
 
-  const int64_t limit_;
+  const Limit limit_;
   std::atomic<int64_t> taken_ = 0;
   std::array<std::array<std::atomic<int64_t>, kPlaces>, 2> by_user_{};
 };

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/base/limit.h"
 #include "lib/base/string_map.h"
 
 namespace strata::base {
@@ -32,7 +33,7 @@ class Turns {
     size_t places = 1;
     size_t max_waiting = 0;  // over it TryAdd refuses
     // Of what waits or has a place. Over it TryAdd refuses, but for what is alone.
-    size_t max_bytes = std::numeric_limits<size_t>::max();
+    Limit max_bytes = std::numeric_limits<size_t>::max();
   };
 
  private:
@@ -119,10 +120,11 @@ class Turns {
 
   bool HasRoom(const User* user, size_t bytes) const {
     if (places_.size() >= bounds_.max_waiting) return false;
-    if (bytes > 0 && bytes_ > 0 && bytes_ + bytes > bounds_.max_bytes) return false;
+    const size_t max_bytes = bounds_.max_bytes.Of(bytes_);
+    if (bytes > 0 && bytes_ > 0 && bytes_ + bytes > max_bytes) return false;
     if (user == nullptr) return true;
     if (user->queue.size() >= bounds_.max_waiting - places_.size()) return false;
-    return user->bytes == 0 || bytes == 0 || user->bytes + bytes <= bounds_.max_bytes - bytes_;
+    return user->bytes == 0 || bytes == 0 || user->bytes + bytes <= max_bytes - bytes_;
   }
 
   // Who has all places but one is passed over: that are fewer users than there are places.
