@@ -20,6 +20,7 @@
 #include "lib/base/file.h"
 #include "lib/base/process.h"
 #include "lib/obs/log.h"
+#include "lib/obs/memory.h"
 #include "lib/obs/metrics.h"
 #include "lib/obs/process.h"
 #include "lib/transport/files/file_watcher.h"
@@ -124,6 +125,17 @@ void PrintRawVersion() {
               build.major, build.minor, build.git_commit, build.compiler, build.platform);
 }
 
+// All that clients can make the server hold, and that can be a good part of its memory.
+void GiveWay(Flags& flags, const base::MemoryPressure& memory) {
+  for (base::Limit* limit :
+       {&flags.server.max_connections, &flags.session.max_held_bytes_in_all,
+        &flags.max_unread_response_bytes, &flags.workers.max_bytes, &flags.index.cache_bytes,
+        &flags.objects.list_buffer_bytes, &flags.objects.watches.cache_bytes,
+        &flags.objects.watches.buffer_bytes, &flags.views.history.max_bytes}) {
+    limit->GiveWayTo(memory);
+  }
+}
+
 int Run(Flags flags) {
   base::BeginServing();
   // Of the eight arenas a core that glibc would make for gRPC's and our threads, each keeps holes.
@@ -138,6 +150,8 @@ int Run(Flags flags) {
                          flags.verbosity, flags.log_buffer_bytes},
                         metrics);
   obs::AddProcessMetrics(metrics);
+  base::MemoryPressure pressure;
+  GiveWay(flags, pressure);
   const base::BuildInfo& build = base::Build();
   metrics.AddGaugeFunction("kubernetes_build_info", "Which build this is; always 1.",
                            {{"major", build.major},
@@ -250,6 +264,9 @@ int Run(Flags flags) {
     source->Stop();
     return Fail(base::Annotate(status, "--bind-address, --secure-port"));
   }
+  std::optional<obs::MemoryWatch> memory(
+      std::in_place, flags.memory, obs::ProcessMemory(), pressure, [&server] { server.Relieve(); },
+      log, metrics);
   log.Info("Serving securely", {{"address", flags.bind_address}, {"port", server.ports()[0]}});
 
   log.Info("Shutting down", {{"signal", strsignal(base::AwaitEnd())}});
@@ -264,6 +281,7 @@ int Run(Flags flags) {
   (*identity)->Stop();
   if (*secrets != nullptr) (*secrets)->Stop();
   source->Stop();
+  memory.reset();
   server.Stop();
   // What they still work on, nobody waits for.
   layers.Stop();

@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "lib/base/limit.h"
 #include "lib/base/mutex.h"
 #include "lib/base/revision.h"
 #include "lib/base/status.h"
@@ -65,7 +66,7 @@ struct Lookup {
 class Index {
  public:
   struct Options {
-    size_t cache_bytes = 256 << 20;  // of encoded answers
+    base::Limit cache_bytes = 256 << 20;  // of encoded answers
     // Images, layers and children of lists, each time that they are named. A stream that reaches
     // more is answered with an error.
     // Each is up to 1.3 KB of a worker's memory while the answer is made (as YAML).

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/limit.h"
 #include "lib/base/string_map.h"
 #include "server/layers/answer.h"
 #include "server/layers/walk.h"
@@ -76,7 +77,7 @@ class ResponseCache {
 
  public:
   // Bytes of bodies and of the cache's own records. An answer larger than half of it isn't kept.
-  explicit ResponseCache(size_t max_bytes) : max_bytes_(max_bytes) {}
+  explicit ResponseCache(const base::Limit& max_bytes) : max_bytes_(max_bytes) {}
   ResponseCache(const ResponseCache&) = delete;
   ResponseCache& operator=(const ResponseCache&) = delete;
 
@@ -121,7 +122,7 @@ class ResponseCache {
   void Unlink(Use& use);
   void EvictFor(size_t bytes);
 
-  const size_t max_bytes_;
+  const base::Limit max_bytes_;
   size_t bytes_ = 0;
   uint64_t evictions_ = 0;
   Streams streams_;

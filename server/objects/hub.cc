@@ -38,7 +38,7 @@ Hub::Hub(const replica::History& history, const records::Keys& keys, std::vector
       ends_(metrics.AddCounter("strata_watch_history_breaks_total",
                                "Times that all watches were ended because the history broke off.",
                                LabelsOf(kinds_))),
-      buffers_(static_cast<int64_t>(options.buffer_bytes)) {
+      buffers_(options.buffer_bytes) {
   const obs::Labels labels = LabelsOf(kinds_);
   metrics.AddGaugeFunction("strata_watch_buffer_bytes",
                            "Bytes of frames that were made for watches and aren't sent.", labels,
@@ -201,7 +201,7 @@ std::vector<Hub::ScopePointer> Hub::ScopesOf(const Kind& kind, const records::Id
 bool Hub::Wants(base::Revision revision, const records::Id& id) {
   if (revision != coming_.revision) Keep();
   coming_.revision = revision;
-  const bool is_full = coming_.bytes > options_.cache_bytes;
+  const bool is_full = coming_.bytes > options_.cache_bytes.Of(kept_bytes_);
   bool wanted = false;
   for (const Kind* kind : kinds_) {
     std::vector<ScopePointer> scopes = ScopesOf(*kind, id);
@@ -231,7 +231,8 @@ void Hub::Take(const replica::Event& change) {
     coming_.bytes += kept.bytes;
     coming_.events.push_back(std::move(kept));
   }
-  while (!kept_.empty() && kept_bytes_ + coming_.bytes > options_.cache_bytes) DropOldest();
+  const size_t most = options_.cache_bytes.Of(kept_bytes_);
+  while (!kept_.empty() && kept_bytes_ + coming_.bytes > most) DropOldest();
 }
 
 void Hub::Keep() {

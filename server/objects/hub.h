@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "lib/base/clock.h"
+#include "lib/base/limit.h"
 #include "lib/base/shares.h"
 #include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
@@ -39,9 +40,9 @@ class Hub final : public reflector::Consumer {
  public:
   struct Options {
     // Of events that watches share, with their encodings.
-    size_t cache_bytes = 64 << 20;
+    base::Limit cache_bytes = 64 << 20;
     // Of frames that were made for watches and aren't sent: those of all together.
-    size_t buffer_bytes = 256 << 20;
+    base::Limit buffer_bytes = 256 << 20;
   };
 
   // All outlive it. `kinds` are those that are watched.

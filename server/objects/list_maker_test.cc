@@ -27,7 +27,7 @@ class ListMakerTest : public testing::Test {
   Made Make(const Kind& kind, ListQuery query, const wire::Representation& form = {},
             size_t memory = 1 << 20) {
     query.revision = query.revision == 0 ? history_.revision() : query.revision;
-    base::Shares all(static_cast<int64_t>(memory));
+    base::Shares all(memory);
     ListMaker maker(ListReader(history_, history_.keys(), kind, std::move(query)),
                     ListEncoder(kind.resource, {form}, base::WallTime()), all, "somebody");
     Made made;

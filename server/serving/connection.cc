@@ -188,9 +188,9 @@ void HttpProtocol::OnRequest(StreamId stream, http::Request request) {
 
 }  // namespace
 
-net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, size_t max_unread_bytes,
-                               http::Handler handler, const base::Clock& clock,
-                               obs::Metrics& metrics) {
+net::ProtocolFactory SpeakHttp(const http::SessionOptions& options,
+                               const base::Limit& max_unread_bytes, http::Handler handler,
+                               const base::Clock& clock, obs::Metrics& metrics) {
   const auto totals = std::make_shared<http::SessionTotals>(options);
   metrics.AddGaugeFunction("strata_http_held_request_bytes",
                            "Bytes of requests that aren't answered yet, whole or in part.", {},

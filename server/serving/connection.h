@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lib/base/clock.h"
+#include "lib/base/limit.h"
 #include "lib/obs/metrics.h"
 #include "lib/transport/http/exchange.h"
 #include "lib/transport/http/session.h"
@@ -16,8 +17,8 @@ inline constexpr const char* kAnswerToPlaintext =
 // Speaks HTTP/2 where ALPN agreed on it, else HTTP/1.1, and gives each request to `handler`, which
 // is called on the connection's thread by any of the io threads. Bodies of answers that clients
 // haven't read yet have `max_unread_bytes` together. `clock` and `metrics` outlive the connections.
-net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, size_t max_unread_bytes,
-                               http::Handler handler, const base::Clock& clock,
-                               obs::Metrics& metrics);
+net::ProtocolFactory SpeakHttp(const http::SessionOptions& options,
+                               const base::Limit& max_unread_bytes, http::Handler handler,
+                               const base::Clock& clock, obs::Metrics& metrics);
 
 }  // namespace strata::serving

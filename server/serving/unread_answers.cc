@@ -13,7 +13,7 @@ constexpr size_t kAlwaysAdmitted = 4 << 10;
 
 // Outlives the owner while bodies are held.
 struct UnreadAnswers::Books {
-  explicit Books(size_t max_bytes) : room(static_cast<int64_t>(max_bytes)) {}
+  explicit Books(const base::Limit& max_bytes) : room(max_bytes) {}
 
   base::Shares room;
   std::atomic<uint64_t> refused = 0;
@@ -41,7 +41,8 @@ struct UnreadAnswers::Counted {
   const base::Shares::Share share;
 };
 
-UnreadAnswers::UnreadAnswers(size_t max_bytes, const base::Clock& clock, obs::Metrics& metrics)
+UnreadAnswers::UnreadAnswers(const base::Limit& max_bytes, const base::Clock& clock,
+                             obs::Metrics& metrics)
     : books_(std::make_shared<Books>(max_bytes)), readers_(std::make_shared<SlowReaders>(clock)) {
   metrics.AddGaugeFunction("strata_http_unread_response_bytes",
                            "Bytes of answers that clients haven't read yet.", {},

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "lib/base/clock.h"
+#include "lib/base/limit.h"
 #include "lib/base/mutex.h"
 #include "lib/base/shares.h"
 #include "lib/obs/metrics.h"
@@ -23,7 +24,7 @@ class UnreadAnswers {
  public:
   using Body = std::shared_ptr<const std::string>;
 
-  UnreadAnswers(size_t max_bytes, const base::Clock& clock, obs::Metrics& metrics);
+  UnreadAnswers(const base::Limit& max_bytes, const base::Clock& clock, obs::Metrics& metrics);
 
   // `body`, counted as `user`'s until nobody holds the result any more. Null if there is no room
   // for it; then the slowest reader has to go. A body larger than all the room is let through while

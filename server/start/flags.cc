@@ -104,7 +104,16 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
   AddDuration(group, "--shutdown-delay-duration", flags.shutdown_delay,
               "How long it is served on after SIGTERM, unready, for balancers to notice",
               Zero::kAllowed);
-  group.add_option("--max-connections", flags.server.max_connections, "Connections open at a time")
+  group
+      .add_option("--memory-limit-bytes", flags.memory.limit,
+                  "Memory that the server may take; from four fifths of it on nothing that clients "
+                  "share grows beyond a sixteenth of its bound, and idle connections are closed. "
+                  "0: what its control group or the machine allows")
+      ->check(CLI::Range(size_t{0}, size_t{1} << 50))
+      ->capture_default_str();
+  group
+      .add_option("--max-connections", flags.server.max_connections.most(),
+                  "Connections open at a time")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   group
@@ -124,13 +133,13 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   group
-      .add_option("--max-held-request-bytes", flags.session.max_held_bytes_in_all,
+      .add_option("--max-held-request-bytes", flags.session.max_held_bytes_in_all.most(),
                   "The same of all connections together; more requests get 429")
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group
       .add_option(
-          "--max-unread-response-bytes", flags.max_unread_response_bytes,
+          "--max-unread-response-bytes", flags.max_unread_response_bytes.most(),
           "Bytes of answers that clients of all connections haven't read yet, three quarters "
           "of them one user's; over it the slowest reader is given up and new answers are "
           "429")
@@ -162,7 +171,7 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   group
-      .add_option("--worker-queue-bytes", flags.workers.max_bytes,
+      .add_option("--worker-queue-bytes", flags.workers.max_bytes.most(),
                   "Estimated bytes of answers that are built or wait for it; more get 429")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -246,19 +255,19 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
                   "if it isn't there. Without it a temporary one")
       ->type_name("DIR");
   group
-      .add_option("--watch-cache-bytes", flags.objects.watches.cache_bytes,
+      .add_option("--watch-cache-bytes", flags.objects.watches.cache_bytes.most(),
                   "Bytes of events that watches share; a slower watch reads on from the history")
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group
       .add_option(
-          "--watch-buffer-bytes", flags.objects.watches.buffer_bytes,
+          "--watch-buffer-bytes", flags.objects.watches.buffer_bytes.most(),
           "Bytes of events that were made for watches and aren't sent, three quarters of them "
           "one user's; beyond them a watch ends, and its client goes on where it is")
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group
-      .add_option("--layers-history-bytes", flags.views.history.max_bytes,
+      .add_option("--layers-history-bytes", flags.views.history.max_bytes.most(),
                   "Bytes of what changes of layers replaced, kept for watches and lists of older "
                   "revisions")
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
@@ -271,7 +280,7 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group
-      .add_option("--list-buffer-bytes", flags.objects.list_buffer_bytes,
+      .add_option("--list-buffer-bytes", flags.objects.list_buffer_bytes.most(),
                   "Bytes of all lists that are made before their heads are known; beyond them they "
                   "are made a second time")
       ->check(CLI::Range(size_t{0}, size_t{1} << 40))
@@ -284,7 +293,7 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
       ->capture_default_str();
   group
-      .add_option("--response-cache-bytes", flags.index.cache_bytes,
+      .add_option("--response-cache-bytes", flags.index.cache_bytes.most(),
                   "Bytes of encoded answers that are kept")
       ->capture_default_str();
   group

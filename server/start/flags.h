@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/limit.h"
 #include "lib/base/status.h"
 #include "lib/image/presentation.h"
+#include "lib/obs/memory.h"
 #include "lib/transport/files/file_watcher.h"
 #include "lib/transport/http/session.h"
 #include "lib/transport/net/credentials.h"
@@ -43,7 +45,7 @@ struct Flags {
   std::vector<std::string> sni_pairs;  // as given
   net::ServerOptions server;
   http::SessionOptions session;
-  size_t max_unread_response_bytes = 512 << 20;
+  base::Limit max_unread_response_bytes = 512 << 20;
   net::WorkerPoolOptions workers;                // build answers
   net::WorkerPoolOptions readers{.threads = 8};  // read objects
   // Make lists, and what of watches costs more than copying: a task for each that is open at most.
@@ -52,6 +54,7 @@ struct Flags {
   bool disable_http2 = false;
   std::chrono::milliseconds shutdown_delay{0};
   image::RegistryHostnames registry;
+  obs::MemoryWatch::Options memory;
   files::FileWatcherOptions files;
 
   // Storage.

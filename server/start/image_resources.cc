@@ -11,7 +11,7 @@ ImageResources::ImageResources(const Parts& parts, const Options& options, const
     : parts_(parts),
       options_(options),
       clock_(clock),
-      memory_(static_cast<int64_t>(options.list_buffer_bytes)),
+      memory_(options.list_buffer_bytes),
       kinds_(parts.registry),
       source_{parts.history, parts.registry},
       records_{parts.history, parts.keys, memory_},

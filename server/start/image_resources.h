@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/base/clock.h"
+#include "lib/base/limit.h"
 #include "lib/image/presentation.h"
 #include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
@@ -26,7 +27,7 @@ class ImageResources {
   struct Options {
     objects::Hub::Options watches;
     endpoints::WatchHandler::Options watching;
-    size_t list_buffer_bytes = 256 << 20;  // of all lists
+    base::Limit list_buffer_bytes = 256 << 20;  // of all lists
   };
   // What it stands on; all outlive it.
   struct Parts {

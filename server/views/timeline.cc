@@ -58,22 +58,23 @@ void Timeline::Changed(layers::Step step) {
   Forgotten forgotten;
   base::MutexLock lock(&mu_);
   newest_ = kept->now;
+  const size_t most = options_.max_bytes.Of(bytes_);
   bytes_ += bytes;
   kept_.push_back({std::move(kept), bytes, clock_.Now()});
-  forgotten = Forget();
+  forgotten = Forget(most);
 }
 
 void Timeline::Advanced(base::Revision revision) {
   Forgotten forgotten;
   base::MutexLock lock(&mu_);
   newest_.revision = revision;
-  forgotten = Forget();
+  forgotten = Forget(options_.max_bytes.Of(bytes_));
 }
 
-Timeline::Forgotten Timeline::Forget() {
+Timeline::Forgotten Timeline::Forget(size_t most_bytes) {
   Forgotten forgotten;
   const auto too_old = clock_.Now() - options_.max_age;
-  while (!kept_.empty() && (bytes_ > options_.max_bytes || kept_.front().since < too_old)) {
+  while (!kept_.empty() && (bytes_ > most_bytes || kept_.front().since < too_old)) {
     oldest_ = kept_.front().step->now;
     bytes_ -= kept_.front().bytes;
     forgotten.steps.push_back(std::move(kept_.front().step));

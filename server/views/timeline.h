@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "lib/base/clock.h"
+#include "lib/base/limit.h"
 #include "lib/base/mutex.h"
 #include "lib/base/revision.h"
 #include "lib/base/status.h"
@@ -37,7 +38,7 @@ class Timeline final : public layers::Observer {
   static constexpr size_t kStepBytes = 1 << 10;
   struct Options {
     // Of what the steps alone keep, about.
-    size_t max_bytes = size_t{64} << 20;
+    base::Limit max_bytes = size_t{64} << 20;
     std::chrono::milliseconds max_age{300'000};
   };
 
@@ -94,7 +95,7 @@ class Timeline final : public layers::Observer {
     std::vector<Remembered> relations;
   };
   // What it returns is freed outside of the lock.
-  Forgotten Forget() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Forgotten Forget(size_t most_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::vector<StepPointer> StepsBetween(base::Revision from, base::Revision to) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -197,6 +197,13 @@ func (p *Process) Memory() (now, most int64) {
 	return int64(StatusField(string(text), "VmRSS")) << 10, int64(StatusField(string(text), "VmHWM")) << 10
 }
 
+// Anonymous is what of its resident bytes are no pages of files, for which its control group may end it; 0 once it has
+// ended. From any goroutine.
+func (p *Process) Anonymous() int64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	return int64(StatusField(string(text), "RssAnon")) << 10
+}
+
 // StatusField is a number of /proc/PID/status; 0 if it isn't there.
 func StatusField(status, name string) int {
 	for _, line := range strings.Split(status, "\n") {

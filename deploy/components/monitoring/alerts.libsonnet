@@ -92,6 +92,14 @@
           ),
           alert(
             'warning',
+            'StrataMemoryShort',
+            '5m',
+            'strata_memory_pressure{%(serverSelector)s} == 1',
+            'Memory is short, so requests are refused and less is cached.',
+            'At {{ $labels.instance }}.'
+          ),
+          alert(
+            'warning',
             'StrataAuditDropping',
             '5m',
             'increase(apiserver_audit_error_total{%(serverSelector)s}[15m]) > 0',

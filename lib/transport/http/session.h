@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "lib/base/clock.h"
+#include "lib/base/limit.h"
 #include "lib/transport/http/byte_budget.h"
 #include "lib/transport/http/message.h"
 
@@ -44,7 +45,7 @@ struct SessionOptions {
   // The same of all connections together, and what hasn't come whole: heads, trailers, lines of
   // chunked bodies. What doesn't fit is refused, in HTTP/2 by REFUSED_STREAM, in HTTP/1.1 by 429;
   // where HTTP/2 has to read on all the same, the connection ends.
-  size_t max_held_bytes_in_all = 128 << 20;
+  base::Limit max_held_bytes_in_all = 128 << 20;
   // So many of each connection are let in all the same, and all of a privileged peer's: a probe's,
   // or a client's that reads discovery.
   size_t held_bytes_let_in = 4 << 10;

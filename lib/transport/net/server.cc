@@ -126,9 +126,9 @@ base::Status Server::Start(const std::vector<ListenAddress>& addresses) {
                           ? options_.io_threads
                           : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   for (int i = 0; i < threads; ++i) {
-    threads_.push_back(std::make_unique<IoThread>(options_.connection, options_.max_connections,
-                                                  credentials_, factory_, clock_, logger_,
-                                                  counts_));
+    threads_.push_back(std::make_unique<IoThread>(options_.connection,
+                                                  options_.max_connections.most(), credentials_,
+                                                  factory_, clock_, logger_, counts_));
     threads_.back()->Start();
   }
   stop_accepting_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -174,8 +174,9 @@ bool Server::AcceptAll(const Listener& listener) {
     }
     ++counts_->accepted;
     const auto open = static_cast<size_t>(counts_->open.load());
-    if (open >= options_.max_connections) EvictIdle();
-    if (open >= options_.max_connections + options_.reserved_connections) {
+    const size_t most = options_.max_connections.most();
+    if (open >= options_.max_connections.Of(open)) EvictIdle();
+    if (open >= most + options_.reserved_connections) {
       ++counts_->rejected_over_limit;
       close(fd);
       continue;
@@ -187,7 +188,7 @@ bool Server::AcceptAll(const Listener& listener) {
       if (threads_[at]->load() < threads_[least]->load()) least = at;
     }
     next_thread_ = least + 1;
-    threads_[least]->Adopt(fd, peer.Text(), peer.is_ipv6(), open >= options_.max_connections);
+    threads_[least]->Adopt(fd, peer.Text(), peer.is_ipv6(), open >= most);
   }
 }
 
@@ -195,6 +196,12 @@ void Server::EvictIdle() {
   if (evictions_.load() >= std::max<size_t>(1, options_.reserved_connections)) return;
   ++evictions_;
   EvictIdle(next_eviction_++, threads_.size());
+}
+
+void Server::Relieve() {
+  const size_t open = open_connections();
+  if (open < options_.max_connections.Of(open)) return;
+  for (size_t i = 0; i < options_.reserved_connections; ++i) EvictIdle();
 }
 
 void Server::EvictIdle(size_t thread, size_t tries) {

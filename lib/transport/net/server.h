@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lib/base/clock.h"
+#include "lib/base/limit.h"
 #include "lib/base/status.h"
 #include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
@@ -22,7 +23,7 @@ struct ServerOptions {
   int io_threads = 0;  // 0: one for each CPU
   // Open at the same time. So many more are let through TLS, and stay if
   // ConnectionOptions::is_privileged says so or an idle stranger could be closed for them.
-  size_t max_connections = 20'000;
+  base::Limit max_connections = 20'000;
   size_t reserved_connections = 64;
   bool reuse_port = false;  // --permit-port-sharing
   int backlog = 1024;
@@ -58,6 +59,9 @@ class Server {
   // over; those without a request that is being answered aren't waited for as long. Returns how
   // many are left.
   size_t Drain(std::chrono::milliseconds patience);
+  // While memory is short: closes some strangers' idle connections, if there are many. From any
+  // thread, until Stop.
+  void Relieve();
   // Closes everything. What is posted to an executor later is dropped.
   void Stop();
 
@@ -87,7 +91,7 @@ class Server {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<uint16_t> ports_;
   std::vector<std::unique_ptr<IoThread>> threads_;
-  size_t next_eviction_ = 0;                 // the thread that is asked first
+  std::atomic<size_t> next_eviction_ = 0;    // the thread that is asked first
   std::atomic<size_t> evictions_ = 0;        // that are under way
   size_t next_thread_ = 0;                   // among equals
   base::MonotonicTime last_accept_error_{};  // logged

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "lib/base/limit.h"
 #include "lib/base/turns.h"
 #include "lib/obs/metrics.h"
 #include "lib/transport/net/executor.h"
@@ -23,7 +24,7 @@ struct WorkerPoolOptions {
   size_t max_queued = 4096;
   // That tasks which wait or run are said to take. Over it TrySubmit refuses, but for a task that
   // is alone.
-  size_t max_bytes = size_t{1} << 30;
+  base::Limit max_bytes = size_t{1} << 30;
 };
 
 // All methods from any thread. Users share the queue and the threads as base::Turns says.

@@ -1,0 +1,108 @@
+package attacks
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"strata/test/rig"
+)
+
+// The server begins with some twenty MiB.
+const memoryLimit = 64 << 20
+
+// watchMemory ends with an error if the server takes more than it may, at any time until the end of the test.
+func (s *server) watchMemory(t *testing.T) {
+	t.Helper()
+	s.awaitMetric(t, "strata_memory_limit_bytes", func(limit float64) bool { return limit == memoryLimit })
+	stop := make(chan struct{})
+	var done sync.WaitGroup
+	done.Add(1)
+	most := int64(0)
+	go func() {
+		defer done.Done()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			most = max(most, s.Anonymous())
+		}
+	}()
+	t.Cleanup(func() {
+		close(stop)
+		done.Wait()
+		t.Logf("%d MiB at most, of %d", most>>20, memoryLimit>>20)
+		if most > memoryLimit {
+			t.Errorf("%d MiB, of %d that may be", most>>20, memoryLimit>>20)
+		}
+	})
+}
+
+func (s *server) awaitPressure(t *testing.T, want float64) {
+	t.Helper()
+	s.awaitMetric(t, "strata_memory_pressure", func(pressure float64) bool { return pressure == want })
+}
+
+// Bounds that are larger than the memory that there is: those who read nothing fill what there is, and no more.
+func TestAnswersThatNobodyReadsEndBelowTheMemoryThatThereIs(t *testing.T) {
+	s := start(t, fmt.Sprint("--memory-limit-bytes=", memoryLimit))
+	s.putMany(t, 400, 5000)
+	s.putImages(t, 56, 40)
+	s.awaitMetric(t, "strata_replica_records", func(records float64) bool { return records > 450 })
+	s.attend(t, 1<<40) // watchMemory says how much it may be
+	s.watchMemory(t)
+	var clients []*h2
+	for held, i := 0, 0; held < 2*memoryLimit; i++ {
+		c := s.connect(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		c.listen()
+		for stream := range 40 {
+			c.ask(rig.LayersPath("demo", many((i*40+stream)%400)), greedyToken, "accept", "application/yaml")
+			held += 200 << 10
+		}
+		c.flush()
+		clients = append(clients, c)
+	}
+	s.awaitPressure(t, 1)
+	for _, c := range clients {
+		c.await("each is answered or refused", func() bool { return len(c.status) == 40 || c.end != "" })
+	}
+	for _, c := range clients {
+		c.connection.Close()
+	}
+	s.awaitPressure(t, 0)
+}
+
+// Many more connections than there is memory for, none of which asks for anything.
+func TestIdleConnectionsEndBelowTheMemoryThatThereIs(t *testing.T) {
+	s := start(t, fmt.Sprint("--memory-limit-bytes=", memoryLimit), "--max-connections=4000")
+	s.attend(t, 1<<40)
+	s.watchMemory(t)
+	config := s.tls.Clone()
+	config.NextProtos = []string{"h2"}
+	connections := make([]net.Conn, 3000)
+	times(len(connections), func(i int) {
+		connection, err := tls.Dial("tcp", s.address, config)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		connections[i] = connection
+		// Its session is made. Whether it is closed meanwhile doesn't matter.
+		_, _ = io.WriteString(connection, http2.ClientPreface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	})
+	s.awaitMetric(t, `strata_connections_rejected_total{reason="idle"}`, func(closed float64) bool { return closed > 0 })
+	for _, connection := range connections {
+		if connection != nil {
+			connection.Close()
+		}
+	}
+	s.awaitPressure(t, 0)
+}
