@@ -244,14 +244,15 @@ int Run(Flags flags) {
   flags.server.connection.is_privileged = [&identity](const net::ConnectionInfo& info) {
     return (*identity)->Knows(info.certificate_chain);
   };
-  net::Server server(flags.server, **credentials,
-                     serving::SpeakHttp(
-                         flags.session, flags.max_unread_response_bytes,
-                         [&chain](http::Request request, std::unique_ptr<http::Exchange> exchange) {
-                           chain.Serve(std::move(request), std::move(exchange));
-                         },
-                         clock, metrics),
-                     clock, log, metrics);
+  net::Server server(
+      flags.server, **credentials,
+      serving::SpeakHttp(
+          flags.session, {flags.max_unread_response_bytes, flags.server.max_connections},
+          [&chain](http::Request request, std::unique_ptr<http::Exchange> exchange) {
+            chain.Serve(std::move(request), std::move(exchange));
+          },
+          clock, metrics),
+      clock, log, metrics);
 
   (*identity)->Start();
   if (objects) objects->Start();

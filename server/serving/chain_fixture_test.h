@@ -44,6 +44,7 @@ class Recorded final : public http::Exchange {
   bool Admit(http::Response&, std::string_view, base::Shares::Claim) override {
     return refusals-- <= 0;
   }
+  bool Occupy(std::string_view, base::Shares::Claim) override { return has_place; }
   void Resume() override { ++resumed; }
   void Abandon() override { abandoned.Notify(); }
   void OnGone(std::function<void()> told) override { gone = std::move(told); }
@@ -51,8 +52,9 @@ class Recorded final : public http::Exchange {
   std::function<void()> gone;  // what a client that leaves would call
   int resumed = 0;
   absl::Notification abandoned;
-  int refusals = 0;    // of answers
-  bool queue = false;  // tasks, instead of running them
+  bool has_place = true;  // among connections
+  int refusals = 0;       // of answers
+  bool queue = false;     // tasks, instead of running them
   std::vector<std::function<void()>> posted;
 
  private:

@@ -109,6 +109,7 @@ class Client final : public http::Exchange {
     answer_ = std::move(response);
   }
   bool Admit(http::Response&, std::string_view, base::Shares::Claim) override { return true; }
+  bool Occupy(std::string_view, base::Shares::Claim) override { return true; }
   void Post(std::function<void()> task) override { task(); }
   void Resume() override {}
   void Abandon() override {}

@@ -161,6 +161,22 @@ TEST_F(FilterChain, ProbesDiscoveryAndTheAggregatorAreServedOverTheLimit) {
   EXPECT_EQ(Ask("/openapi/v2", "system:aggregator").response.status, 200);
 }
 
+TEST_F(FilterChain, WhoMayHaveNoMoreConnectionsIsRefusedAndLosesThisOne) {
+  router.AddPath("/livez",
+                 [](const std::shared_ptr<endpoints::Call>& call) { call->Respond({}); });
+  const auto ask = [&](const std::string& path) {
+    Answer answer;
+    auto exchange = std::make_unique<Recorded>(answer);
+    exchange->has_place = false;
+    chain.Serve(Get(path), std::move(exchange));
+    return answer;
+  };
+  const Answer refused = ask("/echo");
+  EXPECT_THAT(refused.Text(), StartsWith("429 "));
+  EXPECT_TRUE(refused.response.close_connection);
+  EXPECT_EQ(ask("/livez").response.status, 200);
+}
+
 TEST_F(FilterChain, WhoWaitsForARevisionHasNoPlaceAmongTheServed) {
   obs::Metrics own;
   Chain narrow({.in_flight = {.max_requests = 2, .max_revision_waiters = 4}}, tokens, authorizer,

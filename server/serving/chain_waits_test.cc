@@ -95,6 +95,9 @@ class Posting final : public http::Exchange {
   bool Admit(http::Response& response, std::string_view user, base::Shares::Claim claim) override {
     return recorded_.Admit(response, user, claim);
   }
+  bool Occupy(std::string_view user, base::Shares::Claim claim) override {
+    return recorded_.Occupy(user, claim);
+  }
   void Resume() override { recorded_.Resume(); }
   void Abandon() override { recorded_.Abandon(); }
   void OnGone(std::function<void()> gone) override { recorded_.OnGone(std::move(gone)); }

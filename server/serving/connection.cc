@@ -21,6 +21,7 @@ struct Shared {
   http::Handler handler;
   const base::Clock& clock;
   const std::shared_ptr<UnreadAnswers> unread;
+  base::Shares connections;
   std::vector<std::pair<std::string_view, obs::Counter>> closes;  // by close reason
 };
 
@@ -34,8 +35,7 @@ struct Link : SlowReaders::Seat {
 
 class HttpProtocol final : public net::Protocol, private http::SessionListener, private Reader {
  public:
-  HttpProtocol(const Shared& shared, net::ConnectionInfo info, net::Channel& channel,
-               MonotonicTime now)
+  HttpProtocol(Shared& shared, net::ConnectionInfo info, net::Channel& channel, MonotonicTime now)
       : shared_(shared),
         channel_(channel),
         link_(std::make_shared<Link>(Link{{channel.executor(), this}, this, shared.unread})) {
@@ -98,6 +98,11 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
     channel_.FlushSoon();
   }
 
+  bool Occupy(std::string_view user, base::Shares::Claim claim) {
+    if (!place_) place_ = shared_.connections.Take(user, claim);
+    return place_.has_value();
+  }
+
   void OnGone(StreamId stream, std::function<void()> gone) {
     session_->OnGone(stream, std::move(gone));
   }
@@ -113,10 +118,11 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
     channel_.FlushSoon();
   }
 
-  const Shared& shared_;
+  Shared& shared_;
   net::Channel& channel_;
   const std::shared_ptr<Link> link_;
   std::unique_ptr<http::Session> session_;
+  std::optional<base::Shares::Share> place_;  // among all connections
   MonotonicTime now_;
   bool in_request_ = false;
 };
@@ -140,6 +146,10 @@ class HttpExchange final : public http::Exchange {
     if (counted == nullptr) return false;
     response.body = std::move(counted);
     return true;
+  }
+
+  bool Occupy(std::string_view user, base::Shares::Claim claim) override {
+    return link_->protocol == nullptr || link_->protocol->Occupy(user, claim);
   }
 
   void Post(std::function<void()> task) override { link_->executor->Post(std::move(task)); }
@@ -188,9 +198,9 @@ void HttpProtocol::OnRequest(StreamId stream, http::Request request) {
 
 }  // namespace
 
-net::ProtocolFactory SpeakHttp(const http::SessionOptions& options,
-                               const base::Limit& max_unread_bytes, http::Handler handler,
-                               const base::Clock& clock, obs::Metrics& metrics) {
+net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, const SharedLimits& limits,
+                               http::Handler handler, const base::Clock& clock,
+                               obs::Metrics& metrics) {
   const auto totals = std::make_shared<http::SessionTotals>(options);
   metrics.AddGaugeFunction("strata_http_held_request_bytes",
                            "Bytes of requests that aren't answered yet, whole or in part.", {},
@@ -208,7 +218,8 @@ net::ProtocolFactory SpeakHttp(const http::SessionOptions& options,
              totals,
              std::move(handler),
              clock,
-             std::make_shared<UnreadAnswers>(max_unread_bytes, clock, metrics),
+             std::make_shared<UnreadAnswers>(limits.unread_bytes, clock, metrics),
+             base::Shares(limits.connections),
              {}});
   for (const std::string_view reason : http::kCloseReasons) {
     shared->closes.emplace_back(

@@ -73,8 +73,9 @@ class HttpConnectionTest : public ::testing::Test {
       Handle(request, std::move(exchange));
     };
     server_ = std::make_unique<net::Server>(
-        options, *credentials_, SpeakHttp(session_options_, kRoom, handle, clock_, metrics_),
-        clock_, obs::NullLogger(), metrics_);
+        options, *credentials_,
+        SpeakHttp(session_options_, {kRoom, kConnections}, handle, clock_, metrics_), clock_,
+        obs::NullLogger(), metrics_);
     EXPECT_TRUE(server_->Start({{"127.0.0.1", 0}}).ok());
     port_ = server_->ports()[0];
   }
@@ -100,6 +101,9 @@ class HttpConnectionTest : public ::testing::Test {
       const bool admitted =
           exchange->Admit(response, request.peer->address, base::Shares::Claim::kFair);
       exchange->Respond(admitted ? std::move(response) : Text("no room"));
+    } else if (request.target.starts_with("/as-")) {
+      const bool has = exchange->Occupy(request.target.substr(4), base::Shares::Claim::kFair);
+      exchange->Respond(Text(has ? "a place" : "no place"));
     } else if (request.target == "/posted") {
       http::Exchange& on = *exchange;
       std::shared_ptr<http::Exchange> shared = std::move(exchange);
@@ -180,6 +184,7 @@ class HttpConnectionTest : public ::testing::Test {
 
   // Two large answers may be unread.
   static constexpr size_t kLarge = 4'000'000, kRoom = 10'000'000;
+  static constexpr size_t kConnections = 4;
 
   const TempDir dir_;
   base::SystemClock clock_;
@@ -222,6 +227,26 @@ TEST_F(HttpConnectionTest, SpeaksHttp2WhereItWasAgreed) {
       both += next;
     }
   }
+}
+
+TEST_F(HttpConnectionTest, AConnectionIsWhosFirstAskedOverItAndOneUserLeavesSomeForOthers) {
+  const auto ask = [](testing_support::TlsClient& client, const std::string& user) {
+    client.Write(Get("/as-" + user));
+    return client.ReadUntil(" place").ends_with("a place");
+  };
+  std::optional<testing_support::TlsClient> first(std::in_place, port_);
+  testing_support::TlsClient second(port_), third(port_), fourth(port_);
+  EXPECT_TRUE(ask(*first, "a"));
+  EXPECT_TRUE(ask(second, "a"));
+  EXPECT_TRUE(ask(third, "a"));
+  EXPECT_TRUE(ask(third, "a")) << "the same connection";
+  EXPECT_TRUE(ask(third, "b")) << "it is a's";
+  EXPECT_FALSE(ask(fourth, "a"));
+  EXPECT_TRUE(ask(fourth, "b"));
+  EXPECT_TRUE(ask(fourth, "a")) << "it is b's";
+  first.reset();
+  testing_support::TlsClient fifth(port_);
+  while (!ask(fifth, "a")) std::this_thread::yield();
 }
 
 TEST_F(HttpConnectionTest, DroppingAnExchangeEndsTheRequest) {

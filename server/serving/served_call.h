@@ -36,6 +36,8 @@ class ServedCall final : public endpoints::Call, public std::enable_shared_from_
   void Post(std::function<void()> task) override;
   void Guard(absl::FunctionRef<void()> task) override;
   void OnEnd(const std::function<void(End)>& ended) override;
+  // For the filter of who is served: whether the connection may be the user's (http::Exchange).
+  bool Occupy() { return exchange_->Occupy(user->name, places.claim); }
   bool BeginRevisionWait() override;
   bool EndRevisionWait() override;
 

@@ -72,6 +72,38 @@ func awaitName(t *testing.T, names <-chan string, name string) {
 	}
 }
 
+// A watch is neither idle nor slow, so nobody who has one on each of many connections is made to give way.
+func TestOneUserLeavesConnectionsForOthers(t *testing.T) {
+	const limit = 40
+	s := start(t, fmt.Sprint("--max-connections=", limit))
+	s.admin.CloseIdleConnections()
+	refused := 0
+	for range 2 * limit {
+		c := s.connect(t)
+		c.listen()
+		watch := c.ask(streamsInDemo+"?watch=true", greedyToken)
+		c.flush()
+		status := c.statusOf(watch)
+		if status != "200" && status != "429" {
+			t.Fatalf("a watch: %q", status)
+		}
+		if status == "429" {
+			refused++
+			c.awaitEnd()
+		}
+	}
+	if refused < limit {
+		t.Errorf("%d watches on a connection each, of %d connections that there may be", 2*limit-refused, limit)
+	}
+	for range limit {
+		for path, token := range map[string]string{"/readyz": "", rig.LayersPath("demo", "app"): modestToken} {
+			if code, text := s.get(s.client(), path, token); code != 200 {
+				t.Fatalf("somebody else's %s: %d %s", path, code, text)
+			}
+		}
+	}
+}
+
 // Somebody has many watches whose events he takes a byte at a time. What was made for them is bounded, and the others'
 // watches go on.
 func TestWatchesThatAreNotReadTakeNoRoomFromOthers(t *testing.T) {

@@ -26,6 +26,11 @@ class Exchange {
   // another answer has to say so.
   virtual bool Admit(Response& response, std::string_view user, base::Shares::Claim claim) = 0;
 
+  // On the connection's thread: until it is closed the connection counts as `user`'s, of those that
+  // there may be, if nobody has asked over it before, and if it isn't a proxy's, which has
+  // everybody's. False if there is none for him; then the answer should close it.
+  virtual bool Occupy(std::string_view user, base::Shares::Claim claim) = 0;
+
   // Runs `task` on the connection's thread, from any thread: after what that thread does now, in
   // the order posted. The connection may be gone by then; a response is dropped then.
   virtual void Post(std::function<void()> task) = 0;

@@ -47,13 +47,16 @@ InFlight::InFlight(const Options& options, RequestMetrics& request_metrics, obs:
 
 Step InFlight::Apply(ServedCall& call) {
   call.places.claim = ClaimOf(*call.user);
-  if (api::IsLongRunning(*call.info)) {
+  const bool always = IsAlwaysAnswered(*call.info);
+  if (!always && !call.Occupy()) {
+    call.close = true;
+  } else if (api::IsLongRunning(*call.info)) {
     call.places.watching = watching_.Take(call.user->name, call.places.claim);
     if (call.places.watching) {
       request_metrics_.BeginLongRunning(call);
       return Step::kGoOn;
     }
-  } else if (IsAlwaysAnswered(*call.info) || Take(call)) {
+  } else if (always || Take(call)) {
     return Step::kGoOn;
   }
   request_metrics_.Terminated(call, 429);
