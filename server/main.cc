@@ -241,8 +241,8 @@ int Run(Flags flags) {
   serving::Chain chain(flags.chain, (*identity)->authenticator(), (*identity)->authorizer(), router,
                        clock, log, metrics, audit_log->get());
   flags.server.connection.answer_to_plaintext = serving::kAnswerToPlaintext;
-  flags.server.connection.is_privileged = [&identity](const net::ConnectionInfo& info) {
-    return (*identity)->Knows(info.certificate_chain);
+  flags.server.connection.rank_of = [&identity](const net::ConnectionInfo& info) {
+    return (*identity)->RankOf(info.certificate_chain);
   };
   net::Server server(
       flags.server, **credentials,

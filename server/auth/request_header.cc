@@ -49,6 +49,16 @@ std::shared_ptr<const UserInfo> UserOf(const http::Headers& headers,
   return user;
 }
 
+// Why a certificate isn't a proxy's; empty: it is.
+std::string DoubtOf(const CaPool::Verdict& verdict, const RequestHeaderConfig& config) {
+  if (!verdict.error.empty()) return verdict.error;
+  const std::string name = verdict.user == nullptr ? "" : verdict.user->name;
+  const auto& allowed = config.allowed_names;
+  if (allowed.empty() || std::find(allowed.begin(), allowed.end(), name) != allowed.end())
+    return {};
+  return fmt::format("x509: subject with cn={} is not in the allowed list", name);
+}
+
 }  // namespace
 
 std::string UnescapeExtraKey(std::string_view escaped) {
@@ -66,29 +76,30 @@ void RequestHeader::Set(RequestHeaderConfig config) {
   config_ = std::move(next);
 }
 
+std::shared_ptr<const RequestHeaderConfig> RequestHeader::config() const {
+  base::MutexLock lock(&mu_);
+  return config_;
+}
+
+bool RequestHeader::IsProxy(const std::vector<std::string>& chain) const {
+  const auto verdict = cas_->Verify(chain);
+  return verdict != nullptr && DoubtOf(*verdict, *config()).empty();
+}
+
 std::optional<Authentication> RequestHeader::Authenticate(const http::Request& request,
                                                           Later) const {
   if (request.peer == nullptr || request.peer->certificate_chain.empty()) return Authentication{};
   const auto verdict = cas_->Verify(request.peer->certificate_chain);
   if (verdict == nullptr) return Authentication{};
-  std::shared_ptr<const RequestHeaderConfig> config;
-  {
-    base::MutexLock lock(&mu_);
-    config = config_;
-  }
+  const std::shared_ptr<const RequestHeaderConfig> config = this->config();
   Authentication result;
-  result.result = Authentication::Result::kError;
-  const std::string name = verdict->user == nullptr ? "" : verdict->user->name;
-  const auto& allowed = config->allowed_names;
-  if (!verdict->error.empty()) {
-    result.error = verdict->error;
-  } else if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), name) == allowed.end()) {
-    result.error = fmt::format("x509: subject with cn={} is not in the allowed list", name);
-  } else {
-    result.user = UserOf(request.headers, *config);
-    result.result =
-        result.user == nullptr ? Authentication::Result::kNoOpinion : Authentication::Result::kUser;
+  result.error = DoubtOf(*verdict, *config);
+  if (!result.error.empty()) {
+    result.result = Authentication::Result::kError;
+    return result;
   }
+  result.user = UserOf(request.headers, *config);
+  if (result.user != nullptr) result.result = Authentication::Result::kUser;
   return result;
 }
 

@@ -34,8 +34,12 @@ class RequestHeader final : public Authenticator {
   void Set(RequestHeaderConfig config) ABSL_LOCKS_EXCLUDED(mu_);
   std::optional<Authentication> Authenticate(const http::Request& request,
                                              Later later) const override;
+  // Whether the headers that come with `chain` (DER, leaf first) are believed.
+  bool IsProxy(const std::vector<std::string>& chain) const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  std::shared_ptr<const RequestHeaderConfig> config() const ABSL_LOCKS_EXCLUDED(mu_);
+
   const std::shared_ptr<const CaPool> cas_;
   mutable base::Mutex mu_;
   std::shared_ptr<const RequestHeaderConfig> config_ ABSL_GUARDED_BY(mu_);

@@ -91,6 +91,15 @@ TEST_F(RequestHeaders, NobodyElseIsBelieved) {
   EXPECT_EQ(Who(Proxy("front-proxy").get(), {{"x-remote-user", ""}}), "nobody");
 }
 
+TEST_F(RequestHeaders, AProxyIsWhoseCertificateVerifiesAndHasAnAllowedName) {
+  const auto other_ca = Issue(nullptr, "ca", {}, now - kDay, now + kDay, nullptr);
+  EXPECT_TRUE(authenticator.IsProxy({Proxy("front-proxy")->Der()}));
+  EXPECT_FALSE(authenticator.IsProxy({Proxy("alice")->Der()}));
+  EXPECT_FALSE(authenticator.IsProxy({Proxy("front-proxy", other_ca.get())->Der()}));
+  EXPECT_FALSE(
+      RequestHeader(std::make_shared<CaPool>(clock), {}).IsProxy({Proxy("front-proxy")->Der()}));
+}
+
 TEST_F(RequestHeaders, NamesAndHeadersCanChange) {
   const auto proxy = Proxy("new-proxy");
   EXPECT_THAT(Who(proxy.get(), {{"x-remote-user", "alice"}}), HasSubstr("not in the allowed list"));

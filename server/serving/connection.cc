@@ -40,8 +40,9 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
         channel_(channel),
         link_(std::make_shared<Link>(Link{{channel.executor(), this}, this, shared.unread})) {
     const bool http2 = info.alpn == "h2";
-    auto peer = std::make_shared<const http::Peer>(http::Peer{
-        std::move(info.peer_address), std::move(info.certificate_chain), info.privileged});
+    auto peer = std::make_shared<const http::Peer>(http::Peer{std::move(info.peer_address),
+                                                              std::move(info.certificate_chain),
+                                                              info.rank != net::Rank::kStranger});
     const auto make = http2 ? http::MakeHttp2Session : http::MakeHttp1Session;
     session_ = make(shared_.options, *shared_.totals, std::move(peer), *this, shared_.clock, now);
     shared_.unread->readers().Join(link_);

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "server/auth/client_certificate.h"
-#include "server/auth/request_header.h"
 #include "server/auth/service_account_token.h"
 #include "server/auth/subject_access_review.h"
 #include "server/auth/token_file.h"
@@ -58,6 +57,7 @@ base::Status Identity::MakeAuthenticator(const Parts& parts) {
   client_cas_ = std::make_shared<auth::CaPool>(parts.clock);
   proxy_cas_ = std::make_shared<auth::CaPool>(parts.clock);
   auto header = std::make_unique<auth::RequestHeader>(proxy_cas_, flags.request_header);
+  proxies_ = header.get();
   const bool client_ca_given = !flags.client_ca_file.empty();
   const bool proxy_ca_given = !flags.requestheader_client_ca_file.empty();
   if (client_ca_given) {
@@ -157,12 +157,10 @@ base::Status Identity::MakeAuthorizer(const Parts& parts) {
   return base::OkStatus();
 }
 
-bool Identity::Knows(const std::vector<std::string>& chain) const {
-  for (const auto& cas : {proxy_cas_, client_cas_}) {
-    const auto verdict = cas->Verify(chain);
-    if (verdict != nullptr && verdict->error.empty()) return true;
-  }
-  return false;
+net::Rank Identity::RankOf(const std::vector<std::string>& chain) const {
+  if (proxies_->IsProxy(chain)) return net::Rank::kProxy;
+  const auto verdict = client_cas_->Verify(chain);
+  return verdict != nullptr && verdict->error.empty() ? net::Rank::kClient : net::Rank::kStranger;
 }
 
 void Identity::AddHealthChecks(endpoints::Health& health) const {

@@ -12,11 +12,13 @@
 #include "lib/obs/metrics.h"
 #include "lib/transport/files/file_watcher.h"
 #include "lib/transport/net/credentials.h"
+#include "lib/transport/net/protocol.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/authorizer.h"
 #include "server/auth/cluster_rbac.h"
 #include "server/auth/cluster_trust.h"
 #include "server/auth/rbac.h"
+#include "server/auth/request_header.h"
 #include "server/endpoints/health.h"
 #include "server/kube/client.h"
 #include "server/start/flags.h"
@@ -35,9 +37,9 @@ class Identity {
   const auth::Authenticator& authenticator() const { return *authenticator_; }
   const auth::Authorizer& authorizer() const { return *authorizer_; }
 
-  // Whether `chain` (DER, leaf first) is of somebody whose certificate is believed: a proxy or a
-  // user. Thread-safe; asked when a connection opens.
-  bool Knows(const std::vector<std::string>& chain) const;
+  // Whose certificate `chain` (DER, leaf first) is, as far as it is believed. Thread-safe; asked
+  // when a connection opens.
+  net::Rank RankOf(const std::vector<std::string>& chain) const;
 
   // Readiness: that what comes from the cluster has come.
   void AddHealthChecks(endpoints::Health& health) const;
@@ -58,6 +60,7 @@ class Identity {
   std::shared_ptr<kube::Client> authentication_api_, authorization_api_;
   std::shared_ptr<auth::CaPool> client_cas_, proxy_cas_;
   std::unique_ptr<auth::Authenticator> authenticator_;
+  const auth::RequestHeader* proxies_ = nullptr;  // in authenticator_
   std::unique_ptr<auth::Authorizer> authorizer_;
   std::unique_ptr<auth::ClusterTrust> trust_;
   std::unique_ptr<auth::ClusterRbac> cluster_rbac_;

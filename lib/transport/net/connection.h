@@ -18,7 +18,8 @@ namespace strata::net {
 
 class Connection final : private Channel {
  public:
-  // `over_limit`: it may stay only if it turns out to be privileged, or others have gone meanwhile.
+  // `over_limit`: it may stay only if it turns out to be no stranger's, or others have gone
+  // meanwhile.
   Connection(IoThread& thread, boost::asio::ip::tcp::socket socket, std::string peer_address,
              std::shared_ptr<SSL_CTX> tls, bool over_limit, base::MonotonicTime now);
   ~Connection();
@@ -30,7 +31,7 @@ class Connection final : private Channel {
   void Flush(base::MonotonicTime now);
 
   // Since when it has been of no use to anybody but a stranger who keeps it; nothing while a
-  // request is answered, for the privileged, and before it had a chance to be of use.
+  // request is answered, for who is no stranger, and before it had a chance to be of use.
   std::optional<base::MonotonicTime> idle_since(base::MonotonicTime now) const;
   // The same, or since when a stranger hasn't taken what is his: whoever has one unread answer on
   // each of all connections would keep everybody else out.
@@ -71,7 +72,7 @@ class Connection final : private Channel {
   const std::string peer_address_;
   const std::shared_ptr<SSL_CTX> context_;
   const bool over_limit_;
-  bool privileged_ = false;
+  Rank rank_ = Rank::kStranger;
   const base::MonotonicTime accepted_;
   HelloBound hello_;
   TlsStream tls_;

@@ -30,9 +30,9 @@ struct ConnectionOptions {
   size_t eviction_sample = 256;
   // Sent, in the clear, to a client that speaks without TLS. Empty: nothing.
   std::string answer_to_plaintext;
-  // Whether a connection may stay when there are max_connections (Server), asked once its client's
-  // certificate is known. Null: none may.
-  std::function<bool(const ConnectionInfo&)> is_privileged;
+  // Asked once, when a client has shown a certificate: who isn't a stranger may stay when there are
+  // max_connections (Server). Null: all are strangers.
+  std::function<Rank(const ConnectionInfo&)> rank_of;
 };
 
 // Shared with the metrics, which may be read when the server is gone.

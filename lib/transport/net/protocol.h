@@ -55,12 +55,15 @@ class Channel {
   ~Channel() = default;
 };
 
+// Who a client is by his certificate: nobody who is known, a user, or a proxy that speaks for many.
+enum class Rank { kStranger, kClient, kProxy };
+
 struct ConnectionInfo {
   std::string peer_address;  // "192.0.2.1:5312", "[2001:db8::1]:5312"
   std::vector<std::string>
-      certificate_chain;    // DER, leaf first, as presented and not verified; empty if none
-  std::string alpn;         // "h2", "http/1.1", or empty if the client offered none
-  bool privileged = false;  // ConnectionOptions::is_privileged says so
+      certificate_chain;        // DER, leaf first, as presented and not verified; empty if none
+  std::string alpn;             // "h2", "http/1.1", or empty if the client offered none
+  Rank rank = Rank::kStranger;  // as ConnectionOptions::rank_of says
 };
 
 // Called on the connection's thread once TLS is established. `channel` outlives the protocol.

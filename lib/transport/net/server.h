@@ -22,7 +22,7 @@ namespace strata::net {
 struct ServerOptions {
   int io_threads = 0;  // 0: one for each CPU
   // Open at the same time. So many more are let through TLS, and stay if
-  // ConnectionOptions::is_privileged says so or an idle stranger could be closed for them.
+  // ConnectionOptions::rank_of knows them or an idle stranger could be closed for them.
   base::Limit max_connections = 20'000;
   size_t reserved_connections = 64;
   bool reuse_port = false;  // --permit-port-sharing

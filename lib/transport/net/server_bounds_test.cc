@@ -85,9 +85,7 @@ TEST_F(ServerTest, KeepsAReserveForThePrivileged) {
   const PemPair proxy = NewPair("front-proxy");
   options_.max_connections = 2;
   options_.reserved_connections = 2;
-  options_.connection.is_privileged = [](const ConnectionInfo& info) {
-    return !info.certificate_chain.empty();
-  };
+  options_.connection.rank_of = [](const ConnectionInfo&) { return Rank::kProxy; };
   Start();
   TlsClient one(port_), two(port_);
   EXPECT_EQ(Ask(one, "1"), "1\n");
@@ -107,9 +105,7 @@ TEST_F(ServerTest, ClosesIdleStrangersWhenConnectionsAreFull) {
   const std::string evicted = "strata_connections_rejected_total{reason=\"idle\"}";
   options_.max_connections = 3;
   options_.reserved_connections = 1;
-  options_.connection.is_privileged = [](const ConnectionInfo& info) {
-    return !info.certificate_chain.empty();
-  };
+  options_.connection.rank_of = [](const ConnectionInfo&) { return Rank::kProxy; };
   Start();
   TlsClient privileged(port_, {.certificate = &proxy}), busy(port_), idle(port_);
   EXPECT_EQ(Ask(privileged, "idle"), "so be it\n");
@@ -179,9 +175,7 @@ TEST_F(ServerTest, TheReserveIsNotForStrangersWhoSayNothing) {
   const PemPair proxy = NewPair("front-proxy");
   options_.max_connections = 4;
   options_.reserved_connections = 2;
-  options_.connection.is_privileged = [](const ConnectionInfo& info) {
-    return !info.certificate_chain.empty();
-  };
+  options_.connection.rank_of = [](const ConnectionInfo&) { return Rank::kProxy; };
   Start();
   // Far more than there is room for, silent and half-way into TLS.
   std::vector<std::unique_ptr<TlsClient>> silent;

@@ -96,7 +96,7 @@ class LineProtocol final : public Protocol {
     if (line == "who") {
       out_ += info_.peer_address + " " + info_.alpn + " " +
               std::to_string(info_.certificate_chain.size()) +
-              (info_.privileged ? " privileged\n" : "\n");
+              (info_.rank == Rank::kStranger ? "\n" : " privileged\n");
     } else if (line.starts_with("big ")) {
       const size_t size = std::stoul(line.substr(4));
       std::string text = "abcdefghijklmnopqrstuvwxyz";
