@@ -38,11 +38,12 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
   HttpProtocol(Shared& shared, net::ConnectionInfo info, net::Channel& channel, MonotonicTime now)
       : shared_(shared),
         channel_(channel),
-        link_(std::make_shared<Link>(Link{{channel.executor(), this}, this, shared.unread})) {
+        link_(std::make_shared<Link>(Link{{channel.executor(), this}, this, shared.unread})),
+        is_proxy_(info.rank == net::Rank::kProxy) {
     const bool http2 = info.alpn == "h2";
     auto peer = std::make_shared<const http::Peer>(http::Peer{std::move(info.peer_address),
                                                               std::move(info.certificate_chain),
-                                                              info.rank != net::Rank::kStranger});
+                                                              info.rank == net::Rank::kProxy});
     const auto make = http2 ? http::MakeHttp2Session : http::MakeHttp1Session;
     session_ = make(shared_.options, *shared_.totals, std::move(peer), *this, shared_.clock, now);
     shared_.unread->readers().Join(link_);
@@ -100,8 +101,8 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
   }
 
   bool Occupy(std::string_view user, base::Shares::Claim claim) {
-    if (!place_) place_ = shared_.connections.Take(user, claim);
-    return place_.has_value();
+    if (!place_ && !is_proxy_) place_ = shared_.connections.Take(user, claim);
+    return place_ || is_proxy_;
   }
 
   void OnGone(StreamId stream, std::function<void()> gone) {
@@ -123,6 +124,7 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
   net::Channel& channel_;
   const std::shared_ptr<Link> link_;
   std::unique_ptr<http::Session> session_;
+  const bool is_proxy_;
   std::optional<base::Shares::Share> place_;  // among all connections
   MonotonicTime now_;
   bool in_request_ = false;

@@ -117,9 +117,10 @@ void AddServingFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   group
-      .add_option("--reserved-connections", flags.server.reserved_connections,
-                  "So many more for clients whose certificate the client CA or the proxies' CA has "
-                  "signed")
+      .add_option(
+          "--reserved-connections", flags.server.reserved_connections,
+          "So many more for proxies, whose certificate the proxies' CA has signed, and half of "
+          "them for clients whose certificate the client CA has")
       ->check(CLI::Range(size_t{1}, size_t{10'000}))
       ->capture_default_str();
   group

@@ -52,7 +52,7 @@ struct Peer {
   std::string address;  // "192.0.2.1:5312", "[2001:db8::1]:5312"
   std::vector<std::string>
       certificate_chain;    // DER, leaf first, as presented and not verified; empty if none
-  bool privileged = false;  // never refused for the room that others take
+  bool privileged = false;  // a proxy: never refused for the room that others take
 };
 
 enum class Version { kHttp10, kHttp11, kHttp2 };

@@ -89,7 +89,7 @@ std::optional<MonotonicTime> Connection::idle_since(MonotonicTime now) const {
     case State::kHandshake:
       return Before(now, accepted_, kHandshakeGrace);
     case State::kOpen:
-      if ((rank_ != Rank::kStranger && !draining_) || !unsent_.empty()) return std::nullopt;
+      if ((rank_ == Rank::kProxy && !draining_) || !unsent_.empty()) return std::nullopt;
       return Before(now, protocol_->idle_since(), kIdleGrace);
     case State::kLingering:
       if (!unsent_.empty()) return std::nullopt;
@@ -102,7 +102,7 @@ std::optional<MonotonicTime> Connection::idle_since(MonotonicTime now) const {
 
 std::optional<MonotonicTime> Connection::useless_since(MonotonicTime now) const {
   if (const auto idle = idle_since(now)) return idle;
-  if (rank_ != Rank::kStranger || state_ == State::kClosed) return std::nullopt;
+  if (rank_ == Rank::kProxy || state_ == State::kClosed) return std::nullopt;
   if (!unsent_.empty()) return Before(now, moved_, kStallGrace);
   if (state_ != State::kOpen) return std::nullopt;
   return Before(now, protocol_->stalled_since(), kStallGrace);
@@ -268,7 +268,7 @@ void Connection::Open(MonotonicTime now) {
   ConnectionInfo info{peer_address_, tls_.PeerChain(), tls_.Alpn()};
   if (!info.certificate_chain.empty() && options_.rank_of != nullptr)
     rank_ = info.rank = options_.rank_of(info);
-  if (over_limit_ && rank_ == Rank::kStranger && thread_.full()) {
+  if (over_limit_ && thread_.full(rank_)) {
     // At once: as long as it lingered, it would hold a place of those that it isn't for.
     ++counts_.rejected_over_limit;
     return Close();

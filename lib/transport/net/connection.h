@@ -18,8 +18,7 @@ namespace strata::net {
 
 class Connection final : private Channel {
  public:
-  // `over_limit`: it may stay only if it turns out to be no stranger's, or others have gone
-  // meanwhile.
+  // `over_limit`: it may stay only if there is room for its rank, or others have gone meanwhile.
   Connection(IoThread& thread, boost::asio::ip::tcp::socket socket, std::string peer_address,
              std::shared_ptr<SSL_CTX> tls, bool over_limit, base::MonotonicTime now);
   ~Connection();
@@ -30,11 +29,12 @@ class Connection final : private Channel {
   // Sends what there is to send. Called by the thread for those that asked for it by FlushSoon.
   void Flush(base::MonotonicTime now);
 
-  // Since when it has been of no use to anybody but a stranger who keeps it; nothing while a
-  // request is answered, for who is no stranger, and before it had a chance to be of use.
+  // Since when it has been of no use to anybody but who keeps it; nothing while a request is
+  // answered, for a proxy, and before it had a chance to be of use.
   std::optional<base::MonotonicTime> idle_since(base::MonotonicTime now) const;
-  // The same, or since when a stranger hasn't taken what is his: whoever has one unread answer on
-  // each of all connections would keep everybody else out.
+  Rank rank() const { return rank_; }
+  // The same, or since when who isn't a proxy hasn't taken what is his: whoever has one unread
+  // answer on each of all connections would keep everybody else out.
   std::optional<base::MonotonicTime> useless_since(base::MonotonicTime now) const;
   void Evict();
 

@@ -19,15 +19,16 @@ constexpr size_t kReceiveBytes = 64 << 10;
 }  // namespace
 
 IoThread::IoThread(const ConnectionOptions& options, size_t max_connections,
-                   const Credentials& credentials, const ProtocolFactory& factory,
-                   const base::Clock& clock, const obs::Logger& logger,
-                   std::shared_ptr<Counts> counts)
+                   size_t reserved_connections, const Credentials& credentials,
+                   const ProtocolFactory& factory, const base::Clock& clock,
+                   const obs::Logger& logger, std::shared_ptr<Counts> counts)
     : received(kReceiveBytes, '\0'),
       // A part of a record may have been waiting inside of OpenSSL.
       decrypted(kReceiveBytes + (32 << 10), '\0'),
       produced(16 << 10, '\0'),
       options_(options),
       max_connections_(max_connections),
+      reserved_connections_(reserved_connections),
       credentials_(credentials),
       factory_(factory),
       clock_(clock),
@@ -107,13 +108,15 @@ void IoThread::EvictIdle(std::function<void(bool)> done) {
   executor_->Post([this, done = std::move(done)] {
     const base::MonotonicTime at = now();
     Connection* longest = nullptr;
-    std::optional<base::MonotonicTime> since;
+    std::pair<Rank, base::MonotonicTime> first;
     const size_t looked_at = std::min(connections_.size(), options_.eviction_sample);
     for (size_t i = 0; i < looked_at; ++i) {
       Connection& connection = *connections_[next_looked_at_++ % connections_.size()];
       const auto useless = connection.useless_since(at);
-      if (!useless || (since && *useless >= *since)) continue;
-      since = useless;
+      if (!useless) continue;
+      const std::pair<Rank, base::MonotonicTime> at_its_turn{connection.rank(), *useless};
+      if (longest != nullptr && at_its_turn >= first) continue;
+      first = at_its_turn;
       longest = &connection;
     }
     if (longest != nullptr) longest->Evict();

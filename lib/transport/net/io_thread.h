@@ -25,9 +25,9 @@ class Connection;
 class IoThread {
  public:
   // References outlive this.
-  IoThread(const ConnectionOptions& options, size_t max_connections, const Credentials& credentials,
-           const ProtocolFactory& factory, const base::Clock& clock, const obs::Logger& logger,
-           std::shared_ptr<Counts> counts);
+  IoThread(const ConnectionOptions& options, size_t max_connections, size_t reserved_connections,
+           const Credentials& credentials, const ProtocolFactory& factory, const base::Clock& clock,
+           const obs::Logger& logger, std::shared_ptr<Counts> counts);
   ~IoThread();  // Stop
 
   void Start();
@@ -38,7 +38,8 @@ class IoThread {
   void Adopt(int fd, std::string peer_address, bool is_ipv6, bool over_limit);
   void Drain();
   // Of some connections, others each time, closes the one that has been useless longest
-  // (Connection::useless_since). Then `done` is told, on the thread, whether there was such.
+  // (Connection::useless_since), a stranger's before a client's. Then `done` is told, on the
+  // thread, whether there was such.
   void EvictIdle(std::function<void(bool evicted)> done);
   // Closes all that are idle.
   void CloseIdle();
@@ -50,8 +51,12 @@ class IoThread {
   const ProtocolFactory& factory() const { return factory_; }
   const obs::Logger& logger() const { return logger_; }
   Counts& counts() { return *counts_; }
-  // More are open, on all threads, than strangers may have.
-  bool full() const { return counts_->open.load() > static_cast<int64_t>(max_connections_); }
+  // More are open, on all threads, than who has this rank may add to: of the reserve half is for
+  // clients, and all of it for proxies.
+  bool full(Rank rank) const {
+    const size_t most = max_connections_ + (rank == Rank::kClient ? reserved_connections_ / 2 : 0);
+    return rank != Rank::kProxy && counts_->open.load() > static_cast<int64_t>(most);
+  }
   base::MonotonicTime now() const { return clock_.Now(); }
   // Flushes what asked for it, frees what died. Each turn ends with it.
   void EndTurn();
@@ -68,7 +73,7 @@ class IoThread {
   void Tick();
 
   const ConnectionOptions& options_;
-  const size_t max_connections_;
+  const size_t max_connections_, reserved_connections_;
   const Credentials& credentials_;
   const ProtocolFactory& factory_;
   const base::Clock& clock_;

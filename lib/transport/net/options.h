@@ -30,8 +30,7 @@ struct ConnectionOptions {
   size_t eviction_sample = 256;
   // Sent, in the clear, to a client that speaks without TLS. Empty: nothing.
   std::string answer_to_plaintext;
-  // Asked once, when a client has shown a certificate: who isn't a stranger may stay when there are
-  // max_connections (Server). Null: all are strangers.
+  // Asked once, when a client has shown a certificate. Null: all are strangers.
   std::function<Rank(const ConnectionInfo&)> rank_of;
 };
 

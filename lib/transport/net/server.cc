@@ -126,9 +126,9 @@ base::Status Server::Start(const std::vector<ListenAddress>& addresses) {
                           ? options_.io_threads
                           : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   for (int i = 0; i < threads; ++i) {
-    threads_.push_back(std::make_unique<IoThread>(options_.connection,
-                                                  options_.max_connections.most(), credentials_,
-                                                  factory_, clock_, logger_, counts_));
+    threads_.push_back(std::make_unique<IoThread>(
+        options_.connection, options_.max_connections.most(), options_.reserved_connections,
+        credentials_, factory_, clock_, logger_, counts_));
     threads_.back()->Start();
   }
   stop_accepting_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

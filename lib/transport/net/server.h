@@ -21,8 +21,9 @@ namespace strata::net {
 
 struct ServerOptions {
   int io_threads = 0;  // 0: one for each CPU
-  // Open at the same time. So many more are let through TLS, and stay if
-  // ConnectionOptions::rank_of knows them or an idle stranger could be closed for them.
+  // Open at the same time. So many more are let through TLS, and stay if they are proxies', or
+  // clients' for half of them (ConnectionOptions::rank_of), or if somebody idle could be closed for
+  // them. Proxies are never closed for others: any number of clients may have certificates.
   base::Limit max_connections = 20'000;
   size_t reserved_connections = 64;
   bool reuse_port = false;  // --permit-port-sharing

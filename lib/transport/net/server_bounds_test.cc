@@ -123,6 +123,41 @@ TEST_F(ServerTest, ClosesIdleStrangersWhenConnectionsAreFull) {
   EXPECT_EQ(Ask(privileged, "5"), "5\n");
 }
 
+// Any number of clients may have certificates, and a proxy speaks for all the others.
+TEST_F(ServerTest, ClientsWithCertificatesShutOutNoProxy) {
+  const PemPair client = NewPair("client"), proxy = NewPair("front-proxy");
+  options_.io_threads = 1;
+  options_.max_connections = 3;
+  options_.reserved_connections = 2;
+  options_.connection.rank_of = [](const ConnectionInfo& info) {
+    const bool is_proxy = info.certificate_chain[0].find("front-proxy") != std::string::npos;
+    return is_proxy ? Rank::kProxy : Rank::kClient;
+  };
+  Start();
+  TlsClient one(port_, {.certificate = &client}), two(port_, {.certificate = &client}),
+      three(port_), four(port_, {.certificate = &client});
+  for (TlsClient* busy : {&one, &two, &three, &four}) EXPECT_EQ(Ask(*busy, "1"), "1\n");
+  {
+    TlsClient fifth(port_, {.certificate = &client});
+    EXPECT_EQ(Ask(fifth, "1"), "") << "half of the reserve is theirs";
+  }
+  WaitForMetric("strata_connections{protocol=\"handshake\"}", 0);
+  TlsClient spokesman(port_, {.certificate = &proxy});
+  EXPECT_EQ(Ask(spokesman, "1"), "1\n");
+  // Full to the last place, they give way: strangers first, and proxies never.
+  EXPECT_EQ(Ask(spokesman, "idle"), "so be it\n");
+  EXPECT_EQ(Ask(one, "idle"), "so be it\n");
+  EXPECT_EQ(Ask(three, "idle"), "so be it\n");
+  const auto makes_others_go = [&] { TlsClient next(port_, {.handshake = false}); };
+  makes_others_go();
+  EXPECT_TRUE(three.ReadEnd());
+  makes_others_go();
+  EXPECT_TRUE(one.ReadEnd());
+  makes_others_go();
+  EXPECT_EQ(Ask(spokesman, "2"), "2\n");
+  EXPECT_EQ(Ask(two, "2"), "2\n");
+}
+
 TEST_F(ServerTest, WhoDoesNotTakeHisAnswersGivesWayToOthers) {
   options_.io_threads = 1;
   options_.max_connections = 3;
