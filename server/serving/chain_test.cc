@@ -162,8 +162,7 @@ TEST_F(FilterChain, ProbesDiscoveryAndTheAggregatorAreServedOverTheLimit) {
 }
 
 TEST_F(FilterChain, WhoMayHaveNoMoreConnectionsIsRefusedAndLosesThisOne) {
-  router.AddPath("/livez",
-                 [](const std::shared_ptr<endpoints::Call>& call) { call->Respond({}); });
+  router.AddPath("/livez", [](const std::shared_ptr<endpoints::Call>& call) { call->Respond({}); });
   const auto ask = [&](const std::string& path) {
     Answer answer;
     auto exchange = std::make_unique<Recorded>(answer);
