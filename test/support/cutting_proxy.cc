@@ -46,7 +46,7 @@ class CuttingProxy::Miser {
       const std::string_view payload = std::string_view(in_).substr(kHead, size - kHead);
       const auto type = static_cast<uint8_t>(in_[3]), flags = static_cast<uint8_t>(in_[4]);
       const uint32_t stream = Number(std::string_view(in_).substr(5, 4));
-      constexpr uint8_t kWindowUpdate = 8, kAck = 1;
+      constexpr uint8_t kAck = 1;
       if (type == kSettings && (flags & kAck) == 0) {
         std::string settings(payload);
         const std::pair<char, uint32_t> ours[] = {{3, granted_.streams}, {4, granted_.bytes}};
