@@ -66,7 +66,8 @@ Authentication Ask(bool anonymous, A... authenticators) {
       }
     }
     const AuthenticatorChain chain(std::move(list), anonymous);
-    test::Authenticate(chain, {}, [&](Authentication r) { said.push_back(std::move(r)); });
+    testing_support::Authenticate(chain, {},
+                                  [&](Authentication r) { said.push_back(std::move(r)); });
     EXPECT_EQ(said.size(), who_asks + 1);
     EXPECT_EQ(said.back().result, said[0].result);
     EXPECT_EQ(said.back().error, said[0].error);

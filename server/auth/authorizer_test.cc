@@ -18,7 +18,7 @@ TEST(AuthorizerChain, MastersAndAlwaysAllowedPathsAreNotAsked) {
   const auto verdict = [&](const UserInfo& user, const char* target) {
     Decision::Verdict out{};
     const auto info = api::ParseRequestInfo("GET", target);
-    test::Authorize(chain, user, *info, [&](const Decision& d) { out = d.verdict; });
+    testing_support::Authorize(chain, user, *info, [&](const Decision& d) { out = d.verdict; });
     return out;
   };
   EXPECT_EQ(verdict({"m", "", {kMasters}, {}}, kLayers), Decision::Verdict::kAllow);
@@ -56,8 +56,8 @@ TEST(AuthorizerChain, TheFirstOpinionCountsAndReasonsOfTheOthersAreTold) {
       for (size_t i = 0; i < decisions.size(); ++i)
         authorizers.push_back(std::make_unique<Says>(decisions[i], (who_asks >> i & 1) != 0));
       const AuthorizerChain chain({}, std::move(authorizers));
-      test::Authorize(chain, {"u", "", {}, {}}, *info,
-                      [&](Decision d) { said.push_back(std::move(d)); });
+      testing_support::Authorize(chain, {"u", "", {}, {}}, *info,
+                                 [&](Decision d) { said.push_back(std::move(d)); });
       EXPECT_EQ(said.size(), who_asks + 1);
       EXPECT_EQ(said.back().verdict, said[0].verdict);
       EXPECT_EQ(said.back().reason, said[0].reason);

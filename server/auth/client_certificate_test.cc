@@ -24,7 +24,7 @@ class Certificates : public testing::Test {
     http::Request request;
     request.peer = peer;
     std::string who = "nobody";
-    test::Authenticate(authenticator, request, [&](const Authentication& r) {
+    testing_support::Authenticate(authenticator, request, [&](const Authentication& r) {
       if (r.result == Authentication::Result::kError) who = "error: " + r.error;
       if (r.result != Authentication::Result::kUser) return;
       who = r.user->name;
@@ -142,7 +142,7 @@ TEST_F(Certificates, AreCountedOnceAlsoWhereSomebodyElseHasToBeAsked) {
       Issue(ca.get(), "", {}, now - kDay, now + kDay, "clientAuth")->Der());
   http::Request request;
   request.peer = peer;
-  test::Authenticate(chain, request, [](const Authentication&) {});
+  testing_support::Authenticate(chain, request, [](const Authentication&) {});
   EXPECT_THAT(metrics.Text(),
               testing::HasSubstr("apiserver_client_certificate_expiration_seconds_count 1\n"));
 }

@@ -66,7 +66,7 @@ class ClusterTrusts : public testing::Test {
     request.peer = peer;
     request.headers.Add("x-remote-user", "alice");
     std::string who = "nobody";
-    test::Authenticate(authenticator, request, [&](const Authentication& r) {
+    testing_support::Authenticate(authenticator, request, [&](const Authentication& r) {
       if (r.result == Authentication::Result::kUser) who = r.user->name;
       if (r.result == Authentication::Result::kError) who = "error";
     });
@@ -156,8 +156,9 @@ TEST(ClusterRbacs, DecideOnceAllFourKindsAreKnown) {
   binding.mutable_subjects(0)->set_name("alice");
   const auto ask = [&] {
     Decision decision;
-    test::Authorize(rbac, {"alice", "", {}, {}}, *api::ParseRequestInfo("GET", "/metrics"),
-                    [&](Decision d) { decision = std::move(d); });
+    testing_support::Authorize(rbac, {"alice", "", {}, {}},
+                               *api::ParseRequestInfo("GET", "/metrics"),
+                               [&](Decision d) { decision = std::move(d); });
     return decision;
   };
   std::map<std::string, kube::Response> answers = {

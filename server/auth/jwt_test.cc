@@ -112,7 +112,7 @@ class ServiceAccountTokens : public testing::Test {
     http::Request request;
     request.headers.Add("authorization", "Bearer " + token);
     std::string who = "nobody";
-    test::Authenticate(asked, request, [&](const Authentication& r) {
+    testing_support::Authenticate(asked, request, [&](const Authentication& r) {
       if (r.result == Authentication::Result::kError) who = "error: " + r.error;
       if (r.result != Authentication::Result::kUser) return;
       who = r.user->name;

@@ -373,8 +373,9 @@ TEST(Rbac, SeesFilesOfItsFoldersComeChangeAndGo) {
   const auto may = [&](const std::string& name) {
     bool allowed = false;
     const auto info = api::ParseRequestInfo("GET", kLayers);
-    test::Authorize(rbac, {name, "", {}, {}}, *info,
-                    [&](const Decision& d) { allowed = d.verdict == Decision::Verdict::kAllow; });
+    testing_support::Authorize(rbac, {name, "", {}, {}}, *info, [&](const Decision& d) {
+      allowed = d.verdict == Decision::Verdict::kAllow;
+    });
     return allowed;
   };
   EXPECT_TRUE(may("alice"));

@@ -33,7 +33,8 @@ class RequestHeaders : public testing::Test {
     request.peer = peer;
     for (const auto& header : headers) request.headers.Add(header.name, header.value);
     Authentication result;
-    test::Authenticate(authenticator, request, [&](Authentication r) { result = std::move(r); });
+    testing_support::Authenticate(authenticator, request,
+                                  [&](Authentication r) { result = std::move(r); });
     return result;
   }
   // The user's name, or what else the answer is.
@@ -119,7 +120,8 @@ TEST_F(RequestHeaders, WithoutACaThereIsNoOpinion) {
   request.peer = peer;
   request.headers.Add("x-remote-user", "alice");
   Authentication::Result result = Authentication::Result::kError;
-  test::Authenticate(empty, request, [&](const Authentication& r) { result = r.result; });
+  testing_support::Authenticate(empty, request,
+                                [&](const Authentication& r) { result = r.result; });
   EXPECT_EQ(result, Authentication::Result::kNoOpinion);
 }
 

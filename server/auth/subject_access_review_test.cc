@@ -32,12 +32,13 @@ class SubjectAccessReviews : public testing::Test {
     // As long as the answer isn't there, the request is.
     auto held = std::make_shared<std::pair<UserInfo, api::RequestInfo>>(
         user, *api::ParseRequestInfo(method, target));
-    test::Authorize(reviewer, held->first, held->second, [this, held](const Decision& d) {
-      answers.push_back(!d.error.empty()                         ? "error: " + d.error
-                        : d.verdict == Decision::Verdict::kAllow ? "allow: " + d.reason
-                        : d.verdict == Decision::Verdict::kDeny  ? "deny: " + d.reason
-                                                                 : "no opinion: " + d.reason);
-    });
+    testing_support::Authorize(
+        reviewer, held->first, held->second, [this, held](const Decision& d) {
+          answers.push_back(!d.error.empty()                         ? "error: " + d.error
+                            : d.verdict == Decision::Verdict::kAllow ? "allow: " + d.reason
+                            : d.verdict == Decision::Verdict::kDeny  ? "deny: " + d.reason
+                                                                     : "no opinion: " + d.reason);
+        });
   }
   void Ask(const UserInfo& user, const char* target) { Ask(review, user, target); }
   std::vector<std::string> Taken() { return std::exchange(answers, {}); }
@@ -70,7 +71,7 @@ TEST_F(SubjectAccessReviews, OneReviewForAllNamesServesAWholeNamespace) {
 TEST_F(SubjectAccessReviews, CarryTheTraceOfWhoAskedFirst) {
   auto info = *api::ParseRequestInfo("GET", kApp);
   info.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-  test::Authorize(review, alice, info, [](const Decision&) {});
+  testing_support::Authorize(review, alice, info, [](const Decision&) {});
   EXPECT_EQ(kube.pending[0].request.traceparent, info.traceparent);
   kube.Answer(kYes);
 }
@@ -223,7 +224,7 @@ TEST_F(SubjectAccessReviews, WhatARequesterMakesLongTakesNoMoreRoomThanOthers) {
                                  "imagestreams?fieldSelector=metadata.name=") +
                          any})
       Ask(alice, target.c_str());
-    test::Authorize(review, alice, whom, [](const Decision&) {});
+    testing_support::Authorize(review, alice, whom, [](const Decision&) {});
     while (!kube.pending.empty()) kube.Answer(kNo);
   }
   EXPECT_LT(mallinfo2().uordblks - before, 3u << 20) << "not so under sanitizers, which say 0";
@@ -233,7 +234,7 @@ TEST_F(SubjectAccessReviews, WhoIsImpersonatedIsAskedAboutByNameAlone) {
   api::RequestInfo whom;
   whom.verb = "impersonate", whom.resource = "groups", whom.name = "system:masters";
   whom.is_resource = true;
-  test::Authorize(review, alice, whom, [](const Decision&) {});
+  testing_support::Authorize(review, alice, whom, [](const Decision&) {});
   ASSERT_EQ(kube.pending.size(), 1u);
   EXPECT_THAT(kube.pending[0].request.body, HasSubstr(R"("name":"system:masters")"));
   kube.Answer(kNo);

@@ -31,7 +31,7 @@ class Tokens : public testing::Test {
     http::Request request;
     if (!authorization.empty()) request.headers.Add("authorization", authorization);
     std::string who;
-    test::Authenticate(*tokens, request, [&](const Authentication& r) {
+    testing_support::Authenticate(*tokens, request, [&](const Authentication& r) {
       who = r.result == Authentication::Result::kUser    ? r.user->name
             : r.result == Authentication::Result::kError ? "error: " + r.error
                                                          : "nobody";

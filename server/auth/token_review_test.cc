@@ -28,7 +28,7 @@ class TokenReviews : public testing::Test {
   void Ask(const TokenReview& reviewer, const std::string& token) {
     http::Request request;
     request.headers.Add("authorization", "Bearer " + token);
-    test::Authenticate(reviewer, request, [this](const Authentication& r) {
+    testing_support::Authenticate(reviewer, request, [this](const Authentication& r) {
       answers.push_back(r.result == Authentication::Result::kUser    ? r.user->name
                         : r.result == Authentication::Result::kError ? "error: " + r.error
                                                                      : "nobody");
@@ -135,7 +135,7 @@ TEST_F(TokenReviews, CarryTheTraceOfWhoAskedFirst) {
     http::Request request;
     request.headers.Add("authorization", "Bearer " + passed_on + "t");
     request.headers.Add("traceparent", sent);
-    test::Authenticate(review, request, [](const Authentication&) {});
+    testing_support::Authenticate(review, request, [](const Authentication&) {});
     EXPECT_EQ(kube.pending.back().request.traceparent, passed_on);
   }
 }
@@ -143,7 +143,8 @@ TEST_F(TokenReviews, CarryTheTraceOfWhoAskedFirst) {
 TEST_F(TokenReviews, WithoutATokenThereIsNoOpinion) {
   const http::Request request;
   Authentication::Result result = Authentication::Result::kError;
-  test::Authenticate(review, request, [&](const Authentication& r) { result = r.result; });
+  testing_support::Authenticate(review, request,
+                                [&](const Authentication& r) { result = r.result; });
   EXPECT_EQ(result, Authentication::Result::kNoOpinion);
   EXPECT_TRUE(kube.pending.empty());
 }

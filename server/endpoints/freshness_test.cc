@@ -22,7 +22,7 @@ using testing::StartsWith;
 
 class QuietCall final : public Call {
  public:
-  explicit QuietCall(test::Mailbox& loop) : loop_(loop) {}
+  explicit QuietCall(testing_support::Mailbox& loop) : loop_(loop) {}
   void Respond(http::Response response) override {
     answer = std::to_string(response.status) + " " + *response.body;
   }
@@ -31,7 +31,7 @@ class QuietCall final : public Call {
   std::string answer;
 
  private:
-  test::Mailbox& loop_;
+  testing_support::Mailbox& loop_;
 };
 
 // Answers each read when the test says so.
@@ -101,7 +101,7 @@ class FreshCalls : public testing::Test, protected FreshHandler {
   Backend backend;
   Barrier barrier{{.patience = {}}, backend, clock, metrics};
   Freshness freshness{barrier, clock};
-  test::Mailbox loop;
+  testing_support::Mailbox loop;
   std::vector<std::string> served;
 };
 

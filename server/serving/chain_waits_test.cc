@@ -89,7 +89,8 @@ TEST_F(FilterChain, GoesOnOnTheConnectionsThreadWhereverAnAnswerComesFrom) {
 // Tasks come from the thread of the deadlines; the test runs them.
 class Posting final : public http::Exchange {
  public:
-  Posting(Answer& answer, test::Mailbox& mailbox) : recorded_(answer), mailbox_(mailbox) {}
+  Posting(Answer& answer, testing_support::Mailbox& mailbox)
+      : recorded_(answer), mailbox_(mailbox) {}
   void Respond(http::Response response) override { recorded_.Respond(std::move(response)); }
   void Post(std::function<void()> task) override { mailbox_.Post(std::move(task)); }
   bool Admit(http::Response& response, std::string_view user, base::Shares::Claim claim) override {
@@ -104,7 +105,7 @@ class Posting final : public http::Exchange {
 
  private:
   Recorded recorded_;
-  test::Mailbox& mailbox_;
+  testing_support::Mailbox& mailbox_;
 };
 
 // Keeps the questions until the test answers them.
@@ -136,7 +137,7 @@ TEST_F(FilterChain, ARequestThatWaitsForAReviewIsAnsweredWhenItsTimeIsOver) {
   const auth::Decision yes{auth::Decision::Verdict::kAllow, ""};
   for (const bool late_authentication : {true, false}) {
     for (const bool impersonates : {false, true}) {
-      test::Mailbox mailbox;
+      testing_support::Mailbox mailbox;
       Answer& answer = answers.emplace_back();
       Chain other({}, late_authentication ? static_cast<const auth::Authenticator&>(slow) : tokens,
                   slow, router, clock, obs::NullLogger(), metrics);
@@ -166,7 +167,7 @@ TEST_F(FilterChain, ARequestThatWaitsForAReviewIsAnsweredWhenItsTimeIsOver) {
 
 TEST_F(FilterChain, AReviewInTimeIsWaitedFor) {
   const Slow slow;
-  test::Mailbox mailbox;
+  testing_support::Mailbox mailbox;
   Answer& answer = answers.emplace_back();
   Chain other({}, tokens, slow, router, clock, obs::NullLogger(), metrics);
   http::Request request = Get("/echo?timeout=5s");

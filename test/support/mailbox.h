@@ -10,7 +10,7 @@
 #include <functional>
 #include <utility>
 
-namespace strata::test {
+namespace strata::testing_support {
 
 class Mailbox {
  public:
@@ -40,4 +40,4 @@ class Mailbox {
   std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace strata::test
+}  // namespace strata::testing_support

@@ -6,7 +6,7 @@
 #include "server/auth/authenticator.h"
 #include "server/auth/authorizer.h"
 
-namespace strata::test {
+namespace strata::testing_support {
 
 inline void Authenticate(const auth::Authenticator& authenticator, const http::Request& request,
                          const auth::Authenticator::Done& done) {
@@ -19,4 +19,4 @@ inline void Authorize(const auth::Authorizer& authorizer, const auth::UserInfo& 
   if (now) done(*now);
 }
 
-}  // namespace strata::test
+}  // namespace strata::testing_support
