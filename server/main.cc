@@ -61,12 +61,12 @@ constexpr int kBadUsage = 2;
 // Everything together, once requests in flight have had their time, or from an error at the start.
 constexpr std::chrono::seconds kMostToEnd{10};
 
-void AddHealthChecks(endpoints::Health& health, const Flags& flags, const reflector::Source& source,
-                     const std::atomic<bool>& stopping) {
+void AddHealthChecks(endpoints::Health& health, const start::Flags& flags,
+                     const reflector::Source& source, const std::atomic<bool>& stopping) {
   using Scope = endpoints::Health::Scope;
   health.Add("ping", Scope::kLiveness, [] { return base::OkStatus(); });
   health.Add("log", Scope::kLiveness, [] { return base::OkStatus(); });
-  const bool etcd = flags.source != Flags::kKubeSource;
+  const bool etcd = flags.source != start::Flags::kKubeSource;
   health.Add(etcd ? "etcd" : "kube-source", Scope::kReadiness,
              [&source] { return source.connection(); });
   health.Add("informer-sync", Scope::kReadiness, [&source] {
@@ -102,7 +102,8 @@ int Fail(const base::Status& status) {
 }
 
 // Null where nothing is to be audited.
-base::StatusOr<std::unique_ptr<audit::Log>> OpenAudit(const Flags& flags, const base::Clock& clock,
+base::StatusOr<std::unique_ptr<audit::Log>> OpenAudit(const start::Flags& flags,
+                                                      const base::Clock& clock,
                                                       const obs::Logger& log,
                                                       obs::Metrics& metrics) {
   if (flags.audit.path.empty()) return std::unique_ptr<audit::Log>();
@@ -126,7 +127,7 @@ void PrintRawVersion() {
 }
 
 // All that clients can make the server hold, and that can be a good part of its memory.
-void GiveWay(Flags& flags, const base::MemoryPressure& memory) {
+void GiveWay(start::Flags& flags, const base::MemoryPressure& memory) {
   for (base::Limit* limit :
        {&flags.server.max_connections, &flags.session.max_held_bytes_in_all,
         &flags.max_unread_response_bytes, &flags.workers.max_bytes, &flags.index.cache_bytes,
@@ -136,14 +137,15 @@ void GiveWay(Flags& flags, const base::MemoryPressure& memory) {
   }
 }
 
-int Run(Flags flags) {
+int Run(start::Flags flags) {
   base::BeginServing();
   // Of the eight arenas a core that glibc would make for gRPC's and our threads, each keeps holes.
   mallopt(M_ARENA_MAX, static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
   // protobuf would write to stderr by itself of hostile records, which we report.
   google::protobuf::SetLogHandler(nullptr);
 
-  if (const base::Status status = Complete(flags); !status.ok()) return Fail<kBadUsage>(status);
+  if (const base::Status status = start::Complete(flags); !status.ok())
+    return Fail<kBadUsage>(status);
   const base::SystemClock clock;
   obs::Metrics metrics;
   const obs::Logger log({flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText,
@@ -167,18 +169,18 @@ int Run(Flags flags) {
   files::FileWatcher watcher(flags.files, log, metrics);
   auto credentials = net::Credentials::Load(flags.tls, watcher, clock, metrics);
   if (!credentials.ok()) return Fail(credentials.status());
-  auto identity = Identity::Create(flags, watcher, **credentials, clock, log, metrics);
+  auto identity = start::Identity::Create(flags, watcher, **credentials, clock, log, metrics);
   if (!identity.ok()) return Fail(identity.status());
-  auto secrets = Secrets::Create(flags, clock, metrics);
+  auto secrets = start::Secrets::Create(flags, clock, metrics);
   if (!secrets.ok()) return Fail(secrets.status());
   auto audit_log = OpenAudit(flags, clock, log, metrics);
   if (!audit_log.ok()) return Fail(audit_log.status());
-  auto records = Records::Open(flags, clock, log, metrics);
+  auto records = start::Records::Open(flags, clock, log, metrics);
   if (!records.ok()) return Fail(records.status());
 
   flags.index.for_views = (*records)->history() != nullptr;
   // Who may miss a record looks for it.
-  flags.index.tells_missing = flags.source == Flags::kKubeSource;
+  flags.index.tells_missing = flags.source == start::Flags::kKubeSource;
   layers::Index index(flags.index, endpoints::ReportTo(log));
   endpoints::AddIndexMetrics(index, metrics);
   endpoints::IndexFeed feed(index);
@@ -187,19 +189,20 @@ int Run(Flags flags) {
   net::WorkerPool listers(flags.listers, "list", metrics);
   net::WorkerPool metrics_writer({.threads = 1, .max_queued = 64}, "metrics", metrics);
   const replica::History* const history = (*records)->history();
-  std::optional<ImageResources> objects;  // nothing where layers alone are served
+  std::optional<start::ImageResources> objects;  // nothing where layers alone are served
   if (history != nullptr) {
-    objects.emplace(ImageResources::Parts{*history, (*records)->keys(), flags.registry, index,
-                                          LaneOf(readers), LaneOf(listers)},
-                    flags.objects, clock, log, metrics);
+    objects.emplace(
+        start::ImageResources::Parts{*history, (*records)->keys(), flags.registry, index,
+                                     start::LaneOf(readers), start::LaneOf(listers)},
+        flags.objects, clock, log, metrics);
   }
-  std::optional<ViewResources> views;  // the same
+  std::optional<start::ViewResources> views;  // the same
   flags.views.history.max_age = flags.replica.history_age;
   if (objects) {
-    views.emplace(
-        ViewResources::Parts{index, (*records)->keys(), (*identity)->authorizer(), LaneOf(workers),
-                             LaneOf(listers), objects->list_memory(), flags.objects},
-        flags.views, clock, log, metrics);
+    views.emplace(start::ViewResources::Parts{index, (*records)->keys(), (*identity)->authorizer(),
+                                              start::LaneOf(workers), start::LaneOf(listers),
+                                              objects->list_memory(), flags.objects},
+                  flags.views, clock, log, metrics);
   }
   // A revision is new to requests when all have it, and watches read it in the history.
   std::vector<reflector::Consumer*> consumers;
@@ -226,7 +229,7 @@ int Run(Flags flags) {
   const api::OpenApi openapi(groups);
   endpoints::Freshness freshness(source->barrier(), clock);
   const endpoints::Seeker seeker(*source);
-  endpoints::LayersHandler layers(index, freshness, seeker, LaneOf(workers), metrics);
+  endpoints::LayersHandler layers(index, freshness, seeker, start::LaneOf(workers), metrics);
   endpoints::Router router(groups);
   router.AddHealth(health);
   router.AddVersion();
@@ -304,11 +307,11 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version",
                        std::string("strata-apiserver ") + strata::base::Build().version);
   app.allow_extras(false);
-  strata::Flags flags;
-  strata::AddFlags(app, flags);
-  auto arguments = strata::ReadArguments(argc, argv);
+  strata::start::Flags flags;
+  strata::start::AddFlags(app, flags);
+  auto arguments = strata::start::ReadArguments(argc, argv);
   strata::base::Status usable = arguments.status();
-  if (usable.ok()) usable = strata::DropForeignFlags(*arguments);
+  if (usable.ok()) usable = strata::start::DropForeignFlags(*arguments);
   if (!usable.ok()) return strata::Fail<strata::kBadUsage>(usable);
   if (std::find(arguments->begin(), arguments->end(), "--version=raw") != arguments->end()) {
     strata::PrintRawVersion();

@@ -11,7 +11,7 @@
 #include "lib/codec/json_tree.h"
 #include "lib/codec/yaml.h"
 
-namespace strata {
+namespace strata::start {
 namespace {
 
 constexpr std::string_view kConfig = "--config";
@@ -109,4 +109,4 @@ base::StatusOr<std::vector<std::string>> ReadArguments(int argc, const char* con
   return *std::move(arguments);
 }
 
-}  // namespace strata
+}  // namespace strata::start

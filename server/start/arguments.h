@@ -7,7 +7,7 @@
 
 #include "lib/base/status.h"
 
-namespace strata {
+namespace strata::start {
 
 // The arguments without the program's name, as CLI11 takes them. `--flag_name` becomes
 // `--flag-name`, and `-v=2` `-v2`, as with pflag. What --config FILE says, YAML with the flags'
@@ -15,4 +15,4 @@ namespace strata {
 // that are given on the command line too. An error names the file and the key.
 base::StatusOr<std::vector<std::string>> ReadArguments(int argc, const char* const* argv);
 
-}  // namespace strata
+}  // namespace strata::start

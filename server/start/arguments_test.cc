@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace strata {
+namespace strata::start {
 namespace {
 
 using testing::ElementsAre;
@@ -70,4 +70,4 @@ TEST_F(Arguments, AnErrorNamesTheFileAndTheKey) {
 }
 
 }  // namespace
-}  // namespace strata
+}  // namespace strata::start

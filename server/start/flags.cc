@@ -12,7 +12,7 @@
 #include "storage/command_line/duration_flag.h"
 #include "storage/command_line/etcd_flags.h"
 
-namespace strata {
+namespace strata::start {
 namespace {
 
 using command_line::AddDuration;
@@ -715,4 +715,4 @@ base::Status Complete(Flags& flags) {
   return base::OkStatus();
 }
 
-}  // namespace strata
+}  // namespace strata::start

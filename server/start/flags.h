@@ -35,7 +35,7 @@ namespace CLI {
 class App;
 }  // namespace CLI
 
-namespace strata {
+namespace strata::start {
 
 struct Flags {
   // Serving.
@@ -115,4 +115,4 @@ void AddFlags(CLI::App& app, Flags& flags);
 // and says what to do.
 base::Status Complete(Flags& flags);
 
-}  // namespace strata
+}  // namespace strata::start

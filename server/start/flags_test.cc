@@ -11,7 +11,7 @@
 #include "server/start/foreign_flags.h"
 #include "storage/command_line/parse.h"
 
-namespace strata {
+namespace strata::start {
 namespace {
 
 using std::chrono::milliseconds;
@@ -184,4 +184,4 @@ TEST(ForeignFlags, AreNoneOfOurs) {
 }
 
 }  // namespace
-}  // namespace strata
+}  // namespace strata::start

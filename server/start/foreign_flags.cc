@@ -4,7 +4,7 @@
 
 #include "lib/base/foreign_flags.h"
 
-namespace strata {
+namespace strata::start {
 namespace {
 
 const std::vector<base::ForeignFlag>& All() {
@@ -99,4 +99,4 @@ base::Status DropForeignFlags(std::vector<std::string>& arguments) {
   return base::DropForeignFlags(All(), arguments);
 }
 
-}  // namespace strata
+}  // namespace strata::start

@@ -10,7 +10,7 @@
 #include "server/auth/token_review.h"
 #include "server/start/kube.h"
 
-namespace strata {
+namespace strata::start {
 namespace {
 
 base::Status FollowCas(const std::string& file, std::string_view name,
@@ -187,4 +187,4 @@ void Identity::Stop() {
   if (authorization_api_ != nullptr) authorization_api_->Stop();
 }
 
-}  // namespace strata
+}  // namespace strata::start

@@ -23,7 +23,7 @@
 #include "server/kube/client.h"
 #include "server/start/flags.h"
 
-namespace strata {
+namespace strata::start {
 
 // Made and started by one thread; authenticator() and authorizer() are for all.
 class Identity {
@@ -67,4 +67,4 @@ class Identity {
   bool trust_must_come_ = true;
 };
 
-}  // namespace strata
+}  // namespace strata::start

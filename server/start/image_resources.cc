@@ -5,7 +5,7 @@
 #include "server/endpoints/image_objects.h"
 #include "server/registry/image_v1.h"
 
-namespace strata {
+namespace strata::start {
 ImageResources::ImageResources(const Parts& parts, const Options& options, const base::Clock& clock,
                                const obs::Logger& log, obs::Metrics& metrics)
     : parts_(parts),
@@ -49,4 +49,4 @@ void ImageResources::BindTo(endpoints::Router& router, endpoints::Freshness& fre
   }
 }
 
-}  // namespace strata
+}  // namespace strata::start

@@ -20,7 +20,7 @@
 #include "server/objects/image_kinds.h"
 #include "storage/replica/history.h"
 
-namespace strata {
+namespace strata::start {
 
 class ImageResources {
  public:
@@ -67,4 +67,4 @@ class ImageResources {
   std::vector<std::unique_ptr<endpoints::WatchHandler>> watches_;
 };
 
-}  // namespace strata
+}  // namespace strata::start

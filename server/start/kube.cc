@@ -1,6 +1,6 @@
 #include "server/start/kube.h"
 
-namespace strata {
+namespace strata::start {
 
 base::StatusOr<std::shared_ptr<kube::Client>> ConnectKube(const Flags& flags,
                                                           const std::string& kubeconfig,
@@ -16,4 +16,4 @@ base::StatusOr<std::shared_ptr<kube::Client>> ConnectKube(const Flags& flags,
   return client;
 }
 
-}  // namespace strata
+}  // namespace strata::start

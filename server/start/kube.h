@@ -9,7 +9,7 @@
 #include "server/kube/client.h"
 #include "server/start/flags.h"
 
-namespace strata {
+namespace strata::start {
 
 // A client by `kubeconfig`, whose own flag an error names, unless it is --kubeconfig that was given
 // for it; `name` says in metrics what it is for. Null: no file, and this is no pod.
@@ -18,4 +18,4 @@ base::StatusOr<std::shared_ptr<kube::Client>> ConnectKube(const Flags& flags,
                                                           const char* own_flag, const char* name,
                                                           obs::Metrics& metrics);
 
-}  // namespace strata
+}  // namespace strata::start

@@ -4,7 +4,7 @@
 #include "lib/transport/net/worker_pool.h"
 #include "server/endpoints/lane.h"
 
-namespace strata {
+namespace strata::start {
 
 // Of a pool that outlives it.
 inline endpoints::Lane LaneOf(net::WorkerPool& pool) {
@@ -14,4 +14,4 @@ inline endpoints::Lane LaneOf(net::WorkerPool& pool) {
           [&pool](uint64_t ticket) { pool.Withdraw(ticket); }};
 }
 
-}  // namespace strata
+}  // namespace strata::start

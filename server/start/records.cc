@@ -9,7 +9,7 @@
 #include "server/start/kube.h"
 #include "storage/reflector/reflector.h"
 
-namespace strata {
+namespace strata::start {
 namespace {
 
 constexpr std::chrono::seconds kStorePatience{5};
@@ -88,4 +88,4 @@ std::unique_ptr<reflector::Source> Records::MakeSource(const Flags& flags,
                                                 log, metrics);
 }
 
-}  // namespace strata
+}  // namespace strata::start

@@ -20,7 +20,7 @@
 #include "storage/replica/store_history.h"
 #include "storage/rpc/server.h"
 
-namespace strata {
+namespace strata::start {
 
 // Made and ended by one thread; outlives the source that it makes.
 class Records {
@@ -59,4 +59,4 @@ class Records {
   const replica::History* history_ = nullptr;
 };
 
-}  // namespace strata
+}  // namespace strata::start

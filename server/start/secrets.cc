@@ -4,7 +4,7 @@
 #include "server/start/kube.h"
 #include "server/start/lane.h"
 
-namespace strata {
+namespace strata::start {
 
 base::StatusOr<std::unique_ptr<Secrets>> Secrets::Create(const Flags& flags,
                                                          const base::Clock& clock,
@@ -35,4 +35,4 @@ void Secrets::Stop() {
   askers_.Stop();
 }
 
-}  // namespace strata
+}  // namespace strata::start

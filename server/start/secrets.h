@@ -13,7 +13,7 @@
 #include "server/kube/client.h"
 #include "server/start/flags.h"
 
-namespace strata {
+namespace strata::start {
 
 // With a client of its own: what users want of it holds up no review, and its account may be
 // another.
@@ -38,4 +38,4 @@ class Secrets {
   endpoints::SecretsHandler handler_;
 };
 
-}  // namespace strata
+}  // namespace strata::start

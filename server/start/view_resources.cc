@@ -6,7 +6,7 @@
 #include "server/registry/image_v1.h"
 #include "server/registry/layers_v1alpha1.h"
 
-namespace strata {
+namespace strata::start {
 namespace {
 
 namespace v1alpha1 = ::strata::dev::layers::v1alpha1;
@@ -121,4 +121,4 @@ void ViewResources::Stop() {
   image_hub_.Stop();
 }
 
-}  // namespace strata
+}  // namespace strata::start

@@ -25,7 +25,7 @@
 #include "server/views/usage.h"
 #include "server/views/usage_history.h"
 
-namespace strata {
+namespace strata::start {
 
 class ViewResources {
  public:
@@ -82,4 +82,4 @@ class ViewResources {
   std::vector<std::unique_ptr<endpoints::WatchHandler>> watches_;
 };
 
-}  // namespace strata
+}  // namespace strata::start
