@@ -1,9 +1,13 @@
 # The Debian package: `./dev package`.
 include(GNUInstallDirs)
 install(TARGETS strata-apiserver strata-storage RUNTIME DESTINATION usr/bin)
-install(FILES README.md docs/compatibility.md docs/operations.md DESTINATION usr/share/doc/strata)
-install(FILES certs/README.md DESTINATION usr/share/doc/strata RENAME certificates.md)
-install(DIRECTORY deploy/samples DESTINATION usr/share/doc/strata)
+# The documents lie as in the tree, so that their links lead somewhere.
+install(FILES README.md DESTINATION usr/share/doc/strata)
+install(FILES certs/README.md DESTINATION usr/share/doc/strata/certs)
+install(DIRECTORY docs DESTINATION usr/share/doc/strata)
+install(FILES deploy/README.md DESTINATION usr/share/doc/strata/deploy)
+install(FILES deploy/components/monitoring/README.md DESTINATION usr/share/doc/strata/deploy/components/monitoring)
+install(DIRECTORY deploy/samples DESTINATION usr/share/doc/strata/deploy)
 install(FILES deploy/systemd/strata-apiserver.service deploy/systemd/strata-storage.service
         DESTINATION lib/systemd/system)
 # What the programs run, as it is on this machine when they are installed.

@@ -23,8 +23,14 @@ done
 dpkg-deb --extract "$package" "$work/root"
 for file in usr/bin/strata-apiserver usr/bin/strata-storage lib/systemd/system/strata-apiserver.service \
   lib/systemd/system/strata-storage.service etc/strata/apiserver.yaml etc/default/strata-storage \
-  usr/share/doc/strata/{README,operations,certificates,compatibility}.md; do
+  usr/share/doc/strata/{README.md,certs/README.md,docs/operations.md,deploy/samples/nodejs.yaml}; do
   [[ -e $work/root/$file ]] || fail "no $file"
+done
+while IFS=: read -r page link; do
+  [[ -e $(dirname "$page")/$link ]] || fail "$page leads to $link, which isn't in the package"
+done < <(grep --recursive --include='*.md' --only-matching --perl-regexp '\]\(\K[^)#:]+(?=[)#])' "$work/root/usr/share/doc")
+sed -n 's|^Documentation=file://||p' "$work"/root/lib/systemd/system/*.service | while read -r page; do
+  [[ -e $work/root$page ]] || fail "no $page"
 done
 for unit in "$work"/root/lib/systemd/system/*.service; do
   exposure=$(systemd-analyze security --offline=true --threshold=20 --no-pager "$unit" 2>&1) || fail "${exposure##*$'\n'}"
