@@ -214,7 +214,7 @@ void AddDump(CLI::App& app, int& exit_code) {
   command->add_flag("--gzip", flags->gzip, "Compress");
   command->add_flag("--raw", flags->raw,
                     "All keys and their values, not only ours, as they are: a line of JSON for "
-                    "each, in base64");
+                    "each, in base64, and one that counts them");
   command->add_option("--key-prefix", flags->key_prefix, "With --raw: only keys that begin with it")
       ->type_name("PREFIX");
   command

@@ -78,6 +78,9 @@ TEST_F(Commands, ExitWithZeroWhenAllWasGoodAndOneWhenNot) {
   EXPECT_EQ(Run({"load", "--data-dir=DIR/store", "DIR/dump.yaml.gz"}).err,
             "0 written, 16 unchanged, 0 bad\n");
 
+  std::ofstream(directory_ / "cut") << "{\"key\":\"YQ==\"}\n";
+  EXPECT_EQ(Run({"load", "--data-dir=DIR/store", "--raw", "DIR/cut"}).exit_code, 1);
+
   const Result got = Run({"get", "is", "demo/nodejs", "--data-dir=DIR/store", "-o", "json"});
   EXPECT_EQ(got.exit_code, 0);
   EXPECT_TRUE(got.out.starts_with("{\"kind\":\"ImageStream\"")) << got.out;

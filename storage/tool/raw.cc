@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "lib/base/bytes.h"
@@ -32,14 +33,21 @@ struct Pair {
   std::string key, value;
 };
 
-base::StatusOr<Pair> ParseLine(std::string_view line) {
-  std::optional<std::string> key, value = std::string();
+// A dump's last line.
+struct End {
+  std::string keys;
+};
+
+base::StatusOr<std::variant<Pair, End>> ParseLine(std::string_view line) {
+  std::optional<std::string> key, value = std::string(), keys;
   base::Status parsed =
       codec::ForEachString(line, [&](std::string_view name, std::string_view text) {
         if (name == "key") key = base::FromBase64(text);
         if (name == "value") value = base::FromBase64(text);
+        if (name == "keys") keys = text;
       });
   if (!parsed.ok()) return parsed;
+  if (keys) return End{*std::move(keys)};
   if (!key || key->empty()) return base::InvalidArgumentError("there is no key in base64");
   if (!value) return base::InvalidArgumentError("the value is not base64");
   return Pair{*std::move(key), *std::move(value)};
@@ -115,9 +123,11 @@ base::StatusOr<int64_t> DumpRaw(RecordStore& store, const std::string& prefix, O
                                    base::ToBase64(kv.value))));
       ++count;
     }
-    if (!page.more || page.entries.empty()) return count;
+    if (!page.more || page.entries.empty()) break;
     from = page.entries.back().key + '\0';
   }
+  STRATA_RETURN_IF_ERROR(output.Write(fmt::format("{{\"keys\":\"{}\"}}\n", count)));
+  return count;
 }
 
 base::Status LoadRaw(RecordStore& store, const std::string& input, size_t max_input_bytes,
@@ -126,20 +136,32 @@ base::Status LoadRaw(RecordStore& store, const std::string& input, size_t max_in
   STRATA_RETURN_IF_ERROR(ReadInput(input, max_input_bytes, text));
   STRATA_ASSIGN_OR_RETURN(std::string_view rest, text.View());
   RawLoader loader(store, counts);
-  for (size_t number = 1; !rest.empty(); ++number) {
+  const auto bad = [&](size_t number, std::string_view why) {
+    ++counts.bad;
+    console.Line(fmt::format("{}:{}: {}", InputName(input), number, why));
+  };
+  size_t number = 0, keys = 0;
+  bool ended = false;
+  while (!rest.empty()) {
+    ++number;
     const size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    auto pair = ParseLine(line);
-    if (!pair.ok()) {
-      ++counts.bad;
-      console.Line(
-          fmt::format("{}:{}: {}", InputName(input), number, base::Message(pair.status())));
-      continue;
+    auto read = ParseLine(line);
+    ended = read.ok() && std::holds_alternative<End>(*read);
+    if (!read.ok()) {
+      bad(number, base::Message(read.status()));
+    } else if (ended) {
+      if (const std::string& said = std::get<End>(*read).keys; said != std::to_string(keys))
+        bad(number, fmt::format("{} keys were dumped, and {} are here", said, keys));
+    } else {
+      STRATA_RETURN_IF_ERROR(loader.Add(std::get<Pair>(*std::move(read))));
     }
-    STRATA_RETURN_IF_ERROR(loader.Add(*std::move(pair)));
+    keys = ended ? 0 : keys + 1;
   }
+  if (!ended)
+    bad(number, "it ends without the line that says how many keys there are, {\"keys\":\"N\"}");
   return loader.Flush();
 }
 

@@ -64,30 +64,50 @@ TEST_F(Raw, AnyKeyAndAnyValueComeOverAsTheyAre) {
   for (int i = 0; i < 1200; ++i)
     ASSERT_TRUE(from.Commit({{"/many/" + std::to_string(i), std::to_string(i), 0}}).ok());
   const std::string dumped = Dump(from);
-  EXPECT_EQ(std::count(dumped.begin(), dumped.end(), '\n'), 1202);
+  EXPECT_EQ(std::count(dumped.begin(), dumped.end(), '\n'), 1203);
   RecordStore& to = Open("to");
   EXPECT_EQ(Load(to, dumped), "1202/0/0");
   EXPECT_EQ(Dump(to), dumped);
   EXPECT_EQ(Load(to, dumped), "0/1202/0") << "a second time nothing is written";
   EXPECT_EQ(Dump(to, "/registry/"),
-            "{\"key\":\"L3JlZ2lzdHJ5L3BvZHMvYQ==\",\"value\":\"azhzAAE=\"}\n");
+            "{\"key\":\"L3JlZ2lzdHJ5L3BvZHMvYQ==\",\"value\":\"azhzAAE=\"}\n{\"keys\":\"1\"}\n");
 }
 
 TEST_F(Raw, OfTwoLinesWithOneKeyTheLaterCounts) {
   RecordStore& store = Open("store");
-  EXPECT_EQ(
-      Load(store, "{\"key\":\"YQ==\",\"value\":\"MQ==\"}\n{\"key\":\"YQ==\",\"value\":\"Mg==\"}\n"),
-      "2/0/0");
-  EXPECT_EQ(Dump(store), "{\"key\":\"YQ==\",\"value\":\"Mg==\"}\n");
+  EXPECT_EQ(Load(store,
+                 "{\"key\":\"YQ==\",\"value\":\"MQ==\"}\n{\"key\":\"YQ==\",\"value\":\"Mg==\"}\n{"
+                 "\"keys\":\"2\"}\n"),
+            "2/0/0");
+  EXPECT_EQ(Dump(store), "{\"key\":\"YQ==\",\"value\":\"Mg==\"}\n{\"keys\":\"1\"}\n");
 }
 
 TEST_F(Raw, BadLinesAreToldAndTheOthersLoaded) {
   EXPECT_EQ(Load(Open("store"),
                  "nonsense\n\n{\"key\":\"YQ==\"}\n{\"value\":\"MQ==\"}\n{\"key\":\"*\"}\n"
-                 "{\"key\":\"Yg==\",\"value\":\"*\"}\n"),
+                 "{\"key\":\"Yg==\",\"value\":\"*\"}\n{\"keys\":\"5\"}\n"),
             "1/0/4 file:1: expected an object, got null file:4: there is no key in base64 file:5: "
             "there is no key in base64 "
             "file:6: the value is not base64");
+}
+
+// What dump printed before it ended, or lost its store, is loaded, and isn't taken for all of it.
+TEST_F(Raw, ADumpThatIsNotWholeIsTold) {
+  RecordStore& from = Open("from");
+  for (const char* const key : {"/a", "/b", "/c"})
+    ASSERT_TRUE(from.Commit({{key, "value", 0}}).ok());
+  const std::string whole = Dump(from);
+  EXPECT_EQ(Load(Open("whole"), whole + whole), "3/3/0") << "one behind the other";
+
+  const std::string unended =
+      " it ends without the line that says how many keys there are, {\"keys\":\"N\"}";
+  RecordStore& to = Open("to");
+  EXPECT_EQ(Load(to, ""), "0/0/1 file:0:" + unended);
+  const size_t second = whole.find('\n', whole.find('\n') + 1) + 1;
+  EXPECT_EQ(Load(to, whole.substr(0, second)), "2/0/1 file:2:" + unended);
+  EXPECT_EQ(Load(to, whole + whole.substr(0, second)), "1/4/1 file:6:" + unended);
+  EXPECT_EQ(Load(to, whole.substr(whole.find('\n') + 1)),
+            "0/2/1 file:3: 3 keys were dumped, and 2 are here");
 }
 
 }  // namespace

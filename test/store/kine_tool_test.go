@@ -55,8 +55,8 @@ func TestTheToolReadsAndWritesKine(t *testing.T) {
 			run(1, "give --key-prefix=/FOLDER/", "dump", "--raw")
 			run(1, "give --key-prefix=/FOLDER/", "dump", "--raw", "--key-prefix=/openshift.io/images")
 			raw := run(0, `{"key":"`, "dump", "--raw", "--key-prefix=/openshift.io/")
-			if strings.Count(raw, "\n") != 17 {
-				t.Errorf("dump --raw: %d keys", strings.Count(raw, "\n"))
+			if strings.Count(raw, `{"key":`) != 17 || !strings.HasSuffix(raw, "\n"+`{"keys":"17"}`+"\n") {
+				t.Errorf("dump --raw: %s", raw)
 			}
 			file := filepath.Join(t.TempDir(), "raw")
 			if err := os.WriteFile(file, []byte(raw), 0o600); err != nil {
