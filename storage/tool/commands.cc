@@ -349,6 +349,7 @@ void AddCommands(CLI::App& app, int& exit_code) {
   AddVerify(app, exit_code);
   AddRestore(app, exit_code);
   AddRecover(app, exit_code);
+  AddPrune(app, exit_code);
 }
 
 }  // namespace strata::tool

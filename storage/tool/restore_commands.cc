@@ -10,6 +10,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/clock.h"
 #include "storage/tool/exit.h"
+#include "storage/tool/prune.h"
 #include "storage/tool/recover.h"
 #include "storage/tool/restore.h"
 
@@ -116,6 +117,39 @@ void AddRecover(CLI::App& app, int& exit_code) {
                     "Only say what would be given up; needs the room all the same");
   AddBump(*command, flags->options.bump_revision, flags->mark_compacted);
   command->callback([flags, &exit_code] { exit_code = RunRecover(*flags); });
+}
+
+void AddPrune(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("prune", "Remove the oldest snapshots of a directory");
+  command->footer(
+      "  strata-storage prune /backup --prefix=strata-backup- --keep=28\n"
+      "Fewer are kept where the next one, half as large again, wouldn't have room; the newest "
+      "stays. What a cut off\n"
+      "`etcdctl snapshot save` left, *.db.part, is removed: let none run meanwhile.");
+  auto options = std::make_shared<PruneOptions>();
+  command->add_option("DIR", options->directory, "Where the snapshots are, *.db")
+      ->required()
+      ->type_name("DIR");
+  command
+      ->add_option("--prefix", options->prefix,
+                   "What their names begin with; whatever is called otherwise stays")
+      ->required()
+      ->type_name("PREFIX");
+  command->add_option("--keep", options->keep, "How many to keep, the newest ones")
+      ->required()
+      ->check(CLI::Range(size_t{1}, size_t{1} << 20))
+      ->type_name("N");
+  command->callback([options, &exit_code] {
+    const auto pruned = Prune(*options);
+    if (!pruned.ok()) {
+      exit_code = Fail(fmt::format("prune: {}", base::Message(pruned.status())));
+      return;
+    }
+    for (const std::string& name : pruned->removed)
+      fmt::print("removed {}\n", base::Printable(name, 300));
+    for (const std::string& name : pruned->kept)
+      fmt::print("kept {}\n", base::Printable(name, 300));
+  });
 }
 
 }  // namespace strata::tool

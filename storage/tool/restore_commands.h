@@ -10,5 +10,6 @@ namespace strata::tool {
 // As commands.h.
 void AddRestore(CLI::App& app, int& exit_code);
 void AddRecover(CLI::App& app, int& exit_code);
+void AddPrune(CLI::App& app, int& exit_code);
 
 }  // namespace strata::tool

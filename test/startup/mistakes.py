@@ -123,7 +123,7 @@ APISERVER = [
 
 URL = "--etcd-servers=http://127.0.0.1:1"
 STORAGE = [
-    ([], 2, ["a command is missing: serve, load, dump, get, verify, restore, recover"]),
+    ([], 2, ["a command is missing: serve, load, dump, get, verify, restore, recover, prune"]),
     (["lod", "T/text"], 2, ["lod: unknown command; did you mean load?"]),
     (["--data-dir=T/store", "verify"], 2, ["--data-dir: it stands behind the command"]),
     (["serve"], 2, ["--data-dir is required"]),
@@ -169,6 +169,9 @@ STORAGE = [
     (["restore", "T/absent", "--data-dir=T/new"], 1, ["restore: ", "T/absent"]),
     (["restore", "T/text", "--data-dir=T/new"], 1, ["restore: ", "T/text"]),
     (["restore", "T/text", "--data-dir=T/directory"], 1, ["restore: ", "T/"]),
+    (["prune", "T/absent", "--prefix=a"], 2, ["--keep is required"]),
+    (["prune", "T/absent", "--prefix=a", "--keep=0"], 2, ["--keep"]),
+    (["prune", "T/absent", "--prefix=a", "--keep=1"], 1, ["prune: ", "T/absent"]),
     (["recover", "T/text"], 2, ["T/text"]),
     (["recover", "T/directory"], 2, ["--data-dir is required"]),
     (["recover", "T/absent", "--data-dir=T/new"], 2, ["T/absent"]),
