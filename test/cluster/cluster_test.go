@@ -182,7 +182,7 @@ func (c *cluster) startControllers() {
 		"--root-ca-file="+c.path("ca.crt"),
 		"--controllers=namespace-controller,clusterrole-aggregation-controller,resourcequota-controller,"+
 			"garbage-collector-controller,serviceaccount-controller,root-ca-certificate-publisher-controller,"+
-			"deployment-controller,replicaset-controller,statefulset-controller,endpointslice-controller,"+
+			"deployment-controller,job-controller,replicaset-controller,statefulset-controller,endpointslice-controller,"+
 			"persistentvolumeclaim-protection-controller",
 		"--concurrent-namespace-syncs=2", "--namespace-sync-period=10s")
 }

@@ -110,7 +110,10 @@ func (r *reader) follow(sections ...section) {
 	}
 }
 
-const deploying, certificates, adopting = "deploy/README.md", "certs/README.md", "docs/adopting.md"
+const (
+	deploying, certificates = "deploy/README.md", "certs/README.md"
+	adopting, operations    = "docs/adopting.md", "docs/operations.md"
+)
 
 var (
 	plainCluster = section{adopting, "Alone", []func(*reader, string){
@@ -267,10 +270,11 @@ func (r *reader) awaitTrust(want bool) {
 // Each section that has blocks for a cluster is followed by a test.
 func TestEveryBlockForAClusterIsFollowed(t *testing.T) {
 	followed := map[string]bool{}
-	for _, s := range []section{plainCluster, onKind, besideTheAPI, besideTheEtcd, inFront, takenAway, byHand, policies} {
+	for _, s := range []section{plainCluster, onKind, besideTheAPI, besideTheEtcd, inFront, takenAway, byHand, policies, backUp,
+		restoreOnACluster} {
 		followed[s.document+", "+s.heading] = true
 	}
-	for _, document := range []string{"README.md", "docs/operations.md", deploying, certificates, adopting} {
+	for _, document := range []string{"README.md", operations, deploying, certificates, adopting} {
 		for under := range clusterBlocks(t, document) {
 			if !followed[document+", "+under] {
 				t.Errorf("nothing follows %s, %s", document, under)

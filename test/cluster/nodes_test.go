@@ -130,6 +130,8 @@ func (n *nodes) work() {
 				metav1.CreateOptions{}); err != nil {
 				n.c.t.Logf("it may have been deleted since: %v", err)
 			}
+		case it.Spec.RestartPolicy == corev1.RestartPolicyNever:
+			n.finish(it)
 		case n.pods[it.UID] == nil:
 			n.start(it)
 		default:
@@ -143,9 +145,9 @@ func (n *nodes) work() {
 	}
 }
 
-// mount gives folders to a pod's volumes; it says no while a Secret or a ConfigMap isn't there, as a
+// mount gives folders to the volumes of a pod's container; it says no while a Secret or a ConfigMap isn't there, as a
 // kubelet waits for it.
-func (n *nodes) mount(it *corev1.Pod) (map[string]string, bool) {
+func (n *nodes) mount(it *corev1.Pod, container corev1.Container) (map[string]string, bool) {
 	n.c.t.Helper()
 	folders := map[string]string{}
 	for _, volume := range it.Spec.Volumes {
@@ -167,7 +169,7 @@ func (n *nodes) mount(it *corev1.Pod) (map[string]string, bool) {
 		if volume.ConfigMap != nil && !n.mountConfigMap(volume.ConfigMap, folder) {
 			return nil, false
 		}
-		for _, mount := range it.Spec.Containers[0].VolumeMounts {
+		for _, mount := range container.VolumeMounts {
 			if mount.Name == volume.Name {
 				folders[mount.MountPath] = folder
 			}
@@ -200,7 +202,7 @@ func (n *nodes) refresh() {
 	pods, err := n.c.client.CoreV1().Pods("strata").List(context.Background(), metav1.ListOptions{})
 	n.c.check(err)
 	for i := range pods.Items {
-		if _, ok := n.mount(&pods.Items[i]); !ok {
+		if _, ok := n.mount(&pods.Items[i], pods.Items[i].Spec.Containers[0]); !ok {
 			n.c.t.Fatalf("pod %s: a Secret is gone", pods.Items[i].Name)
 		}
 	}
@@ -210,13 +212,13 @@ func (n *nodes) refresh() {
 // account is a kubeconfig, and what takes long for the sake of a real network is short.
 func (n *nodes) start(it *corev1.Pod) {
 	n.c.t.Helper()
-	folders, ok := n.mount(it)
+	container := it.Spec.Containers[0]
+	folders, ok := n.mount(it, container)
 	if !ok {
 		return
 	}
 	made := &pod{address: fmt.Sprintf("10.1.0.%d", 1+len(n.pods))}
 	n.address(made.address)
-	container := it.Spec.Containers[0]
 	if filepath.Base(container.Command[0]) == "sh" {
 		made.process = n.startShell(made.address, container, folders)
 		n.pods[it.UID] = made
@@ -241,10 +243,10 @@ func (n *nodes) start(it *corev1.Pod) {
 	}
 }
 
-// inFolders is a flag whose path, if it has one, is in the folder of the deepest mount that holds it. A folder may itself be
+// inFolders is an argument whose path, if it has one, is in the folder of the deepest mount that holds it. A folder may itself be
 // below what another mount is called.
 func inFolders(folders map[string]string, flag string) string {
-	name, path, _ := strings.Cut(flag, "=")
+	path := flag[strings.Index(flag, "=")+1:]
 	deepest := ""
 	for mount := range folders {
 		if strings.HasPrefix(path+"/", mount+"/") && len(mount) > len(deepest) {
@@ -254,13 +256,13 @@ func inFolders(folders map[string]string, flag string) string {
 	if deepest == "" {
 		return flag
 	}
-	return name + "=" + folders[deepest] + strings.TrimPrefix(path, deepest)
+	return strings.TrimSuffix(flag, path) + folders[deepest] + strings.TrimPrefix(path, deepest)
 }
 
 // program is what the container's image has.
 func (n *nodes) program(name string) string {
 	n.c.t.Helper()
-	if name == "layer-policy" {
+	if name != "strata-apiserver" && name != "strata-storage" {
 		return rig.Peer(n.c.t, name)
 	}
 	return rig.Strata(n.c.t, name)
