@@ -32,6 +32,11 @@ def used_of(used, quota):
     }
 
 
+def backup(metric, value):
+    """As kube-state-metrics tells of the CronJob."""
+    return {f'kube_cronjob_{metric}{{cronjob="strata-backup",namespace="strata"}}': f"{value}x3200"}
+
+
 def waits(fast, slow):
     """Requests in 30 seconds that waited up to 10 ms, and up to 100 ms."""
     bucket = "strata_freshness_wait_seconds_bucket"
@@ -112,4 +117,10 @@ CASES = [
     ("the file lags behind", store("strata_store_wal_pending_bytes", f"{48 << 20}x60"), "15m", "StrataStoreWalBehind",
      {"warning": "48MiB at s; at 64 MiB writes wait."}),
     ("it catches up", store("strata_store_wal_pending_bytes", f"{48 << 20}x4 0x60"), "15m", "StrataStoreWalBehind", QUIET),
+    ("the last snapshot is old", {**backup("created", "0"), **backup("status_last_successful_time", "3600")}, "26h",
+     "StrataBackupMissing", {"warning": "The last one of CronJob strata-backup, or itself where there is none, is 1d 1h 0m 0s old."}),
+    ("there never was one", backup("created", "0"), "25h", "StrataBackupMissing",
+     {"warning": "The last one of CronJob strata-backup, or itself where there is none, is 1d 1h 0m 0s old."}),
+    ("it is new", {**backup("created", "0"), **backup("status_last_successful_time", f"{22 * 3600}")}, "26h",
+     "StrataBackupMissing", QUIET),
 ]

@@ -26,6 +26,7 @@ import metrics
 AFTER_EVENTS = {
     "apiserver_request_terminations_total{": "a request is turned away or cut off",
     'apiserver_request_total{job="strata-apiserver", instance=~".*", code=~"5.."}': "the server fails",
+    "kube_cronjob_": "kube-state-metrics looks at a CronJob",
     f'grpc_server_handled_total{{{panels_of_others.STORE}, grpc_type="unary", grpc_code=': "a call fails so",
 }
 OBJECTIVE = "apiserver_request_sli_duration_seconds_count"

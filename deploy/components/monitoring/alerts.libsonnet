@@ -168,6 +168,15 @@
             'The file of the store lags behind its log.',
             '{{ $value | humanize1024 }}B at {{ $labels.instance }}; at 64 MiB writes wait.'
           ),
+          // Of the component backup, and by kube-state-metrics: without either nobody is told anything.
+          alert(
+            'warning',
+            'StrataBackupMissing',
+            '15m',
+            'time() - (kube_cronjob_status_last_successful_time{%(backupSelector)s} or kube_cronjob_created{%(backupSelector)s}) > %(backupWarningSeconds)d',
+            'No snapshot of the store has been taken for a day.',
+            'The last one of CronJob {{ $labels.cronjob }}, or itself where there is none, is {{ $value | humanizeDuration }} old.'
+          ),
         ],
       },
     ],

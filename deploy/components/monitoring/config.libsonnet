@@ -5,6 +5,8 @@
     storeSelector: 'job="strata-etcd"',
     // A server with --data-dir has a store, too.
     anyStoreSelector: 'job=~"strata-etcd|strata-apiserver"',
+    // Of components/backup.
+    backupSelector: 'cronjob="strata-backup"',
 
     // Where docs/operations.md is read. Nobody publishes this tree: give the address of your copy.
     runbooks: 'docs/operations.md',
@@ -21,6 +23,9 @@
 
     // At the whole quota writes are refused.
     storeQuotaWarningRatio: 0.8,
+
+    // Three in a row failed, of one every six hours, and the fourth is late.
+    backupWarningSeconds: 24 * 3600,
 
     dashboardTags: ['strata'],
     dashboardPrefix: 'Strata / ',
