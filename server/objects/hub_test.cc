@@ -31,8 +31,7 @@ class HubMetrics : public WatchTest {
   // Until the hub has told the watches, and counted.
   void PutAndTell(int times, size_t size) {
     for (int i = 0; i < times; ++i) history_.Put("a", "x", {}, size);
-    Tell();
-    testing_support::Eventually([this] { return hub_->told() == history_.revision(); });
+    TellAndAwait();
   }
 };
 

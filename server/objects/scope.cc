@@ -9,8 +9,9 @@ namespace strata::objects {
 
 std::vector<std::shared_ptr<Watch>> Scope::Add(Events events) {
   base::MutexLock lock(&mu);
+  const base::Revision revision = events.front()->revision();
   std::move(events.begin(), events.end(), std::back_inserter(events_));
-  return TakeWaiting();
+  return TakeWaiting(revision);
 }
 
 void Scope::Drop(base::Revision revision) {
@@ -29,7 +30,7 @@ std::vector<std::shared_ptr<Watch>> Scope::Skip(base::Revision revision) {
   dropped.swap(events_);
   from_ = revision;
   first_ += dropped.size() + 1;  // nobody stands there
-  return TakeWaiting();
+  return TakeWaiting(revision);
 }
 
 void Scope::End() {
@@ -38,7 +39,7 @@ void Scope::End() {
     base::MutexLock lock(&mu);
     ended_ = true;
     for (Watch* watch : watches_) watch->Stop();
-    waiting = TakeWaiting();
+    waiting = TakeWaiting(from_);
   }
   for (const auto& watch : waiting) watch->Wake();
 }
@@ -51,10 +52,10 @@ std::vector<WatchForm> Scope::forms() const {
   return forms;
 }
 
-std::vector<std::shared_ptr<Watch>> Scope::TakeWaiting() {
+std::vector<std::shared_ptr<Watch>> Scope::TakeWaiting(base::Revision coming) {
   std::vector<std::shared_ptr<Watch>> waiting;
   for (Watch* watch : watches_) {
-    if (!std::exchange(watch->waiting_, false)) continue;
+    if (!watch->StopWaiting(coming - 1)) continue;
     if (auto held = watch->weak_from_this().lock()) waiting.push_back(std::move(held));
   }
   return waiting;

@@ -59,9 +59,9 @@ class Scope {
   friend class Watch;
   friend class Hub;
 
-  // Those of its watches that wait; they don't any more. That `mu` guards what each notes of itself
-  // is more than the analysis can follow.
-  std::vector<std::shared_ptr<Watch>> TakeWaiting()
+  // Those of its watches that wait; they don't any more, and have everything before `coming`. That
+  // `mu` guards what each notes of itself is more than the analysis can follow.
+  std::vector<std::shared_ptr<Watch>> TakeWaiting(base::Revision coming)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
   const ScopeKey key_;

@@ -64,6 +64,7 @@ base::MonotonicTime Watch::NextTime(base::MonotonicTime now) const {
 }
 
 base::MonotonicTime Watch::OnTime(base::MonotonicTime now) {
+  const base::Revision told = hub_.told();
   bool wake = false;
   {
     base::MutexLock lock(&scope_->mu);
@@ -72,7 +73,7 @@ base::MonotonicTime Watch::OnTime(base::MonotonicTime now) {
     } else {
       bookmark_due_ = true;
     }
-    wake = std::exchange(waiting_, false);
+    wake = StopWaiting(told);
   }
   if (wake) wake_();
   return NextTime(now);
@@ -100,11 +101,21 @@ Watch::Next Watch::Take(std::string& out) {
   return Next::kWork;
 }
 
+bool Watch::StopWaiting(base::Revision seen) {
+  if (!std::exchange(waiting_, false)) return false;
+  seen_ = seen;
+  return true;
+}
+
 std::optional<Watch::Next> Watch::Gather(base::Revision& bookmark) {
   base::MutexLock lock(&scope_->mu);
   // Before it is seen that nothing is left: what is told of later may not be here yet.
   const base::Revision told = hub_.told();
   if (stop_.stop_requested()) return Next::kEnd;
+  if (seen_ >= delivered_) {
+    delivered_ = seen_;
+    resumes_ = false;
+  }
   if (next_ < scope_->first_) {
     phase_ = Phase::kHistory;
     hub_.NoteBehind();

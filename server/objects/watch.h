@@ -78,6 +78,8 @@ class Watch : public std::enable_shared_from_this<Watch> {
   // who is told one of them, and then no more, names that revision when he begins again, and is
   // told all of it.
   bool Hear(const replica::Event& change);
+  // Whether it waited. It has everything up to `seen` then, and waits no more.
+  bool StopWaiting(base::Revision seen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(scope_->mu);
   // Whether what comes next is in the scope by now.
   bool Join() ABSL_LOCKS_EXCLUDED(scope_->mu);
   // Behind which revision it goes on.
@@ -123,6 +125,9 @@ class Watch : public std::enable_shared_from_this<Watch> {
 
   base::MonotonicTime due_;  // the hub's, under its lock
   bool waiting_ ABSL_GUARDED_BY(scope_->mu) = false;
+  // Everything up to it was delivered when it last stopped waiting: what came then may be gone from
+  // the scope before it looks, and what it was told last from the history.
+  base::Revision seen_ ABSL_GUARDED_BY(scope_->mu) = 0;
   bool bookmark_due_ ABSL_GUARDED_BY(scope_->mu) = false;
 };
 

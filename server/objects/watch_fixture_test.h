@@ -18,6 +18,7 @@
 #include "server/objects/image_kinds.h"
 #include "server/objects/watch.h"
 #include "server/registry/image_v1.h"
+#include "test/support/waiting.h"
 
 namespace strata::objects {
 
@@ -140,6 +141,10 @@ class WatchTest : public testing::Test {
   }
   // What was done to the history since is told.
   void Tell() { hub_->Apply({}, history_.revision()); }
+  void TellAndAwait() {
+    Tell();
+    testing_support::Eventually([this] { return hub_->told() == history_.revision(); });
+  }
   // Puts so many of namespace a, at one revision; what watches are told of them.
   Frames PutMany(int count, size_t size) {
     std::vector<std::string> names;

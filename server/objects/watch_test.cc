@@ -245,6 +245,53 @@ TEST_F(WatchTest, WhoIsGoneReadsNoFurther) {
   EXPECT_EQ(watch->Take(out), Watch::Next::kEnd);
 }
 
+// A watch of one object, to which nothing happens until all that it began with is forgotten.
+class QuietWatch : public WatchTest {
+ protected:
+  void SetUp() override {
+    history_.Put("a", "z");
+    StartHub(/*cache_bytes=*/20'000);
+    other_ = std::make_shared<Watch>(*hub_, kinds_.streams, From(history_.revision()), [] {});
+    WatchRequest request = From(history_.revision());
+    request.query.ns = "a";
+    request.query.name = "z";
+    quiet_ = std::make_shared<Watch>(*hub_, kinds_.streams, request, [this] { woken_.release(); });
+    quiet_->Begin();
+    EXPECT_EQ(TakeAll(*quiet_), Frames());
+    PutMany(5, 0);
+    TellAndAwait();
+    history_.Forget(history_.revision());
+  }
+  // In a revision that has no room for it.
+  void PutInALargeRevision() {
+    history_.PutAll("a", {"big", "z"}, {}, 25'000);
+    TellAndAwait();
+  }
+
+  std::counting_semaphore<> woken_{0};
+  std::shared_ptr<Watch> quiet_, other_;
+};
+
+TEST_F(QuietWatch, IsToldWhatThereWasNoRoomFor) {
+  PutInALargeRevision();
+  ASSERT_TRUE(woken_.try_acquire_for(20s));
+  EXPECT_EQ(TakeAll(*quiet_), (Frames{"MODIFIED a/z@4"}));
+}
+
+TEST_F(QuietWatch, IsToldWhatHadToMakeRoomBeforeItWasTaken) {
+  history_.Put("a", "z");
+  PutInALargeRevision();
+  ASSERT_TRUE(woken_.try_acquire_for(20s));
+  EXPECT_EQ(TakeAll(*quiet_), (Frames{"MODIFIED a/z@4", "MODIFIED a/z@5"}));
+}
+
+TEST_F(QuietWatch, IsToldWhatThereWasNoRoomForWhileABookmarkWasDue) {
+  quiet_->OnTime(clock_.Now());
+  ASSERT_TRUE(woken_.try_acquire_for(20s));
+  PutInALargeRevision();
+  EXPECT_EQ(TakeAll(*quiet_), (Frames{"MODIFIED a/z@4"}));
+}
+
 // What a client must have seen that began behind `from`.
 Frames Expected(const TestHistory& history, base::Revision from, const std::string& ns,
                 const Selector& selector, const Kind& kind) {
