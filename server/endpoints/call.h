@@ -52,9 +52,9 @@ class Call {
 
   enum class End { kTimeIsOver, kClientIsGone };
   // For who waits for work: calls `ended` on the connection's thread when nobody needs the answer
-  // any more, at most once for each End. It isn't answered by that, and another thread may be
-  // answering it then: who waits knows which was first. On the connection's thread, before anybody
-  // else may answer.
+  // any more, at most once for each End, unless somebody else has asked for that since. It isn't
+  // answered by that, and another thread may be answering it then: who waits knows which was first.
+  // On the connection's thread, before anybody else may answer.
   virtual void OnEnd(const std::function<void(End end)>& /*ended*/) {}
 
   // A call that waits for a revision which may never come has no place among those that are served,

@@ -24,6 +24,7 @@ TEST_F(FilterChain, WhoWaitsForWorkIsToldWhenItsTimeIsOver) {
   absl::Notification ended;
   router.AddPath("/work", [&](const std::shared_ptr<endpoints::Call>& call) {
     held.push_back(call);
+    call->OnEnd([](endpoints::Call::End) { ADD_FAILURE() << "somebody else waits now"; });
     call->OnEnd([&](endpoints::Call::End end) {
       EXPECT_EQ(end, endpoints::Call::End::kTimeIsOver);
       ended.Notify();

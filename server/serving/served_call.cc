@@ -94,6 +94,7 @@ void ServedCall::Guard(absl::FunctionRef<void()> task) {
 }
 
 void ServedCall::OnEnd(const std::function<void(End)>& ended) {
+  CancelEnd();
   end_alarm_ = chain_.deadlines_.Set(deadline, [weak = weak_from_this(), ended] {
     if (const auto call = weak.lock()) call->Post([ended] { ended(End::kTimeIsOver); });
   });
