@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "lib/base/mutex.h"
+#include "server/api/query.h"
 
 namespace strata::endpoints {
 
@@ -36,11 +37,13 @@ struct Audiences::Asking {
   void Take(const Question& question, const auth::Decision& decision) ABSL_LOCKS_EXCLUDED(mu) {
     base::MutexLock lock(&mu);
     --in_flight;
-    if (decision.verdict == auth::Decision::Verdict::kAllow) {
+    const bool allowed = decision.verdict == auth::Decision::Verdict::kAllow;
+    if (allowed) {
       answer.audience.sees_all |= question.ns.empty();
       answer.audience.namespaces.insert(question.ns);
     }
     answer.is_partial |= !decision.error.empty();
+    if (!allowed && question.ns.empty()) answer.undecided = decision.error;
   }
 
   std::shared_ptr<const auth::UserInfo> user;
@@ -58,11 +61,13 @@ struct Audiences::Asking {
 };
 
 Audiences::Audiences(const auth::Authorizer& authorizer, const registry::Resource& shown_by,
-                     const Options& options, const base::Clock& clock, obs::Metrics& metrics)
+                     const Options& options, const base::Clock& clock, const obs::Logger& log,
+                     obs::Metrics& metrics)
     : authorizer_(authorizer),
       shown_by_(shown_by),
       options_(options),
       clock_(clock),
+      log_(log),
       asked_(metrics.AddCounter("strata_audience_questions_total",
                                 "Questions whether a user may see the image streams of a "
                                 "namespace.")),
@@ -73,6 +78,12 @@ Audiences::Audiences(const auth::Authorizer& authorizer, const registry::Resourc
 std::string Audiences::WhatShowsAll() const {
   return fmt::format("only who may get {} of {} in all namespaces is shown everything",
                      shown_by_.name, shown_by_.group->name());
+}
+
+void Audiences::FailUndecided(Call& call, const std::string& why) const {
+  log_.Warning("Could not tell whether a request is allowed",
+               {{"err", why}, {"URI", api::WithoutToken(call.request.target)}});
+  call.Fail(api::InternalErrorText(call.request.target, why));
 }
 
 std::shared_ptr<Audiences::Asking> Audiences::Begin(const Call& call,

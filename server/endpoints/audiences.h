@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/base/clock.h"
+#include "lib/obs/log.h"
 #include "lib/obs/metrics.h"
 #include "server/auth/authorizer.h"
 #include "server/endpoints/call.h"
@@ -30,18 +31,23 @@ class Audiences {
   };
   // Whoever may get `shown_by` in a namespace may see it.
   Audiences(const auth::Authorizer& authorizer, const registry::Resource& shown_by,
-            const Options& options, const base::Clock& clock, obs::Metrics& metrics);
+            const Options& options, const base::Clock& clock, const obs::Logger& log,
+            obs::Metrics& metrics);
 
   struct Answer {
     views::Audience audience;
     // Not every namespace could be decided about: those count as not seen.
     bool is_partial = false;
+    // Why it couldn't be decided whether he sees everything; empty: it could.
+    std::string undecided = {};
   };
   // Called once, inline or on another thread.
   using Done = std::function<void(Answer answer)>;
 
   // For who is told that he doesn't see everything.
   std::string WhatShowsAll() const;
+  // As where it can't be decided whether a request is allowed.
+  void FailUndecided(Call& call, const std::string& why) const;
 
   // Whether he sees everything, which costs one question.
   void AskForAll(const Call& call, Done done) const;
@@ -59,6 +65,7 @@ class Audiences {
   const registry::Resource& shown_by_;
   const Options options_;
   const base::Clock& clock_;
+  const obs::Logger& log_;
   const obs::Counter asked_, partial_;
 };
 

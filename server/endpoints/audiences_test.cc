@@ -71,12 +71,11 @@ class Audience : public testing::Test {
   Reviews reviews;
   base::FakeClock clock;
   obs::Metrics metrics;
+  const obs::Logger log{{}, metrics};
   std::stop_source stop;
-  const Audiences audiences{reviews,
-                            registry::ImageStreamLayers(),
-                            {.max_namespaces = 5, .at_a_time = 2},
-                            clock,
-                            metrics};
+  const Audiences audiences{
+      reviews, registry::ImageStreamLayers(), {.max_namespaces = 5, .at_a_time = 2}, clock, log,
+      metrics};
   std::optional<Audiences::Answer> seen;
 };
 

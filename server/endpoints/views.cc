@@ -1,7 +1,11 @@
 #include "server/endpoints/views.h"
 
-#include <string_view>
+#include <absl/base/thread_annotations.h>
 
+#include <string_view>
+#include <utility>
+
+#include "lib/base/mutex.h"
 #include "server/endpoints/get_request.h"
 #include "server/endpoints/objects.h"
 #include "server/views/blob_view.h"
@@ -63,6 +67,32 @@ std::vector<std::string> WarningsOf(const Audiences::Answer& seen) {
   return {"it couldn't be found out about every namespace whether you may see it"};
 }
 
+// A call of which something is asked. Who comes first has it: the answer, or the call's end.
+class Asked {
+ public:
+  // On the connection's thread.
+  static std::shared_ptr<Asked> Begin(const std::shared_ptr<Call>& call) {
+    const auto asked = std::make_shared<Asked>(call);
+    call->OnEnd([weak = std::weak_ptr<Asked>(asked)](Call::End end) {
+      const std::shared_ptr<Asked> waiting = weak.lock();
+      const std::shared_ptr<Call> ended = waiting == nullptr ? nullptr : waiting->Take();
+      if (ended != nullptr) ended->Abandon(end);
+    });
+    return asked;
+  }
+  explicit Asked(std::shared_ptr<Call> call) : call_(std::move(call)) {}
+
+  // Once; null from then on.
+  std::shared_ptr<Call> Take() ABSL_LOCKS_EXCLUDED(mu_) {
+    base::MutexLock lock(&mu_);
+    return std::exchange(call_, nullptr);
+  }
+
+ private:
+  base::Mutex mu_;
+  std::shared_ptr<Call> call_ ABSL_GUARDED_BY(mu_);
+};
+
 }  // namespace
 
 ViewQuery BlobQuery() {
@@ -101,9 +131,13 @@ ViewQuery LayerUsageQuery(views::UsageMemory& memory) {
 }
 
 CallHandler ForWhoSeesAll(const Audiences& audiences, CallHandler handler) {
-  return [&audiences, handler = std::move(handler)](const std::shared_ptr<Call>& call) {
-    audiences.AskForAll(*call, [&audiences, call, handler](const Audiences::Answer& seen) {
+  return [&audiences, handler = std::move(handler)](const std::shared_ptr<Call>& begun) {
+    const auto asked = Asked::Begin(begun);
+    audiences.AskForAll(*begun, [&audiences, asked, handler](const Audiences::Answer& seen) {
+      const std::shared_ptr<Call> call = asked->Take();
+      if (call == nullptr) return;
       if (seen.audience.sees_all) return call->Post([call, handler] { handler(call); });
+      if (!seen.undecided.empty()) return audiences.FailUndecided(*call, seen.undecided);
       call->Fail(api::Forbidden(call->user->name, *call->info, audiences.WhatShowsAll()));
     });
   };

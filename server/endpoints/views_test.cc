@@ -88,6 +88,13 @@ class ViewHandlers : public testing::Test {
     handler->Serve(call);
     return call;
   }
+  std::shared_ptr<TestCall> BeginList() {
+    auto call = std::make_shared<TestCall>(registry::LayersV1Alpha1(),
+                                           "/apis/layers.strata.dev/v1alpha1/imagelayers");
+    ForWhoSeesAll(audiences, [](const std::shared_ptr<Call>& c) { c->Respond({}); })(call);
+    return call;
+  }
+  std::string List() { return BeginList()->answer; }
   std::string Get(const std::string& path, const std::string& accept = "") {
     const auto call = Begin(path, accept);
     Work();
@@ -96,12 +103,13 @@ class ViewHandlers : public testing::Test {
 
   base::FakeClock clock;
   obs::Metrics metrics;
+  const obs::Logger log{{}, metrics};
   TestSource source;
   Freshness freshness{source.barrier(), clock};
   Seeker seeker{source};
   layers::Index index{{.for_views = true}, {}};
   Rights rights;
-  Audiences audiences{rights, registry::ImageStreamLayers(), {}, clock, metrics};
+  Audiences audiences{rights, registry::ImageStreamLayers(), {}, clock, log, metrics};
   views::UsageMemory usages;
   std::deque<std::pair<uint64_t, std::function<void()>>> tasks;
   uint64_t last = 0;
@@ -259,6 +267,36 @@ TEST_F(ViewHandlers, LeaveWhatIsSoughtToTheSeeker) {
   EXPECT_EQ(call->answer, "");
   source.Find(base::UnavailableError("unreachable"));
   EXPECT_THAT(call->answer, StartsWith("504 "));
+}
+
+TEST_F(ViewHandlers, ServeForWhoSeesAllAlone) {
+  EXPECT_THAT(List(), AllOf(StartsWith("403 "), HasSubstr("only who may get imagestreams/layers")));
+  rights.seen = {""};
+  EXPECT_EQ(List(), "200");
+  rights.slow = true;
+  const auto call = BeginList();
+  EXPECT_EQ(call->answer, "");
+  rights.waiting.front()();
+  EXPECT_EQ(call->answer, "200");
+  call->end(Call::End::kClientIsGone);
+}
+
+TEST_F(ViewHandlers, FailWhereItCantBeDecidedWhoSeesAll) {
+  rights.broken = true;
+  EXPECT_EQ(List(), "500 Internal Server Error: \"\": unreachable\n");
+  rights.seen = {""};
+  EXPECT_EQ(List(), "200") << "another authorizer has allowed it";
+}
+
+TEST_F(ViewHandlers, DontWaitForWhoSeesAllWhenNobodyNeedsIt) {
+  rights.seen = {""};
+  rights.slow = true;
+  auto call = BeginList();
+  call->end(Call::End::kTimeIsOver);
+  EXPECT_THAT(call->answer, StartsWith("504 "));
+  const std::weak_ptr<TestCall> held = std::exchange(call, nullptr);
+  EXPECT_TRUE(held.expired()) << "its place among those that are served is free";
+  rights.waiting.front()();
 }
 
 TEST_F(ViewHandlers, RefuseWhatThereIsNoRoomFor) {

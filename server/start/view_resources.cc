@@ -44,7 +44,7 @@ ViewResources::ViewResources(const Parts& parts, const Options& options, const b
       stream_records_{stream_history_, parts.keys, parts.list_memory},
       image_records_{image_history_, parts.keys, parts.list_memory},
       usage_records_{usage_history_, parts.keys, parts.list_memory},
-      audiences_(parts.authorizer, registry::ImageStreamLayers(), options.audiences, clock,
+      audiences_(parts.authorizer, registry::ImageStreamLayers(), options.audiences, clock, log,
                  metrics),
       stream_hub_(stream_history_, parts.keys, {&streams_}, parts.as.watches, clock, log, metrics),
       image_hub_(image_history_, parts.keys, {&images_}, parts.as.watches, clock, log, metrics) {
