@@ -153,30 +153,38 @@ void ViewHandler::ServeFresh(const std::shared_ptr<Call>& call) {
   if (query_.namespaces == nullptr)
     return work->Then([this](Work& w) { Show(w, {.audience = {.sees_all = true}}); });
   audiences_.AskForAll(*call, [this, work](const Audiences::Answer& seen) {
-    if (!seen.audience.sees_all) return work->Then([this](Work& w) { AskWhatIsSeen(w); });
-    work->Then([this, seen](Work& w) { Show(w, seen); });
+    work->Then([this, seen](Work& w) {
+      if (seen.audience.sees_all) return Show(w, seen);
+      AskWhatIsSeen(w, seen.undecided);
+    });
   });
 }
 
 // What is looked at isn't kept while others are asked, which takes as long as it takes: it is
 // looked at again.
-void ViewHandler::AskWhatIsSeen(Work& work) {
+void ViewHandler::AskWhatIsSeen(Work& work, const std::string& undecided) {
   const Reading reading = index_.Read(work.stop());
   auto namespaces = query_.namespaces(reading, work.call());
-  if (!namespaces.ok()) return Conclude(work, reading, namespaces.status(), {});
+  if (!namespaces.ok())
+    return Conclude(work, reading, namespaces.status(), {.undecided = undecided});
   audiences_.Ask(work.call(), *std::move(namespaces), work.stop(),
-                 [this, shared = work.shared_from_this()](const Audiences::Answer& seen) {
+                 [this, shared = work.shared_from_this(), undecided](Audiences::Answer seen) {
+                   seen.undecided = undecided;
                    shared->Then([this, seen](Work& w) { Show(w, seen); });
                  });
 }
 
 void ViewHandler::Show(Work& work, const Audiences::Answer& seen) {
   const Reading reading = index_.Read(work.stop());
-  Conclude(work, reading, query_.show(reading, work.call(), seen.audience), WarningsOf(seen));
+  Conclude(work, reading, query_.show(reading, work.call(), seen.audience), seen);
 }
 
 void ViewHandler::Conclude(Work& work, const Reading& reading, ViewQuery::Object object,
-                           std::vector<std::string> warnings) {
+                           const Audiences::Answer& seen) {
+  // The same whether it is there or not, so it isn't sought either.
+  if (!seen.undecided.empty() && object.status().code() == base::StatusCode::kNotFound)
+    return work.Answer([&](Call& call) { audiences_.FailUndecided(call, seen.undecided); });
+  std::vector<std::string> warnings = WarningsOf(seen);
   std::vector<records::Id> absent;
   if (seeker_.NeededFor(work.call()) && query_.absent != nullptr &&
       (object.ok() || object.status().code() == base::StatusCode::kNotFound))

@@ -62,10 +62,11 @@ class ViewHandler final : private FreshHandler {
 
  private:
   void ServeFresh(const std::shared_ptr<Call>& call) override;
-  void AskWhatIsSeen(Work& work);
+  // `undecided`: why it isn't known whether that is everything, or empty.
+  void AskWhatIsSeen(Work& work, const std::string& undecided);
   void Show(Work& work, const Audiences::Answer& seen);
   void Conclude(Work& work, const layers::Reading& reading, ViewQuery::Object object,
-                std::vector<std::string> warnings);
+                const Audiences::Answer& seen);
   void Answer(Call& call, const ViewQuery::Object& object,
               const std::vector<std::string>& warnings) const;
 

@@ -180,8 +180,24 @@ TEST_F(ViewHandlers, WarnWhereRightsCantBeDecided) {
   rights.seen = {"mine"};
   rights.broken = true;
   EXPECT_THAT(Get("blobs/a"), HasSubstr("299 - "));
-  rights.seen = {};
-  EXPECT_THAT(Get("blobs/a"), AllOf(StartsWith("404 "), Not(HasSubstr("299"))));
+}
+
+TEST_F(ViewHandlers, DontTellWhetherThereIsWhatCantBeDecided) {
+  source.misses = true;
+  rights.broken = true;
+  for (const char* path : {"blobs/a", "blobs/none", "imagelayers/j", "imagelayers/none"})
+    EXPECT_EQ(Get(path), "500 Internal Server Error: \"\": unreachable\n") << path;
+  EXPECT_TRUE(source.sought.empty());
+}
+
+TEST_F(ViewHandlers, DontTellThatANamespaceThatCantBeDecidedHasIt) {
+  rights.slow = true;
+  const auto call = Begin("blobs/a");
+  rights.slow = false;
+  rights.broken = true;
+  rights.waiting.front()();  // of all namespaces it was decided before
+  Work();
+  EXPECT_THAT(call->answer, AllOf(StartsWith("404 "), Not(HasSubstr("299"))));
 }
 
 TEST_F(ViewHandlers, WaitForReviewsWithoutAWorker) {
