@@ -129,6 +129,11 @@ bool IsEndpointsFault(const base::Status& status) {
   }
 }
 
+bool IsAnswer(const base::Status& status) {
+  if (absl::IsCancelled(status)) return false;  // it is we who say that
+  return !IsEndpointsFault(status) || status.code() == base::StatusCode::kUnimplemented;
+}
+
 bool IsConnectionsFault(const base::Status& status) {
   return (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
           absl::IsInternal(status)) &&

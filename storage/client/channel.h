@@ -108,6 +108,9 @@ bool IsTokensFault(const base::Status& status);
 // Whether another endpoint may do better: whatever isn't an etcd's own answer, and those of its
 // answers that are about itself.
 bool IsEndpointsFault(const base::Status& status);
+// Whether a server of etcd's API said it, be it that it doesn't do what it was asked (as kine
+// says).
+bool IsAnswer(const base::Status& status);
 // Whether the connection on which it came is of no use any more.
 bool IsConnectionsFault(const base::Status& status);
 

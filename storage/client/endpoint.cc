@@ -245,8 +245,7 @@ base::Status Client::Endpoint::Greet(const Connection& made, CallEnd& end,
       end.Run(context, [&] { return made.maintenance->Status(&context, {}, &response); });
   const base::Status status = FromGrpc(said);
   if (absl::IsCancelled(status)) return base::CancelledError("interrupted");
-  if (status.ok() || !IsEndpointsFault(status)) return base::OkStatus();
-  if (status.code() == base::StatusCode::kUnimplemented) return base::OkStatus();
+  if (IsAnswer(status)) return base::OkStatus();
   if (made.tunnel != nullptr || !absl::IsUnavailable(status) || IsHttpAnswer(said))
     return made.Explain(status);
   return base::UnavailableError(

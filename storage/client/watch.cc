@@ -66,6 +66,8 @@ struct Watch::Stream {
   // Keeps what may be a part of a revision's for the next message. Whether something is left.
   bool KeepLastRevision(WatchMessage& message);
 
+  // What is opened next is another endpoint's, or has another connection.
+  void Abandon();
   // What a creation that got no answer in time comes to.
   base::Status Unanswered() const;
 
@@ -143,6 +145,11 @@ base::Status Watch::Stream::AwaitStatus() {
     return base::UnavailableError("a message of the watch stream is none of etcd's");
   const base::Status status = connection->Explain(FromGrpc(said));
   return status.ok() ? base::UnavailableError("the watch stream ended") : status;
+}
+
+void Watch::Stream::Abandon() {
+  client.Leave(endpoint);
+  endpoint.Drop(connection);
 }
 
 base::Status Watch::Stream::Unanswered() const {
@@ -331,14 +338,16 @@ base::StatusOr<std::string> Watch::Version(base::MonotonicTime deadline,
   context.set_deadline(WallDeadline(deadline));
   etcdserverpb::StatusResponse response;
   CallEnd end;
-  STRATA_RETURN_IF_ERROR(Client::Cancellable(
+  const base::Status said = Client::Cancellable(
       cancellation, [&] { end.Set(); },
       [&] {
-        return At(stream_->endpoint.url, FromGrpc(end.Run(context, [&] {
-                    return stream_->connection->maintenance->Status(&context, {}, &response);
-                  })));
-      }));
-  return response.version();
+        return FromGrpc(end.Run(context, [&] {
+          return stream_->connection->maintenance->Status(&context, {}, &response);
+        }));
+      });
+  if (IsAnswer(said)) return said.ok() ? response.version() : std::string();
+  stream_->Abandon();
+  return At(stream_->endpoint.url, said);
 }
 
 void Watch::Cancel() {

@@ -68,7 +68,9 @@ class Watch {
   // Both.
   bool Ping(base::MonotonicTime deadline);
 
-  // The version of the server at the other end of an open stream, "3.6.5".
+  // The version of the server at the other end of an open stream, "3.6.5"; empty if that doesn't
+  // tell. An error says nothing of it: what is opened next is another endpoint's, or has another
+  // connection.
   base::StatusOr<std::string> Version(base::MonotonicTime deadline,
                                       Cancellation* cancellation = nullptr);
 

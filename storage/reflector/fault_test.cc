@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <future>
 #include <string>
 
 #include "storage/reflector/followed_fixture_test.h"
+#include "test/support/cutting_proxy.h"
 
 namespace strata::reflector {
 namespace {
@@ -204,6 +206,55 @@ TEST_F(FaultyEtcd, WhereProgressIsKnownToComeTooEarlyNobodyListensToIt) {
   etcd.Delete(Image("a"));
   EXPECT_TRUE(Ask().get().ok());
   EXPECT_EQ(etcd.progress_requests(), 0);
+}
+
+// An event that is held, of an etcd that sends its progress too early: nobody who asks is told that
+// it has come.
+class DistrustsProgress : public FaultyEtcd {
+ protected:
+  void ExpectDistrust() {
+    EXPECT_EQ(Ask(milliseconds(200)).get().status().code(), StatusCode::kDeadlineExceeded);
+    etcd.Behave([](auto& b) { b.hold_watches = false; });
+    EXPECT_TRUE(Ask().get().ok());
+  }
+};
+
+TEST_F(DistrustsProgress, WhereAnEtcdRefusesToTellItsVersion) {
+  etcd.Behave([](auto& b) { b.progress = FakeEtcd::Progress::kTooEarly, b.version = ""; });
+  Start();
+  etcd.Behave([](auto& b) { b.hold_watches = true; });
+  etcd.Put(Image("a"), "x");
+  ExpectDistrust();
+}
+
+// It listens to the stream on which it is told.
+TEST_F(DistrustsProgress, WhereTheQuestionForTheVersionWasNotAnsweredAtFirst) {
+  etcd.Behave([](auto& b) {
+    b.progress = FakeEtcd::Progress::kTooEarly, b.version = "3.4.23", b.hang_versions = 1;
+  });
+  Start(
+      {.barrier = {.read_timeout = std::chrono::seconds(2), .patience = std::chrono::seconds(20)}});
+  etcd.Behave([](auto& b) { b.hold_watches = true; });
+  etcd.Put(Image("a"), "x");
+  ExpectDistrust();
+}
+
+// As in a cluster that is being upgraded: the first stream's is trusted.
+TEST_F(DistrustsProgress, OfAStreamThatTakesOverAndDidNotTellItsVersionAtFirst) {
+  testing_support::CuttingProxy one(etcd.url()), other(etcd.url());
+  Start(Patient(), {.endpoints = {one.url(), other.url()}});
+  AwaitStandby();
+  etcd.Behave([](auto& b) {
+    b.progress = FakeEtcd::Progress::kTooEarly, b.version = "3.4.23", b.hang_versions = 1;
+  });
+  other.CutAfter(0, 0);
+  ASSERT_TRUE(Eventually([&] { return !reflector->has_standby(); }));
+  AwaitStandby();
+  etcd.Behave([](auto& b) { b.hold_watches = true; });
+  etcd.Put(Image("a"), "x");
+  one.CutAfter(0, 0);
+  ExpectDistrust();
+  EXPECT_EQ(judge.lists, 1);
 }
 
 }  // namespace

@@ -1,22 +1,39 @@
 #include "storage/reflector/progress.h"
 
+#include <array>
 #include <charconv>
+#include <optional>
 
 namespace strata::reflector {
+namespace {
 
-bool ProgressIsKnownWrong(const std::string& version) {
-  int part[3] = {0, 0, 0};
+// Nothing if it isn't etcd's numbering.
+std::optional<std::array<int, 3>> NumbersOf(const std::string& version) {
+  std::array<int, 3> numbers{};
   const char* at = version.data();
   const char* const end = version.data() + version.size();
-  for (int& number : part) {
+  for (int& number : numbers) {
     const auto [next, error] = std::from_chars(at, end, number);
-    if (error != std::errc()) return false;  // not etcd's numbering: nothing is known
+    if (error != std::errc()) return std::nullopt;
     at = next < end && *next == '.' ? next + 1 : next;
   }
-  if (part[0] != 3) return part[0] < 3;
-  if (part[1] == 4) return part[2] < 31;
-  if (part[1] == 5) return part[2] < 13;
-  return part[1] < 4;
+  return numbers;
+}
+
+}  // namespace
+
+bool ProgressIsKnownWrong(const std::string& version) {
+  const auto numbers = NumbersOf(version);
+  if (!numbers) return false;
+  const auto [major, minor, patch] = *numbers;
+  if (major != 3) return major < 3;
+  if (minor == 4) return patch < 31;
+  if (minor == 5) return patch < 13;
+  return minor < 4;
+}
+
+bool ProgressCanBeTrusted(const std::string& version, uint64_t cluster_id) {
+  return NumbersOf(version) ? !ProgressIsKnownWrong(version) : cluster_id == 0;
 }
 
 }  // namespace strata::reflector

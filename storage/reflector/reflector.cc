@@ -176,29 +176,30 @@ std::optional<Standby::Taken> Reflector::TakeStandby(const base::Status& why) {
   if (!taken || !SetWatch(taken->watch)) return std::nullopt;
   log_.Info("The watch goes on where it was, on another stream",
             {{"revision", revision_ + 1}, {"err", why}});
-  LearnVersion(taken->version);
+  LearnVersion(taken->version, cluster_id_);
   standby_.StandBy(taken->watch, cluster_id_, WholeRange());
   return taken;
 }
 
-void Reflector::LearnVersion(const std::string& version) {
-  if (version.empty()) return;  // kine may not tell
-  const bool wrong = ProgressIsKnownWrong(version);
-  if (wrong && trust_progress_) {
+void Reflector::LearnVersion(const std::string& version, uint64_t cluster_id) {
+  const bool trusted = ProgressCanBeTrusted(version, cluster_id);
+  if (!trusted && trust_progress_) {
     log_.Warning(
-        "This etcd sends wrong progress notifications; each freshness check asks for its newest "
-        "change instead, for "
-        "which it sorts all records. Upgrade it to 3.4.31, 3.5.13 or later",
+        "This etcd isn't known to send right progress notifications; each freshness check asks for "
+        "its newest change instead, for which it sorts all records. Upgrade it to 3.4.31, 3.5.13 "
+        "or later, and let it tell its version",
         {{"version", version}});
   }
-  trust_progress_ = !wrong;
+  trust_progress_ = trusted;
 }
 
 base::StatusOr<Reflector::Listed> Reflector::ListAndWatch() {
   const std::shared_ptr<client::Watch> watch = client_.OpenStream(ProbeKey(keys_));
   if (!SetWatch(watch)) return base::CancelledError("stopping");
   STRATA_ASSIGN_OR_RETURN(const uint64_t cluster_id, watch->AwaitOpen(ReadDeadline()));
-  LearnVersion(watch->Version(ReadDeadline(), &cancellation_).value_or(""));
+  STRATA_ASSIGN_OR_RETURN(const std::string version,
+                          watch->Version(ReadDeadline(), &cancellation_));
+  LearnVersion(version, cluster_id);
   const auto start = clock_.Now();
   STRATA_ASSIGN_OR_RETURN(const auto now, client_.Range(one_key_, ReadDeadline(), &cancellation_));
   if (now.cluster_id != cluster_id)

@@ -100,7 +100,7 @@ class Reflector final : public Source, private Barrier::Backend {
   base::StatusOr<Listed> ListAndWatch();
   base::StatusOr<Lister::Found> List(const client::RangeResult& now, const KeyRange& range)
       ABSL_LOCKS_EXCLUDED(mu_);
-  void LearnVersion(const std::string& version);
+  void LearnVersion(const std::string& version, uint64_t cluster_id);
   // The watch that goes on where the last one ended, and its first message; nothing if all has to
   // be listed.
   std::optional<Standby::Taken> TakeStandby(const base::Status& why);
@@ -164,8 +164,7 @@ class Reflector final : public Source, private Barrier::Backend {
   // Of the backend that was listed. 0: not etcd, but something like kine.
   std::atomic<uint64_t> cluster_id_ = 0;
 
-  // Whether progress notifications can be believed (etcd before 3.4.31 and 3.5.13 sent them too
-  // early).
+  // Whether the watch's progress notifications can be believed (progress.h).
   std::atomic<bool> trust_progress_ = true;
   // A read came over a connection that was made since the watch was last seen to live, or the watch
   // lags and nobody can take over from it.

@@ -273,5 +273,17 @@ TEST(Versions, KnownToSendWrongProgress) {
   }
 }
 
+TEST(Versions, OfAnEtcdItHasToBeKnownThatItsProgressIsRight) {
+  constexpr uint64_t kNone = 0, kSome = 1;
+  for (const uint64_t cluster_id : {kNone, kSome}) {
+    EXPECT_TRUE(ProgressCanBeTrusted("3.6.5", cluster_id));
+    EXPECT_FALSE(ProgressCanBeTrusted("3.4.23", cluster_id));
+  }
+  for (const char* unknown : {"", "kine", "3", "3.6"}) {
+    EXPECT_TRUE(ProgressCanBeTrusted(unknown, kNone)) << unknown;
+    EXPECT_FALSE(ProgressCanBeTrusted(unknown, kSome)) << unknown;
+  }
+}
+
 }  // namespace
 }  // namespace strata::reflector

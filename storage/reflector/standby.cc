@@ -174,7 +174,7 @@ void Standby::StandByOnce(size_t turn) {
       stream_ = nullptr;
       return;
     }
-    trust_progress_ = !ProgressIsKnownWrong(version);
+    trust_progress_ = ProgressCanBeTrusted(version, cluster_id);
     version_ = std::move(version);
     phase_ = Phase::kReady;
     silent_from_ = base::MonotonicTime::max();
@@ -189,7 +189,9 @@ bool Standby::Prove(client::Watch& stream, client::Watch& watch, uint64_t cluste
                     std::string* version) {
   const auto found = stream.AwaitOpen(clock_.Now() + kPatience);
   if (!found.ok() || *found != cluster_id) return false;
-  *version = stream.Version(clock_.Now() + kPatience, &cancellation_).value_or("");
+  auto told = stream.Version(clock_.Now() + kPatience, &cancellation_);
+  if (!told.ok()) return false;
+  *version = *std::move(told);
   return watch.Ping(clock_.Now() + kPatience);
 }
 

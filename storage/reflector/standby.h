@@ -65,7 +65,7 @@ class Standby {
   struct Taken {
     std::shared_ptr<client::Watch> watch;
     client::WatchMessage first;
-    std::string version;  // of the server; empty if it doesn't say
+    std::string version;  // of the server; empty if it doesn't tell
   };
   std::optional<Taken> Take(base::Revision seen, base::MonotonicTime deadline)
       ABSL_LOCKS_EXCLUDED(mu_);

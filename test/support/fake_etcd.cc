@@ -141,9 +141,16 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
     return grpc::Status::OK;
   }
 
-  grpc::Status Status(ServerContext*, const etcdserverpb::StatusRequest*,
+  grpc::Status Status(ServerContext* context, const etcdserverpb::StatusRequest*,
                       etcdserverpb::StatusResponse* response) override {
     absl::MutexLock lock(&etcd.mu_);
+    if (!greeted.insert(context->peer()).second && etcd.behaviour_.hang_versions > 0) {
+      --etcd.behaviour_.hang_versions;
+      const auto cancelled = [&] { return context->IsCancelled(); };
+      while (!etcd.mu_.AwaitWithTimeout(absl::Condition(&cancelled), kPoll)) {
+      }
+      return grpc::Status::CANCELLED;
+    }
     if (etcd.behaviour_.version.empty()) return {StatusCode::UNIMPLEMENTED, "no such RPC"};
     response->set_version(etcd.behaviour_.version);
     return grpc::Status::OK;
@@ -402,6 +409,7 @@ struct FakeEtcd::Services : etcdserverpb::KV::Service,
   }
 
   FakeEtcd& etcd;
+  std::set<std::string> greeted;  // guarded by the etcd's mutex: peers that asked for its version
 };
 
 FakeEtcd::FakeEtcd(Behaviour behaviour)

@@ -41,8 +41,9 @@ class FakeEtcd {
 
   struct Behaviour {
     std::string version = "3.6.5";  // empty: the RPC isn't implemented
-    int cut_after = 0;              // ends every watch stream after so many responses; 0: never
-    int events_per_fragment = 0;    // of a watch that accepts fragments; 0: no fragments
+    int hang_versions = 0;        // so many of the next questions for it, but a connection's first
+    int cut_after = 0;            // ends every watch stream after so many responses; 0: never
+    int events_per_fragment = 0;  // of a watch that accepts fragments; 0: no fragments
     int revisions_per_response = 1000;
     bool hold_watches = false;      // sends no events
     bool hang_reads = false;        // Range answers when this ends
