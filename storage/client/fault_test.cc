@@ -1,5 +1,7 @@
 // Against an etcd that misbehaves: other endpoints, tokens, fragments, refusals, silence.
 #include <gmock/gmock.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -398,6 +400,42 @@ TEST_F(MisbehavingEtcd, ARequestForProgressNeverBlocksOnAWatchThatIsOver) {
   watch->RequestProgress();
   watch->Cancel();
   watch->RequestProgress();
+}
+
+// Of what is the stream's and of what is a watch's etcd sends either first (v3rpc watch.go
+// sendLoop), and holds back the events alone until their watch is confirmed.
+class HastyEtcd final : public etcdserverpb::Watch::Service {
+ public:
+  grpc::Status Watch(grpc::ServerContext*,
+                     grpc::ServerReaderWriter<etcdserverpb::WatchResponse,
+                                              etcdserverpb::WatchRequest>* stream) override {
+    etcdserverpb::WatchRequest asked;
+    stream->Read(&asked);
+    etcdserverpb::WatchResponse progress, created, event;
+    for (auto* response : {&progress, &created, &event})
+      response->mutable_header()->set_revision(7);
+    progress.set_watch_id(-1);
+    created.set_created(true);
+    event.add_events()->mutable_kv()->set_mod_revision(7);
+    for (const auto* response : {&progress, &created, &event}) stream->Write(*response);
+    return grpc::Status::OK;
+  }
+};
+
+TEST(WatchClient, ProgressThatComesBeforeTheWatchIsConfirmedIsNone) {
+  HastyEtcd etcd;
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&etcd);
+  const auto server = builder.BuildAndStart();
+  obs::Metrics metrics;
+  auto client = Client::OverChannel(server->InProcessChannel({}), metrics);
+  auto watch = client->OpenWatch({"a", "z", 7});
+  const auto confirmed = watch->Next();
+  ASSERT_TRUE(confirmed.ok()) << confirmed.status();
+  EXPECT_EQ(confirmed->revision, 0);
+  const auto news = watch->Next();
+  ASSERT_TRUE(news.ok()) << news.status();
+  EXPECT_EQ(news->events.size(), 1u);
 }
 
 }  // namespace

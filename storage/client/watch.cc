@@ -189,7 +189,8 @@ base::StatusOr<bool> Watch::Stream::Concerns(const WatchResponse& response) {
                                               base::Printable(response.cancel_reason(), 200)));
   }
   if (response.created()) return Created(response);
-  return id == watch_id || id == kNoWatch;
+  // etcd may send the stream's progress ahead of a confirmation, and of the events before it.
+  return watch_id != kNoWatch && (id == watch_id || id == kNoWatch);
 }
 
 bool Watch::Stream::Created(const WatchResponse& response) {
