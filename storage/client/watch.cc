@@ -69,7 +69,7 @@ struct Watch::Stream {
   // What is opened next is another endpoint's, or has another connection.
   void Abandon();
   // What a creation that got no answer in time comes to.
-  base::Status Unanswered() const;
+  base::Status Unanswered();
 
   // Members in the order of their construction: the context outlives the stream.
   Client& client;
@@ -152,7 +152,8 @@ void Watch::Stream::Abandon() {
   endpoint.Drop(connection);
 }
 
-base::Status Watch::Stream::Unanswered() const {
+base::Status Watch::Stream::Unanswered() {
+  Abandon();
   return At(endpoint.url, base::UnavailableError("a watch isn't answered"));
 }
 
@@ -349,6 +350,11 @@ base::StatusOr<std::string> Watch::Version(base::MonotonicTime deadline,
   if (IsAnswer(said)) return said.ok() ? response.version() : std::string();
   stream_->Abandon();
   return At(stream_->endpoint.url, said);
+}
+
+void Watch::GiveUp() {
+  stream_->Abandon();
+  Cancel();
 }
 
 void Watch::Cancel() {

@@ -76,6 +76,9 @@ class Watch {
 
   // Makes Next return an error, now or when it is called.
   void Cancel();
+  // The same, of an open stream whose peer is silent: what is opened next is another endpoint's, or
+  // has another connection.
+  void GiveUp();
 
  private:
   friend class Client;

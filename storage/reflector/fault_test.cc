@@ -257,5 +257,21 @@ TEST_F(DistrustsProgress, OfAStreamThatTakesOverAndDidNotTellItsVersionAtFirst) 
   EXPECT_EQ(judge.lists, 1);
 }
 
+// As of a load balancer that has forgotten them.
+TEST_F(FaultyEtcd, ASilentWatchOfTheOnlyEndpointIsOpenedAgainOverAnotherConnection) {
+  testing_support::CuttingProxy proxy(etcd.url());
+  Start({.barrier = {.read_timeout = std::chrono::seconds(2)}},
+        {.endpoints = {proxy.url()}, .keepalive_time = std::chrono::minutes(1)});
+  ExpectFresh();
+  AwaitStandby();
+  const auto start = clock.Now();
+  proxy.FreezeOpen();
+  etcd.Put(Image("a"), "x");
+  while (!Ask().get().ok() && clock.Now() - start < std::chrono::seconds(40)) {
+  }
+  EXPECT_LT(clock.Now() - start, std::chrono::seconds(40)) << "a keepalive takes a minute";
+  EXPECT_GE(judge.lists, 2);
+}
+
 }  // namespace
 }  // namespace strata::reflector

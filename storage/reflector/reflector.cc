@@ -402,7 +402,7 @@ void Reflector::WatchLags() {
 void Reflector::GiveWatchUp() {
   failed_proofs_ = 0;
   absl::MutexLock lock(&mu_);
-  if (following_) watch_->Cancel();
+  if (following_) watch_->GiveUp();
 }
 
 void Reflector::Restored() {

@@ -224,7 +224,7 @@ void Standby::Listen(client::Watch& stream, client::Watch& watch) {
       first_ = *std::move(message);
       phase_ = Phase::kOffered;
     }
-    if (won) watch.Cancel();
+    if (won) watch.GiveUp();
     absl::MutexLock lock(&mu_);
     const auto gone = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       return stopping_ || stream_.get() != &stream;

@@ -112,6 +112,11 @@ void CuttingProxy::Freeze(bool frozen) {
   frozen_ = frozen;
 }
 
+void CuttingProxy::FreezeOpen() {
+  absl::MutexLock lock(&mu_);
+  frozen_before_ = accepted_;
+}
+
 void CuttingProxy::Delay(std::chrono::milliseconds time) {
   absl::MutexLock lock(&mu_);
   delay_ = time;
@@ -154,21 +159,21 @@ void CuttingProxy::Serve(int client) {
   const sockaddr_in address = Loopback(target_port_);
   const bool connected =
       connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  int64_t limit = 0;
-  bool watched = false;
+  Fate fate;
   std::optional<Miser> miser;
   {
     absl::MutexLock lock(&mu_);
     if (granted_) miser.emplace(*granted_);
-    watched = others_ == 0;
-    if (watched) limit = limit_;
+    fate.number = accepted_++;
+    fate.watched = others_ == 0;
+    if (fate.watched) fate.limit = limit_;
     if (others_ >= 0) --others_;
     open_.insert(open_.end(), {client, server});
     if (stopping_) shutdown(client, SHUT_RDWR);
   }
   if (connected) {
-    std::thread up([&] { Pump(client, server, false, 0, nullptr); });
-    Pump(server, client, watched, limit, miser ? &*miser : nullptr);
+    std::thread up([&] { Pump(client, server, {.number = fate.number}, nullptr); });
+    Pump(server, client, fate, miser ? &*miser : nullptr);
     up.join();
   }
   absl::MutexLock lock(&mu_);
@@ -179,7 +184,7 @@ void CuttingProxy::Serve(int client) {
   close(server);
 }
 
-void CuttingProxy::Pump(int from, int to, bool watched, int64_t limit, Miser* miser) {
+void CuttingProxy::Pump(int from, int to, const Fate& fate, Miser* miser) {
   std::array<char, 16'384> buffer;
   int64_t sent = 0;
   for (;;) {
@@ -187,21 +192,22 @@ void CuttingProxy::Pump(int from, int to, bool watched, int64_t limit, Miser* mi
     if (got <= 0) break;
     {
       absl::MutexLock lock(&mu_);
-      const auto passes = [this]()
-                              ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !frozen_ || stopping_; };
+      const auto passes = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+        return stopping_ || (!frozen_ && fate.number >= frozen_before_);
+      };
       mu_.Await(absl::Condition(&passes));
       mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(delay_));
     }
     std::string bytes(buffer.data(), static_cast<size_t>(got));
     if (miser != nullptr) bytes = miser->Pass(bytes);
     const auto all = static_cast<int64_t>(bytes.size());
-    const int64_t may = limit == 0 ? all : std::min<int64_t>(all, limit - sent);
+    const int64_t may = fate.limit == 0 ? all : std::min<int64_t>(all, fate.limit - sent);
     if (send(to, bytes.data(), static_cast<size_t>(may), MSG_NOSIGNAL) != may) break;
     sent += may;
-    if (!watched) continue;
+    if (!fate.watched) continue;
     absl::MutexLock lock(&mu_);
     passed_ += may;
-    if (limit == 0 || sent < limit) continue;
+    if (fate.limit == 0 || sent < fate.limit) continue;
     ++cut_;
     break;
   }

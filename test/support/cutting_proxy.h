@@ -30,6 +30,8 @@ class CuttingProxy {
   // While it is frozen, connections are taken, and nothing passes: as through a process that was
   // stopped.
   void Freeze(bool frozen) ABSL_LOCKS_EXCLUDED(mu_);
+  // Nothing passes any more over the connections that there are, and all over those that come.
+  void FreezeOpen() ABSL_LOCKS_EXCLUDED(mu_);
   // From now on what passes takes so long at least, and twice that at most.
   void Delay(std::chrono::milliseconds time) ABSL_LOCKS_EXCLUDED(mu_);
   // Of connections that come from now on: each has so many streams at a time, and each of these may
@@ -50,7 +52,13 @@ class CuttingProxy {
   class Miser;
   void Accept();
   void Serve(int client);
-  void Pump(int from, int to, bool watched, int64_t limit, Miser* miser);
+  // Of a connection: what is done to it, and which it is.
+  struct Fate {
+    bool watched = false;
+    int64_t limit = 0;
+    int number = 0;
+  };
+  void Pump(int from, int to, const Fate& fate, Miser* miser);
 
   const int target_port_;
   int listener_ = -1;
@@ -58,6 +66,8 @@ class CuttingProxy {
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool frozen_ ABSL_GUARDED_BY(mu_) = false;
+  int accepted_ ABSL_GUARDED_BY(mu_) = 0;
+  int frozen_before_ ABSL_GUARDED_BY(mu_) = 0;  // connections with a lower number are
   std::chrono::milliseconds delay_ ABSL_GUARDED_BY(mu_){0};
   std::optional<Granted> granted_ ABSL_GUARDED_BY(mu_);
   int64_t limit_ ABSL_GUARDED_BY(mu_) = 0;
