@@ -38,24 +38,23 @@ Event::Meaning Event::meaning() const {
   return before_ ? Meaning{"DELETED", true} : Meaning{};
 }
 
+void Event::Keep(const WatchForm& form, bool before, base::WallTime now) {
+  encoded_.try_emplace({form, before}, Encode(form, before, now));
+}
+
 std::shared_ptr<const std::string> Event::Find(const WatchForm& form, bool before) const {
-  base::MutexLock lock(&mu_);
   const auto found = encoded_.find({form, before});
   return found == encoded_.end() ? nullptr : found->second;
 }
 
 std::shared_ptr<const std::string> Event::Encode(const WatchForm& form, bool before,
-                                                 base::WallTime now) {
+                                                 base::WallTime now) const {
   if (auto found = Find(form, before)) return found;
   const Object& object = before ? *before_ : *now_;
-  auto bytes =
-      std::make_shared<const std::string>(EncodeObject(resource_, *object.message, form, now));
-  base::MutexLock lock(&mu_);
-  return encoded_.try_emplace({form, before}, std::move(bytes)).first->second;
+  return std::make_shared<const std::string>(EncodeObject(resource_, *object.message, form, now));
 }
 
 size_t Event::encoded_bytes() const {
-  base::MutexLock lock(&mu_);
   size_t bytes = 0;
   for (const auto& [form, encoded] : encoded_) bytes += encoded->size();
   return bytes;

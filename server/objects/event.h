@@ -1,7 +1,6 @@
-// One change of an object, with its encodings: each is made once, for all who watch in that form.
+// One change of an object, with its encodings: those in which somebody watches when it comes are
+// made once, for all.
 #pragma once
-
-#include <absl/base/thread_annotations.h>
 
 #include <cstddef>
 #include <map>
@@ -12,7 +11,6 @@
 #include <utility>
 
 #include "lib/base/clock.h"
-#include "lib/base/mutex.h"
 #include "server/objects/kind.h"
 #include "server/objects/selector.h"
 #include "server/objects/watch_frames.h"
@@ -20,7 +18,7 @@
 
 namespace strata::objects {
 
-// Thread-safe.
+// Thread-safe, once all know of it and nothing is added any more: its bytes are counted by then.
 class Event {
  public:
   // The objects as clients see them at `revision`, both: what there is now, and what there was. One
@@ -45,15 +43,17 @@ class Event {
   // To somebody who selects nothing.
   Meaning meaning() const;
 
-  // The object as it stands in a frame; null: nobody has made it yet.
-  std::shared_ptr<const std::string> Find(const WatchForm& form, bool before) const
-      ABSL_LOCKS_EXCLUDED(mu_);
-  std::shared_ptr<const std::string> Encode(const WatchForm& form, bool before, base::WallTime now)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  // Makes the object as it stands in a frame, for all. Before anybody else knows of the event.
+  void Keep(const WatchForm& form, bool before, base::WallTime now);
+  // Null: it isn't there.
+  std::shared_ptr<const std::string> Find(const WatchForm& form, bool before) const;
+  // The one that is there, or one for the caller alone.
+  std::shared_ptr<const std::string> Encode(const WatchForm& form, bool before,
+                                            base::WallTime now) const;
 
   // Of the records; encodings take some once or twice as much.
   size_t record_bytes() const { return record_bytes_; }
-  size_t encoded_bytes() const ABSL_LOCKS_EXCLUDED(mu_);
+  size_t encoded_bytes() const;
 
  private:
   const registry::Resource& resource_;
@@ -61,9 +61,7 @@ class Event {
   const size_t record_bytes_;
   const std::optional<Object> now_, before_;
 
-  mutable base::Mutex mu_;
-  std::map<std::pair<WatchForm, bool>, std::shared_ptr<const std::string>> encoded_
-      ABSL_GUARDED_BY(mu_);
+  std::map<std::pair<WatchForm, bool>, std::shared_ptr<const std::string>> encoded_;
 };
 
 // Of a change of a record; what can't be read isn't there, as in lists. Null: there was and is

@@ -224,7 +224,7 @@ void Hub::Take(const replica::Event& change) {
     const base::WallTime now = clock_.WallNow();
     const Event::Meaning meaning = kept.event->meaning();
     for (const ScopePointer& scope : kept.scopes) {
-      for (const WatchForm& form : scope->forms()) kept.event->Encode(form, meaning.before, now);
+      for (const WatchForm& form : scope->forms()) kept.event->Keep(form, meaning.before, now);
     }
     kept.bytes =
         kEventBytes + kept.event->record_bytes() * kObjectFactor + kept.event->encoded_bytes();

@@ -132,5 +132,23 @@ TEST_F(HubMetrics, WhatWatchesShareGoesWithTheLastOfThem) {
   EXPECT_EQ(AwaitMetric("strata_watch_cache_bytes", 0), 0);
 }
 
+// Whoever comes later in another form may ask for as many events as there are.
+TEST_F(HubMetrics, WhatIsMadeOfAnEventAfterItWasCountedIsNotKept) {
+  const base::Revision at = history_.Put("a", "x", {}, 1'000);
+  std::shared_ptr<Event> event;
+  const auto wants = [](base::Revision, const records::Id&) { return true; };
+  const auto read = history_.Changes(
+      {at, at, 1 << 20, wants, {}},
+      [&](const replica::Event& change) { event = EventOf(kinds_.streams, change); });
+  ASSERT_TRUE(read.ok());
+  const WatchForm json, table{.transform = wire::Transform::kTable, .columns = true};
+  event->Keep(json, false, {});
+  EXPECT_EQ(event->Encode(json, false, {}), event->Find(json, false));
+  const size_t counted = event->encoded_bytes();
+  EXPECT_GT(counted, 1'000);
+  EXPECT_FALSE(event->Encode(table, false, {})->empty());
+  EXPECT_EQ(event->encoded_bytes(), counted);
+}
+
 }  // namespace
 }  // namespace strata::objects
