@@ -197,5 +197,14 @@ TEST_F(KubeInformer, IsNotInSyncWhileWhatThereIsCannotBeUsed) {
   EXPECT_EQ(base::Message(informer.status()), "no such CA");
 }
 
+TEST_F(KubeInformer, AnEventOfAnUnknownTypeIsNoChange) {
+  kube.Answer(Page({Map("a", "1", 3)}, "7"));
+  auto watch = kube.Take();
+  EXPECT_FALSE(watch.data(Frame("REPLACED", Map("a", "2", 8))));
+  EXPECT_THAT(seen, UnorderedElementsAre(Pair("ns/a", "1")));
+  watch.done(Response{200, ""});
+  EXPECT_EQ(base::Message(informer.status()), "an event of type \"REPLACED\" came");
+}
+
 }  // namespace
 }  // namespace strata::kube

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 
 #include "lib/base/bytes.h"
 #include "proto/k8s/meta_v1.pb.h"
@@ -15,6 +17,7 @@ namespace meta = ::k8s::io::apimachinery::pkg::apis::meta::v1;
 
 constexpr size_t kLengthBytes = 4;
 constexpr int kExpired = 410;
+constexpr std::string_view kTypes[] = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"};
 
 bool Parse(google::protobuf::Message& message, std::string_view bytes) {
   return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
@@ -54,6 +57,11 @@ base::Status WatchEvents::VisitFrame(std::string_view frame, Visit visit) {
   if (!Parse(event, frame) || !OpenEnvelope(event.object().raw(), object))
     return base::DataLossError("a malformed event");
   if (event.type() == "ERROR") return ErrorIn(object);
+  // What a later API server might say isn't guessed at.
+  if (std::ranges::find(kTypes, event.type()) == std::end(kTypes)) {
+    return base::DataLossError(
+        fmt::format("an event of type \"{}\" came", base::Printable(event.type(), 40)));
+  }
   return visit(event.type(), object);
 }
 

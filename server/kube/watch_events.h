@@ -25,7 +25,8 @@ class WatchEvents {
   void Clear() { buffer_.clear(); }
 
   // Visits, in order, the events that are whole by these bytes. An error ends the watch: `visit`'s;
-  // what an ERROR event says, kOutOfRange if that is 410; kDataLoss for what is no event.
+  // what an ERROR event says, kOutOfRange if that is 410; kDataLoss for what is no event. `type` is
+  // ADDED, MODIFIED, DELETED or BOOKMARK.
   base::Status Add(std::string_view bytes, Visit visit);
 
  private:

@@ -38,11 +38,6 @@ base::Status WrongKind(std::string_view kind) {
       fmt::format("an object of kind \"{}\" came", base::Printable(kind, 60)));
 }
 
-base::Status UnknownEvent(std::string_view type) {
-  return base::DataLossError(
-      fmt::format("an event of type \"{}\" came", base::Printable(type, 40)));
-}
-
 base::StatusOr<base::Revision> RevisionOfObject(const kube::WatchEvents::Object& object) {
   meta::AnyObject any;
   if (!any.ParseFromString(object.raw())) return base::DataLossError("a malformed object");
@@ -142,7 +137,6 @@ base::Status Feed::TakeInitial(std::string_view type, const Object& object) {
     list_revision_ = revision - 1;
     return base::CancelledError("all has come");
   }
-  if (type != "ADDED") return UnknownEvent(type);
   if (Accept(object.raw(), changes_))
     newest_listed_ = std::max(newest_listed_, changes_.back().revision);
   if (static_cast<int64_t>(changes_.size()) >= options_.page_size) Flush();
@@ -287,7 +281,6 @@ base::Status Feed::Take(std::string_view type, const Object& object) {
   STRATA_ASSIGN_OR_RETURN(const base::Revision revision, RevisionOfObject(object));
   const bool deleted = type == "DELETED";
   const bool bookmark = type == "BOOKMARK";
-  if (!deleted && !bookmark && type != "ADDED" && type != "MODIFIED") return UnknownEvent(type);
   if (bookmark && revision == from_) return base::OkStatus();  // nothing yet
   STRATA_RETURN_IF_ERROR(Move(revision));
   if (bookmark || !Accept(object.raw(), changes_)) return base::OkStatus();
