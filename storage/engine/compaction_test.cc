@@ -20,7 +20,7 @@ TEST(Store, ForgetsWhatACompactionCoversAndNothingElse) {
   EXPECT_EQ(store.ReadAll(5), "b=1");
   EXPECT_NE(store->Hash(5)->hash, used);
   EXPECT_TRUE(absl::IsOutOfRange(store->Compact({.revision = 4}).status()));
-  EXPECT_TRUE(absl::IsOutOfRange(store->Changes(3, 1, [](const Change&) { return 0; }).status()));
+  EXPECT_EQ(store->Changes(3, 1, [](const Change&) { return 0; })->next, 3);
   std::string seen;
   const auto end = store->Changes(4, 1000, [&](const Change& change) {
     seen += std::string(change.deleted() ? "-" : "+") + std::string(change.key());

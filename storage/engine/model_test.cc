@@ -210,11 +210,12 @@ class Checker {
             lines.push_back(Model::Line(change.deleted(), change.kv(), *prev));
             return change.size();
           });
+      RC_ASSERT(end.ok());
+      RC_ASSERT(end->compacted == model_.compacted);
       if (from < model_.compacted) {
-        RC_ASSERT(absl::IsOutOfRange(end.status()));
+        RC_ASSERT(end->next == from);
         return;
       }
-      RC_ASSERT(end.ok());
       RC_ASSERT(end->next > next);
       next = end->next;
     }

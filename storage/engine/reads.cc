@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "storage/engine/check.h"
-#include "storage/engine/errors.h"
 #include "storage/engine/hash.h"
 #include "storage/engine/lease_table.h"
 #include "storage/engine/mutation.h"
@@ -59,8 +58,9 @@ base::StatusOr<ChangesEnd> Reads::Changes(
     Revision from, size_t max_bytes,
     absl::FunctionRef<base::StatusOr<size_t>(const Change&)> visit) const {
   return InNewest<ChangesEnd>([&](tree::Txn&, const View& view) -> base::StatusOr<ChangesEnd> {
-    if (from < view.compacted()) return Compacted();
-    ChangesEnd end{.next = std::max(from, view.revision() + 1), .current = view.revision()};
+    ChangesEnd end{.next = from, .current = view.revision(), .compacted = view.compacted()};
+    if (from < end.compacted) return end;
+    end.next = std::max(from, end.current + 1);
     size_t wanted = 0;
     size_t read = 0;
     STRATA_RETURN_IF_ERROR(

@@ -40,10 +40,12 @@ class Change {
   const ChangeRef& ref_;
 };
 
-// How far a reading of the history came.
+// How far a reading of the history came, and what the state that it read says of itself: who has
+// committed publishes it only afterwards.
 struct ChangesEnd {
-  Revision next = 0;     // all before this have been visited
-  Revision current = 0;  // the store's revision; next is greater if nothing is left
+  Revision next = 0;       // all before this have been visited
+  Revision current = 0;    // the store's revision; next is greater if nothing is left
+  Revision compacted = 0;  // where history begins; nothing was visited if that is beyond `next`
 };
 
 // Any thread may read, beside the others and the writer. Each call sees one state: all writes that
@@ -58,8 +60,7 @@ class Reads {
   // A transaction that writes in neither branch.
   base::StatusOr<TxnResult> Txn(const TxnRequest& request, AnswerBytes& answer) const;
   // Visits the changes from revision `from` on, whole revisions, until the sizes that `visit`
-  // returns reach `max_bytes` (or a multiple of it has been read). Compacted if `from` is below the
-  // compacted revision.
+  // returns reach `max_bytes` (or a multiple of it has been read).
   base::StatusOr<ChangesEnd> Changes(
       Revision from, size_t max_bytes,
       absl::FunctionRef<base::StatusOr<size_t>(const Change&)> visit) const;

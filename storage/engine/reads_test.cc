@@ -51,6 +51,27 @@ TEST(Reads, NeedNoStoreOverTheTables) {
   EXPECT_EQ(tree.reads().Verify()->changes, 3);
 }
 
+// Whoever asks another for it may hear of the compaction before.
+TEST(Reads, OfForgottenChangesSayWhereHistoryBegins) {
+  TreeFixture tree;
+  for (const char* value : {"1", "2", "3"}) Put(tree, "a", value);
+  auto txn = tree.env().Begin();
+  ASSERT_TRUE(txn.ok()) << txn.status();
+  ASSERT_TRUE(Mutation(*txn, *View::Of(*txn)).Compact({.revision = 3}).ok());
+  ASSERT_TRUE(txn->Commit().ok());
+
+  int visited = 0;
+  const auto visit = [&](const Change&) -> base::StatusOr<size_t> { return ++visited; };
+  const auto lost = tree.reads().Changes(2, 1 << 20, visit);
+  ASSERT_TRUE(lost.ok()) << lost.status();
+  EXPECT_EQ(lost->next, 2);
+  EXPECT_EQ(lost->compacted, 3);
+  EXPECT_EQ(lost->current, 4);
+  EXPECT_EQ(visited, 0);
+  EXPECT_EQ(tree.reads().Changes(3, 1 << 20, visit)->next, 5);
+  EXPECT_EQ(visited, 2);
+}
+
 TEST(Reads, WhoReadsForLongGivesWayToWhoNeedsTheMap) {
   TreeFixture tree;
   Put(tree, "a", "1");

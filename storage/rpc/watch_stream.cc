@@ -216,12 +216,12 @@ void WatchStream::Cancel(int64_t id) {
   Queue(id, store_.revision()).response.set_canceled(true);
 }
 
-void WatchStream::CancelCompacted(int64_t id) {
+void WatchStream::CancelCompacted(int64_t id, const engine::ChangesEnd& seen) {
   watches_.erase(id);
   service_.watches_gauge_.Add(-1);
-  pb::WatchResponse& response = Queue(id, store_.revision()).response;
+  pb::WatchResponse& response = Queue(id, seen.current).response;
   response.set_canceled(true);
-  response.set_compact_revision(store_.compacted());
+  response.set_compact_revision(seen.compacted);
 }
 
 bool WatchStream::any_synced() const {
@@ -301,17 +301,16 @@ void WatchStream::ReadForSynced() {
         }
         return taken;
       });
-  if (!end.ok() && !absl::IsOutOfRange(end.status())) return End(ToGrpc(end.status()));
-  if (!end.ok()) {
+  if (!end.ok()) return End(ToGrpc(end.status()));
+  if (end->next < end->compacted) {
     // The client took so long that the history it still needs was compacted away. Those that wait
     // for a later revision miss nothing.
-    const Revision compacted = store_.compacted();
     std::vector<int64_t> lost;
     for (auto& [id, watch] : watches_) {
-      if (watch.synced && std::max(watch.next, position_) < compacted) lost.push_back(id);
+      if (watch.synced && std::max(watch.next, position_) < end->compacted) lost.push_back(id);
     }
-    for (const int64_t id : lost) CancelCompacted(id);
-    position_ = compacted;
+    for (const int64_t id : lost) CancelCompacted(id, *end);
+    position_ = end->compacted;
     return;
   }
   position_ = end->next;
@@ -345,13 +344,13 @@ bool WatchStream::ReadForOneLagging() {
         STRATA_RETURN_IF_ERROR(step_.Add(taken));
         return taken;
       });
-  if (absl::IsOutOfRange(end.status())) {
-    CancelCompacted(id);
-    return true;
-  }
   if (!end.ok()) {
     End(ToGrpc(end.status()));
     return false;
+  }
+  if (end->next < end->compacted) {
+    CancelCompacted(id, *end);
+    return true;
   }
   watch.next = end->next;
   if (end->next > end->current) {

@@ -99,7 +99,8 @@ class WatchStream final
   static base::StatusOr<Event> MakeEvent(const engine::Change& change, bool with_prev);
   void SendEvents(int64_t id, const Watch& watch, Events events, engine::Revision seen)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void CancelCompacted(int64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CancelCompacted(int64_t id, const engine::ChangesEnd& seen)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Answer& Queue(int64_t id, engine::Revision revision) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Starts what can be started: a write, a read, the end.
