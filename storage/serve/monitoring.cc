@@ -23,10 +23,17 @@ constexpr unsigned kMostWithEnding = 2 * kMaxConnections;
 constexpr unsigned kTimeoutSeconds = 10;
 constexpr size_t kConnectionBytes = 32 << 10;
 
+constexpr std::string_view kLivez = "/livez";
+constexpr std::string_view kReadyz = "/readyz";
+
 struct Check {
   const char* name;
   base::Status status;
 };
+
+Monitoring::Answer NotFound() {
+  return {404, "text/plain; charset=utf-8", "404 page not found\n"};
+}
 
 // etcd server/etcdserver/api/etcdhttp/health.go.
 std::vector<Check> ChecksOf(const engine::Store& store, bool live_only) {
@@ -36,17 +43,24 @@ std::vector<Check> ChecksOf(const engine::Store& store, bool live_only) {
                                              ? base::UnavailableError("alarm activated: CORRUPT")
                                              : base::OkStatus()});
     checks.push_back({"linearizable_read", store.failure()});
+    checks.push_back({"non_learner", base::OkStatus()});
   }
   checks.push_back({"serializable_read", store.Range({.key = "health"}).status()});
   return checks;
 }
 
-Monitoring::Answer AnswerChecks(const std::vector<Check>& checks, bool verbose) {
+// `name` is that of one check, or empty: all that aren't excluded.
+Monitoring::Answer AnswerChecks(std::vector<Check> checks, std::string_view name,
+                                const Monitoring::Query& query) {
+  std::erase_if(checks, [&](const Check& check) {
+    return name.empty() ? query.exclude.contains(check.name) : check.name != name;
+  });
+  if (checks.empty() && !name.empty()) return NotFound();
   Monitoring::Answer answer;
   for (const Check& check : checks) {
     if (!check.status.ok()) answer.status = 503;
   }
-  if (verbose || answer.status != 200) {
+  if (query.verbose || answer.status != 200) {
     for (const Check& check : checks) {
       answer.body += check.status.ok() ? fmt::format("[+]{} ok\n", check.name)
                                        : fmt::format("[-]{} failed: {}\n", check.name,
@@ -65,12 +79,16 @@ std::string Quoted(std::string text) {
   return text;
 }
 
-Monitoring::Answer AnswerHealth(const engine::Store& store) {
+// A full disk is what etcd's NOSPACE is for a probe: a restart makes no room.
+Monitoring::Answer AnswerHealth(const engine::Store& store, const std::set<std::string>& exclude) {
   std::string reason;
-  if (const base::Status room = store.room(); !room.ok())
-    reason = "NO SPACE:" + Quoted(std::string(base::Message(room)));
-  if (store.has_alarm(engine::Alarm::kNoSpace)) reason = "ALARM NOSPACE";
-  if (store.has_alarm(engine::Alarm::kCorrupt)) reason = "ALARM CORRUPT";
+  if (!exclude.contains("NOSPACE")) {
+    if (const base::Status room = store.room(); !room.ok())
+      reason = "NO SPACE:" + Quoted(std::string(base::Message(room)));
+    if (store.has_alarm(engine::Alarm::kNoSpace)) reason = "ALARM NOSPACE";
+  }
+  if (store.has_alarm(engine::Alarm::kCorrupt) && !exclude.contains("CORRUPT"))
+    reason = "ALARM CORRUPT";
   if (!store.failure().ok()) {
     reason = "RANGE ERROR:" + Quoted(std::string(base::Message(store.failure())));
   }
@@ -91,6 +109,13 @@ MHD_Result Send(MHD_Connection* connection, const Monitoring::Answer& answer) {
   return sent;
 }
 
+MHD_Result NoteArgument(void* query, MHD_ValueKind /*kind*/, const char* name, const char* value) {
+  auto& [verbose, exclude] = *static_cast<Monitoring::Query*>(query);
+  if (name == std::string_view("verbose")) verbose = true;
+  if (name == std::string_view("exclude") && value != nullptr) exclude.insert(value);
+  return MHD_YES;
+}
+
 MHD_Result Serve(void* self, MHD_Connection* connection, const char* url, const char* method,
                  const char* /*version*/, const char* /*upload*/, size_t* upload_size,
                  void** /*state*/) {
@@ -101,9 +126,9 @@ MHD_Result Serve(void* self, MHD_Connection* connection, const char* url, const 
   const std::string_view asked = method;
   if (asked != "GET" && asked != "HEAD")
     return Send(connection, {405, "text/plain; charset=utf-8", "Method Not Allowed\n"});
-  const bool verbose = MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, "verbose",
-                                                     7, nullptr, nullptr) == MHD_YES;
-  return Send(connection, static_cast<const Monitoring*>(self)->AnswerTo(url, verbose));
+  Monitoring::Query query;
+  MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, &NoteArgument, &query);
+  return Send(connection, static_cast<const Monitoring*>(self)->AnswerTo(url, query));
 }
 
 }  // namespace
@@ -133,17 +158,22 @@ struct Monitoring::Crowd {
 Monitoring::Monitoring(const engine::Store& store, const obs::Metrics& metrics)
     : store_(store), metrics_(metrics) {}
 
-Monitoring::Answer Monitoring::AnswerTo(std::string_view path, bool verbose) const {
+Monitoring::Answer Monitoring::AnswerTo(std::string_view path, const Query& query) const {
   if (path == "/metrics") return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_.Text()};
-  if (path == "/health") return AnswerHealth(store_);
-  if (path == "/livez") return AnswerChecks(ChecksOf(store_, /*live_only=*/true), verbose);
-  if (path == "/readyz") return AnswerChecks(ChecksOf(store_, /*live_only=*/false), verbose);
+  if (path == "/health") return AnswerHealth(store_, query.exclude);
+  for (const std::string_view root : {kLivez, kReadyz}) {
+    if (!path.starts_with(root)) continue;
+    const std::string_view rest = path.substr(root.size());
+    if (!rest.empty() && (rest[0] != '/' || rest.size() == 1)) continue;
+    return AnswerChecks(ChecksOf(store_, /*live_only=*/root == kLivez),
+                        rest.empty() ? rest : rest.substr(1), query);
+  }
   if (path == "/version") {
     return {200, "application/json",
             fmt::format(R"({{"etcdserver":"{}","etcdcluster":"{}","storage":"{}"}})",
                         rpc::kApiVersion, rpc::kStorageVersion, rpc::kStorageVersion)};
   }
-  return {404, "text/plain; charset=utf-8", "404 page not found\n"};
+  return NotFound();
 }
 
 base::StatusOr<std::unique_ptr<Monitoring>> Monitoring::Start(const std::vector<std::string>& urls,

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,11 @@ class Monitoring {
     const char* content_type = "text/plain; charset=utf-8";
     std::string body;
   };
-  // `verbose`: each check by itself.
-  Answer AnswerTo(std::string_view path, bool verbose) const;
+  struct Query {
+    bool verbose = false;           // each check by itself
+    std::set<std::string> exclude;  // alarms of /health, checks of the others, that don't count
+  };
+  Answer AnswerTo(std::string_view path, const Query& query) const;
 
  private:
   Monitoring(const engine::Store& store, const obs::Metrics& metrics);

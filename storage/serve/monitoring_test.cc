@@ -10,6 +10,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <future>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -56,13 +57,23 @@ class MonitoringTest : public testing::Test {
     return poll(&readable, 1, 8'000) == 1;
   }
   // The first line of what is answered; empty: the connection was closed.
-  std::string Ask() {
-    const int socket = Connect("GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+  std::string Ask(const std::string& target = "/health") {
+    const int socket = Connect("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n");
     std::string answer(1024, ' ');
     if (!Hears(socket)) return "silence";
     const ssize_t size = read(socket, answer.data(), answer.size());
     answer.resize(size > 0 ? static_cast<size_t>(size) : 0);
     return answer.substr(0, answer.find('\r'));
+  }
+
+  void Raise(engine::Alarm alarm) {
+    std::promise<void> raised;
+    store->Submit(engine::AlarmRequest{.alarm = alarm, .raise = true},
+                  [&](const base::StatusOr<engine::AlarmResult>& result) {
+                    EXPECT_TRUE(result.ok()) << result.status();
+                    raised.set_value();
+                  });
+    raised.get_future().wait();
   }
 
   engine::StoreFixture store;
@@ -98,6 +109,30 @@ TEST_F(MonitoringTest, ItAnswersWhereMoreHaveComeAtOnceThanItTakes) {
     if (answer.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   EXPECT_EQ(answer, "HTTP/1.1 200 OK");
+}
+
+// As at etcd 3.6.5.
+TEST_F(MonitoringTest, WhatAProbeExcludesDoesNotCount) {
+  EXPECT_EQ(Ask("/livez/serializable_read"), "HTTP/1.1 200 OK");
+  EXPECT_EQ(Ask("/livez/data_corruption"), "HTTP/1.1 404 Not Found");
+  EXPECT_EQ(Ask("/livez/"), "HTTP/1.1 404 Not Found");
+  EXPECT_EQ(Ask("/readyz/non_learner"), "HTTP/1.1 200 OK");
+
+  Raise(engine::Alarm::kNoSpace);
+  EXPECT_EQ(Ask("/health"), "HTTP/1.1 503 Service Unavailable");
+  EXPECT_EQ(Ask("/health?exclude=CORRUPT"), "HTTP/1.1 503 Service Unavailable");
+  EXPECT_EQ(Ask("/health?exclude=NOSPACE&serializable=true"), "HTTP/1.1 200 OK") << "kubeadm's";
+  EXPECT_EQ(Ask("/readyz"), "HTTP/1.1 200 OK");
+
+  Raise(engine::Alarm::kCorrupt);
+  EXPECT_EQ(Ask("/health?exclude=NOSPACE"), "HTTP/1.1 503 Service Unavailable");
+  EXPECT_EQ(Ask("/health?exclude=NOSPACE&exclude=CORRUPT"), "HTTP/1.1 200 OK");
+  EXPECT_EQ(Ask("/readyz?exclude=serializable_read"), "HTTP/1.1 503 Service Unavailable");
+  EXPECT_EQ(Ask("/readyz?exclude=data_corruption&exclude=what"), "HTTP/1.1 200 OK");
+  EXPECT_EQ(Ask("/readyz/data_corruption?exclude=data_corruption"),
+            "HTTP/1.1 503 Service Unavailable");
+  EXPECT_EQ(Ask("/readyz/linearizable_read"), "HTTP/1.1 200 OK");
+  EXPECT_EQ(Ask("/livez"), "HTTP/1.1 200 OK");
 }
 
 }  // namespace
