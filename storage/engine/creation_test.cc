@@ -153,6 +153,29 @@ TEST(Creation, OfAHistoryWhoseEndWasCompactedGoesOnBehindIt) {
   }
 }
 
+// An etcd's snapshot may be taken in the midst of one.
+TEST(Creation, OfAHistoryWhoseCompactionWasntDoneDoesIt) {
+  testing_support::TempDir dir;
+  {
+    auto import = *Import::Create(dir.path());
+    const std::vector<KeyValue> changes = {
+        {.key = "k", .value = "1", .create_revision = 2, .mod_revision = 2, .version = 1},
+        {.key = "k", .value = "2", .create_revision = 2, .mod_revision = 3, .version = 2},
+        {.key = "k", .mod_revision = 4},
+        {.key = "live", .value = "1", .create_revision = 5, .mod_revision = 5, .version = 1},
+        {.key = "last", .value = "1", .create_revision = 6, .mod_revision = 6, .version = 1},
+    };
+    for (const KeyValue& change : changes) ASSERT_TRUE(import->Add(change).ok());
+    ASSERT_TRUE(import->Finish(/*compacted=*/5).ok());
+  }
+  const base::SystemClock clock;
+  obs::Metrics metrics;
+  const auto store = *Store::Open(dir.path(), {}, clock, obs::NullLogger(), metrics);
+  EXPECT_EQ(store->compacted(), 5);
+  ASSERT_TRUE(store->Compact({.revision = 6, .physical = true}).ok());
+  EXPECT_EQ(store->Verify()->changes, 2) << "those of the keys that live";
+}
+
 TEST(Creation, OfAHistoryThatIsAtItsLastRevisionTakesNoWrites) {
   testing_support::TempDir dir;
   const base::SystemClock clock;

@@ -104,8 +104,9 @@ base::StatusOr<Revision> Import::Finish(Revision compacted) {
     STRATA_RETURN_IF_ERROR(PutMarker(*txn_, compacted));
     revision_ = compacted;
   }
+  // What was compacted there may still have been among the changes: the store begins with the
+  // clean-up (scrub.h).
   STRATA_RETURN_IF_ERROR(PutNumber(*txn_, kMetaCompacted, compacted));
-  STRATA_RETURN_IF_ERROR(PutNumber(*txn_, kMetaScrubbed, compacted));
   STRATA_RETURN_IF_ERROR(PutFormat(*txn_));
   STRATA_RETURN_IF_ERROR(Commit());
   STRATA_RETURN_IF_ERROR(dir_->Sync());
