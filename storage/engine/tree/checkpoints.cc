@@ -233,7 +233,9 @@ base::Status Checkpoints::Collect(bool wait) {
 }
 
 base::StatusOr<bool> Checkpoints::Log(std::string_view record) {
-  STRATA_RETURN_IF_ERROR(Collect(/*wait=*/false));
+  // The file grows by what is written while one is being made: a slow disk holds the writer up.
+  // Here, where nobody can read yet what then waits.
+  STRATA_RETURN_IF_ERROR(Collect(/*wait=*/changes_ >= kMostLate * changes_between_));
   if (record.size() > Wal::kMaxRecordBytes) {
     STRATA_RETURN_IF_ERROR(Settle());
     return false;
@@ -263,10 +265,7 @@ void Checkpoints::Committed(size_t changes) {
     return;
   }
   if (changes_ < changes_between_ && wal_->pending() < kBytesBetween) return;
-  // The file grows by what is written while one is being made: a slow disk holds the writer up.
-  base::Status begun = Collect(/*wait=*/changes_ >= kMostLate * changes_between_);
-  if (begun.ok()) begun = Begin();
-  if (!begun.ok()) Stop(std::move(begun));
+  if (base::Status begun = Begin(); !begun.ok()) Stop(std::move(begun));
 }
 
 }  // namespace strata::engine::tree

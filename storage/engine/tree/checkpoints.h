@@ -66,7 +66,8 @@ class Checkpoints {
   base::StatusOr<bool> Log(std::string_view record);
   // The commit failed that was logged: it won't be done after a restart.
   base::Status TakeBack() { return wal_->TakeBack(); }
-  // It succeeded, and made so many changes.
+  // It succeeded, and made so many changes. Others read them already, and wait to hear of them:
+  // nothing is waited for here.
   void Committed(size_t changes);
 
   // A record was ever logged before it was opened.
