@@ -152,7 +152,24 @@ TEST_F(ListMakerTest, TheTagsOfOneStreamComeInPieces) {
     EXPECT_LT(made.largest, 8 * kAnnotation);
     EXPECT_TRUE(Make(kinds_.tags, {}, {}, 0).bytes == made.bytes);
   }
-  EXPECT_EQ(NamesIn(Make(kinds_.tags, {.limit = 1}).bytes), names) << "it is of records";
+}
+
+// Who is given no token takes what he has for everything.
+TEST_F(ListMakerTest, NoLimitCutsAListThatHasNoTokens) {
+  Names names;
+  for (const char* name : {"a", "b", "c"}) {
+    image::v1::ImageStream stream;
+    stream.mutable_metadata()->set_namespace_("ns");
+    stream.mutable_metadata()->set_name(name);
+    stream.mutable_spec()->add_tags()->set_name("t");
+    names.push_back(std::string(name) + ":t");
+    history_.Put(stream);
+  }
+  const std::string whole = Make(kinds_.tags, {}).bytes;
+  EXPECT_EQ(NamesIn(whole), names);
+  for (const int64_t limit : {1, 2, 3}) {
+    EXPECT_EQ(Make(kinds_.tags, {.limit = limit}).bytes, whole);
+  }
 }
 
 TEST_F(ListMakerTest, IsLeftWhenNobodyWaitsAnyMore) {

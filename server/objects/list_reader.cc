@@ -9,11 +9,20 @@ namespace {
 // Records in a page of small ones.
 constexpr int64_t kPageRecords = 500;
 
+// A list of what records hold several of has no token to go on with: cut, it would pass for whole.
+ListQuery WithoutVainLimit(const Kind& kind, ListQuery query) {
+  if (kind.expand != nullptr) query.limit = 0;
+  return query;
+}
+
 }  // namespace
 
 ListReader::ListReader(const replica::History& history, const records::Keys& keys, const Kind& kind,
                        ListQuery query)
-    : history_(history), keys_(keys), kind_(kind), query_(std::move(query)) {
+    : history_(history),
+      keys_(keys),
+      kind_(kind),
+      query_(WithoutVainLimit(kind, std::move(query))) {
   begin_ = keys.BeginOf(kind.record, query_.ns);
   position_.key = begin_ + query_.start;
   end_ = keys.EndOf(kind.record, query_.ns);

@@ -23,7 +23,7 @@ struct ListQuery {
   std::string ns;                   // empty: of all namespaces, or of none
   std::optional<std::string> name;  // of the only record; then `ns` isn't empty where there is one
   Selector selector;                // which of them
-  int64_t limit = 0;                // records whose objects are given; 0: no limit
+  int64_t limit = 0;                // records; 0, and where one holds several objects: no limit
   std::string start;  // the first key, relative to the namespace's; empty: the first that there is
   base::Revision revision = 0;
   size_t page_bytes = 128 << 10;  // of records: what one turn of a worker makes
