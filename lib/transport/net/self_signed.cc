@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
 
 #include "lib/base/owned.h"
 
@@ -49,6 +50,29 @@ std::string Text(BIO* bio) {
   char* data = nullptr;
   const auto size = BIO_get_mem_data(bio, &data);
   return {data, static_cast<size_t>(size)};
+}
+
+// Of who is served when nobody gave a pair; the first is in the certificate's CN too, by which it
+// is known again.
+constexpr std::string_view kFirstName = "localhost";
+constexpr std::chrono::hours kValidity(24 * 365);
+constexpr std::chrono::hours kRenewal(24 * 30);
+
+// Whether the certificate is one that was made here, and ends soon or has ended.
+bool IsOursAndEnds(const std::string& file, base::WallTime now) {
+  const MemoryBio in(BIO_new_file(file.c_str(), "r"));
+  const Certificate certificate(
+      in == nullptr ? nullptr : PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr));
+  if (certificate == nullptr) return false;
+  X509_NAME* const subject = X509_get_subject_name(certificate.get());
+  char name[64] = {};
+  if (X509_NAME_cmp(subject, X509_get_issuer_name(certificate.get())) != 0 ||
+      X509_NAME_get_text_by_NID(subject, NID_commonName, name, sizeof name) < 0 ||
+      !std::string_view(name).starts_with(fmt::format("{}@", kFirstName))) {
+    return false;
+  }
+  time_t soon = std::chrono::system_clock::to_time_t(now + kRenewal);
+  return X509_cmp_time(X509_get0_notAfter(certificate.get()), &soon) < 0;
 }
 
 // Written beside and renamed: whoever reads never sees half of it. Nor is it written to what
@@ -111,16 +135,17 @@ base::StatusOr<PemPair> MakeSelfSigned(const std::vector<std::string>& names,
 base::Status EnsureSelfSignedPair(const std::string& cert_dir, base::WallTime now) {
   const std::string certificate = cert_dir + "/apiserver.crt", key = cert_dir + "/apiserver.key";
   std::error_code error;
-  if (std::filesystem::exists(certificate, error) && std::filesystem::exists(key, error))
+  if (std::filesystem::exists(certificate, error) && std::filesystem::exists(key, error) &&
+      !IsOursAndEnds(certificate, now)) {
     return base::OkStatus();
+  }
   std::filesystem::create_directories(cert_dir, error);
   if (error) return base::UnavailableError(fmt::format("{}: {}", cert_dir, error.message()));
-  std::vector<std::string> names = {"localhost", "127.0.0.1", "::1"};
+  std::vector<std::string> names = {std::string(kFirstName), "127.0.0.1", "::1"};
   char host[256] = {};
   if (gethostname(host, sizeof host - 1) == 0 && host[0] != '\0' && names[0] != host)
     names.emplace_back(host);
-  STRATA_ASSIGN_OR_RETURN(const PemPair pair,
-                          MakeSelfSigned(names, std::chrono::hours(24 * 365), now));
+  STRATA_ASSIGN_OR_RETURN(const PemPair pair, MakeSelfSigned(names, kValidity, now));
   STRATA_RETURN_IF_ERROR(WriteFile(key, pair.key, 0600));
   return WriteFile(certificate, pair.certificate, 0644);
 }
