@@ -44,6 +44,18 @@ for script in postinst prerm; do
   dpkg-deb --ctrl-tarfile "$package" | tar -xO "./$script" | sh -n || fail "$script"
 done
 
+# What postinst does of services, where systemd runs: systemctl and deb-systemd-invoke only say that they were called.
+mkdir "$work/stand-ins" "$work/systemd"
+for program in systemctl deb-systemd-invoke adduser; do
+  printf '#!/bin/sh\necho %s "$@"\n' $program >"$work/stand-ins/$program"
+  chmod +x "$work/stand-ins/$program"
+done
+dpkg-deb --ctrl-tarfile "$package" | tar -xO ./postinst | sed "s|/run/systemd/system|$work/systemd|" >"$work/postinst"
+configured() { PATH="$work/stand-ins:$PATH" sh "$work/postinst" configure "$@" | grep -v ^adduser; }
+[[ $(configured) == "systemctl daemon-reload" ]] || fail "a new package starts something: $(configured)"
+[[ $(configured 0.0.1 | tail -n1) == "deb-systemd-invoke try-restart strata-storage.service strata-apiserver.service" ]] ||
+  fail "an upgrade leaves the old programs: $(configured 0.0.1)"
+
 # The services' command lines, with this machine's paths and ports.
 # free_ports COUNT: all are held until the last is chosen.
 free_ports() {
