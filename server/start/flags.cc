@@ -9,14 +9,10 @@ namespace {
 
 void AddAuditFlags(CLI::App& app, Flags& flags) {
   CLI::App& group = *app.add_option_group("Auditing");
-  group
-      .add_option("--audit-policy-file", flags.audit_policy_file,
-                  "Which requests are logged: a Policy of audit.k8s.io/v1")
-      ->type_name("FILE");
-  group
-      .add_option("--audit-log-path", flags.audit.path,
-                  "Where they are logged, a line of JSON for each event; -: standard output")
-      ->type_name("FILE");
+  AddFile(group, "--audit-policy-file", flags.audit_policy_file,
+          "Which requests are logged: a Policy of audit.k8s.io/v1");
+  AddFile(group, "--audit-log-path", flags.audit.path,
+          "Where they are logged, a line of JSON for each event; -: standard output");
   group
       .add_option("--audit-log-maxsize", flags.audit.max_size_mb,
                   "Megabytes after which the file is turned over; 0: never")

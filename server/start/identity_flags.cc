@@ -18,15 +18,11 @@ using command_line::Zero;
 
 void AddAuthenticationFlags(CLI::App& app, Flags& flags) {
   CLI::App& group = *app.add_option_group("Authentication");
-  group
-      .add_option("--kubeconfig", flags.kubeconfig,
-                  "kubeconfig of the kube-apiserver that is asked about tokens, rights and "
-                  "--requestheader-*; without it a pod asks its own cluster's")
-      ->type_name("FILE");
-  group
-      .add_option("--authentication-kubeconfig", flags.authentication_kubeconfig,
-                  "The same, for authentication alone")
-      ->type_name("FILE");
+  AddFile(group, "--kubeconfig", flags.kubeconfig,
+          "kubeconfig of the kube-apiserver that is asked about tokens, rights and "
+          "--requestheader-*; without it a pod asks its own cluster's");
+  AddFile(group, "--authentication-kubeconfig", flags.authentication_kubeconfig,
+          "The same, for authentication alone");
   AddSwitch(group, "--authentication-skip-lookup", flags.authentication_skip_lookup,
             "Leave ConfigMap kube-system/extension-apiserver-authentication alone");
   AddSwitch(group, "--authentication-tolerate-lookup-failure",
@@ -39,36 +35,24 @@ void AddAuthenticationFlags(CLI::App& app, Flags& flags) {
                   "Audiences that tokens must be for; none: kube-apiserver's own, or the issuers")
       ->delimiter(',');
   auth::ServiceAccountToken::Options& accounts = flags.service_account;
-  group
-      .add_option(
-          "--service-account-key-file", accounts.key_files,
+  AddFile(group, "--service-account-key-file", accounts.key_files,
           "Public keys, PEM, of service account tokens, which are then verified here and not "
-          "by kube-apiserver; may be repeated")
-      ->type_name("FILE");
-  group
-      .add_option("--service-account-jwks-file", accounts.jwks_files,
-                  "The same as a JWK set (kube-apiserver's /openid/v1/jwks)")
-      ->type_name("FILE");
+          "by kube-apiserver; may be repeated");
+  AddFile(group, "--service-account-jwks-file", accounts.jwks_files,
+          "The same as a JWK set (kube-apiserver's /openid/v1/jwks)");
   group
       .add_option("--service-account-issuer", accounts.issuers,
                   "Issuer of those tokens, as kube-apiserver's flag of this name; may be repeated")
       ->type_name("URL");
-  group
-      .add_option("--client-ca-file", flags.client_ca_file,
-                  "CA whose certificates are users: CN is the user, O the groups; PEM")
-      ->type_name("FILE");
-  group
-      .add_option("--token-auth-file", flags.token_auth_file,
-                  "CSV of bearer tokens: token,user,uid,\"group1,group2\"")
-      ->type_name("FILE");
+  AddFile(group, "--client-ca-file", flags.client_ca_file,
+          "CA whose certificates are users: CN is the user, O the groups; PEM");
+  AddFile(group, "--token-auth-file", flags.token_auth_file,
+          "CSV of bearer tokens: token,user,uid,\"group1,group2\"");
   AddSwitch(group, "--anonymous-auth", flags.anonymous_auth,
             "Whether requests without credentials are system:anonymous's");
   CLI::Option* const proxy_ca =
-      group
-          .add_option(
-              "--requestheader-client-ca-file", flags.requestheader_client_ca_file,
-              "CA of the proxies whose word on users is taken; PEM. Without it the ConfigMap's")
-          ->type_name("FILE");
+      AddFile(group, "--requestheader-client-ca-file", flags.requestheader_client_ca_file,
+              "CA of the proxies whose word on users is taken; PEM. Without it the ConfigMap's");
   auth::RequestHeaderConfig& header = flags.request_header;
   // Without the CA they come from the ConfigMap, all of them.
   const auto list = [&](const char* name, std::vector<std::string>& to, const char* help) {
@@ -92,10 +76,8 @@ void AddAuthorizationFlags(CLI::App& app, Flags& flags) {
       ->delimiter(',')
       ->check(CLI::IsMember({"Webhook", "RBAC", "AlwaysAllow"}))
       ->type_name("MODE,...");
-  group
-      .add_option("--authorization-kubeconfig", flags.authorization_kubeconfig,
-                  "As --kubeconfig, for authorization alone")
-      ->type_name("FILE");
+  AddFile(group, "--authorization-kubeconfig", flags.authorization_kubeconfig,
+          "As --kubeconfig, for authorization alone");
   AddDuration(group, "--authorization-webhook-cache-authorized-ttl",
               flags.subject_access_review.allowed_ttl, "How long a yes of kube-apiserver is kept",
               Zero::kAllowed);
@@ -165,10 +147,8 @@ void AddSecretFlags(CLI::App& app, Flags& flags) {
             fmt::format("Serve {}: whoever may get it in a namespace reads the secrets with which "
                         "images are pulled there, by this server's rights at kube-apiserver",
                         registry::ImageStreamSecrets().name));
-  group
-      .add_option("--secrets-kubeconfig", flags.secrets_kubeconfig,
-                  "As --kubeconfig, for those secrets alone: its user needs list of secrets")
-      ->type_name("FILE");
+  AddFile(group, "--secrets-kubeconfig", flags.secrets_kubeconfig,
+          "As --kubeconfig, for those secrets alone: its user needs list of secrets");
   group
       .add_option("--secrets-threads", flags.secret_askers.threads,
                   "Lists of secrets that kube-apiserver is asked for at a time")

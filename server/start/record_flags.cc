@@ -63,31 +63,18 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
                   "Directory for a copy of etcd's records, from which whole objects are read; made "
                   "if it isn't there. Without it a temporary one")
       ->type_name("DIR");
-  group
-      .add_option("--watch-cache-bytes", flags.objects.watches.cache_bytes.most(),
-                  "Bytes of events that watches share; a slower watch reads on from the history")
-      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
-      ->capture_default_str();
-  group
-      .add_option(
-          "--watch-buffer-bytes", flags.objects.watches.buffer_bytes.most(),
-          "Bytes of events that were made for watches and aren't sent, three quarters of them "
-          "one user's; beyond them a watch ends, and its client goes on where it is")
-      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
-      ->capture_default_str();
-  group
-      .add_option("--layers-history-bytes", flags.views.history.max_bytes.most(),
-                  "Bytes of what changes of layers replaced, kept for watches and lists of older "
-                  "revisions")
-      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
-      ->capture_default_str();
-  group
-      .add_option("--layers-usage-bytes", flags.views.usage_bytes,
-                  "Bytes of usages of namespaces that were counted and are kept for whoever asks "
-                  "before anything changes, but for the last ones, however large; others are "
-                  "counted anew")
-      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
-      ->capture_default_str();
+  AddBytes(group, "--watch-cache-bytes", flags.objects.watches.cache_bytes.most(),
+           "Bytes of events that watches share; a slower watch reads on from the history");
+  AddBytes(group, "--watch-buffer-bytes", flags.objects.watches.buffer_bytes.most(),
+           "Bytes of events that were made for watches and aren't sent, three quarters of them "
+           "one user's; beyond them a watch ends, and its client goes on where it is");
+  AddBytes(group, "--layers-history-bytes", flags.views.history.max_bytes.most(),
+           "Bytes of what changes of layers replaced, kept for watches and lists of older "
+           "revisions");
+  AddBytes(group, "--layers-usage-bytes", flags.views.usage_bytes,
+           "Bytes of usages of namespaces that were counted and are kept for whoever asks "
+           "before anything changes, but for the last ones, however large; others are "
+           "counted anew");
   group
       .add_option("--list-buffer-bytes", flags.objects.list_buffer_bytes.most(),
                   "Bytes of all lists that are made before their heads are known; beyond them they "
@@ -96,11 +83,8 @@ void AddStorageFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   AddDuration(group, "--watch-history-age", flags.replica.history_age,
               "How long it is kept what changed, for watches and lists of older revisions");
-  group
-      .add_option("--watch-history-bytes", flags.replica.history_bytes,
-                  "Bytes of changes that are kept")
-      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
-      ->capture_default_str();
+  AddBytes(group, "--watch-history-bytes", flags.replica.history_bytes,
+           "Bytes of changes that are kept");
   group
       .add_option("--response-cache-bytes", flags.index.cache_bytes.most(),
                   "Bytes of encoded answers that are kept")
@@ -120,11 +104,9 @@ void AddSourceFlags(CLI::App& app, Flags& flags) {
                   "server that serves images and image streams, where they are listed and watched")
       ->check(CLI::IsMember({"etcd", Flags::kKubeSource}))
       ->capture_default_str();
-  group
-      .add_option("--source-kubeconfig", flags.source_kubeconfig,
-                  "kubeconfig of that API server; without it that of --kubeconfig, and without "
-                  "either the pod's own cluster")
-      ->type_name("FILE");
+  AddFile(group, "--source-kubeconfig", flags.source_kubeconfig,
+          "kubeconfig of that API server; without it that of --kubeconfig, and without "
+          "either the pod's own cluster");
   AddDuration(group, "--source-request-timeout", flags.kube_source.feed.list_timeout,
               "Longest time for one page of a list, and for silence in a list by a watch");
   AddDuration(group, "--source-probe-interval", flags.kube_source.probe_interval,

@@ -29,11 +29,9 @@ void AddListening(CLI::App& group, Flags& flags) {
                   "Port to serve HTTPS on; 0 chooses a free one")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
-  group
-      .add_option("--tls-cert-file", flags.tls.cert_file,
-                  "Serving certificate with its chain, PEM; read again when it changes")
-      ->type_name("FILE");
-  group.add_option("--tls-private-key-file", flags.tls.key_file, "Its key, PEM")->type_name("FILE");
+  AddFile(group, "--tls-cert-file", flags.tls.cert_file,
+          "Serving certificate with its chain, PEM; read again when it changes");
+  AddFile(group, "--tls-private-key-file", flags.tls.key_file, "Its key, PEM");
   group
       .add_option("--cert-dir", flags.tls.cert_dir,
                   "Where a self-signed pair is kept when no certificate is given")
@@ -132,19 +130,12 @@ void AddBoundsOfConnections(CLI::App& group, Flags& flags) {
                   "Bytes of unanswered requests that one connection may make us hold")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  group
-      .add_option("--max-held-request-bytes", flags.session.max_held_bytes_in_all.most(),
-                  "The same of all connections together; more requests get 429")
-      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
-      ->capture_default_str();
-  group
-      .add_option(
-          "--max-unread-response-bytes", flags.max_unread_response_bytes.most(),
-          "Bytes of answers that clients of all connections haven't read yet, three quarters "
-          "of them one user's; over it the slowest reader is given up and new answers are "
-          "429")
-      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40))
-      ->capture_default_str();
+  AddBytes(group, "--max-held-request-bytes", flags.session.max_held_bytes_in_all.most(),
+           "The same of all connections together; more requests get 429");
+  AddBytes(group, "--max-unread-response-bytes", flags.max_unread_response_bytes.most(),
+           "Bytes of answers that clients of all connections haven't read yet, three quarters "
+           "of them one user's; over it the slowest reader is given up and new answers are "
+           "429");
   group
       .add_option("--min-read-rate", flags.session.min_read_rate,
                   "Bytes a second that a client has to take of an answer, over "
