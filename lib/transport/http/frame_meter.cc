@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace strata::http {
 namespace {
@@ -43,6 +44,16 @@ void FrameMeter::EndFrame() {
   if (block_ && block_->in_last_frame) block_.reset();
 }
 
+void FrameMeter::NoteReset(uint32_t stream) {
+  if (!open_streams_.contains(stream)) return;
+  if (reset_streams_.size() < max_streams_) {
+    reset_streams_.push_back(stream);
+    return;
+  }
+  open_streams_.erase(std::exchange(reset_streams_[oldest_reset_], stream));
+  oldest_reset_ = (oldest_reset_ + 1) % max_streams_;
+}
+
 bool FrameMeter::PassFrame(base::MonotonicTime now) {
   const uint32_t length = static_cast<uint32_t>(header_[0] << 16 | header_[1] << 8 | header_[2]);
   const uint8_t type = header_[3];
@@ -74,7 +85,7 @@ bool FrameMeter::PassFrame(base::MonotonicTime now) {
         highest_stream_ = stream;
         if (ends_stream) return true;
         open_streams_.insert(stream);
-        return open_streams_.size() <= max_open_streams_ ||
+        return open_streams_.size() <= 2 * max_streams_ ||
                Refuse("frame_flood", NGHTTP2_ENHANCE_YOUR_CALM);
       }
       // Trailers.

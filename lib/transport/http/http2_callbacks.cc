@@ -162,6 +162,7 @@ struct Http2Session::Callbacks {
     Http2Session& self = Self(user);
     switch (frame->hd.type) {
       case NGHTTP2_RST_STREAM:
+        self.meter_.NoteReset(static_cast<uint32_t>(frame->hd.stream_id));
         if (!self.resets_.Take(1, self.now_)) self.End(NGHTTP2_ENHANCE_YOUR_CALM, "reset_flood");
         return 0;
       case NGHTTP2_GOAWAY:

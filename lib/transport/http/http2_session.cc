@@ -35,7 +35,7 @@ Http2Session::Http2Session(const SessionOptions& options, SessionTotals& totals,
       held_(totals.held, LetIn(options, *peer_)),
       idle_frames_(options.idle_frame_burst, options.idle_frame_rate, now),
       resets_(options.reset_burst, options.reset_rate, now),
-      meter_(idle_frames_, resets_, 2 * size_t{options.max_concurrent_streams}),
+      meter_(idle_frames_, resets_, options.max_concurrent_streams),
       now_(now),
       idle_since_(now) {
   session_ = MakeSession();

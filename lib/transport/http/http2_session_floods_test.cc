@@ -189,5 +189,19 @@ TEST_F(Http2SessionTest, WindowUpdatesThatPayForWhatWasSentAreFree) {
   EXPECT_FALSE(session_->finished());
 }
 
+// x/net/http2's client says nothing more of a stream once it is reset (cleanupWriteRequest).
+TEST_F(Http2SessionTest, AClientNeedNotEndABodyThatWasReset) {
+  options_.max_concurrent_streams = 2;
+  Restart();
+  Receive(Start());
+  for (uint32_t stream = 1; stream < 100; stream += 2) {
+    Receive(Head(stream, Get("/a", "POST"), false));
+    EXPECT_EQ(Pass(seconds(1)), fmt::format("RST_STREAM {} 0", stream));
+    EXPECT_EQ(Summary(Receive(Frame(NGHTTP2_DATA, 0, stream, std::string(100, 'x')))), "")
+        << "it was on its way";
+  }
+  EXPECT_EQ(session_->close_reason(), "");
+}
+
 }  // namespace
 }  // namespace strata::http
