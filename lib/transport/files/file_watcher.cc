@@ -115,6 +115,8 @@ void FileWatcher::Poll() {
 
 // Gone for a moment while it is replaced, or for good: either way what is loaded stays.
 void FileWatcher::Unreadable(Group& group, const base::Status& status) {
+  // chmod and chown change nothing that an Identity has.
+  group.looks_until_read = 1;
   if (group.last_error == base::Message(status)) return;
   group.last_error = base::Message(status);
   group.failed.Increment();

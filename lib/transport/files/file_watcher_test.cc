@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -108,6 +112,36 @@ TEST_F(FileWatcherTest, KeepsWhatItHasWhileAFileIsMissing) {
   Write("a", "2");
   watcher_.Poll();
   EXPECT_THAT(loaded_, ElementsAre("1|", "2|"));
+}
+
+// As long as it lives this thread may do what its files' modes say, also as root.
+class WithoutCapabilities {
+ public:
+  WithoutCapabilities() {
+    EXPECT_EQ(syscall(SYS_capget, &head_, had_), 0);
+    __user_cap_data_struct none[2] = {had_[0], had_[1]};
+    none[0].effective = none[1].effective = 0;
+    EXPECT_EQ(syscall(SYS_capset, &head_, none), 0);
+  }
+  ~WithoutCapabilities() { EXPECT_EQ(syscall(SYS_capset, &head_, had_), 0); }
+
+ private:
+  __user_cap_header_struct head_ = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct had_[2] = {};
+};
+
+TEST_F(FileWatcherTest, ReadsAFileAsSoonAsItMayBeRead) {
+  Write("a", "1");
+  ASSERT_TRUE(watcher_.Watch("one", {Path("a")}, Record()).ok());
+  const WithoutCapabilities as_others_are;
+  Write("b", "2+");
+  ASSERT_EQ(chmod(Path("b").c_str(), 0), 0);
+  std::filesystem::rename(Path("b"), Path("a"));
+  for (int i = 0; i < 2; ++i) watcher_.Poll();
+  EXPECT_THAT(loaded_, ElementsAre("1|"));
+  ASSERT_EQ(chmod(Path("a").c_str(), 0400), 0);
+  watcher_.Poll();
+  EXPECT_THAT(loaded_, ElementsAre("1|", "2+|"));
 }
 
 TEST_F(FileWatcherTest, SeesASymlinkThatIsSwappedAsVolumesAreMounted) {
