@@ -188,16 +188,20 @@ struct Credentials::State {
     return base::OkStatus();
   }
 
+  // Puts `value` into its place and publishes contexts of it; an error leaves everything as it is.
+  template <typename Value>
+  base::Status Replace(Value& place, Value value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    std::swap(place, value);
+    const base::Status status = Rebuild();
+    if (!status.ok()) std::swap(place, value);
+    return status;
+  }
+
   base::Status SetPair(size_t index, const std::vector<std::string>& contents)
       ABSL_LOCKS_EXCLUDED(mu) {
     absl::MutexLock lock(&mu);
-    Pair& pair = pairs[index];
-    const Pair old = pair;
-    pair.certificate = contents[0];
-    pair.key = contents[1];
-    const base::Status status = Rebuild();
-    if (!status.ok()) pair = old;
-    return status;
+    return Replace(pairs[index],
+                   Pair{pairs[index].cert_file, pairs[index].key_file, contents[0], contents[1]});
   }
 
   base::Status SetClientCa(size_t index, const std::string& pem) ABSL_LOCKS_EXCLUDED(mu) {
@@ -206,8 +210,7 @@ struct Credentials::State {
           fmt::format("{}: no PEM certificate in it", options.client_cas[index].file));
     }
     absl::MutexLock lock(&mu);
-    client_cas[index] = pem;
-    return Rebuild();
+    return Replace(client_cas[index], pem);
   }
 
   const TlsOptions options;
@@ -265,8 +268,7 @@ base::StatusOr<std::unique_ptr<Credentials>> Credentials::Load(const TlsOptions&
 
 base::Status Credentials::SetClusterCas(const std::string& pem) {
   absl::MutexLock lock(&state_->mu);
-  state_->cluster_cas = {pem};
-  return state_->Rebuild();
+  return state_->Replace(state_->cluster_cas, std::vector<std::string>{pem});
 }
 
 std::shared_ptr<SSL_CTX> Credentials::context() const {
