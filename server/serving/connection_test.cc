@@ -465,5 +465,15 @@ TEST_F(HttpConnectionTest, CountsWhyConnectionsEnd) {
               HasSubstr("strata_http_connection_closes_total{reason=\"malformed\"} 1"));
 }
 
+TEST_F(HttpConnectionTest, AnAnswerThatWasReadIsUnreadNoMore) {
+  testing_support::TlsClient client(port_);
+  client.Write(Get("/large"));
+  client.ReadUntil("\r\n\r\n");
+  EXPECT_EQ(client.Read(kLarge).size(), kLarge);
+  EXPECT_EQ(Metric("strata_http_unread_response_bytes"), 0);
+  client.Write(Get("/now"));
+  EXPECT_THAT(client.ReadUntil("now 127.0.0.1:"), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
 }  // namespace
 }  // namespace strata::serving

@@ -60,7 +60,16 @@ size_t Http1Output::Produce(std::span<char> buffer) {
       break;
     }
   }
+  if (!pending()) Forget();
   return filled;
+}
+
+// A connection that is kept may be idle for long. A head's memory serves the next one.
+void Http1Output::Forget() {
+  body_ = nullptr;
+  if (framed_.capacity() < kPieceBytes) return;
+  std::string().swap(framed_);
+  framed_sent_ = 0;
 }
 
 void Http1Output::NextPiece() {

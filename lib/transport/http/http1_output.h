@@ -50,6 +50,7 @@ class Http1Output {
   void WriteHead(const Response& response, Version version, bool is_head, Then then,
                  base::MonotonicTime now);
   void NextPiece();
+  void Forget();
 
   DateHeader date_;
   StreamId stream_ = 0;

@@ -233,5 +233,22 @@ TEST_F(Http1SessionTest, IgnoresWhatIsAnsweredTwiceOrNeverWasAsked) {
   EXPECT_EQ(Drain(), Ok("GET /a"));
 }
 
+TEST_F(Http1SessionTest, KeepsNothingOfAnAnswerThatIsSent) {
+  for (const size_t bytes : {0, 16 << 10, 100'000}) {
+    Restart();
+    recorder_.hold = true;
+    Receive("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    auto body = std::make_shared<const std::string>(bytes, 'x');
+    const std::weak_ptr<const std::string> kept = body;
+    Response response;
+    response.body = std::move(body);
+    session_->Respond(1, std::move(response), clock_.Now());
+    EXPECT_FALSE(kept.expired());
+    EXPECT_THAT(Drain(), testing::EndsWith("\r\n\r\n" + std::string(bytes, 'x')));
+    EXPECT_TRUE(kept.expired()) << bytes;
+    EXPECT_TRUE(session_->wants_input()) << "the connection is kept";
+  }
+}
+
 }  // namespace
 }  // namespace strata::http
