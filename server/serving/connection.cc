@@ -41,9 +41,8 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
         link_(std::make_shared<Link>(Link{{channel.executor(), this}, this, shared.unread})),
         is_proxy_(info.rank == net::Rank::kProxy) {
     const bool http2 = info.alpn == "h2";
-    auto peer = std::make_shared<const http::Peer>(http::Peer{std::move(info.peer_address),
-                                                              std::move(info.certificate_chain),
-                                                              info.rank == net::Rank::kProxy});
+    auto peer = std::make_shared<const http::Peer>(
+        http::Peer{std::move(info.peer_address), std::move(info.certificate_chain), is_proxy_});
     const auto make = http2 ? http::MakeHttp2Session : http::MakeHttp1Session;
     session_ = make(shared_.options, *shared_.totals, std::move(peer), *this, shared_.clock, now);
     shared_.unread->readers().Join(link_);

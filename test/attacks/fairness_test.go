@@ -21,13 +21,19 @@ import (
 // watchIn is an ordinary watch of demo's streams: what it is told of, by name, until it ends.
 func (s *server) watchIn(t *testing.T, token string) <-chan string {
 	t.Helper()
+	client := s.client()
+	client.Timeout = 0
+	return s.watchBy(t, client, http.Header{"Authorization": {"Bearer " + token}})
+}
+
+// watchBy is the same with a client and headers that say who asks.
+func (s *server) watchBy(t *testing.T, client *http.Client, who http.Header) <-chan string {
+	t.Helper()
 	request, err := http.NewRequest("GET", s.url+streamsInDemo+"?watch=true", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	client := s.client()
-	client.Timeout = 0
+	request.Header = who
 	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
@@ -318,5 +324,41 @@ func TestOneUserLeavesBuildersForOthers(t *testing.T) {
 		if took > bound || between > waiting/2 {
 			t.Errorf("%s took %v, and %d others were answered before", path, took, between)
 		}
+	}
+}
+
+// The aggregator sends everybody's requests over one connection, and each client that leaves is a reset there
+// (kubernetes/kubernetes#133644). One who leaves all the time ends nobody else's watch.
+func TestUsersWhoLeaveTheFrontProxyLeaveOthersTheirConnection(t *testing.T) {
+	s, pair := startBehindProxy(t)
+	aggregator := s.proxy(pair)
+	aggregator.Timeout = 0
+	names := s.watchBy(t, aggregator, http.Header{"X-Remote-User": {"alice"}, "X-Remote-Group": {"system:masters"}})
+	leave := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, "GET", s.url+streamsInDemo+"?watch=true", nil)
+		if err != nil {
+			return err
+		}
+		request.Header = http.Header{"X-Remote-User": {"mallory"}, "X-Remote-Group": {"devs"}}
+		response, err := aggregator.Do(request)
+		if err != nil {
+			return err
+		}
+		if response.StatusCode != 200 {
+			return fmt.Errorf("a watch: %s", response.Status)
+		}
+		return response.Body.Close() // which resets the stream
+	}
+	for left := 0; left < 2_000; left++ {
+		if err := leave(); err != nil {
+			t.Fatalf("after %d: %v", left, err)
+		}
+	}
+	s.putStream(t, "demo", "told", 1)
+	awaitName(t, names, "told")
+	if n := s.closes(t, "reset_flood"); n != 0 {
+		t.Errorf("%v connections were closed", n)
 	}
 }

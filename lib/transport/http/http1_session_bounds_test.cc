@@ -166,7 +166,7 @@ TEST_F(Http1SessionTest, OthersTakeNoRoomFromTheFirstBytesOfAConnection) {
 
 TEST_F(Http1SessionTest, OthersTakeNoRoomFromThePrivileged) {
   ASSERT_TRUE(held_.Take(held_.limit()));
-  peer_->privileged = true;
+  peer_->proxy = true;
   options_.max_held_bytes = 100'000;
   Restart();
   recorder_.hold = true;

@@ -28,12 +28,9 @@ struct Http2Session::Callbacks {
 
   // Also for those that nghttp2 refuses itself, while the client hasn't acknowledged how many
   // streams it may have.
-  static int OnBeginFrame(nghttp2_session* session, const nghttp2_frame_hd* head, void* user) {
+  static int OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* head, void* user) {
     Http2Session& self = Self(user);
-    if (head->type != NGHTTP2_HEADERS ||
-        nghttp2_session_get_outbound_queue_size(session) <= 2 * self.streams_.size() + kMaxUnread) {
-      return 0;
-    }
+    if (head->type != NGHTTP2_HEADERS || self.peer_->proxy || !self.TooMuchUnread()) return 0;
     self.End(NGHTTP2_ENHANCE_YOUR_CALM, "reset_flood");
     return NGHTTP2_ERR_CALLBACK_FAILURE;
   }
@@ -239,6 +236,10 @@ nghttp2_data_provider Http2Session::BodyOf(Stream& stream) {
   body.source.ptr = &stream;
   body.read_callback = stream.response.flow == nullptr ? Callbacks::ReadBody : Callbacks::ReadFlow;
   return body;
+}
+
+bool Http2Session::TooMuchUnread() const {
+  return nghttp2_session_get_outbound_queue_size(session_) > 2 * streams_.size() + kMaxUnread;
 }
 
 void Http2Session::CountSent(Stream& stream, size_t bytes) {

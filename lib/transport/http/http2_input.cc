@@ -27,7 +27,7 @@ void Http2Session::Receive(std::string_view bytes, MonotonicTime now) {
   now_ = now;
   requests_in_turn_ = 0;
   bytes = input_.Join(bytes);
-  while (!bytes.empty() && !ended_) {
+  while (!bytes.empty() && !ended_ && !WaitsForReader()) {
     // What there is no room for is taken at once: its requests are refused, which is cheap.
     if (requests_in_turn_ >= kRequestsPerTurn &&
         Hold(held_input_, HeldOfBlock() + std::max(bytes.size(), input_.size()))) {

@@ -17,6 +17,10 @@ using base::MonotonicTime;
 // after the other.
 constexpr size_t kInterleavedBody = 64 << 10;
 
+TokenBucket Bucket(uint32_t burst, uint32_t per_second, const Peer& peer, MonotonicTime now) {
+  return {peer.proxy ? TokenBucket::kEndless : burst, static_cast<double>(per_second), now};
+}
+
 template <size_t N>
 std::string_view View(const std::array<char, N>& text, size_t size = N) {
   return {text.data(), size};
@@ -33,8 +37,8 @@ Http2Session::Http2Session(const SessionOptions& options, SessionTotals& totals,
       listener_(listener),
       date_(clock),
       held_(totals.held, LetIn(options, *peer_)),
-      idle_frames_(options.idle_frame_burst, options.idle_frame_rate, now),
-      resets_(options.reset_burst, options.reset_rate, now),
+      idle_frames_(Bucket(options.idle_frame_burst, options.idle_frame_rate, *peer_, now)),
+      resets_(Bucket(options.reset_burst, options.reset_rate, *peer_, now)),
       meter_(idle_frames_, resets_, options.max_concurrent_streams),
       now_(now),
       idle_since_(now) {

@@ -33,8 +33,8 @@ class Http2Session final : public Session {
   void OnGone(StreamId stream, std::function<void()> gone) override;
   void TellGone() override;
   size_t Produce(std::span<char> buffer, base::MonotonicTime now) override;
-  bool wants_input() const override { return !ended_ && input_.empty(); }
-  bool wants_turn() const override { return !ended_ && !input_.empty(); }
+  bool wants_input() const override { return !ended_ && input_.empty() && !WaitsForReader(); }
+  bool wants_turn() const override { return !ended_ && !input_.empty() && !WaitsForReader(); }
   bool finished() const override;
   void StartDrain(base::MonotonicTime now) override;
   base::MonotonicTime next_deadline() const override;
@@ -88,6 +88,9 @@ class Http2Session final : public Session {
   nghttp2_session* MakeSession();
   static nghttp2_data_provider BodyOf(Stream& stream);
   void CountSent(Stream& stream, size_t bytes);
+  bool TooMuchUnread() const;
+  // A proxy isn't ended for that: nothing is taken in until some of it is out.
+  bool WaitsForReader() const { return peer_->proxy && TooMuchUnread(); }
 
   // Of what was received (http2_input.cc).
   void Take(std::string_view slice);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -200,6 +201,94 @@ TEST_F(Http2SessionTest, AClientNeedNotEndABodyThatWasReset) {
     EXPECT_EQ(Summary(Receive(Frame(NGHTTP2_DATA, 0, stream, std::string(100, 'x')))), "")
         << "it was on its way";
   }
+  EXPECT_EQ(session_->close_reason(), "");
+}
+
+// Of a proxy's users each may leave, send his body as he likes, and be refused: as often as he
+// likes.
+TEST_F(Http2SessionTest, NoUserOfAProxyEndsTheConnectionOfAll) {
+  peer_->proxy = true;
+  recorder_.hold = true;
+  const std::string cancel("\0\0\0\x08", 4), one("\0\0\0\x01", 4);
+  const std::string post = Get("/a", "POST");
+  // The frames of the n-th request.
+  const struct {
+    std::string_view name;
+    std::function<std::string(uint32_t stream)> frames;
+    int times;
+  } cases[] = {
+      {"requests that are given up",
+       [&](uint32_t stream) {
+         return Head(stream, Get()) + Frame(NGHTTP2_RST_STREAM, 0, stream, cancel);
+       },
+       1'500},
+      {"and a ping with each",
+       [&](uint32_t stream) {
+         return Head(stream, Get()) + Frame(NGHTTP2_RST_STREAM, 0, stream, cancel) +
+                Frame(NGHTTP2_PING, 0, 0, "12345678");
+       },
+       11'000},
+      {"bodies of another length than announced",
+       [&](uint32_t stream) {
+         return Head(stream, post + Literal("content-length", "1"), false) +
+                Frame(NGHTTP2_DATA, 1, stream, "xx");
+       },
+       1'500},
+      {"bodies that are given up",
+       [&](uint32_t stream) {
+         return Head(stream, post, false) + Frame(NGHTTP2_DATA, 0, stream, "x") +
+                Frame(NGHTTP2_RST_STREAM, 0, stream, cancel);
+       },
+       11'000},
+      {"heads in pieces, and trailers",
+       [&](uint32_t stream) {
+         return Frame(NGHTTP2_HEADERS, 0, stream, post) +
+                Frame(NGHTTP2_CONTINUATION, NGHTTP2_FLAG_END_HEADERS, stream, Literal("a", "b")) +
+                Head(stream, Literal("c", "d"));
+       },
+       11'000},
+      {"windows that grow by little",
+       [&](uint32_t stream) {
+         return Head(stream, Get()) + Frame(NGHTTP2_WINDOW_UPDATE, 0, stream, one) +
+                Frame(NGHTTP2_RST_STREAM, 0, stream, cancel);
+       },
+       11'000},
+  };
+  for (const auto& c : cases) {
+    Restart();
+    Receive(Start() + Head(1, Get("/waits")));
+    for (uint32_t stream = 3; stream < 3 + 2 * static_cast<uint32_t>(c.times); stream += 2) {
+      Receive(c.frames(stream));
+      Answer(stream);
+    }
+    EXPECT_EQ(session_->close_reason(), "") << c.name;
+    EXPECT_EQ(recorder_.requests.size(), 1u + static_cast<size_t>(c.times)) << c.name;
+    EXPECT_EQ(Answer(1), "HEADERS 1, DATA 1.  ") << c.name;
+  }
+}
+
+TEST_F(Http2SessionTest, OfAProxyThatReadsNothingNoMoreIsTakenIn) {
+  peer_->proxy = true;
+  Restart();
+  Receive(Start() + Frame(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, ""));
+  const std::string cancel("\0\0\0\x08", 4);
+  uint32_t stream = 1;
+  while (session_->wants_input() && stream < 10'000) {
+    session_->Receive(Head(stream, Get()) + Frame(NGHTTP2_RST_STREAM, 0, stream, cancel),
+                      clock_.Now());
+    stream += 2;
+  }
+  EXPECT_LT(stream, 1'000u);
+  EXPECT_FALSE(session_->wants_turn());
+  // What has come already waits with it.
+  std::string more;
+  for (int i = 0; i < 100; ++i, stream += 2) more += Head(stream, Get());
+  const size_t before = recorder_.requests.size();
+  session_->Receive(more, clock_.Now());
+  EXPECT_EQ(recorder_.requests.size(), before);
+  Drain(*session_, clock_.Now());
+  EXPECT_EQ(recorder_.requests.size(), before + 100);
+  EXPECT_TRUE(session_->wants_input());
   EXPECT_EQ(session_->close_reason(), "");
 }
 

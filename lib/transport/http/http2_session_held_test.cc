@@ -187,7 +187,7 @@ TEST_F(Http2SessionTest, OthersTakeNoRoomFromTheFirstBytesOfAConnection) {
 
 TEST_F(Http2SessionTest, OthersTakeNoRoomFromThePrivileged) {
   ASSERT_TRUE(held_.Take(held_.limit()));
-  peer_->privileged = true;
+  peer_->proxy = true;
   options_.max_held_bytes = 20'000;
   Restart();
   recorder_.hold = true;

@@ -52,7 +52,8 @@ struct Peer {
   std::string address;  // "192.0.2.1:5312", "[2001:db8::1]:5312"
   std::vector<std::string>
       certificate_chain;    // DER, leaf first, as presented and not verified; empty if none
-  bool privileged = false;  // a proxy: never refused for the room that others take
+  // Speaks for many: never refused for the room that others take, and none of those ends it.
+  bool proxy = false;
 };
 
 enum class Version { kHttp10, kHttp11, kHttp2 };

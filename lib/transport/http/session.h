@@ -46,7 +46,7 @@ struct SessionOptions {
   // chunked bodies. What doesn't fit is refused, in HTTP/2 by REFUSED_STREAM, in HTTP/1.1 by 429;
   // where HTTP/2 has to read on all the same, the connection ends.
   base::Limit max_held_bytes_in_all = 128 << 20;
-  // So many of each connection are let in all the same, and all of a privileged peer's: a probe's,
+  // So many of each connection are let in all the same, and all of a proxy's: a probe's,
   // or a client's that reads discovery.
   size_t held_bytes_let_in = 4 << 10;
 
@@ -70,7 +70,8 @@ struct SessionOptions {
   // Empty: GOAWAY, ENHANCE_YOUR_CALM.
   uint32_t idle_frame_burst = 10'000;
   uint32_t idle_frame_rate = 330;
-  // The same for streams reset by either side (CVE-2023-44487, CVE-2025-8671).
+  // The same for streams reset by either side (CVE-2023-44487, CVE-2025-8671). Neither is asked of
+  // a proxy: its users leave, and send their bodies as they like, each for himself.
   uint32_t reset_burst = 1'000;
   uint32_t reset_rate = 33;
 };
@@ -84,7 +85,7 @@ struct SessionTotals {
 
 // How much of what a peer makes us hold is let in where there is no room (ByteShare).
 inline size_t LetIn(const SessionOptions& options, const Peer& peer) {
-  return peer.privileged ? std::numeric_limits<size_t>::max() : options.held_bytes_let_in;
+  return peer.proxy ? std::numeric_limits<size_t>::max() : options.held_bytes_let_in;
 }
 
 // The stream of HTTP/2; the n-th request of an HTTP/1.1 connection.

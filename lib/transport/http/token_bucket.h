@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 
 #include "lib/base/clock.h"
 
@@ -11,8 +12,10 @@ namespace strata::http {
 
 class TokenBucket {
  public:
+  static constexpr double kEndless = std::numeric_limits<double>::infinity();
+
   // Starts full.
-  TokenBucket(uint32_t burst, uint32_t per_second, base::MonotonicTime now)
+  TokenBucket(double burst, double per_second, base::MonotonicTime now)
       : burst_(burst), per_second_(per_second), tokens_(burst), refilled_(now) {}
 
   // False once the bucket is overdrawn; it stays so.
