@@ -75,7 +75,7 @@ def is_free(include: str, room: str, rooms: dict[str, list[str]], is_test: bool)
         return target == room
     if any(include.startswith(heads) for heads in LIBRARIES.values()):
         return False
-    return include.startswith(EVERYWHERE) or "/" not in include or include.startswith(("sys/", "arpa/", "netinet/", "net/"))
+    return include.startswith(EVERYWHERE) or "/" not in include or include.startswith(("sys/", "arpa/", "linux/", "net/", "netinet/"))
 
 
 def main() -> int:
