@@ -30,7 +30,7 @@ Status DropForeignFlags(const std::vector<ForeignFlag>& known,
     const size_t equals = std::min(argument.find('='), argument.size());
     const std::string_view name = std::string_view(argument).substr(0, equals);
     const ForeignFlag* foreign = argument.starts_with("--") ? Find(known, name) : nullptr;
-    if (foreign == nullptr) {
+    if (foreign == nullptr || foreign->why.empty()) {
       rest.push_back(argument);
       continue;
     }

@@ -72,6 +72,9 @@ const std::vector<base::ForeignFlag>& All() {
        true,
        {"true"}},
       {"--feature-gates", "there are none", false, {"", "InitialCorruptCheck=true"}},
+      // etcd 3.5's names of what is no experiment here; kubeadm gives the second one.
+      {"--experimental-corrupt-check-time", ""},
+      {"--experimental-watch-progress-notify-interval", ""},
       {"--experimental-*", "etcd's experiments aren't made here: leave it out"},
       {"--grpc-keepalive-min-time", "clients may ping every 5 s", false, {"5s"}},
       {"--grpc-keepalive-interval", "clients are pinged every 2 h", false, {"2h", "2h0m0s"}},

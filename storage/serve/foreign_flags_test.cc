@@ -20,6 +20,7 @@ TEST(EtcdsFlags, OfAStaticPodLeaveWhatIsServedHere) {
                                         "--client-cert-auth=true",
                                         "--data-dir=/var/lib/etcd",
                                         "--experimental-initial-corrupt-check=true",
+                                        "--experimental-watch-progress-notify-interval=5s",
                                         "--feature-gates=InitialCorruptCheck=true",
                                         "--initial-advertise-peer-urls=https://10.0.0.1:2380",
                                         "--initial-cluster=one=https://10.0.0.1:2380",
@@ -33,6 +34,7 @@ TEST(EtcdsFlags, OfAStaticPodLeaveWhatIsServedHere) {
   ASSERT_TRUE(DropForeignFlags(arguments).ok());
   EXPECT_THAT(arguments, ElementsAre("serve", "--advertise-client-urls=https://10.0.0.1:2379",
                                      "--client-cert-auth=true", "--data-dir=/var/lib/etcd",
+                                     "--experimental-watch-progress-notify-interval=5s",
                                      "--name=one", "--trusted-ca-file=/etc/pki/ca.crt"));
 }
 
