@@ -23,6 +23,10 @@ constexpr std::chrono::milliseconds kHandshakeGrace{100};
 constexpr std::chrono::milliseconds kIdleGrace{1'000};
 // A packet that was lost comes again within it.
 constexpr std::chrono::milliseconds kStallGrace{2'000};
+// What the kernel takes and doesn't send, which nobody counts: it would be as much as its buffer
+// grows to (net.ipv4.tcp_wmem, 4 MiB). With an eighth of it a large answer costs a sixth more time
+// of a core.
+constexpr int kUnsentInKernel = 1 << 20;
 // Without a turn, until it gives back what TLS keeps for it.
 constexpr int kIdleTicks = 4;
 
@@ -54,6 +58,7 @@ Connection::Connection(IoThread& thread, tcp::socket socket, std::string peer_ad
   ++*gauge_;
   const int fd = socket_.native_handle();
   SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  SetOption(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentInKernel);
   const int seconds = static_cast<int>(options_.tcp_keepalive.count());
   SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);

@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 
 #include <chrono>
@@ -251,6 +254,36 @@ TEST_F(ServerTest, RestsWhenThereAreNoDescriptorsAndGoesOn) {
   TlsClient later(port_);
   EXPECT_EQ(Ask(later, "2"), "2\n");
   close(client);
+}
+
+// The server's end of a client's connection.
+int AcceptedFrom(const TlsClient& client) {
+  sockaddr_in wanted{}, peer{};
+  socklen_t size = sizeof wanted;
+  getsockname(client.fd(), reinterpret_cast<sockaddr*>(&wanted), &size);
+  for (int fd = 0; fd < 1'000; ++fd) {
+    size = sizeof peer;
+    if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0 &&
+        peer.sin_family == AF_INET && peer.sin_port == wanted.sin_port) {
+      return fd;
+    }
+  }
+  return -1;
+}
+
+TEST_F(ServerTest, TheKernelTakesLittleThatItCannotSend) {
+  Start();
+  TlsClient client(port_, {.receive_buffer = 8 << 10});
+  EXPECT_EQ(Ask(client, "1"), "1\n");
+  pollfd server = {AcceptedFrom(client), POLLOUT, 0};
+  ASSERT_GE(server.fd, 0);
+  client.Write("big 16000000\n");
+  // Until the kernel takes no more.
+  const auto until = std::chrono::steady_clock::now() + seconds(20);
+  while (poll(&server, 1, 0) != 0) ASSERT_LT(std::chrono::steady_clock::now(), until);
+  int held = 0;
+  ASSERT_EQ(ioctl(server.fd, TIOCOUTQ, &held), 0);
+  EXPECT_LE(held, 1'300'000) << "the bound, what was sent at once, and what is on its way";
 }
 
 }  // namespace
