@@ -62,11 +62,14 @@ std::optional<base::Revision> CompactionPlan::Tick(base::MonotonicTime now,
   seen_.push_back(current);
   if (seen_.size() > kept_) seen_.pop_front();
   if (now < due_) return std::nullopt;
-  due_ = now + (policy_.revisions > 0 ? interval_ : std::min(policy_.period, kHour));
   const base::Revision to = policy_.revisions > 0 ? current - policy_.revisions : seen_.front();
   if (to <= std::max(last_, base::Revision{1})) return std::nullopt;
-  last_ = to;
   return to;
+}
+
+void CompactionPlan::Done(base::MonotonicTime now, base::Revision to) {
+  due_ = now + (policy_.revisions > 0 ? interval_ : std::min(policy_.period, kHour));
+  last_ = to;
 }
 
 void CompactIfDue(CompactionPlan& plan, engine::Store& store, base::MonotonicTime now,
@@ -74,9 +77,10 @@ void CompactIfDue(CompactionPlan& plan, engine::Store& store, base::MonotonicTim
   const auto revision = plan.Tick(now, store.revision());
   if (!revision) return;
   const auto done = store.Compact({.revision = *revision});
-  if (done.ok()) {
-    log.Info("Compacted by itself", {{"revision", *revision}});
-  } else if (!absl::IsOutOfRange(done.status())) {  // somebody else has compacted further
+  if (done.ok()) log.Info("Compacted by itself", {{"revision", *revision}});
+  if (done.ok() || absl::IsOutOfRange(done.status())) {  // somebody else has compacted further
+    plan.Done(now, *revision);
+  } else {
     log.Warning("Could not compact", {{"revision", *revision}, {"err", done.status()}});
   }
 }

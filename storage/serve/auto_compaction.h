@@ -23,7 +23,8 @@ struct CompactionPolicy {
   static base::StatusOr<CompactionPolicy> Parse(std::string_view mode, std::string_view retention);
 };
 
-// When to compact, and to which revision: what is asked every interval().
+// When to compact, and to which revision: what is asked every interval(), and again at the next
+// one until it is done.
 class CompactionPlan {
  public:
   CompactionPlan(const CompactionPolicy& policy, base::MonotonicTime now);
@@ -31,6 +32,8 @@ class CompactionPlan {
   std::chrono::milliseconds interval() const { return interval_; }
   // Nothing: not now.
   std::optional<base::Revision> Tick(base::MonotonicTime now, base::Revision current);
+  // It is compacted to that revision, or further.
+  void Done(base::MonotonicTime now, base::Revision to);
 
  private:
   const CompactionPolicy policy_;

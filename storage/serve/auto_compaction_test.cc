@@ -42,14 +42,17 @@ TEST(CompactionPolicies, AreWrittenAsEtcdsAre) {
   }
 }
 
-// What a plan compacts to, with one revision a minute.
+// What a plan compacts to, with one revision a minute, where that is done.
 std::vector<std::pair<int64_t, base::Revision>> Follow(const CompactionPolicy& policy,
                                                        int minutes) {
   const base::MonotonicTime start{};
   CompactionPlan plan(policy, start);
   std::vector<std::pair<int64_t, base::Revision>> done;
   for (auto at = plan.interval(); at <= minutes * kMinute; at += plan.interval()) {
-    if (const auto to = plan.Tick(start + at, at / kMinute)) done.emplace_back(at / kMinute, *to);
+    const auto to = plan.Tick(start + at, at / kMinute);
+    if (!to) continue;
+    done.emplace_back(at / kMinute, *to);
+    plan.Done(start + at, *to);
   }
   return done;
 }
@@ -73,7 +76,23 @@ TEST(CompactionPlans, KeepSoManyRevisions) {
 TEST(CompactionPlans, DontCompactWhereNothingHappened) {
   CompactionPlan plan({.revisions = 10}, {});
   EXPECT_EQ(plan.Tick(base::MonotonicTime(kHour), 50), 40);
+  plan.Done(base::MonotonicTime(kHour), 40);
   EXPECT_EQ(plan.Tick(base::MonotonicTime(2 * kHour), 50), std::nullopt);
+}
+
+// etcd server/etcdserver/api/v3compactor/periodic.go, revision.go Run.
+TEST(CompactionPlans, ProposeAtTheNextLookWhatCouldNotBeDone) {
+  for (const CompactionPolicy& policy :
+       {CompactionPolicy{.period = 5 * kHour}, CompactionPolicy{.revisions = 10}}) {
+    CompactionPlan plan(policy, {});
+    base::MonotonicTime at(5 * kHour);
+    ASSERT_NE(plan.Tick(at, 50), std::nullopt);
+    at += plan.interval();
+    const auto again = plan.Tick(at, 50);
+    ASSERT_NE(again, std::nullopt);
+    plan.Done(at, *again);
+    EXPECT_EQ(plan.Tick(at + plan.interval(), 50), std::nullopt);
+  }
 }
 
 }  // namespace
