@@ -179,7 +179,13 @@ void WatchStream::Create(const pb::WatchCreateRequest& request) {
     watch.no_delete |= filter == pb::WatchCreateRequest::NODELETE;
   }
 
-  const Revision current = store_.revision();
+  // What reads see: who has read a change isn't told of it again.
+  Revision current = 0;
+  const base::Status seen = store_.Look([&](const engine::View& newest) {
+    current = newest.revision();
+    return base::OkStatus();
+  });
+  if (!seen.ok()) return End(ToGrpc(seen));
   std::string refusal;
   if (!watch.range_end.empty() && watch.range_end != kFromKey && watch.range_end <= watch.key) {
     refusal = "mvcc: watcher range is empty";
