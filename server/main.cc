@@ -146,6 +146,7 @@ int Run(start::Flags flags) {
 
   if (const base::Status status = start::Complete(flags); !status.ok())
     return Fail<kBadUsage>(status);
+  const base::EndSignal end(flags.shutdown_delay + flags.chain.request_timeout + kMostToEnd);
   const base::SystemClock clock;
   obs::Metrics metrics;
   const obs::Logger log({flags.log_format == "json" ? obs::LogFormat::kJson : obs::LogFormat::kText,
@@ -273,9 +274,8 @@ int Run(start::Flags flags) {
       log, metrics);
   log.Info("Serving securely", {{"address", flags.bind_address}, {"port", server.ports()[0]}});
 
-  log.Info("Shutting down", {{"signal", strsignal(base::AwaitEnd())}});
+  log.Info("Shutting down", {{"signal", strsignal(end.Await())}});
   stopping = true;
-  base::EndWithin<0>(flags.shutdown_delay + flags.chain.request_timeout + kMostToEnd);
   std::this_thread::sleep_for(flags.shutdown_delay);
   if (objects) objects->EndWatches();
   if (views) views->EndWatches();

@@ -11,8 +11,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <future>
+#include <memory>
 #include <new>
 #include <system_error>
+#include <thread>
 
 namespace strata::base {
 namespace {
@@ -105,12 +108,25 @@ void BeginServing() {
   setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
 }
 
-int AwaitEnd() {
-  const sigset_t set = EndSignals();
-  int number = 0;
-  sigwait(&set, &number);
-  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  return number;
+struct EndSignal::Heard {
+  std::promise<int> number;
+  std::shared_future<int> future = number.get_future().share();
+};
+
+EndSignal::EndSignal(std::chrono::nanoseconds most) : heard_(std::make_shared<Heard>()) {
+  std::thread([heard = heard_, most] {
+    const sigset_t set = EndSignals();
+    int number = 0;
+    sigwait(&set, &number);
+    EndWithin<0>(most);
+    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    heard->number.set_value(number);
+    for (;;) pause();  // for the next
+  }).detach();
+}
+
+int EndSignal::Await() const {
+  return heard_->future.get();
 }
 
 }  // namespace strata::base

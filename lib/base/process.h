@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <memory>
 
 namespace strata::base {
 
@@ -24,12 +25,9 @@ void ForbidCoreFiles();
 // as on a full disk, and not the end of the process.
 void RefuseWhatIsTooLarge();
 
-// SIGTERM and SIGINT wait for AwaitEnd, in this thread and in those that it starts. A peer that
+// SIGTERM and SIGINT wait for an EndSignal, in this thread and in those that it starts. A peer that
 // goes away is an error of what was written to it, and not the end of the process.
 void HoldSignals();
-
-// The signal that says that the process shall end. Another one then ends it at once.
-int AwaitEnd();
 
 // Memory or a thread that the system denies, where nobody can do without, ends the process as other
 // errors at a start do: a line on stderr that begins with the program's name, and exit code 1. What
@@ -53,5 +51,19 @@ void EndWithin(std::chrono::nanoseconds time) {
   signal(SIGALRM, [](int) { _exit(kCode); });
   alarm(static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(time).count()));
 }
+
+// Hears of a signal that HoldSignals holds, from its making on, whatever other threads wait for.
+// Then the process shall end: it does within `most`, as by EndWithin<0>, and at once at another
+// signal. One in a process; its thread lives as long as that.
+class EndSignal {
+ public:
+  explicit EndSignal(std::chrono::nanoseconds most);
+  // Waits for it, and says which.
+  int Await() const;
+
+ private:
+  struct Heard;
+  const std::shared_ptr<Heard> heard_;
+};
 
 }  // namespace strata::base

@@ -142,21 +142,34 @@ TEST(ForbidCoreFiles, LeavesNoneByTheLimitNorToAProgramThatIsGivenThem) {
 }
 
 TEST(Signals, ThoseThatEndAProcessWaitUntilItAsksAndTheSecondEndsItAtOnce) {
+  static constexpr std::chrono::minutes kLong{10};
   for (const int number : {SIGTERM, SIGINT}) {
     const int asked = EndOf([number] {
       HoldSignals();
-      raise(number);
-      if (AwaitEnd() != number) _exit(1);
+      kill(getpid(), number);
+      if (EndSignal(kLong).Await() != number) _exit(1);
     });
     EXPECT_TRUE(WIFEXITED(asked) && WEXITSTATUS(asked) == 0) << asked;
     const int twice = EndOf([number] {
       HoldSignals();
-      raise(number);
-      AwaitEnd();
-      raise(SIGTERM);
+      const EndSignal end(kLong);
+      kill(getpid(), number);
+      end.Await();
+      kill(getpid(), SIGTERM);
+      for (;;) pause();
     });
     EXPECT_TRUE(WIFSIGNALED(twice) && WTERMSIG(twice) == SIGTERM) << twice;
   }
+}
+
+TEST(Signals, AnEndThatNobodyAwaitsComesInItsTime) {
+  const int status = EndOf([] {
+    HoldSignals();
+    const EndSignal end(std::chrono::seconds(1));
+    kill(getpid(), SIGTERM);
+    for (;;) pause();  // as on a disk that hangs
+  });
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
 TEST(Signals, APeerThatGoesAwayIsAnErrorOfTheWrite) {

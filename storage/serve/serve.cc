@@ -214,6 +214,8 @@ int Serve(const Flags& flags) {
   engine::Options engine = flags.engine;
   engine.quota_bytes =
       flags.quota_bytes == 0 ? kDefaultQuota : std::max(flags.quota_bytes, int64_t{0});
+  // Heard while the store opens, too, which survives another signal.
+  const base::EndSignal end(kMostToEnd);
   auto store = engine::Store::Open(flags.data_dir, engine, clock, log, metrics);
   if (!store.ok()) return Fail(fmt::format("--data-dir: {}", base::Message(store.status())));
 
@@ -248,10 +250,7 @@ int Serve(const Flags& flags) {
     });
   }
 
-  // A second signal ends the process at once; the store survives that.
-  const int signal = base::AwaitEnd();
-  base::EndWithin<0>(kMostToEnd);
-  log.Info("Stopping", {{"signal", strsignal(signal)}});
+  log.Info("Stopping", {{"signal", strsignal(end.Await())}});
   server.Shutdown(kPatience);
   return 0;
 }

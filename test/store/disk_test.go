@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -215,6 +216,38 @@ func TestADirectoryThatIsReadOnlyIsSaidAtTheStart(t *testing.T) {
 		}
 	}
 	left(t, made.Dir, map[string]bool{"k": true})
+}
+
+func TestAStoreEndsWhileItOpensOnADiskThatHangs(t *testing.T) {
+	p := rig.StartBackend(t, "strata-storage")
+	if _, err := p.Client(t).Put(context.Background(), "k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	p.Stop(syscall.SIGKILL) // so that it has something to sync
+	p.Env = throughFaults(t, "DISK_SLOW=600000")
+	p.Launch()
+	rig.Eventually(t, "it opens", func() error {
+		opened, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.Pid()))
+		for _, file := range opened {
+			if name, _ := os.Readlink(file); name == filepath.Join(p.Dir, "records.mdb-wal") {
+				return nil
+			}
+		}
+		return errors.New("it doesn't yet")
+	})
+	// Two that come at once are one.
+	rig.Eventually(t, "it ends", func() error {
+		p.Signal(syscall.SIGTERM)
+		select {
+		case <-p.Ended():
+			return nil
+		default:
+			return errors.New("it goes on")
+		}
+	})
+	if code := p.Stop(syscall.SIGKILL); code != -1 {
+		t.Errorf("it ended with %d, and not of the second signal", code)
+	}
 }
 
 // Writes wait for their sync, and share it; nobody else waits.
