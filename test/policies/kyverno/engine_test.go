@@ -9,6 +9,7 @@ import (
 
 	kyvernov1 "github.com/kyverno/kyverno/api/kyverno/v1"
 	kyvernov2 "github.com/kyverno/kyverno/api/kyverno/v2"
+	"github.com/kyverno/kyverno/pkg/clients/dclient"
 	"github.com/kyverno/kyverno/pkg/config"
 	"github.com/kyverno/kyverno/pkg/engine"
 	engineapi "github.com/kyverno/kyverno/pkg/engine/api"
@@ -19,11 +20,11 @@ import (
 	engineutils "github.com/kyverno/kyverno/pkg/utils/engine"
 	policyvalidation "github.com/kyverno/kyverno/pkg/validation/policy"
 	admissionv1 "k8s.io/api/admission/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
+	fakediscovery "k8s.io/client-go/discovery/fake"
+	"k8s.io/client-go/kubernetes/fake"
 	"sigs.k8s.io/yaml"
-
-	"strata/test/policies/shop"
 )
 
 // judge is Kyverno's engine with the policy, as its admission controller has it.
@@ -51,7 +52,9 @@ func newJudge(t *testing.T, client engineapi.Client) *judge {
 	if err := yaml.UnmarshalStrict([]byte(documents(t)[0]), j.policy); err != nil {
 		t.Fatal(err)
 	}
-	warnings, err := policyvalidation.Validate(j.policy, nil, nil, true, "", "")
+	cluster := fake.NewClientset()
+	cluster.Discovery().(*fakediscovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: "v1.28.0"}
+	warnings, err := policyvalidation.Validate(j.policy, nil, dclient.NewFakeClientWithDisco(nil, cluster, nil), true, "", "")
 	if err != nil || warnings != nil {
 		t.Fatal("Kyverno wouldn't take the policy as it is: ", warnings, err)
 	}
@@ -59,14 +62,6 @@ func newJudge(t *testing.T, client engineapi.Client) *judge {
 	j.Engine = engine.NewEngine(j.configuration, j.jp, client, nil, imageverifycache.DisabledImageVerifyCache(),
 		factories.DefaultContextLoaderFactory(nil), nil, nil)
 	return j
-}
-
-// updated asks that a pod becomes another, by a subresource if it has a name.
-func updated(t *testing.T, subresource string, before, after corev1.PodSpec) admissionv1.AdmissionRequest {
-	t.Helper()
-	request := shop.Created(t, "shop", after)
-	request.Operation, request.SubResource, request.OldObject = admissionv1.Update, subresource, shop.Pod(t, "shop", before)
-	return request
 }
 
 // refused tells whether Kyverno's webhook would refuse it, and why.
