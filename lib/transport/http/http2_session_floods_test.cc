@@ -13,6 +13,8 @@
 namespace strata::http {
 namespace {
 
+using std::chrono::seconds;
+
 // CVE-2026-27135: nghttp2 before Debian's 1.52.0-1+deb12u3 goes on after an error of the
 // connection, and asserts at the next frame whose size is wrong.
 TEST_F(Http2SessionTest, NothingIsReadBehindAnErrorOfTheConnection) {
