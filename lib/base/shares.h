@@ -83,7 +83,8 @@ class Shares {
   }
 
   int64_t taken() const { return taken_.load(std::memory_order_relaxed); }
-  int64_t limit() const { return static_cast<int64_t>(limit_.most()); }
+  // What there may be where there is nothing.
+  int64_t limit() const { return static_cast<int64_t>(limit_.Of(0)); }
 
  private:
   static constexpr size_t kPlaces = 4096;  // of a table

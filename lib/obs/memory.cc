@@ -71,17 +71,16 @@ ProcessMemory::ProcessMemory(const fs::path& root)
   look(root / "sys/fs/cgroup/memory", "memory", "memory.limit_in_bytes");
 }
 
-size_t ProcessMemory::Taken() const {
-  size_t size = 0, resident = 0, of_files = 0;
-  std::ifstream(statm_) >> size >> resident >> of_files;  // in pages (proc(5))
-  size_t taken = (resident - std::min(resident, of_files)) * PageBytes();
+std::optional<size_t> ProcessMemory::Taken() const {
+  size_t size = 0, resident = 0, of_files = 0;  // in pages (proc(5))
+  if (!(std::ifstream(statm_) >> size >> resident >> of_files)) return std::nullopt;
+  const size_t taken = (resident - std::min(resident, of_files)) * PageBytes();
   if (stat_.empty()) return taken;
   std::ifstream stat(stat_);
+  if (!stat) return std::nullopt;
   std::string name;
   for (size_t bytes = 0; stat >> name >> bytes;) {
-    if (name != "sock") continue;
-    taken += bytes;
-    break;
+    if (name == "sock") return taken + bytes;
   }
   return taken;
 }
@@ -100,7 +99,7 @@ MemoryWatch::MemoryWatch(const Options& options, ProcessMemory memory,
   metrics.AddGaugeFunction(
       "strata_memory_taken_bytes",
       "Memory that the server takes, without pages of files, and with what sockets hold.", {},
-      [taken = memory_] { return static_cast<double>(taken.Taken()); });
+      [taken = memory_] { return static_cast<double>(taken.Taken().value_or(0)); });
   metrics.AddGaugeFunction("strata_memory_pressure",
                            "1 while memory is short, and nothing that clients share grows.", {},
                            [&pressure] { return pressure.high() ? 1.0 : 0.0; });
@@ -129,7 +128,9 @@ void MemoryWatch::Run() {
 }
 
 void MemoryWatch::Look() {
-  const size_t taken = memory_.Taken();
+  const std::optional<size_t> known = memory_.Taken();
+  if (!known) return;
+  const size_t taken = *known;
   const bool was = pressure_.high();
   const bool high = taken >= (was ? limit_ / 4 * 3 : limit_ / 5 * 4);
   if (high != was) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -27,8 +28,8 @@ class ProcessMemory {
   size_t allowed() const { return allowed_; }
   // In bytes: of the process alone, without pages of files, which the kernel takes back, and what
   // sockets hold of what their peers haven't read, where that counts in its control group (version
-  // 2). Reads two files.
-  size_t Taken() const;
+  // 2). Reads two files; nothing where there is no descriptor for them.
+  std::optional<size_t> Taken() const;
 
  private:
   const std::filesystem::path statm_;

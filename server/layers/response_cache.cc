@@ -54,7 +54,7 @@ void ResponseCache::Insert(std::string_view stream, const Form& form,
   const size_t bytes = SizeOf(*answer);
   const size_t of_stream =
       kStreamOverhead + stream.size() + (chained ? images.size() * kUseBytes : SizeOf(reach));
-  if (bytes + of_stream > max_bytes_.most() / 2 || Find(stream, form) != nullptr) return;
+  if (bytes + of_stream > max_bytes_.Of(bytes_) / 2 || Find(stream, form) != nullptr) return;
   EvictFor(bytes + of_stream);
   auto found = streams_.find(stream);
   if (found == streams_.end()) {

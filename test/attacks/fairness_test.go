@@ -94,8 +94,10 @@ func TestOneUserLeavesConnectionsForOthers(t *testing.T) {
 			t.Fatalf("a watch: %q", status)
 		}
 		if status == "429" {
-			refused++
-			c.awaitEnd()
+			if refused++; refused == 1 {
+				c.awaitEnd()
+			}
+			c.connection.Close()
 		}
 	}
 	if refused < limit {
@@ -103,7 +105,10 @@ func TestOneUserLeavesConnectionsForOthers(t *testing.T) {
 	}
 	for range limit {
 		for path, token := range map[string]string{"/readyz": "", rig.LayersPath("demo", "app"): modestToken} {
-			if code, text := s.get(s.client(), path, token); code != 200 {
+			client := s.client()
+			code, text := s.get(client, path, token)
+			client.CloseIdleConnections()
+			if code != 200 {
 				t.Fatalf("somebody else's %s: %d %s", path, code, text)
 			}
 		}

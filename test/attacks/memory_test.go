@@ -17,6 +17,9 @@ import (
 // The server begins with some twenty MiB.
 const memoryLimit = 64 << 20
 
+// The server looks ten times a second: what comes between two looks isn't to be more than is left.
+const pause = 20 * time.Millisecond
+
 // watchMemory ends with an error if the server takes more than it may, at any time until the end of the test.
 func (s *server) watchMemory(t *testing.T) {
 	t.Helper()
@@ -59,21 +62,20 @@ func TestAnswersThatNobodyReadsEndBelowTheMemoryThatThereIs(t *testing.T) {
 	s.awaitMetric(t, "strata_replica_records", func(records float64) bool { return records > 450 })
 	s.attend(t, 1<<40) // watchMemory says how much it may be
 	s.watchMemory(t)
+	const atATime = 4
 	var clients []*h2
-	for held, i := 0, 0; held < 2*memoryLimit; i++ {
+	for i := range 400 / atATime {
+		time.Sleep(pause)
 		c := s.connect(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 		c.listen()
-		for stream := range 40 {
-			c.ask(rig.LayersPath("demo", many((i*40+stream)%400)), greedyToken, "accept", "application/yaml")
-			held += 200 << 10
+		for answer := range atATime {
+			c.ask(rig.LayersPath("demo", many(i*atATime+answer)), greedyToken, "accept", "application/yaml")
 		}
 		c.flush()
+		c.hears("each is answered or refused", func() bool { return len(c.status) == atATime })
 		clients = append(clients, c)
 	}
 	s.awaitPressure(t, 1)
-	for _, c := range clients {
-		c.await("each is answered or refused", func() bool { return len(c.status) == 40 || c.end != "" })
-	}
 	for _, c := range clients {
 		c.connection.Close()
 	}
@@ -89,6 +91,7 @@ func TestIdleConnectionsEndBelowTheMemoryThatThereIs(t *testing.T) {
 	config.NextProtos = []string{"h2"}
 	connections := make([]net.Conn, 3000)
 	times(len(connections), func(i int) {
+		time.Sleep(pause)
 		connection, err := tls.Dial("tcp", s.address, config)
 		if err != nil {
 			t.Error(err)

@@ -42,7 +42,7 @@ struct Counts {
   std::atomic<uint64_t> handshake_errors = 0;
   std::atomic<uint64_t> bytes_received = 0, bytes_sent = 0;  // on the wire
   std::atomic<uint64_t> rejected_over_limit = 0, accept_errors = 0;
-  std::atomic<uint64_t> evicted = 0;  // idle strangers, for others
+  std::atomic<uint64_t> evicted = 0;  // who was idle, for others
   std::atomic<uint64_t> write_timeouts = 0, tls_floods = 0, faults = 0;
 };
 

@@ -75,18 +75,38 @@ bool IsOursAndEnds(const std::string& file, base::WallTime now) {
   return X509_cmp_time(X509_get0_notAfter(certificate.get()), &soon) < 0;
 }
 
-// Written beside and renamed: whoever reads never sees half of it. Nor is it written to what
-// somebody else laid there.
-base::Status WriteFile(const std::string& path, const std::string& content, mode_t mode) {
-  const std::string beside = path + ".new";
+constexpr const char* kBeside = ".new";
+
+// Nor is it written to what somebody else laid there.
+base::Status WriteBeside(const std::string& path, const std::string& content, mode_t mode) {
+  const std::string beside = path + kBeside;
   unlink(beside.c_str());
   const int fd = open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
   if (fd < 0) return base::UnavailableError(fmt::format("{}: {}", beside, std::strerror(errno)));
   const ssize_t written = write(fd, content.data(), content.size());
   const bool whole = written == static_cast<ssize_t>(content.size());
   close(fd);
-  if (!whole || rename(beside.c_str(), path.c_str()) != 0) {
-    return base::UnavailableError(fmt::format("{}: {}", path, std::strerror(errno)));
+  if (!whole) return base::UnavailableError(fmt::format("{}: {}", beside, std::strerror(errno)));
+  return base::OkStatus();
+}
+
+// Both are written before either is renamed: whoever reads never sees half of one, and what fails
+// leaves those that were there.
+base::Status MakePair(const std::string& cert_dir, const std::string& certificate,
+                      const std::string& key, base::WallTime now) {
+  std::error_code error;
+  std::filesystem::create_directories(cert_dir, error);
+  if (error) return base::UnavailableError(fmt::format("{}: {}", cert_dir, error.message()));
+  std::vector<std::string> names = {std::string(kFirstName), "127.0.0.1", "::1"};
+  char host[256] = {};
+  if (gethostname(host, sizeof host - 1) == 0 && host[0] != '\0' && names[0] != host)
+    names.emplace_back(host);
+  STRATA_ASSIGN_OR_RETURN(const PemPair pair, MakeSelfSigned(names, kValidity, now));
+  STRATA_RETURN_IF_ERROR(WriteBeside(key, pair.key, 0600));
+  STRATA_RETURN_IF_ERROR(WriteBeside(certificate, pair.certificate, 0644));
+  for (const std::string& path : {key, certificate}) {
+    if (rename((path + kBeside).c_str(), path.c_str()) != 0)
+      return base::UnavailableError(fmt::format("{}: {}", path, std::strerror(errno)));
   }
   return base::OkStatus();
 }
@@ -135,19 +155,11 @@ base::StatusOr<PemPair> MakeSelfSigned(const std::vector<std::string>& names,
 base::Status EnsureSelfSignedPair(const std::string& cert_dir, base::WallTime now) {
   const std::string certificate = cert_dir + "/apiserver.crt", key = cert_dir + "/apiserver.key";
   std::error_code error;
-  if (std::filesystem::exists(certificate, error) && std::filesystem::exists(key, error) &&
-      !IsOursAndEnds(certificate, now)) {
-    return base::OkStatus();
-  }
-  std::filesystem::create_directories(cert_dir, error);
-  if (error) return base::UnavailableError(fmt::format("{}: {}", cert_dir, error.message()));
-  std::vector<std::string> names = {std::string(kFirstName), "127.0.0.1", "::1"};
-  char host[256] = {};
-  if (gethostname(host, sizeof host - 1) == 0 && host[0] != '\0' && names[0] != host)
-    names.emplace_back(host);
-  STRATA_ASSIGN_OR_RETURN(const PemPair pair, MakeSelfSigned(names, kValidity, now));
-  STRATA_RETURN_IF_ERROR(WriteFile(key, pair.key, 0600));
-  return WriteFile(certificate, pair.certificate, 0644);
+  const bool exists =
+      std::filesystem::exists(certificate, error) && std::filesystem::exists(key, error);
+  if (exists && !IsOursAndEnds(certificate, now)) return base::OkStatus();
+  const base::Status made = MakePair(cert_dir, certificate, key, now);
+  return exists ? base::OkStatus() : made;
 }
 
 }  // namespace strata::net

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -41,6 +42,15 @@ TEST_F(SelfSigned, APairIsMadeAnewThirtyDaysBeforeItEnds) {
   EXPECT_NE(Read("/apiserver.key"), key);
   EXPECT_EQ(StartAt(now_ + hours(24 * 600)), second);
   EXPECT_NE(StartAt(now_ + hours(24 * 9000)), second) << "it has ended";
+}
+
+TEST_F(SelfSigned, APairThatCannotBeReplacedServesOn) {
+  const std::string first = StartAt(now_), key = Read("/apiserver.key");
+  std::filesystem::create_directories(folder_ + "/apiserver.crt.new/not empty");
+  EXPECT_EQ(StartAt(now_ + hours(24 * 340)), first);
+  EXPECT_EQ(Read("/apiserver.key"), key);
+  std::filesystem::remove(folder_ + "/apiserver.crt");
+  EXPECT_FALSE(EnsureSelfSignedPair(folder_, now_).ok()) << "there is none";
 }
 
 TEST_F(SelfSigned, APairOfSomebodyElseIsKept) {

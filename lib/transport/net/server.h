@@ -60,7 +60,7 @@ class Server {
   // over; those without a request that is being answered aren't waited for as long. Returns how
   // many are left.
   size_t Drain(std::chrono::milliseconds patience);
-  // While memory is short: closes some strangers' idle connections, if there are many. From any
+  // While memory is short: closes some idle connections, if there are many. From any
   // thread, until Stop.
   void Relieve();
   // Closes everything. What is posted to an executor later is dropped.
