@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <limits>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -33,6 +35,9 @@ base::Status Remove(const fs::path& path) {
   return why ? Error(path, why) : base::OkStatus();
 }
 
+// Whoever takes a snapshot that isn't whole by then has been ended.
+constexpr std::chrono::hours kLongest{1};
+
 // Oldest first. What was cut off is removed.
 base::StatusOr<std::vector<Snapshot>> SnapshotsOf(const PruneOptions& options) {
   std::vector<Snapshot> found;
@@ -41,9 +46,15 @@ base::StatusOr<std::vector<Snapshot>> SnapshotsOf(const PruneOptions& options) {
   for (; !why && entry != fs::directory_iterator(); entry.increment(why)) {
     Snapshot one{.name = entry->path().filename().string()};
     if (!one.name.starts_with(options.prefix) || !entry->is_regular_file(why)) continue;
-    if (one.name.ends_with(".db.part")) STRATA_RETURN_IF_ERROR(Remove(entry->path()));
-    if (!one.name.ends_with(".db")) continue;
+    const bool part = one.name.ends_with(".db.part");
+    if (!part && !one.name.ends_with(".db")) continue;
     one.made = entry->last_write_time(why);
+    if (part) {
+      if (!why && one.made < fs::file_time_type::clock::now() - kLongest)
+        STRATA_RETURN_IF_ERROR(Remove(entry->path()));
+      why.clear();  // it may have become a snapshot, or gone
+      continue;
+    }
     if (!why) one.bytes = static_cast<int64_t>(entry->file_size(why));
     if (why) return Error(entry->path(), why);
     found.push_back(std::move(one));
@@ -58,6 +69,8 @@ base::StatusOr<int64_t> RoomOf(const PruneOptions& options) {
   std::error_code why;
   const fs::space_info space = fs::space(options.directory, why);
   if (why) return Error(options.directory, why);
+  // Some file systems of the network don't say.
+  if (space.capacity == 0) return std::numeric_limits<int64_t>::max();
   return static_cast<int64_t>(space.available);
 }
 

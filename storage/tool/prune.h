@@ -26,7 +26,7 @@ struct Pruned {
 
 // Removes files PREFIX*.db but for the newest `keep`, or fewer: until a snapshot half as large
 // again as the newest has room. The newest stays. What an etcdctl that was ended left,
-// PREFIX*.db.part, goes too, so none may be at work.
+// PREFIX*.db.part, goes too, once nobody has written to it for an hour.
 base::StatusOr<Pruned> Prune(const PruneOptions& options);
 
 }  // namespace strata::tool

@@ -62,10 +62,12 @@ TEST_F(PruneTest, OthersFilesStayAndWhatWasCutOffGoes) {
   for (const char* const name :
        {"before-the-upgrade.db", "strata-backup-notes", "strata-backup-0.db.part", "other.db.part"})
     Make(name, 100);
+  Make("strata-backup-3.db.part", 0);  // somebody is at work
   fs::create_directory(root_ / "strata-backup-0.db");
   Keep(1);
-  EXPECT_THAT(Names(), ElementsAre("before-the-upgrade.db", "other.db.part", "strata-backup-0.db",
-                                   "strata-backup-2.db", "strata-backup-notes"));
+  EXPECT_THAT(Names(),
+              ElementsAre("before-the-upgrade.db", "other.db.part", "strata-backup-0.db",
+                          "strata-backup-2.db", "strata-backup-3.db.part", "strata-backup-notes"));
 }
 
 TEST_F(PruneTest, FewerAreKeptWhereTheNextHasNoRoomAndOneAlways) {
