@@ -21,7 +21,7 @@ struct Shared {
   http::Handler handler;
   const base::Clock& clock;
   const std::shared_ptr<UnreadAnswers> unread;
-  base::Shares connections;
+  const std::shared_ptr<base::Shares> connections;
   std::vector<std::pair<std::string_view, obs::Counter>> closes;  // by close reason
 };
 
@@ -35,7 +35,8 @@ struct Link : SlowReaders::Seat {
 
 class HttpProtocol final : public net::Protocol, private http::SessionListener, private Reader {
  public:
-  HttpProtocol(Shared& shared, net::ConnectionInfo info, net::Channel& channel, MonotonicTime now)
+  HttpProtocol(const Shared& shared, net::ConnectionInfo info, net::Channel& channel,
+               MonotonicTime now)
       : shared_(shared),
         channel_(channel),
         link_(std::make_shared<Link>(Link{{channel.executor(), this}, this, shared.unread})),
@@ -100,7 +101,7 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
   }
 
   bool Occupy(std::string_view user, base::Shares::Claim claim) {
-    if (!place_ && !is_proxy_) place_ = shared_.connections.Take(user, claim);
+    if (!place_ && !is_proxy_) place_ = shared_.connections->Take(user, claim);
     return place_ || is_proxy_;
   }
 
@@ -119,7 +120,7 @@ class HttpProtocol final : public net::Protocol, private http::SessionListener, 
     channel_.FlushSoon();
   }
 
-  Shared& shared_;
+  const Shared& shared_;
   net::Channel& channel_;
   const std::shared_ptr<Link> link_;
   std::unique_ptr<http::Session> session_;
@@ -221,7 +222,7 @@ net::ProtocolFactory SpeakHttp(const http::SessionOptions& options, const Shared
              std::move(handler),
              clock,
              std::make_shared<UnreadAnswers>(limits.unread_bytes, clock, metrics),
-             base::Shares(limits.connections),
+             std::make_shared<base::Shares>(limits.connections),
              {}});
   for (const std::string_view reason : http::kCloseReasons) {
     shared->closes.emplace_back(
