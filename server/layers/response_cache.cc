@@ -54,7 +54,10 @@ void ResponseCache::Insert(std::string_view stream, const Form& form,
   const size_t bytes = SizeOf(*answer);
   const size_t of_stream =
       kStreamOverhead + stream.size() + (chained ? images.size() * kUseBytes : SizeOf(reach));
-  if (bytes + of_stream > max_bytes_.Of(bytes_) / 2 || Find(stream, form) != nullptr) return;
+  const size_t most = max_bytes_.Of(0);
+  if (bytes + of_stream > most / 2 || Find(stream, form) != nullptr) return;
+  // Memory is short. What would make place may be held on by clients who haven't read it yet.
+  if (bytes_ > most) return;
   EvictFor(bytes + of_stream);
   auto found = streams_.find(stream);
   if (found == streams_.end()) {
@@ -142,8 +145,7 @@ void ResponseCache::Clear() {
 }
 
 void ResponseCache::EvictFor(size_t bytes) {
-  const size_t most = max_bytes_.Of(bytes_);
-  while (!ring_.empty() && bytes_ + bytes > most) {
+  while (!ring_.empty() && bytes_ + bytes > max_bytes_.Of(0)) {
     if (hand_ == ring_.end()) hand_ = ring_.begin();
     const auto victim = hand_++;
     if (victim->used.exchange(false, std::memory_order_relaxed)) continue;

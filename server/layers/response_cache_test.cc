@@ -143,6 +143,27 @@ TEST_F(Cache, StaysWithinItsBytesAndKeepsWhatIsUsed) {
   EXPECT_GT(cache.stats().evictions, 40u);
 }
 
+TEST_F(Cache, TakesNothingInBeyondASixteenthWhileMemoryIsShort) {
+  base::MemoryPressure memory;
+  base::Limit limit = 160'000;
+  limit.GiveWayTo(memory);
+  ResponseCache narrow(limit);
+  const auto insert = [&](const std::string& stream, size_t bytes) {
+    auto encoded = std::make_shared<Encoded>();
+    encoded->body = std::string(bytes, 'x');
+    narrow.Insert(stream, {}, std::move(encoded), {}, {});
+    return narrow.Find(stream, {}) != nullptr;
+  };
+  EXPECT_TRUE(insert("a", 20'000));
+  memory.Set(true);
+  EXPECT_FALSE(insert("b", 100));
+  EXPECT_NE(narrow.Find("a", {}), nullptr) << "what is there stays";
+  narrow.Clear();
+  for (const char* const stream : {"c", "d", "e", "f", "g"}) EXPECT_TRUE(insert(stream, 4'000));
+  EXPECT_LE(narrow.stats().bytes, 10'000u);
+  EXPECT_FALSE(insert("h", 9'000)) << "more than half of it";
+}
+
 TEST_F(Cache, DoesNotKeepAnAnswerThatWouldPushOutMostOthers) {
   Insert("small", 10);
   Insert("huge", 60'000);

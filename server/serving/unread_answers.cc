@@ -8,14 +8,20 @@ namespace {
 
 constexpr size_t kLargeBody = 64 << 10;
 constexpr size_t kAlwaysAdmitted = 4 << 10;
+constexpr size_t kSparePart = 64;
 
 }  // namespace
 
 // Outlives the owner while bodies are held.
 struct UnreadAnswers::Books {
-  explicit Books(const base::Limit& max_bytes) : room(max_bytes) {}
+  explicit Books(const base::Limit& max_bytes)
+      : room(max_bytes), spare(max_bytes.most() / kSparePart) {}
+
+  int64_t taken() const { return room.taken() + spare.taken(); }
 
   base::Shares room;
+  // While memory is short, for small answers: who reads them isn't to be refused for who doesn't.
+  base::Shares spare;
   std::atomic<uint64_t> refused = 0;
   base::Mutex mu;
   absl::flat_hash_map<const std::string*, std::weak_ptr<const Counted>> large ABSL_GUARDED_BY(mu);
@@ -43,10 +49,12 @@ struct UnreadAnswers::Counted {
 
 UnreadAnswers::UnreadAnswers(const base::Limit& max_bytes, const base::Clock& clock,
                              obs::Metrics& metrics)
-    : books_(std::make_shared<Books>(max_bytes)), readers_(std::make_shared<SlowReaders>(clock)) {
+    : max_bytes_(static_cast<int64_t>(max_bytes.most())),
+      books_(std::make_shared<Books>(max_bytes)),
+      readers_(std::make_shared<SlowReaders>(clock)) {
   metrics.AddGaugeFunction("strata_http_unread_response_bytes",
                            "Bytes of answers that clients haven't read yet.", {},
-                           [books = books_] { return static_cast<double>(books->room.taken()); });
+                           [books = books_] { return static_cast<double>(books->taken()); });
   metrics.AddCounterFunction(
       "strata_http_responses_without_room_total",
       "Answers replaced by 429 because clients don't read those that they have.", {},
@@ -63,6 +71,8 @@ UnreadAnswers::Body UnreadAnswers::Admit(Body body, std::string_view user,
   std::shared_ptr<const Counted> counted;
   const auto count = [&](base::Shares::Claim as) {
     auto share = books_->room.Take(user, as, size);
+    const bool is_short = books_->room.limit() != max_bytes_;
+    if (!share && is_short && body->size() < kLargeBody) share = books_->spare.Take(user, as, size);
     if (share) counted = std::make_shared<const Counted>(books_, body, *std::move(share));
   };
   if (body->size() <= kAlwaysAdmitted) {

@@ -28,7 +28,8 @@ class UnreadAnswers {
 
   // `body`, counted as `user`'s until nobody holds the result any more. Null if there is no room
   // for it; then the slowest reader has to go. A body larger than all the room is let through while
-  // no other large one is held, and a very small one, such as that says so, always.
+  // no other large one is held, and a very small one, such as that says so, always. While memory is
+  // short nothing but small ones finds room beyond a sixteenth of it.
   Body Admit(Body body, std::string_view user, base::Shares::Claim claim);
 
   SlowReaders& readers() { return *readers_; }
@@ -37,6 +38,7 @@ class UnreadAnswers {
   struct Books;
   struct Counted;
 
+  const int64_t max_bytes_;
   const std::shared_ptr<Books> books_;
   const std::shared_ptr<SlowReaders> readers_;
 };

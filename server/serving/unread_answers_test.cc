@@ -76,6 +76,38 @@ TEST_F(UnreadAnswersTest, OneUserLeavesRoomForOthersAndMastersAreNeverRefused) {
   EXPECT_NE(Admit(Make(200'000), "admin", base::Shares::Claim::kExempt), nullptr);
 }
 
+TEST_F(UnreadAnswersTest, WhileMemoryIsShortWhoReadsSmallAnswersIsNotRefusedForWhoDoesNot) {
+  base::MemoryPressure memory;
+  base::Limit limit = 16'000'000;
+  limit.GiveWayTo(memory);
+  obs::Metrics metrics;
+  UnreadAnswers unread(limit, clock_, metrics);
+  const auto admit = [&](size_t size, const char* user) {
+    return unread.Admit(Make(size), user, base::Shares::Claim::kFair);
+  };
+  const auto alone = admit(5'000'000, "greedy");
+  memory.Set(true);
+  EXPECT_EQ(admit(100'000, "greedy"), nullptr);
+  EXPECT_EQ(admit(100'000, "modest"), nullptr);
+  std::vector<UnreadAnswers::Body> greedy;
+  while (auto body = admit(50'000, "greedy")) greedy.push_back(std::move(body));
+  EXPECT_EQ(greedy.size(), 3u) << "of a quarter of a million, three quarters";
+  EXPECT_NE(admit(20'000, "modest"), nullptr);
+  EXPECT_EQ(testing_support::MetricOf(metrics, "strata_http_unread_response_bytes"), 5'150'000);
+}
+
+TEST_F(UnreadAnswersTest, WhileMemoryIsShortALargeAnswerGoesOutAlone) {
+  base::MemoryPressure memory;
+  base::Limit limit = 1'600'000;
+  limit.GiveWayTo(memory);
+  memory.Set(true);
+  obs::Metrics metrics;
+  UnreadAnswers unread(limit, clock_, metrics);
+  const auto first = unread.Admit(Make(500'000), "u", base::Shares::Claim::kFair);
+  EXPECT_NE(first, nullptr);
+  EXPECT_EQ(unread.Admit(Make(500'000), "u", base::Shares::Claim::kFair), nullptr);
+}
+
 TEST_F(UnreadAnswersTest, AnAnswerLargerThanAllRoomGoesOutAlone) {
   const auto small = Admit(Make(20'000));
   {

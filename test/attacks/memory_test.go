@@ -14,16 +14,13 @@ import (
 	"strata/test/rig"
 )
 
-// The server begins with some twenty MiB.
-const memoryLimit = 64 << 20
-
 // The server looks ten times a second: what comes between two looks isn't to be more than is left.
 const pause = 20 * time.Millisecond
 
 // watchMemory ends with an error if the server takes more than it may, at any time until the end of the test.
-func (s *server) watchMemory(t *testing.T) {
+func (s *server) watchMemory(t *testing.T, limit int64) {
 	t.Helper()
-	s.awaitMetric(t, "strata_memory_limit_bytes", func(limit float64) bool { return limit == memoryLimit })
+	s.awaitMetric(t, "strata_memory_limit_bytes", func(said float64) bool { return said == float64(limit) })
 	stop := make(chan struct{})
 	var done sync.WaitGroup
 	done.Add(1)
@@ -42,9 +39,9 @@ func (s *server) watchMemory(t *testing.T) {
 	t.Cleanup(func() {
 		close(stop)
 		done.Wait()
-		t.Logf("%d MiB at most, of %d", most>>20, memoryLimit>>20)
-		if most > memoryLimit {
-			t.Errorf("%d MiB, of %d that may be", most>>20, memoryLimit>>20)
+		t.Logf("%d MiB at most, of %d", most>>20, limit>>20)
+		if most > limit {
+			t.Errorf("%d MiB, of %d that may be", most>>20, limit>>20)
 		}
 	})
 }
@@ -56,15 +53,16 @@ func (s *server) awaitPressure(t *testing.T, want float64) {
 
 // Bounds that are larger than the memory that there is: those who read nothing fill what there is, and no more.
 func TestAnswersThatNobodyReadsEndBelowTheMemoryThatThereIs(t *testing.T) {
-	s := start(t, fmt.Sprint("--memory-limit-bytes=", memoryLimit))
-	s.putMany(t, 400, 5000)
+	const limit, streams = 256 << 20, 700
+	s := start(t, fmt.Sprint("--memory-limit-bytes=", limit))
+	s.putMany(t, streams, 5000)
 	s.putImages(t, 56, 40)
-	s.awaitMetric(t, "strata_replica_records", func(records float64) bool { return records > 450 })
+	s.awaitMetric(t, "strata_replica_records", func(records float64) bool { return records > streams+50 })
 	s.attend(t, 1<<40) // watchMemory says how much it may be
-	s.watchMemory(t)
+	s.watchMemory(t, limit)
 	const atATime = 4
 	var clients []*h2
-	for i := range 400 / atATime {
+	for i := range streams / atATime {
 		time.Sleep(pause)
 		c := s.connect(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 		c.listen()
@@ -84,9 +82,10 @@ func TestAnswersThatNobodyReadsEndBelowTheMemoryThatThereIs(t *testing.T) {
 
 // Many more connections than there is memory for, none of which asks for anything.
 func TestIdleConnectionsEndBelowTheMemoryThatThereIs(t *testing.T) {
-	s := start(t, fmt.Sprint("--memory-limit-bytes=", memoryLimit), "--max-connections=4000")
+	const limit = 64 << 20 // the server begins with some twenty
+	s := start(t, fmt.Sprint("--memory-limit-bytes=", limit), "--max-connections=4000")
 	s.attend(t, 1<<40)
-	s.watchMemory(t)
+	s.watchMemory(t, limit)
 	config := s.tls.Clone()
 	config.NextProtos = []string{"h2"}
 	connections := make([]net.Conn, 3000)
