@@ -51,7 +51,7 @@ struct Peer {
 
   std::string address;  // "192.0.2.1:5312", "[2001:db8::1]:5312"
   std::vector<std::string>
-      certificate_chain;    // DER, leaf first, as presented and not verified; empty if none
+      certificate_chain;  // DER, leaf first, as presented and not verified; empty if none
   // Speaks for many: never refused for the room that others take, and none of those ends it.
   bool proxy = false;
 };
