@@ -56,9 +56,10 @@ void ResponseCache::Insert(std::string_view stream, const Form& form,
       kStreamOverhead + stream.size() + (chained ? images.size() * kUseBytes : SizeOf(reach));
   const size_t most = max_bytes_.Of(0);
   if (bytes + of_stream > most / 2 || Find(stream, form) != nullptr) return;
-  // Memory is short. What would make place may be held on by clients who haven't read it yet.
-  if (bytes_ > most) return;
+  // Memory is short. What makes place may be held on by clients who haven't read it yet.
+  const bool is_over = bytes_ > most;
   EvictFor(bytes + of_stream);
+  if (is_over) return;
   auto found = streams_.find(stream);
   if (found == streams_.end()) {
     auto added = std::make_unique<Stream>();
@@ -145,7 +146,10 @@ void ResponseCache::Clear() {
 }
 
 void ResponseCache::EvictFor(size_t bytes) {
-  while (!ring_.empty() && bytes_ + bytes > max_bytes_.Of(0)) {
+  const size_t most = max_bytes_.Of(0);
+  // Where there is more than there may be by now, twice as much goes, and the rest another time.
+  const size_t goal = bytes_ > most ? std::max(most, bytes_ - 2 * bytes) : most - bytes;
+  while (!ring_.empty() && bytes_ > goal) {
     if (hand_ == ring_.end()) hand_ = ring_.begin();
     const auto victim = hand_++;
     if (victim->used.exchange(false, std::memory_order_relaxed)) continue;
