@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "lib/base/mutex.h"
-#include "server/api/query.h"
+#include "server/endpoints/undecided.h"
 
 namespace strata::endpoints {
 
@@ -81,9 +81,7 @@ std::string Audiences::WhatShowsAll() const {
 }
 
 void Audiences::FailUndecided(Call& call, const std::string& why) const {
-  log_.Warning("Could not tell whether a request is allowed",
-               {{"err", why}, {"URI", api::WithoutToken(call.request.target)}});
-  call.Fail(api::InternalErrorText(call.request.target, why));
+  endpoints::FailUndecided(call, why, log_);
 }
 
 std::shared_ptr<Audiences::Asking> Audiences::Begin(const Call& call,

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/api/query.h"
+#include "server/endpoints/undecided.h"
 #include "server/serving/served_call.h"
 
 namespace strata::serving::filters {
@@ -25,9 +25,8 @@ Step Authorization::Authorized(ServedCall& call, auth::Decision decision) const 
   Audit::Decided(call, decision);
   if (decision.error.empty())
     return call.Refuse(api::Forbidden(call.user->name, *call.info, decision.reason));
-  log_.Warning("Could not tell whether a request is allowed",
-               {{"err", decision.error}, {"URI", api::WithoutToken(call.request.target)}});
-  return call.Refuse(api::InternalErrorText(call.request.target, decision.error));
+  endpoints::FailUndecided(call, decision.error, log_);
+  return Step::kAnswered;
 }
 
 }  // namespace strata::serving::filters
