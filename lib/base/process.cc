@@ -12,10 +12,10 @@
 #include <cstdlib>
 #include <exception>
 #include <future>
-#include <memory>
 #include <new>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace strata::base {
 namespace {
@@ -108,25 +108,18 @@ void BeginServing() {
   setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
 }
 
-struct EndSignal::Heard {
-  std::promise<int> number;
-  std::shared_future<int> future = number.get_future().share();
-};
-
-EndSignal::EndSignal(std::chrono::nanoseconds most) : heard_(std::make_shared<Heard>()) {
-  std::thread([heard = heard_, most] {
+EndSignal::EndSignal(std::chrono::nanoseconds most) {
+  std::promise<int> heard;
+  heard_ = heard.get_future().share();
+  std::thread([heard = std::move(heard), most]() mutable {
     const sigset_t set = EndSignals();
     int number = 0;
     sigwait(&set, &number);
     EndWithin<0>(most);
     pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-    heard->number.set_value(number);
+    heard.set_value(number);
     for (;;) pause();  // for the next
   }).detach();
-}
-
-int EndSignal::Await() const {
-  return heard_->future.get();
 }
 
 }  // namespace strata::base

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <memory>
+#include <future>
 
 namespace strata::base {
 
@@ -59,11 +59,10 @@ class EndSignal {
  public:
   explicit EndSignal(std::chrono::nanoseconds most);
   // Waits for it, and says which.
-  int Await() const;
+  int Await() const { return heard_.get(); }
 
  private:
-  struct Heard;
-  const std::shared_ptr<Heard> heard_;
+  std::shared_future<int> heard_;
 };
 
 }  // namespace strata::base
