@@ -54,12 +54,12 @@ void ResponseCache::Insert(std::string_view stream, const Form& form,
   const size_t bytes = SizeOf(*answer);
   const size_t of_stream =
       kStreamOverhead + stream.size() + (chained ? images.size() * kUseBytes : SizeOf(reach));
-  const size_t most = max_bytes_.Of(0);
-  if (bytes + of_stream > most / 2 || Find(stream, form) != nullptr) return;
-  // Memory is short. What makes place may be held on by clients who haven't read it yet.
-  const bool is_over = bytes_ > most;
-  EvictFor(bytes + of_stream);
-  if (is_over) return;
+  const size_t most = max_bytes_.Of(0), needed = bytes + of_stream;
+  if (needed > most / 2 || Find(stream, form) != nullptr) return;
+  // Memory is short. Twice as much goes, and nothing comes: what makes place may be held on by
+  // clients who haven't read it yet.
+  if (bytes_ > most) return EvictTo(std::max(most, bytes_ - 2 * needed));
+  EvictTo(most - needed);
   auto found = streams_.find(stream);
   if (found == streams_.end()) {
     auto added = std::make_unique<Stream>();
@@ -145,11 +145,8 @@ void ResponseCache::Clear() {
   bytes_ = 0;
 }
 
-void ResponseCache::EvictFor(size_t bytes) {
-  const size_t most = max_bytes_.Of(0);
-  // Where there is more than there may be by now, twice as much goes, and the rest another time.
-  const size_t goal = bytes_ > most ? std::max(most, bytes_ - 2 * bytes) : most - bytes;
-  while (!ring_.empty() && bytes_ > goal) {
+void ResponseCache::EvictTo(size_t bytes) {
+  while (!ring_.empty() && bytes_ > bytes) {
     if (hand_ == ring_.end()) hand_ = ring_.begin();
     const auto victim = hand_++;
     if (victim->used.exchange(false, std::memory_order_relaxed)) continue;

@@ -120,7 +120,7 @@ class ResponseCache {
   void Drop(Streams::iterator stream);
   void Link(Use& use);
   void Unlink(Use& use);
-  void EvictFor(size_t bytes);
+  void EvictTo(size_t bytes);
 
   const base::Limit max_bytes_;
   size_t bytes_ = 0;
