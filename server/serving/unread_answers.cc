@@ -15,10 +15,12 @@ constexpr size_t kSparePart = 64;
 // Outlives the owner while bodies are held.
 struct UnreadAnswers::Books {
   explicit Books(const base::Limit& max_bytes)
-      : room(max_bytes), spare(max_bytes.most() / kSparePart) {}
+      : limit(max_bytes), room(max_bytes), spare(max_bytes.most() / kSparePart) {}
 
   int64_t taken() const { return room.taken() + spare.taken(); }
+  bool IsMemoryShort() const { return limit.Of(0) < limit.most(); }
 
+  const base::Limit limit;
   base::Shares room;
   // While memory is short, for small answers: who reads them isn't to be refused for who doesn't.
   base::Shares spare;
@@ -49,9 +51,7 @@ struct UnreadAnswers::Counted {
 
 UnreadAnswers::UnreadAnswers(const base::Limit& max_bytes, const base::Clock& clock,
                              obs::Metrics& metrics)
-    : max_bytes_(static_cast<int64_t>(max_bytes.most())),
-      books_(std::make_shared<Books>(max_bytes)),
-      readers_(std::make_shared<SlowReaders>(clock)) {
+    : books_(std::make_shared<Books>(max_bytes)), readers_(std::make_shared<SlowReaders>(clock)) {
   metrics.AddGaugeFunction("strata_http_unread_response_bytes",
                            "Bytes of answers that clients haven't read yet.", {},
                            [books = books_] { return static_cast<double>(books->taken()); });
@@ -71,8 +71,8 @@ UnreadAnswers::Body UnreadAnswers::Admit(Body body, std::string_view user,
   std::shared_ptr<const Counted> counted;
   const auto count = [&](base::Shares::Claim as) {
     auto share = books_->room.Take(user, as, size);
-    const bool is_short = books_->room.limit() != max_bytes_;
-    if (!share && is_short && body->size() < kLargeBody) share = books_->spare.Take(user, as, size);
+    if (!share && body->size() < kLargeBody && books_->IsMemoryShort())
+      share = books_->spare.Take(user, as, size);
     if (share) counted = std::make_shared<const Counted>(books_, body, *std::move(share));
   };
   if (body->size() <= kAlwaysAdmitted) {

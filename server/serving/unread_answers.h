@@ -38,7 +38,6 @@ class UnreadAnswers {
   struct Books;
   struct Counted;
 
-  const int64_t max_bytes_;
   const std::shared_ptr<Books> books_;
   const std::shared_ptr<SlowReaders> readers_;
 };
