@@ -9,37 +9,22 @@
 #include <string>
 #include <string_view>
 
-#include "lib/base/clock.h"
 #include "lib/transport/http/session_fixture_test.h"
 
 namespace strata::http {
 
 inline constexpr std::string_view kDate = "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n";
 
-class Http1SessionTest : public ::testing::Test {
+class Http1SessionTest : public ::testing::Test, protected WithSession {
  protected:
-  Http1SessionTest() { Restart(); }
+  Http1SessionTest() : WithSession(MakeHttp1Session) {}
 
-  void Restart() {
-    recorder_.requests.clear();
-    session_ = MakeHttp1Session(options_, totals_, peer_, recorder_, clock_, clock_.Now());
-    recorder_.session = session_.get();
-    recorder_.now = clock_.Now();
-  }
   void Receive(std::string_view bytes) { session_->Receive(bytes, clock_.Now()); }
   std::string Drain() { return http::Drain(*session_, clock_.Now()); }
   void Pass(std::chrono::milliseconds time) {
     clock_.Advance(time);
     if (clock_.Now() >= session_->next_deadline()) session_->OnDeadline(clock_.Now());
   }
-
-  SessionOptions options_;
-  SessionTotals totals_{options_};
-  ByteBudget& held_ = totals_.held;
-  base::FakeClock clock_;
-  Recorder recorder_;
-  const std::shared_ptr<Peer> peer_ = std::make_shared<Peer>();
-  std::unique_ptr<Session> session_;
 };
 
 inline std::string Ok(std::string_view body, std::string_view more = {}) {

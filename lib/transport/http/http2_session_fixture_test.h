@@ -13,7 +13,6 @@
 #include <string_view>
 #include <vector>
 
-#include "lib/base/clock.h"
 #include "lib/transport/http/session_fixture_test.h"
 #include "test/support/http2_bytes.h"
 
@@ -99,16 +98,10 @@ inline std::string Summary(std::string_view bytes) {
   return out;
 }
 
-class Http2SessionTest : public ::testing::Test {
+class Http2SessionTest : public ::testing::Test, protected WithSession {
  protected:
-  Http2SessionTest() { Restart(); }
+  Http2SessionTest() : WithSession(MakeHttp2Session) {}
 
-  void Restart() {
-    recorder_.requests.clear();
-    session_ = MakeHttp2Session(options_, totals_, peer_, recorder_, clock_, clock_.Now());
-    recorder_.session = session_.get();
-    recorder_.now = clock_.Now();
-  }
   // What is sent in answer to `bytes`.
   std::string Receive(std::string_view bytes) {
     return Exchange(*session_, bytes, clock_.Now(), bytes.size());
@@ -123,14 +116,6 @@ class Http2SessionTest : public ::testing::Test {
     session_->Respond(stream, Recorder::Echo(Request{}), clock_.Now());
     return Summary(Drain(*session_, clock_.Now()));
   }
-
-  SessionOptions options_;
-  SessionTotals totals_{options_};
-  ByteBudget& held_ = totals_.held;
-  base::FakeClock clock_;
-  Recorder recorder_;
-  const std::shared_ptr<Peer> peer_ = std::make_shared<Peer>();
-  std::unique_ptr<Session> session_;
 };
 
 }  // namespace strata::http

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/clock.h"
 #include "lib/transport/http/session.h"
 
 namespace strata::http {
@@ -76,6 +77,29 @@ class Recorder final : public SessionListener {
   size_t gone = 0;
   Session* session = nullptr;
   base::MonotonicTime now{};
+};
+
+// A session and what it is made of, made anew by Restart.
+class WithSession {
+  const decltype(&MakeHttp1Session) make_;
+
+ protected:
+  explicit WithSession(decltype(&MakeHttp1Session) make) : make_(make) { Restart(); }
+
+  void Restart() {
+    recorder_.requests.clear();
+    session_ = make_(options_, totals_, peer_, recorder_, clock_, clock_.Now());
+    recorder_.session = session_.get();
+    recorder_.now = clock_.Now();
+  }
+
+  SessionOptions options_;
+  SessionTotals totals_{options_};
+  ByteBudget& held_ = totals_.held;
+  base::FakeClock clock_;
+  Recorder recorder_;
+  const std::shared_ptr<Peer> peer_ = std::make_shared<Peer>();
+  std::unique_ptr<Session> session_;
 };
 
 // Everything the session has to send, in all the turns that it wants, taken in pieces of at most
