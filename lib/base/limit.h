@@ -17,8 +17,8 @@ class MemoryPressure {
   std::atomic<bool> high_ = false;
 };
 
-// A bound in bytes. All bounds together are more than a small machine has, since clients seldom
-// come near one of them: where they do, each gives way.
+// A bound, in bytes mostly. All of them together are more than a small machine has, since clients
+// seldom come near one of them: where they do, each gives way.
 class Limit {
  public:
   // NOLINTNEXTLINE(google-explicit-constructor): a bound is written as its number

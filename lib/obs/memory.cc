@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>

@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
-#include <string>
 #include <thread>
 
 #include "lib/base/limit.h"

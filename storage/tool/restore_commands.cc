@@ -125,7 +125,7 @@ void AddPrune(CLI::App& app, int& exit_code) {
       "  strata-storage prune /backup --prefix=strata-backup- --keep=28\n"
       "Fewer are kept where the next one, half as large again, wouldn't have room; the newest "
       "stays. What a cut off\n"
-      "`etcdctl snapshot save` left, *.db.part, is removed: let none run meanwhile.");
+      "`etcdctl snapshot save` left, *.db.part, is removed once it is an hour old.");
   auto options = std::make_shared<PruneOptions>();
   command->add_option("DIR", options->directory, "Where the snapshots are, *.db")
       ->required()

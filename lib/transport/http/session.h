@@ -46,8 +46,8 @@ struct SessionOptions {
   // chunked bodies. What doesn't fit is refused, in HTTP/2 by REFUSED_STREAM, in HTTP/1.1 by 429;
   // where HTTP/2 has to read on all the same, the connection ends.
   base::Limit max_held_bytes_in_all = 128 << 20;
-  // So many of each connection are let in all the same, and all of a proxy's: a probe's,
-  // or a client's that reads discovery.
+  // So many of each connection are let in all the same, and all of a proxy's: a probe's, or a
+  // client's that reads discovery.
   size_t held_bytes_let_in = 4 << 10;
 
   // Without any request.

@@ -60,8 +60,8 @@ class Server {
   // over; those without a request that is being answered aren't waited for as long. Returns how
   // many are left.
   size_t Drain(std::chrono::milliseconds patience);
-  // While memory is short: closes some idle connections, if there are many. From any
-  // thread, until Stop.
+  // While memory is short: closes some idle connections, if there are many. From any thread,
+  // until Stop.
   void Relieve();
   // Closes everything. What is posted to an executor later is dropped.
   void Stop();
